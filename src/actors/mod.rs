@@ -1,0 +1,10 @@
+//! Layer 5: actors. The flusher as a step function, the thread that drives it, and what they share with callers.
+
+pub mod flusher;
+pub mod pace;
+mod shared;
+pub mod thread;
+
+pub use flusher::Flusher;
+pub use shared::{Last, Shared};
+pub use thread::start;

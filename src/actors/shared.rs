@@ -1,0 +1,271 @@
+//! What the callers of a queue and its flusher share.
+
+use std::time::{Duration, Instant};
+
+use crossbeam_utils::CachePadded;
+
+use crate::ends::{DrainCounters, PostCounters, Stats};
+use crate::memory::Memory;
+use crate::primitives::sync::{AtomicBool, AtomicU32, AtomicU64, Ordering, unique_number};
+use crate::primitives::{Doorbell, Event, Interest};
+use crate::ring::{Drain, Posted, Refusal, Reservation, Ring};
+use crate::words::{Error, Operation};
+
+/// One queue, seen from both sides.
+#[derive(Debug)]
+pub struct Shared<M> {
+    /// The number of the queue, for its positions.
+    pub id: u64,
+    pub ring: Ring<M>,
+    pub bell: Doorbell,
+    /// Notified when room may have come.
+    pub room: Event,
+    /// Notified when the tail has moved, and when the queue has failed or finished.
+    pub progress: Event,
+    pub drain_counts: CachePadded<DrainCounters>,
+    pub post_counts: PostCounters,
+    failure: AtomicU64,
+    last: AtomicU32,
+    finished: AtomicBool,
+    /// When the drain came to stand behind an open reservation: nanoseconds since `born`, plus 1; 0 if it does not.
+    blocked_since_ns: AtomicU64,
+    born: Instant,
+}
+
+/// How the flusher of a closed queue ends; each stage includes the one before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u32)]
+pub enum Last {
+    /// Drain everything, waiting for open reservations.
+    Drain = 0,
+    /// Drain what is posted, stepping over open reservations.
+    StepOver = 1,
+    /// Stop at the next step.
+    Stop = 2,
+}
+
+/// A failure word: errno, and this bit if the flusher itself is at fault; 0 while nothing has failed.
+const FLUSHER: u64 = 1 << 32;
+
+impl<M: Memory> Shared<M> {
+    pub fn new(memory: M) -> (Self, Drain) {
+        let (ring, drain) = Ring::new(memory);
+        let shared = Self {
+            id: unique_number(),
+            ring,
+            bell: Doorbell::new(),
+            room: Event::new(),
+            progress: Event::new(),
+            drain_counts: CachePadded::default(),
+            post_counts: PostCounters::default(),
+            failure: AtomicU64::new(0),
+            last: AtomicU32::new(Last::Drain as u32),
+            finished: AtomicBool::new(false),
+            blocked_since_ns: AtomicU64::new(0),
+            born: Instant::now(),
+        };
+        (shared, drain)
+    }
+
+    /// Reserves, or says why not; counts the refusal.
+    #[inline]
+    pub fn try_reserve(&self, len: u32) -> Result<Reservation<'_, M>, Error> {
+        self.ring
+            .reserve(len)
+            .map_err(|refusal| self.refused(refusal, len))
+    }
+
+    /// Reserves, asleep until there is room.
+    #[inline]
+    pub fn wait_reserve(&self, len: u32) -> Result<Reservation<'_, M>, Error> {
+        match self.ring.reserve(len) {
+            Ok(reservation) => Ok(reservation),
+            Err(_) => self.wait_for_room(len),
+        }
+    }
+
+    #[cold]
+    fn wait_for_room(&self, len: u32) -> Result<Reservation<'_, M>, Error> {
+        let mut waited = false;
+        let reserved = self.room.wait_until(None, || match self.ring.reserve(len) {
+            Ok(reservation) => Some(Ok(reservation)),
+            Err(Refusal::Full) => {
+                if !waited {
+                    waited = true;
+                    self.note_full();
+                    self.post_counts.room_waits.add(1);
+                }
+                // What fills the ring may have been posted without waking anybody.
+                self.bell.ring();
+                None
+            }
+            Err(refusal) => Some(Err(self.refused(refusal, len))),
+        });
+        reserved.unwrap_or(Err(Error::TimedOut))
+    }
+
+    #[cold]
+    fn refused(&self, refusal: Refusal, len: u32) -> Error {
+        match refusal {
+            Refusal::Full => {
+                self.note_full();
+                self.post_counts.refused_records.add(1);
+                self.post_counts.refused_bytes.add(u64::from(len));
+                self.bell_if_asleep();
+                Error::WouldBlock
+            }
+            Refusal::Closed => Error::Closed,
+            Refusal::Failed => self.failure().unwrap_or(Error::Closed),
+        }
+    }
+
+    /// A caller that finds the ring full schedules the drain, whatever flags its records were posted with.
+    fn bell_if_asleep(&self) {
+        match self.bell.interest_after_publication() {
+            interest @ (Interest::Mark | Interest::Any) => self.bell.ring_for(interest),
+            Interest::Nothing | Interest::Sequence(_) => {}
+        }
+    }
+
+    fn note_full(&self) {
+        let fill = u64::from(self.ring.fill());
+        self.post_counts.high_water_bytes.raise(fill);
+    }
+
+    /// Wakes whom a post must wake: usually nobody.
+    #[inline]
+    pub fn posted(&self, posted: Posted, activate: bool) {
+        match self.bell.interest_after_publication() {
+            Interest::Mark if activate => self.ring_beyond_mark(posted),
+            interest @ Interest::Any if activate => self.bell.ring_for(interest),
+            // Whoever is waited for rings, also without the flag: what lies behind may be in a hurry.
+            interest @ Interest::Sequence(seq) if seq == posted.seq => self.bell.ring_for(interest),
+            _ => {}
+        }
+        if posted.gave_back {
+            self.room.notify();
+        }
+    }
+
+    /// Rings a napping drain when the ring fills up. The fill is looked at once in an eighth of the ring, by
+    /// the post that crosses into it: the drain's line stays with the drain.
+    #[inline]
+    fn ring_beyond_mark(&self, posted: Posted) {
+        let capacity = self.ring.geometry().capacity();
+        let eighth = u64::from(capacity / 8).max(1);
+        if posted.start / eighth != posted.end / eighth && self.ring.fill() >= capacity / 4 {
+            self.bell.ring_for(Interest::Mark);
+        }
+    }
+
+    /// Makes the queue fail for good with `errno`; everybody who waits is told.
+    pub fn fail(&self, operation: Operation, errno: i32) {
+        let flusher = if operation == Operation::Flusher {
+            FLUSHER
+        } else {
+            0
+        };
+        let word = flusher | u64::from(errno.unsigned_abs());
+        // Release, pairs with the Acquire in `failure`. The first failure is the one that is told.
+        let first = self
+            .failure
+            .compare_exchange(0, word, Ordering::Release, Ordering::Relaxed);
+        if first.is_ok() {
+            self.ring.fail();
+            self.room.notify();
+            self.progress.notify();
+        }
+    }
+
+    /// Why the queue has failed, if it has.
+    pub fn failure(&self) -> Option<Error> {
+        // Acquire, pairs with the Release in `fail`.
+        let word = self.failure.load(Ordering::Acquire);
+        let operation = if word & FLUSHER == 0 {
+            Operation::Write
+        } else {
+            Operation::Flusher
+        };
+        (word != 0).then_some(Error::Io {
+            operation,
+            errno: i32::try_from(word as u32).unwrap_or(libc::EIO),
+        })
+    }
+
+    /// Tells the flusher how to end.
+    pub fn set_last(&self, last: Last) {
+        // Relaxed RMW: the bell that is rung next carries it; a stage is never taken back.
+        self.last.fetch_max(last as u32, Ordering::Relaxed);
+        self.bell.ring();
+    }
+
+    /// How the flusher has been told to end.
+    pub fn last(&self) -> Last {
+        // Relaxed: see `set_last`.
+        match self.last.load(Ordering::Relaxed) {
+            0 => Last::Drain,
+            1 => Last::StepOver,
+            _ => Last::Stop,
+        }
+    }
+
+    /// The flusher will not touch the ring again.
+    pub fn finish(&self) {
+        // Release, pairs with the Acquire in `has_finished`: the last counts are seen.
+        self.finished.store(true, Ordering::Release);
+        self.progress.notify();
+    }
+
+    pub fn has_finished(&self) -> bool {
+        // Acquire, pairs with the Release in `finish`.
+        self.finished.load(Ordering::Acquire)
+    }
+
+    /// The drain stands behind an open reservation, or does not.
+    pub fn set_blocked(&self, blocked: bool) {
+        // Relaxed on both: one writer, and readers only report it.
+        let since = self.blocked_since_ns.load(Ordering::Relaxed);
+        let value = match (blocked, since) {
+            (false, _) => 0,
+            (true, 0) => self.born.elapsed().as_nanos() as u64 + 1,
+            (true, since) => since,
+        };
+        self.blocked_since_ns.store(value, Ordering::Relaxed);
+    }
+
+    /// For how long the drain has stood behind an open reservation.
+    pub fn blocked_for(&self) -> Option<Duration> {
+        // Relaxed: see `set_blocked`.
+        let since = self.blocked_since_ns.load(Ordering::Relaxed);
+        let age = |since| {
+            self.born
+                .elapsed()
+                .saturating_sub(Duration::from_nanos(since - 1))
+        };
+        (since != 0).then(|| age(since))
+    }
+
+    /// A snapshot of all counters.
+    pub fn stats(&self) -> Stats {
+        let (done, outstanding) = self.ring.outstanding();
+        Stats {
+            capacity_bytes: u64::from(self.ring.geometry().capacity()),
+            fill_bytes: u64::from(self.ring.fill()),
+            high_water_bytes: self.post_counts.high_water_bytes.get(),
+            posted_bytes: done.bytes + outstanding.bytes,
+            posted_records: done.records + outstanding.records,
+            written_bytes: done.bytes,
+            written_records: done.records,
+            padding_bytes: done.padding,
+            refused_records: self.post_counts.refused_records.get(),
+            refused_bytes: self.post_counts.refused_bytes.get(),
+            room_waits: self.post_counts.room_waits.get(),
+            held: outstanding.held,
+            oldest_held_bytes: outstanding.oldest_held_bytes,
+            abandoned: done.abandoned,
+            drains: self.drain_counts.drains.get(),
+            wakeups: self.drain_counts.wakeups.get(),
+            last_error: self.failure(),
+        }
+    }
+}

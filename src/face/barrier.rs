@@ -1,0 +1,149 @@
+//! Waiting for the flusher: until something is written, or until the queue is finished.
+//!
+//! No wait here is blind: when nothing moves for the stall limit, the caller is told what stands in the way.
+
+use std::time::{Duration, Instant};
+
+use crate::actors::{Last, Shared};
+use crate::memory::Memory;
+use crate::words::{Error, Position, Undrained};
+
+/// What a close may add to its time to write what is posted behind open reservations.
+const STEP_OVER_TIME: Duration = Duration::from_millis(100);
+
+/// Until when a wait lasts: a deadline of the caller's, and the longest time in which nothing may move.
+#[derive(Clone, Copy, Debug)]
+pub struct Patience {
+    deadline: Option<Instant>,
+    stall_limit: Option<Duration>,
+}
+
+/// Why a wait ended before its time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ended {
+    Deadline,
+    Stall,
+}
+
+impl Patience {
+    pub fn new(timeout: Option<Duration>, stall_limit: Option<Duration>) -> Self {
+        Self {
+            // A time that lies beyond what the clock can say is no deadline.
+            deadline: timeout.and_then(|timeout| Instant::now().checked_add(timeout)),
+            stall_limit,
+        }
+    }
+
+    /// Waits until `ready` gives a value; an error if the deadline passes, or if the tail stands still for the
+    /// stall limit.
+    fn wait<M: Memory, T>(
+        self,
+        shared: &Shared<M>,
+        mut ready: impl FnMut() -> Option<T>,
+    ) -> Result<T, Ended> {
+        loop {
+            let before = shared.ring.tail();
+            let stall = self
+                .stall_limit
+                .and_then(|limit| Instant::now().checked_add(limit));
+            let until = match (self.deadline, stall) {
+                (Some(deadline), Some(stall)) => Some(deadline.min(stall)),
+                (deadline, stall) => deadline.or(stall),
+            };
+            let look = || {
+                ready().or_else(|| {
+                    shared.bell.ring();
+                    None
+                })
+            };
+            if let Some(value) = shared.progress.wait_until(until, look) {
+                return Ok(value);
+            }
+            if self.deadline.is_some_and(|at| at <= Instant::now()) {
+                return Err(Ended::Deadline);
+            }
+            if shared.ring.tail() == before {
+                return Err(Ended::Stall);
+            }
+        }
+    }
+}
+
+/// Waits until everything that was posted before the call is written.
+pub fn flush<M: Memory>(shared: &Shared<M>, patience: Patience) -> Result<(), Error> {
+    let target = shared.ring.posted_end();
+    let ready = || {
+        if shared.ring.tail().pos >= target {
+            Some(Ok(()))
+        } else if let Some(error) = shared.failure() {
+            Some(Err(error))
+        } else {
+            shared.has_finished().then_some(Err(Error::Closed))
+        }
+    };
+    match patience.wait(shared, ready) {
+        Ok(result) => result,
+        Err(Ended::Deadline) => Err(Error::TimedOut),
+        Err(Ended::Stall) => Err(obstacle(shared)),
+    }
+}
+
+/// What the flusher waits for.
+fn obstacle<M: Memory>(shared: &Shared<M>) -> Error {
+    match shared.blocked_for() {
+        Some(age) => Error::Held {
+            position: Position::new(shared.id, shared.ring.tail().pos),
+            age,
+        },
+        None => Error::Stalled {
+            errno: libc::EAGAIN,
+        },
+    }
+}
+
+/// Ends the intake, drains, and says what could not be drained. Any number of calls, at once or in turn.
+pub fn close<M: Memory>(shared: &Shared<M>, patience: Patience) -> Result<(), Undrained> {
+    if shared.ring.close() {
+        shared.room.notify();
+        shared.bell.ring();
+    }
+    let finished = || shared.has_finished().then_some(());
+    let Err(ended) = patience.wait(shared, finished) else {
+        return account(shared, None);
+    };
+    let obstacle = match obstacle(shared) {
+        held @ Error::Held { .. } => held,
+        _ if ended == Ended::Deadline => Error::TimedOut,
+        stalled => stalled,
+    };
+    if matches!(obstacle, Error::Held { .. }) {
+        shared.set_last(Last::StepOver);
+        let last_patience = match ended {
+            Ended::Deadline => Patience::new(Some(STEP_OVER_TIME), None),
+            Ended::Stall => patience,
+        };
+        let _ = last_patience.wait(shared, finished); // either way, what is left is counted below
+    }
+    // Nothing is written after it has been counted as left: the flusher stops, unless a write is under way.
+    shared.set_last(Last::Stop);
+    account(shared, Some(obstacle))
+}
+
+/// What a queue that takes no more has left undone.
+fn account<M: Memory>(shared: &Shared<M>, obstacle: Option<Error>) -> Result<(), Undrained> {
+    let (done, outstanding) = shared.ring.outstanding();
+    if outstanding.bytes == 0 && done.abandoned == 0 && outstanding.held == 0 {
+        return Ok(());
+    }
+    let position = Position::new(shared.id, done.tail.pos);
+    let cause = shared.failure().or(obstacle).unwrap_or(Error::Held {
+        position,
+        age: shared.blocked_for().unwrap_or_default(),
+    });
+    Err(Undrained {
+        bytes: outstanding.bytes,
+        records: outstanding.records,
+        abandoned: done.abandoned + outstanding.held,
+        cause,
+    })
+}

@@ -1,0 +1,253 @@
+//! The entry: a piece of the ring, filled in place.
+
+use core::fmt;
+use core::ops::{Deref, DerefMut};
+use std::io;
+
+use crate::actors::Shared;
+use crate::memory::Mirror;
+use crate::ring::Reservation;
+use crate::words::{Error, Flags, Position};
+
+/// A reservation: contiguous bytes of the ring itself, to be filled in place and posted. Source: `struct ale` in
+/// alq(9), where `ae_data` is the slice and `ae_bytesused` is [`bytes_used`](Entry::bytes_used).
+///
+/// There are two ways to fill it. As a slice: the whole reservation, of which the first `bytes_used` are posted, all
+/// of it unless [`set_bytes_used`](Entry::set_bytes_used) says less; it shows what an earlier record left there
+/// until it is filled, so post only what you have filled. As a writer: the first `write!` sets `bytes_used` to 0,
+/// and each one appends.
+///
+/// Dropped without [`post`](Entry::post) it posts nothing and holds up nobody. Forgotten ([`core::mem::forget`]) it
+/// stays open for ever: the drain stops in front of it, `flush` and `close` say [`Error::Held`].
+///
+/// ```
+/// # let dir = tempfile::tempdir()?;
+/// # let path = dir.path().join("app.log");
+/// # let queue = alq::Options::new().open(&path)?;
+/// use alq::Flags;
+///
+/// let mut entry = queue.getn(16, Flags::WAITOK)?;
+/// entry[..6].copy_from_slice(b"abcde\n");
+/// entry.set_bytes_used(6);
+/// entry.post();
+/// queue.flush()?;
+/// assert_eq!(std::fs::read(&path)?, b"abcde\n");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+#[must_use = "an entry posts nothing until `post` is called"]
+pub struct Entry<'q> {
+    shared: &'q Shared<Mirror>,
+    /// `None` once it is posted.
+    reservation: Option<Reservation<'q, Mirror>>,
+    used: u32,
+    /// Whether the writer has been used.
+    written: bool,
+}
+
+impl<'q> Entry<'q> {
+    #[inline]
+    pub(super) fn new(shared: &'q Shared<Mirror>, reservation: Reservation<'q, Mirror>) -> Self {
+        Self {
+            shared,
+            used: reservation.len() as u32,
+            reservation: Some(reservation),
+            written: false,
+        }
+    }
+
+    /// How many bytes, from the first on, a post would append: the whole reservation at first.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let queue = alq::Options::new().open(dir.path().join("app.log"))?;
+    /// let mut entry = queue.getn(10, alq::Flags::NOWAIT)?;
+    /// assert_eq!(entry.bytes_used(), 10);
+    /// write!(entry, "four")?;
+    /// assert_eq!(entry.bytes_used(), 4);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[inline]
+    #[must_use]
+    pub fn bytes_used(&self) -> usize {
+        self.used as usize
+    }
+
+    /// Sets how many bytes a post appends, and where the next `write!` goes on; 0 posts nothing.
+    ///
+    /// # Panics
+    ///
+    /// If `n` is more than was reserved.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let queue = alq::Options::new().open(dir.path().join("app.log"))?;
+    /// let mut entry = queue.getn(10, alq::Flags::NOWAIT)?;
+    /// entry.set_bytes_used(0);
+    /// entry.post(); // appends nothing
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[inline]
+    pub fn set_bytes_used(&mut self, n: usize) {
+        let len = self.len();
+        assert!(n <= len, "set_bytes_used({n}) on an entry of {len} bytes");
+        self.used = n as u32;
+        self.written = true;
+    }
+
+    /// Publishes the used bytes and wakes the drain if it sleeps. Never blocks, never fails. Source: `alq_post` in
+    /// alq(9).
+    ///
+    /// Returns where the record ends in the stream of the queue. Room that was reserved and not used is given back
+    /// at once if nothing has been reserved behind it.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let queue = alq::Options::new().open(dir.path().join("app.log"))?;
+    /// let mut entry = queue.getn(100, alq::Flags::NOWAIT)?;
+    /// write!(entry, "short\n")?;
+    /// assert_eq!(entry.post().bytes(), 6);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[inline]
+    pub fn post(self) -> Position {
+        self.post_flags(Flags::empty())
+    }
+
+    /// [`post`](Entry::post) with flags: [`Flags::NOACTIVATE`] does not wake the drain. The others mean nothing here.
+    /// Source: `alq_post_flags` in alq(9).
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let queue = alq::Options::new().open(dir.path().join("app.log"))?;
+    /// let entry = queue.getn(1, alq::Flags::NOWAIT)?;
+    /// entry.post_flags(alq::Flags::NOACTIVATE);
+    /// queue.activate();
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[inline]
+    #[expect(
+        clippy::missing_panics_doc,
+        reason = "the reservation is there until this consumes the entry"
+    )]
+    pub fn post_flags(mut self, flags: Flags) -> Position {
+        let used = self.used;
+        self.finish(used, flags.activates())
+            .expect("an entry is posted once: posting consumes it")
+    }
+
+    #[inline]
+    fn finish(&mut self, used: u32, activate: bool) -> Option<Position> {
+        let posted = self.reservation.take()?.post(used);
+        self.shared.posted(posted, activate);
+        Some(Position::new(self.shared.id, posted.end))
+    }
+
+    /// Appends formatted text, with neither trait in scope: what `write!(entry, ..)` calls.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::TooLarge`] if it does not fit; what fitted is kept. `len` is what would have been needed so far.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let queue = alq::Options::new().open(dir.path().join("app.log"))?;
+    /// let mut entry = queue.getn(4, alq::Flags::NOWAIT)?;
+    /// assert_eq!(write!(entry, "123456"), Err(alq::Error::TooLarge { len: 6, max: 4 }));
+    /// assert_eq!(&entry[..entry.bytes_used()], b"1234");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn write_fmt(&mut self, args: fmt::Arguments<'_>) -> Result<(), Error> {
+        struct Appender<'a, 'q> {
+            entry: &'a mut Entry<'q>,
+            missing: usize,
+        }
+        impl fmt::Write for Appender<'_, '_> {
+            fn write_str(&mut self, text: &str) -> fmt::Result {
+                self.missing = text.len() - self.entry.append(text.as_bytes());
+                if self.missing == 0 {
+                    Ok(())
+                } else {
+                    Err(fmt::Error)
+                }
+            }
+        }
+        let mut appender = Appender {
+            entry: self,
+            missing: 0,
+        };
+        let result = fmt::Write::write_fmt(&mut appender, args);
+        match (result, appender.missing) {
+            (Ok(()), _) => Ok(()),
+            // A Display of the caller's failed by itself.
+            (Err(fmt::Error), 0) => Err(Error::InvalidLength {
+                len: self.bytes_used(),
+            }),
+            (Err(fmt::Error), missing) => Err(Error::TooLarge {
+                len: self.bytes_used() + missing,
+                max: self.len(),
+            }),
+        }
+    }
+
+    /// Appends what fits of `bytes`, and says how much that was.
+    fn append(&mut self, bytes: &[u8]) -> usize {
+        if !self.written {
+            self.written = true;
+            self.used = 0;
+        }
+        let used = self.bytes_used();
+        let free = &mut self[used..];
+        let len = bytes.len().min(free.len());
+        free[..len].copy_from_slice(&bytes[..len]);
+        self.used += len as u32;
+        len
+    }
+}
+
+impl Deref for Entry<'_> {
+    type Target = [u8];
+
+    #[inline]
+    fn deref(&self) -> &[u8] {
+        self.reservation.as_ref().map_or(&[], Reservation::bytes)
+    }
+}
+
+impl DerefMut for Entry<'_> {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut [u8] {
+        self.reservation
+            .as_mut()
+            .map_or(&mut [], Reservation::bytes_mut)
+    }
+}
+
+impl io::Write for Entry<'_> {
+    /// Appends what fits; 0 when the entry is full, which `write_all` makes an error of kind `WriteZero`.
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        Ok(self.append(bytes))
+    }
+
+    /// Does nothing: the bytes are in the ring, and [`post`](Entry::post) publishes them.
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl fmt::Write for Entry<'_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        if self.append(text.as_bytes()) == text.len() {
+            Ok(())
+        } else {
+            Err(fmt::Error)
+        }
+    }
+}
+
+impl Drop for Entry<'_> {
+    /// Posts nothing; what waits behind the entry goes on.
+    fn drop(&mut self) {
+        self.finish(0, false);
+    }
+}

@@ -1,0 +1,219 @@
+//! How a queue is made.
+
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
+use std::time::Duration;
+
+use super::queue::Queue;
+use crate::actors::{Flusher, Shared, start};
+use crate::ends::FileSink;
+use crate::memory::Mirror;
+use crate::primitives::os;
+use crate::primitives::sync::Arc;
+use crate::words::{Error, Geometry, Operation};
+
+/// The options of a [`Queue`], and the ways to open one.
+///
+/// ```
+/// use alq::{Flags, Options};
+///
+/// # let dir = tempfile::tempdir()?;
+/// # let path = dir.path().join("app.log");
+/// let queue = Options::new().capacity(1 << 16).mode(0o640).open(&path)?;
+/// queue.writen(b"hello\n", Flags::WAITOK)?;
+/// queue.close(None)?;
+/// assert_eq!(std::fs::read(&path)?, b"hello\n");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug)]
+#[must_use = "options do nothing until `open` or `from_fd`"]
+pub struct Options {
+    capacity_bytes: usize,
+    mode: u32,
+    follow_links: bool,
+    stall_limit: Option<Duration>,
+}
+
+/// One page: the smallest unit that can be mapped twice.
+const CAPACITY_MIN: u64 = 4096;
+
+/// One descriptor for so many bytes: rings of records shorter than this fill up by number, not by bytes.
+const BYTES_PER_SLOT: u32 = 64;
+
+impl Options {
+    /// The defaults: 1 MiB of ring, files of mode 0600, symbolic links refused, a stall limit of 5 seconds.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// let queue = alq::Options::new().open(dir.path().join("app.log"))?;
+    /// assert_eq!(queue.capacity(), 1 << 20);
+    /// # Ok::<(), alq::Error>(())
+    /// # .map_err(|e| -> Box<dyn std::error::Error> { e.into() })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn new() -> Self {
+        Self {
+            capacity_bytes: 1 << 20,
+            mode: 0o600,
+            follow_links: false,
+            stall_limit: Some(Duration::from_secs(5)),
+        }
+    }
+
+    /// How many bytes the ring holds: 1 to 2 GiB, rounded up to a power of two and at least one page of 4096.
+    /// [`Queue::capacity`] tells the result. Checked when the queue is opened.
+    ///
+    /// All of it is allocated and touched at once, with a quarter more for descriptors, so that no append
+    /// ever pays for a page fault.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// let queue = alq::Options::new().capacity(5000).open(dir.path().join("app.log"))?;
+    /// assert_eq!(queue.capacity(), 8192);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn capacity(mut self, bytes: usize) -> Self {
+        self.capacity_bytes = bytes;
+        self
+    }
+
+    /// The permissions of a log that [`open`](Options::open) creates, 0 to 0o7777, less the process's umask.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// let queue = alq::Options::new().mode(0o644).open(dir.path().join("app.log"))?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn mode(mut self, mode: u32) -> Self {
+        self.mode = mode;
+        self
+    }
+
+    /// Whether [`open`](Options::open) follows a symbolic link in the last part of the path. Off by default: in a
+    /// directory where others may write, a link could lead a log anywhere.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// let link = dir.path().join("link.log");
+    /// std::os::unix::fs::symlink("real.log", &link)?;
+    /// assert!(alq::Options::new().open(&link).is_err());
+    /// assert!(alq::Options::new().follow_links(true).open(&link).is_ok());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn follow_links(mut self, follow: bool) -> Self {
+        self.follow_links = follow;
+        self
+    }
+
+    /// How long `flush`, `close` and the drop of the last handle wait while nothing moves, before they give up and
+    /// say what stands in the way; `None` waits for ever. Data that is slow to go out is waited for as long as
+    /// some of it goes.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// # let dir = tempfile::tempdir()?;
+    /// let options = alq::Options::new().stall_limit(Some(Duration::from_millis(20)));
+    /// let queue = options.open(dir.path().join("app.log"))?;
+    /// let held = queue.getn(10, alq::Flags::NOWAIT)?;
+    /// queue.writen(b"behind it\n", alq::Flags::NOWAIT)?;
+    /// assert!(matches!(queue.flush(), Err(alq::Error::Held { .. })));
+    /// drop(held);
+    /// queue.flush()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn stall_limit(mut self, limit: Option<Duration>) -> Self {
+        self.stall_limit = limit;
+        self
+    }
+
+    /// Opens the log at `path` for appending, creating it if need be, and starts its flusher.
+    ///
+    /// Blocks as open(2) does (a FIFO waits for its reader).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidOption`] for a capacity or mode out of range; [`Error::Io`] with what open(2) said (a
+    /// symbolic link is `ELOOP` unless [`follow_links`](Options::follow_links) is on), or with what mapping the ring
+    /// or starting the thread said. Nothing is left behind then but a file that was created.
+    ///
+    /// ```
+    /// use alq::{Error, Operation, Options};
+    ///
+    /// let error = Options::new().open("/no/such/directory/app.log").unwrap_err();
+    /// assert_eq!(error, Error::Io { operation: Operation::Open, errno: 2 }); // ENOENT
+    /// ```
+    pub fn open(self, path: impl AsRef<Path>) -> Result<Queue, Error> {
+        let geometry = self.geometry()?;
+        if self.mode > 0o7777 {
+            return Err(Error::InvalidOption {
+                option: "mode",
+                value: u64::from(self.mode),
+                allowed: "0 to 0o7777",
+            });
+        }
+        let fd = os::open_log(path.as_ref(), self.mode, self.follow_links)
+            .map_err(|error| Error::io(Operation::Open, &error))?;
+        self.start(geometry, fd)
+    }
+
+    /// A queue on an open descriptor, which is duplicated: the caller may close its own at any time.
+    ///
+    /// Bytes go where write(2) on that descriptor puts them: to the end in append mode, otherwise to the offset
+    /// that it shares with the caller's. It may be a pipe, a socket or a terminal, blocking or not.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::BadDescriptor`] if it is not open for writing; [`Error::InvalidOption`] for a capacity out of range;
+    /// [`Error::Io`] if it cannot be duplicated, the ring not mapped, or the thread not started.
+    ///
+    /// ```
+    /// let (reader, writer) = std::io::pipe()?;
+    /// # #[allow(unused)]
+    /// let queue = alq::Options::new().from_fd(&writer)?;
+    /// assert_eq!(alq::Options::new().from_fd(&reader).unwrap_err(), alq::Error::BadDescriptor);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn from_fd(self, fd: impl AsFd) -> Result<Queue, Error> {
+        let geometry = self.geometry()?;
+        let fd = fd.as_fd();
+        match os::is_writable(fd) {
+            Ok(true) => {}
+            Ok(false) => return Err(Error::BadDescriptor),
+            Err(error) => return Err(Error::io(Operation::Duplicate, &error)),
+        }
+        let duplicate = fd
+            .try_clone_to_owned()
+            .map_err(|error| Error::io(Operation::Duplicate, &error))?;
+        self.start(geometry, duplicate)
+    }
+
+    fn start(&self, geometry: Geometry, fd: OwnedFd) -> Result<Queue, Error> {
+        let memory = Mirror::map(geometry).map_err(|error| Error::io(Operation::Map, &error))?;
+        let (shared, drain) = Shared::new(memory);
+        let shared = Arc::new(shared);
+        let flusher = Flusher::new(Arc::clone(&shared), drain, FileSink::new(fd));
+        start(flusher).map_err(|error| Error::io(Operation::Spawn, &error))?;
+        Ok(Queue::new(shared, self.stall_limit))
+    }
+
+    /// The sizes of the ring that the options ask for.
+    fn geometry(&self) -> Result<Geometry, Error> {
+        let bytes = self.capacity_bytes as u64;
+        if bytes == 0 || bytes > Geometry::MAX_CAPACITY {
+            return Err(Error::InvalidOption {
+                option: "capacity",
+                value: bytes,
+                allowed: "1 byte to 2 GiB",
+            });
+        }
+        let capacity = bytes.max(CAPACITY_MIN).next_power_of_two() as u32;
+        Ok(Geometry::new(capacity, capacity / BYTES_PER_SLOT))
+    }
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self::new()
+    }
+}

@@ -1,0 +1,34 @@
+#![doc = include_str!("../README.md")]
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+#[cfg(not(all(target_os = "linux", target_pointer_width = "64")))]
+compile_error!(
+    "alq is written for 64-bit Linux: it needs memfd, mirrored mappings, futexes and O_APPEND as there"
+);
+
+mod actors;
+mod ends;
+mod face;
+mod memory;
+mod primitives;
+mod ring;
+mod words;
+
+pub use ends::Stats;
+pub use face::{AsyncAppend, Entry, Options, Queue};
+pub use words::{Error, Flags, Operation, Position, Undrained};
+
+/// The inside, for the model checker and nobody else.
+#[cfg(alq_loom)]
+#[doc(hidden)]
+pub mod model {
+    pub use crate::actors::flusher::{Flusher, Step};
+    pub use crate::actors::pace::Pace;
+    pub use crate::actors::thread::drive;
+    pub use crate::actors::{Last, Shared};
+    pub use crate::ends::Sink;
+    pub use crate::memory::{Memory, heap::Heap};
+    pub use crate::primitives::{Doorbell, Event, Interest, sync};
+    pub use crate::ring::{Drain, Drained, Holes, Posted, Refusal, Reservation, Ring};
+    pub use crate::words::{Geometry, Head, Tail};
+}

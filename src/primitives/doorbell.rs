@@ -1,0 +1,194 @@
+//! How a post wakes the drain, and how it knows that it need not.
+
+use std::time::Duration;
+
+use super::fence::Fences;
+use super::sync::{AtomicU64, Futex, Ordering};
+
+/// What the drain wants to be woken for, `{ kind, seq }` packed into one word that posts read.
+///
+/// | interest | the drain | who rings |
+/// |---|---|---|
+/// | `Nothing` | is awake | nobody: it looks again before it sleeps |
+/// | `Mark` | naps, for a bounded time | a post that finds the ring filled beyond the mark |
+/// | `Any` | is parked, the ring was empty | any activating post |
+/// | `Sequence(k)` | is parked behind the open reservation `k` | the post of `k`, and no other |
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Interest {
+    Nothing,
+    Mark,
+    Any,
+    Sequence(u32),
+}
+
+impl Interest {
+    const NOTHING: u64 = 0;
+    const MARK: u64 = 1;
+    const ANY: u64 = 2;
+    const SEQUENCE: u64 = 3;
+
+    #[inline]
+    const fn from_bits(bits: u64) -> Self {
+        match bits >> 32 {
+            Self::NOTHING => Self::Nothing,
+            Self::MARK => Self::Mark,
+            Self::ANY => Self::Any,
+            _ => Self::Sequence(bits as u32),
+        }
+    }
+
+    const fn to_bits(self) -> u64 {
+        match self {
+            Self::Nothing => Self::NOTHING << 32,
+            Self::Mark => Self::MARK << 32,
+            Self::Any => Self::ANY << 32,
+            Self::Sequence(seq) => Self::SEQUENCE << 32 | seq as u64,
+        }
+    }
+}
+
+/// The bell: posts look at the interest, whoever must ring it does, and the drain sleeps on it.
+#[derive(Debug)]
+pub struct Doorbell {
+    interest: AtomicU64,
+    signal: Futex,
+    fences: Fences,
+}
+
+/// States of the signal: a ring that comes before the sleep is kept, so none is lost.
+const SILENT: u32 = 0;
+const ASLEEP: u32 = 1;
+const RUNG: u32 = 2;
+
+impl Doorbell {
+    pub fn new() -> Self {
+        Self {
+            interest: AtomicU64::new(Interest::Nothing.to_bits()),
+            signal: Futex::new(SILENT),
+            fences: Fences::detect(),
+        }
+    }
+
+    /// What the drain wants to hear of, read after a publication. On the hot path of every post.
+    #[inline]
+    pub fn interest_after_publication(&self) -> Interest {
+        // Pairs with the heavy fence in `park`: either the drain's last look sees the publication, or this
+        // load sees its interest.
+        self.fences.light();
+        // Relaxed: ordered by the fences; the word carries nothing but itself.
+        Interest::from_bits(self.interest.load(Ordering::Relaxed))
+    }
+
+    /// Rings for `interest`; of several posts that saw the same one, only the first pays for the wake-up.
+    #[cold]
+    pub fn ring_for(&self, interest: Interest) {
+        let seen = interest.to_bits();
+        let awake = Interest::Nothing.to_bits();
+        // Relaxed: it only elects the ringer. The swap in `ring` carries the synchronisation. Failure means
+        // that somebody else rang, or that the drain woke by itself and will look before it sleeps again.
+        let elected =
+            self.interest
+                .compare_exchange(seen, awake, Ordering::Relaxed, Ordering::Relaxed);
+        if elected.is_ok() {
+            self.ring();
+        }
+    }
+
+    /// Wakes the drain, or lets its next sleep return at once. Any thread; never blocks.
+    pub fn ring(&self) {
+        // Release, pairs with the Acquire swaps in `nap` and `park`: what the ringer did before is seen by
+        // the step that follows the wake-up. RMW: a ring is never overwritten by the drain falling asleep.
+        if self.signal.swap(RUNG, Ordering::Release) == ASLEEP {
+            self.signal.wake_all();
+        }
+    }
+
+    /// Sleeps for `duration` at most; posts ring only beyond the fill mark. For the drain only.
+    pub fn nap(&self, duration: Duration) {
+        // Relaxed: a post that misses it does not ring, and the nap ends by itself.
+        self.interest
+            .store(Interest::Mark.to_bits(), Ordering::Relaxed);
+        self.sleep(Some(duration));
+    }
+
+    /// Sleeps until the bell rings for `interest`, or for `limit`; `is_due` is the last look, after the
+    /// interest has been announced. For the drain only.
+    pub fn park(&self, interest: Interest, limit: Option<Duration>, is_due: impl FnOnce() -> bool) {
+        // Relaxed: the heavy fence orders it before the last look.
+        self.interest.store(interest.to_bits(), Ordering::Relaxed);
+        // Pairs with the light fence in `interest_after_publication`.
+        let fenced = self.fences.heavy();
+        if is_due() {
+            self.awake();
+        } else if fenced {
+            self.sleep(limit);
+        } else {
+            // Nobody is bound to ring: look again soon.
+            self.sleep(Some(UNFENCED_NAP));
+        }
+    }
+
+    fn sleep(&self, duration: Option<Duration>) {
+        // Acquire on both, pairs with the Release swap in `ring`. The RMW keeps a ring that came first.
+        let found =
+            self.signal
+                .compare_exchange(SILENT, ASLEEP, Ordering::Acquire, Ordering::Acquire);
+        if found.is_ok() {
+            self.signal.wait(ASLEEP, duration);
+        }
+        self.awake();
+    }
+
+    fn awake(&self) {
+        // Acquire, pairs with the Release swap in `ring`, whose ring this takes away.
+        self.signal.swap(SILENT, Ordering::Acquire);
+        // Relaxed: a post that still sees the old interest rings in vain.
+        self.interest
+            .store(Interest::Nothing.to_bits(), Ordering::Relaxed);
+    }
+}
+
+/// How long the drain sleeps where it cannot be sure to be woken.
+const UNFENCED_NAP: Duration = Duration::from_millis(5);
+
+#[cfg(test)]
+mod tests {
+    use super::{Doorbell, Interest};
+    use std::time::Duration;
+
+    #[test]
+    fn interests_round_trip() {
+        for interest in [
+            Interest::Nothing,
+            Interest::Mark,
+            Interest::Any,
+            Interest::Sequence(0),
+            Interest::Sequence(u32::MAX),
+        ] {
+            assert_eq!(Interest::from_bits(interest.to_bits()), interest);
+        }
+    }
+
+    #[test]
+    fn a_ring_before_the_sleep_is_kept_and_spent_once() {
+        let bell = Doorbell::new();
+        bell.ring();
+        bell.park(Interest::Any, None, || false); // would hang if the ring were lost
+        bell.park(Interest::Any, Some(Duration::from_millis(1)), || false);
+        assert_eq!(bell.interest_after_publication(), Interest::Nothing);
+    }
+
+    #[test]
+    fn a_due_look_does_not_sleep() {
+        let bell = Doorbell::new();
+        bell.park(Interest::Any, None, || true);
+        assert_eq!(bell.interest_after_publication(), Interest::Nothing);
+    }
+
+    #[test]
+    fn only_the_first_who_saw_an_interest_rings() {
+        let bell = Doorbell::new();
+        bell.ring_for(Interest::Any); // the drain is awake: nobody is elected, nothing is kept
+        bell.park(Interest::Any, Some(Duration::from_millis(1)), || false);
+    }
+}

@@ -1,0 +1,53 @@
+//! The asymmetric fence: free where it runs often, paid for where it runs seldom.
+
+use super::sync::{Ordering, compiler_fence, fence, membarrier, membarrier_registered};
+
+/// Which form of the store-then-load hand-shake this process uses.
+///
+/// Two threads that each store to one word and then load the other's must both put a full fence between
+/// the two, or each may miss the other's store. A post does so for every record, the drain only before it
+/// sleeps; so where the kernel has membarrier(2), [`light`](Fences::light) is a compiler fence only and
+/// [`heavy`](Fences::heavy) makes every running thread of the process execute a full fence. Where it has
+/// not, both are `fence(SeqCst)`. One protocol, two prices; the model checker sees the second form.
+///
+/// Source: membarrier(2), `MEMBARRIER_CMD_PRIVATE_EXPEDITED`.
+#[derive(Clone, Copy, Debug)]
+pub struct Fences {
+    asymmetric: bool,
+}
+
+impl Fences {
+    /// The form that this process can use; decided once.
+    pub fn detect() -> Self {
+        Self {
+            asymmetric: membarrier_registered(),
+        }
+    }
+
+    /// The side that runs often.
+    #[inline]
+    pub fn light(self) {
+        if self.asymmetric {
+            // Keeps the compiler from moving the load up; the fence proper is executed on this thread by
+            // the partner's `heavy`.
+            compiler_fence(Ordering::SeqCst);
+        } else {
+            // SeqCst fence, pairs with the one in `heavy`: of two threads that each store, fence and
+            // load, at least one sees the other's store. Nothing weaker orders a store before a load.
+            fence(Ordering::SeqCst);
+        }
+    }
+
+    /// The side that runs seldom. `false` means that the fence could not be had (a seccomp filter that came
+    /// later, say): the caller must not rely on being woken.
+    #[must_use = "without the fence the hand-shake does not hold"]
+    pub fn heavy(self) -> bool {
+        if self.asymmetric {
+            membarrier()
+        } else {
+            // SeqCst fence, pairs with the one in `light`.
+            fence(Ordering::SeqCst);
+            true
+        }
+    }
+}

@@ -1,0 +1,10 @@
+//! Layer 1: primitives. Atomics and threads (or loom's), fences, the futex, events, and system calls.
+
+mod doorbell;
+mod event;
+pub mod fence;
+pub mod os;
+pub mod sync;
+
+pub use doorbell::{Doorbell, Interest};
+pub use event::Event;

@@ -1,0 +1,148 @@
+//! The only file that makes system calls which the standard library and memmap2 do not offer.
+//!
+//! # Safety
+//!
+//! Every `unsafe` block here is one call into libc. Arguments are references, owned descriptors or plain
+//! integers, so each block argues only about what the call does with the pointer that it gets.
+#![allow(unsafe_code)]
+
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::ptr;
+use std::time::Duration;
+
+fn check(result: libc::c_int) -> io::Result<libc::c_int> {
+    if result < 0 {
+        Err(io::Error::last_os_error())
+    } else {
+        Ok(result)
+    }
+}
+
+/// Opens or creates the log at `path` for appending. Source: open(2).
+pub fn open_log(path: &Path, mode: u32, follow_links: bool) -> io::Result<OwnedFd> {
+    let no_follow = if follow_links { 0 } else { libc::O_NOFOLLOW };
+    let file: File = OpenOptions::new()
+        .append(true)
+        .create(true)
+        .mode(mode)
+        .custom_flags(no_follow | libc::O_NOCTTY) // the standard library adds O_CLOEXEC
+        .open(path)?;
+    Ok(file.into())
+}
+
+/// Whether `fd` is open for writing. Source: fcntl(2), `F_GETFL`.
+pub fn is_writable(fd: BorrowedFd<'_>) -> io::Result<bool> {
+    // SAFETY: F_GETFL takes no pointer; the descriptor is borrowed, so it is open.
+    let flags = check(unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_GETFL) })?;
+    let writable = matches!(flags & libc::O_ACCMODE, libc::O_WRONLY | libc::O_RDWR);
+    Ok(writable && flags & libc::O_PATH == 0)
+}
+
+/// One write(2) to `fd`.
+pub fn write(fd: BorrowedFd<'_>, bytes: &[u8]) -> io::Result<usize> {
+    // SAFETY: the pointer and length are those of a slice that lives over the call and is only read.
+    let taken = unsafe { libc::write(fd.as_raw_fd(), bytes.as_ptr().cast(), bytes.len()) };
+    usize::try_from(taken).map_err(|_| io::Error::last_os_error())
+}
+
+/// Waits until `fd` may take bytes, for `limit` at most. Source: poll(2).
+pub fn wait_writable(fd: BorrowedFd<'_>, limit: Duration) -> io::Result<()> {
+    let mut polled = libc::pollfd {
+        fd: fd.as_raw_fd(),
+        events: libc::POLLOUT,
+        revents: 0,
+    };
+    let limit_ms = libc::c_int::try_from(limit.as_millis()).unwrap_or(libc::c_int::MAX);
+    // SAFETY: the pointer is to one pollfd that lives over the call, and the count is 1.
+    match check(unsafe { libc::poll(&raw mut polled, 1, limit_ms) }) {
+        Err(error) if error.kind() != io::ErrorKind::Interrupted => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// An unnamed file of `len` bytes in memory, closed on exec. Source: memfd_create(2).
+pub fn memory_file(len: u64) -> io::Result<File> {
+    // SAFETY: the name is a NUL-terminated literal that the kernel copies.
+    let fd = check(unsafe { libc::memfd_create(c"alq-ring".as_ptr(), libc::MFD_CLOEXEC) })?;
+    // SAFETY: memfd_create returned a descriptor that nobody else knows, so we may own it.
+    let file = File::from(unsafe { OwnedFd::from_raw_fd(fd) });
+    file.set_len(len)?;
+    Ok(file)
+}
+
+/// Lays the first `len` bytes of `file` over the mapping at `at`, shared, readable and writable.
+/// `populate` brings every page in now, so that no first touch pays for it. Source: mmap(2).
+///
+/// # Safety
+///
+/// `[at, at + len)` must lie in a mapping that the caller owns and that nothing refers to.
+pub unsafe fn map_view(at: *mut u8, len: usize, file: &File, populate: bool) -> io::Result<()> {
+    let populate = if populate { libc::MAP_POPULATE } else { 0 };
+    let flags = libc::MAP_SHARED | libc::MAP_FIXED | populate;
+    let access = libc::PROT_READ | libc::PROT_WRITE;
+    // SAFETY: MAP_FIXED replaces exactly [at, at + len), which the caller owns; the descriptor is open.
+    let view = unsafe { libc::mmap(at.cast(), len, access, flags, file.as_fd().as_raw_fd(), 0) };
+    if view == libc::MAP_FAILED {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(())
+}
+
+/// Sleeps while `word` is `expected`, for `limit` at most. Source: futex(2), `FUTEX_WAIT_PRIVATE`.
+pub fn futex_wait<W>(word: &W, expected: u32, limit: Option<Duration>) {
+    const { assert!(size_of::<W>() == 4 && align_of::<W>() == 4) };
+    let limit = limit.map(|limit| libc::timespec {
+        tv_sec: libc::time_t::try_from(limit.as_secs()).unwrap_or(libc::time_t::MAX),
+        tv_nsec: libc::c_long::from(limit.subsec_nanos()),
+    });
+    let limit = limit.as_ref().map_or(ptr::null(), ptr::from_ref);
+    let operation = libc::FUTEX_WAIT | libc::FUTEX_PRIVATE_FLAG;
+    let address = ptr::from_ref(word);
+    // SAFETY: the word is a live, aligned 32-bit word (asserted above) that the kernel only reads, and the
+    // time is null or lives over the call. Every result means "look again": the callers loop.
+    unsafe { libc::syscall(libc::SYS_futex, address, operation, expected, limit) };
+}
+
+/// Wakes all who sleep on `word`. Source: futex(2), `FUTEX_WAKE_PRIVATE`.
+pub fn futex_wake_all<W>(word: &W) {
+    const { assert!(size_of::<W>() == 4 && align_of::<W>() == 4) };
+    let operation = libc::FUTEX_WAKE | libc::FUTEX_PRIVATE_FLAG;
+    let address = ptr::from_ref(word);
+    // SAFETY: waking only uses the address as a key; it can fail only for a bad address.
+    unsafe { libc::syscall(libc::SYS_futex, address, operation, libc::c_int::MAX) };
+}
+
+/// Registers this process for [`membarrier`]; `false` where the kernel has none.
+pub fn membarrier_register() -> bool {
+    let command = libc::MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED;
+    // SAFETY: membarrier(2) takes integers only.
+    unsafe { libc::syscall(libc::SYS_membarrier, command, 0, 0) == 0 }
+}
+
+/// A full fence on every running thread of the process. Source: membarrier(2).
+pub fn membarrier() -> bool {
+    let command = libc::MEMBARRIER_CMD_PRIVATE_EXPEDITED;
+    // SAFETY: membarrier(2) takes integers only.
+    unsafe { libc::syscall(libc::SYS_membarrier, command, 0, 0) == 0 }
+}
+
+/// Runs `body` with all signals blocked on this thread, so that a thread it starts inherits that.
+/// Source: pthread_sigmask(3).
+pub fn with_signals_blocked<T>(body: impl FnOnce() -> T) -> T {
+    let mut all = MaybeUninit::<libc::sigset_t>::uninit();
+    let mut before = MaybeUninit::<libc::sigset_t>::uninit();
+    // SAFETY: sigfillset initialises the set that it is given.
+    unsafe { libc::sigfillset(all.as_mut_ptr()) };
+    // SAFETY: `all` is initialised, `before` is room for the old mask; SIG_SETMASK is a valid request, so
+    // the call cannot fail and `before` is initialised.
+    unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, all.as_ptr(), before.as_mut_ptr()) };
+    let result = body();
+    // SAFETY: `before` was initialised by the first call.
+    unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, before.as_ptr(), ptr::null_mut()) };
+    result
+}

@@ -1,0 +1,188 @@
+//! The only file that names the atomics and threads of the standard library, or loom's in their place.
+//!
+//! Everything above is compiled unchanged in both worlds. The cfg is our own (`alq_loom`), because a
+//! global `--cfg loom` would also flip every dependency that listens to that name.
+
+pub use imp::{
+    Arc, AtomicBool, AtomicU32, AtomicU64, Futex, Ordering, compiler_fence, fence, membarrier,
+    membarrier_registered, spawn_quiet,
+};
+
+/// A number that no other call in this process has got or will get.
+pub fn unique_number() -> u64 {
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    // Relaxed: only the number matters, and an RMW never gives it twice. It is no part of any protocol, so the
+    // model does not see it.
+    NEXT.fetch_add(1, Ordering::Relaxed)
+}
+
+#[cfg(any(test, alq_loom))] // only the heap memory uses it
+pub use imp::Tracked;
+
+#[cfg(not(alq_loom))]
+mod imp {
+    use std::io;
+    use std::sync::OnceLock;
+    use std::thread;
+    use std::time::Duration;
+
+    use crate::primitives::os;
+
+    pub use std::sync::Arc;
+    pub use std::sync::atomic::{
+        AtomicBool, AtomicU32, AtomicU64, Ordering, compiler_fence, fence,
+    };
+
+    /// A 32-bit word to sleep on. Source: futex(2).
+    #[derive(Debug)]
+    pub struct Futex(AtomicU32);
+
+    impl core::ops::Deref for Futex {
+        type Target = AtomicU32;
+
+        #[inline]
+        fn deref(&self) -> &AtomicU32 {
+            &self.0
+        }
+    }
+
+    impl Futex {
+        pub const fn new(value: u32) -> Self {
+            Self(AtomicU32::new(value))
+        }
+
+        /// Sleeps while the word is `expected`, for `limit` at most. May return early for no reason.
+        pub fn wait(&self, expected: u32, limit: Option<Duration>) {
+            os::futex_wait(&self.0, expected, limit);
+        }
+
+        /// Wakes all who sleep on the word.
+        pub fn wake_all(&self) {
+            os::futex_wake_all(&self.0);
+        }
+    }
+
+    /// A mark beside data whose accesses the model checks for races; nothing outside of the model.
+    #[cfg(test)]
+    #[derive(Debug)]
+    pub struct Tracked;
+
+    #[cfg(test)]
+    impl Tracked {
+        pub const fn new() -> Self {
+            Self
+        }
+
+        #[inline]
+        pub const fn read(&self) {}
+
+        #[inline]
+        pub const fn write(&self) {}
+    }
+
+    /// Whether this process has registered for the expedited membarrier; tried once.
+    pub fn membarrier_registered() -> bool {
+        static REGISTERED: OnceLock<bool> = OnceLock::new();
+        *REGISTERED.get_or_init(os::membarrier_register)
+    }
+
+    /// A full fence on every running thread of the process; `false` if the system refused.
+    pub fn membarrier() -> bool {
+        os::membarrier()
+    }
+
+    /// Starts a thread called `name` that takes no signals.
+    pub fn spawn_quiet(name: String, body: impl FnOnce() + Send + 'static) -> io::Result<()> {
+        os::with_signals_blocked(|| thread::Builder::new().name(name).spawn(body)).map(drop)
+    }
+}
+
+#[cfg(alq_loom)]
+mod imp {
+    use std::io;
+    use std::time::Duration;
+
+    use loom::sync::{Condvar, Mutex};
+
+    pub use loom::sync::Arc;
+    pub use loom::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering, fence};
+
+    /// Compilers do not exist in the model; `Fences` never takes this form there.
+    pub fn compiler_fence(_: Ordering) {}
+
+    /// The asymmetric fence is not modelled: the model checks the symmetric form of the same protocol.
+    pub fn membarrier_registered() -> bool {
+        false
+    }
+
+    pub fn membarrier() -> bool {
+        false
+    }
+
+    /// A futex by its definition: comparing and going to sleep are one step against a wake-up.
+    ///
+    /// Time does not exist in the model: a limit is ignored, so a lost wake-up is a dead-lock that loom
+    /// reports, and no time-out can hide it.
+    #[derive(Debug)]
+    pub struct Futex {
+        word: AtomicU32,
+        lock: Mutex<()>,
+        woken: Condvar,
+    }
+
+    impl core::ops::Deref for Futex {
+        type Target = AtomicU32;
+
+        fn deref(&self) -> &AtomicU32 {
+            &self.word
+        }
+    }
+
+    impl Futex {
+        pub fn new(value: u32) -> Self {
+            Self {
+                word: AtomicU32::new(value),
+                lock: Mutex::new(()),
+                woken: Condvar::new(),
+            }
+        }
+
+        pub fn wait(&self, expected: u32, _limit: Option<Duration>) {
+            let guard = self.lock.lock().unwrap();
+            // Relaxed, as the kernel's own look: it orders nothing.
+            if self.word.load(Ordering::Relaxed) == expected {
+                drop(self.woken.wait(guard).unwrap());
+            }
+        }
+
+        pub fn wake_all(&self) {
+            let _guard = self.lock.lock().unwrap();
+            self.woken.notify_all();
+        }
+    }
+
+    /// A cell beside data: an access without a happens-before edge to the last one fails the model.
+    #[derive(Debug)]
+    pub struct Tracked(loom::cell::UnsafeCell<()>);
+
+    impl Tracked {
+        pub fn new() -> Self {
+            Self(loom::cell::UnsafeCell::new(()))
+        }
+
+        pub fn read(&self) {
+            self.0.with(|_| ());
+        }
+
+        pub fn write(&self) {
+            self.0.with_mut(|_| ());
+        }
+    }
+
+    pub fn spawn_quiet(_name: String, body: impl FnOnce() + Send + 'static) -> io::Result<()> {
+        drop(loom::thread::spawn(body));
+        Ok(())
+    }
+}

@@ -1,0 +1,89 @@
+//! What the drain has done, in numbers that belong together.
+
+use super::Progress;
+use crate::primitives::sync::{AtomicU64, Ordering, fence};
+use crate::words::Tail;
+
+/// How far the drain has come and what it did with the bytes on the way:
+/// the tail's position is always `bytes + padding` on from where the ring started, plus what was abandoned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Accounts {
+    /// The tail.
+    pub tail: Tail,
+    /// Bytes of records taken.
+    pub bytes: u64,
+    /// Records taken to their last byte.
+    pub records: u64,
+    /// Bytes stepped over.
+    pub padding: u64,
+    /// Open reservations stepped over.
+    pub abandoned: u64,
+}
+
+/// The accounts as words, written by the drain alone: a sequence lock, so that a reader gets numbers of one moment.
+///
+/// The two words of the tail are also read alone, by claims; the lock is not theirs.
+#[derive(Debug)]
+pub(super) struct Ledger {
+    /// Odd while the drain writes.
+    version: AtomicU64,
+    pub(super) tail: Progress,
+    bytes: AtomicU64,
+    records: AtomicU64,
+    padding: AtomicU64,
+    abandoned: AtomicU64,
+}
+
+impl Ledger {
+    pub(super) fn new(origin: Tail) -> Self {
+        Self {
+            version: AtomicU64::new(0),
+            tail: Progress::new(origin),
+            bytes: AtomicU64::new(0),
+            records: AtomicU64::new(0),
+            padding: AtomicU64::new(0),
+            abandoned: AtomicU64::new(0),
+        }
+    }
+
+    /// The drain's side.
+    pub(super) fn publish(&self, accounts: &Accounts) {
+        // Relaxed: this thread is the only writer.
+        let version = self.version.load(Ordering::Relaxed);
+        self.version.store(version + 1, Ordering::Relaxed);
+        // Release fence, pairs with the Acquire fence in `read`: who sees one of the stores below sees the odd
+        // version, and reads again.
+        fence(Ordering::Release);
+        // Relaxed: held together by the version.
+        self.bytes.store(accounts.bytes, Ordering::Relaxed);
+        self.records.store(accounts.records, Ordering::Relaxed);
+        self.padding.store(accounts.padding, Ordering::Relaxed);
+        self.abandoned.store(accounts.abandoned, Ordering::Relaxed);
+        self.tail.publish(accounts.tail);
+        // Release, pairs with the Acquire load in `read`: who sees the even version sees all of the stores.
+        self.version.store(version + 2, Ordering::Release);
+    }
+
+    /// The numbers of one moment. The drain writes for some nanoseconds only, so this rarely goes round.
+    pub(super) fn read(&self) -> Accounts {
+        loop {
+            // Acquire, pairs with the last store in `publish`.
+            let version = self.version.load(Ordering::Acquire);
+            // Relaxed: held together by the version.
+            let accounts = Accounts {
+                tail: self.tail.load(),
+                bytes: self.bytes.load(Ordering::Relaxed),
+                records: self.records.load(Ordering::Relaxed),
+                padding: self.padding.load(Ordering::Relaxed),
+                abandoned: self.abandoned.load(Ordering::Relaxed),
+            };
+            // Acquire fence, pairs with the Release fence in `publish`.
+            fence(Ordering::Acquire);
+            // Relaxed: ordered by the fence.
+            if version % 2 == 0 && self.version.load(Ordering::Relaxed) == version {
+                return accounts;
+            }
+            core::hint::spin_loop();
+        }
+    }
+}

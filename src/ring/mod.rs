@@ -1,0 +1,221 @@
+//! Layer 3: the ring. Reserve, post, drain, survey: the algorithm only. It knows no file, no thread, no clock.
+//!
+//! docs/ring.md explains the protocol as a whole; the comments here say what each step guarantees.
+
+mod accounts;
+mod drain;
+mod reserve;
+pub mod survey;
+
+use crossbeam_utils::CachePadded;
+
+use accounts::Ledger;
+
+use crate::memory::Memory;
+use crate::primitives::sync::{AtomicU32, AtomicU64, Ordering};
+use crate::words::{Geometry, Head, Tail};
+
+pub use accounts::Accounts;
+pub use drain::{Drain, Drained, Holes};
+pub use reserve::{Posted, Refusal, Reservation};
+
+/// A ring of bytes and descriptors that any number of threads reserve in and one drain empties.
+#[derive(Debug)]
+pub struct Ring<M> {
+    memory: M,
+    geometry: Geometry,
+    claims: CachePadded<Claims>,
+    drained: CachePadded<Ledger>,
+}
+
+/// What claims read and write: one line, in the hands of whoever claims.
+#[derive(Debug)]
+struct Claims {
+    /// `{ seq, pos }` of the next claim.
+    head: AtomicU64,
+    /// The tail as some claimer last read it: never ahead of the drain's, and it only grows.
+    seen: Progress,
+    /// Why claims are refused, beyond room: bits of [`Gate`].
+    gate: AtomicU32,
+    /// The head at which a closed ring ended; valid once the gate says `ENDED`.
+    end: AtomicU64,
+}
+
+/// A tail in two words. Each only grows, and each is right by itself: a reader that gets an older half only
+/// believes that less is free.
+#[derive(Debug)]
+struct Progress {
+    seq: AtomicU64,
+    pos: AtomicU64,
+}
+
+impl Progress {
+    fn new(tail: Tail) -> Self {
+        Self {
+            seq: AtomicU64::new(tail.seq),
+            pos: AtomicU64::new(tail.pos),
+        }
+    }
+
+    /// Acquire on both, pairs with the Release stores of the drain (`publish`) and with the Release half of
+    /// `raise`: who sees bytes and descriptors free also sees that the drain has finished reading them.
+    #[inline]
+    fn load(&self) -> Tail {
+        Tail {
+            seq: self.seq.load(Ordering::Acquire),
+            pos: self.pos.load(Ordering::Acquire),
+        }
+    }
+
+    /// The drain's side: Release, pairs with the Acquire loads in `load`.
+    fn publish(&self, tail: Tail) {
+        self.seq.store(tail.seq, Ordering::Release);
+        self.pos.store(tail.pos, Ordering::Release);
+    }
+
+    /// Moves the copy forward to `tail`, never back, and returns where it stands.
+    ///
+    /// A plain store by a claimer that was slow would take back what a faster one has seen, and a third
+    /// would compute the 64-bit position of its record from it. AcqRel: Release, pairs with `load`, hands the
+    /// drain's release on; Acquire, since the value that another claimer left may be the newer one.
+    fn raise(&self, tail: Tail) -> Tail {
+        Tail {
+            seq: tail.seq.max(self.seq.fetch_max(tail.seq, Ordering::AcqRel)),
+            pos: tail.pos.max(self.pos.fetch_max(tail.pos, Ordering::AcqRel)),
+        }
+    }
+}
+
+/// The bits of the gate. Set rarely; read by every claim, on the line that it needs anyway.
+struct Gate;
+
+impl Gate {
+    /// The sink has failed for good.
+    const FAILED: u32 = 1;
+    /// Somebody closes the ring, or has.
+    const CLOSED: u32 = 2;
+    /// The ring is closed, and `end` says where.
+    const ENDED: u32 = 4;
+}
+
+impl<M: Memory> Ring<M> {
+    /// An empty ring, and the one drain that may empty it.
+    pub fn new(memory: M) -> (Self, Drain) {
+        let slots = u64::from(memory.geometry().slots());
+        // Sequences start at one whole lap: no tag of the first lap is 0.
+        Self::starting_at(memory, Tail { seq: slots, pos: 0 })
+    }
+
+    /// An empty ring whose first sequence and position are those of `origin`.
+    pub fn starting_at(memory: M, origin: Tail) -> (Self, Drain) {
+        let head = Head {
+            seq: origin.seq as u32,
+            pos: origin.pos as u32,
+        };
+        let ring = Self {
+            geometry: memory.geometry(),
+            memory,
+            claims: CachePadded::new(Claims {
+                head: AtomicU64::new(head.to_bits()),
+                seen: Progress::new(origin),
+                gate: AtomicU32::new(0),
+                end: AtomicU64::new(0),
+            }),
+            drained: CachePadded::new(Ledger::new(origin)),
+        };
+        let drain = Drain::new(ring.identity(), origin);
+        (ring, drain)
+    }
+
+    /// The sizes.
+    pub fn geometry(&self) -> Geometry {
+        self.geometry
+    }
+
+    /// How far the drain has come.
+    #[inline]
+    pub fn tail(&self) -> Tail {
+        self.drained.tail.load()
+    }
+
+    /// What the drain has done so far, as of one moment.
+    pub fn accounts(&self) -> Accounts {
+        self.drained.read()
+    }
+
+    /// Bytes between the tail and the head: records, padding, and reservations that are still open.
+    pub fn fill(&self) -> u32 {
+        // The head first: a tail that is read later may have moved past it, and then the ring was empty. The
+        // other way round, a full ring could seem to hold more than it can.
+        let head = self.head();
+        let used = self.geometry.used(head, self.tail());
+        if used > self.geometry.capacity() {
+            0
+        } else {
+            used
+        }
+    }
+
+    /// The head; of a closed ring, the head at which it ended.
+    fn head(&self) -> Head {
+        if let Some(end) = self.ended() {
+            return end;
+        }
+        // Acquire, pairs with the AcqRel claims: the tail that the last claimer relied on is seen too.
+        Head::from_bits(self.claims.head.load(Ordering::Acquire))
+    }
+
+    /// Refuses all later claims with [`Refusal::Failed`]. Claims that are under way still post.
+    pub fn fail(&self) {
+        // Relaxed: a claim that misses the bit stays in the ring and is accounted for there.
+        self.claims.gate.fetch_or(Gate::FAILED, Ordering::Relaxed);
+    }
+
+    /// Ends the intake for ever: every claim is either before the end, and part of the ring, or refused.
+    /// `false` if somebody else closes it or has.
+    pub fn close(&self) -> bool {
+        // AcqRel RMW: of two closers one comes first. Release, pairs with the Acquire loads of the gate: who
+        // sees the head jump (below) sees this bit and is told `Closed`, not `Full`.
+        let before = self.claims.gate.fetch_or(Gate::CLOSED, Ordering::AcqRel);
+        if before & Gate::CLOSED != 0 {
+            return false;
+        }
+        let slots = self.geometry.slots();
+        // Relaxed first look, corrected by the CAS.
+        let mut bits = self.claims.head.load(Ordering::Relaxed);
+        loop {
+            let closed = Head::from_bits(bits).closed(slots).to_bits();
+            // AcqRel: Acquire, pairs with the claims before, whose number `end` counts; Release, pairs with
+            // the Acquire of a later claim, which then finds no descriptor free and the gate closed.
+            match self.claims.head.compare_exchange(
+                bits,
+                closed,
+                Ordering::AcqRel,
+                Ordering::Relaxed,
+            ) {
+                Ok(_) => break,
+                Err(now) => bits = now,
+            }
+        }
+        // Relaxed: published by the Release RMW on the gate that follows.
+        self.claims.end.store(bits, Ordering::Relaxed);
+        // Release, pairs with the Acquire in `ended`.
+        self.claims.gate.fetch_or(Gate::ENDED, Ordering::Release);
+        true
+    }
+
+    /// Where a closed ring ended; `None` while it takes claims.
+    pub fn ended(&self) -> Option<Head> {
+        // Acquire, pairs with the last step of `close`.
+        let gate = self.claims.gate.load(Ordering::Acquire);
+        (gate & Gate::ENDED != 0).then(|| {
+            // Relaxed: ordered by the gate.
+            Head::from_bits(self.claims.end.load(Ordering::Relaxed))
+        })
+    }
+
+    /// What tells this ring from others for as long as it lives: the address of its bytes.
+    fn identity(&self) -> usize {
+        self.memory.at(0).addr()
+    }
+}

@@ -1,0 +1,269 @@
+//! The producers' side: claim, fill, post.
+//!
+//! # Safety
+//!
+//! A claim hands `[start, start + len)` to one thread until it posts. That no two claims overlap, and that none
+//! overlaps what the drain still reads, is the work of `Ring::reserve`; the model checker verifies it.
+#![allow(unsafe_code)]
+
+use core::mem;
+use core::ptr;
+use core::slice;
+
+use crossbeam_utils::Backoff;
+
+use super::{Gate, Ring};
+use crate::memory::{Memory, Slot};
+use crate::primitives::sync::Ordering;
+use crate::words::{Head, Place, State, Tail, extend};
+
+/// Why a claim was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// There is no room, in bytes or in descriptors, at this moment.
+    Full,
+    /// The ring is closed.
+    Closed,
+    /// The sink has failed.
+    Failed,
+}
+
+/// What a post has done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Posted {
+    /// The sequence of the span.
+    pub seq: u32,
+    /// The position of its first byte.
+    pub start: u64,
+    /// The position behind its last byte of record: final.
+    pub end: u64,
+    /// Whether room that the claim had taken is free again.
+    pub gave_back: bool,
+}
+
+/// `len` contiguous bytes of the ring that belong to the holder until it posts. Dropped, it posts nothing.
+#[derive(Debug)]
+#[must_use = "a reservation posts nothing until `post` is called"]
+pub struct Reservation<'r, M: Memory> {
+    ring: &'r Ring<M>,
+    start: u64,
+    seq: u32,
+    len: u32,
+}
+
+impl<M: Memory> Ring<M> {
+    /// Claims `len` bytes (1 to the capacity) and one descriptor with one compare-and-swap.
+    ///
+    /// # Errors
+    ///
+    /// See [`Refusal`]. Never blocks, allocates or makes a system call.
+    #[inline]
+    pub fn reserve(&self, len: u32) -> Result<Reservation<'_, M>, Refusal> {
+        debug_assert!(len > 0 && len <= self.geometry.capacity());
+        let claims = &*self.claims;
+        let backoff = Backoff::new();
+        // Acquire, pairs with the AcqRel claims and give-backs: `seen`, read next, is then at least what the
+        // last claimer relied on, so that head - seen never exceeds the capacity for a head that is current.
+        let mut bits = claims.head.load(Ordering::Acquire);
+        loop {
+            let head = Head::from_bits(bits);
+            let mut tail = claims.seen.load();
+            // Relaxed: only `close` needs an order, and it has it through the head.
+            let gate = claims.gate.load(Ordering::Relaxed);
+            if gate != 0 || !self.geometry.has_room(head, tail, len) {
+                match self.look_again(bits, len) {
+                    Look::Room(fresh) => tail = fresh,
+                    Look::Moved(now) => {
+                        bits = now;
+                        continue;
+                    }
+                    Look::Refused(refusal) => return Err(refusal),
+                }
+            }
+            // AcqRel: Release, pairs with the Acquire of later claims (see above); Acquire, pairs with the
+            // Release of a give-back, whose owner has stopped touching the bytes that are claimed here.
+            let claim = claims.head.compare_exchange_weak(
+                bits,
+                head.claimed(len).to_bits(),
+                Ordering::AcqRel,
+                Ordering::Acquire,
+            );
+            match claim {
+                Ok(_) => return Ok(self.claimed(head, tail, len)),
+                Err(now) => {
+                    bits = now;
+                    backoff.spin();
+                }
+            }
+        }
+    }
+
+    /// Writes the place of a span that was just claimed at `head`.
+    #[inline]
+    fn claimed(&self, head: Head, tail: Tail, len: u32) -> Reservation<'_, M> {
+        let place = Place {
+            seq: head.seq,
+            start: head.pos,
+        };
+        // Relaxed: published by the Release of the state; who reads it earlier checks the sequence in it. The
+        // drain has freed the descriptor: the Acquire of the tail came before.
+        self.slot(head.seq)
+            .place
+            .store(place.to_bits(), Ordering::Relaxed);
+        self.memory.begin_write(head.pos, len);
+        Reservation {
+            ring: self,
+            // The tail lies at most the capacity behind a head that the CAS found current, so this is exact.
+            start: extend(tail.pos, head.pos),
+            seq: head.seq,
+            len,
+        }
+    }
+
+    /// The slow half of a claim: reads the drain's own tail, and refuses only a head that is still current.
+    #[cold]
+    fn look_again(&self, bits: u64, len: u32) -> Look {
+        let tail = self.claims.seen.raise(self.drained.tail.load());
+        // Acquire, pairs with the gate's RMWs in `close`: after the head has jumped, the reason is seen.
+        let gate = self.claims.gate.load(Ordering::Acquire);
+        if gate & Gate::CLOSED != 0 {
+            return Look::Refused(Refusal::Closed);
+        }
+        if gate & Gate::FAILED != 0 {
+            return Look::Refused(Refusal::Failed);
+        }
+        if self.geometry.has_room(Head::from_bits(bits), tail, len) {
+            return Look::Room(tail);
+        }
+        // A head that is older than the tail looks full. Only one that has not moved proves that it is.
+        // Acquire: as the first load in `reserve`.
+        let now = self.claims.head.load(Ordering::Acquire);
+        if now == bits {
+            // Acquire: as above; the head may have jumped between the two looks.
+            let gate = self.claims.gate.load(Ordering::Acquire);
+            let closed = gate & Gate::CLOSED != 0;
+            Look::Refused(if closed {
+                Refusal::Closed
+            } else {
+                Refusal::Full
+            })
+        } else {
+            Look::Moved(now)
+        }
+    }
+
+    #[inline]
+    pub(super) fn slot(&self, seq: u32) -> &Slot {
+        &self.memory.slots()[self.geometry.slot(seq)]
+    }
+}
+
+/// What the second look found.
+enum Look {
+    /// There is room, counted from this tail.
+    Room(Tail),
+    /// The head is another now: try with this one.
+    Moved(u64),
+    /// There is none.
+    Refused(Refusal),
+}
+
+impl<M: Memory> Reservation<'_, M> {
+    /// The bytes, to be filled in place: what an earlier lap left there, until then.
+    #[inline]
+    pub fn bytes(&self) -> &[u8] {
+        let first = self.ring.memory.at(self.start as u32);
+        // SAFETY: `at` gives capacity >= len valid bytes, all initialised (zeroed at first); the claim gave them
+        // to this reservation alone until it posts, and `&self` lets nobody write while the slice lives.
+        unsafe { slice::from_raw_parts(first, self.len as usize) }
+    }
+
+    /// The bytes, to be filled in place.
+    #[inline]
+    pub fn bytes_mut(&mut self) -> &mut [u8] {
+        let first = self.ring.memory.at(self.start as u32);
+        // SAFETY: as in `bytes`, and `&mut self` makes this the only slice.
+        unsafe { slice::from_raw_parts_mut(first, self.len as usize) }
+    }
+
+    /// Copies a whole record in.
+    ///
+    /// # Panics
+    ///
+    /// If `record` is not exactly as long as the reservation.
+    #[inline]
+    pub fn fill(&mut self, record: &[u8]) {
+        assert_eq!(record.len(), self.len as usize);
+        let first = self.ring.memory.at(self.start as u32);
+        // SAFETY: both are valid for `len` bytes; the target is this reservation's alone, and no safe code
+        // has a slice into the ring that could be the source, but through another reservation.
+        unsafe { ptr::copy_nonoverlapping(record.as_ptr(), first, record.len()) };
+    }
+
+    /// How many bytes were reserved.
+    #[inline]
+    pub fn len(&self) -> usize {
+        self.len as usize
+    }
+
+    /// Publishes the first `used` bytes, and gives the rest back if nothing was claimed behind it.
+    #[inline]
+    pub fn post(self, used: u32) -> Posted {
+        let posted = self.publish(used);
+        mem::forget(self);
+        posted
+    }
+
+    #[inline]
+    fn publish(&self, used: u32) -> Posted {
+        debug_assert!(used <= self.len);
+        let ring = self.ring;
+        ring.memory.end_write(self.start as u32, used);
+        let gave_back = used < self.len && self.give_back(used);
+        let state = State::closed(ring.geometry.tag(self.seq), used);
+        // Release, pairs with the Acquire load of the state in the drain: who sees the span sees its place and
+        // its bytes.
+        ring.slot(self.seq)
+            .state
+            .store(state.to_bits(), Ordering::Release);
+        Posted {
+            seq: self.seq,
+            start: self.start,
+            end: self.start + u64::from(used),
+            gave_back,
+        }
+    }
+
+    /// Takes the head back over the bytes that were not used. Only the newest claim can: behind any other
+    /// they become padding.
+    fn give_back(&self, used: u32) -> bool {
+        let start = Head {
+            seq: self.seq.wrapping_add(1),
+            pos: self.start as u32,
+        };
+        let head = |len: u32| {
+            Head {
+                seq: start.seq,
+                pos: start.pos.wrapping_add(len),
+            }
+            .to_bits()
+        };
+        // The sequence stays: it names this span, and a head that differs only in `pos` cannot come back.
+        // AcqRel: Release, pairs with the Acquire of the next claim: our writes to the bytes that it gets
+        // happen before its own. Acquire keeps the chain of claims whole for those who read the head next.
+        let result = self.ring.claims.head.compare_exchange(
+            head(self.len),
+            head(used),
+            Ordering::AcqRel,
+            Ordering::Relaxed,
+        );
+        result.is_ok()
+    }
+}
+
+impl<M: Memory> Drop for Reservation<'_, M> {
+    /// Posts nothing: the drain steps over the span, and nobody waits for it.
+    fn drop(&mut self) {
+        self.publish(0);
+    }
+}

@@ -1,0 +1,143 @@
+//! Looking at the ring from outside: where a flush ends, and what is outstanding. Any thread, never blocks.
+
+use super::{Accounts, Ring};
+use crate::memory::Memory;
+use crate::primitives::sync::Ordering;
+use crate::words::{Place, State, Tail};
+
+/// What lies between the tail and the head, span by span.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Outstanding {
+    /// Bytes of records that are posted and not written.
+    pub bytes: u64,
+    /// Records that are posted and not wholly written.
+    pub records: u64,
+    /// Reservations that are open.
+    pub held: u64,
+    /// Bytes of the oldest of them.
+    pub oldest_held_bytes: u64,
+}
+
+/// What a look at one descriptor found.
+enum Span {
+    /// Posted: it starts at `start` (relative to the tail, see `relative`) and has `committed` bytes.
+    Posted { start: i64, committed: u32 },
+    /// Claimed, not posted; it starts at `start` if that is known yet.
+    Open { start: Option<i64> },
+    /// The descriptor serves a later lap: everything up to this span is written.
+    Recycled,
+}
+
+impl<M: Memory> Ring<M> {
+    /// The position behind the last record that was posted before the call, as far as this thread can know:
+    /// the drain has written all of them once its tail has reached it.
+    ///
+    /// It depends on open reservations that lie before something posted, and on no others.
+    pub fn posted_end(&self) -> u64 {
+        let tail = self.tail();
+        let head = self.head().seq;
+        let mut seq = head;
+        while seq != tail.seq as u32 {
+            seq = seq.wrapping_sub(1);
+            match self.look(seq, tail) {
+                Span::Posted { start, committed } if committed > 0 => {
+                    let end = start + i64::from(committed);
+                    return tail.pos.saturating_add_signed(end.max(0));
+                }
+                Span::Posted { .. } | Span::Open { .. } => {}
+                Span::Recycled => break,
+            }
+        }
+        // All that was posted is written, or was when the tail was read.
+        tail.pos
+    }
+
+    /// What the drain has done, and what is outstanding from there on. Each span is counted as it was when it
+    /// was looked at, so the two together are all that was posted before the call, and none of it twice.
+    pub fn outstanding(&self) -> (Accounts, Outstanding) {
+        loop {
+            let done = self.accounts();
+            if let Some(counted) = self.count_from(done.tail) {
+                return (done, counted);
+            }
+        }
+    }
+
+    /// The count from `tail` on; `None` if the ring has moved on by so much that descriptors were reused.
+    fn count_from(&self, tail: Tail) -> Option<Outstanding> {
+        let mut counted = Outstanding::default();
+        let head = self.head();
+        let mut open_from = None;
+        let mut seq = tail.seq as u32;
+        while seq != head.seq {
+            match self.look(seq, tail) {
+                Span::Recycled => return None,
+                Span::Open { start } => {
+                    counted.held += 1;
+                    if counted.held == 1 {
+                        open_from = start;
+                    }
+                }
+                Span::Posted { start, committed } => {
+                    counted.close_oldest(&mut open_from, start);
+                    let unwritten = (start + i64::from(committed)).clamp(0, i64::from(committed));
+                    counted.bytes += unwritten.unsigned_abs();
+                    counted.records += u64::from(unwritten > 0);
+                }
+            }
+            seq = seq.wrapping_add(1);
+        }
+        counted.close_oldest(&mut open_from, self.relative(head.pos, tail));
+        Some(counted)
+    }
+
+    fn look(&self, seq: u32, tail: Tail) -> Span {
+        let slot = self.slot(seq);
+        let tag = self.geometry.tag(seq);
+        let start_of = |bits: u64| {
+            let place = Place::from_bits(bits);
+            (place.seq == seq).then(|| self.relative(place.start, tail))
+        };
+        // Acquire, pairs with the Release store in `publish`: the place is seen too.
+        let state = State::of_lap(slot.state.load(Ordering::Acquire), tag);
+        // Relaxed: ordered by the state, or checked by its sequence.
+        let start = start_of(slot.place.load(Ordering::Relaxed));
+        match (state, start) {
+            (Some(state), Some(start)) => Span::Posted {
+                start,
+                committed: state.committed,
+            },
+            // Of another lap: not posted yet, or reused since. The drain goes past a span before its descriptor
+            // is reused, and whoever sees the reuse (Acquire above) sees that too.
+            (None, start) if self.is_current(seq) => Span::Open { start },
+            // Reused: it was posted, and is written.
+            _ => Span::Recycled,
+        }
+    }
+
+    /// Whether the drain has not gone past `seq`.
+    fn is_current(&self, seq: u32) -> bool {
+        let ahead = seq.wrapping_sub(self.tail().seq as u32);
+        ahead < 1 << 31
+    }
+
+    /// `pos` as a distance from the tail. It may be behind: the tail's position can be newer than its
+    /// sequence, and the span in hand may be half written. A claim starts less than the capacity ahead.
+    fn relative(&self, pos: u32, tail: Tail) -> i64 {
+        let ahead = pos.wrapping_sub(tail.pos as u32);
+        if ahead <= self.geometry.capacity() {
+            i64::from(ahead)
+        } else {
+            i64::from(ahead) - (1 << 32)
+        }
+    }
+}
+
+impl Outstanding {
+    /// The oldest open reservation ends where its successor starts.
+    fn close_oldest(&mut self, open_from: &mut Option<i64>, end: i64) {
+        if let Some(start) = open_from.take() {
+            self.oldest_held_bytes = end.saturating_sub(start).unsigned_abs();
+        }
+    }
+}

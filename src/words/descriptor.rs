@@ -1,0 +1,159 @@
+//! The two words of a descriptor: `place` `{ seq, start }` and `state` `{ tag, phase, committed }`.
+
+/// Which lap of the descriptor ring a state word belongs to, modulo 2^30.
+///
+/// Sequences start at one whole lap, so tag 0 is not seen before the tags have wrapped once, and a
+/// zeroed descriptor is never taken for a valid one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tag(u32);
+
+impl Tag {
+    const BITS: u32 = 30;
+
+    /// The tag of `lap`, which wraps.
+    #[inline]
+    pub const fn of_lap(lap: u32) -> Self {
+        Self(lap & ((1 << Self::BITS) - 1))
+    }
+}
+
+/// What may still happen to a span.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// The owner may append more records to the span: its committed length may grow.
+    Open,
+    /// The committed length is final; what lies behind it up to the next span is padding.
+    Closed,
+}
+
+/// Where a span starts: `{ seq, start }`, stored by the claimer right after the claim.
+///
+/// ```text
+///  63            32 31             0
+/// +----------------+----------------+
+/// |      seq       |     start      |
+/// +----------------+----------------+
+/// ```
+///
+/// No word says how long a span is: it ends where its successor starts, or at the head.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The whole sequence of the span, so that a place of another lap is told apart.
+    pub seq: u32,
+    /// The byte position of its first byte.
+    pub start: u32,
+}
+
+impl Place {
+    /// The place that `bits` holds.
+    #[inline]
+    pub const fn from_bits(bits: u64) -> Self {
+        Self {
+            seq: (bits >> 32) as u32,
+            start: bits as u32,
+        }
+    }
+
+    /// The word that holds this place.
+    #[inline]
+    pub const fn to_bits(self) -> u64 {
+        (self.seq as u64) << 32 | self.start as u64
+    }
+}
+
+/// How far a span has come: `{ tag, phase, committed }`, published with Release by its owner.
+///
+/// ```text
+///  63          34 33  32 31             0
+/// +--------------+------+----------------+
+/// |     tag      | phase|   committed    |
+/// +--------------+------+----------------+
+/// ```
+///
+/// phase: 1 open, 2 closed; 0 and 3 are not valid.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct State {
+    /// The lap that this word speaks of.
+    pub tag: Tag,
+    /// Whether `committed` may still grow.
+    pub phase: Phase,
+    /// How many bytes from the start of the span on are records; always at a record's end.
+    pub committed: u32,
+}
+
+impl State {
+    const OPEN: u64 = 1;
+    const CLOSED: u64 = 2;
+
+    /// A closed span with `committed` bytes of records.
+    #[inline]
+    pub const fn closed(tag: Tag, committed: u32) -> Self {
+        Self {
+            tag,
+            phase: Phase::Closed,
+            committed,
+        }
+    }
+
+    /// The state that `bits` holds if the span of lap `tag` exists in it; `None` while the descriptor
+    /// still holds an earlier lap (or nothing, or garbage).
+    #[inline]
+    pub const fn of_lap(bits: u64, tag: Tag) -> Option<Self> {
+        let phase = match (bits >> 32) & 0b11 {
+            Self::OPEN => Phase::Open,
+            Self::CLOSED => Phase::Closed,
+            _ => return None,
+        };
+        if (bits >> 34) as u32 != tag.0 {
+            return None;
+        }
+        Some(Self {
+            tag,
+            phase,
+            committed: bits as u32,
+        })
+    }
+
+    /// The word that holds this state.
+    #[inline]
+    pub const fn to_bits(self) -> u64 {
+        let phase = match self.phase {
+            Phase::Open => Self::OPEN,
+            Phase::Closed => Self::CLOSED,
+        };
+        (self.tag.0 as u64) << 34 | phase << 32 | self.committed as u64
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Phase, Place, State, Tag};
+
+    #[test]
+    fn words_round_trip_at_the_corners() {
+        for a in [0, 1, 1 << 30, u32::MAX] {
+            for b in [0, 1, 1 << 31, u32::MAX] {
+                let place = Place { seq: a, start: b };
+                assert_eq!(Place::from_bits(place.to_bits()), place);
+                for phase in [Phase::Open, Phase::Closed] {
+                    let tag = Tag::of_lap(a);
+                    let state = State {
+                        tag,
+                        phase,
+                        committed: b,
+                    };
+                    assert_eq!(State::of_lap(state.to_bits(), tag), Some(state));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn another_lap_and_a_zeroed_word_do_not_exist() {
+        let bits = State::closed(Tag::of_lap(7), 12).to_bits();
+        assert_eq!(State::of_lap(bits, Tag::of_lap(8)), None);
+        assert_eq!(State::of_lap(0, Tag::of_lap(1)), None);
+        assert_eq!(State::of_lap(0, Tag::of_lap(0)), None);
+        assert_eq!(State::of_lap(bits | 0b11 << 32, Tag::of_lap(7)), None);
+    }
+}

@@ -1,0 +1,83 @@
+//! The flags of an append, as in alq(9).
+
+use super::Error;
+
+bitflags::bitflags! {
+    /// How an append behaves: one of [`WAITOK`](Flags::WAITOK) and [`NOWAIT`](Flags::NOWAIT), and
+    /// optionally [`NOACTIVATE`](Flags::NOACTIVATE).
+    ///
+    /// The names and values are those of
+    /// [alq(9)](https://man.freebsd.org/cgi/man.cgi?query=alq&sektion=9).
+    ///
+    /// ```
+    /// use alq::Flags;
+    ///
+    /// let flags = Flags::NOWAIT | Flags::NOACTIVATE;
+    /// assert!(flags.contains(Flags::NOWAIT));
+    /// ```
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+    pub struct Flags: u32 {
+        /// Refuse with [`Error::WouldBlock`] when there is no room; never sleep.
+        const NOWAIT = 0x1;
+        /// Sleep until there is room.
+        const WAITOK = 0x2;
+        /// Do not schedule the drain: the bytes go out with a later activating post, with
+        /// `activate`, `flush` or `close`, or when a caller finds the queue full.
+        const NOACTIVATE = 0x4;
+    }
+}
+
+/// What a caller wants when there is no room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Room {
+    /// Be refused at once.
+    Refuse,
+    /// Sleep until there is some.
+    Wait,
+}
+
+impl Flags {
+    /// Which of the two waiting flags is set.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidFlags`] if it is both, neither, or a bit that has no name.
+    #[inline]
+    pub(crate) const fn room(self) -> Result<Room, Error> {
+        const NOWAIT: u32 = Flags::NOWAIT.bits();
+        const WAITOK: u32 = Flags::WAITOK.bits();
+        match self.bits() & !Self::NOACTIVATE.bits() {
+            NOWAIT => Ok(Room::Refuse),
+            WAITOK => Ok(Room::Wait),
+            _ => Err(Error::InvalidFlags { flags: self }),
+        }
+    }
+
+    /// Whether the post schedules the drain.
+    #[inline]
+    pub(crate) const fn activates(self) -> bool {
+        !self.contains(Self::NOACTIVATE)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Flags, Room};
+    use crate::words::Error;
+
+    #[test]
+    fn exactly_one_waiting_flag_is_valid() {
+        let quiet = Flags::NOACTIVATE;
+        assert_eq!(Flags::NOWAIT.room(), Ok(Room::Refuse));
+        assert_eq!((Flags::WAITOK | quiet).room(), Ok(Room::Wait));
+        let unnamed = Flags::from_bits_retain(0x42);
+        for flags in [
+            Flags::empty(),
+            quiet,
+            Flags::NOWAIT | Flags::WAITOK,
+            unnamed,
+        ] {
+            assert_eq!(flags.room(), Err(Error::InvalidFlags { flags }));
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! The sizes of a ring and the arithmetic that follows from them.
+
+use super::{Head, Tag};
+
+/// How far the drain has come: both halves count from the start of the ring and only grow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tail {
+    /// The span in hand; every descriptor before it is free.
+    pub seq: u64,
+    /// Everything before this position is written, or padding; those bytes are free.
+    pub pos: u64,
+}
+
+/// The sizes of one ring: `capacity` bytes and `slots` descriptors, both powers of two.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Geometry {
+    capacity: u32,
+    slots: u32,
+    slot_bits: u32,
+}
+
+impl Geometry {
+    /// The largest capacity, 2 GiB: a used length then never reaches half of the 32-bit position space,
+    /// and a head that lags behind the tail cannot pass for one that is ahead of it.
+    pub const MAX_CAPACITY: u64 = 1 << 31;
+
+    /// The fewest descriptors that a tag of 30 bits can number.
+    pub const MIN_SLOTS: u32 = 4;
+
+    /// A ring of `capacity` bytes with `slots` descriptors.
+    ///
+    /// # Panics
+    ///
+    /// If either is no power of two, or out of range: the callers have rounded and checked before.
+    pub const fn new(capacity: u32, slots: u32) -> Self {
+        assert!(capacity.is_power_of_two() && capacity as u64 <= Self::MAX_CAPACITY);
+        assert!(slots.is_power_of_two() && slots >= Self::MIN_SLOTS && slots <= 1 << 31);
+        Self {
+            capacity,
+            slots,
+            slot_bits: slots.trailing_zeros(),
+        }
+    }
+
+    /// The bytes of the ring.
+    #[inline]
+    pub const fn capacity(self) -> u32 {
+        self.capacity
+    }
+
+    /// The descriptors of the ring.
+    #[inline]
+    pub const fn slots(self) -> u32 {
+        self.slots
+    }
+
+    /// The place of byte position `pos` in the ring.
+    #[inline]
+    pub const fn offset(self, pos: u32) -> usize {
+        (pos & (self.capacity - 1)) as usize
+    }
+
+    /// The descriptor of sequence `seq`.
+    #[inline]
+    pub const fn slot(self, seq: u32) -> usize {
+        (seq & (self.slots - 1)) as usize
+    }
+
+    /// The tag that the descriptor of sequence `seq` carries once the span exists.
+    #[inline]
+    pub const fn tag(self, seq: u32) -> Tag {
+        Tag::of_lap(seq >> self.slot_bits)
+    }
+
+    /// Bytes in use between `tail` and `head`; more than the capacity if `head` is older than `tail`.
+    #[inline]
+    pub const fn used(self, head: Head, tail: Tail) -> u32 {
+        head.pos.wrapping_sub(tail.pos as u32)
+    }
+
+    /// Whether a claim of `len` bytes at `head` leaves everything from `tail` on untouched.
+    ///
+    /// `false` also for a head that is older than `tail`: the caller reads the head again before it
+    /// believes a refusal.
+    #[inline]
+    pub const fn has_room(self, head: Head, tail: Tail, len: u32) -> bool {
+        let used = self.used(head, tail);
+        let spans = head.seq.wrapping_sub(tail.seq as u32);
+        used <= self.capacity && len <= self.capacity - used && spans < self.slots
+    }
+}
+
+/// The 64-bit value nearest at or above `base` whose low half is `low`.
+#[inline]
+pub const fn extend(base: u64, low: u32) -> u64 {
+    base + low.wrapping_sub(base as u32) as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Geometry, Tail, extend};
+    use crate::words::Head;
+
+    const SIZES: Geometry = Geometry::new(64, 4);
+
+    fn room(head: (u32, u32), tail: (u64, u64), len: u32) -> bool {
+        let (seq, pos) = head;
+        let tail = Tail {
+            seq: tail.0,
+            pos: tail.1,
+        };
+        SIZES.has_room(Head { seq, pos }, tail, len)
+    }
+
+    #[test]
+    fn an_empty_ring_takes_all_of_its_capacity_wherever_it_stands() {
+        for pos in [0_u32, 1, 63, u32::MAX - 10] {
+            assert!(room((4, pos), (4, u64::from(pos)), 64));
+            assert!(!room((4, pos), (4, u64::from(pos)), 65));
+        }
+    }
+
+    #[test]
+    fn room_is_bounded_by_bytes_and_by_descriptors() {
+        assert!(room((7, 60), (4, 0), 4));
+        assert!(!room((7, 60), (4, 0), 5));
+        assert!(!room((8, 4), (4, 0), 1), "all four descriptors are taken");
+    }
+
+    #[test]
+    fn a_head_older_than_the_tail_has_no_room() {
+        assert!(!room((4, 0), (6, 20), 1));
+        assert!(!room((u32::MAX, u32::MAX), (1 << 32 | 1, 1 << 32 | 9), 1));
+    }
+
+    #[test]
+    fn a_closed_head_has_no_room_even_in_an_empty_ring() {
+        let head = Head { seq: 9, pos: 9 }.closed(SIZES.slots());
+        assert!(!SIZES.has_room(head, Tail { seq: 9, pos: 9 }, 1));
+    }
+
+    #[test]
+    fn positions_extend_over_the_wrap() {
+        assert_eq!(extend(5, 5), 5);
+        assert_eq!(extend((1 << 32) - 2, 3), (1 << 32) + 3);
+        assert_eq!(extend(7 << 32 | 10, 12), 7 << 32 | 12);
+    }
+}

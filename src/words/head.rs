@@ -1,0 +1,85 @@
+//! The head word, written `{ seq, pos }` in comments.
+
+/// Where the next claim starts: `{ seq, pos }`, packed into one 64-bit word so that one
+/// compare-and-swap claims a descriptor and a byte range together.
+///
+/// ```text
+///  63            32 31             0
+/// +----------------+----------------+
+/// |      seq       |      pos       |
+/// +----------------+----------------+
+/// ```
+///
+/// Both halves count modulo 2^32. Two heads are the same word again only after exactly 2^32 claims
+/// whose lengths add up to a multiple of 2^32; docs/ring.md works out what that takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Head {
+    /// The sequence that the next claim gets.
+    pub seq: u32,
+    /// The byte position at which the next claim starts.
+    pub pos: u32,
+}
+
+impl Head {
+    /// The head that `bits` holds.
+    #[inline]
+    pub const fn from_bits(bits: u64) -> Self {
+        Self {
+            seq: (bits >> 32) as u32,
+            pos: bits as u32,
+        }
+    }
+
+    /// The word that holds this head.
+    #[inline]
+    pub const fn to_bits(self) -> u64 {
+        (self.seq as u64) << 32 | self.pos as u64
+    }
+
+    /// The head behind a claim of one descriptor and `len` bytes.
+    #[inline]
+    #[must_use]
+    pub const fn claimed(self, len: u32) -> Self {
+        Self {
+            seq: self.seq.wrapping_add(1),
+            pos: self.pos.wrapping_add(len),
+        }
+    }
+
+    /// The head `slots` sequences on, where every later claim finds the descriptor ring full.
+    ///
+    /// Closing a ring is this one step: a claim that came before it is part of the queue, and none can
+    /// come after it.
+    #[inline]
+    #[must_use]
+    pub const fn closed(self, slots: u32) -> Self {
+        Self {
+            seq: self.seq.wrapping_add(slots),
+            pos: self.pos,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Head;
+
+    #[test]
+    fn bits_round_trip_at_the_corners() {
+        for seq in [0, 1, 7, u32::MAX - 1, u32::MAX] {
+            for pos in [0, 1, 1 << 31, u32::MAX] {
+                let head = Head { seq, pos };
+                assert_eq!(Head::from_bits(head.to_bits()), head);
+            }
+        }
+    }
+
+    #[test]
+    fn a_claim_wraps_each_half_alone() {
+        let head = Head {
+            seq: u32::MAX,
+            pos: u32::MAX - 3,
+        };
+        assert_eq!(head.claimed(10), Head { seq: 0, pos: 6 });
+    }
+}

@@ -1,0 +1,15 @@
+//! Layer 0: words. Positions, packed words, errors, flags: pure values, no atomics, no memory, no clock.
+
+mod descriptor;
+mod error;
+mod flags;
+mod geometry;
+mod head;
+mod position;
+
+pub use descriptor::{Phase, Place, State, Tag};
+pub use error::{Error, Operation, Undrained};
+pub use flags::{Flags, Room};
+pub use geometry::{Geometry, Tail, extend};
+pub use head::Head;
+pub use position::Position;
