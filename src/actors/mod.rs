@@ -3,6 +3,8 @@
 pub mod flusher;
 pub mod pace;
 mod shared;
+#[cfg(all(test, not(alq_loom)))]
+mod tests;
 pub mod thread;
 
 pub use flusher::Flusher;

@@ -19,7 +19,7 @@ const READY_LIMIT: Duration = Duration::from_millis(100);
 ///
 /// # Errors
 ///
-/// Those of pthread_create(3).
+/// Those of `pthread_create(3)`.
 pub fn start<M, S>(flusher: Flusher<M, S>) -> io::Result<()>
 where
     M: Memory + 'static,

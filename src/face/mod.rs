@@ -1,7 +1,7 @@
 //! Layer 6: the face. What users call.
 
 mod async_append;
-mod barrier;
+pub mod barrier;
 mod entry;
 mod options;
 mod queue;

@@ -37,7 +37,7 @@ impl Mirror {
     ///
     /// # Errors
     ///
-    /// Whatever memfd_create(2), ftruncate(2) or mmap(2) say.
+    /// Whatever `memfd_create(2)`, `ftruncate(2)` or `mmap(2)` say.
     pub fn map(geometry: Geometry) -> io::Result<Self> {
         let capacity = geometry.capacity() as usize;
         let slots_len = geometry.slots() as usize * size_of::<Slot>();
@@ -103,8 +103,10 @@ mod tests {
         let memory = Mirror::map(Geometry::new(4096, 4)).unwrap();
         let last = memory.at(4095);
         for i in 0..4096_u32 {
-            // SAFETY: the ring is ours alone, and 4096 bytes are valid behind `last`.
-            unsafe { last.add(i as usize).write(i as u8) };
+            // SAFETY: 4096 bytes are valid behind `last`.
+            let byte = unsafe { last.add(i as usize) };
+            // SAFETY: the ring is this test's alone.
+            unsafe { byte.write(i as u8) };
         }
         for i in 0..4096_u32 {
             // SAFETY: as above; one byte is valid behind every position.

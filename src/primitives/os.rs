@@ -65,7 +65,7 @@ pub fn wait_writable(fd: BorrowedFd<'_>, limit: Duration) -> io::Result<()> {
     }
 }
 
-/// An unnamed file of `len` bytes in memory, closed on exec. Source: memfd_create(2).
+/// An unnamed file of `len` bytes in memory, closed on exec. Source: `memfd_create(2)`.
 pub fn memory_file(len: u64) -> io::Result<File> {
     // SAFETY: the name is a NUL-terminated literal that the kernel copies.
     let fd = check(unsafe { libc::memfd_create(c"alq-ring".as_ptr(), libc::MFD_CLOEXEC) })?;
@@ -132,7 +132,7 @@ pub fn membarrier() -> bool {
 }
 
 /// Runs `body` with all signals blocked on this thread, so that a thread it starts inherits that.
-/// Source: pthread_sigmask(3).
+/// Source: `pthread_sigmask(3)`.
 pub fn with_signals_blocked<T>(body: impl FnOnce() -> T) -> T {
     let mut all = MaybeUninit::<libc::sigset_t>::uninit();
     let mut before = MaybeUninit::<libc::sigset_t>::uninit();

@@ -5,7 +5,7 @@
 
 pub use imp::{
     Arc, AtomicBool, AtomicU32, AtomicU64, Futex, Ordering, compiler_fence, fence, membarrier,
-    membarrier_registered, spawn_quiet,
+    membarrier_registered, spawn_quiet, spin_loop,
 };
 
 /// A number that no other call in this process has got or will get.
@@ -30,6 +30,7 @@ mod imp {
 
     use crate::primitives::os;
 
+    pub use core::hint::spin_loop;
     pub use std::sync::Arc;
     pub use std::sync::atomic::{
         AtomicBool, AtomicU32, AtomicU64, Ordering, compiler_fence, fence,
@@ -106,6 +107,7 @@ mod imp {
 
     use loom::sync::{Condvar, Mutex};
 
+    pub use loom::hint::spin_loop;
     pub use loom::sync::Arc;
     pub use loom::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering, fence};
 

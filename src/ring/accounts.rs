@@ -1,7 +1,7 @@
 //! What the drain has done, in numbers that belong together.
 
 use super::Progress;
-use crate::primitives::sync::{AtomicU64, Ordering, fence};
+use crate::primitives::sync::{AtomicU64, Ordering, fence, spin_loop};
 use crate::words::Tail;
 
 /// How far the drain has come and what it did with the bytes on the way:
@@ -51,8 +51,9 @@ impl Ledger {
         // Relaxed: this thread is the only writer.
         let version = self.version.load(Ordering::Relaxed);
         self.version.store(version + 1, Ordering::Relaxed);
-        // Release fence, pairs with the Acquire fence in `read`: who sees one of the stores below sees the odd
-        // version, and reads again.
+        // Release fence, with two partners. The Acquire fence in `read`: who sees one of the stores below sees the
+        // odd version, and reads again. The Acquire loads of the tail by claims: who sees bytes free also sees
+        // that this thread has finished reading them.
         fence(Ordering::Release);
         // Relaxed: held together by the version.
         self.bytes.store(accounts.bytes, Ordering::Relaxed);
@@ -83,7 +84,7 @@ impl Ledger {
             if version % 2 == 0 && self.version.load(Ordering::Relaxed) == version {
                 return accounts;
             }
-            core::hint::spin_loop();
+            spin_loop();
         }
     }
 }

@@ -6,6 +6,8 @@ mod accounts;
 mod drain;
 mod reserve;
 pub mod survey;
+#[cfg(all(test, not(alq_loom)))]
+mod tests;
 
 use crossbeam_utils::CachePadded;
 
@@ -57,7 +59,7 @@ impl Progress {
         }
     }
 
-    /// Acquire on both, pairs with the Release stores of the drain (`publish`) and with the Release half of
+    /// Acquire on both, pairs with the Release fence of the drain before `publish` and with the Release half of
     /// `raise`: who sees bytes and descriptors free also sees that the drain has finished reading them.
     #[inline]
     fn load(&self) -> Tail {
@@ -67,10 +69,10 @@ impl Progress {
         }
     }
 
-    /// The drain's side: Release, pairs with the Acquire loads in `load`.
+    /// The drain's side. Relaxed: the caller has executed a Release fence, which pairs with `load`.
     fn publish(&self, tail: Tail) {
-        self.seq.store(tail.seq, Ordering::Release);
-        self.pos.store(tail.pos, Ordering::Release);
+        self.seq.store(tail.seq, Ordering::Relaxed);
+        self.pos.store(tail.pos, Ordering::Relaxed);
     }
 
     /// Moves the copy forward to `tail`, never back, and returns where it stands.
@@ -148,7 +150,7 @@ impl<M: Memory> Ring<M> {
         // The head first: a tail that is read later may have moved past it, and then the ring was empty. The
         // other way round, a full ring could seem to hold more than it can.
         let head = self.head();
-        let used = self.geometry.used(head, self.tail());
+        let used = self.tail().bytes_to(head);
         if used > self.geometry.capacity() {
             0
         } else {

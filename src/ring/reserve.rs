@@ -64,6 +64,7 @@ impl<M: Memory> Ring<M> {
         let backoff = Backoff::new();
         // Acquire, pairs with the AcqRel claims and give-backs: `seen`, read next, is then at least what the
         // last claimer relied on, so that head - seen never exceeds the capacity for a head that is current.
+        // Without it `seen` could be older; the room check would notice, unless it were 4 GiB older.
         let mut bits = claims.head.load(Ordering::Acquire);
         loop {
             let head = Head::from_bits(bits);

@@ -11,6 +11,14 @@ pub struct Tail {
     pub pos: u64,
 }
 
+impl Tail {
+    /// Bytes in use from here to `head`; more than any capacity if `head` is older than this tail.
+    #[inline]
+    pub const fn bytes_to(self, head: Head) -> u32 {
+        head.pos.wrapping_sub(self.pos as u32)
+    }
+}
+
 /// The sizes of one ring: `capacity` bytes and `slots` descriptors, both powers of two.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Geometry {
@@ -72,19 +80,13 @@ impl Geometry {
         Tag::of_lap(seq >> self.slot_bits)
     }
 
-    /// Bytes in use between `tail` and `head`; more than the capacity if `head` is older than `tail`.
-    #[inline]
-    pub const fn used(self, head: Head, tail: Tail) -> u32 {
-        head.pos.wrapping_sub(tail.pos as u32)
-    }
-
     /// Whether a claim of `len` bytes at `head` leaves everything from `tail` on untouched.
     ///
     /// `false` also for a head that is older than `tail`: the caller reads the head again before it
     /// believes a refusal.
     #[inline]
     pub const fn has_room(self, head: Head, tail: Tail, len: u32) -> bool {
-        let used = self.used(head, tail);
+        let used = tail.bytes_to(head);
         let spans = head.seq.wrapping_sub(tail.seq as u32);
         used <= self.capacity && len <= self.capacity - used && spans < self.slots
     }

@@ -1,0 +1,19 @@
+#!/usr/bin/env bash
+# Runs every fast check in turn, says how long each took, and stops at the first that fails.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+step() {
+    local start=$SECONDS
+    printf '\n=== %s\n' "$1"
+    "$@"
+    printf -- '--- %s: %d s\n' "$1" $((SECONDS - start))
+}
+
+step ci/fmt.sh
+step ci/clippy.sh
+step ci/doc.sh
+step ci/test.sh
+step ci/loom.sh
+step ci/stream.sh
+printf '\nall checks passed in %d s\n' "$SECONDS"

@@ -1,0 +1,7 @@
+#!/usr/bin/env bash
+# The lints of Cargo.toml hold, everywhere, also in the configuration that the model checker compiles.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+rustup component add clippy 2>/dev/null || true
+cargo clippy --workspace --all-targets --all-features --locked -- -D warnings
+cd loom-tests && cargo clippy --all-targets --locked -- -D warnings

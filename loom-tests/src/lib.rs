@@ -1,0 +1,128 @@
+//! What the models share: how they are bounded, tiny rings, and a sink that remembers.
+//!
+//! Every model is explored completely within a bound on preemptions, and never by time or by a number of
+//! permutations: loom reports success when it runs out of either.
+
+#[cfg(not(alq_loom))]
+compile_error!(
+    "the models need `--cfg alq_loom`: run `cargo test --release` in the loom-tests folder, whose \
+     .cargo/config.toml sets it"
+);
+
+use std::io::{self, IoSlice};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use alq::model::{Drain, Drained, Flusher, Geometry, Heap, Holes, Ring, Shared, Sink, Tail};
+
+/// Explores `model` with at most `preemptions` preemptions (and as many more as `ALQ_LOOM_MORE_PREEMPTIONS` says),
+/// and prints how many executions that took.
+pub fn explore(name: &str, preemptions: usize, model: impl Fn() + Sync + Send + 'static) {
+    let more = std::env::var("ALQ_LOOM_MORE_PREEMPTIONS");
+    let more: usize = more.map_or(0, |n| n.parse().expect("a number of preemptions"));
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound = Some(preemptions + more);
+    builder.max_branches = 20_000;
+    builder.max_duration = None;
+    builder.max_permutations = None;
+    let executions = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&executions);
+    builder.check(move || {
+        counted.fetch_add(1, Ordering::Relaxed);
+        model();
+    });
+    let executions = executions.load(Ordering::Relaxed);
+    println!(
+        "{name}: {executions} executions, preemption bound {}",
+        preemptions + more
+    );
+}
+
+/// A ring of `capacity` bytes and 4 descriptors.
+pub fn ring(capacity: u32) -> (Ring<Heap>, Drain) {
+    Ring::new(Heap::new(Geometry::new(capacity, 4)))
+}
+
+/// The same, about to wrap both halves of the head word.
+pub fn ring_before_wrap(capacity: u32) -> (Ring<Heap>, Drain) {
+    let origin = Tail {
+        seq: u64::from(u32::MAX),
+        pos: u64::from(u32::MAX),
+    };
+    Ring::starting_at(Heap::new(Geometry::new(capacity, 4)), origin)
+}
+
+/// Appends one record made of `letter`, waiting for room by yielding.
+pub fn append(ring: &Ring<Heap>, letter: u8, len: u32) -> u64 {
+    loop {
+        if let Ok(mut reservation) = ring.reserve(len) {
+            reservation.fill(&vec![letter; len as usize]);
+            return reservation.post(len).end;
+        }
+        loom::thread::yield_now();
+    }
+}
+
+/// Takes what is posted into `file`; one step.
+pub fn take(drain: &mut Drain, ring: &Ring<Heap>, file: &mut Vec<u8>) -> Drained {
+    let write = |runs: &[IoSlice<'_>]| -> Result<usize, ()> {
+        let before = file.len();
+        runs.iter().for_each(|run| file.extend_from_slice(run));
+        Ok(file.len() - before)
+    };
+    drain.step(ring, u32::MAX, Holes::Wait, write).unwrap()
+}
+
+/// Takes until `file` has `len` bytes.
+pub fn take_all(drain: &mut Drain, ring: &Ring<Heap>, file: &mut Vec<u8>, len: usize) {
+    while file.len() < len {
+        if !matches!(take(drain, ring, file), Drained::Moved { .. }) {
+            loom::thread::yield_now();
+        }
+    }
+    assert_eq!(file.len(), len);
+}
+
+/// A sink that keeps what it gets, `take_max` bytes at a time.
+#[derive(Clone, Debug, Default)]
+pub struct Memory {
+    file: Arc<Mutex<Vec<u8>>>,
+}
+
+impl Memory {
+    pub fn contents(&self) -> Vec<u8> {
+        self.file.lock().unwrap().clone()
+    }
+}
+
+impl Sink for Memory {
+    fn write(&self, runs: &[IoSlice<'_>]) -> io::Result<usize> {
+        let mut file = self.file.lock().unwrap();
+        let before = file.len();
+        runs.iter().for_each(|run| file.extend_from_slice(run));
+        Ok(file.len() - before)
+    }
+
+    fn wait_ready(&self, _limit: Duration) -> io::Result<()> {
+        unreachable!("this sink is always ready")
+    }
+}
+
+/// A queue without a thread: what its callers share, its flusher, and the file.
+pub fn queue(capacity: u32) -> (loom::sync::Arc<Shared<Heap>>, Flusher<Heap, Memory>, Memory) {
+    let (shared, drain) = Shared::new(Heap::new(Geometry::new(capacity, 4)));
+    let shared = loom::sync::Arc::new(shared);
+    let file = Memory::default();
+    let flusher = Flusher::new(loom::sync::Arc::clone(&shared), drain, file.clone());
+    (shared, flusher, file)
+}
+
+/// Appends one record as `Queue::writen` does, refused only if there is no room.
+pub fn write(shared: &Shared<Heap>, letter: u8, len: u32, activate: bool) -> u64 {
+    let mut reservation = shared.try_reserve(len).expect("there is room");
+    reservation.fill(&vec![letter; len as usize]);
+    let posted = reservation.post(len);
+    shared.posted(posted, activate);
+    posted.end
+}

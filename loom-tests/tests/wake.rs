@@ -1,0 +1,193 @@
+//! Waking and sleeping: the flusher, writers that wait for room, flush and close. Time does not exist in the model,
+//! so a wake-up that is lost is a dead-lock, and loom reports it; naps are switched off, so every rest is a park.
+
+use alq::model::barrier::{self, Patience};
+use alq::model::{Flusher, Heap, Last, Pace, Shared, drive};
+use alq_loom_tests::{Memory, explore, queue, write};
+use loom::sync::Arc;
+use loom::thread::{self, JoinHandle};
+
+const FOR_EVER: fn() -> Patience = || Patience::new(None, None);
+
+/// Runs the shipping driver until the queue is closed and drained.
+fn start(mut flusher: Flusher<Heap, Memory>, shared: &Arc<Shared<Heap>>) -> JoinHandle<()> {
+    let shared = Arc::clone(shared);
+    thread::spawn(move || {
+        drive(&mut flusher, Pace::parking_after(8, 0));
+        shared.finish();
+    })
+}
+
+/// A post against a flusher that is about to park: either the flusher's last look sees the post, or the post sees that
+/// it must ring. The second post meets a flusher that is anywhere.
+#[test]
+fn a_post_wakes_the_flusher() {
+    explore("a_post_wakes_the_flusher", 2, || {
+        let (shared, flusher, file) = queue(8);
+        let thread = start(flusher, &shared);
+        write(&shared, b'a', 2, true);
+        // The file has it without any further call; the model dead-locks here if nobody wrote it.
+        let written = shared.progress.wait_until(None, || {
+            (shared.ring.tail().pos >= 2).then(|| file.contents())
+        });
+        assert_eq!(written.unwrap(), b"aa");
+        write(&shared, b'b', 1, true);
+        barrier::close(&shared, FOR_EVER()).unwrap();
+        thread.join().unwrap();
+        assert_eq!(file.contents(), b"aab");
+    });
+}
+
+/// Two posters and one flusher that parks: the second may count on the first to ring, and both records go out.
+#[test]
+fn two_posts_wake_the_flusher() {
+    explore("two_posts_wake_the_flusher", 1, || {
+        let (shared, flusher, file) = queue(8);
+        let thread = start(flusher, &shared);
+        let other = Arc::clone(&shared);
+        let poster = thread::spawn(move || write(&other, b'a', 1, true));
+        write(&shared, b'b', 1, true);
+        let all = || (shared.ring.tail().pos == 2).then_some(());
+        shared.progress.wait_until(None, all).unwrap();
+        assert_eq!(file.contents().len(), 2);
+        poster.join().unwrap();
+        shared.set_last(Last::Stop);
+        thread.join().unwrap();
+    });
+}
+
+/// Behind a reservation that is open, the flusher waits for that one: its post rings, also without the activating flag,
+/// since what lies behind it was posted with it.
+#[test]
+fn the_post_that_is_waited_for_wakes_the_flusher() {
+    explore("the_post_that_is_waited_for_wakes_the_flusher", 2, || {
+        let (shared, flusher, file) = queue(8);
+        let mut held = shared.try_reserve(1).unwrap();
+        let other = Arc::clone(&shared);
+        let thread = start(flusher, &shared);
+        let poster = thread::spawn(move || write(&other, b'b', 1, true));
+        held.fill(b"a");
+        let posted = held.post(1);
+        shared.posted(posted, false);
+        let all = || (shared.ring.tail().pos == 2).then_some(());
+        shared.progress.wait_until(None, all).unwrap();
+        assert_eq!(file.contents(), b"ab");
+        poster.join().unwrap();
+        shared.set_last(Last::Stop);
+        thread.join().unwrap();
+    });
+}
+
+/// A writer asleep on a full ring is woken by the drain, whatever flags filled the ring.
+#[test]
+fn a_drain_wakes_the_writer() {
+    explore("a_drain_wakes_the_writer", 2, || {
+        let (shared, flusher, file) = queue(4);
+        write(&shared, b'a', 3, false);
+        let thread = start(flusher, &shared);
+        let mut reservation = shared.wait_reserve(2).unwrap();
+        reservation.fill(b"bb");
+        let posted = reservation.post(2);
+        shared.posted(posted, true);
+        barrier::close(&shared, FOR_EVER()).unwrap();
+        thread.join().unwrap();
+        assert_eq!(file.contents(), b"aaabb");
+    });
+}
+
+/// Room that is given back wakes a writer by itself: the flusher does not run here.
+#[test]
+fn a_give_back_wakes_the_writer() {
+    explore("a_give_back_wakes_the_writer", 3, || {
+        let (shared, _flusher, _file) = queue(4);
+        let mut newest = shared.try_reserve(4).unwrap();
+        let other = Arc::clone(&shared);
+        let writer = thread::spawn(move || {
+            let reservation = other.wait_reserve(3).unwrap();
+            other.posted(reservation.post(3), true);
+        });
+        newest.fill(b"aaaa");
+        let posted = newest.post(1);
+        assert!(posted.gave_back);
+        shared.posted(posted, true);
+        writer.join().unwrap();
+        assert_eq!(shared.ring.fill(), 4);
+    });
+}
+
+/// A flush is a barrier for what its thread posted, while another thread posts.
+#[test]
+fn flush() {
+    explore("flush", 1, || {
+        let (shared, flusher, file) = queue(8);
+        let thread = start(flusher, &shared);
+        let other = Arc::clone(&shared);
+        let poster = thread::spawn(move || write(&other, b'b', 2, true));
+        write(&shared, b'a', 1, false);
+        barrier::flush(&shared, FOR_EVER()).unwrap();
+        assert!(file.contents().contains(&b'a'));
+        poster.join().unwrap();
+        shared.set_last(Last::Stop);
+        thread.join().unwrap();
+    });
+}
+
+/// A close against two writers: what was accepted is in the file, what came later is refused as closed.
+#[test]
+fn close_against_a_writer() {
+    explore("close_against_a_writer", 1, || {
+        let (shared, flusher, file) = queue(8);
+        let thread = start(flusher, &shared);
+        let other = Arc::clone(&shared);
+        let writer = thread::spawn(move || match other.try_reserve(2) {
+            Ok(mut reservation) => {
+                reservation.fill(b"aa");
+                let posted = reservation.post(2);
+                other.posted(posted, true);
+                true
+            }
+            Err(error) => {
+                assert_eq!(error, alq::Error::Closed);
+                false
+            }
+        });
+        barrier::close(&shared, FOR_EVER()).unwrap();
+        let accepted = writer.join().unwrap();
+        thread.join().unwrap();
+        let expected: &[u8] = if accepted { b"aa" } else { b"" };
+        assert_eq!(file.contents(), expected);
+        assert_eq!(shared.stats().posted_bytes, expected.len() as u64);
+    });
+}
+
+/// A close wakes a writer that sleeps for room, and tells it.
+#[test]
+fn close_wakes_a_sleeping_writer() {
+    explore("close_wakes_a_sleeping_writer", 2, || {
+        let (shared, mut flusher, _file) = queue(4);
+        write(&shared, b'a', 4, false);
+        let other = Arc::clone(&shared);
+        let writer = thread::spawn(move || other.wait_reserve(1).map(drop));
+        // The flusher does not run before the close, so the writer cannot get room before it.
+        shared.ring.close();
+        shared.room.notify();
+        assert_eq!(writer.join().unwrap(), Err(alq::Error::Closed));
+        drive(&mut flusher, Pace::parking_after(4, 0));
+    });
+}
+
+/// Two closes at once: both return, and nothing is written twice.
+#[test]
+fn two_closes() {
+    explore("two_closes", 1, || {
+        let (shared, flusher, file) = queue(4);
+        write(&shared, b'a', 2, false);
+        let thread = start(flusher, &shared);
+        let other = Arc::clone(&shared);
+        let closer = thread::spawn(move || barrier::close(&other, FOR_EVER()));
+        barrier::close(&shared, FOR_EVER()).unwrap();
+        closer.join().unwrap().unwrap();
+        thread.join().unwrap();
+        assert_eq!(file.contents(), b"aa");
+    });
+}

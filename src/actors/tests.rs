@@ -1,0 +1,201 @@
+//! The flusher against a sink that fails by script: whatever it does, no byte is lost, doubled or torn.
+
+use std::collections::VecDeque;
+use std::io::{self, IoSlice};
+use std::sync::Mutex;
+use std::time::Duration;
+
+use super::flusher::{Flusher, Step};
+use super::shared::{Last, Shared};
+use super::thread::start;
+use crate::ends::Sink;
+use crate::memory::heap::Heap;
+use crate::primitives::sync::Arc;
+use crate::words::{Error, Geometry, Operation};
+
+/// What the sink does with one write.
+#[derive(Clone, Copy, Debug)]
+enum Act {
+    Take(usize),
+    Fail(i32),
+    Panic,
+}
+
+/// A sink that follows a script, and takes all once that is over.
+#[derive(Clone, Debug)]
+struct Scripted {
+    script: Arc<Mutex<VecDeque<Act>>>,
+    file: Arc<Mutex<Vec<u8>>>,
+}
+
+impl Scripted {
+    fn new(script: impl IntoIterator<Item = Act>) -> Self {
+        Self {
+            script: Arc::new(Mutex::new(script.into_iter().collect())),
+            file: Arc::default(),
+        }
+    }
+
+    fn file(&self) -> Vec<u8> {
+        self.file.lock().unwrap().clone()
+    }
+}
+
+impl Sink for Scripted {
+    fn write(&self, runs: &[IoSlice<'_>]) -> io::Result<usize> {
+        let bytes: Vec<u8> = runs.iter().flat_map(|run| run.to_vec()).collect();
+        let act = self.script.lock().unwrap().pop_front();
+        let taken = match act.unwrap_or(Act::Take(usize::MAX)) {
+            Act::Take(most) => most.min(bytes.len()),
+            Act::Fail(errno) => return Err(io::Error::from_raw_os_error(errno)),
+            Act::Panic => panic!("the script says so"),
+        };
+        self.file.lock().unwrap().extend_from_slice(&bytes[..taken]);
+        Ok(taken)
+    }
+
+    fn wait_ready(&self, _limit: Duration) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+fn queue(
+    script: impl IntoIterator<Item = Act>,
+) -> (Arc<Shared<Heap>>, Flusher<Heap, Scripted>, Scripted) {
+    let (shared, drain) = Shared::new(Heap::new(Geometry::new(64, 16)));
+    let shared = Arc::new(shared);
+    let sink = Scripted::new(script);
+    let flusher = Flusher::new(Arc::clone(&shared), drain, sink.clone());
+    (shared, flusher, sink)
+}
+
+fn append(shared: &Shared<Heap>, record: &[u8]) -> Result<(), Error> {
+    let mut reservation = shared.try_reserve(record.len() as u32)?;
+    reservation.fill(record);
+    shared.posted(reservation.post(record.len() as u32), true);
+    Ok(())
+}
+
+/// `posted = written + still in the ring`, whatever has happened.
+fn assert_accounts(shared: &Shared<Heap>, posted: u64, sink: &Scripted) {
+    let stats = shared.stats();
+    assert_eq!(stats.posted_bytes, posted);
+    assert_eq!(stats.written_bytes, sink.file().len() as u64);
+}
+
+#[test]
+fn interruptions_and_short_writes_are_gone_on_with() {
+    for first in 1..=5 {
+        let script = [
+            Act::Fail(libc::EINTR),
+            Act::Take(first),
+            Act::Fail(libc::EINTR),
+            Act::Take(1),
+        ];
+        let (shared, mut flusher, sink) = queue(script);
+        append(&shared, b"abc").unwrap();
+        append(&shared, b"def").unwrap();
+        let mut steps = Vec::new();
+        while sink.file().len() < 6 {
+            steps.push(flusher.step());
+            assert_accounts(&shared, 6, &sink);
+        }
+        assert_eq!((steps[0], steps[2]), (Step::Again, Step::Again));
+        assert_eq!(sink.file(), b"abcdef");
+        assert_eq!(shared.failure(), None);
+    }
+}
+
+#[test]
+fn a_sink_that_would_block_is_waited_for() {
+    let (shared, mut flusher, sink) = queue([Act::Fail(libc::EAGAIN)]);
+    append(&shared, b"abc").unwrap();
+    assert_eq!(flusher.step(), Step::Busy);
+    assert_eq!(
+        flusher.step(),
+        Step::Moved {
+            bytes: 3,
+            more: false
+        }
+    );
+    assert_eq!(sink.file(), b"abc");
+}
+
+#[test]
+fn any_other_error_is_kept_and_told_to_everybody() {
+    for errno in [
+        libc::ENOSPC,
+        libc::EIO,
+        libc::EPIPE,
+        libc::EBADF,
+        libc::EFBIG,
+        libc::EDQUOT,
+    ] {
+        let (shared, mut flusher, sink) = queue([Act::Take(2), Act::Fail(errno)]);
+        append(&shared, b"abc").unwrap();
+        assert_eq!(
+            flusher.step(),
+            Step::Moved {
+                bytes: 2,
+                more: true
+            }
+        );
+        assert_eq!(flusher.step(), Step::Failed);
+        let error = Error::Io {
+            operation: Operation::Write,
+            errno,
+        };
+        assert_eq!(append(&shared, b"later"), Err(error.clone()));
+        assert_eq!(shared.wait_reserve(1).map(drop), Err(error.clone()));
+        assert_eq!(shared.stats().last_error, Some(error));
+        assert_eq!(flusher.step(), Step::Failed, "it stays failed");
+        assert_eq!(sink.file(), b"ab");
+        assert_accounts(&shared, 3, &sink);
+        shared.ring.close();
+        assert_eq!(flusher.step(), Step::Finished);
+    }
+}
+
+#[test]
+fn the_flusher_is_finished_only_at_the_end_of_a_closed_queue() {
+    let (shared, mut flusher, sink) = queue([]);
+    let held = shared.try_reserve(4).unwrap();
+    shared.ring.close();
+    assert!(matches!(flusher.step(), Step::Blocked { .. }));
+    let posted = held.post(2);
+    shared.posted(posted, true);
+    assert_eq!(
+        flusher.step(),
+        Step::Moved {
+            bytes: 2,
+            more: false
+        }
+    );
+    assert_eq!(flusher.step(), Step::Finished);
+    assert_eq!(sink.file().len(), 2);
+}
+
+#[test]
+fn a_flusher_that_is_told_to_stop_writes_nothing_more() {
+    let (shared, mut flusher, sink) = queue([]);
+    append(&shared, b"abc").unwrap();
+    shared.set_last(Last::Stop);
+    assert_eq!(flusher.step(), Step::Finished);
+    assert_eq!(sink.file(), b"");
+    assert_accounts(&shared, 3, &sink);
+}
+
+#[test]
+fn a_panic_in_the_sink_fails_the_queue_and_hangs_nobody() {
+    let (shared, flusher, _) = queue([Act::Panic]);
+    append(&shared, b"abc").unwrap();
+    start(flusher).unwrap();
+    let finished = || shared.has_finished().then_some(());
+    shared.progress.wait_until(None, finished).unwrap();
+    let error = Error::Io {
+        operation: Operation::Flusher,
+        errno: libc::EIO,
+    };
+    assert_eq!(shared.failure(), Some(error));
+    assert_eq!(shared.stats().posted_bytes, 3);
+}

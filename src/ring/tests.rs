@@ -1,0 +1,207 @@
+//! The ring on one thread: what the drain hands out, byte by byte.
+
+use std::io::IoSlice;
+
+use super::{Drain, Drained, Holes, Refusal, Ring};
+use crate::memory::Memory;
+use crate::memory::heap::Heap;
+use crate::primitives::sync::Ordering;
+use crate::words::{Geometry, Phase, State, Tail};
+
+fn ring(capacity: u32, slots: u32) -> (Ring<Heap>, Drain) {
+    Ring::new(Heap::new(Geometry::new(capacity, slots)))
+}
+
+fn append(ring: &Ring<Heap>, record: &[u8]) {
+    let mut reservation = ring.reserve(record.len() as u32).unwrap();
+    reservation.fill(record);
+    reservation.post(record.len() as u32);
+}
+
+/// One step that takes at most `take` bytes; what it was offered, run by run, and what came of it.
+fn step(
+    ring: &Ring<Heap>,
+    drain: &mut Drain,
+    take: usize,
+    holes: Holes,
+) -> (Vec<Vec<u8>>, Drained) {
+    let mut offered = Vec::new();
+    let write = |runs: &[IoSlice<'_>]| -> Result<usize, ()> {
+        offered = runs.iter().map(|run| run.to_vec()).collect();
+        Ok(take.min(offered.concat().len()))
+    };
+    let drained = drain.step(ring, u32::MAX, holes, write).unwrap();
+    (offered, drained)
+}
+
+#[test]
+fn records_come_out_as_one_run_over_the_end_of_the_ring() {
+    let (ring, mut drain) = ring(8, 8);
+    append(&ring, b"12345");
+    step(&ring, &mut drain, 8, Holes::Wait);
+    append(&ring, b"abcdef");
+    append(&ring, b"gh");
+    let (offered, _) = step(&ring, &mut drain, 8, Holes::Wait);
+    assert_eq!(offered, [b"abcdefgh"]);
+}
+
+/// Whatever a sink takes of what it is offered, the next offer goes on at the very byte.
+#[test]
+fn a_short_write_is_gone_on_with_at_every_boundary() {
+    for take in 1..=9 {
+        let (ring, mut drain) = ring(16, 8);
+        append(&ring, b"abc");
+        let padded = ring.reserve(3).unwrap();
+        append(&ring, b"d");
+        padded.post(1); // a byte of what an earlier lap left: 0
+        append(&ring, b"efgh");
+        let mut file = Vec::new();
+        let mut steps = 0;
+        while file.len() < 9 {
+            let (offered, drained) = step(&ring, &mut drain, take, Holes::Wait);
+            let offered = offered.concat();
+            assert_eq!(offered, b"abc\0defgh"[file.len()..]);
+            file.extend_from_slice(&offered[..take.min(offered.len())]);
+            assert!(matches!(drained, Drained::Moved { .. }));
+            let accounts = ring.accounts();
+            assert_eq!(accounts.bytes, file.len() as u64);
+            assert_eq!(accounts.tail.pos, accounts.bytes + accounts.padding);
+            steps += 1;
+        }
+        assert_eq!(steps, 9_usize.div_ceil(take));
+        assert_eq!(ring.accounts().records, 4);
+        assert_eq!((ring.accounts().padding, ring.fill()), (2, 0));
+    }
+}
+
+/// Padding between every two records: more runs than one write takes.
+#[test]
+fn many_runs_take_several_steps_and_lose_nothing() {
+    let (ring, mut drain) = ring(256, 64);
+    let letters: Vec<u8> = (0..40).map(|i| b'A' + i).collect();
+    let mut open: Vec<_> = letters.iter().map(|_| ring.reserve(3).unwrap()).collect();
+    for (reservation, letter) in open.iter_mut().zip(&letters) {
+        reservation.bytes_mut()[0] = *letter;
+    }
+    open.into_iter().for_each(|reservation| {
+        reservation.post(1);
+    });
+    let mut file = Vec::new();
+    let mut mores = Vec::new();
+    while file.len() < letters.len() {
+        let (offered, drained) = step(&ring, &mut drain, usize::MAX, Holes::Wait);
+        file.extend(offered.concat());
+        if let Drained::Moved { more, .. } = drained {
+            mores.push(more);
+        }
+    }
+    assert_eq!(file, letters);
+    assert_eq!(mores, [true, true, false], "16, 16 and 8 runs");
+}
+
+#[test]
+fn an_open_reservation_blocks_and_an_ended_ring_steps_over_it() {
+    let (ring, mut drain) = ring(16, 8);
+    append(&ring, b"a");
+    let held = ring.reserve(2).unwrap();
+    append(&ring, b"b");
+    let other = ring.reserve(1).unwrap();
+    assert_eq!(step(&ring, &mut drain, 9, Holes::Wait).0, [b"a"]);
+    let blocked = step(&ring, &mut drain, 9, Holes::Wait).1;
+    assert!(
+        matches!(blocked, Drained::Blocked { seq: 9 }),
+        "{blocked:?}"
+    );
+    let (_, outstanding) = ring.outstanding();
+    assert_eq!((outstanding.held, outstanding.oldest_held_bytes), (2, 2));
+    assert_eq!((outstanding.bytes, outstanding.records), (1, 1));
+
+    assert!(ring.close());
+    assert!(!ring.close(), "only the first call closes");
+    assert_eq!(ring.reserve(1).err(), Some(Refusal::Closed));
+    let (offered, drained) = step(&ring, &mut drain, 9, Holes::StepOver);
+    assert_eq!(offered, [b"b"]);
+    assert!(matches!(drained, Drained::Moved { bytes: 1, .. }));
+    assert_eq!(ring.accounts().abandoned, 2);
+    assert!(drain.has_reached(ring.ended().unwrap()));
+    drop((held, other)); // their owners may still post: nobody looks
+    assert_eq!(
+        step(&ring, &mut drain, 9, Holes::StepOver).1,
+        Drained::Empty
+    );
+}
+
+/// The committed prefix of an open span is taken as it grows; what lies behind waits until it is closed.
+#[test]
+fn an_open_span_is_taken_as_far_as_it_is_committed() {
+    let (ring, mut drain) = ring(16, 8);
+    let mut span = ring.reserve(6).unwrap();
+    span.fill(b"abcdef");
+    append(&ring, b"z");
+    let state = |phase, committed| {
+        let tag = Geometry::new(16, 8).tag(8);
+        let state = State {
+            tag,
+            phase,
+            committed,
+        };
+        // Release: as the owner of a span publishes.
+        ring.memory.slots()[0]
+            .state
+            .store(state.to_bits(), Ordering::Release);
+    };
+    state(Phase::Open, 2);
+    assert_eq!(step(&ring, &mut drain, 9, Holes::Wait).0, [b"ab"]);
+    let nothing = step(&ring, &mut drain, 9, Holes::Wait);
+    assert_eq!(nothing, (vec![], Drained::Blocked { seq: 8 }));
+    state(Phase::Open, 5);
+    assert_eq!(step(&ring, &mut drain, 1, Holes::Wait).0, [b"cde"]);
+    assert_eq!(step(&ring, &mut drain, 9, Holes::Wait).0, [b"de"]);
+    state(Phase::Closed, 5);
+    assert_eq!(step(&ring, &mut drain, 9, Holes::Wait).0, [b"z"]);
+    assert_eq!(ring.accounts().padding, 1);
+    core::mem::forget(span); // its state was stored by hand
+}
+
+#[test]
+fn a_flush_ends_at_the_last_posted_byte() {
+    let (ring, mut drain) = ring(16, 8);
+    assert_eq!(ring.posted_end(), 0);
+    append(&ring, b"abc");
+    let held = ring.reserve(2).unwrap();
+    assert_eq!(
+        ring.posted_end(),
+        3,
+        "an open reservation behind it does not count"
+    );
+    append(&ring, b"d");
+    assert_eq!(ring.posted_end(), 6, "one in front of it does");
+    drop(ring.reserve(1).unwrap());
+    assert_eq!(ring.posted_end(), 6, "nothing was posted there");
+    drop(held);
+    step(&ring, &mut drain, 9, Holes::Wait);
+    assert_eq!(ring.posted_end(), ring.tail().pos);
+}
+
+#[test]
+fn any_length_fits_an_empty_ring_wherever_it_stands() {
+    let origin = Tail {
+        seq: u64::from(u32::MAX) - 5,
+        pos: u64::from(u32::MAX) - 20,
+    };
+    let memory = Heap::new(Geometry::new(8, 4));
+    let (ring, mut drain) = Ring::starting_at(memory, origin);
+    for len in (1..=8).cycle().take(64) {
+        let record: Vec<u8> = (0..len).collect();
+        append(&ring, &record);
+        assert_eq!(step(&ring, &mut drain, 8, Holes::Wait).0, [record]);
+    }
+}
+
+#[test]
+#[should_panic(expected = "its own ring")]
+fn a_drain_of_another_ring_is_refused() {
+    let (_first, mut drain) = ring(8, 4);
+    let (second, _) = ring(8, 4);
+    step(&second, &mut drain, 1, Holes::Wait);
+}
