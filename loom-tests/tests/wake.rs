@@ -78,6 +78,26 @@ fn the_post_that_is_waited_for_wakes_the_flusher() {
     });
 }
 
+/// The same with a flusher that has seen the ring empty, and is about to park for any post: the one behind the open
+/// reservation is made while it is still awake, so it must not sleep for any, but for the one that is open.
+#[test]
+fn a_claim_is_enough_to_look_again() {
+    explore("a_claim_is_enough_to_look_again", 3, || {
+        let (shared, flusher, file) = queue(8);
+        let thread = start(flusher, &shared);
+        let mut held = shared.try_reserve(1).unwrap();
+        write(&shared, b'b', 1, true);
+        held.fill(b"a");
+        let posted = held.post(1);
+        shared.posted(posted, false);
+        let all = || (shared.ring.tail().pos == 2).then_some(());
+        shared.progress.wait_until(None, all).unwrap();
+        assert_eq!(file.contents(), b"ab");
+        shared.set_last(Last::Stop);
+        thread.join().unwrap();
+    });
+}
+
 /// A writer asleep on a full ring is woken by the drain, whatever flags filled the ring.
 #[test]
 fn a_drain_wakes_the_writer() {
