@@ -1,0 +1,188 @@
+//! `alq append`: standard input goes into the ring, the flusher of the queue takes it from there.
+
+use std::io;
+use std::time::{Duration, Instant};
+
+use alq::{Error, Flags, Operation, Options, Queue};
+
+use crate::args::Append;
+use crate::input::{Found, Input, Ready};
+use crate::report::{self, Failure, Summary};
+use crate::signals::Signals;
+use crate::target::Target;
+
+/// Why the appending ended, when nothing went wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// All of standard input is appended.
+    Input,
+    /// This signal came; what had been read is appended.
+    Signal(i32),
+}
+
+/// Reads at most this much at once. More makes no system call cheaper, and leaves the near caches.
+const CHUNK_MAX: usize = 256 << 10;
+
+/// How soon a failed write is noticed while there is no input.
+const CHECK_INTERVAL: Duration = Duration::from_millis(100);
+
+/// Appends standard input as `options` say, and prints the summary.
+pub fn run(options: &Append) -> Result<Ending, Failure> {
+    let target = Target::open(options)?;
+    let input = open_input(&target)?;
+    let queue = open_queue(options, &target)?;
+    // Not before FILE is open: a FIFO without a reader is waited for, and a signal must end that wait.
+    let signals = handle_signals(&target, &queue)?;
+
+    let started = Instant::now();
+    let mut pump = Pump::new(&queue, &input, &signals, !options.quiet);
+    let read = pump.run();
+    let lines = pump.lines;
+    finish(&queue, &target)?;
+    read.map_err(|error| Failure::new("standard input", error))?;
+    target.sync()?;
+    if !options.quiet {
+        report::line(&Summary {
+            lines,
+            elapsed: started.elapsed(),
+            stats: queue.stats(),
+        });
+    }
+    Ok(signals.received().map_or(Ending::Input, Ending::Signal))
+}
+
+fn open_input(target: &Target<'_>) -> Result<Input, Failure> {
+    let failure = |error| Failure::new("standard input", error);
+    let input = Input::standard().map_err(failure)?;
+    if target.is_same_file(&input.metadata().map_err(failure)?) {
+        let problem = "standard input is the same file, and appending would never end";
+        return Err(Failure::new(target.path().display(), problem));
+    }
+    Ok(input)
+}
+
+fn open_queue(options: &Append, target: &Target<'_>) -> Result<Queue, Failure> {
+    Options::new()
+        .capacity(options.capacity)
+        .stall_limit(None) // a reader that pauses is waited for, as with cat(1)
+        .from_fd(target.file())
+        .map_err(|error| match error {
+            Error::Io {
+                operation: Operation::Map,
+                ..
+            } => Failure::new(format_args!("--capacity {}", options.capacity), error),
+            error => Failure::new(target.path().display(), error),
+        })
+}
+
+fn handle_signals(target: &Target<'_>, queue: &Queue) -> Result<Signals, Failure> {
+    let path = target.path().to_owned();
+    let queue = queue.clone();
+    let still_busy = move || {
+        let stats = queue.stats();
+        let left = stats.posted_bytes - stats.written_bytes;
+        let path = path.display();
+        report::line(&format_args!(
+            "{path}: {left} bytes are still to be written; another signal gives them up"
+        ));
+    };
+    Signals::handle(still_busy).map_err(|error| Failure::new("signals", error))
+}
+
+/// Writes out what is posted, and says how much could not be.
+fn finish(queue: &Queue, target: &Target<'_>) -> Result<(), Failure> {
+    let cause = match queue.close(None) {
+        Ok(()) => return Ok(()),
+        Err(undrained) => undrained.cause,
+    };
+    let problem = match cause {
+        Error::Io {
+            operation: Operation::Write,
+            errno,
+        } => format!("cannot write: {}", io::Error::from_raw_os_error(errno)),
+        cause => cause.to_string(),
+    };
+    let stats = queue.stats();
+    let written = stats.written_bytes;
+    let left = stats.posted_bytes - written;
+    Err(Failure::new(
+        target.path().display(),
+        format_args!(
+            "{problem}; {written} bytes are written, {left} bytes are read and not written"
+        ),
+    ))
+}
+
+/// Moves standard input into the ring.
+#[derive(Debug)]
+struct Pump<'a> {
+    queue: &'a Queue,
+    input: &'a Input,
+    signals: &'a Signals,
+    chunk: usize,
+    /// Whether all that was posted is known to be written.
+    is_settled: bool,
+    counts_lines: bool,
+    lines: u64,
+}
+
+impl<'a> Pump<'a> {
+    fn new(queue: &'a Queue, input: &'a Input, signals: &'a Signals, counts_lines: bool) -> Self {
+        Self {
+            queue,
+            input,
+            signals,
+            // A quarter, so that reading and writing overlap; no ring is smaller than a page.
+            chunk: (queue.capacity() / 4).min(CHUNK_MAX),
+            is_settled: true,
+            counts_lines,
+            lines: 0,
+        }
+    }
+
+    /// Runs until the input ends, a signal comes, or the queue fails (which its close will report).
+    ///
+    /// Nothing is reserved while it waits: an open reservation would cost room.
+    fn run(&mut self) -> io::Result<()> {
+        loop {
+            let limit = (!self.is_settled).then_some(CHECK_INTERVAL);
+            match self.input.wait(self.signals.descriptor(), limit)? {
+                Ready::Signal => return Ok(()),
+                Ready::Nothing if self.has_failed() => return Ok(()),
+                Ready::Nothing => {}
+                Ready::Input => {
+                    if !self.read_once()? {
+                        return Ok(());
+                    }
+                }
+            }
+        }
+    }
+
+    /// One read(2) straight into the ring; `false` when there is no more to read, or no use in reading.
+    fn read_once(&mut self) -> io::Result<bool> {
+        let Ok(mut entry) = self.queue.getn(self.chunk, Flags::WAITOK) else {
+            return Ok(false);
+        };
+        match self.input.read(&mut entry)? {
+            Found::End => return Ok(false),
+            Found::Nothing => {}
+            Found::Bytes(count) => {
+                if self.counts_lines {
+                    self.lines += memchr::memchr_iter(b'\n', &entry[..count]).count() as u64;
+                }
+                entry.set_bytes_used(count);
+                entry.post();
+                self.is_settled = false;
+            }
+        }
+        Ok(true)
+    }
+
+    /// Looks whether a write has failed, and whether there is anything left to fail.
+    fn has_failed(&mut self) -> bool {
+        let stats = self.queue.stats();
+        self.is_settled = stats.posted_bytes == stats.written_bytes;
+        stats.last_error.is_some()
+    }
+}

@@ -1,0 +1,171 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::error::{ContextKind, ErrorKind};
+use clap::{Args, Parser, Subcommand};
+
+/// What `alq` is asked to do.
+#[derive(Debug, Parser)]
+#[command(
+    name = "alq",
+    version,
+    about = "An asynchronous append queue on the command line",
+    disable_help_subcommand = true,
+    after_help = EXIT_CODES
+)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The subcommands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    Append(Append),
+}
+
+/// Append standard input to FILE.
+///
+/// Input is read straight into a ring in memory, and a second thread writes the ring to FILE, so that reading
+/// and writing go on at once. FILE is created if need be; it may also be a pipe or a device.
+#[derive(Debug, Args)]
+#[command(after_help = EXIT_CODES)]
+pub struct Append {
+    /// Where to append
+    pub file: PathBuf,
+
+    /// Size of the ring: 1 byte to 2G; K, M and G are powers of 1024
+    #[arg(
+        long,
+        value_name = "SIZE",
+        default_value = "1M",
+        allow_negative_numbers = true,
+        value_parser = capacity
+    )]
+    pub capacity: usize,
+
+    /// Report success only once the data, and a new file's directory entry, are on disk
+    #[arg(long)]
+    pub fsync: bool,
+
+    /// Follow FILE if it is a symbolic link (/dev/stdout is one)
+    #[arg(long)]
+    pub follow_links: bool,
+
+    /// Permissions of a new file, less the umask
+    #[arg(
+        long,
+        value_name = "OCTAL",
+        default_value = "600",
+        allow_negative_numbers = true,
+        value_parser = mode
+    )]
+    pub mode: u32,
+
+    /// Print no summary
+    #[arg(long)]
+    pub quiet: bool,
+}
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  all input was written
+  1  input or output error; the message says how much was not written
+  2  wrong usage
+On SIGINT or SIGTERM, what was read is written, and then alq dies by that signal.
+If that takes long, a second signal ends it at once.";
+
+impl Cli {
+    /// The command line of this process.
+    pub fn read() -> Result<Self, clap::Error> {
+        Self::try_parse()
+    }
+}
+
+/// The one line about an option with a wrong value; nothing for other errors, which clap prints better.
+pub fn complaint(error: &clap::Error) -> Option<String> {
+    if error.kind() != ErrorKind::ValueValidation {
+        return None;
+    }
+    let context = |kind| error.get(kind).map(ToString::to_string);
+    let option = context(ContextKind::InvalidArg)?;
+    let option = option.split(' ').next()?;
+    let value = context(ContextKind::InvalidValue)?;
+    let allowed = std::error::Error::source(error)?;
+    Some(format!("{option} {value}: it must be {allowed}"))
+}
+
+const CAPACITY_MAX: u64 = 2 << 30;
+
+fn capacity(text: &str) -> Result<usize, &'static str> {
+    parse_size::Config::new()
+        .with_binary()
+        .parse_size(text)
+        .ok()
+        .filter(|bytes| (1..=CAPACITY_MAX).contains(bytes))
+        .and_then(|bytes| usize::try_from(bytes).ok())
+        .ok_or("1 byte to 2G, such as 65536, 64K or 1M")
+}
+
+fn mode(text: &str) -> Result<u32, &'static str> {
+    let digits = text.strip_prefix("0o").unwrap_or(text);
+    // from_str_radix would take a sign too.
+    Some(digits)
+        .filter(|digits| digits.bytes().all(|digit| digit.is_ascii_digit()))
+        .and_then(|digits| u32::from_str_radix(digits, 8).ok())
+        .filter(|&mode| mode <= 0o7777)
+        .ok_or("an octal number from 0 to 7777, such as 640")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Cli, capacity, mode};
+    use clap::CommandFactory;
+
+    #[test]
+    fn clap_finds_no_fault_with_the_definition() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn units_are_powers_of_1024() {
+        for (text, bytes) in [
+            ("1", 1),
+            ("4096", 4096),
+            ("64K", 1 << 16),
+            ("64k", 1 << 16),
+            ("64KiB", 1 << 16),
+            ("1M", 1 << 20),
+            ("2G", 2 << 30),
+        ] {
+            assert_eq!(capacity(text), Ok(bytes), "{text}");
+        }
+    }
+
+    #[test]
+    fn sizes_out_of_range_are_refused() {
+        for text in [
+            "0",
+            "",
+            "K",
+            "ten",
+            "-1",
+            "2147483649",
+            "3G",
+            "99999999999999999999G",
+        ] {
+            assert!(capacity(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn modes_are_octal() {
+        assert_eq!(mode("640"), Ok(0o640));
+        assert_eq!(mode("0600"), Ok(0o600));
+        assert_eq!(mode("0o7777"), Ok(0o7777));
+        for text in ["", "8", "rw", "10000", "+600", "-600"] {
+            assert!(mode(text).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! Standard input: waiting for it or for a signal, and reading it without a buffer in between.
+
+use std::fs::{File, Metadata};
+use std::io::{self, Read};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::time::Duration;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+
+/// Standard input.
+///
+/// A process that is started with a closed standard input gets /dev/null in its place before `main` runs, and
+/// cannot tell that from a /dev/null that was meant: it counts as empty input.
+#[derive(Debug)]
+pub struct Input {
+    file: File,
+}
+
+/// Why a wait is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ready {
+    /// Standard input has something: bytes, its end, or an error.
+    Input,
+    /// A signal has come.
+    Signal,
+    /// Neither, for as long as was given.
+    Nothing,
+}
+
+/// What one read found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Found {
+    Bytes(usize),
+    End,
+    /// Nothing now: somebody else was faster.
+    Nothing,
+}
+
+impl Input {
+    pub fn standard() -> io::Result<Self> {
+        let fd = io::stdin().as_fd().try_clone_to_owned()?;
+        Ok(Self { file: fd.into() })
+    }
+
+    pub fn metadata(&self) -> io::Result<Metadata> {
+        self.file.metadata()
+    }
+
+    /// Waits until a read would not block, or `signal` is readable, for `limit` at most.
+    ///
+    /// A signal that came before the wait ends it too, because its byte is in the pipe: none is missed. When both
+    /// are ready it is the signal, or steady input would hide it.
+    pub fn wait(&self, signal: BorrowedFd<'_>, limit: Option<Duration>) -> io::Result<Ready> {
+        let limit = limit.map(|limit| Timespec {
+            tv_sec: limit.as_secs().try_into().unwrap_or(i64::MAX),
+            tv_nsec: limit.subsec_nanos().into(),
+        });
+        let mut fds = [
+            PollFd::new(&self.file, PollFlags::IN),
+            PollFd::from_borrowed_fd(signal, PollFlags::IN),
+        ];
+        loop {
+            match poll(&mut fds, limit.as_ref()) {
+                Ok(0) => return Ok(Ready::Nothing),
+                Ok(_) if !fds[1].revents().is_empty() => return Ok(Ready::Signal),
+                Ok(_) => return Ok(Ready::Input),
+                Err(Errno::INTR) => {} // the signal's byte is in the pipe by now
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    /// One read(2) into `room`, which must not be empty.
+    pub fn read(&self, room: &mut [u8]) -> io::Result<Found> {
+        loop {
+            return match (&self.file).read(room) {
+                Ok(0) => Ok(Found::End),
+                Ok(count) => Ok(Found::Bytes(count)),
+                Err(error) => match error.kind() {
+                    io::ErrorKind::Interrupted => continue,
+                    io::ErrorKind::WouldBlock => Ok(Found::Nothing),
+                    _ => Err(error),
+                },
+            };
+        }
+    }
+}

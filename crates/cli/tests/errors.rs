@@ -1,0 +1,255 @@
+//! What goes wrong is said in one line, and in the exit code.
+
+mod common;
+
+use std::fs::{self, File};
+use std::io::Write;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::Path;
+use std::process::Command;
+
+use common::{ALQ, Running, append, fifo, pipe, scratch, wait_until};
+use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
+
+/// Runs the command, which must fail with `code` and one line that has all `parts`.
+#[track_caller]
+fn refused(command: &mut assert_cmd::Command, code: i32, parts: &[&str]) {
+    let run = command.assert().code(code).stdout("");
+    let said = String::from_utf8(run.get_output().stderr.clone()).unwrap();
+    assert_eq!(said.lines().count(), 1, "{said}");
+    assert!(said.starts_with("alq: ") && said.ends_with('\n'), "{said}");
+    for part in parts {
+        assert!(said.contains(part), "no {part:?} in: {said}");
+    }
+}
+
+fn name(path: &Path) -> &str {
+    path.to_str().unwrap()
+}
+
+#[test]
+fn a_symbolic_link_is_followed_only_when_asked() {
+    let (dir, log) = scratch();
+    let link = dir.path().join("link");
+    symlink(&log, &link).unwrap();
+    let parts = [name(&link), "symbolic link", "--follow-links"];
+    refused(append([&link]).write_stdin("x"), 1, &parts);
+    assert!(!log.exists());
+    append(["--follow-links"])
+        .arg(&link)
+        .write_stdin("x")
+        .assert()
+        .success();
+    assert_eq!(fs::read(&log).unwrap(), b"x");
+}
+
+#[test]
+fn standard_output_is_a_link() {
+    refused(
+        append(["/dev/stdout"]).write_stdin("x"),
+        1,
+        &["/dev/stdout", "--follow-links"],
+    );
+    append(["--follow-links", "/dev/stdout"])
+        .write_stdin("x\n")
+        .assert()
+        .success()
+        .stdout("x\n");
+}
+
+#[test]
+fn a_loop_of_links_is_no_reason_to_follow_links() {
+    let (dir, _) = scratch();
+    let link = dir.path().join("link");
+    symlink(&link, &link).unwrap();
+    let run = append(["--follow-links"]).arg(&link).assert().code(1);
+    let said = String::from_utf8_lossy(&run.get_output().stderr).into_owned();
+    assert!(!said.contains("--follow-links"), "{said}");
+}
+
+#[test]
+fn a_missing_directory_is_named() {
+    let (dir, _) = scratch();
+    let path = dir.path().join("missing/out.log");
+    refused(
+        &mut append([&path]),
+        1,
+        &[name(&path), "No such file", "directory must exist"],
+    );
+}
+
+#[test]
+fn a_directory_is_no_file() {
+    let (dir, _) = scratch();
+    refused(
+        &mut append([dir.path()]),
+        1,
+        &[name(dir.path()), "Is a directory"],
+    );
+}
+
+#[test]
+fn a_file_that_may_not_be_written_is_named() {
+    if rustix::process::geteuid().is_root() {
+        println!("skipped: running as root, to whom everything is permitted");
+        return;
+    }
+    let (_dir, log) = scratch();
+    fs::write(&log, "").unwrap();
+    fs::set_permissions(&log, fs::Permissions::from_mode(0o400)).unwrap();
+    refused(&mut append([&log]), 1, &[name(&log), "Permission denied"]);
+}
+
+#[test]
+fn wrong_values_of_options_are_wrong_usage() {
+    let (_dir, log) = scratch();
+    for value in ["0", "", "ten", "-1", "3G", "2147483649", "K", "1X"] {
+        let mut command = append(["--capacity", value]);
+        refused(command.arg(&log), 2, &["--capacity", value, "1 byte to 2G"]);
+    }
+    for value in ["", "9", "rw-", "-600", "10000"] {
+        let mut command = append(["--mode", value]);
+        refused(command.arg(&log), 2, &["--mode", value, "octal"]);
+    }
+    assert!(!log.exists());
+}
+
+#[test]
+fn clap_has_code_2_for_the_rest() {
+    append::<&str>([]).assert().code(2);
+    append(["--no-such-option", "x"]).assert().code(2);
+    assert_cmd::Command::new(ALQ).assert().code(2);
+    let version = assert_cmd::Command::new(ALQ)
+        .arg("--version")
+        .assert()
+        .success();
+    version.stdout(concat!("alq ", env!("CARGO_PKG_VERSION"), "\n"));
+    let help = append(["--help"]).assert().success();
+    let said = String::from_utf8_lossy(&help.get_output().stdout).into_owned();
+    assert!(
+        said.contains("Exit codes") && said.contains("--capacity"),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_full_disk_is_an_error_with_numbers() {
+    let parts = [
+        "/dev/full",
+        "No space left",
+        "0 bytes are written",
+        "6 bytes are read",
+    ];
+    refused(append(["/dev/full"]).write_stdin("hello\n"), 1, &parts);
+    refused(
+        append(["--quiet", "/dev/full"]).write_stdin("hello\n"),
+        1,
+        &parts,
+    );
+    // More than the ring holds: who waits for room is told too.
+    let much = vec![b'x'; 1 << 20];
+    let parts = ["No space left", "0 bytes are written"];
+    refused(
+        append(["--capacity=4096", "/dev/full"]).write_stdin(much),
+        1,
+        &parts,
+    );
+}
+
+#[test]
+fn a_full_disk_is_noticed_while_no_input_comes() {
+    let (reader, writer) = pipe();
+    let mut tool = Running::append(["/dev/full"], reader);
+    let mut writer = File::from(writer);
+    writer.write_all(b"hello\n").unwrap();
+    assert_eq!(tool.end().code(), Some(1)); // with the input still open
+    drop(writer);
+}
+
+#[test]
+fn a_reader_that_goes_away_is_an_error() {
+    let (dir, _) = scratch();
+    let (path, reader) = fifo(&dir);
+    let (input, writer) = pipe();
+    let mut tool = Running::append([&path], input);
+    let mut writer = File::from(writer);
+    writer.write_all(&[b'x'; 1000]).unwrap();
+    wait_until("bytes in the FIFO", || {
+        rustix::io::ioctl_fionread(&reader).unwrap() == 1000
+    });
+    drop(reader);
+    // A child that another test is just starting may hold a copy for a moment.
+    let open = || rustix::fs::open(&path, OFlags::WRONLY | OFlags::NONBLOCK, Mode::empty());
+    wait_until("no reader", || {
+        open().is_err_and(|errno| errno == Errno::NXIO)
+    });
+    writer.write_all(&[b'y'; 10]).unwrap();
+    assert_eq!(tool.end().code(), Some(1));
+    let said = std::io::read_to_string(tool.0.stderr.take().unwrap()).unwrap();
+    for part in ["Broken pipe", "1000 bytes are written", "10 bytes are read"] {
+        assert!(said.contains(part), "{said}");
+    }
+}
+
+#[test]
+fn what_cannot_be_synced_is_refused_before_anything_is_read() {
+    let (dir, _) = scratch();
+    let (path, reader) = fifo(&dir);
+    let parts = [name(&path), "--fsync", "Invalid argument", "leave out"];
+    refused(append(["--fsync"]).arg(&path).write_stdin("x"), 1, &parts);
+    assert_eq!(rustix::io::ioctl_fionread(&reader).unwrap(), 0);
+}
+
+#[test]
+fn a_directory_is_no_input() {
+    let (dir, log) = scratch();
+    let mut tool = Running::append([&log], File::open(&dir).unwrap());
+    assert_eq!(tool.end().code(), Some(1));
+    let said = std::io::read_to_string(tool.0.stderr.take().unwrap()).unwrap();
+    assert!(
+        said.starts_with("alq: standard input: Is a directory"),
+        "{said}"
+    );
+    assert_eq!(said.lines().count(), 1, "{said}");
+}
+
+#[test]
+fn a_file_is_not_appended_to_itself() {
+    let (_dir, log) = scratch();
+    fs::write(&log, "once\n").unwrap();
+    let mut tool = Running::append([&log], File::open(&log).unwrap());
+    assert_eq!(tool.end().code(), Some(1));
+    assert_eq!(fs::read(&log).unwrap(), b"once\n");
+}
+
+#[test]
+fn standard_error_is_not_needed() {
+    let (dir, log) = scratch();
+    let source = dir.path().join("source");
+    fs::write(&source, "x").unwrap();
+    let full = || File::options().write(true).open("/dev/full").unwrap();
+    let run = |target: &Path| {
+        let mut command = Command::new(ALQ);
+        command.arg("append").arg(target).stderr(full());
+        command.stdin(File::open(&source).unwrap());
+        command.status().unwrap().code()
+    };
+    assert_eq!(run(&log), Some(0));
+    assert_eq!(run(dir.path()), Some(1));
+    assert_eq!(fs::read(&log).unwrap(), b"x");
+}
+
+#[test]
+fn closed_standard_streams_do_no_harm() {
+    let (dir, log) = scratch();
+    let script = r#""$0" append "$1" <&- >&- 2>&-"#;
+    let run = |target: &Path| {
+        let mut command = Command::new("sh");
+        command.args(["-c", script, ALQ]).arg(target);
+        command.status().unwrap().code()
+    };
+    assert_eq!(run(&log), Some(0));
+    assert_eq!(run(dir.path()), Some(1));
+    assert_eq!(fs::read(&log).unwrap(), b"");
+}

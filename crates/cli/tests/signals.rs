@@ -1,0 +1,202 @@
+//! Signals end the reading, not the writing.
+//!
+//! Every test keeps an end of the input pipe itself, so that it can tell what the tool has read: all that was fed,
+//! less what is still in the pipe.
+
+mod common;
+
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::os::fd::OwnedFd;
+use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread::{self, JoinHandle};
+
+use common::{ALQ, Running, assert_same, fifo, numbers, pipe, scratch, wait_for_len, wait_until};
+use rustix::pipe::fcntl_getpipe_size;
+use rustix::process::Signal;
+use tempfile::TempDir;
+
+/// A thread that feeds a pipe with numbers for as long as it is not stopped.
+struct Feeder {
+    stop: Arc<AtomicBool>,
+    /// How much is fed so far.
+    count: Arc<AtomicUsize>,
+    fed: JoinHandle<Vec<u8>>,
+    /// The test's own reading end.
+    rest: File,
+}
+
+impl Feeder {
+    /// The feeder, and the input for the tool.
+    fn start() -> (Self, OwnedFd) {
+        let (reader, writer) = pipe();
+        let rest = File::from(reader.try_clone().unwrap());
+        let stop = Arc::new(AtomicBool::new(false));
+        let count = Arc::new(AtomicUsize::new(0));
+        let fed = thread::spawn({
+            let (stop, count) = (Arc::clone(&stop), Arc::clone(&count));
+            move || feed(&mut File::from(writer), &stop, &count)
+        });
+        let feeder = Self {
+            stop,
+            count,
+            fed,
+            rest,
+        };
+        (feeder, reader)
+    }
+
+    /// What the tool has read, now that it is dead.
+    fn read_by_tool(mut self) -> Vec<u8> {
+        self.stop.store(true, Ordering::Relaxed);
+        let mut unread = Vec::new();
+        self.rest.read_to_end(&mut unread).unwrap(); // ends when the feeder has closed its end
+        let mut fed = self.fed.join().unwrap();
+        assert!(fed.ends_with(&unread), "the tool read in order");
+        fed.truncate(fed.len() - unread.len());
+        fed
+    }
+}
+
+fn feed(writer: &mut File, stop: &AtomicBool, count: &AtomicUsize) -> Vec<u8> {
+    let mut fed = Vec::new();
+    for number in 0_u64.. {
+        if stop.load(Ordering::Relaxed) {
+            break;
+        }
+        let from = fed.len();
+        for line in number * 1000..(number + 1) * 1000 {
+            writeln!(fed, "{line}").unwrap();
+        }
+        if writer.write_all(&fed[from..]).is_err() {
+            break; // the test is over
+        }
+        count.store(fed.len(), Ordering::Relaxed);
+    }
+    fed
+}
+
+#[test]
+fn a_signal_ends_a_tool_that_waits_for_input() {
+    for signal in [Signal::INT, Signal::TERM] {
+        let (_dir, log) = scratch();
+        let (reader, writer) = pipe();
+        let mut tool = Running::append([&log], reader);
+        let bytes = numbers(5000);
+        let mut writer = File::from(writer);
+        writer.write_all(&bytes).unwrap();
+        wait_for_len(&log, bytes.len() as u64);
+        tool.signal(signal);
+        let status = tool.end();
+        assert_eq!(status.signal(), Some(signal.as_raw()), "{status}");
+        assert_same(&fs::read(&log).unwrap(), &bytes);
+        let said = std::io::read_to_string(tool.0.stderr.take().unwrap()).unwrap();
+        let start = format!("alq: {} bytes, 5000 lines, ", bytes.len());
+        assert!(said.starts_with(&start), "{said}");
+        assert_eq!(said.lines().count(), 1, "{said}");
+    }
+}
+
+/// Sends the signal while input comes without end; everything that was read must be written.
+fn under_load(args: &[&str], signal: Signal) {
+    let (_dir, log) = scratch();
+    let (feeder, input) = Feeder::start();
+    let mut tool = Running::append(args.iter().map(Path::new).chain([&*log]), input);
+    wait_for_len(&log, 100_000);
+    tool.signal(signal);
+    let status = tool.end();
+    assert_eq!(status.signal(), Some(signal.as_raw()), "{status}");
+    assert_same(&fs::read(&log).unwrap(), &feeder.read_by_tool());
+}
+
+#[test]
+fn what_was_read_under_load_is_written() {
+    under_load(&[], Signal::TERM);
+    under_load(&["--quiet", "--capacity=4096"], Signal::INT);
+}
+
+/// A tool whose FIFO is full and not read.
+fn stuck(dir: &TempDir) -> (Running, Feeder, File) {
+    let (path, reader) = fifo(dir);
+    let (feeder, input) = Feeder::start();
+    let args = [Path::new("--quiet"), Path::new("--capacity=256K"), &path];
+    let tool = Running::append(args, input);
+    // What neither pipe can hold, the tool must have in its ring.
+    let sizes = [&reader, &feeder.rest].map(|end| fcntl_getpipe_size(end).unwrap());
+    let both: usize = sizes.iter().sum();
+    wait_until("more than fits into both pipes", || {
+        feeder.count.load(Ordering::Relaxed) > both
+    });
+    (tool, feeder, reader)
+}
+
+/// Sends the signal and waits until the tool says that it cannot end.
+fn signal_in_vain(tool: &mut Running, signal: Signal) {
+    tool.signal(signal);
+    let mut said = String::new();
+    let stderr = tool.0.stderr.as_mut().unwrap();
+    BufReader::new(stderr).read_line(&mut said).unwrap();
+    assert!(said.contains("another signal gives them up"), "{said}");
+    assert!(tool.is_alive());
+}
+
+#[test]
+fn a_second_signal_ends_a_stuck_drain() {
+    for (first, second) in [(Signal::TERM, Signal::TERM), (Signal::INT, Signal::INT)] {
+        let (dir, _) = scratch();
+        let (mut tool, _feeder, _reader) = stuck(&dir);
+        signal_in_vain(&mut tool, first);
+        tool.signal(second);
+        let status = tool.end();
+        assert_eq!(status.signal(), Some(second.as_raw()), "{status}");
+    }
+}
+
+#[test]
+fn a_drain_that_gets_unstuck_is_finished() {
+    let (dir, _) = scratch();
+    let (mut tool, feeder, mut reader) = stuck(&dir);
+    signal_in_vain(&mut tool, Signal::TERM);
+    let mut found = Vec::new();
+    reader.read_to_end(&mut found).unwrap();
+    let status = tool.end();
+    assert_eq!(status.signal(), Some(Signal::TERM.as_raw()), "{status}");
+    assert_same(&found, &feeder.read_by_tool());
+}
+
+#[test]
+fn one_request_that_comes_as_two_signals_loses_nothing() {
+    let (dir, _) = scratch();
+    let (mut tool, feeder, mut reader) = stuck(&dir);
+    // Two different ones, since the kernel may make one of two that are equal.
+    tool.signal(Signal::TERM);
+    tool.signal(Signal::INT);
+    let mut found = Vec::new();
+    reader.read_to_end(&mut found).unwrap(); // well within the grace
+    let status = tool.end();
+    assert!(status.signal().is_some(), "{status}");
+    assert_same(&found, &feeder.read_by_tool());
+}
+
+#[test]
+fn an_ignored_signal_stays_ignored() {
+    let (_dir, log) = scratch();
+    let (reader, writer) = pipe();
+    let mut command = Command::new("sh");
+    command
+        .args(["-c", r#"trap "" INT; exec "$0" append "$1""#, ALQ])
+        .arg(&log);
+    let mut tool = Running::start(&mut command, reader);
+    let mut writer = File::from(writer);
+    writer.write_all(b"before\n").unwrap();
+    wait_for_len(&log, 7);
+    tool.signal(Signal::INT);
+    writer.write_all(b"after\n").unwrap();
+    wait_for_len(&log, 13);
+    drop(writer);
+    assert!(tool.end().success());
+}
