@@ -16,4 +16,5 @@ step ci/doc.sh
 step ci/test.sh
 step ci/loom.sh
 step ci/stream.sh
+step ci/examples.sh
 printf '\nall checks passed in %d s\n' "$SECONDS"

@@ -16,9 +16,19 @@ mod primitives;
 mod ring;
 mod words;
 
-pub use ends::Stats;
-pub use face::{AsyncAppend, Entry, Options, Queue};
+pub use ends::{Stats, Waits};
+pub use face::{AsyncAppend, Entry, Options, Queue, flush_all, shutdown};
 pub use words::{Error, Flags, Operation, Position, Undrained};
+
+/// The switch of [`AsyncAppend`].
+pub mod async_append {
+    pub use crate::face::async_append::enable;
+}
+
+/// The examples of docs/alq.md are tests.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/alq.md")]
+pub struct Manual;
 
 /// The inside, for the model checker and nobody else.
 #[cfg(alq_loom)]
@@ -28,10 +38,10 @@ pub mod model {
     pub use crate::actors::pace::Pace;
     pub use crate::actors::thread::drive;
     pub use crate::actors::{Last, Shared};
-    pub use crate::ends::Sink;
-    pub use crate::face::barrier;
+    pub use crate::ends::{Kind, Sink};
+    pub use crate::face::{barrier, registry::Registry};
     pub use crate::memory::{Memory, heap::Heap};
     pub use crate::primitives::{Doorbell, Event, Interest, sync};
     pub use crate::ring::{Drain, Drained, Holes, Posted, Refusal, Reservation, Ring};
-    pub use crate::words::{Geometry, Head, Tail};
+    pub use crate::words::{Geometry, Head, Order, Tail};
 }

@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use alq::model::{Drain, Drained, Flusher, Geometry, Heap, Holes, Ring, Shared, Sink, Tail};
+use alq::model::{Drain, Drained, Flusher, Geometry, Heap, Holes, Order, Ring, Shared, Sink, Tail};
 
 /// Explores `model` with at most `preemptions` preemptions (and as many more as `ALQ_LOOM_MORE_PREEMPTIONS` says),
 /// and prints how many executions that took.
@@ -110,8 +110,11 @@ impl Sink for Memory {
 }
 
 /// A queue without a thread: what its callers share, its flusher, and the file.
-pub fn queue(capacity: u32) -> (loom::sync::Arc<Shared<Heap>>, Flusher<Heap, Memory>, Memory) {
-    let (shared, drain) = Shared::new(Heap::new(Geometry::new(capacity, 4)));
+pub fn queue(
+    capacity: u32,
+    order: Order,
+) -> (loom::sync::Arc<Shared<Heap>>, Flusher<Heap, Memory>, Memory) {
+    let (shared, drain) = Shared::new(Heap::new(Geometry::new(capacity, 4)), order, None);
     let shared = loom::sync::Arc::new(shared);
     let file = Memory::default();
     let flusher = Flusher::new(loom::sync::Arc::clone(&shared), drain, file.clone());

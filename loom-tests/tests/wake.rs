@@ -2,7 +2,7 @@
 //! so a wake-up that is lost is a dead-lock, and loom reports it; naps are switched off, so every rest is a park.
 
 use alq::model::barrier::{self, Patience};
-use alq::model::{Flusher, Heap, Last, Pace, Shared, drive};
+use alq::model::{Flusher, Heap, Kind, Last, Order, Pace, Registry, Shared, drive};
 use alq_loom_tests::{Memory, explore, queue, write};
 use loom::sync::Arc;
 use loom::thread::{self, JoinHandle};
@@ -23,7 +23,7 @@ fn start(mut flusher: Flusher<Heap, Memory>, shared: &Arc<Shared<Heap>>) -> Join
 #[test]
 fn a_post_wakes_the_flusher() {
     explore("a_post_wakes_the_flusher", 2, || {
-        let (shared, flusher, file) = queue(8);
+        let (shared, flusher, file) = queue(8, Order::Any);
         let thread = start(flusher, &shared);
         write(&shared, b'a', 2, true);
         // The file has it without any further call; the model dead-locks here if nobody wrote it.
@@ -42,7 +42,7 @@ fn a_post_wakes_the_flusher() {
 #[test]
 fn two_posts_wake_the_flusher() {
     explore("two_posts_wake_the_flusher", 1, || {
-        let (shared, flusher, file) = queue(8);
+        let (shared, flusher, file) = queue(8, Order::Any);
         let thread = start(flusher, &shared);
         let other = Arc::clone(&shared);
         let poster = thread::spawn(move || write(&other, b'a', 1, true));
@@ -61,7 +61,7 @@ fn two_posts_wake_the_flusher() {
 #[test]
 fn the_post_that_is_waited_for_wakes_the_flusher() {
     explore("the_post_that_is_waited_for_wakes_the_flusher", 2, || {
-        let (shared, flusher, file) = queue(8);
+        let (shared, flusher, file) = queue(8, Order::Any);
         let mut held = shared.try_reserve(1).unwrap();
         let other = Arc::clone(&shared);
         let thread = start(flusher, &shared);
@@ -83,7 +83,7 @@ fn the_post_that_is_waited_for_wakes_the_flusher() {
 #[test]
 fn a_claim_is_enough_to_look_again() {
     explore("a_claim_is_enough_to_look_again", 3, || {
-        let (shared, flusher, file) = queue(8);
+        let (shared, flusher, file) = queue(8, Order::Any);
         let thread = start(flusher, &shared);
         let mut held = shared.try_reserve(1).unwrap();
         write(&shared, b'b', 1, true);
@@ -102,10 +102,10 @@ fn a_claim_is_enough_to_look_again() {
 #[test]
 fn a_drain_wakes_the_writer() {
     explore("a_drain_wakes_the_writer", 2, || {
-        let (shared, flusher, file) = queue(4);
+        let (shared, flusher, file) = queue(4, Order::Any);
         write(&shared, b'a', 3, false);
         let thread = start(flusher, &shared);
-        let mut reservation = shared.wait_reserve(2).unwrap();
+        let mut reservation = shared.wait_reserve(2, Kind::Writen, None).unwrap();
         reservation.fill(b"bb");
         let posted = reservation.post(2);
         shared.posted(posted, true);
@@ -115,23 +115,114 @@ fn a_drain_wakes_the_writer() {
     });
 }
 
-/// Room that is given back wakes a writer by itself: the flusher does not run here.
+/// Room that is given back wakes a writer, though the drain has nothing to write.
 #[test]
 fn a_give_back_wakes_the_writer() {
-    explore("a_give_back_wakes_the_writer", 3, || {
-        let (shared, _flusher, _file) = queue(4);
-        let mut newest = shared.try_reserve(4).unwrap();
+    explore("a_give_back_wakes_the_writer", 1, || {
+        let (shared, flusher, _file) = queue(4, Order::Any);
+        let newest = shared.try_reserve(4).unwrap();
+        let thread = start(flusher, &shared);
         let other = Arc::clone(&shared);
         let writer = thread::spawn(move || {
-            let reservation = other.wait_reserve(3).unwrap();
-            other.posted(reservation.post(3), true);
+            drop(other.wait_reserve(3, Kind::Getn, None).unwrap());
         });
-        newest.fill(b"aaaa");
-        let posted = newest.post(1);
+        let posted = newest.post(0);
         assert!(posted.gave_back);
-        shared.posted(posted, true);
+        shared.posted(posted, false);
         writer.join().unwrap();
-        assert_eq!(shared.ring.fill(), 4);
+        shared.set_last(Last::Stop);
+        thread.join().unwrap();
+    });
+}
+
+/// Two writers that wait on an ordered queue: the one that is first in the line goes first, and hands its turn on.
+#[test]
+fn ordered_writers() {
+    explore("ordered_writers", 1, || {
+        let (shared, mut flusher, file) = queue(4, Order::Arrival);
+        write(&shared, b'x', 4, false);
+        let wait = |letter: u8| {
+            let shared = Arc::clone(&shared);
+            thread::spawn(move || {
+                let mut reservation = shared.wait_reserve(2, Kind::Writen, None).unwrap();
+                reservation.fill(&[letter; 2]);
+                let posted = reservation.post(2);
+                shared.posted(posted, true);
+                posted.end
+            })
+        };
+        let first = wait(b'a');
+        let second = wait(b'b');
+        flusher.step(); // room for both, at once
+        let (a, b) = (first.join().unwrap(), second.join().unwrap());
+        flusher.step();
+        let expected: &[u8] = if a < b { b"xxxxaabb" } else { b"xxxxbbaa" };
+        assert_eq!(file.contents(), expected);
+        assert!(shared.try_reserve(1).is_ok(), "the line is empty");
+    });
+}
+
+/// While somebody waits on an ordered queue, a caller that does not want to wait is refused, and does not sleep; once
+/// nobody does, it is let in again.
+#[test]
+fn nobody_overtakes_an_ordered_writer() {
+    explore("nobody_overtakes_an_ordered_writer", 3, || {
+        let (shared, mut flusher, file) = queue(4, Order::Arrival);
+        write(&shared, b'x', 3, false);
+        let other = Arc::clone(&shared);
+        let writer = thread::spawn(move || {
+            let mut reservation = other.wait_reserve(4, Kind::Writen, None).unwrap();
+            reservation.fill(b"aaaa");
+            other.posted(reservation.post(4), true);
+        });
+        // One byte fits all the while: taken before the writer came, or refused.
+        let mine = shared.try_reserve(1).map(|mut reservation| {
+            reservation.fill(b"y");
+            shared.posted(reservation.post(1), true);
+        });
+        flusher.step();
+        writer.join().unwrap();
+        flusher.step();
+        let expected: &[u8] = if mine.is_ok() {
+            b"xxxyaaaa"
+        } else {
+            b"xxxaaaa"
+        };
+        assert_eq!(file.contents(), expected);
+        assert!(shared.try_reserve(1).is_ok(), "the line is empty");
+    });
+}
+
+/// A shutdown against a queue that is being opened: the queue is closed, or it was refused.
+#[test]
+fn shutdown_against_open() {
+    explore("shutdown_against_open", 1, || {
+        let registry = Arc::new(Registry::new());
+        let (shared, flusher, file) = queue(4, Order::Any);
+        let thread = start(flusher, &shared);
+        let (theirs, queue) = (Arc::clone(&registry), Arc::clone(&shared));
+        let opener = thread::spawn(move || match theirs.enter(&queue) {
+            Ok(()) => match queue.try_reserve(2) {
+                Ok(mut reservation) => {
+                    reservation.fill(b"aa");
+                    queue.posted(reservation.post(2), true);
+                    true
+                }
+                Err(error) => {
+                    assert_eq!(error, alq::Error::Closed);
+                    false
+                }
+            },
+            Err(error) => {
+                assert_eq!(error, alq::Error::Closed);
+                barrier::close(&queue, FOR_EVER()).unwrap();
+                false
+            }
+        });
+        registry.shutdown(None).unwrap();
+        let accepted = opener.join().unwrap();
+        thread.join().unwrap(); // ends only when the queue was closed, by one or the other
+        assert_eq!(file.contents(), if accepted { &b"aa"[..] } else { b"" });
     });
 }
 
@@ -139,7 +230,7 @@ fn a_give_back_wakes_the_writer() {
 #[test]
 fn flush() {
     explore("flush", 1, || {
-        let (shared, flusher, file) = queue(8);
+        let (shared, flusher, file) = queue(8, Order::Any);
         let thread = start(flusher, &shared);
         let other = Arc::clone(&shared);
         let poster = thread::spawn(move || write(&other, b'b', 2, true));
@@ -156,7 +247,7 @@ fn flush() {
 #[test]
 fn close_against_a_writer() {
     explore("close_against_a_writer", 1, || {
-        let (shared, flusher, file) = queue(8);
+        let (shared, flusher, file) = queue(8, Order::Any);
         let thread = start(flusher, &shared);
         let other = Arc::clone(&shared);
         let writer = thread::spawn(move || match other.try_reserve(2) {
@@ -184,13 +275,12 @@ fn close_against_a_writer() {
 #[test]
 fn close_wakes_a_sleeping_writer() {
     explore("close_wakes_a_sleeping_writer", 2, || {
-        let (shared, mut flusher, _file) = queue(4);
+        let (shared, mut flusher, _file) = queue(4, Order::Any);
         write(&shared, b'a', 4, false);
         let other = Arc::clone(&shared);
-        let writer = thread::spawn(move || other.wait_reserve(1).map(drop));
+        let writer = thread::spawn(move || other.wait_reserve(1, Kind::Writen, None).map(drop));
         // The flusher does not run before the close, so the writer cannot get room before it.
-        shared.ring.close();
-        shared.room.notify();
+        barrier::end_intake(&shared);
         assert_eq!(writer.join().unwrap(), Err(alq::Error::Closed));
         drive(&mut flusher, Pace::parking_after(4, 0));
     });
@@ -200,7 +290,7 @@ fn close_wakes_a_sleeping_writer() {
 #[test]
 fn two_closes() {
     explore("two_closes", 1, || {
-        let (shared, flusher, file) = queue(4);
+        let (shared, flusher, file) = queue(4, Order::Any);
         write(&shared, b'a', 2, false);
         let thread = start(flusher, &shared);
         let other = Arc::clone(&shared);

@@ -81,6 +81,9 @@ impl<M: Memory, S: Sink> Flusher<M, S> {
                 None => Step::Failed,
             };
         }
+        if shared.take_room_given() {
+            shared.room_came();
+        }
         let fill = u64::from(shared.ring.fill());
         if fill > shared.post_counts.high_water_bytes.get() {
             shared.post_counts.high_water_bytes.raise(fill);
@@ -93,12 +96,13 @@ impl<M: Memory, S: Sink> Flusher<M, S> {
         let drained = self
             .drain
             .step(&shared.ring, self.batch_limit, holes, |runs| {
+                shared.set_blocked(false); // from here on it is the sink that is waited for
                 sink.write(runs)
             });
         match drained {
             Ok(Drained::Moved { bytes, more }) => {
                 shared.drain_counts.drains.add_alone(u64::from(bytes > 0));
-                shared.room.notify();
+                shared.room_came();
                 shared.progress.notify();
                 Step::Moved { bytes, more }
             }

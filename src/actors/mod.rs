@@ -2,6 +2,7 @@
 
 pub mod flusher;
 pub mod pace;
+mod room;
 mod shared;
 #[cfg(all(test, not(alq_loom)))]
 mod tests;

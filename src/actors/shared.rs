@@ -7,9 +7,9 @@ use crossbeam_utils::CachePadded;
 use crate::ends::{DrainCounters, PostCounters, Stats};
 use crate::memory::Memory;
 use crate::primitives::sync::{AtomicBool, AtomicU32, AtomicU64, Ordering, unique_number};
-use crate::primitives::{Doorbell, Event, Interest};
-use crate::ring::{Drain, Posted, Refusal, Reservation, Ring};
-use crate::words::{Error, Operation};
+use crate::primitives::{Doorbell, Event, Interest, Waiters};
+use crate::ring::{Drain, Posted, Ring};
+use crate::words::{Error, Operation, Order, Position};
 
 /// One queue, seen from both sides.
 #[derive(Debug)]
@@ -17,9 +17,14 @@ pub struct Shared<M> {
     /// The number of the queue, for its positions.
     pub id: u64,
     pub ring: Ring<M>,
-    pub bell: Doorbell,
-    /// Notified when room may have come.
-    pub room: Event,
+    /// On a line of its own: every post reads it.
+    pub bell: CachePadded<Doorbell>,
+    /// Writers that wait for room.
+    pub waiters: Waiters,
+    /// The order in which they get it.
+    pub order: Order,
+    /// How long a wait lasts while nothing moves; `None` is for ever.
+    pub stall_limit: Option<Duration>,
     /// Notified when the tail has moved, and when the queue has failed or finished.
     pub progress: Event,
     pub drain_counts: CachePadded<DrainCounters>,
@@ -29,6 +34,8 @@ pub struct Shared<M> {
     finished: AtomicBool,
     /// When the drain came to stand behind an open reservation: nanoseconds since `born`, plus 1; 0 if it does not.
     blocked_since_ns: AtomicU64,
+    /// Room came that the drain did not make: it has yet to wake waiters.
+    room_given: AtomicBool,
     born: Instant,
 }
 
@@ -48,13 +55,15 @@ pub enum Last {
 const FLUSHER: u64 = 1 << 32;
 
 impl<M: Memory> Shared<M> {
-    pub fn new(memory: M) -> (Self, Drain) {
+    pub fn new(memory: M, order: Order, stall_limit: Option<Duration>) -> (Self, Drain) {
         let (ring, drain) = Ring::new(memory);
         let shared = Self {
             id: unique_number(),
             ring,
-            bell: Doorbell::new(),
-            room: Event::new(),
+            bell: CachePadded::new(Doorbell::new()),
+            waiters: Waiters::new(),
+            order,
+            stall_limit,
             progress: Event::new(),
             drain_counts: CachePadded::default(),
             post_counts: PostCounters::default(),
@@ -62,74 +71,10 @@ impl<M: Memory> Shared<M> {
             last: AtomicU32::new(Last::Drain as u32),
             finished: AtomicBool::new(false),
             blocked_since_ns: AtomicU64::new(0),
+            room_given: AtomicBool::new(false),
             born: Instant::now(),
         };
         (shared, drain)
-    }
-
-    /// Reserves, or says why not; counts the refusal.
-    #[inline]
-    pub fn try_reserve(&self, len: u32) -> Result<Reservation<'_, M>, Error> {
-        self.ring
-            .reserve(len)
-            .map_err(|refusal| self.refused(refusal, len))
-    }
-
-    /// Reserves, asleep until there is room.
-    #[inline]
-    pub fn wait_reserve(&self, len: u32) -> Result<Reservation<'_, M>, Error> {
-        match self.ring.reserve(len) {
-            Ok(reservation) => Ok(reservation),
-            Err(_) => self.wait_for_room(len),
-        }
-    }
-
-    #[cold]
-    fn wait_for_room(&self, len: u32) -> Result<Reservation<'_, M>, Error> {
-        let mut waited = false;
-        let reserved = self.room.wait_until(None, || match self.ring.reserve(len) {
-            Ok(reservation) => Some(Ok(reservation)),
-            Err(Refusal::Full) => {
-                if !waited {
-                    waited = true;
-                    self.note_full();
-                    self.post_counts.room_waits.add(1);
-                }
-                // What fills the ring may have been posted without waking anybody.
-                self.bell.ring();
-                None
-            }
-            Err(refusal) => Some(Err(self.refused(refusal, len))),
-        });
-        reserved.unwrap_or(Err(Error::TimedOut))
-    }
-
-    #[cold]
-    fn refused(&self, refusal: Refusal, len: u32) -> Error {
-        match refusal {
-            Refusal::Full => {
-                self.note_full();
-                self.post_counts.refused_records.add(1);
-                self.post_counts.refused_bytes.add(u64::from(len));
-                self.bell_if_asleep();
-                Error::WouldBlock
-            }
-            Refusal::Closed => Error::Closed,
-            Refusal::Failed => self.failure().unwrap_or(Error::Closed),
-        }
-    }
-
-    /// A caller that finds the ring full schedules the drain, whatever flags its records were posted with.
-    fn bell_if_asleep(&self) {
-        match self.bell.interest_after_publication() {
-            interest @ (Interest::Mark | Interest::Any) => self.bell.ring_for(interest),
-            Interest::Nothing | Interest::Sequence(_) => {}
-        }
-    }
-
-    fn note_full(&self) {
-        let fill = u64::from(self.ring.fill());
-        self.post_counts.high_water_bytes.raise(fill);
     }
 
     /// Wakes whom a post must wake: usually nobody.
@@ -142,18 +87,38 @@ impl<M: Memory> Shared<M> {
             interest @ Interest::Sequence(seq) if seq == posted.seq => self.bell.ring_for(interest),
             _ => {}
         }
-        if posted.gave_back {
-            self.room.notify();
+        if posted.gave_back && self.waiters.is_awaited() {
+            // A post takes no lock, so the flusher wakes them. Relaxed: the bell carries it.
+            self.room_given.store(true, Ordering::Relaxed);
+            self.bell.ring();
         }
     }
 
-    /// Rings a napping drain when the ring fills up. The fill is looked at once in an eighth of the ring, by
-    /// the post that crosses into it: the drain's line stays with the drain.
+    /// Whether room was given back since the last call while somebody waited. For the flusher.
+    pub fn take_room_given(&self) -> bool {
+        // Relaxed: ordered by the bell that was rung after the store.
+        self.room_given.load(Ordering::Relaxed) && self.room_given.swap(false, Ordering::Relaxed)
+    }
+
+    /// Rings a napping drain when a quarter of the ring is in use, in bytes or in spans. That is looked at once in an
+    /// eighth of the ring, by the post that crosses into it: the drain's line stays with the drain.
     #[inline]
     fn ring_beyond_mark(&self, posted: Posted) {
-        let capacity = self.ring.geometry().capacity();
-        let eighth = u64::from(capacity / 8).max(1);
-        if posted.start / eighth != posted.end / eighth && self.ring.fill() >= capacity / 4 {
+        let geometry = self.ring.geometry();
+        let (bytes, spans) = (geometry.capacity() / 8, geometry.spans_max() / 8);
+        let crosses_bytes = (posted.start ^ posted.end) >= u64::from(bytes);
+        if crosses_bytes || posted.seq & spans.next_power_of_two().saturating_sub(1) == 0 {
+            self.ring_if_filled();
+        }
+    }
+
+    #[cold]
+    fn ring_if_filled(&self) {
+        let geometry = self.ring.geometry();
+        let room = self.ring.room();
+        let bytes_used = geometry.capacity() - room.bytes;
+        let spans_used = geometry.spans_max() - room.spans;
+        if bytes_used >= geometry.capacity() / 4 || spans_used >= geometry.spans_max() / 4 {
             self.bell.ring_for(Interest::Mark);
         }
     }
@@ -172,7 +137,7 @@ impl<M: Memory> Shared<M> {
             .compare_exchange(0, word, Ordering::Release, Ordering::Relaxed);
         if first.is_ok() {
             self.ring.fail();
-            self.room.notify();
+            self.waiters.wake_all();
             self.progress.notify();
         }
     }
@@ -245,21 +210,34 @@ impl<M: Memory> Shared<M> {
         (since != 0).then(|| age(since))
     }
 
+    /// What a caller is told who waits behind a reservation that stays open.
+    pub fn held(&self, age: Duration) -> Error {
+        Error::Held {
+            position: Position::new(self.id, self.ring.tail().pos),
+            age,
+        }
+    }
+
     /// A snapshot of all counters.
     pub fn stats(&self) -> Stats {
+        let finished = self.has_finished();
         let (done, outstanding) = self.ring.outstanding();
+        let (late_bytes, late_records) = self.ring.posted_too_late();
+        let left = |outstanding| if finished { outstanding } else { 0 };
         Stats {
             capacity_bytes: u64::from(self.ring.geometry().capacity()),
             fill_bytes: u64::from(self.ring.fill()),
             high_water_bytes: self.post_counts.high_water_bytes.get(),
-            posted_bytes: done.bytes + outstanding.bytes,
-            posted_records: done.records + outstanding.records,
+            posted_bytes: done.bytes + outstanding.bytes + late_bytes,
+            posted_records: done.records + outstanding.records + late_records,
             written_bytes: done.bytes,
             written_records: done.records,
+            lost_bytes: left(outstanding.bytes) + late_bytes,
+            lost_records: left(outstanding.records) + late_records,
             padding_bytes: done.padding,
             refused_records: self.post_counts.refused_records.get(),
             refused_bytes: self.post_counts.refused_bytes.get(),
-            room_waits: self.post_counts.room_waits.get(),
+            waits: self.post_counts.waits_now(),
             held: outstanding.held,
             oldest_held_bytes: outstanding.oldest_held_bytes,
             abandoned: done.abandoned,

@@ -8,10 +8,10 @@ use std::time::Duration;
 use super::flusher::{Flusher, Step};
 use super::shared::{Last, Shared};
 use super::thread::start;
-use crate::ends::Sink;
+use crate::ends::{Kind, Sink};
 use crate::memory::heap::Heap;
 use crate::primitives::sync::Arc;
-use crate::words::{Error, Geometry, Operation};
+use crate::words::{Error, Geometry, Operation, Order};
 
 /// What the sink does with one write.
 #[derive(Clone, Copy, Debug)]
@@ -62,7 +62,7 @@ impl Sink for Scripted {
 fn queue(
     script: impl IntoIterator<Item = Act>,
 ) -> (Arc<Shared<Heap>>, Flusher<Heap, Scripted>, Scripted) {
-    let (shared, drain) = Shared::new(Heap::new(Geometry::new(64, 16)));
+    let (shared, drain) = Shared::new(Heap::new(Geometry::new(64, 16)), Order::Any, None);
     let shared = Arc::new(shared);
     let sink = Scripted::new(script);
     let flusher = Flusher::new(Arc::clone(&shared), drain, sink.clone());
@@ -146,7 +146,10 @@ fn any_other_error_is_kept_and_told_to_everybody() {
             errno,
         };
         assert_eq!(append(&shared, b"later"), Err(error.clone()));
-        assert_eq!(shared.wait_reserve(1).map(drop), Err(error.clone()));
+        assert_eq!(
+            shared.wait_reserve(1, Kind::Writen, None).map(drop),
+            Err(error.clone())
+        );
         assert_eq!(shared.stats().last_error, Some(error));
         assert_eq!(flusher.step(), Step::Failed, "it stays failed");
         assert_eq!(sink.file(), b"ab");

@@ -35,6 +35,7 @@ fn run<M: Memory, S: Sink>(mut flusher: Flusher<M, S>, pace: Pace) {
     if catch_unwind(AssertUnwindSafe(|| drive(&mut flusher, pace))).is_err() {
         shared.fail(Operation::Flusher, libc::EIO);
     }
+    drop(flusher); // whoever sees the end sees the descriptor closed
     shared.finish();
 }
 

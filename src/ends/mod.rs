@@ -6,4 +6,4 @@ mod stats;
 
 pub use descriptor::FileSink;
 pub use sink::Sink;
-pub use stats::{DrainCounters, PostCounters, Stats};
+pub use stats::{DrainCounters, Kind, PostCounters, Stats, Waits};

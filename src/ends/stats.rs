@@ -1,5 +1,7 @@
 //! Counting: what went through a queue, and what did not.
 
+use std::time::Duration;
+
 use crossbeam_utils::CachePadded;
 
 use crate::primitives::sync::{AtomicU64, Ordering};
@@ -7,8 +9,8 @@ use crate::words::Error;
 
 /// A snapshot of what a queue has done, from [`Queue::stats`](crate::Queue::stats).
 ///
-/// Bytes are exact: `posted_bytes` is always `written_bytes` and what is still in the ring. A snapshot that is
-/// taken while others post is exact for some moment of each counter, not for one moment of all.
+/// Bytes are exact: `posted_bytes` is always `written_bytes`, `lost_bytes` and what is still in the ring. A snapshot
+/// that is taken while others post is exact for some moment of each counter, not for one moment of all.
 ///
 /// ```
 /// use alq::{Flags, Options};
@@ -39,6 +41,11 @@ pub struct Stats {
     pub written_bytes: u64,
     /// Records that the descriptor has taken to their last byte.
     pub written_records: u64,
+    /// Bytes of records that were posted and will never be written: left behind by a close that gave up, or posted
+    /// after a close had stepped over their reservation.
+    pub lost_bytes: u64,
+    /// The records that these bytes belong to.
+    pub lost_records: u64,
     /// Bytes that were reserved, not used, and could not be given back because something was claimed behind
     /// them. They cost room in the ring for a while; they are in no file.
     pub padding_bytes: u64,
@@ -46,8 +53,8 @@ pub struct Stats {
     pub refused_records: u64,
     /// Bytes of the appends that were refused.
     pub refused_bytes: u64,
-    /// Appends that had to wait for room.
-    pub room_waits: u64,
+    /// Appends that had to wait, by what they waited for.
+    pub waits: Waits,
     /// Reservations that are open now.
     pub held: u64,
     /// The length of the oldest open reservation; 0 if there is none.
@@ -62,6 +69,40 @@ pub struct Stats {
     pub last_error: Option<Error>,
 }
 
+/// Appends that had to wait. Each call counts at most once for each cause.
+///
+/// The four causes are the four wait messages of alq(9): `alqwnord`, `alqwnres`, `alqgnord` and `alqgnres`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Waits {
+    /// Calls that copy a record in, for others that came before (on an ordered queue).
+    pub writen_turn: u64,
+    /// Calls that copy a record in, for room.
+    pub writen_room: u64,
+    /// Reservations, for others that came before.
+    pub getn_turn: u64,
+    /// Reservations, for room.
+    pub getn_room: u64,
+    /// The longest wait of one call.
+    pub longest: Duration,
+}
+
+/// Which kind of call waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// `writen`, `write_fixed`: copies a record in.
+    Writen,
+    /// `getn`, `get`: reserves.
+    Getn,
+}
+
+/// Waits of one kind of call.
+#[derive(Debug, Default)]
+pub struct WaitCounters {
+    pub turn: Counter,
+    pub room: Counter,
+}
+
 /// What the flusher counts, beyond the accounts of the ring. It is the only writer, so a plain load and store is an exact addition.
 #[derive(Debug, Default)]
 pub struct DrainCounters {
@@ -74,8 +115,31 @@ pub struct DrainCounters {
 pub struct PostCounters {
     pub refused_records: CachePadded<Counter>,
     pub refused_bytes: Counter,
-    pub room_waits: Counter,
+    pub longest_wait_ns: Counter,
     pub high_water_bytes: Counter,
+    writen_waits: WaitCounters,
+    getn_waits: WaitCounters,
+}
+
+impl PostCounters {
+    /// Those of one kind of call.
+    pub fn waits(&self, kind: Kind) -> &WaitCounters {
+        match kind {
+            Kind::Writen => &self.writen_waits,
+            Kind::Getn => &self.getn_waits,
+        }
+    }
+
+    /// All of them, for a snapshot.
+    pub fn waits_now(&self) -> Waits {
+        Waits {
+            writen_turn: self.writen_waits.turn.get(),
+            writen_room: self.writen_waits.room.get(),
+            getn_turn: self.getn_waits.turn.get(),
+            getn_room: self.getn_waits.room.get(),
+            longest: Duration::from_nanos(self.longest_wait_ns.get()),
+        }
+    }
 }
 
 /// A number that is only ever looked at: no access orders anything, so all are Relaxed.
@@ -97,6 +161,14 @@ impl Counter {
     /// For a counter with several writers. Relaxed, see the type.
     pub fn add(&self, n: u64) {
         self.0.fetch_add(n, Ordering::Relaxed);
+    }
+
+    /// Adds 1, the first time for `done`.
+    pub fn add_once(&self, done: &mut bool) {
+        if !*done {
+            *done = true;
+            self.add(1);
+        }
     }
 
     /// For a counter that only this thread writes. Relaxed, see the type.

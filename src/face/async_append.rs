@@ -4,20 +4,46 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
 
+use super::options::Options;
+use super::queue::Queue;
 use crate::primitives::os;
-use crate::words::{Error, Operation};
+use crate::primitives::sync::OnceLock;
+use crate::words::{Error, Flags, Operation};
+
+/// Whether appenders may use queues. Set once, and never taken back.
+static ENABLED: OnceLock<()> = OnceLock::new();
+
+/// Lets every [`AsyncAppend`] of the process append asynchronously: those that exist switch at their next write, in
+/// order.
+///
+/// Before it, every appender writes synchronously and starts no thread, so that a program may fork into the background
+/// first. Any thread may call it at any time, any number of times. Source: `async_append_enable` in Open vSwitch.
+///
+/// ```standalone_crate
+/// alq::async_append::enable();
+/// let stdout = std::io::stdout();
+/// assert!(alq::AsyncAppend::new(&stdout).is_async());
+/// ```
+pub fn enable() {
+    let _ = ENABLED.set(()); // an error says that it was set before
+}
 
 /// Appends to a descriptor that it borrows. Source: `lib/async-append.h` of Open vSwitch.
 ///
-/// This is its synchronous form: every write is a write(2) on the calling thread, finished when it returns.
-/// The descriptor should be in append mode; one that is not is appended to at its own offset. One thread uses an
-/// appender at a time. The drop leaves the descriptor open.
+/// Once [`enable`] was called, writes go through a queue of the appender's own, and a thread writes them to a duplicate
+/// of the descriptor; before that, and wherever the queue cannot be had (no descriptor, no memory, no thread, or after
+/// [`shutdown`](crate::shutdown)), every write is a write(2) on the calling thread. The order is kept over the switch.
 ///
-/// ```
+/// The descriptor should be in append mode; one that is not is appended to at its own offset. One thread uses an
+/// appender at a time. The drop drains, and leaves the descriptor open; it cannot tell of an error, so call
+/// [`flush`](AsyncAppend::flush) to know.
+///
+/// ```standalone_crate
 /// use alq::AsyncAppend;
 ///
 /// # let dir = tempfile::tempdir()?;
 /// # let path = dir.path().join("app.log");
+/// alq::async_append::enable();
 /// let file = std::fs::OpenOptions::new().append(true).create(true).open(&path)?;
 /// let mut appender = AsyncAppend::new(&file);
 /// appender.write(b"one line\n")?;
@@ -28,6 +54,17 @@ use crate::words::{Error, Operation};
 #[derive(Debug)]
 pub struct AsyncAppend<'fd> {
     fd: BorrowedFd<'fd>,
+    mode: Mode,
+}
+
+#[derive(Debug)]
+enum Mode {
+    /// Not enabled yet.
+    Waiting,
+    /// Through a queue.
+    Async(Queue),
+    /// The queue cannot be had, or is closed.
+    Sync,
 }
 
 /// How long one wait for a non-blocking descriptor lasts before it is tried again.
@@ -37,69 +74,113 @@ impl<'fd> AsyncAppend<'fd> {
     /// An appender on `fd`. Never fails: a descriptor that is not open for writing is an error at the first write.
     ///
     /// ```
-    /// let appender = alq::AsyncAppend::new(&std::io::stdout());
+    /// let stdout = std::io::stdout();
+    /// let appender = alq::AsyncAppend::new(&stdout);
     /// ```
     pub fn new(fd: &'fd impl AsFd) -> Self {
-        Self { fd: fd.as_fd() }
+        let mut appender = Self {
+            fd: fd.as_fd(),
+            mode: Mode::Waiting,
+        };
+        appender.switch();
+        appender
     }
 
-    /// Whether writes go through a queue. Not yet: this form is synchronous.
+    /// Whether writes go through a queue now.
     ///
     /// ```
-    /// assert!(!alq::AsyncAppend::new(&std::io::stdout()).is_async());
+    /// let read_only = std::fs::File::open("/dev/null")?;
+    /// assert!(!alq::AsyncAppend::new(&read_only).is_async());
+    /// # Ok::<(), std::io::Error>(())
     /// ```
     #[must_use]
     pub fn is_async(&self) -> bool {
-        false
+        matches!(self.mode, Mode::Async(_))
     }
 
-    /// Appends all of `bytes`; any number of them, 0 does nothing. Blocks until they are written; a descriptor in
-    /// non-blocking mode is waited for.
+    /// Appends all of `bytes`; any number of them, also more than the queue holds; 0 does nothing. Asynchronously, it
+    /// waits only while the queue is full; synchronously, it blocks until they are written (a descriptor in
+    /// non-blocking mode is waited for).
     ///
     /// # Errors
     ///
-    /// [`Error::Io`] with what write(2) said. Part of `bytes` may have been written then.
+    /// [`Error::Io`] with what write(2) said: synchronously of this write, part of which may have been written;
+    /// asynchronously of an earlier one.
     ///
     /// ```
-    /// let (reader, _writer) = std::io::pipe()?;
-    /// let mut appender = alq::AsyncAppend::new(&reader); // not open for writing
+    /// let read_only = std::fs::File::open("/dev/null")?;
+    /// let mut appender = alq::AsyncAppend::new(&read_only);
     /// assert_eq!(appender.write(b"x").unwrap_err().raw_os_error(), 9); // EBADF
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn write(&mut self, bytes: &[u8]) -> Result<(), Error> {
+        self.switch();
         let mut rest = bytes;
-        while !rest.is_empty() {
-            let error = match os::write(self.fd, rest) {
-                Ok(0) => io::ErrorKind::WriteZero.into(),
-                Ok(taken) => {
-                    rest = &rest[taken..];
-                    continue;
+        while let Mode::Async(queue) = &self.mode {
+            let (now, later) = rest.split_at(rest.len().min(queue.capacity()));
+            if now.is_empty() {
+                return Ok(());
+            }
+            match queue.writen(now, Flags::WAITOK) {
+                Ok(_) => rest = later,
+                // All queues were shut down. What went through this one is written first, to keep the order.
+                Err(Error::Closed) => {
+                    let drained = queue.close(None);
+                    self.mode = Mode::Sync;
+                    drained.map_err(|undrained| undrained.cause)?;
                 }
-                Err(error) => error,
-            };
-            match error.kind() {
-                io::ErrorKind::Interrupted => {}
-                io::ErrorKind::WouldBlock => os::wait_writable(self.fd, READY_LIMIT)
-                    .map_err(|error| Error::io(Operation::Write, &error))?,
-                _ => return Err(Error::io(Operation::Write, &error)),
+                Err(error) => return Err(error),
             }
         }
-        Ok(())
+        write_all(self.fd, rest)
     }
 
-    /// Returns once everything written before is with the descriptor: at once, in this form.
+    /// Returns once everything written before is with the descriptor (not on disk: that is fsync(2)).
     ///
     /// # Errors
     ///
-    /// None, in this form.
+    /// As [`Queue::flush`](crate::Queue::flush); none while it is synchronous.
     ///
     /// ```
-    /// alq::AsyncAppend::new(&std::io::stdout()).flush()?;
+    /// let stdout = std::io::stdout();
+    /// alq::AsyncAppend::new(&stdout).flush()?;
     /// # Ok::<(), alq::Error>(())
     /// ```
     pub fn flush(&mut self) -> Result<(), Error> {
-        Ok(())
+        match &self.mode {
+            Mode::Async(queue) => queue.flush(),
+            Mode::Waiting | Mode::Sync => Ok(()),
+        }
     }
+
+    /// Gets a queue, if appenders may have one and this one has not tried yet.
+    fn switch(&mut self) {
+        if matches!(self.mode, Mode::Waiting) && ENABLED.get().is_some() {
+            let queue = Options::new().from_fd(self.fd);
+            self.mode = queue.map_or(Mode::Sync, Mode::Async);
+        }
+    }
+}
+
+/// Writes all of `bytes` on this thread.
+fn write_all(fd: BorrowedFd<'_>, mut bytes: &[u8]) -> Result<(), Error> {
+    while !bytes.is_empty() {
+        let error = match os::write(fd, bytes) {
+            Ok(0) => io::ErrorKind::WriteZero.into(),
+            Ok(taken) => {
+                bytes = &bytes[taken..];
+                continue;
+            }
+            Err(error) => error,
+        };
+        match error.kind() {
+            io::ErrorKind::Interrupted => {}
+            io::ErrorKind::WouldBlock => os::wait_writable(fd, READY_LIMIT)
+                .map_err(|error| Error::io(Operation::Write, &error))?,
+            _ => return Err(Error::io(Operation::Write, &error)),
+        }
+    }
+    Ok(())
 }
 
 impl io::Write for AsyncAppend<'_> {

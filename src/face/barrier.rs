@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::actors::{Last, Shared};
 use crate::memory::Memory;
-use crate::words::{Error, Position, Undrained};
+use crate::words::{Error, Undrained};
 
 /// What a close may add to its time to write what is posted behind open reservations.
 const STEP_OVER_TIME: Duration = Duration::from_millis(100);
@@ -28,8 +28,7 @@ enum Ended {
 impl Patience {
     pub fn new(timeout: Option<Duration>, stall_limit: Option<Duration>) -> Self {
         Self {
-            // A time that lies beyond what the clock can say is no deadline.
-            deadline: timeout.and_then(|timeout| Instant::now().checked_add(timeout)),
+            deadline: timeout.and_then(deadline_in),
             stall_limit,
         }
     }
@@ -69,9 +68,29 @@ impl Patience {
     }
 }
 
+impl<M: Memory> Shared<M> {
+    /// The patience of a call on this queue: its own `timeout`, and the queue's stall limit.
+    pub fn patience(&self, timeout: Option<Duration>) -> Patience {
+        Patience::new(timeout, self.stall_limit)
+    }
+}
+
+/// When `timeout` is over; `None` for a time that lies beyond what the clock can say.
+pub fn deadline_in(timeout: Duration) -> Option<Instant> {
+    Instant::now().checked_add(timeout)
+}
+
 /// Waits until everything that was posted before the call is written.
 pub fn flush<M: Memory>(shared: &Shared<M>, patience: Patience) -> Result<(), Error> {
-    let target = shared.ring.posted_end();
+    flush_to(shared, shared.ring.posted_end(), patience)
+}
+
+/// Waits until everything up to `target` is written.
+pub fn flush_to<M: Memory>(
+    shared: &Shared<M>,
+    target: u64,
+    patience: Patience,
+) -> Result<(), Error> {
     let ready = || {
         if shared.ring.tail().pos >= target {
             Some(Ok(()))
@@ -91,22 +110,24 @@ pub fn flush<M: Memory>(shared: &Shared<M>, patience: Patience) -> Result<(), Er
 /// What the flusher waits for.
 fn obstacle<M: Memory>(shared: &Shared<M>) -> Error {
     match shared.blocked_for() {
-        Some(age) => Error::Held {
-            position: Position::new(shared.id, shared.ring.tail().pos),
-            age,
-        },
+        Some(age) => shared.held(age),
         None => Error::Stalled {
             errno: libc::EAGAIN,
         },
     }
 }
 
-/// Ends the intake, drains, and says what could not be drained. Any number of calls, at once or in turn.
-pub fn close<M: Memory>(shared: &Shared<M>, patience: Patience) -> Result<(), Undrained> {
+/// Ends the intake: from now on every append is refused, and whoever waits for room is told.
+pub fn end_intake<M: Memory>(shared: &Shared<M>) {
     if shared.ring.close() {
-        shared.room.notify();
+        shared.waiters.wake_all();
         shared.bell.ring();
     }
+}
+
+/// Ends the intake, drains, and says what could not be drained. Any number of calls, at once or in turn.
+pub fn close<M: Memory>(shared: &Shared<M>, patience: Patience) -> Result<(), Undrained> {
+    end_intake(shared);
     let finished = || shared.has_finished().then_some(());
     let Err(ended) = patience.wait(shared, finished) else {
         return account(shared, None);
@@ -135,11 +156,8 @@ fn account<M: Memory>(shared: &Shared<M>, obstacle: Option<Error>) -> Result<(),
     if outstanding.bytes == 0 && done.abandoned == 0 && outstanding.held == 0 {
         return Ok(());
     }
-    let position = Position::new(shared.id, done.tail.pos);
-    let cause = shared.failure().or(obstacle).unwrap_or(Error::Held {
-        position,
-        age: shared.blocked_for().unwrap_or_default(),
-    });
+    let held = || shared.held(shared.blocked_for().unwrap_or_default());
+    let cause = shared.failure().or(obstacle).unwrap_or_else(held);
     Err(Undrained {
         bytes: outstanding.bytes,
         records: outstanding.records,

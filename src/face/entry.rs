@@ -1,6 +1,8 @@
 //! The entry: a piece of the ring, filled in place.
 
+use core::cell::Cell;
 use core::fmt;
+use core::marker::PhantomData;
 use core::ops::{Deref, DerefMut};
 use std::io;
 
@@ -43,6 +45,8 @@ pub struct Entry<'q> {
     used: u32,
     /// Whether the writer has been used.
     written: bool,
+    /// An entry may go to another thread, but two cannot share it.
+    _not_sync: PhantomData<Cell<()>>,
 }
 
 impl<'q> Entry<'q> {
@@ -53,6 +57,7 @@ impl<'q> Entry<'q> {
             used: reservation.len() as u32,
             reservation: Some(reservation),
             written: false,
+            _not_sync: PhantomData,
         }
     }
 
@@ -160,11 +165,16 @@ impl<'q> Entry<'q> {
     pub fn write_fmt(&mut self, args: fmt::Arguments<'_>) -> Result<(), Error> {
         struct Appender<'a, 'q> {
             entry: &'a mut Entry<'q>,
+            /// Bytes that did not fit; nothing is appended behind the first of them.
             missing: usize,
         }
         impl fmt::Write for Appender<'_, '_> {
             fn write_str(&mut self, text: &str) -> fmt::Result {
-                self.missing = text.len() - self.entry.append(text.as_bytes());
+                let fitted = match self.missing {
+                    0 => self.entry.append(text.as_bytes()),
+                    _ => 0,
+                };
+                self.missing += text.len() - fitted;
                 if self.missing == 0 {
                     Ok(())
                 } else {
@@ -177,13 +187,13 @@ impl<'q> Entry<'q> {
             missing: 0,
         };
         let result = fmt::Write::write_fmt(&mut appender, args);
-        match (result, appender.missing) {
-            (Ok(()), _) => Ok(()),
-            // A Display of the caller's failed by itself.
-            (Err(fmt::Error), 0) => Err(Error::InvalidLength {
+        // A Display may go on after an error, or fail without one.
+        match (appender.missing, result) {
+            (0, Ok(())) => Ok(()),
+            (0, Err(fmt::Error)) => Err(Error::InvalidLength {
                 len: self.bytes_used(),
             }),
-            (Err(fmt::Error), missing) => Err(Error::TooLarge {
+            (missing, _) => Err(Error::TooLarge {
                 len: self.bytes_used() + missing,
                 max: self.len(),
             }),
@@ -248,6 +258,6 @@ impl fmt::Write for Entry<'_> {
 impl Drop for Entry<'_> {
     /// Posts nothing; what waits behind the entry goes on.
     fn drop(&mut self) {
-        self.finish(0, false);
+        self.finish(0, true); // its descriptor, if not its bytes, is free only when the drain has been there
     }
 }

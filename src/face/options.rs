@@ -5,12 +5,13 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::queue::Queue;
+use super::registry::registry;
 use crate::actors::{Flusher, Shared, start};
 use crate::ends::FileSink;
 use crate::memory::Mirror;
 use crate::primitives::os;
 use crate::primitives::sync::Arc;
-use crate::words::{Error, Geometry, Operation};
+use crate::words::{Error, Geometry, Operation, Order};
 
 /// The options of a [`Queue`], and the ways to open one.
 ///
@@ -32,6 +33,9 @@ pub struct Options {
     mode: u32,
     follow_links: bool,
     stall_limit: Option<Duration>,
+    order: Order,
+    /// `entry_len` and `count`.
+    fixed: Option<(usize, usize)>,
 }
 
 /// One page: the smallest unit that can be mapped twice.
@@ -39,6 +43,9 @@ const CAPACITY_MIN: u64 = 4096;
 
 /// One descriptor for so many bytes: rings of records shorter than this fill up by number, not by bytes.
 const BYTES_PER_SLOT: u32 = 64;
+
+/// The most entries of a fixed queue: 1 GiB of descriptors.
+const COUNT_MAX: usize = 1 << 26;
 
 impl Options {
     /// The defaults: 1 MiB of ring, files of mode 0600, symbolic links refused, a stall limit of 5 seconds.
@@ -57,14 +64,16 @@ impl Options {
             mode: 0o600,
             follow_links: false,
             stall_limit: Some(Duration::from_secs(5)),
+            order: Order::Any,
+            fixed: None,
         }
     }
 
     /// How many bytes the ring holds: 1 to 2 GiB, rounded up to a power of two and at least one page of 4096.
     /// [`Queue::capacity`] tells the result. Checked when the queue is opened.
     ///
-    /// All of it is allocated and touched at once, with a quarter more for descriptors, so that no append
-    /// ever pays for a page fault.
+    /// All of it is allocated and touched at once, so that no append ever pays for a page fault. Descriptors take a
+    /// quarter more; beyond 4 MiB of those (a capacity of 16 MiB) they are brought in as they are used.
     ///
     /// ```
     /// # let dir = tempfile::tempdir()?;
@@ -74,6 +83,43 @@ impl Options {
     /// ```
     pub fn capacity(mut self, bytes: usize) -> Self {
         self.capacity_bytes = bytes;
+        self
+    }
+
+    /// A queue of fixed records: exactly `count` entries of `entry_len` bytes may be outstanding, and
+    /// [`write_fixed`](Queue::write_fixed) and [`get`](Queue::get) take the place of `writen` and `getn`. With a `count`
+    /// of 0 it is a variable queue of `entry_len` bytes. Source: `alq_open` in alq(9).
+    ///
+    /// Replaces [`capacity`](Options::capacity). Checked when the queue is opened: `count * entry_len` is 1 byte to
+    /// 2 GiB, and `count` at most 2^26.
+    ///
+    /// ```
+    /// use alq::{Error, Flags, Options};
+    ///
+    /// # let dir = tempfile::tempdir()?;
+    /// let queue = Options::new().fixed(16, 2).open(dir.path().join("trace"))?;
+    /// let first = queue.get(Flags::NOWAIT)?;
+    /// let second = queue.get(Flags::NOWAIT)?;
+    /// assert_eq!(queue.get(Flags::NOWAIT).unwrap_err(), Error::WouldBlock);
+    /// # drop((first, second));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn fixed(mut self, entry_len: usize, count: usize) -> Self {
+        self.fixed = (count > 0).then_some((entry_len, count));
+        self.capacity_bytes = entry_len;
+        self
+    }
+
+    /// Whether waiting writers get room strictly in the order in which they came; off by default. While somebody waits,
+    /// nobody overtakes: `NOWAIT` is refused even if its record would fit. Source: `ALQ_ORDERED` in alq(9).
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// let queue = alq::Options::new().ordered(true).open(dir.path().join("app.log"))?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn ordered(mut self, ordered: bool) -> Self {
+        self.order = if ordered { Order::Arrival } else { Order::Any };
         self
     }
 
@@ -113,7 +159,7 @@ impl Options {
     /// use std::time::Duration;
     ///
     /// # let dir = tempfile::tempdir()?;
-    /// let options = alq::Options::new().stall_limit(Some(Duration::from_millis(20)));
+    /// let options = alq::Options::new().stall_limit(Some(Duration::from_millis(250)));
     /// let queue = options.open(dir.path().join("app.log"))?;
     /// let held = queue.getn(10, alq::Flags::NOWAIT)?;
     /// queue.writen(b"behind it\n", alq::Flags::NOWAIT)?;
@@ -133,7 +179,8 @@ impl Options {
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidOption`] for a capacity or mode out of range; [`Error::Io`] with what open(2) said (a
+    /// [`Error::InvalidOption`] for a capacity or mode out of range; [`Error::Closed`] after a
+    /// [`shutdown`](crate::shutdown); [`Error::Io`] with what open(2) said (a
     /// symbolic link is `ELOOP` unless [`follow_links`](Options::follow_links) is on), or with what mapping the ring
     /// or starting the thread said. Nothing is left behind then but a file that was created.
     ///
@@ -168,10 +215,11 @@ impl Options {
     /// [`Error::Io`] if it cannot be duplicated, the ring not mapped, or the thread not started.
     ///
     /// ```
-    /// let (reader, writer) = std::io::pipe()?;
-    /// # #[allow(unused)]
-    /// let queue = alq::Options::new().from_fd(&writer)?;
-    /// assert_eq!(alq::Options::new().from_fd(&reader).unwrap_err(), alq::Error::BadDescriptor);
+    /// use alq::{Error, Options};
+    ///
+    /// let queue = Options::new().from_fd(std::io::stderr())?;
+    /// let read_only = std::fs::File::open("/dev/null")?;
+    /// assert_eq!(Options::new().from_fd(&read_only).unwrap_err(), Error::BadDescriptor);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn from_fd(self, fd: impl AsFd) -> Result<Queue, Error> {
@@ -190,25 +238,43 @@ impl Options {
 
     fn start(&self, geometry: Geometry, fd: OwnedFd) -> Result<Queue, Error> {
         let memory = Mirror::map(geometry).map_err(|error| Error::io(Operation::Map, &error))?;
-        let (shared, drain) = Shared::new(memory);
+        let (shared, drain) = Shared::new(memory, self.order, self.stall_limit);
         let shared = Arc::new(shared);
-        let flusher = Flusher::new(Arc::clone(&shared), drain, FileSink::new(fd));
+        let sink = FileSink::new(fd).map_err(|error| Error::io(Operation::Duplicate, &error))?;
+        let flusher = Flusher::new(Arc::clone(&shared), drain, sink);
         start(flusher).map_err(|error| Error::io(Operation::Spawn, &error))?;
-        Ok(Queue::new(shared, self.stall_limit))
+        let queue = Queue::new(Arc::clone(&shared), self.fixed.map(|(len, _)| len as u32));
+        registry().enter(&shared)?; // refused, the queue is dropped: its thread ends
+        Ok(queue)
     }
 
     /// The sizes of the ring that the options ask for.
     fn geometry(&self) -> Result<Geometry, Error> {
-        let bytes = self.capacity_bytes as u64;
-        if bytes == 0 || bytes > Geometry::MAX_CAPACITY {
+        let capacity = |option, bytes: u64| {
+            if bytes == 0 || bytes > Geometry::MAX_CAPACITY {
+                return Err(Error::InvalidOption {
+                    option,
+                    value: bytes,
+                    allowed: "1 byte to 2 GiB in all",
+                });
+            }
+            Ok(bytes.max(CAPACITY_MIN).next_power_of_two() as u32)
+        };
+        let Some((entry_len, count)) = self.fixed else {
+            let capacity = capacity("capacity", self.capacity_bytes as u64)?;
+            return Ok(Geometry::new(capacity, capacity / BYTES_PER_SLOT));
+        };
+        if count > COUNT_MAX {
             return Err(Error::InvalidOption {
-                option: "capacity",
-                value: bytes,
-                allowed: "1 byte to 2 GiB",
+                option: "fixed",
+                value: count as u64,
+                allowed: "2^26 entries at most",
             });
         }
-        let capacity = bytes.max(CAPACITY_MIN).next_power_of_two() as u32;
-        Ok(Geometry::new(capacity, capacity / BYTES_PER_SLOT))
+        let bytes = (entry_len as u64).saturating_mul(count as u64);
+        let slots = (count as u32).next_power_of_two().max(Geometry::MIN_SLOTS);
+        let geometry = Geometry::new(capacity("fixed", bytes)?, slots);
+        Ok(geometry.with_spans_max(count as u32))
     }
 }
 

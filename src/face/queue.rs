@@ -2,14 +2,13 @@
 
 use std::time::Duration;
 
-use super::barrier::{self, Patience};
-use super::entry::Entry;
+use super::barrier;
+use super::registry::registry;
 use crate::actors::Shared;
 use crate::ends::Stats;
 use crate::memory::Mirror;
 use crate::primitives::sync::Arc;
-use crate::ring::Reservation;
-use crate::words::{Error, Flags, Position, Room, Undrained};
+use crate::words::{Error, Undrained};
 
 /// An append queue: records go into a preallocated ring, and one flusher thread writes them to a descriptor.
 ///
@@ -25,7 +24,11 @@ use crate::words::{Error, Flags, Position, Room, Undrained};
 /// # Cost
 ///
 /// An append that finds room makes no system call, takes no lock and allocates nothing, unless the flusher sleeps:
-/// then the first post after a pause wakes it (some microseconds).
+/// then the first post after a pause wakes it (some microseconds). One that has to wait may allocate.
+///
+/// A queue has the memory of its [capacity](crate::Options::capacity) and a quarter more, one thread (`alq-flusher`, the
+/// default stack, of which some 10 KiB are touched) and one descriptor. A queue that nobody posts to costs no time. A
+/// descriptor that takes nothing holds up its own queue and no other.
 ///
 /// ```
 /// use alq::{Flags, Options};
@@ -45,33 +48,49 @@ use crate::words::{Error, Flags, Position, Room, Undrained};
 #[derive(Clone, Debug)]
 pub struct Queue {
     shared: Arc<Shared<Mirror>>,
-    owner: Arc<Owner>,
+    /// Whether records have a fixed length, and which.
+    entry_len: Option<u32>,
+    _owner: Arc<Owner>,
 }
 
 /// What all handles share; its drop is the drop of the last handle.
 #[derive(Debug)]
 struct Owner {
     shared: Arc<Shared<Mirror>>,
-    stall_limit: Option<Duration>,
 }
 
 impl Drop for Owner {
     fn drop(&mut self) {
-        let patience = Patience::new(None, self.stall_limit);
-        let _ = barrier::close(&self.shared, patience); // documented: only `close` can tell
+        let _ = barrier::close(&self.shared, self.shared.patience(None)); // documented: only `close` can tell
+        registry().leave(self.shared.id);
     }
 }
 
 impl Queue {
-    pub(super) fn new(shared: Arc<Shared<Mirror>>, stall_limit: Option<Duration>) -> Self {
+    pub(super) fn new(shared: Arc<Shared<Mirror>>, entry_len: Option<u32>) -> Self {
         let owner = Arc::new(Owner {
             shared: Arc::clone(&shared),
-            stall_limit,
         });
-        Self { shared, owner }
+        Self {
+            shared,
+            entry_len,
+            _owner: owner,
+        }
     }
 
-    /// How many bytes the ring holds; also the length of the longest record.
+    #[inline]
+    pub(super) fn shared(&self) -> &Shared<Mirror> {
+        &self.shared
+    }
+
+    /// The length of every record of a fixed queue.
+    #[inline]
+    pub(super) fn entry_len(&self) -> Option<u32> {
+        self.entry_len
+    }
+
+    /// How many bytes may be outstanding; on a variable queue also the length of the longest record, on a fixed one
+    /// `count` times the length of an entry.
     ///
     /// ```
     /// # let dir = tempfile::tempdir()?;
@@ -81,82 +100,10 @@ impl Queue {
     /// ```
     #[must_use]
     pub fn capacity(&self) -> usize {
-        self.shared.ring.geometry().capacity() as usize
-    }
-
-    /// Appends one record: whole or not at all, never mixed with another. Source: `alq_writen` in alq(9).
-    ///
-    /// The record may have 1 to [`capacity`](Queue::capacity) bytes. Returns where it ends in the stream of the queue;
-    /// it is in memory then, and on its way to the descriptor. Any thread may call it. With [`Flags::NOWAIT`] it
-    /// never blocks; with [`Flags::WAITOK`] it sleeps while there is no room, for as long as that takes.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::WouldBlock`] with `NOWAIT` if there is no room; [`Error::TooLarge`] if there never can be;
-    /// [`Error::InvalidLength`] for an empty record; [`Error::InvalidFlags`] for both or neither of the two flags;
-    /// [`Error::Closed`] after [`close`](Queue::close); [`Error::Io`] once a write has failed. Nothing is
-    /// appended then.
-    ///
-    /// ```
-    /// # let dir = tempfile::tempdir()?;
-    /// # let queue = alq::Options::new().open(dir.path().join("app.log"))?;
-    /// use alq::Flags;
-    ///
-    /// queue.writen(b"one record\n", Flags::WAITOK)?;
-    /// assert_eq!(queue.writen(b"", Flags::NOWAIT), Err(alq::Error::InvalidLength { len: 0 }));
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    #[inline]
-    pub fn writen(&self, record: &[u8], flags: Flags) -> Result<Position, Error> {
-        let mut reservation = self.reserve(record.len(), flags)?;
-        reservation.fill(record);
-        let posted = reservation.post(record.len() as u32);
-        self.shared.posted(posted, flags.activates());
-        Ok(Position::new(self.shared.id, posted.end))
-    }
-
-    /// Reserves `len` contiguous bytes of the ring itself, to be filled in place and posted. Source: `alq_getn` in
-    /// alq(9).
-    ///
-    /// Any number of entries may be open at once, on any threads. Nobody waits for the holder but the drain: what is
-    /// posted behind an open entry is written after that is posted or dropped.
-    ///
-    /// # Errors
-    ///
-    /// As [`writen`](Queue::writen).
-    ///
-    /// ```
-    /// # let dir = tempfile::tempdir()?;
-    /// # let path = dir.path().join("app.log");
-    /// # let queue = alq::Options::new().open(&path)?;
-    /// use alq::Flags;
-    ///
-    /// let mut entry = queue.getn(64, Flags::NOWAIT)?;
-    /// write!(entry, "x={}, y={}\n", 1, 2)?; // formatted in the ring: no copy, no allocation
-    /// entry.post();
-    /// queue.flush()?;
-    /// assert_eq!(std::fs::read(&path)?, b"x=1, y=2\n");
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    #[inline]
-    pub fn getn(&self, len: usize, flags: Flags) -> Result<Entry<'_>, Error> {
-        let reservation = self.reserve(len, flags)?;
-        Ok(Entry::new(&self.shared, reservation))
-    }
-
-    #[inline]
-    fn reserve(&self, len: usize, flags: Flags) -> Result<Reservation<'_, Mirror>, Error> {
-        let room = flags.room()?;
-        if len == 0 {
-            return Err(Error::InvalidLength { len });
-        }
-        if len > self.capacity() {
-            let max = self.capacity();
-            return Err(Error::TooLarge { len, max });
-        }
-        match room {
-            Room::Refuse => self.shared.try_reserve(len as u32),
-            Room::Wait => self.shared.wait_reserve(len as u32),
+        let geometry = self.shared.ring.geometry();
+        match self.entry_len {
+            Some(len) => len as usize * geometry.spans_max() as usize,
+            None => geometry.capacity() as usize,
         }
     }
 
@@ -197,7 +144,7 @@ impl Queue {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn flush(&self) -> Result<(), Error> {
-        barrier::flush(&self.shared, Patience::new(None, self.owner.stall_limit))
+        barrier::flush(&self.shared, self.shared.patience(None))
     }
 
     /// [`flush`](Queue::flush) that waits for `timeout` at most.
@@ -213,8 +160,7 @@ impl Queue {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn flush_timeout(&self, timeout: Duration) -> Result<(), Error> {
-        let patience = Patience::new(Some(timeout), self.owner.stall_limit);
-        barrier::flush(&self.shared, patience)
+        barrier::flush(&self.shared, self.shared.patience(Some(timeout)))
     }
 
     /// A snapshot of what the queue has done. It looks at every descriptor in use, so it costs some microseconds
@@ -256,7 +202,6 @@ impl Queue {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn close(&self, timeout: Option<Duration>) -> Result<(), Undrained> {
-        let patience = Patience::new(timeout, self.owner.stall_limit);
-        barrier::close(&self.shared, patience)
+        barrier::close(&self.shared, self.shared.patience(timeout))
     }
 }

@@ -32,6 +32,10 @@ pub struct Mirror {
     slots: MmapRaw,
 }
 
+/// Descriptors are touched in turn, 256 to a page. Up to this size they are all brought in at once; beyond it, a ring
+/// of few large records never touches most of them, and one of many small ones pays for a page in 256 records, once.
+const SLOTS_POPULATED_MAX: usize = 4 << 20;
+
 impl Mirror {
     /// Maps a ring of the given sizes; the capacity must be a multiple of the page size.
     ///
@@ -41,11 +45,12 @@ impl Mirror {
     pub fn map(geometry: Geometry) -> io::Result<Self> {
         let capacity = geometry.capacity() as usize;
         let slots_len = geometry.slots() as usize * size_of::<Slot>();
-        let slots = MmapOptions::new()
-            .len(slots_len)
-            .populate()
-            .map_anon()?
-            .into();
+        let mut slots = MmapOptions::new();
+        slots.len(slots_len);
+        if slots_len <= SLOTS_POPULATED_MAX {
+            slots.populate();
+        }
+        let slots = slots.map_anon()?.into();
         // Reserves both views in one piece; the two calls below replace it page by page.
         let views: MmapRaw = MmapOptions::new().len(2 * capacity).map_anon()?.into();
         let file = os::memory_file(u64::from(geometry.capacity()))?;

@@ -5,6 +5,8 @@ mod event;
 pub mod fence;
 pub mod os;
 pub mod sync;
+mod waiters;
 
 pub use doorbell::{Doorbell, Interest};
 pub use event::Event;
+pub use waiters::{Ticket, Waiters};

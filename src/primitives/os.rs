@@ -7,13 +7,15 @@
 #![allow(unsafe_code)]
 
 use std::fs::{File, OpenOptions};
-use std::io;
+use std::io::{self, IoSlice};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::ptr;
 use std::time::Duration;
+
+use memmap2::MmapOptions;
 
 fn check(result: libc::c_int) -> io::Result<libc::c_int> {
     if result < 0 {
@@ -47,6 +49,36 @@ pub fn is_writable(fd: BorrowedFd<'_>) -> io::Result<bool> {
 pub fn write(fd: BorrowedFd<'_>, bytes: &[u8]) -> io::Result<usize> {
     // SAFETY: the pointer and length are those of a slice that lives over the call and is only read.
     let taken = unsafe { libc::write(fd.as_raw_fd(), bytes.as_ptr().cast(), bytes.len()) };
+    usize::try_from(taken).map_err(|_| io::Error::last_os_error())
+}
+
+/// Whether `fd` is a regular file, whose writes never wait for a reader. Source: fstat(2).
+pub fn is_regular(fd: BorrowedFd<'_>) -> io::Result<bool> {
+    let mut status = MaybeUninit::<libc::stat>::uninit();
+    // SAFETY: the pointer is to room for one `stat`, which the call fills if it succeeds.
+    check(unsafe { libc::fstat(fd.as_raw_fd(), status.as_mut_ptr()) })?;
+    // SAFETY: fstat succeeded.
+    let status = unsafe { status.assume_init() };
+    Ok(status.st_mode & libc::S_IFMT == libc::S_IFREG)
+}
+
+/// The offset that stands for the descriptor's own. Source: pwritev2(2).
+const AT_ITS_OFFSET: libc::off_t = -1;
+
+/// One write of `runs` that fails with `WouldBlock` where it would have to wait, whatever mode the descriptor is in;
+/// `Unsupported` where the system cannot do that. Source: pwritev2(2), `RWF_NOWAIT`.
+pub fn write_nowait(fd: BorrowedFd<'_>, runs: &[IoSlice<'_>]) -> io::Result<usize> {
+    let count = libc::c_int::try_from(runs.len()).unwrap_or(libc::UIO_MAXIOV);
+    // SAFETY: `IoSlice` has the layout of `iovec`; `count` of them live over the call, and are only read.
+    let taken = unsafe {
+        libc::pwritev2(
+            fd.as_raw_fd(),
+            runs.as_ptr().cast(),
+            count,
+            AT_ITS_OFFSET,
+            libc::RWF_NOWAIT,
+        )
+    };
     usize::try_from(taken).map_err(|_| io::Error::last_os_error())
 }
 
@@ -91,6 +123,15 @@ pub unsafe fn map_view(at: *mut u8, len: usize, file: &File, populate: bool) -> 
         return Err(io::Error::last_os_error());
     }
     Ok(())
+}
+
+/// Whether so much address space can be had now.
+///
+/// # Errors
+///
+/// Those of mmap(2).
+pub fn try_map(len: usize) -> io::Result<()> {
+    MmapOptions::new().len(len).map_anon().map(drop)
 }
 
 /// Sleeps while `word` is `expected`, for `limit` at most. Source: futex(2), `FUTEX_WAIT_PRIVATE`.

@@ -4,8 +4,8 @@
 //! global `--cfg loom` would also flip every dependency that listens to that name.
 
 pub use imp::{
-    Arc, AtomicBool, AtomicU32, AtomicU64, Futex, Ordering, compiler_fence, fence, membarrier,
-    membarrier_registered, spawn_quiet, spin_loop,
+    Arc, AtomicBool, AtomicU32, AtomicU64, Futex, Mutex, OnceLock, Ordering, compiler_fence, fence,
+    membarrier, membarrier_registered, spawn_quiet, spin_loop,
 };
 
 /// A number that no other call in this process has got or will get.
@@ -24,17 +24,31 @@ pub use imp::Tracked;
 #[cfg(not(alq_loom))]
 mod imp {
     use std::io;
-    use std::sync::OnceLock;
+    use std::sync::{MutexGuard, PoisonError};
     use std::thread;
     use std::time::Duration;
 
     use crate::primitives::os;
 
     pub use core::hint::spin_loop;
-    pub use std::sync::Arc;
     pub use std::sync::atomic::{
         AtomicBool, AtomicU32, AtomicU64, Ordering, compiler_fence, fence,
     };
+    pub use std::sync::{Arc, OnceLock};
+
+    /// A lock that a panic does not poison: what it guards here is whole after every statement.
+    #[derive(Debug, Default)]
+    pub struct Mutex<T>(std::sync::Mutex<T>);
+
+    impl<T> Mutex<T> {
+        pub const fn new(value: T) -> Self {
+            Self(std::sync::Mutex::new(value))
+        }
+
+        pub fn lock(&self) -> MutexGuard<'_, T> {
+            self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        }
+    }
 
     /// A 32-bit word to sleep on. Source: futex(2).
     #[derive(Debug)]
@@ -71,6 +85,7 @@ mod imp {
     pub struct Tracked;
 
     #[cfg(test)]
+    #[expect(clippy::unused_self, reason = "as the model's")]
     impl Tracked {
         pub const fn new() -> Self {
             Self
@@ -94,9 +109,17 @@ mod imp {
         os::membarrier()
     }
 
+    /// The stack of a thread, as the standard library has it by default.
+    const STACK_LEN: usize = 2 << 20;
+
+    /// What the standard library maps besides, in a new thread: if that fails, the process is aborted.
+    const STACK_MARGIN: usize = 256 << 10;
+
     /// Starts a thread called `name` that takes no signals.
     pub fn spawn_quiet(name: String, body: impl FnOnce() + Send + 'static) -> io::Result<()> {
-        os::with_signals_blocked(|| thread::Builder::new().name(name).spawn(body)).map(drop)
+        os::try_map(STACK_LEN + STACK_MARGIN)?;
+        let builder = thread::Builder::new().name(name).stack_size(STACK_LEN);
+        os::with_signals_blocked(|| builder.spawn(body)).map(drop)
     }
 }
 
@@ -105,11 +128,12 @@ mod imp {
     use std::io;
     use std::time::Duration;
 
-    use loom::sync::{Condvar, Mutex};
+    use loom::sync::{Condvar, MutexGuard};
 
     pub use loom::hint::spin_loop;
     pub use loom::sync::Arc;
     pub use loom::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering, fence};
+    pub use std::sync::OnceLock; // only for what lives outside of every model
 
     /// Compilers do not exist in the model; `Fences` never takes this form there.
     pub fn compiler_fence(_: Ordering) {}
@@ -121,6 +145,19 @@ mod imp {
 
     pub fn membarrier() -> bool {
         false
+    }
+
+    #[derive(Debug)]
+    pub struct Mutex<T>(loom::sync::Mutex<T>);
+
+    impl<T> Mutex<T> {
+        pub fn new(value: T) -> Self {
+            Self(loom::sync::Mutex::new(value))
+        }
+
+        pub fn lock(&self) -> MutexGuard<'_, T> {
+            self.0.lock().unwrap()
+        }
     }
 
     /// A futex by its definition: comparing and going to sleep are one step against a wake-up.
@@ -152,7 +189,7 @@ mod imp {
         }
 
         pub fn wait(&self, expected: u32, _limit: Option<Duration>) {
-            let guard = self.lock.lock().unwrap();
+            let guard = self.lock.lock();
             // Relaxed, as the kernel's own look: it orders nothing.
             if self.word.load(Ordering::Relaxed) == expected {
                 drop(self.woken.wait(guard).unwrap());
@@ -160,7 +197,7 @@ mod imp {
         }
 
         pub fn wake_all(&self) {
-            let _guard = self.lock.lock().unwrap();
+            let _guard = self.lock.lock();
             self.woken.notify_all();
         }
     }

@@ -43,6 +43,23 @@ pub enum Drained {
     Empty,
 }
 
+/// Where a walk ends.
+#[derive(Clone, Copy, Debug)]
+enum Limit {
+    /// At a record's end, as near below as it can be; behind the first, if that alone is longer.
+    About(u32),
+    /// At this very byte: where a short write ended.
+    Exactly(u32),
+}
+
+impl Limit {
+    const fn bytes(self) -> u32 {
+        match self {
+            Self::About(bytes) | Self::Exactly(bytes) => bytes,
+        }
+    }
+}
+
 /// The runs handed out at once: a new run begins only behind padding, so more than one is rare.
 const RUNS_MAX: usize = 16;
 
@@ -121,8 +138,9 @@ impl Drain {
         }
     }
 
-    /// Hands at most `limit` bytes of posted records to `write`, in order, and frees as many as it says it
-    /// took. It is not called when there are none.
+    /// Hands some `limit` bytes of posted records to `write`, in order, and frees as many as it says it took. What it
+    /// is handed ends where a record ends: one that is longer than `limit` comes alone. It is not called when there
+    /// are none.
     ///
     /// # Errors
     ///
@@ -140,7 +158,7 @@ impl Drain {
         write: impl FnOnce(&[IoSlice<'_>]) -> Result<usize, E>,
     ) -> Result<Drained, E> {
         assert_eq!(self.ring, ring.identity(), "a drain empties its own ring");
-        let mut batch = self.walk(ring, limit, holes);
+        let mut batch = self.walk(ring, Limit::About(limit), holes);
         if batch.bytes > 0 {
             let taken = write(&ring.slices(&batch)[..batch.count])?;
             assert!(
@@ -148,14 +166,14 @@ impl Drain {
                 "a sink took more than it got"
             );
             if taken < batch.bytes as usize {
-                batch = self.walk(ring, taken as u32, holes);
+                batch = self.walk(ring, Limit::Exactly(taken as u32), holes);
             }
         }
         Ok(self.commit(ring, &batch))
     }
 
-    /// Collects what is posted from the cursor on, up to `limit` bytes, without moving anything.
-    fn walk<M: Memory>(&self, ring: &Ring<M>, limit: u32, holes: Holes) -> Batch {
+    /// Collects what is posted from the cursor on, up to `limit`, without moving anything.
+    fn walk<M: Memory>(&self, ring: &Ring<M>, limit: Limit, holes: Holes) -> Batch {
         let end = match holes {
             Holes::Wait => None,
             Holes::StepOver => ring.ended(),
@@ -170,13 +188,18 @@ impl Drain {
             abandoned: 0,
             more: true,
         };
-        while batch.bytes < limit {
+        while batch.bytes < limit.bytes() {
             let seq = batch.end.seq as u32;
             if let Some((start, state)) = ring.span(batch.end) {
-                if !batch.take(start, state, limit) {
+                if batch.abandoned > 0 || !batch.take(start, state, limit) {
                     break;
                 }
             } else if end.is_some_and(|end| end.seq != seq) {
+                // A batch holds open reservations or bytes, never both: its owner may post at any moment, and a
+                // second walk (after a short write) must not find bytes where the first found none.
+                if batch.bytes > 0 {
+                    break;
+                }
                 batch.abandoned += 1;
                 batch.end.seq += 1;
                 batch.end.taken = 0;
@@ -197,6 +220,11 @@ impl Drain {
             } else {
                 Drained::Blocked { seq }
             };
+        }
+        if batch.abandoned > 0 {
+            // Nothing but open reservations lies between the two: see `walk`.
+            let seqs = self.cursor.seq..batch.end.seq;
+            ring.stepped_over.lock().extend(seqs.map(|seq| seq as u32));
         }
         self.cursor = batch.end;
         self.done = Accounts {
@@ -234,10 +262,15 @@ impl Drain {
 
 impl Batch {
     /// Takes what is committed of the span in hand, which starts at `start`; `false` when the walk ends here.
-    fn take(&mut self, start: u64, state: State, limit: u32) -> bool {
+    fn take(&mut self, start: u64, state: State, limit: Limit) -> bool {
         let from = start + u64::from(self.end.taken);
         let ready = state.committed - self.end.taken;
-        let len = ready.min(limit - self.bytes);
+        let free = limit.bytes() - self.bytes;
+        let len = match limit {
+            Limit::Exactly(_) => ready.min(free),
+            Limit::About(_) if ready > free && self.bytes > 0 => return false,
+            Limit::About(_) => ready,
+        };
         if len > 0 && !self.push(from, len) {
             return false;
         }

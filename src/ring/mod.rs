@@ -14,8 +14,8 @@ use crossbeam_utils::CachePadded;
 use accounts::Ledger;
 
 use crate::memory::Memory;
-use crate::primitives::sync::{AtomicU32, AtomicU64, Ordering};
-use crate::words::{Geometry, Head, Tail};
+use crate::primitives::sync::{AtomicU32, AtomicU64, Mutex, Ordering};
+use crate::words::{Geometry, Head, Room, Tail};
 
 pub use accounts::Accounts;
 pub use drain::{Drain, Drained, Holes};
@@ -28,6 +28,9 @@ pub struct Ring<M> {
     geometry: Geometry,
     claims: CachePadded<Claims>,
     drained: CachePadded<Ledger>,
+    /// The reservations of an ended ring that the drain went past while they were open. Their descriptors are not
+    /// used again, so what their owners still do can be seen there.
+    stepped_over: Mutex<Vec<u32>>,
 }
 
 /// What claims read and write: one line, in the hands of whoever claims.
@@ -39,7 +42,7 @@ struct Claims {
     seen: Progress,
     /// Why claims are refused, beyond room: bits of [`Gate`].
     gate: AtomicU32,
-    /// The head at which a closed ring ended; valid once the gate says `ENDED`.
+    /// The head at which a closed ring ended: valid once the head has jumped from it.
     end: AtomicU64,
 }
 
@@ -96,8 +99,8 @@ impl Gate {
     const FAILED: u32 = 1;
     /// Somebody closes the ring, or has.
     const CLOSED: u32 = 2;
-    /// The ring is closed, and `end` says where.
-    const ENDED: u32 = 4;
+    /// Somebody waits for room, and nobody may overtake.
+    const WAITED: u32 = 4;
 }
 
 impl<M: Memory> Ring<M> {
@@ -121,9 +124,10 @@ impl<M: Memory> Ring<M> {
                 head: AtomicU64::new(head.to_bits()),
                 seen: Progress::new(origin),
                 gate: AtomicU32::new(0),
-                end: AtomicU64::new(0),
+                end: AtomicU64::new(u64::MAX), // no head jumps from here
             }),
             drained: CachePadded::new(Ledger::new(origin)),
+            stepped_over: Mutex::new(Vec::new()),
         };
         let drain = Drain::new(ring.identity(), origin);
         (ring, drain)
@@ -160,17 +164,44 @@ impl<M: Memory> Ring<M> {
 
     /// The head; of a closed ring, the head at which it ended.
     fn head(&self) -> Head {
-        if let Some(end) = self.ended() {
-            return end;
+        // Acquire, pairs with the AcqRel claims: the tail that the last claimer relied on is seen too. Also with
+        // the jump in `close`: the gate and the end are seen behind it.
+        let head = Head::from_bits(self.claims.head.load(Ordering::Acquire));
+        self.end_of(head).unwrap_or(head)
+    }
+
+    /// Where the ring ended, if `head` is the one that a close has made.
+    fn end_of(&self, head: Head) -> Option<Head> {
+        // Relaxed on both: ordered by the load that got `head`.
+        if self.claims.gate.load(Ordering::Relaxed) & Gate::CLOSED == 0 {
+            return None;
         }
-        // Acquire, pairs with the AcqRel claims: the tail that the last claimer relied on is seen too.
-        Head::from_bits(self.claims.head.load(Ordering::Acquire))
+        let end = Head::from_bits(self.claims.end.load(Ordering::Relaxed));
+        (end.closed(self.geometry.slots()) == head).then_some(end)
     }
 
     /// Refuses all later claims with [`Refusal::Failed`]. Claims that are under way still post.
     pub fn fail(&self) {
         // Relaxed: a claim that misses the bit stays in the ring and is accounted for there.
         self.claims.gate.fetch_or(Gate::FAILED, Ordering::Relaxed);
+    }
+
+    /// Lets only [`reserve_in_turn`](Ring::reserve_in_turn) claim, or everybody again.
+    pub fn set_turns(&self, turns: bool) {
+        // Relaxed on both: a claim that is made meanwhile came first.
+        if turns {
+            self.claims.gate.fetch_or(Gate::WAITED, Ordering::Relaxed);
+        } else {
+            self.claims.gate.fetch_and(!Gate::WAITED, Ordering::Relaxed);
+        }
+    }
+
+    /// What is free, in bytes and in spans: at least that much, while nobody claims.
+    pub fn room(&self) -> Room {
+        // The head first: see `fill`.
+        let head = self.head();
+        let tail = self.tail();
+        self.geometry.room(head, tail)
     }
 
     /// Ends the intake for ever: every claim is either before the end, and part of the ring, or refused.
@@ -186,34 +217,28 @@ impl<M: Memory> Ring<M> {
         // Relaxed first look, corrected by the CAS.
         let mut bits = self.claims.head.load(Ordering::Relaxed);
         loop {
+            // Relaxed: published by the Release of the jump.
+            self.claims.end.store(bits, Ordering::Relaxed);
             let closed = Head::from_bits(bits).closed(slots).to_bits();
             // AcqRel: Acquire, pairs with the claims before, whose number `end` counts; Release, pairs with
-            // the Acquire of a later claim, which then finds no descriptor free and the gate closed.
+            // the Acquire of a later claim, which then finds no descriptor free and the gate closed, and of
+            // `head`, which finds the end.
             match self.claims.head.compare_exchange(
                 bits,
                 closed,
                 Ordering::AcqRel,
                 Ordering::Relaxed,
             ) {
-                Ok(_) => break,
+                Ok(_) => return true,
                 Err(now) => bits = now,
             }
         }
-        // Relaxed: published by the Release RMW on the gate that follows.
-        self.claims.end.store(bits, Ordering::Relaxed);
-        // Release, pairs with the Acquire in `ended`.
-        self.claims.gate.fetch_or(Gate::ENDED, Ordering::Release);
-        true
     }
 
     /// Where a closed ring ended; `None` while it takes claims.
     pub fn ended(&self) -> Option<Head> {
-        // Acquire, pairs with the last step of `close`.
-        let gate = self.claims.gate.load(Ordering::Acquire);
-        (gate & Gate::ENDED != 0).then(|| {
-            // Relaxed: ordered by the gate.
-            Head::from_bits(self.claims.end.load(Ordering::Relaxed))
-        })
+        // Acquire: as in `head`.
+        self.end_of(Head::from_bits(self.claims.head.load(Ordering::Acquire)))
     }
 
     /// What tells this ring from others for as long as it lives: the address of its bytes.

@@ -20,7 +20,7 @@ use crate::words::{Head, Place, State, Tail, extend};
 /// Why a claim was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
-    /// There is no room, in bytes or in descriptors, at this moment.
+    /// There is no room at this moment, in bytes or in descriptors; or others wait for it, in turn.
     Full,
     /// The ring is closed.
     Closed,
@@ -59,6 +59,21 @@ impl<M: Memory> Ring<M> {
     /// See [`Refusal`]. Never blocks, allocates or makes a system call.
     #[inline]
     pub fn reserve(&self, len: u32) -> Result<Reservation<'_, M>, Refusal> {
+        self.claim(len, 0)
+    }
+
+    /// The same for the thread whose turn it is: waiters do not stop it.
+    ///
+    /// # Errors
+    ///
+    /// As [`reserve`](Ring::reserve).
+    pub fn reserve_in_turn(&self, len: u32) -> Result<Reservation<'_, M>, Refusal> {
+        self.claim(len, Gate::WAITED)
+    }
+
+    /// Claims, whatever the gate bits `passed` say.
+    #[inline]
+    fn claim(&self, len: u32, passed: u32) -> Result<Reservation<'_, M>, Refusal> {
         debug_assert!(len > 0 && len <= self.geometry.capacity());
         let claims = &*self.claims;
         let backoff = Backoff::new();
@@ -70,9 +85,9 @@ impl<M: Memory> Ring<M> {
             let head = Head::from_bits(bits);
             let mut tail = claims.seen.load();
             // Relaxed: only `close` needs an order, and it has it through the head.
-            let gate = claims.gate.load(Ordering::Relaxed);
+            let gate = claims.gate.load(Ordering::Relaxed) & !passed;
             if gate != 0 || !self.geometry.has_room(head, tail, len) {
-                match self.look_again(bits, len) {
+                match self.look_again(bits, len, passed) {
                     Look::Room(fresh) => tail = fresh,
                     Look::Moved(now) => {
                         bits = now;
@@ -123,15 +138,12 @@ impl<M: Memory> Ring<M> {
 
     /// The slow half of a claim: reads the drain's own tail, and refuses only a head that is still current.
     #[cold]
-    fn look_again(&self, bits: u64, len: u32) -> Look {
+    fn look_again(&self, bits: u64, len: u32, passed: u32) -> Look {
         let tail = self.claims.seen.raise(self.drained.tail.load());
         // Acquire, pairs with the gate's RMWs in `close`: after the head has jumped, the reason is seen.
         let gate = self.claims.gate.load(Ordering::Acquire);
-        if gate & Gate::CLOSED != 0 {
-            return Look::Refused(Refusal::Closed);
-        }
-        if gate & Gate::FAILED != 0 {
-            return Look::Refused(Refusal::Failed);
+        if let Some(refusal) = Gate::refusal(gate & !passed) {
+            return Look::Refused(refusal);
         }
         if self.geometry.has_room(Head::from_bits(bits), tail, len) {
             return Look::Room(tail);
@@ -142,20 +154,36 @@ impl<M: Memory> Ring<M> {
         if now == bits {
             // Acquire: as above; the head may have jumped between the two looks.
             let gate = self.claims.gate.load(Ordering::Acquire);
-            let closed = gate & Gate::CLOSED != 0;
-            Look::Refused(if closed {
-                Refusal::Closed
-            } else {
-                Refusal::Full
-            })
+            Look::Refused(Gate::refusal(gate).unwrap_or(Refusal::Full))
         } else {
             Look::Moved(now)
         }
     }
 
+    /// Why every claim would be refused now, whatever room there is.
+    pub fn refusal(&self) -> Option<Refusal> {
+        // Acquire: as in `look_again`.
+        Gate::refusal(self.claims.gate.load(Ordering::Acquire) & !Gate::WAITED)
+    }
+
     #[inline]
     pub(super) fn slot(&self, seq: u32) -> &Slot {
         &self.memory.slots()[self.geometry.slot(seq)]
+    }
+}
+
+impl Gate {
+    /// What the bits say to a claim.
+    const fn refusal(gate: u32) -> Option<Refusal> {
+        if gate & Self::CLOSED != 0 {
+            Some(Refusal::Closed)
+        } else if gate & Self::FAILED != 0 {
+            Some(Refusal::Failed)
+        } else if gate & Self::WAITED != 0 {
+            Some(Refusal::Full)
+        } else {
+            None
+        }
     }
 }
 

@@ -63,6 +63,19 @@ impl<M: Memory> Ring<M> {
         }
     }
 
+    /// Bytes and records that were posted after the drain had gone past them: they are in no file.
+    pub fn posted_too_late(&self) -> (u64, u64) {
+        let stepped_over = self.stepped_over.lock();
+        let committed = |seq: &u32| {
+            // Acquire: as in `look`; nothing else is read here.
+            let bits = self.slot(*seq).state.load(Ordering::Acquire);
+            let state = State::of_lap(bits, self.geometry.tag(*seq))?;
+            (state.committed > 0).then_some(u64::from(state.committed))
+        };
+        let late = stepped_over.iter().filter_map(committed);
+        late.fold((0, 0), |(bytes, records), len| (bytes + len, records + 1))
+    }
+
     /// The count from `tail` on; `None` if the ring has moved on by so much that descriptors were reused.
     fn count_from(&self, tail: Tail) -> Option<Outstanding> {
         let mut counted = Outstanding::default();
@@ -73,6 +86,9 @@ impl<M: Memory> Ring<M> {
             match self.look(seq, tail) {
                 Span::Recycled => return None,
                 Span::Open { start } => {
+                    if let Some(start) = start {
+                        counted.close_oldest(&mut open_from, start);
+                    }
                     counted.held += 1;
                     if counted.held == 1 {
                         open_from = start;

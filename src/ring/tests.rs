@@ -83,9 +83,9 @@ fn many_runs_take_several_steps_and_lose_nothing() {
     for (reservation, letter) in open.iter_mut().zip(&letters) {
         reservation.bytes_mut()[0] = *letter;
     }
-    open.into_iter().for_each(|reservation| {
+    for reservation in open {
         reservation.post(1);
-    });
+    }
     let mut file = Vec::new();
     let mut mores = Vec::new();
     while file.len() < letters.len() {
@@ -120,11 +120,33 @@ fn an_open_reservation_blocks_and_an_ended_ring_steps_over_it() {
     assert!(!ring.close(), "only the first call closes");
     assert_eq!(ring.reserve(1).err(), Some(Refusal::Closed));
     let (offered, drained) = step(&ring, &mut drain, 9, Holes::StepOver);
+    assert!(
+        offered.is_empty()
+            && matches!(
+                drained,
+                Drained::Moved {
+                    bytes: 0,
+                    more: true
+                }
+            )
+    );
+    assert_eq!(ring.accounts().abandoned, 1);
+    let (offered, drained) = step(&ring, &mut drain, 9, Holes::StepOver);
     assert_eq!(offered, [b"b"]);
-    assert!(matches!(drained, Drained::Moved { bytes: 1, .. }));
+    assert!(matches!(
+        drained,
+        Drained::Moved {
+            bytes: 1,
+            more: true
+        }
+    ));
+    step(&ring, &mut drain, 9, Holes::StepOver);
     assert_eq!(ring.accounts().abandoned, 2);
     assert!(drain.has_reached(ring.ended().unwrap()));
-    drop((held, other)); // their owners may still post: nobody looks
+    assert_eq!(ring.posted_too_late(), (0, 0));
+    held.post(2); // their owners may still post: it goes nowhere, and is counted
+    drop(other);
+    assert_eq!(ring.posted_too_late(), (2, 1));
     assert_eq!(
         step(&ring, &mut drain, 9, Holes::StepOver).1,
         Drained::Empty

@@ -73,6 +73,8 @@ pub enum Error {
         /// What was given.
         flags: Flags,
     },
+    /// A call for fixed queues on a variable one, or the other way round.
+    WrongMode,
     /// An option has a value that it cannot have.
     InvalidOption {
         /// The method of [`Options`](crate::Options) that set it.
@@ -122,9 +124,10 @@ impl Error {
         match *self {
             Self::WouldBlock => libc::EAGAIN,
             Self::TooLarge { .. } => libc::EMSGSIZE,
-            Self::InvalidLength { .. } | Self::InvalidFlags { .. } | Self::InvalidOption { .. } => {
-                libc::EINVAL
-            }
+            Self::InvalidLength { .. }
+            | Self::InvalidFlags { .. }
+            | Self::WrongMode
+            | Self::InvalidOption { .. } => libc::EINVAL,
             Self::Closed => libc::ESHUTDOWN,
             Self::TimedOut => libc::ETIMEDOUT,
             Self::Held { .. } => libc::EDEADLK,
@@ -160,6 +163,9 @@ impl fmt::Display for Error {
                     "flags {flags:?}: exactly one of WAITOK and NOWAIT is needed"
                 )
             }
+            Self::WrongMode => f.write_str(
+                "writen and getn are for variable queues, write_fixed and get for fixed ones",
+            ),
             Self::InvalidOption {
                 option,
                 value,
@@ -215,6 +221,18 @@ pub struct Undrained {
     pub abandoned: u64,
     /// What stood in the way.
     pub cause: Error,
+}
+
+impl Undrained {
+    /// The sum of two, with the first cause.
+    pub(crate) fn with(self, other: &Self) -> Self {
+        Self {
+            bytes: self.bytes + other.bytes,
+            records: self.records + other.records,
+            abandoned: self.abandoned + other.abandoned,
+            cause: self.cause,
+        }
+    }
 }
 
 impl fmt::Display for Undrained {

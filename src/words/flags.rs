@@ -29,11 +29,20 @@ bitflags::bitflags! {
 
 /// What a caller wants when there is no room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Room {
+pub enum WhenFull {
     /// Be refused at once.
     Refuse,
     /// Sleep until there is some.
     Wait,
+}
+
+/// In which order waiting writers get room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// Whoever comes when there is some; those who wait are woken from the first on, as far as it goes.
+    Any,
+    /// The order in which they came; nobody overtakes. Source: `ALQ_ORDERED`.
+    Arrival,
 }
 
 impl Flags {
@@ -43,12 +52,12 @@ impl Flags {
     ///
     /// [`Error::InvalidFlags`] if it is both, neither, or a bit that has no name.
     #[inline]
-    pub(crate) const fn room(self) -> Result<Room, Error> {
+    pub(crate) const fn when_full(self) -> Result<WhenFull, Error> {
         const NOWAIT: u32 = Flags::NOWAIT.bits();
         const WAITOK: u32 = Flags::WAITOK.bits();
         match self.bits() & !Self::NOACTIVATE.bits() {
-            NOWAIT => Ok(Room::Refuse),
-            WAITOK => Ok(Room::Wait),
+            NOWAIT => Ok(WhenFull::Refuse),
+            WAITOK => Ok(WhenFull::Wait),
             _ => Err(Error::InvalidFlags { flags: self }),
         }
     }
@@ -62,14 +71,14 @@ impl Flags {
 
 #[cfg(test)]
 mod tests {
-    use super::{Flags, Room};
+    use super::{Flags, WhenFull};
     use crate::words::Error;
 
     #[test]
     fn exactly_one_waiting_flag_is_valid() {
         let quiet = Flags::NOACTIVATE;
-        assert_eq!(Flags::NOWAIT.room(), Ok(Room::Refuse));
-        assert_eq!((Flags::WAITOK | quiet).room(), Ok(Room::Wait));
+        assert_eq!(Flags::NOWAIT.when_full(), Ok(WhenFull::Refuse));
+        assert_eq!((Flags::WAITOK | quiet).when_full(), Ok(WhenFull::Wait));
         let unnamed = Flags::from_bits_retain(0x42);
         for flags in [
             Flags::empty(),
@@ -77,7 +86,7 @@ mod tests {
             Flags::NOWAIT | Flags::WAITOK,
             unnamed,
         ] {
-            assert_eq!(flags.room(), Err(Error::InvalidFlags { flags }));
+            assert_eq!(flags.when_full(), Err(Error::InvalidFlags { flags }));
         }
     }
 }

@@ -19,12 +19,22 @@ impl Tail {
     }
 }
 
+/// What is free in a ring.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Room {
+    /// Bytes that one claim may take.
+    pub bytes: u32,
+    /// How many claims may be made.
+    pub spans: u32,
+}
+
 /// The sizes of one ring: `capacity` bytes and `slots` descriptors, both powers of two.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Geometry {
     capacity: u32,
     slots: u32,
     slot_bits: u32,
+    spans_max: u32,
 }
 
 impl Geometry {
@@ -47,7 +57,19 @@ impl Geometry {
             capacity,
             slots,
             slot_bits: slots.trailing_zeros(),
+            spans_max: slots,
         }
+    }
+
+    /// The same sizes, but at most `spans_max` spans at once.
+    ///
+    /// # Panics
+    ///
+    /// If that is 0 or more than there are descriptors.
+    #[must_use]
+    pub const fn with_spans_max(self, spans_max: u32) -> Self {
+        assert!(spans_max > 0 && spans_max <= self.slots);
+        Self { spans_max, ..self }
     }
 
     /// The bytes of the ring.
@@ -60,6 +82,12 @@ impl Geometry {
     #[inline]
     pub const fn slots(self) -> u32 {
         self.slots
+    }
+
+    /// How many spans there may be at once.
+    #[inline]
+    pub const fn spans_max(self) -> u32 {
+        self.spans_max
     }
 
     /// The place of byte position `pos` in the ring.
@@ -80,6 +108,25 @@ impl Geometry {
         Tag::of_lap(seq >> self.slot_bits)
     }
 
+    /// What is free between `head` and `tail`; everything, if the head is older than the tail.
+    pub const fn room(self, head: Head, tail: Tail) -> Room {
+        let used = tail.bytes_to(head);
+        let spans = head.seq.wrapping_sub(tail.seq as u32);
+        let is_older = used > self.capacity;
+        Room {
+            bytes: if is_older {
+                self.capacity
+            } else {
+                self.capacity - used
+            },
+            spans: if is_older {
+                self.spans_max
+            } else {
+                self.spans_max.saturating_sub(spans)
+            },
+        }
+    }
+
     /// Whether a claim of `len` bytes at `head` leaves everything from `tail` on untouched.
     ///
     /// `false` also for a head that is older than `tail`: the caller reads the head again before it
@@ -88,7 +135,7 @@ impl Geometry {
     pub const fn has_room(self, head: Head, tail: Tail, len: u32) -> bool {
         let used = tail.bytes_to(head);
         let spans = head.seq.wrapping_sub(tail.seq as u32);
-        used <= self.capacity && len <= self.capacity - used && spans < self.slots
+        used <= self.capacity && len <= self.capacity - used && spans < self.spans_max
     }
 }
 
@@ -145,6 +192,6 @@ mod tests {
     fn positions_extend_over_the_wrap() {
         assert_eq!(extend(5, 5), 5);
         assert_eq!(extend((1 << 32) - 2, 3), (1 << 32) + 3);
-        assert_eq!(extend(7 << 32 | 10, 12), 7 << 32 | 12);
+        assert_eq!(extend(7 << 32 | 0xa, 0xc), 7 << 32 | 0xc);
     }
 }

@@ -9,7 +9,7 @@ mod position;
 
 pub use descriptor::{Phase, Place, State, Tag};
 pub use error::{Error, Operation, Undrained};
-pub use flags::{Flags, Room};
-pub use geometry::{Geometry, Tail, extend};
+pub use flags::{Flags, Order, WhenFull};
+pub use geometry::{Geometry, Room, Tail, extend};
 pub use head::Head;
 pub use position::Position;

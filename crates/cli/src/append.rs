@@ -1,12 +1,13 @@
 //! `alq append`: standard input goes into the ring, the flusher of the queue takes it from there.
 
-use std::io;
+use std::io::{self, IsTerminal};
 use std::time::{Duration, Instant};
 
 use alq::{Error, Flags, Operation, Options, Queue};
 
 use crate::args::Append;
 use crate::input::{Found, Input, Ready};
+use crate::progress::Progress;
 use crate::report::{self, Failure, Summary};
 use crate::signals::Signals;
 use crate::target::Target;
@@ -31,24 +32,36 @@ pub fn run(options: &Append) -> Result<Ending, Failure> {
     let target = Target::open(options)?;
     let input = open_input(&target)?;
     let queue = open_queue(options, &target)?;
+    let progress = progress(options, &target, &input, &queue);
     // Not before FILE is open: a FIFO without a reader is waited for, and a signal must end that wait.
-    let signals = handle_signals(&target, &queue)?;
+    let signals = handle_signals(&target, &queue, &progress)?;
 
     let started = Instant::now();
-    let mut pump = Pump::new(&queue, &input, &signals, !options.quiet);
+    let mut pump = Pump::new(&queue, &input, &signals, &progress, !options.quiet);
     let read = pump.run();
     let lines = pump.lines;
-    finish(&queue, &target)?;
-    read.map_err(|error| Failure::new("standard input", error))?;
-    target.sync()?;
+    let finished = finish(&queue, &target)
+        .and(read.map_err(|error| Failure::new("standard input", error)))
+        .and_then(|()| target.sync());
+    let elapsed = started.elapsed();
+    progress.clear(); // whatever is said next
+    finished?;
     if !options.quiet {
         report::line(&Summary {
             lines,
-            elapsed: started.elapsed(),
+            elapsed,
             stats: queue.stats(),
         });
     }
     Ok(signals.received().map_or(Ending::Input, Ending::Signal))
+}
+
+/// The progress line, unless something else is to be seen on that terminal.
+fn progress(options: &Append, target: &Target<'_>, input: &Input, queue: &Queue) -> Progress {
+    if options.quiet || input.is_terminal() || target.file().is_terminal() {
+        return Progress::none();
+    }
+    Progress::on_terminal(queue, input.bytes_left())
 }
 
 fn open_input(target: &Target<'_>) -> Result<Input, Failure> {
@@ -75,13 +88,18 @@ fn open_queue(options: &Append, target: &Target<'_>) -> Result<Queue, Failure> {
         })
 }
 
-fn handle_signals(target: &Target<'_>, queue: &Queue) -> Result<Signals, Failure> {
+fn handle_signals(
+    target: &Target<'_>,
+    queue: &Queue,
+    progress: &Progress,
+) -> Result<Signals, Failure> {
     let path = target.path().to_owned();
-    let queue = queue.clone();
+    let (queue, progress) = (queue.clone(), progress.clone());
     let still_busy = move || {
         let stats = queue.stats();
         let left = stats.posted_bytes - stats.written_bytes;
         let path = path.display();
+        progress.clear();
         report::line(&format_args!(
             "{path}: {left} bytes are still to be written; another signal gives them up"
         ));
@@ -119,6 +137,7 @@ struct Pump<'a> {
     queue: &'a Queue,
     input: &'a Input,
     signals: &'a Signals,
+    progress: &'a Progress,
     chunk: usize,
     /// Whether all that was posted is known to be written.
     is_settled: bool,
@@ -127,11 +146,18 @@ struct Pump<'a> {
 }
 
 impl<'a> Pump<'a> {
-    fn new(queue: &'a Queue, input: &'a Input, signals: &'a Signals, counts_lines: bool) -> Self {
+    fn new(
+        queue: &'a Queue,
+        input: &'a Input,
+        signals: &'a Signals,
+        progress: &'a Progress,
+        counts_lines: bool,
+    ) -> Self {
         Self {
             queue,
             input,
             signals,
+            progress,
             // A quarter, so that reading and writing overlap; no ring is smaller than a page.
             chunk: (queue.capacity() / 4).min(CHUNK_MAX),
             is_settled: true,
@@ -174,6 +200,7 @@ impl<'a> Pump<'a> {
                 entry.set_bytes_used(count);
                 entry.post();
                 self.is_settled = false;
+                self.progress.add(count);
             }
         }
         Ok(true)

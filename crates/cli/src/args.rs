@@ -74,7 +74,7 @@ Exit codes:
   1  input or output error; the message says how much was not written
   2  wrong usage
 On SIGINT or SIGTERM, what was read is written, and then alq dies by that signal.
-If that takes long, a second signal ends it at once.";
+If that takes longer than half a second, another signal ends it at once.";
 
 impl Cli {
     /// The command line of this process.

@@ -1,7 +1,7 @@
 //! Standard input: waiting for it or for a signal, and reading it without a buffer in between.
 
 use std::fs::{File, Metadata};
-use std::io::{self, Read};
+use std::io::{self, IsTerminal, Read, Seek};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
 
@@ -45,6 +45,17 @@ impl Input {
 
     pub fn metadata(&self) -> io::Result<Metadata> {
         self.file.metadata()
+    }
+
+    pub fn is_terminal(&self) -> bool {
+        self.file.is_terminal()
+    }
+
+    /// How much is still to be read of a regular file; unknown for anything else.
+    pub fn bytes_left(&self) -> Option<u64> {
+        let metadata = self.file.metadata().ok().filter(Metadata::is_file)?;
+        let position = (&self.file).stream_position().ok()?;
+        Some(metadata.len().saturating_sub(position))
     }
 
     /// Waits until a read would not block, or `signal` is readable, for `limit` at most.

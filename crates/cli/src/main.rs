@@ -14,6 +14,7 @@
 mod append;
 mod args;
 mod input;
+mod progress;
 mod report;
 mod signals;
 mod target;

@@ -1,22 +1,25 @@
-//! SIGINT and SIGTERM: the first one ends the reading, a second one ends a drain that does not come to its end.
+//! SIGINT and SIGTERM: the first one ends the reading; one that comes after the grace ends the process at once.
 //!
-//! Each signal puts a byte into two pipes. One is never emptied: who waits for input waits for it too, and sees a
-//! signal whenever it came. The other is emptied by a thread, which counts the signals.
+//! Each signal puts a byte into a pipe that is never emptied. Who waits for input waits for it too, and sees a signal
+//! whenever it came. So does a thread, which from the end of the grace on lets the handler itself end the process,
+//! whatever that is stuck in.
 
 use std::fs;
-use std::io::{self, Read};
+use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::retry_on_intr;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::{flag, low_level};
 
-/// How long a drain goes on undisturbed after the first signal.
+/// How long signals behind the first one do nothing.
 ///
 /// One request to end often comes as two signals: timeout(1) sends one to its child and one to the group, and a
 /// supervisor passes on the one that the terminal has sent already. What was read must not be lost by that.
@@ -26,30 +29,46 @@ const GRACE: Duration = Duration::from_millis(500);
 #[derive(Debug)]
 pub struct Signals {
     came: UnixStream,
-    first: Arc<AtomicUsize>,
+    /// Kept, because a pipe that nobody can write to is readable: it would look like a signal.
+    _sender: UnixStream,
+    last: Arc<AtomicUsize>,
 }
 
 impl Signals {
-    /// Handles the signals from now on. `still_busy` is called when the drain outlasts the grace.
+    /// Handles the signals from now on. `still_busy` is called when the process outlives the grace.
     pub fn handle(still_busy: impl FnOnce() + Send + 'static) -> io::Result<Self> {
-        let first = Arc::new(AtomicUsize::new(0));
-        let (came, came_sender) = UnixStream::pair()?;
-        let (count, count_sender) = UnixStream::pair()?;
+        let last = Arc::new(AtomicUsize::new(0));
+        let is_deadly = Arc::new(AtomicBool::new(false));
+        let (came, sender) = UnixStream::pair()?;
         let ignored = ignored_signals();
         for signal in [SIGINT, SIGTERM] {
             if ignored >> (signal - 1) & 1 == 1 {
                 continue; // nohup(1) or a shell's background job: it stays so
             }
-            // In this order: who is woken by a byte finds the number.
-            flag::register_usize(signal, Arc::clone(&first), signal.unsigned_abs() as usize)?;
-            low_level::pipe::register(signal, came_sender.try_clone()?)?;
-            low_level::pipe::register(signal, count_sender.try_clone()?)?;
+            // In this order: who is woken by the byte finds the number.
+            flag::register_usize(signal, Arc::clone(&last), signal.unsigned_abs() as usize)?;
+            low_level::pipe::register(signal, sender.try_clone()?)?;
+            flag::register_conditional_default(signal, Arc::clone(&is_deadly))?;
         }
-        let seen = Arc::clone(&first);
+        let watched = came.try_clone()?;
+        let watch = move || {
+            let mut fds = [PollFd::new(&watched, PollFlags::IN)];
+            if retry_on_intr(|| poll(&mut fds, None)).is_err() {
+                return;
+            }
+            thread::sleep(GRACE);
+            // SeqCst as the handler's load is; it orders nothing else. Before the message, which may block.
+            is_deadly.store(true, Ordering::SeqCst);
+            still_busy();
+        };
         thread::Builder::new()
             .name("alq-signals".to_owned())
-            .spawn(move || watch(&count, &seen, still_busy))?;
-        Ok(Self { came, first })
+            .spawn(watch)?;
+        Ok(Self {
+            came,
+            _sender: sender,
+            last,
+        })
     }
 
     /// Readable from the first signal on.
@@ -59,41 +78,12 @@ impl Signals {
 
     /// The signal that came last, if any came.
     pub fn received(&self) -> Option<i32> {
-        received(&self.first)
-    }
-}
-
-fn received(number: &AtomicUsize) -> Option<i32> {
-    // SeqCst as the handler's store is; it orders nothing else.
-    match number.load(Ordering::SeqCst) {
-        0 => None,
-        signal => i32::try_from(signal).ok(),
-    }
-}
-
-/// Waits for two signals and kills the process, but not within the grace after the first.
-fn watch(count: &UnixStream, number: &AtomicUsize, still_busy: impl FnOnce()) {
-    if !next(count) {
-        return;
-    }
-    let end_of_grace = Instant::now() + GRACE;
-    let second_has_come = count.set_read_timeout(Some(GRACE)).is_ok() && next(count);
-    thread::sleep(end_of_grace.saturating_duration_since(Instant::now()));
-    if !second_has_come {
-        still_busy();
-        if count.set_read_timeout(None).is_err() || !next(count) {
-            return;
+        // SeqCst as the handler's store is; it orders nothing else.
+        match self.last.load(Ordering::SeqCst) {
+            0 => None,
+            signal => i32::try_from(signal).ok(),
         }
     }
-    if let Some(signal) = received(number) {
-        // The only way on is death, which comes within this call.
-        let _ = low_level::emulate_default_handler(signal);
-    }
-}
-
-/// Waits for the next byte; `false` if none came in the time that is set.
-fn next(mut count: &UnixStream) -> bool {
-    count.read_exact(&mut [0]).is_ok() // goes on after EINTR
 }
 
 /// Ends this process as `signal` would have done. Returns only if the system does not let it.

@@ -10,12 +10,14 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use common::{ALQ, Running, assert_same, fifo, numbers, pipe, scratch, wait_for_len, wait_until};
+use rustix::fs::OFlags;
 use rustix::pipe::fcntl_getpipe_size;
 use rustix::process::Signal;
 use tempfile::TempDir;
@@ -120,11 +122,13 @@ fn what_was_read_under_load_is_written() {
 }
 
 /// A tool whose FIFO is full and not read.
-fn stuck(dir: &TempDir) -> (Running, Feeder, File) {
+fn stuck(dir: &TempDir, stderr: impl Into<Stdio>) -> (Running, Feeder, File) {
     let (path, reader) = fifo(dir);
     let (feeder, input) = Feeder::start();
-    let args = [Path::new("--quiet"), Path::new("--capacity=256K"), &path];
-    let tool = Running::append(args, input);
+    let mut command = Command::new(ALQ);
+    command.args(["append", "--quiet", "--capacity=256K"]);
+    command.arg(&path).stdin(input).stderr(stderr);
+    let tool = Running(command.spawn().unwrap());
     // What neither pipe can hold, the tool must have in its ring.
     let sizes = [&reader, &feeder.rest].map(|end| fcntl_getpipe_size(end).unwrap());
     let both: usize = sizes.iter().sum();
@@ -148,7 +152,7 @@ fn signal_in_vain(tool: &mut Running, signal: Signal) {
 fn a_second_signal_ends_a_stuck_drain() {
     for (first, second) in [(Signal::TERM, Signal::TERM), (Signal::INT, Signal::INT)] {
         let (dir, _) = scratch();
-        let (mut tool, _feeder, _reader) = stuck(&dir);
+        let (mut tool, _feeder, _reader) = stuck(&dir, Stdio::piped());
         signal_in_vain(&mut tool, first);
         tool.signal(second);
         let status = tool.end();
@@ -157,9 +161,26 @@ fn a_second_signal_ends_a_stuck_drain() {
 }
 
 #[test]
+fn a_second_signal_ends_it_also_when_nobody_reads_standard_error() {
+    let (dir, _) = scratch();
+    let (_screen, full) = pipe();
+    rustix::fs::fcntl_setfl(&full, OFlags::NONBLOCK).unwrap();
+    while rustix::io::write(&full, &[b'x'; 4096]).is_ok() {}
+    rustix::fs::fcntl_setfl(&full, OFlags::empty()).unwrap();
+    let (mut tool, _feeder, _reader) = stuck(&dir, full);
+    tool.signal(Signal::TERM);
+    // It cannot say when the grace is over, so it is asked again and again.
+    wait_until("death", || {
+        thread::sleep(Duration::from_millis(50));
+        tool.signal(Signal::TERM);
+        !tool.is_alive()
+    });
+}
+
+#[test]
 fn a_drain_that_gets_unstuck_is_finished() {
     let (dir, _) = scratch();
-    let (mut tool, feeder, mut reader) = stuck(&dir);
+    let (mut tool, feeder, mut reader) = stuck(&dir, Stdio::piped());
     signal_in_vain(&mut tool, Signal::TERM);
     let mut found = Vec::new();
     reader.read_to_end(&mut found).unwrap();
@@ -171,7 +192,7 @@ fn a_drain_that_gets_unstuck_is_finished() {
 #[test]
 fn one_request_that_comes_as_two_signals_loses_nothing() {
     let (dir, _) = scratch();
-    let (mut tool, feeder, mut reader) = stuck(&dir);
+    let (mut tool, feeder, mut reader) = stuck(&dir, Stdio::piped());
     // Two different ones, since the kernel may make one of two that are equal.
     tool.signal(Signal::TERM);
     tool.signal(Signal::INT);
@@ -182,21 +203,28 @@ fn one_request_that_comes_as_two_signals_loses_nothing() {
     assert_same(&found, &feeder.read_by_tool());
 }
 
-#[test]
-fn an_ignored_signal_stays_ignored() {
+/// Ignores `names` and sends them all.
+fn ignoring(names: &str, signals: &[Signal]) {
     let (_dir, log) = scratch();
     let (reader, writer) = pipe();
     let mut command = Command::new("sh");
-    command
-        .args(["-c", r#"trap "" INT; exec "$0" append "$1""#, ALQ])
-        .arg(&log);
+    let script = format!(r#"trap "" {names}; exec "$0" append "$1""#);
+    command.args(["-c", &script, ALQ]).arg(&log);
     let mut tool = Running::start(&mut command, reader);
     let mut writer = File::from(writer);
     writer.write_all(b"before\n").unwrap();
     wait_for_len(&log, 7);
-    tool.signal(Signal::INT);
+    for &signal in signals {
+        tool.signal(signal);
+    }
     writer.write_all(b"after\n").unwrap();
     wait_for_len(&log, 13);
     drop(writer);
     assert!(tool.end().success());
+}
+
+#[test]
+fn an_ignored_signal_stays_ignored() {
+    ignoring("INT", &[Signal::INT]);
+    ignoring("INT TERM", &[Signal::INT, Signal::TERM]);
 }

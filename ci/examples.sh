@@ -1,0 +1,67 @@
+#!/usr/bin/env bash
+# Every example does what its first lines say.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+cargo build --examples --locked
+target=${CARGO_TARGET_DIR:-target}
+programs=$(cd "$target/debug/examples" && pwd)
+
+# $1: the example; $2: what a line of its output must be like; the rest: its arguments.
+check() {
+    local example=$1 expected=$2
+    shift 2
+    if ! "$programs/$example" "$@" >"$work/said" 2>&1; then
+        echo "$example: failed:" >&2
+        cat "$work/said" >&2
+        exit 1
+    fi
+    if ! grep -qE "$expected" "$work/said"; then
+        echo "$example: no line like '$expected' in:" >&2
+        cat "$work/said" >&2
+        exit 1
+    fi
+    # Without its file it says how to call it.
+    local code=0
+    "$programs/$example" >"$work/said" 2>&1 || code=$?
+    if [ "$code" != 2 ] || ! grep -q "^usage: $example FILE" "$work/said"; then
+        echo "$example: no usage error without arguments, but exit code $code" >&2
+        exit 1
+    fi
+    checked+=" $example"
+    echo "$example: as expected"
+}
+
+checked=
+cd "$work"
+check threads '^ +written_records: 4000,$' threads.log
+check packet_log '^50000 packets, 50000 lines, ' packets.log 50000
+check driver_log '^all accounted for$' trace.bin
+check vlog '^4007 lines in daemon.log.1, 4006 in daemon.log$' daemon.log
+
+# $1: a file; $2: what must be a line of it.
+has() {
+    if ! grep -qxE "$2" "$1"; then
+        echo "$1: no line '$2'" >&2
+        exit 1
+    fi
+}
+has threads.log 'worker 3 step 999, formatted in the ring'
+has packets.log 'o,49999,192\.0\.2\.1,[0-9]+,198\.51\.100\.2,443,[0-9]+'
+has daemon.log.1 'daemon\|ERR\|out of ports'
+has daemon.log 'daemon\|EMER\|the end'
+
+# None is forgotten.
+cd - >/dev/null
+for source in examples/*.rs; do
+    example=$(basename "$source" .rs)
+    case "$checked " in
+        *" $example "*) ;;
+        *)
+            echo "$example: not checked by $0" >&2
+            exit 1
+            ;;
+    esac
+done

@@ -1,0 +1,203 @@
+//! The progress line: on a terminal only, cleared before anything else is said, and drawn ten times a second at most.
+
+mod common;
+
+use std::fs::{self, File};
+use std::io::{Read, Write};
+use std::os::fd::OwnedFd;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::{Arc, Mutex};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use common::{ALQ, Running, assert_same, fifo, numbers, pipe, scratch, wait_until};
+use rustix::pty::{OpenptFlags, grantpt, ioctl_tiocgptpeer, openpt, unlockpt};
+use rustix::termios::{Winsize, tcsetwinsize};
+
+/// What takes a line away: to its start, and delete it.
+const CLEARED: &str = "\r\x1b[2K";
+
+/// A pseudo-terminal of 100 columns: the side of the screen, and that of the programs.
+///
+/// `None` where there is none to be had; it says so.
+fn terminal(test: &str) -> Option<(File, OwnedFd)> {
+    let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
+    let open = || {
+        let screen = openpt(flags)?;
+        grantpt(&screen)?;
+        unlockpt(&screen)?;
+        let line = ioctl_tiocgptpeer(&screen, flags)?;
+        let size = Winsize {
+            ws_row: 25,
+            ws_col: 100,
+            ws_xpixel: 0,
+            ws_ypixel: 0,
+        };
+        tcsetwinsize(&screen, size)?;
+        Ok((File::from(screen), line))
+    };
+    open()
+        .map_err(|error: rustix::io::Errno| println!("skipped: {test}: no terminal: {error}"))
+        .ok()
+}
+
+/// A tool whose standard error is a terminal; killed if the test fails.
+struct OnTerminal {
+    tool: Running,
+    shown: Arc<Mutex<Vec<u8>>>,
+    screen: JoinHandle<()>,
+}
+
+impl OnTerminal {
+    fn start(test: &str, args: &[&Path], stdin: impl Into<Stdio>) -> Option<Self> {
+        let (mut screen, line) = terminal(test)?;
+        let mut command = Command::new(ALQ);
+        command.arg("append").args(args).stdin(stdin).stderr(line);
+        let tool = Running(command.spawn().unwrap());
+        let shown = Arc::new(Mutex::new(Vec::new()));
+        let seen = Arc::clone(&shown);
+        let screen = thread::spawn(move || {
+            let mut piece = [0; 1000];
+            // An error, EIO, when the last program has gone.
+            while let Ok(len @ 1..) = screen.read(&mut piece) {
+                seen.lock().unwrap().extend(&piece[..len]);
+            }
+        });
+        Some(Self {
+            tool,
+            shown,
+            screen,
+        })
+    }
+
+    fn shown(&self) -> String {
+        String::from_utf8_lossy(&self.shown.lock().unwrap()).into_owned()
+    }
+
+    fn wait_for(&self, text: &str) {
+        wait_until(text, || self.shown().contains(text));
+    }
+
+    /// The exit code, and all that was shown.
+    fn end(mut self) -> (Option<i32>, String) {
+        let code = self.tool.end().code();
+        wait_until("the end of what is shown", || self.screen.is_finished());
+        (code, self.shown())
+    }
+}
+
+/// What stays to be seen: the only line, behind the last clearing of the one before.
+#[track_caller]
+fn last_line(shown: &str) -> &str {
+    let (before, last) = shown.rsplit_once(CLEARED).expect(shown);
+    assert!(!before.contains('\n'), "{shown:?}");
+    assert_eq!(last.matches('\n').count(), 1, "{shown:?}");
+    last.trim_end()
+}
+
+#[test]
+fn a_pipe_shows_bytes_rate_and_fill_and_is_cleared_before_the_summary() {
+    let test = "a_pipe_shows_bytes_rate_and_fill_and_is_cleared_before_the_summary";
+    let (_dir, log) = scratch();
+    let (reader, writer) = pipe();
+    let Some(tool) = OnTerminal::start(test, &[&log], reader) else {
+        return;
+    };
+    let mut writer = File::from(writer);
+    let started = Instant::now();
+    for _ in 0..200 {
+        writer.write_all(&[b'x'; 10_000]).unwrap();
+        thread::sleep(Duration::from_millis(5));
+    }
+    drop(writer);
+    let (code, shown) = tool.end();
+    let most = started.elapsed().as_millis() / 100 + 2;
+    assert_eq!(code, Some(0), "{shown:?}");
+    let drawn = shown.matches("B/s, ring ").count();
+    assert!((2..=most).contains(&(drawn as u128)), "{drawn}: {shown:?}");
+    assert!(shown.contains(" % full"), "{shown:?}");
+    let summary = last_line(&shown);
+    assert!(
+        summary.starts_with("alq: 2000000 bytes, 0 lines, "),
+        "{summary}"
+    );
+}
+
+#[test]
+fn a_file_shows_the_total_and_the_time_left() {
+    let test = "a_file_shows_the_total_and_the_time_left";
+    let (dir, _) = scratch();
+    let source = dir.path().join("source");
+    let bytes = numbers(300_000); // more than the ring and the FIFO hold
+    fs::write(&source, &bytes).unwrap();
+    let (log, mut reader) = fifo(&dir);
+    let Some(tool) = OnTerminal::start(test, &[&log], File::open(&source).unwrap()) else {
+        return;
+    };
+    tool.wait_for(" left");
+    let mut found = Vec::new();
+    reader.read_to_end(&mut found).unwrap();
+    let (code, shown) = tool.end();
+    assert_eq!(code, Some(0), "{shown:?}");
+    assert_same(&found, &bytes);
+    let total = format!(" of {:.2} MB, ", bytes.len() as f64 / 1e6);
+    assert!(shown.contains(&total), "{shown:?}");
+    assert!(last_line(&shown).contains(" 300000 lines, "), "{shown:?}");
+}
+
+#[test]
+fn it_is_cleared_before_an_error() {
+    let test = "it_is_cleared_before_an_error";
+    let (reader, writer) = pipe();
+    let Some(tool) = OnTerminal::start(test, &[Path::new("/dev/full")], reader) else {
+        return;
+    };
+    let mut writer = File::from(writer);
+    tool.wait_for(" full");
+    writer.write_all(b"hello\n").unwrap();
+    drop(writer);
+    let (code, shown) = tool.end();
+    assert_eq!(code, Some(1), "{shown:?}");
+    assert!(
+        last_line(&shown).starts_with("alq: /dev/full: "),
+        "{shown:?}"
+    );
+}
+
+#[test]
+fn quiet_shows_nothing() {
+    let (_dir, log) = scratch();
+    let (reader, writer) = pipe();
+    let args = [Path::new("--quiet"), &log];
+    let Some(tool) = OnTerminal::start("quiet_shows_nothing", &args, reader) else {
+        return;
+    };
+    let mut writer = File::from(writer);
+    writer.write_all(b"hello\n").unwrap();
+    thread::sleep(Duration::from_millis(150));
+    drop(writer);
+    assert_eq!(tool.end(), (Some(0), String::new()));
+}
+
+#[test]
+fn input_from_a_terminal_is_not_disturbed() {
+    let test = "input_from_a_terminal_is_not_disturbed";
+    let (_dir, log) = scratch();
+    let Some((mut keyboard, input)) = terminal(test) else {
+        return;
+    };
+    let Some(tool) = OnTerminal::start(test, &[&log], input) else {
+        return;
+    };
+    keyboard.write_all(b"typed\n").unwrap();
+    thread::sleep(Duration::from_millis(150));
+    keyboard.write_all(b"\x04").unwrap(); // end of input
+    let (code, shown) = tool.end();
+    assert_eq!(code, Some(0), "{shown:?}");
+    assert!(
+        shown.starts_with("alq: 6 bytes, 1 lines, "),
+        "no progress line: {shown:?}"
+    );
+    assert_eq!(fs::read(&log).unwrap(), b"typed\n");
+}

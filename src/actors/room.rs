@@ -1,0 +1,190 @@
+//! Getting room: at once, or asleep until there is some. One way for every kind of append.
+
+use std::time::{Duration, Instant};
+
+use super::shared::Shared;
+use crate::ends::Kind;
+use crate::memory::Memory;
+use crate::primitives::{Interest, Ticket};
+use crate::ring::{Refusal, Reservation};
+use crate::words::{Error, Order, Tail};
+
+impl<M: Memory> Shared<M> {
+    /// Reserves, or says why not. Never sleeps.
+    #[inline]
+    pub fn try_reserve(&self, len: u32) -> Result<Reservation<'_, M>, Error> {
+        self.ring
+            .reserve(len)
+            .map_err(|refusal| self.refused(refusal, len))
+    }
+
+    /// Reserves, asleep until there is room, or until `deadline`.
+    #[inline]
+    pub fn wait_reserve(
+        &self,
+        len: u32,
+        kind: Kind,
+        deadline: Option<Instant>,
+    ) -> Result<Reservation<'_, M>, Error> {
+        match self.ring.reserve(len) {
+            Ok(reservation) => Ok(reservation),
+            Err(_) => self.wait_for_room(len, kind, deadline),
+        }
+    }
+
+    /// Wakes those for whom there is room now. What made it must be stored before. Not for writers: it may lock.
+    pub fn room_came(&self) {
+        if !self.waiters.is_awaited() {
+            return;
+        }
+        let mut room = self.ring.room();
+        match self.order {
+            Order::Arrival => self
+                .waiters
+                .wake_first(|need| need <= room.bytes && room.spans > 0),
+            Order::Any => self.waiters.wake_fitting(|need| {
+                let fits = need <= room.bytes && room.spans > 0;
+                if fits {
+                    room.bytes -= need;
+                    room.spans -= 1;
+                }
+                fits
+            }),
+        }
+    }
+
+    #[cold]
+    fn refused(&self, refusal: Refusal, len: u32) -> Error {
+        match refusal {
+            Refusal::Full => {
+                self.note_full();
+                self.post_counts.refused_records.add(1);
+                self.post_counts.refused_bytes.add(u64::from(len));
+                self.bell_if_asleep();
+                Error::WouldBlock
+            }
+            Refusal::Closed => Error::Closed,
+            Refusal::Failed => self.failure().unwrap_or(Error::Closed),
+        }
+    }
+
+    /// A caller that finds the ring full schedules the drain, whatever flags its records were posted with.
+    fn bell_if_asleep(&self) {
+        let interest = self.bell.interest_after_publication();
+        if matches!(interest, Interest::Mark | Interest::Any) {
+            self.bell.ring_for(interest);
+        }
+    }
+
+    fn note_full(&self) {
+        let fill = u64::from(self.ring.fill());
+        self.post_counts.high_water_bytes.raise(fill);
+    }
+
+    #[cold]
+    fn wait_for_room(
+        &self,
+        len: u32,
+        kind: Kind,
+        deadline: Option<Instant>,
+    ) -> Result<Reservation<'_, M>, Error> {
+        let ordered = self.order == Order::Arrival;
+        let began = Instant::now();
+        let ticket = self.waiters.join(len, || {
+            if ordered {
+                self.ring.set_turns(true);
+            }
+        });
+        let reserved = self.wait_in_line(&ticket, len, kind, deadline);
+        ticket.leave(|| {
+            if ordered {
+                self.ring.set_turns(false);
+            }
+        });
+        // The next in line may go, or take over the wake-up of one that gave up.
+        self.room_came();
+        self.post_counts
+            .longest_wait_ns
+            .raise(began.elapsed().as_nanos() as u64);
+        reserved
+    }
+
+    fn wait_in_line(
+        &self,
+        ticket: &Ticket<'_>,
+        len: u32,
+        kind: Kind,
+        deadline: Option<Instant>,
+    ) -> Result<Reservation<'_, M>, Error> {
+        let counts = self.post_counts.waits(kind);
+        let (mut waited_turn, mut waited_room) = (false, false);
+        let mut still = Still::new(self.ring.tail());
+        loop {
+            ticket.look();
+            if let Some(refusal) = self.ring.refusal() {
+                return Err(self.refused(refusal, len));
+            }
+            if self.order == Order::Any || ticket.is_first() {
+                match self.ring.reserve_in_turn(len) {
+                    Ok(reservation) => return Ok(reservation),
+                    Err(Refusal::Full) => counts.room.add_once(&mut waited_room),
+                    Err(refusal) => return Err(self.refused(refusal, len)),
+                }
+                self.note_full();
+                // What fills the ring may have been posted without waking anybody.
+                self.bell.ring();
+            } else {
+                counts.turn.add_once(&mut waited_turn);
+            }
+            let limit = self.patience_left(&mut still, deadline)?;
+            ticket.sleep(limit);
+        }
+    }
+
+    /// How long to sleep at most. Behind a slow descriptor a writer waits for as long as it takes; but an open
+    /// reservation in front, which may be the writer's own, is told after the stall limit.
+    fn patience_left(
+        &self,
+        still: &mut Still,
+        deadline: Option<Instant>,
+    ) -> Result<Option<Duration>, Error> {
+        let left = deadline.map(|at| at.saturating_duration_since(Instant::now()));
+        if left == Some(Duration::ZERO) {
+            return Err(Error::TimedOut);
+        }
+        let Some(stall_limit) = self.stall_limit else {
+            return Ok(left);
+        };
+        let stalled = still.for_how_long(self.ring.tail());
+        let mut until_stall = stall_limit.saturating_sub(stalled);
+        if until_stall.is_zero() {
+            if let Some(age) = self.blocked_for() {
+                return Err(self.held(age));
+            }
+            until_stall = stall_limit;
+        }
+        Ok(Some(left.map_or(until_stall, |left| left.min(until_stall))))
+    }
+}
+
+/// Since when the tail has stood where it stands, as one waiter has seen it.
+struct Still {
+    tail: Tail,
+    since: Instant,
+}
+
+impl Still {
+    fn new(tail: Tail) -> Self {
+        Self {
+            tail,
+            since: Instant::now(),
+        }
+    }
+
+    fn for_how_long(&mut self, tail: Tail) -> Duration {
+        if self.tail != tail {
+            *self = Self::new(tail);
+        }
+        self.since.elapsed()
+    }
+}

@@ -1,0 +1,234 @@
+//! The appending calls of a queue: records copied in, and reservations; variable and fixed.
+
+use std::time::{Duration, Instant};
+
+use super::barrier::deadline_in;
+use super::entry::Entry;
+use super::queue::Queue;
+use crate::ends::Kind;
+use crate::memory::Mirror;
+use crate::ring::Reservation;
+use crate::words::{Error, Flags, Position, WhenFull};
+
+/// Appending to a variable queue.
+impl Queue {
+    /// Appends one record: whole or not at all, never mixed with another. Source: `alq_writen` in alq(9).
+    ///
+    /// The record may have 1 to [`capacity`](Queue::capacity) bytes. Returns where it ends in the stream of the queue;
+    /// it is in memory then, and on its way to the descriptor. Any thread may call it. With [`Flags::NOWAIT`] it
+    /// never blocks; with [`Flags::WAITOK`] it sleeps while there is no room, for as long as that takes.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::WouldBlock`] with `NOWAIT` if there is no room, or, on an [ordered](crate::Options::ordered) queue, if
+    /// others wait for it; [`Error::TooLarge`] if there never can be; [`Error::InvalidLength`] for an empty record;
+    /// [`Error::InvalidFlags`] for both or neither of the two flags; [`Error::WrongMode`] on a fixed queue;
+    /// [`Error::Closed`] after [`close`](Queue::close); [`Error::Io`] once a write has failed; [`Error::Held`] with
+    /// `WAITOK` if a reservation in front, which may be this thread's own, has been held for the
+    /// [stall limit](crate::Options::stall_limit). Nothing is appended then.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let queue = alq::Options::new().open(dir.path().join("app.log"))?;
+    /// use alq::Flags;
+    ///
+    /// queue.writen(b"one record\n", Flags::WAITOK)?;
+    /// assert_eq!(queue.writen(b"", Flags::NOWAIT), Err(alq::Error::InvalidLength { len: 0 }));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[inline]
+    pub fn writen(&self, record: &[u8], flags: Flags) -> Result<Position, Error> {
+        let reservation = self.reserve(record.len(), flags, Kind::Writen, || None)?;
+        Ok(self.copy(reservation, record, flags))
+    }
+
+    /// [`writen`](Queue::writen) that waits for room for `timeout` at most. (With `NOWAIT` it does not wait at all.)
+    ///
+    /// # Errors
+    ///
+    /// [`Error::TimedOut`] when the time is over; otherwise as [`writen`](Queue::writen).
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let queue = alq::Options::new().open(dir.path().join("app.log"))?;
+    /// let patience = std::time::Duration::from_millis(5);
+    /// queue.writen_timeout(b"one record\n", alq::Flags::WAITOK, patience)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn writen_timeout(
+        &self,
+        record: &[u8],
+        flags: Flags,
+        timeout: Duration,
+    ) -> Result<Position, Error> {
+        let deadline = || deadline_in(timeout);
+        let reservation = self.reserve(record.len(), flags, Kind::Writen, deadline)?;
+        Ok(self.copy(reservation, record, flags))
+    }
+
+    /// Reserves `len` contiguous bytes of the ring itself, to be filled in place and posted. Source: `alq_getn` in
+    /// alq(9).
+    ///
+    /// Any number of entries may be open at once, on any threads. Nobody waits for the holder but the drain: what is
+    /// posted behind an open entry is written after that is posted or dropped.
+    ///
+    /// # Errors
+    ///
+    /// As [`writen`](Queue::writen).
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("app.log");
+    /// # let queue = alq::Options::new().open(&path)?;
+    /// use alq::Flags;
+    ///
+    /// let mut entry = queue.getn(64, Flags::NOWAIT)?;
+    /// write!(entry, "x={}, y={}\n", 1, 2)?; // formatted in the ring: no copy, no allocation
+    /// entry.post();
+    /// queue.flush()?;
+    /// assert_eq!(std::fs::read(&path)?, b"x=1, y=2\n");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[inline]
+    pub fn getn(&self, len: usize, flags: Flags) -> Result<Entry<'_>, Error> {
+        let reservation = self.reserve(len, flags, Kind::Getn, || None)?;
+        Ok(Entry::new(self.shared(), reservation))
+    }
+
+    /// [`getn`](Queue::getn) that waits for room for `timeout` at most. (With `NOWAIT` it does not wait at all.)
+    ///
+    /// # Errors
+    ///
+    /// [`Error::TimedOut`] when the time is over; otherwise as [`writen`](Queue::writen).
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let queue = alq::Options::new().open(dir.path().join("app.log"))?;
+    /// let patience = std::time::Duration::from_millis(5);
+    /// let entry = queue.getn_timeout(64, alq::Flags::WAITOK, patience)?;
+    /// # drop(entry);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn getn_timeout(
+        &self,
+        len: usize,
+        flags: Flags,
+        timeout: Duration,
+    ) -> Result<Entry<'_>, Error> {
+        let deadline = || deadline_in(timeout);
+        let reservation = self.reserve(len, flags, Kind::Getn, deadline)?;
+        Ok(Entry::new(self.shared(), reservation))
+    }
+
+    #[inline]
+    fn reserve(
+        &self,
+        len: usize,
+        flags: Flags,
+        kind: Kind,
+        deadline: impl FnOnce() -> Option<Instant>,
+    ) -> Result<Reservation<'_, Mirror>, Error> {
+        let when_full = flags.when_full()?;
+        if self.entry_len().is_some() {
+            return Err(Error::WrongMode);
+        }
+        if len == 0 {
+            return Err(Error::InvalidLength { len });
+        }
+        if len > self.capacity() {
+            let max = self.capacity();
+            return Err(Error::TooLarge { len, max });
+        }
+        self.reserve_checked(len as u32, when_full, kind, deadline)
+    }
+}
+
+/// Appending to a fixed queue.
+impl Queue {
+    /// Appends one record of exactly the length that the queue was [made for](crate::Options::fixed). Source:
+    /// `alq_write` in alq(9).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::WrongMode`] on a variable queue; [`Error::InvalidLength`] for any other length; otherwise as
+    /// [`writen`](Queue::writen).
+    ///
+    /// ```
+    /// use alq::{Error, Flags, Options};
+    ///
+    /// # let dir = tempfile::tempdir()?;
+    /// let queue = Options::new().fixed(8, 100).open(dir.path().join("trace"))?;
+    /// queue.write_fixed(&42_u64.to_le_bytes(), Flags::NOWAIT)?;
+    /// assert_eq!(queue.write_fixed(b"short", Flags::NOWAIT), Err(Error::InvalidLength { len: 5 }));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[inline]
+    pub fn write_fixed(&self, record: &[u8], flags: Flags) -> Result<Position, Error> {
+        let when_full = flags.when_full()?;
+        let entry_len = self.entry_len().ok_or(Error::WrongMode)?;
+        let len = record.len();
+        if len != entry_len as usize {
+            return Err(Error::InvalidLength { len });
+        }
+        let reservation = self.reserve_checked(entry_len, when_full, Kind::Writen, || None)?;
+        Ok(self.copy(reservation, record, flags))
+    }
+
+    /// Reserves one entry of the length that the queue was [made for](crate::Options::fixed). Source: `alq_get` in
+    /// alq(9).
+    ///
+    /// An entry that is posted with fewer bytes used puts only those in the file, and counts as one all the same.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::WrongMode`] on a variable queue; otherwise as [`writen`](Queue::writen).
+    ///
+    /// ```
+    /// use alq::{Flags, Options};
+    ///
+    /// # let dir = tempfile::tempdir()?;
+    /// let queue = Options::new().fixed(8, 100).open(dir.path().join("trace"))?;
+    /// let mut entry = queue.get(Flags::NOWAIT)?;
+    /// entry.copy_from_slice(&42_u64.to_le_bytes());
+    /// entry.post();
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[inline]
+    pub fn get(&self, flags: Flags) -> Result<Entry<'_>, Error> {
+        let when_full = flags.when_full()?;
+        let entry_len = self.entry_len().ok_or(Error::WrongMode)?;
+        let reservation = self.reserve_checked(entry_len, when_full, Kind::Getn, || None)?;
+        Ok(Entry::new(self.shared(), reservation))
+    }
+}
+
+impl Queue {
+    /// Reserves a length that is known to be possible.
+    #[inline]
+    fn reserve_checked(
+        &self,
+        len: u32,
+        when_full: WhenFull,
+        kind: Kind,
+        deadline: impl FnOnce() -> Option<Instant>,
+    ) -> Result<Reservation<'_, Mirror>, Error> {
+        match when_full {
+            WhenFull::Refuse => self.shared().try_reserve(len),
+            WhenFull::Wait => self.shared().wait_reserve(len, kind, deadline()),
+        }
+    }
+
+    /// Fills a reservation with the whole record and posts it.
+    #[inline]
+    fn copy(
+        &self,
+        mut reservation: Reservation<'_, Mirror>,
+        record: &[u8],
+        flags: Flags,
+    ) -> Position {
+        reservation.fill(record);
+        let posted = reservation.post(record.len() as u32);
+        self.shared().posted(posted, flags.activates());
+        Position::new(self.shared().id, posted.end)
+    }
+}

@@ -1,0 +1,142 @@
+//! All queues of the process: shut down together, flushed together.
+
+use std::time::{Duration, Instant};
+
+use super::barrier::{self, Patience, deadline_in};
+use crate::actors::Shared;
+use crate::memory::{Memory, Mirror};
+use crate::primitives::sync::{Arc, Mutex, OnceLock};
+use crate::words::{Error, Undrained};
+
+/// The queues that are open, and whether new ones may be.
+#[derive(Debug)]
+pub struct Registry<M> {
+    state: Mutex<State<M>>,
+}
+
+#[derive(Debug)]
+struct State<M> {
+    shut: bool,
+    queues: Vec<Arc<Shared<M>>>,
+}
+
+/// The registry of this process.
+pub fn registry() -> &'static Registry<Mirror> {
+    static REGISTRY: OnceLock<Registry<Mirror>> = OnceLock::new();
+    REGISTRY.get_or_init(Registry::new)
+}
+
+impl<M: Memory> Registry<M> {
+    pub fn new() -> Self {
+        Self {
+            state: Mutex::new(State {
+                shut: false,
+                queues: Vec::new(),
+            }),
+        }
+    }
+
+    /// Adds a queue. Either a shutdown sees it, or it sees the shutdown.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Closed`] after a shutdown.
+    pub fn enter(&self, queue: &Arc<Shared<M>>) -> Result<(), Error> {
+        let mut state = self.state.lock();
+        if state.shut {
+            return Err(Error::Closed);
+        }
+        state.queues.push(Arc::clone(queue));
+        Ok(())
+    }
+
+    /// Takes a queue out, when its last handle has gone.
+    pub fn leave(&self, id: u64) {
+        self.state.lock().queues.retain(|queue| queue.id != id);
+    }
+
+    /// See [`shutdown`].
+    pub fn shutdown(&self, timeout: Option<Duration>) -> Result<(), Undrained> {
+        let queues = {
+            let mut state = self.state.lock();
+            state.shut = true;
+            state.queues.clone()
+        };
+        // All intakes end before any drain is waited for.
+        for queue in &queues {
+            barrier::end_intake(queue);
+        }
+        let deadline = timeout.and_then(deadline_in);
+        let mut left: Option<Undrained> = None;
+        for queue in &queues {
+            if let Err(one) = barrier::close(queue, until(queue, deadline)) {
+                left = Some(match left {
+                    None => one,
+                    Some(sum) => sum.with(&one),
+                });
+            }
+        }
+        left.map_or(Ok(()), Err)
+    }
+
+    /// See [`flush_all`].
+    pub fn flush(&self, timeout: Option<Duration>) -> Result<(), Error> {
+        let queues = self.state.lock().queues.clone();
+        let deadline = timeout.and_then(deadline_in);
+        // All flushers are woken before any is waited for: one that is stuck may take all of the time.
+        let rung = |queue: &Arc<Shared<M>>| {
+            queue.bell.ring();
+            queue.ring.posted_end()
+        };
+        let targets: Vec<u64> = queues.iter().map(rung).collect();
+        let mut result = Ok(());
+        for (queue, target) in queues.iter().zip(targets) {
+            result = result.and(barrier::flush_to(queue, target, until(queue, deadline)));
+        }
+        result
+    }
+}
+
+/// The patience of one of several calls that end at the same time.
+fn until<M: Memory>(queue: &Shared<M>, deadline: Option<Instant>) -> Patience {
+    queue.patience(deadline.map(|at| at.saturating_duration_since(Instant::now())))
+}
+
+/// Closes every queue of the process, for good: intake ends everywhere at once, then each one drains. New queues are
+/// refused from then on ([`Error::Closed`]); an [`AsyncAppend`](crate::AsyncAppend) appends synchronously.
+///
+/// `timeout` bounds the whole call; `None` waits as [`Queue::close`](crate::Queue::close) does. Any thread may call it,
+/// any number of times. Source: the `shutdown_pre_sync` handler of alq(9).
+///
+/// # Errors
+///
+/// [`Undrained`] with the sums over all queues, and the first cause.
+///
+/// ```standalone_crate
+/// use alq::{Error, Flags, Options};
+///
+/// # let dir = tempfile::tempdir()?;
+/// let queue = Options::new().open(dir.path().join("app.log"))?;
+/// queue.writen(b"the last\n", Flags::WAITOK)?;
+/// alq::shutdown(None)?;
+/// assert_eq!(queue.writen(b"too late\n", Flags::WAITOK), Err(Error::Closed));
+/// assert_eq!(Options::new().open(dir.path().join("new.log")).unwrap_err(), Error::Closed);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn shutdown(timeout: Option<Duration>) -> Result<(), Undrained> {
+    registry().shutdown(timeout)
+}
+
+/// Flushes every queue of the process; `timeout` bounds the whole call.
+///
+/// # Errors
+///
+/// The first error of [`Queue::flush`](crate::Queue::flush); the other queues are flushed all the same.
+///
+/// ```
+/// alq::flush_all(Some(std::time::Duration::from_secs(1)))?;
+/// # Ok::<(), alq::Error>(())
+/// ```
+pub fn flush_all(timeout: Option<Duration>) -> Result<(), Error> {
+    registry().flush(timeout)
+}

@@ -1,0 +1,129 @@
+//! A queue as a writer: one call, one record.
+
+use core::fmt;
+use std::io;
+
+use super::queue::Queue;
+use crate::words::{Error, Flags};
+
+/// Text up to this length is collected on the stack, longer text on the heap.
+const ON_STACK: usize = 512;
+
+/// Collects what is formatted, until it is known how long it is.
+struct Draft {
+    stack: [u8; ON_STACK],
+    on_stack: usize,
+    heap: Vec<u8>,
+}
+
+impl Draft {
+    fn text(&self) -> &[u8] {
+        if self.heap.is_empty() {
+            &self.stack[..self.on_stack]
+        } else {
+            &self.heap
+        }
+    }
+}
+
+impl fmt::Write for Draft {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let free = &mut self.stack[self.on_stack..];
+        if self.heap.is_empty() && text.len() <= free.len() {
+            free[..text.len()].copy_from_slice(text.as_bytes());
+            self.on_stack += text.len();
+        } else {
+            if self.heap.is_empty() {
+                self.heap.extend_from_slice(&self.stack[..self.on_stack]);
+            }
+            self.heap.extend_from_slice(text.as_bytes());
+        }
+        Ok(())
+    }
+}
+
+impl Queue {
+    /// Appends formatted text as one record, waiting for room ([`Flags::WAITOK`]): what `write!(&queue, ..)` and
+    /// `writeln!(&queue, ..)` call. Text of no length appends nothing.
+    ///
+    /// No room is taken while the text is formatted, so a `Display` may use the queue itself, or panic. Text of more
+    /// than 512 bytes allocates; an [`Entry`](crate::Entry) does not.
+    ///
+    /// # Errors
+    ///
+    /// As [`writen`](Queue::writen); [`Error::InvalidLength`] if a `Display` failed. Nothing is appended then.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("app.log");
+    /// # let queue = alq::Options::new().open(&path)?;
+    /// writeln!(queue, "x={}, y={}", 1, 2)?;
+    /// queue.flush()?;
+    /// assert_eq!(std::fs::read(&path)?, b"x=1, y=2\n");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn write_fmt(&self, args: fmt::Arguments<'_>) -> Result<(), Error> {
+        let mut draft = Draft {
+            stack: [0; ON_STACK],
+            on_stack: 0,
+            heap: Vec::new(),
+        };
+        let result = fmt::Write::write_fmt(&mut draft, args);
+        let text = draft.text();
+        if result.is_err() {
+            return Err(Error::InvalidLength { len: text.len() });
+        }
+        if !text.is_empty() {
+            self.writen(text, Flags::WAITOK)?;
+        }
+        Ok(())
+    }
+}
+
+/// One `write` is one record: whole or not at all, and never a short count. It waits for room; `flush` is
+/// [`Queue::flush`].
+///
+/// ```
+/// use std::io::Write;
+///
+/// # let dir = tempfile::tempdir()?;
+/// # let path = dir.path().join("app.log");
+/// # let queue = alq::Options::new().open(&path)?;
+/// let mut writer: Box<dyn Write> = Box::new(queue);
+/// writer.write_all(b"one record\n")?;
+/// writer.flush()?;
+/// assert_eq!(std::fs::read(&path)?, b"one record\n");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+impl io::Write for &Queue {
+    fn write(&mut self, record: &[u8]) -> io::Result<usize> {
+        if !record.is_empty() {
+            self.writen(record, Flags::WAITOK)?;
+        }
+        Ok(record.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(Queue::flush(self)?)
+    }
+
+    /// One record, where the default would make one of each piece of the format.
+    fn write_fmt(&mut self, args: fmt::Arguments<'_>) -> io::Result<()> {
+        Ok(Queue::write_fmt(self, args)?)
+    }
+}
+
+/// As for `&Queue`.
+impl io::Write for Queue {
+    fn write(&mut self, record: &[u8]) -> io::Result<usize> {
+        (&*self).write(record)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(Queue::flush(self)?)
+    }
+
+    fn write_fmt(&mut self, args: fmt::Arguments<'_>) -> io::Result<()> {
+        Ok(Queue::write_fmt(self, args)?)
+    }
+}

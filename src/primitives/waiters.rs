@@ -1,0 +1,143 @@
+//! Threads that wait for an amount of something, in the order in which they came.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use super::sync::{Arc, AtomicU32, Futex, Mutex, Ordering, fence};
+
+/// A line of sleepers. Whoever makes room says how much there is, and only those wake up for whom it is enough.
+///
+/// ```text
+/// waiter:    join (count += 1) ; FENCE ; look ; sleep until woken
+/// notifier:  make room ; FENCE ; count? ; lock ; wake those for whom there is room
+/// ```
+///
+/// The two fences are the store-then-load hand-shake: either the notifier sees the waiter, or the waiter's look
+/// sees the room. The lock is only ever taken by waiters, and by a notifier that has seen one.
+#[derive(Debug)]
+pub struct Waiters {
+    count: AtomicU32,
+    line: Mutex<VecDeque<Arc<Place>>>,
+}
+
+/// One waiter's place in the line.
+#[derive(Debug)]
+struct Place {
+    need: u32,
+    woken: Futex,
+}
+
+/// A place in the line, to be left with [`leave`](Ticket::leave).
+#[must_use = "whoever joins must leave"]
+#[derive(Debug)]
+pub struct Ticket<'w> {
+    waiters: &'w Waiters,
+    place: Arc<Place>,
+}
+
+const ASLEEP: u32 = 0;
+const WOKEN: u32 = 1;
+
+impl Waiters {
+    pub fn new() -> Self {
+        Self {
+            count: AtomicU32::new(0),
+            line: Mutex::new(VecDeque::new()),
+        }
+    }
+
+    /// Goes to the end of the line. `first` is called under the lock if the line was empty.
+    pub fn join(&self, need: u32, first: impl FnOnce()) -> Ticket<'_> {
+        let place = Arc::new(Place {
+            need,
+            woken: Futex::new(ASLEEP),
+        });
+        {
+            let mut line = self.line.lock();
+            if line.is_empty() {
+                first();
+            }
+            line.push_back(Arc::clone(&place));
+            // Relaxed: the fence below orders it before the look.
+            self.count.fetch_add(1, Ordering::Relaxed);
+        }
+        // SeqCst fence, pairs with the one in `is_awaited`: the announcement comes before the look that follows.
+        fence(Ordering::SeqCst);
+        Ticket {
+            waiters: self,
+            place,
+        }
+    }
+
+    /// Whether somebody waits. What made room must be stored before the call.
+    #[inline]
+    pub fn is_awaited(&self) -> bool {
+        // SeqCst fence, pairs with the one in `join`: a waiter that is not seen here sees the room.
+        fence(Ordering::SeqCst);
+        // Relaxed: ordered by the fence.
+        self.count.load(Ordering::Relaxed) != 0
+    }
+
+    /// Wakes the first in the line if `fits` says that there is room for it.
+    pub fn wake_first(&self, fits: impl FnOnce(u32) -> bool) {
+        let line = self.line.lock();
+        if let Some(first) = line.front() {
+            if fits(first.need) {
+                first.wake();
+            }
+        }
+    }
+
+    /// Wakes all, from the first on, for whom `take` says that there is room; it is told what each needs.
+    pub fn wake_fitting(&self, mut take: impl FnMut(u32) -> bool) {
+        let line = self.line.lock();
+        line.iter()
+            .filter(|place| take(place.need))
+            .for_each(|place| place.wake());
+    }
+
+    /// Wakes everybody.
+    pub fn wake_all(&self) {
+        self.wake_fitting(|_| true);
+    }
+}
+
+impl Place {
+    fn wake(&self) {
+        // Release, pairs with the Acquire in `Ticket::look`: the look that follows the wake-up sees the room.
+        if self.woken.swap(WOKEN, Ordering::Release) == ASLEEP {
+            self.woken.wake_all();
+        }
+    }
+}
+
+impl Ticket<'_> {
+    /// To be called before each look: a wake-up that comes after it is not slept through.
+    pub fn look(&self) {
+        // Acquire, pairs with the Release in `wake`. An RMW: it takes the latest wake-up, not an older value.
+        self.place.woken.swap(ASLEEP, Ordering::Acquire);
+    }
+
+    /// Whether nobody is before this one.
+    pub fn is_first(&self) -> bool {
+        let line = self.waiters.line.lock();
+        line.front()
+            .is_some_and(|first| Arc::ptr_eq(first, &self.place))
+    }
+
+    /// Sleeps until woken after the last `look`, or for `limit`; may return early for no reason.
+    pub fn sleep(&self, limit: Option<Duration>) {
+        self.place.woken.wait(ASLEEP, limit);
+    }
+
+    /// Leaves the line. `last` is called under the lock if nobody is left.
+    pub fn leave(self, last: impl FnOnce()) {
+        let mut line = self.waiters.line.lock();
+        line.retain(|place| !Arc::ptr_eq(place, &self.place));
+        // Relaxed: a notifier that still counts this one wakes nobody, at the price of a lock.
+        self.waiters.count.fetch_sub(1, Ordering::Relaxed);
+        if line.is_empty() {
+            last();
+        }
+    }
+}

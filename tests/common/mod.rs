@@ -1,0 +1,251 @@
+//! What the test files share: waiting, records that identify themselves, logs, pipes.
+#![allow(dead_code, reason = "no test file uses all of it")]
+
+pub mod child;
+pub mod task;
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read};
+use std::os::fd::{AsFd, AsRawFd};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::PathBuf;
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use alq::{Entry, Flags, Options, Queue, Stats};
+use tempfile::TempDir;
+
+/// How long a test waits for what must come. Only a failing test waits that long.
+pub const DEADLINE: Duration = Duration::from_secs(30);
+
+/// A stall limit that no healthy queue reaches.
+pub const NEVER_STALLS: Duration = Duration::from_secs(30);
+
+/// A stall limit for tests that want to reach it, long enough for the flusher to have looked before.
+pub const STALLS_SOON: Duration = Duration::from_millis(250);
+
+pub const WAIT: Flags = Flags::WAITOK;
+pub const TRY: Flags = Flags::NOWAIT;
+
+/// Waits until `condition` holds.
+pub fn wait_for(what: &str, mut condition: impl FnMut() -> bool) {
+    let end = Instant::now() + DEADLINE;
+    while !condition() {
+        assert!(Instant::now() < end, "this never came: {what}");
+        thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// A thread that must come to an end: [`join`](Watched::join) fails where a plain join would hang.
+pub struct Watched<T>(JoinHandle<T>);
+
+pub fn spawn<T: Send + 'static>(body: impl FnOnce() -> T + Send + 'static) -> Watched<T> {
+    Watched(thread::spawn(body))
+}
+
+impl<T> Watched<T> {
+    pub fn join(self) -> T {
+        wait_for("the end of a call that must return", || {
+            self.0.is_finished()
+        });
+        self.0
+            .join()
+            .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    }
+
+    pub fn is_running(&self) -> bool {
+        !self.0.is_finished()
+    }
+}
+
+/// Options of the smallest ring: 4096 bytes, 64 descriptors.
+pub fn small() -> Options {
+    Options::new()
+        .capacity(4096)
+        .stall_limit(Some(NEVER_STALLS))
+}
+
+/// A log in a directory of its own.
+pub struct Log {
+    dir: TempDir,
+}
+
+impl Log {
+    pub fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        Self { dir }
+    }
+
+    pub fn path(&self) -> PathBuf {
+        self.dir.path().join("test.log")
+    }
+
+    pub fn open(&self, options: Options) -> Queue {
+        options.open(self.path()).unwrap()
+    }
+
+    pub fn bytes(&self) -> Vec<u8> {
+        fs::read(self.path()).unwrap()
+    }
+
+    pub fn text(&self) -> String {
+        String::from_utf8(self.bytes()).unwrap()
+    }
+}
+
+/// Waits until the flusher has gone to sleep for good, as far as its wake-ups tell.
+pub fn wait_until_parked(queue: &Queue) {
+    // An idle flusher naps for some milliseconds at most before it parks.
+    let quiet = Duration::from_millis(150);
+    let mut wakeups = queue.stats().wakeups;
+    let mut since = Instant::now();
+    wait_for("the flusher parks", || {
+        let now = queue.stats().wakeups;
+        if now != wakeups {
+            (wakeups, since) = (now, Instant::now());
+        }
+        since.elapsed() >= quiet
+    });
+}
+
+/// A pipe.
+#[expect(clippy::incompatible_msrv, reason = "only tests need it")]
+pub fn pipe() -> io::Result<(io::PipeReader, io::PipeWriter)> {
+    io::pipe()
+}
+
+/// The same end of a pipe or terminal, opened once more in non-blocking mode.
+pub fn nonblocking(fd: impl AsFd) -> File {
+    let path = format!("/proc/self/fd/{}", fd.as_fd().as_raw_fd());
+    OpenOptions::new()
+        .write(true)
+        .custom_flags(libc::O_NONBLOCK)
+        .open(path)
+        .unwrap()
+}
+
+/// Fills a pipe until it takes no byte, and says how many it took.
+pub fn fill_up(fd: impl AsFd) -> usize {
+    let mut pipe = nonblocking(fd);
+    let mut taken = 0;
+    for piece in [4096, 1] {
+        loop {
+            match io::Write::write(&mut pipe, &vec![b'#'; piece]) {
+                Ok(some) => taken += some,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                Err(error) => panic!("{error}"),
+            }
+        }
+    }
+    taken
+}
+
+/// Reads to the end on a thread of its own.
+pub fn read_all(mut reader: impl Read + Send + 'static) -> Watched<Vec<u8>> {
+    spawn(move || {
+        let mut bytes = Vec::new();
+        reader.read_to_end(&mut bytes).unwrap();
+        bytes
+    })
+}
+
+/// A record that says who wrote it, as its how many-th, and how long it is; the rest follows from these.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Record {
+    pub writer: usize,
+    pub seq: u32,
+    pub len: usize,
+}
+
+impl Record {
+    /// Room for the header and the end of line.
+    pub const MIN_LEN: usize = 20;
+
+    pub fn text(self) -> String {
+        let Self { writer, seq, len } = self;
+        assert!(len >= Self::MIN_LEN);
+        let mut text = format!("{writer}:{seq}:{len}:");
+        for i in text.len()..len - 1 {
+            let letter = (writer * 7 + seq as usize * 13 + i * 3) % 26;
+            text.push((b'a' + letter as u8) as char);
+        }
+        text.push('\n');
+        text
+    }
+
+    fn parse(line: &str) -> Option<Self> {
+        let mut fields = line.splitn(4, ':');
+        let record = Self {
+            writer: fields.next()?.parse().ok()?,
+            seq: fields.next()?.parse().ok()?,
+            len: fields.next()?.parse().ok()?,
+        };
+        (record.len == line.len() + 1).then_some(record)
+    }
+}
+
+/// The records in `bytes`; every byte must belong to a whole one.
+pub fn parse(bytes: &[u8]) -> Vec<Record> {
+    let text = std::str::from_utf8(bytes).unwrap();
+    assert!(
+        text.is_empty() || text.ends_with('\n'),
+        "the last record is cut"
+    );
+    let record = |line: &str| {
+        let record = Record::parse(line).unwrap_or_else(|| panic!("no record: {line:?}"));
+        assert_eq!(record.text().trim_end_matches('\n'), line);
+        record
+    };
+    text.lines().map(record).collect()
+}
+
+/// Each writer's records `0..counts[writer]` are there once, in its order, and no others.
+pub fn assert_complete(records: &[Record], counts: &[u32]) {
+    let mut next = vec![0; counts.len()];
+    for record in records {
+        assert_eq!(
+            record.seq, next[record.writer],
+            "the next of writer {}",
+            record.writer
+        );
+        next[record.writer] += 1;
+    }
+    assert_eq!(next, counts);
+}
+
+/// What was posted is written or undrained, to the byte.
+pub fn assert_accounts(queue: &Queue, posted: u64, undrained: u64) {
+    let stats = queue.stats();
+    assert_eq!(stats.posted_bytes, posted);
+    assert_eq!(stats.written_bytes + undrained, posted);
+    assert_eq!(stats.held, 0);
+}
+
+/// An entry of `len` bytes, filled with `letter`.
+pub fn filled(queue: &Queue, len: usize, letter: u8) -> Entry<'_> {
+    let mut entry = queue.getn(len, TRY).unwrap();
+    entry.fill(letter);
+    entry
+}
+
+/// Numbers that look random and are the same at every run.
+pub struct Numbers(u64);
+
+impl Numbers {
+    pub fn new(seed: usize) -> Self {
+        Self(seed as u64 ^ 0x9e37_79b9_7f4a_7c15)
+    }
+
+    pub fn below(&mut self, limit: usize) -> usize {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        ((mixed ^ (mixed >> 31)) % limit as u64) as usize
+    }
+}
+
+/// Appends of any kind that had to wait for room.
+pub fn room_waits(stats: &Stats) -> u64 {
+    stats.waits.writen_room + stats.waits.getn_room
+}
