@@ -16,9 +16,11 @@ mod primitives;
 mod ring;
 mod words;
 
-pub use ends::{Stats, Waits};
-pub use face::{AsyncAppend, Entry, Options, Queue, flush_all, shutdown};
-pub use words::{Error, Flags, Operation, Position, Undrained};
+pub use ends::{Sink, Stats, Waits};
+pub use face::{
+    AsyncAppend, Completion, Entry, Notify, Options, Queue, flush_all, shutdown, suspend,
+};
+pub use words::{Error, Flags, Level, Operation, Position, Status, SyncOp, Undrained};
 
 /// The switch of [`AsyncAppend`].
 pub mod async_append {
@@ -37,8 +39,8 @@ pub mod model {
     pub use crate::actors::flusher::{Flusher, Step};
     pub use crate::actors::pace::Pace;
     pub use crate::actors::thread::drive;
-    pub use crate::actors::{Last, Shared};
-    pub use crate::ends::{Kind, Sink};
+    pub use crate::actors::{Config, Last, Shared};
+    pub use crate::ends::{Kind, Pending, Reach, Sink, Subscriber, WOKEN, Watch};
     pub use crate::face::{barrier, registry::Registry};
     pub use crate::memory::{Memory, heap::Heap};
     pub use crate::primitives::{Doorbell, Event, Interest, sync};

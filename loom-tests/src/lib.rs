@@ -14,7 +14,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use alq::model::{Drain, Drained, Flusher, Geometry, Heap, Holes, Order, Ring, Shared, Sink, Tail};
+use alq::model::{
+    Config, Drain, Drained, Flusher, Geometry, Heap, Holes, Order, Ring, Shared, Sink, Tail,
+};
 
 /// Explores `model` with at most `preemptions` preemptions (and as many more as `ALQ_LOOM_MORE_PREEMPTIONS` says),
 /// and prints how many executions that took.
@@ -107,6 +109,10 @@ impl Sink for Memory {
     fn wait_ready(&self, _limit: Duration) -> io::Result<()> {
         unreachable!("this sink is always ready")
     }
+
+    fn sync(&self, _op: alq::SyncOp) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// A queue without a thread: what its callers share, its flusher, and the file.
@@ -114,7 +120,12 @@ pub fn queue(
     capacity: u32,
     order: Order,
 ) -> (loom::sync::Arc<Shared<Heap>>, Flusher<Heap, Memory>, Memory) {
-    let (shared, drain) = Shared::new(Heap::new(Geometry::new(capacity, 4)), order, None);
+    let config = Config {
+        order,
+        stall_limit: None,
+        outstanding_max: 8,
+    };
+    let (shared, drain) = Shared::new(Heap::new(Geometry::new(capacity, 4)), config, None);
     let shared = loom::sync::Arc::new(shared);
     let file = Memory::default();
     let flusher = Flusher::new(loom::sync::Arc::clone(&shared), drain, file.clone());

@@ -1,7 +1,9 @@
 //! Claims, posts and the drain. The heap memory tracks every byte: two accesses without a happens-before edge
 //! between them fail the model, whatever values they saw.
 
-use alq::model::{Heap, Refusal, Ring};
+use std::io::IoSlice;
+
+use alq::model::{Heap, Holes, Refusal, Ring};
 use alq_loom_tests::{append, explore, ring, ring_before_wrap, take, take_all};
 use loom::sync::Arc;
 use loom::thread;
@@ -224,6 +226,28 @@ fn dropped_entry() {
         take(&mut drain, &ring, &mut file);
         assert_eq!(file, b"bb");
         assert_eq!((ring.fill(), ring.accounts().records), (0, 1));
+    });
+}
+
+/// The target of a flush is never before what its own thread has posted, though tail and head are two words, and both
+/// move on by more than what lies between them.
+#[test]
+fn a_flush_target_is_behind_ones_own_record() {
+    explore("a_flush_target_is_behind_ones_own_record", 2, || {
+        let (ring, mut drain) = ring(4);
+        let ring = Arc::new(ring);
+        append(&ring, b'x', 1);
+        append(&ring, b'y', 1);
+        let mine = append(&ring, b'm', 2);
+        let other = Arc::clone(&ring);
+        let others = thread::spawn(move || {
+            let taken = |runs: &[IoSlice<'_>]| Ok::<_, ()>(runs.iter().map(|run| run.len()).sum());
+            drain.step(&other, 2, Holes::Wait, taken).unwrap(); // x and y
+            append(&other, b'b', 1);
+            append(&other, b'c', 1);
+        });
+        assert!(ring.posted_end() >= mine);
+        others.join().unwrap();
     });
 }
 

@@ -193,6 +193,18 @@ fn nobody_overtakes_an_ordered_writer() {
     });
 }
 
+/// Who is refused by a queue that has failed is told why, not that it is closed.
+#[test]
+fn a_failed_queue_says_why() {
+    explore("a_failed_queue_says_why", 3, || {
+        let (shared, _flusher, _file) = queue(4, Order::Any);
+        let other = Arc::clone(&shared);
+        let writer = thread::spawn(move || other.try_reserve(1).map(drop));
+        shared.fail(alq::Operation::Write, 5);
+        assert_ne!(writer.join().unwrap(), Err(alq::Error::Closed));
+    });
+}
+
 /// A shutdown against a queue that is being opened: the queue is closed, or it was refused.
 #[test]
 fn shutdown_against_open() {

@@ -103,7 +103,8 @@ impl<M: Memory, S: Sink> Flusher<M, S> {
             Ok(Drained::Moved { bytes, more }) => {
                 shared.drain_counts.drains.add_alone(u64::from(bytes > 0));
                 shared.room_came();
-                shared.progress.notify();
+                shared.settle();
+                shared.durability.look();
                 Step::Moved { bytes, more }
             }
             Ok(Drained::Blocked { seq }) => Step::Blocked { seq },

@@ -1,13 +1,15 @@
 //! Layer 5: actors. The flusher as a step function, the thread that drives it, and what they share with callers.
 
 pub mod flusher;
+pub mod notifier;
 pub mod pace;
 mod room;
 mod shared;
+pub mod syncer;
 #[cfg(all(test, not(alq_loom)))]
 mod tests;
 pub mod thread;
 
 pub use flusher::Flusher;
-pub use shared::{Last, Shared};
+pub use shared::{Config, Last, Shared};
 pub use thread::start;

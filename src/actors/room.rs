@@ -60,7 +60,7 @@ impl<M: Memory> Shared<M> {
                 self.note_full();
                 self.post_counts.refused_records.add(1);
                 self.post_counts.refused_bytes.add(u64::from(len));
-                self.bell_if_asleep();
+                self.schedule();
                 Error::WouldBlock
             }
             Refusal::Closed => Error::Closed,
@@ -68,11 +68,15 @@ impl<M: Memory> Shared<M> {
         }
     }
 
-    /// A caller that finds the ring full schedules the drain, whatever flags its records were posted with.
-    fn bell_if_asleep(&self) {
-        let interest = self.bell.interest_after_publication();
-        if matches!(interest, Interest::Mark | Interest::Any) {
-            self.bell.ring_for(interest);
+    /// A caller that finds the ring full schedules the drain, whatever flags its records were posted with. One that
+    /// waits for an open reservation is left alone.
+    fn schedule(&self) {
+        // Also if it seems awake: whoever was to ring may have been stopped before it did.
+        if !matches!(
+            self.bell.interest_after_publication(),
+            Interest::Sequence(_)
+        ) {
+            self.bell.ring();
         }
     }
 
@@ -88,6 +92,9 @@ impl<M: Memory> Shared<M> {
         kind: Kind,
         deadline: Option<Instant>,
     ) -> Result<Reservation<'_, M>, Error> {
+        if self.is_servant() {
+            return Err(Error::WouldBlock); // nobody would make room
+        }
         let ordered = self.order == Order::Arrival;
         let began = Instant::now();
         let ticket = self.waiters.join(len, || {
@@ -103,6 +110,10 @@ impl<M: Memory> Shared<M> {
         });
         // The next in line may go, or take over the wake-up of one that gave up.
         self.room_came();
+        if self.waiters.is_awaited() {
+            // What this one posts may wake nobody, and the others had the flusher look before they slept.
+            self.bell.ring();
+        }
         self.post_counts
             .longest_wait_ns
             .raise(began.elapsed().as_nanos() as u64);
@@ -161,11 +172,14 @@ impl<M: Memory> Shared<M> {
             if let Some(age) = self.blocked_for() {
                 return Err(self.held(age));
             }
-            until_stall = stall_limit;
+            until_stall = stall_limit.max(SLEEP_MIN);
         }
         Ok(Some(left.map_or(until_stall, |left| left.min(until_stall))))
     }
 }
+
+/// The shortest sleep of a waiter.
+const SLEEP_MIN: Duration = Duration::from_millis(1);
 
 /// Since when the tail has stood where it stands, as one waiter has seen it.
 struct Still {

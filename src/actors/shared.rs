@@ -4,9 +4,13 @@ use std::time::{Duration, Instant};
 
 use crossbeam_utils::CachePadded;
 
-use crate::ends::{DrainCounters, PostCounters, Stats};
+use super::syncer::Durability;
+use crate::ends::{DrainCounters, Pending, PostCounters, Reach, Sink, Stats, Watch};
 use crate::memory::Memory;
-use crate::primitives::sync::{AtomicBool, AtomicU32, AtomicU64, Ordering, unique_number};
+use crate::primitives::sync::{
+    AtomicBool, AtomicU32, AtomicU64, Mutex, Ordering, PlainArc, ThreadId, this_thread,
+    unique_number,
+};
 use crate::primitives::{Doorbell, Event, Interest, Waiters};
 use crate::ring::{Drain, Posted, Ring};
 use crate::words::{Error, Operation, Order, Position};
@@ -29,14 +33,31 @@ pub struct Shared<M> {
     pub progress: Event,
     pub drain_counts: CachePadded<DrainCounters>,
     pub post_counts: PostCounters,
+    /// What is waited for, beyond room.
+    pub watch: Watch,
+    /// How far the sync thread has come.
+    pub durability: Durability,
+    /// The flusher and the sync thread.
+    servants: Mutex<Vec<ThreadId>>,
     failure: AtomicU64,
+    /// What the first close that gave up has told.
+    obstacle: Mutex<Option<Error>>,
     last: AtomicU32,
+    flusher_done: AtomicBool,
     finished: AtomicBool,
     /// When the drain came to stand behind an open reservation: nanoseconds since `born`, plus 1; 0 if it does not.
     blocked_since_ns: AtomicU64,
     /// Room came that the drain did not make: it has yet to wake waiters.
     room_given: AtomicBool,
     born: Instant,
+}
+
+/// What the options say about waiting.
+#[derive(Clone, Copy, Debug)]
+pub struct Config {
+    pub order: Order,
+    pub stall_limit: Option<Duration>,
+    pub outstanding_max: usize,
 }
 
 /// How the flusher of a closed queue ends; each stage includes the one before.
@@ -55,19 +76,25 @@ pub enum Last {
 const FLUSHER: u64 = 1 << 32;
 
 impl<M: Memory> Shared<M> {
-    pub fn new(memory: M, order: Order, stall_limit: Option<Duration>) -> (Self, Drain) {
+    /// A queue on `memory`, and its drain. `sink` is what `fsync` will sync.
+    pub fn new(memory: M, config: Config, sink: Option<PlainArc<dyn Sink>>) -> (Self, Drain) {
         let (ring, drain) = Ring::new(memory);
         let shared = Self {
             id: unique_number(),
             ring,
             bell: CachePadded::new(Doorbell::new()),
             waiters: Waiters::new(),
-            order,
-            stall_limit,
+            order: config.order,
+            stall_limit: config.stall_limit,
             progress: Event::new(),
             drain_counts: CachePadded::default(),
             post_counts: PostCounters::default(),
+            watch: Watch::new(config.outstanding_max),
+            durability: Durability::new(sink),
+            servants: Mutex::new(Vec::new()),
             failure: AtomicU64::new(0),
+            obstacle: Mutex::new(None),
+            flusher_done: AtomicBool::new(false),
             last: AtomicU32::new(Last::Drain as u32),
             finished: AtomicBool::new(false),
             blocked_since_ns: AtomicU64::new(0),
@@ -88,7 +115,8 @@ impl<M: Memory> Shared<M> {
             _ => {}
         }
         if posted.gave_back && self.waiters.is_awaited() {
-            // A post takes no lock, so the flusher wakes them. Relaxed: the bell carries it.
+            // A post takes no lock, so the flusher wakes them; at once, unless it is in a write or waits for its sink.
+            // Relaxed: the bell carries it.
             self.room_given.store(true, Ordering::Relaxed);
             self.bell.ring();
         }
@@ -138,7 +166,7 @@ impl<M: Memory> Shared<M> {
         if first.is_ok() {
             self.ring.fail();
             self.waiters.wake_all();
-            self.progress.notify();
+            self.settle();
         }
     }
 
@@ -157,9 +185,20 @@ impl<M: Memory> Shared<M> {
         })
     }
 
+    /// Notes why a close gave up; the first one is what every close tells.
+    pub fn note_obstacle(&self, obstacle: Error) {
+        self.obstacle.lock().get_or_insert(obstacle);
+    }
+
+    /// Why a close gave up, if one has.
+    pub fn obstacle(&self) -> Option<Error> {
+        self.obstacle.lock().clone()
+    }
+
     /// Tells the flusher how to end.
     pub fn set_last(&self, last: Last) {
-        // Relaxed RMW: the bell that is rung next carries it; a stage is never taken back.
+        // Relaxed RMW: a flusher that sleeps is woken by the bell, which carries it; one that waits for its sink sees it
+        // when that wait is over. A stage is never taken back.
         self.last.fetch_max(last as u32, Ordering::Relaxed);
         self.bell.ring();
     }
@@ -174,11 +213,60 @@ impl<M: Memory> Shared<M> {
         }
     }
 
-    /// The flusher will not touch the ring again.
+    /// This thread serves the queue: others wait for it.
+    pub fn enlist(&self) {
+        self.servants.lock().push(this_thread());
+    }
+
+    /// Whether a wait on this thread would be a wait for itself.
+    pub fn is_servant(&self) -> bool {
+        self.servants.lock().contains(&this_thread())
+    }
+
+    /// The flusher is done, but the sync thread is not.
+    pub fn set_flusher_done(&self) {
+        // Release, pairs with the Acquire in `is_flusher_done`: the last tail is seen.
+        self.flusher_done.store(true, Ordering::Release);
+    }
+
+    pub fn is_flusher_done(&self) -> bool {
+        // Acquire, pairs with the Release in `set_flusher_done`.
+        self.flusher_done.load(Ordering::Acquire)
+    }
+
+    /// Nobody will write or sync any more. What is still waited for is told so.
     pub fn finish(&self) {
         // Release, pairs with the Acquire in `has_finished`: the last counts are seen.
         self.finished.store(true, Ordering::Release);
+        self.settle();
+    }
+
+    /// Something has moved that others wait for: resolves what has come to its end, and wakes those who look.
+    pub fn settle(&self) {
+        if self.watch.is_awaited() {
+            let written = self.ring.tail().pos;
+            self.watch.settle(|pending| self.outcome(pending, written));
+        }
         self.progress.notify();
+    }
+
+    /// What has become of `pending`, now that everything up to `written` is.
+    fn outcome(&self, pending: &Pending, written: u64) -> Option<Result<(), Error>> {
+        let is_written = pending.target <= written;
+        let reached = match pending.reach {
+            Reach::Written => is_written,
+            Reach::Durable(op) => pending.target <= self.durability.reached(op),
+        };
+        if reached {
+            return Some(Ok(()));
+        }
+        let never_durable = match pending.reach {
+            Reach::Written => None,
+            Reach::Durable(_) => self.durability.failure(),
+        };
+        let never_written = if is_written { None } else { self.failure() };
+        let over = || self.has_finished().then_some(Error::Closed);
+        never_durable.or(never_written).or_else(over).map(Err)
     }
 
     pub fn has_finished(&self) -> bool {

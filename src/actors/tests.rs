@@ -3,15 +3,17 @@
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
 use std::sync::Mutex;
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use super::flusher::{Flusher, Step};
-use super::shared::{Last, Shared};
+use super::shared::{Config, Last, Shared};
 use super::thread::start;
 use crate::ends::{Kind, Sink};
 use crate::memory::heap::Heap;
+use crate::primitives::Interest;
 use crate::primitives::sync::Arc;
-use crate::words::{Error, Geometry, Operation, Order};
+use crate::words::{Error, Geometry, Operation, Order, SyncOp};
 
 /// What the sink does with one write.
 #[derive(Clone, Copy, Debug)]
@@ -57,12 +59,16 @@ impl Sink for Scripted {
     fn wait_ready(&self, _limit: Duration) -> io::Result<()> {
         Ok(())
     }
+
+    fn sync(&self, _: SyncOp) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 fn queue(
     script: impl IntoIterator<Item = Act>,
 ) -> (Arc<Shared<Heap>>, Flusher<Heap, Scripted>, Scripted) {
-    let (shared, drain) = Shared::new(Heap::new(Geometry::new(64, 16)), Order::Any, None);
+    let (shared, drain) = Shared::new(Heap::new(Geometry::new(64, 16)), CONFIG, None);
     let shared = Arc::new(shared);
     let sink = Scripted::new(script);
     let flusher = Flusher::new(Arc::clone(&shared), drain, sink.clone());
@@ -75,6 +81,12 @@ fn append(shared: &Shared<Heap>, record: &[u8]) -> Result<(), Error> {
     shared.posted(reservation.post(record.len() as u32), true);
     Ok(())
 }
+
+const CONFIG: Config = Config {
+    order: Order::Any,
+    stall_limit: None,
+    outstanding_max: 16,
+};
 
 /// `posted = written + still in the ring`, whatever has happened.
 fn assert_accounts(shared: &Shared<Heap>, posted: u64, sink: &Scripted) {
@@ -201,4 +213,51 @@ fn a_panic_in_the_sink_fails_the_queue_and_hangs_nobody() {
     };
     assert_eq!(shared.failure(), Some(error));
     assert_eq!(shared.stats().posted_bytes, 3);
+}
+
+/// Two writers wait, and there is room for one of them only. It goes on and posts without waking anybody; the flusher
+/// must still look again, or the other one would sleep for ever.
+#[test]
+fn a_writer_that_got_room_leaves_nobody_behind() {
+    let (shared, mut flusher, sink) = queue([]);
+    append(&shared, &[b'x'; 64]).unwrap();
+    let wait = |len: u32| {
+        let shared = Arc::clone(&shared);
+        thread::spawn(move || {
+            let mut reservation = shared.wait_reserve(len, Kind::Writen, None).unwrap();
+            reservation.fill(&vec![b'w'; len as usize]);
+            shared.posted(reservation.post(len), false);
+        })
+    };
+    let waiting = || shared.stats().waits.writen_room;
+    let first = wait(40);
+    until(|| waiting() == 1);
+    let second = wait(30);
+    until(|| waiting() == 2);
+    let soon = Some(Duration::from_millis(1));
+    shared.bell.park(Interest::Any, soon, || false); // takes away what they rang before they slept
+    flusher.step();
+    first.join().unwrap();
+
+    let theirs = Arc::clone(&shared);
+    let flusher = thread::spawn(move || {
+        while theirs.last() != Last::Stop {
+            theirs.bell.park(Interest::Any, None, || false);
+            flusher.step();
+        }
+    });
+    until(|| second.is_finished());
+    second.join().unwrap();
+    shared.set_last(Last::Stop);
+    flusher.join().unwrap();
+    assert!(sink.file().len() >= 104);
+}
+
+/// Waits until `condition` holds; fails a test that would hang.
+fn until(condition: impl Fn() -> bool) {
+    let end = Instant::now() + Duration::from_secs(20);
+    while !condition() {
+        assert!(Instant::now() < end, "it never came");
+        thread::yield_now();
+    }
 }

@@ -32,11 +32,12 @@ where
 /// Drives the flusher; a panic in it (or in its sink) fails the queue, so that nobody waits for ever.
 fn run<M: Memory, S: Sink>(mut flusher: Flusher<M, S>, pace: Pace) {
     let shared = Arc::clone(&flusher.shared);
+    shared.enlist();
     if catch_unwind(AssertUnwindSafe(|| drive(&mut flusher, pace))).is_err() {
         shared.fail(Operation::Flusher, libc::EIO);
     }
     drop(flusher); // whoever sees the end sees the descriptor closed
-    shared.finish();
+    shared.flusher_ended();
 }
 
 /// Steps until the queue is finished.

@@ -3,11 +3,13 @@
 use std::fs::File;
 use std::io::{self, IoSlice, Write};
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::FileTypeExt;
 use std::time::Duration;
 
 use super::sink::Sink;
 use crate::primitives::os;
-use crate::primitives::sync::{AtomicBool, Ordering};
+use crate::primitives::sync::{AtomicBool, Mutex, Ordering};
+use crate::words::SyncOp;
 
 /// A descriptor that is appended to with write(2), or writev(2) where padding splits the bytes.
 ///
@@ -19,19 +21,25 @@ pub struct FileSink {
     file: File,
     /// Whether a write must not wait in the kernel.
     nowait: AtomicBool,
+    can_sync: bool,
+    /// The directory of a log that was created, until its entry is durable.
+    directory: Mutex<Option<File>>,
 }
 
 impl FileSink {
-    /// A sink on `fd`.
+    /// A sink on `fd`, and on its directory if it was just created there.
     ///
     /// # Errors
     ///
     /// Those of fstat(2).
-    pub fn new(fd: OwnedFd) -> io::Result<Self> {
-        let nowait = !os::is_regular(fd.as_fd())?;
+    pub fn new(fd: OwnedFd, directory: Option<File>) -> io::Result<Self> {
+        let file = File::from(fd);
+        let kind = file.metadata()?.file_type();
         Ok(Self {
-            file: fd.into(),
-            nowait: AtomicBool::new(nowait),
+            file,
+            nowait: AtomicBool::new(!kind.is_file()),
+            can_sync: kind.is_file() || kind.is_block_device(),
+            directory: Mutex::new(directory),
         })
     }
 
@@ -66,6 +74,25 @@ impl Sink for FileSink {
 
     fn wait_ready(&self, limit: Duration) -> io::Result<()> {
         os::wait_writable(self.file.as_fd(), limit)
+    }
+
+    fn can_sync(&self) -> bool {
+        self.can_sync
+    }
+
+    /// The first sync of a log that was created covers its directory entry too: without it, the file itself could be
+    /// gone after a crash.
+    fn sync(&self, op: SyncOp) -> io::Result<()> {
+        match op {
+            SyncOp::Data => self.file.sync_data(),
+            SyncOp::Full => self.file.sync_all(),
+        }?;
+        let mut directory = self.directory.lock();
+        if let Some(created_in) = &*directory {
+            created_in.sync_all()?;
+            *directory = None;
+        }
+        Ok(())
     }
 }
 

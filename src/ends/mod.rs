@@ -1,9 +1,11 @@
 //! Layer 4: ends. Where drained bytes go, and what is counted on the way.
 
 mod descriptor;
+mod pending;
 mod sink;
 mod stats;
 
 pub use descriptor::FileSink;
+pub use pending::{Pending, Reach, Subscriber, WOKEN, Watch};
 pub use sink::Sink;
 pub use stats::{DrainCounters, Kind, PostCounters, Stats, Waits};

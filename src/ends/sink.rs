@@ -1,22 +1,93 @@
 //! What the flusher writes to.
 
 use std::io::{self, IoSlice};
+use std::sync::Arc;
 use std::time::Duration;
 
-/// The far end of a queue. The flusher is its only caller.
+use crate::primitives::sync::sleep;
+use crate::words::SyncOp;
+
+/// The far end of a queue, for [`Options::to_sink`](crate::Options::to_sink).
+///
+/// The flusher thread calls `write` and `wait_ready`, one at a time; the sync thread calls `sync`, beside them. A sink
+/// that calls into its own queue is on the flusher thread: there `WAITOK` acts as `NOWAIT`, and every wait returns
+/// [`Error::WouldDeadlock`](crate::Error::WouldDeadlock). A panic fails the queue.
+///
+/// ```
+/// use std::io::{self, IoSlice};
+/// use std::sync::{Arc, Mutex};
+///
+/// use alq::{Flags, Options, Sink, SyncOp};
+///
+/// struct Memory(Arc<Mutex<Vec<u8>>>);
+///
+/// impl Sink for Memory {
+///     fn write(&self, runs: &[IoSlice<'_>]) -> io::Result<usize> {
+///         let mut bytes = self.0.lock().unwrap();
+///         runs.iter().for_each(|run| bytes.extend_from_slice(run));
+///         Ok(runs.iter().map(|run| run.len()).sum())
+///     }
+///
+///     fn sync(&self, _: SyncOp) -> io::Result<()> {
+///         Ok(()) // nothing outlives the process here
+///     }
+/// }
+///
+/// let bytes = Arc::default();
+/// let queue = Options::new().to_sink(Memory(Arc::clone(&bytes)))?;
+/// queue.writen(b"one record", Flags::WAITOK)?;
+/// queue.flush()?;
+/// assert_eq!(*bytes.lock().unwrap(), b"one record");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub trait Sink: Send + Sync {
-    /// Appends the runs, in order, and says how many bytes it took: at least 1.
+    /// Appends the runs, in order, and says how many bytes it took: at least 1. They end where a record ends; if it
+    /// takes fewer, the next call goes on at the very byte.
     ///
     /// # Errors
     ///
     /// `Interrupted` is tried again at once, `WouldBlock` after [`wait_ready`](Sink::wait_ready); any other error
-    /// is final.
+    /// is final: the queue fails with it.
     fn write(&self, runs: &[IoSlice<'_>]) -> io::Result<usize>;
 
-    /// Blocks until the sink may take bytes again, for `limit` at most.
+    /// Blocks until the sink may take bytes again, for `limit` at most. By default it sleeps for some milliseconds.
     ///
     /// # Errors
     ///
-    /// Those of poll(2); final.
-    fn wait_ready(&self, limit: Duration) -> io::Result<()>;
+    /// Any error is final: the queue fails with it.
+    fn wait_ready(&self, limit: Duration) -> io::Result<()> {
+        sleep(limit.min(Duration::from_millis(5)));
+        Ok(())
+    }
+
+    /// Whether [`sync`](Sink::sync) can mean anything: if not, `fsync` is refused with
+    /// [`Error::NotSyncable`](crate::Error::NotSyncable).
+    fn can_sync(&self) -> bool {
+        true
+    }
+
+    /// Makes durable all that `write` has taken before the call. Called on another thread than `write`, beside it.
+    ///
+    /// # Errors
+    ///
+    /// `Interrupted` is tried again; any other error is final: what was written by then is never durable.
+    fn sync(&self, op: SyncOp) -> io::Result<()>;
+}
+
+impl<T: Sink + ?Sized> Sink for Arc<T> {
+    fn write(&self, runs: &[IoSlice<'_>]) -> io::Result<usize> {
+        (**self).write(runs)
+    }
+
+    fn wait_ready(&self, limit: Duration) -> io::Result<()> {
+        (**self).wait_ready(limit)
+    }
+
+    fn can_sync(&self) -> bool {
+        (**self).can_sync()
+    }
+
+    fn sync(&self, op: SyncOp) -> io::Result<()> {
+        (**self).sync(op)
+    }
 }

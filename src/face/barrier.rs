@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::actors::{Last, Shared};
 use crate::memory::Memory;
-use crate::words::{Error, Undrained};
+use crate::words::{Error, SyncOp, Tail, Undrained};
 
 /// What a close may add to its time to write what is posted behind open reservations.
 const STEP_OVER_TIME: Duration = Duration::from_millis(100);
@@ -33,6 +33,29 @@ impl Patience {
         }
     }
 
+    /// Waits until `ready` gives a result; an error of its own when the patience is over.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::TimedOut`], [`Error::Held`], [`Error::Stalled`] or [`Error::WouldDeadlock`]; or that of `ready`.
+    pub fn wait_for<M: Memory>(
+        self,
+        shared: &Shared<M>,
+        mut ready: impl FnMut() -> Option<Result<(), Error>>,
+    ) -> Result<(), Error> {
+        if let Some(result) = ready() {
+            return result;
+        }
+        if shared.is_servant() {
+            return Err(Error::WouldDeadlock);
+        }
+        match self.wait(shared, ready) {
+            Ok(result) => result,
+            Err(Ended::Deadline) => Err(Error::TimedOut),
+            Err(Ended::Stall) => Err(obstacle(shared)),
+        }
+    }
+
     /// Waits until `ready` gives a value; an error if the deadline passes, or if the tail stands still for the
     /// stall limit.
     fn wait<M: Memory, T>(
@@ -41,7 +64,7 @@ impl Patience {
         mut ready: impl FnMut() -> Option<T>,
     ) -> Result<T, Ended> {
         loop {
-            let before = shared.ring.tail();
+            let before = standing(shared);
             let stall = self
                 .stall_limit
                 .and_then(|limit| Instant::now().checked_add(limit));
@@ -61,11 +84,16 @@ impl Patience {
             if self.deadline.is_some_and(|at| at <= Instant::now()) {
                 return Err(Ended::Deadline);
             }
-            if shared.ring.tail() == before {
+            if standing(shared) == before {
                 return Err(Ended::Stall);
             }
         }
     }
+}
+
+/// What must move, lest a wait is told that nothing does.
+fn standing<M: Memory>(shared: &Shared<M>) -> (Tail, u64) {
+    (shared.ring.tail(), shared.durability.reached(SyncOp::Data))
 }
 
 impl<M: Memory> Shared<M> {
@@ -100,11 +128,7 @@ pub fn flush_to<M: Memory>(
             shared.has_finished().then_some(Err(Error::Closed))
         }
     };
-    match patience.wait(shared, ready) {
-        Ok(result) => result,
-        Err(Ended::Deadline) => Err(Error::TimedOut),
-        Err(Ended::Stall) => Err(obstacle(shared)),
-    }
+    patience.wait_for(shared, ready)
 }
 
 /// What the flusher waits for.
@@ -128,9 +152,13 @@ pub fn end_intake<M: Memory>(shared: &Shared<M>) {
 /// Ends the intake, drains, and says what could not be drained. Any number of calls, at once or in turn.
 pub fn close<M: Memory>(shared: &Shared<M>, patience: Patience) -> Result<(), Undrained> {
     end_intake(shared);
+    if shared.is_servant() {
+        shared.note_obstacle(Error::WouldDeadlock); // the thread goes on, and ends by itself
+        return account(shared);
+    }
     let finished = || shared.has_finished().then_some(());
     let Err(ended) = patience.wait(shared, finished) else {
-        return account(shared, None);
+        return account(shared);
     };
     let obstacle = match obstacle(shared) {
         held @ Error::Held { .. } => held,
@@ -146,18 +174,22 @@ pub fn close<M: Memory>(shared: &Shared<M>, patience: Patience) -> Result<(), Un
         let _ = last_patience.wait(shared, finished); // either way, what is left is counted below
     }
     // Nothing is written after it has been counted as left: the flusher stops, unless a write is under way.
+    shared.note_obstacle(obstacle);
     shared.set_last(Last::Stop);
-    account(shared, Some(obstacle))
+    account(shared)
 }
 
 /// What a queue that takes no more has left undone.
-fn account<M: Memory>(shared: &Shared<M>, obstacle: Option<Error>) -> Result<(), Undrained> {
+fn account<M: Memory>(shared: &Shared<M>) -> Result<(), Undrained> {
     let (done, outstanding) = shared.ring.outstanding();
     if outstanding.bytes == 0 && done.abandoned == 0 && outstanding.held == 0 {
         return Ok(());
     }
     let held = || shared.held(shared.blocked_for().unwrap_or_default());
-    let cause = shared.failure().or(obstacle).unwrap_or_else(held);
+    let cause = shared
+        .failure()
+        .or_else(|| shared.obstacle())
+        .unwrap_or_else(held);
     Err(Undrained {
         bytes: outstanding.bytes,
         records: outstanding.records,

@@ -3,14 +3,18 @@
 mod append;
 pub mod async_append;
 pub mod barrier;
+mod completion;
 mod entry;
 mod options;
 mod queue;
 pub mod registry;
+mod suspend;
 mod write;
 
 pub use async_append::AsyncAppend;
+pub use completion::{Completion, Notify};
 pub use entry::Entry;
 pub use options::Options;
 pub use queue::Queue;
 pub use registry::{flush_all, shutdown};
+pub use suspend::suspend;

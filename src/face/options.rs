@@ -1,16 +1,18 @@
 //! How a queue is made.
 
+use std::fs::File;
+use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 use std::time::Duration;
 
 use super::queue::Queue;
 use super::registry::registry;
-use crate::actors::{Flusher, Shared, start};
-use crate::ends::FileSink;
+use crate::actors::{Config, Flusher, Shared, start};
+use crate::ends::{FileSink, Sink};
 use crate::memory::Mirror;
 use crate::primitives::os;
-use crate::primitives::sync::Arc;
+use crate::primitives::sync::{Arc, PlainArc};
 use crate::words::{Error, Geometry, Operation, Order};
 
 /// The options of a [`Queue`], and the ways to open one.
@@ -34,6 +36,7 @@ pub struct Options {
     follow_links: bool,
     stall_limit: Option<Duration>,
     order: Order,
+    outstanding_max: usize,
     /// `entry_len` and `count`.
     fixed: Option<(usize, usize)>,
 }
@@ -65,6 +68,7 @@ impl Options {
             follow_links: false,
             stall_limit: Some(Duration::from_secs(5)),
             order: Order::Any,
+            outstanding_max: 1 << 16,
             fixed: None,
         }
     }
@@ -151,9 +155,9 @@ impl Options {
         self
     }
 
-    /// How long `flush`, `close` and the drop of the last handle wait while nothing moves, before they give up and
+    /// How long `flush`, completions, `close` and the drop of the last handle wait while nothing moves, before they give up and
     /// say what stands in the way; `None` waits for ever. Data that is slow to go out is waited for as long as
-    /// some of it goes.
+    /// some of it goes. It also bounds a `WAITOK` append that waits behind an open reservation (`Held`).
     ///
     /// ```
     /// use std::time::Duration;
@@ -170,6 +174,19 @@ impl Options {
     /// ```
     pub fn stall_limit(mut self, limit: Option<Duration>) -> Self {
         self.stall_limit = limit;
+        self
+    }
+
+    /// How many completions may be outstanding, 65536 by default; 0 allows none. Beyond it
+    /// [`fsync`](Queue::fsync) and [`completion`](Queue::completion) say [`Error::TooManyOutstanding`].
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// let queue = alq::Options::new().outstanding_max(1000).open(dir.path().join("app.log"))?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn outstanding_max(mut self, completions: usize) -> Self {
+        self.outstanding_max = completions;
         self
     }
 
@@ -199,9 +216,15 @@ impl Options {
                 allowed: "0 to 0o7777",
             });
         }
-        let fd = os::open_log(path.as_ref(), self.mode, self.follow_links)
-            .map_err(|error| Error::io(Operation::Open, &error))?;
-        self.start(geometry, fd)
+        let open_error = |error| Error::io(Operation::Open, &error);
+        let path = path.as_ref();
+        let (fd, created) = os::open_log(path, self.mode, self.follow_links).map_err(open_error)?;
+        let directory = if created {
+            directory_of(path).map_err(open_error)?
+        } else {
+            None
+        };
+        self.start_on(geometry, fd, directory)
     }
 
     /// A queue on an open descriptor, which is duplicated: the caller may close its own at any time.
@@ -233,14 +256,42 @@ impl Options {
         let duplicate = fd
             .try_clone_to_owned()
             .map_err(|error| Error::io(Operation::Duplicate, &error))?;
-        self.start(geometry, duplicate)
+        self.start_on(geometry, duplicate, None)
     }
 
-    fn start(&self, geometry: Geometry, fd: OwnedFd) -> Result<Queue, Error> {
+    /// A queue that ends in a sink of the caller's.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidOption`] for a capacity out of range; [`Error::Closed`] after a [`shutdown`](crate::shutdown);
+    /// [`Error::Io`] if the ring cannot be mapped or the thread not started.
+    ///
+    /// See [`Sink`] for an example.
+    pub fn to_sink(self, sink: impl Sink + 'static) -> Result<Queue, Error> {
+        let geometry = self.geometry()?;
+        self.start(geometry, PlainArc::new(sink))
+    }
+
+    fn start_on(
+        &self,
+        geometry: Geometry,
+        fd: OwnedFd,
+        directory: Option<File>,
+    ) -> Result<Queue, Error> {
+        let sink = FileSink::new(fd, directory)
+            .map_err(|error| Error::io(Operation::Duplicate, &error))?;
+        self.start(geometry, PlainArc::new(sink))
+    }
+
+    fn start(&self, geometry: Geometry, sink: PlainArc<dyn Sink>) -> Result<Queue, Error> {
         let memory = Mirror::map(geometry).map_err(|error| Error::io(Operation::Map, &error))?;
-        let (shared, drain) = Shared::new(memory, self.order, self.stall_limit);
+        let config = Config {
+            order: self.order,
+            stall_limit: self.stall_limit,
+            outstanding_max: self.outstanding_max,
+        };
+        let (shared, drain) = Shared::new(memory, config, Some(PlainArc::clone(&sink)));
         let shared = Arc::new(shared);
-        let sink = FileSink::new(fd).map_err(|error| Error::io(Operation::Duplicate, &error))?;
         let flusher = Flusher::new(Arc::clone(&shared), drain, sink);
         start(flusher).map_err(|error| Error::io(Operation::Spawn, &error))?;
         let queue = Queue::new(Arc::clone(&shared), self.fixed.map(|(len, _)| len as u32));
@@ -276,6 +327,13 @@ impl Options {
         let geometry = Geometry::new(capacity("fixed", bytes)?, slots);
         Ok(geometry.with_spans_max(count as u32))
     }
+}
+
+/// The directory that a log was created in, to be synced with it.
+fn directory_of(path: &Path) -> io::Result<Option<File>> {
+    // The log may have been created through a link.
+    let path = path.canonicalize()?;
+    path.parent().map(File::open).transpose()
 }
 
 impl Default for Options {

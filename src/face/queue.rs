@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use super::barrier;
+use super::completion::Completion;
 use super::registry::registry;
 use crate::actors::Shared;
-use crate::ends::Stats;
+use crate::ends::{Pending, Reach, Stats};
 use crate::memory::Mirror;
 use crate::primitives::sync::Arc;
-use crate::words::{Error, Undrained};
+use crate::words::{Error, Level, Position, SyncOp, Undrained};
 
 /// An append queue: records go into a preallocated ring, and one flusher thread writes them to a descriptor.
 ///
@@ -20,6 +21,10 @@ use crate::words::{Error, Undrained};
 /// The drop of the last handle closes the queue: it waits until everything posted is written, and gives up when
 /// nothing has moved for the [stall limit](crate::Options::stall_limit). It cannot say so: call
 /// [`close`](Queue::close) to know.
+///
+/// # Fork
+///
+/// A child of fork(2) must not use or drop a queue of its parent: it has no flusher, and shares the ring.
 ///
 /// # Cost
 ///
@@ -161,6 +166,94 @@ impl Queue {
     /// ```
     pub fn flush_timeout(&self, timeout: Duration) -> Result<(), Error> {
         barrier::flush(&self.shared, self.shared.patience(Some(timeout)))
+    }
+
+    /// Where the last record that was posted before the call ends, as far as this thread can know.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let queue = alq::Options::new().open(dir.path().join("app.log"))?;
+    /// let position = queue.writen(b"one record\n", alq::Flags::WAITOK)?;
+    /// assert_eq!(queue.position(), position);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn position(&self) -> Position {
+        Position::new(self.shared.id, self.shared.ring.posted_end())
+    }
+
+    /// Makes durable what was posted before the call: returns at once, and the completion is done when all of it is
+    /// written and `fdatasync(2)` (or `fsync(2)`, for [`SyncOp::Full`]) has returned. What is posted later is neither
+    /// delayed nor waited for. One system call serves all who wait. Source: `aio_fsync(3)`.
+    ///
+    /// The first call starts a thread of the queue (`alq-sync`). The first sync of a log that
+    /// [`open`](crate::Options::open) has created covers its directory entry too.
+    ///
+    /// After a sync has failed once, nothing becomes durable any more: the system may have dropped the data, so a later
+    /// success would prove nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotSyncable`] for a pipe, a socket or a terminal; [`Error::TooManyOutstanding`] at the
+    /// [bound](crate::Options::outstanding_max); [`Error::Closed`] after a close; [`Error::Io`] if the thread cannot be
+    /// started. What the sync itself says is the completion's.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let queue = alq::Options::new().open(dir.path().join("app.log"))?;
+    /// use alq::{Flags, SyncOp};
+    ///
+    /// queue.writen(b"survives the power\n", Flags::WAITOK)?;
+    /// let completion = queue.fsync(SyncOp::Data)?;
+    /// // ... something else, meanwhile ...
+    /// completion.wait()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn fsync(&self, op: SyncOp) -> Result<Completion, Error> {
+        Shared::start_syncer(&self.shared)?;
+        self.watch(self.shared.ring.posted_end(), Reach::Durable(op))
+    }
+
+    /// A completion for one record: done when everything up to `position` has come to `level`.
+    ///
+    /// What stands in the way is the completion's own error: [`Error::InvalidPosition`] for a position of another queue,
+    /// or beyond what was posted; and what [`fsync`](Queue::fsync) would say.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let queue = alq::Options::new().open(dir.path().join("app.log"))?;
+    /// use alq::{Flags, Level};
+    ///
+    /// let first = queue.writen(b"first\n", Flags::WAITOK)?;
+    /// queue.writen(b"second\n", Flags::WAITOK)?;
+    /// queue.completion(first, Level::Written).wait()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn completion(&self, position: Position, level: Level) -> Completion {
+        let completion = if position.is_of(self.shared.id)
+            && position.bytes() <= self.shared.ring.claimed_end()
+        {
+            match level {
+                Level::Written => self.watch(position.bytes(), Reach::Written),
+                Level::Durable => Shared::start_syncer(&self.shared)
+                    .and_then(|()| self.watch(position.bytes(), Reach::Durable(SyncOp::Data))),
+            }
+        } else {
+            Err(Error::InvalidPosition)
+        };
+        completion
+            .unwrap_or_else(|error| Completion::new(&self.shared, Arc::new(Pending::failed(error))))
+    }
+
+    /// Waits for a watermark, and has the flusher and the sync thread look.
+    fn watch(&self, target: u64, reach: Reach) -> Result<Completion, Error> {
+        let pending = Arc::new(Pending::new(target, reach));
+        self.shared.watch.add(Arc::clone(&pending))?;
+        self.shared.settle();
+        self.shared.bell.ring();
+        self.shared.durability.look();
+        Ok(Completion::new(&self.shared, pending))
     }
 
     /// A snapshot of what the queue has done. It looks at every descriptor in use, so it costs some microseconds

@@ -105,7 +105,7 @@ fn until<M: Memory>(queue: &Shared<M>, deadline: Option<Instant>) -> Patience {
 /// Closes every queue of the process, for good: intake ends everywhere at once, then each one drains. New queues are
 /// refused from then on ([`Error::Closed`]); an [`AsyncAppend`](crate::AsyncAppend) appends synchronously.
 ///
-/// `timeout` bounds the whole call; `None` waits as [`Queue::close`](crate::Queue::close) does. Any thread may call it,
+/// `timeout` bounds the call, but for some 100 ms for each queue with a reservation that is still open; `None` waits as [`Queue::close`](crate::Queue::close) does. Any thread may call it,
 /// any number of times. Source: the `shutdown_pre_sync` handler of alq(9).
 ///
 /// # Errors

@@ -25,16 +25,22 @@ fn check(result: libc::c_int) -> io::Result<libc::c_int> {
     }
 }
 
-/// Opens or creates the log at `path` for appending. Source: open(2).
-pub fn open_log(path: &Path, mode: u32, follow_links: bool) -> io::Result<OwnedFd> {
+/// Opens or creates the log at `path` for appending; and says whether it was created. Source: open(2).
+pub fn open_log(path: &Path, mode: u32, follow_links: bool) -> io::Result<(OwnedFd, bool)> {
     let no_follow = if follow_links { 0 } else { libc::O_NOFOLLOW };
-    let file: File = OpenOptions::new()
-        .append(true)
-        .create(true)
-        .mode(mode)
-        .custom_flags(no_follow | libc::O_NOCTTY) // the standard library adds O_CLOEXEC
-        .open(path)?;
-    Ok(file.into())
+    let mut options = OpenOptions::new();
+    options.append(true).mode(mode);
+    options.custom_flags(no_follow | libc::O_NOCTTY); // the standard library adds O_CLOEXEC
+    match options.clone().create_new(true).open(path) {
+        Ok(file) => Ok((file.into(), true)),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            // `create`, for a link that leads nowhere yet, and for a file that goes away meanwhile.
+            let existed = path.exists();
+            let file = options.create(true).open(path)?;
+            Ok((file.into(), !existed))
+        }
+        Err(error) => Err(error),
+    }
 }
 
 /// Whether `fd` is open for writing. Source: fcntl(2), `F_GETFL`.
@@ -50,16 +56,6 @@ pub fn write(fd: BorrowedFd<'_>, bytes: &[u8]) -> io::Result<usize> {
     // SAFETY: the pointer and length are those of a slice that lives over the call and is only read.
     let taken = unsafe { libc::write(fd.as_raw_fd(), bytes.as_ptr().cast(), bytes.len()) };
     usize::try_from(taken).map_err(|_| io::Error::last_os_error())
-}
-
-/// Whether `fd` is a regular file, whose writes never wait for a reader. Source: fstat(2).
-pub fn is_regular(fd: BorrowedFd<'_>) -> io::Result<bool> {
-    let mut status = MaybeUninit::<libc::stat>::uninit();
-    // SAFETY: the pointer is to room for one `stat`, which the call fills if it succeeds.
-    check(unsafe { libc::fstat(fd.as_raw_fd(), status.as_mut_ptr()) })?;
-    // SAFETY: fstat succeeded.
-    let status = unsafe { status.assume_init() };
-    Ok(status.st_mode & libc::S_IFMT == libc::S_IFREG)
 }
 
 /// The offset that stands for the descriptor's own. Source: pwritev2(2).
@@ -98,7 +94,18 @@ pub fn wait_writable(fd: BorrowedFd<'_>, limit: Duration) -> io::Result<()> {
 }
 
 /// An unnamed file of `len` bytes in memory, closed on exec. Source: `memfd_create(2)`.
+///
+/// # Errors
+///
+/// `EFBIG` if the process may not make files of that size: growing one would raise SIGXFSZ.
 pub fn memory_file(len: u64) -> io::Result<File> {
+    let mut limit = MaybeUninit::<libc::rlimit>::uninit();
+    // SAFETY: the pointer is to room for one `rlimit`, which the call fills if it succeeds.
+    check(unsafe { libc::getrlimit(libc::RLIMIT_FSIZE, limit.as_mut_ptr()) })?;
+    // SAFETY: getrlimit succeeded.
+    if unsafe { limit.assume_init() }.rlim_cur < len {
+        return Err(io::Error::from_raw_os_error(libc::EFBIG));
+    }
     // SAFETY: the name is a NUL-terminated literal that the kernel copies.
     let fd = check(unsafe { libc::memfd_create(c"alq-ring".as_ptr(), libc::MFD_CLOEXEC) })?;
     // SAFETY: memfd_create returned a descriptor that nobody else knows, so we may own it.
@@ -135,7 +142,10 @@ pub fn try_map(len: usize) -> io::Result<()> {
 }
 
 /// Sleeps while `word` is `expected`, for `limit` at most. Source: futex(2), `FUTEX_WAIT_PRIVATE`.
-pub fn futex_wait<W>(word: &W, expected: u32, limit: Option<Duration>) {
+///
+/// Returns the errno with which it ended, if it was not woken. With a limit, a signal handler ends the sleep (`EINTR`)
+/// whatever `SA_RESTART` says (signal(7)); without one, the kernel may go on sleeping after the handler.
+pub fn futex_wait<W>(word: &W, expected: u32, limit: Option<Duration>) -> Option<i32> {
     const { assert!(size_of::<W>() == 4 && align_of::<W>() == 4) };
     let limit = limit.map(|limit| libc::timespec {
         tv_sec: libc::time_t::try_from(limit.as_secs()).unwrap_or(libc::time_t::MAX),
@@ -145,8 +155,12 @@ pub fn futex_wait<W>(word: &W, expected: u32, limit: Option<Duration>) {
     let operation = libc::FUTEX_WAIT | libc::FUTEX_PRIVATE_FLAG;
     let address = ptr::from_ref(word);
     // SAFETY: the word is a live, aligned 32-bit word (asserted above) that the kernel only reads, and the
-    // time is null or lives over the call. Every result means "look again": the callers loop.
-    unsafe { libc::syscall(libc::SYS_futex, address, operation, expected, limit) };
+    // time is null or lives over the call.
+    let result = unsafe { libc::syscall(libc::SYS_futex, address, operation, expected, limit) };
+    if result < 0 {
+        return io::Error::last_os_error().raw_os_error();
+    }
+    None
 }
 
 /// Wakes all who sleep on `word`. Source: futex(2), `FUTEX_WAKE_PRIVATE`.
@@ -156,6 +170,53 @@ pub fn futex_wake_all<W>(word: &W) {
     let address = ptr::from_ref(word);
     // SAFETY: waking only uses the address as a key; it can fail only for a bad address.
     unsafe { libc::syscall(libc::SYS_futex, address, operation, libc::c_int::MAX) };
+}
+
+/// The `siginfo_t` of a signal that carries a value. Source: sigaction(2), the kernel's `_rt` layout.
+#[repr(C)]
+struct QueuedSignal {
+    signo: libc::c_int,
+    errno: libc::c_int,
+    code: libc::c_int,
+    _pad: libc::c_int,
+    pid: libc::pid_t,
+    uid: libc::uid_t,
+    value: usize,
+    _rest: [u64; 12],
+}
+
+const _: () = assert!(size_of::<QueuedSignal>() == size_of::<libc::siginfo_t>());
+
+/// Queues `signo` for this process, with `value`, as a finished asynchronous operation does (`SI_ASYNCIO`).
+/// Source: `rt_sigqueueinfo(2)`.
+///
+/// # Errors
+///
+/// `EINVAL` for a number that is no signal, `EAGAIN` when too many are queued.
+pub fn queue_signal(signo: i32, value: usize) -> io::Result<()> {
+    // SAFETY: these two have no arguments and cannot fail.
+    let (pid, uid) = (unsafe { libc::getpid() }, unsafe { libc::getuid() });
+    let info = QueuedSignal {
+        signo,
+        errno: 0,
+        code: libc::SI_ASYNCIO,
+        _pad: 0,
+        pid,
+        uid,
+        value,
+        _rest: [0; 12],
+    };
+    // SAFETY: the pointer is to a live value of the size of a siginfo_t (asserted above), which the kernel copies.
+    let result = unsafe { libc::syscall(libc::SYS_rt_sigqueueinfo, pid, signo, &raw const info) };
+    if result < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(())
+}
+
+/// Whether `signo` is the number of a signal.
+pub fn is_signal(signo: i32) -> bool {
+    (1..=libc::SIGRTMAX()).contains(&signo)
 }
 
 /// Registers this process for [`membarrier`]; `false` where the kernel has none.

@@ -4,8 +4,9 @@
 //! global `--cfg loom` would also flip every dependency that listens to that name.
 
 pub use imp::{
-    Arc, AtomicBool, AtomicU32, AtomicU64, Futex, Mutex, OnceLock, Ordering, compiler_fence, fence,
-    membarrier, membarrier_registered, spawn_quiet, spin_loop,
+    Arc, AtomicBool, AtomicU32, AtomicU64, Futex, Mutex, OnceLock, Ordering, PlainArc, ThreadId,
+    compiler_fence, fence, membarrier, membarrier_registered, sleep, spawn_quiet, spin_loop,
+    this_thread,
 };
 
 /// A number that no other call in this process has got or will get.
@@ -31,10 +32,13 @@ mod imp {
     use crate::primitives::os;
 
     pub use core::hint::spin_loop;
+    /// An `Arc` that may hold a trait object, in both worlds; never part of a protocol.
+    pub use std::sync::Arc as PlainArc;
     pub use std::sync::atomic::{
         AtomicBool, AtomicU32, AtomicU64, Ordering, compiler_fence, fence,
     };
     pub use std::sync::{Arc, OnceLock};
+    pub use std::thread::{ThreadId, sleep};
 
     /// A lock that a panic does not poison: what it guards here is whole after every statement.
     #[derive(Debug, Default)]
@@ -73,6 +77,11 @@ mod imp {
             os::futex_wait(&self.0, expected, limit);
         }
 
+        /// The same; whether a signal handler ended the sleep.
+        pub fn wait_interruptible(&self, expected: u32, limit: Duration) -> bool {
+            os::futex_wait(&self.0, expected, Some(limit)) == Some(libc::EINTR)
+        }
+
         /// Wakes all who sleep on the word.
         pub fn wake_all(&self) {
             os::futex_wake_all(&self.0);
@@ -109,6 +118,11 @@ mod imp {
         os::membarrier()
     }
 
+    /// The thread that calls.
+    pub fn this_thread() -> ThreadId {
+        thread::current().id()
+    }
+
     /// The stack of a thread, as the standard library has it by default.
     const STACK_LEN: usize = 2 << 20;
 
@@ -133,7 +147,8 @@ mod imp {
     pub use loom::hint::spin_loop;
     pub use loom::sync::Arc;
     pub use loom::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering, fence};
-    pub use std::sync::OnceLock; // only for what lives outside of every model
+    pub use loom::thread::ThreadId;
+    pub use std::sync::{Arc as PlainArc, OnceLock}; // only for what is no part of a protocol
 
     /// Compilers do not exist in the model; `Fences` never takes this form there.
     pub fn compiler_fence(_: Ordering) {}
@@ -196,10 +211,23 @@ mod imp {
             }
         }
 
+        pub fn wait_interruptible(&self, expected: u32, _limit: Duration) -> bool {
+            self.wait(expected, None);
+            false
+        }
+
         pub fn wake_all(&self) {
             let _guard = self.lock.lock();
             self.woken.notify_all();
         }
+    }
+
+    pub fn this_thread() -> ThreadId {
+        loom::thread::current().id()
+    }
+
+    pub fn sleep(_: Duration) {
+        loom::thread::yield_now();
     }
 
     /// A cell beside data: an access without a happens-before edge to the last one fails the model.

@@ -3,7 +3,8 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use super::sync::{Arc, AtomicU32, Futex, Mutex, Ordering, fence};
+use super::fence::Fences;
+use super::sync::{Arc, AtomicU32, Futex, Mutex, Ordering};
 
 /// A line of sleepers. Whoever makes room says how much there is, and only those wake up for whom it is enough.
 ///
@@ -13,10 +14,11 @@ use super::sync::{Arc, AtomicU32, Futex, Mutex, Ordering, fence};
 /// ```
 ///
 /// The two fences are the store-then-load hand-shake: either the notifier sees the waiter, or the waiter's look
-/// sees the room. The lock is only ever taken by waiters, and by a notifier that has seen one.
+/// sees the room. The notifier's is the light one: a short post notifies too. The lock is only ever taken by waiters, and by a notifier that has seen one.
 #[derive(Debug)]
 pub struct Waiters {
     count: AtomicU32,
+    fences: Fences,
     line: Mutex<VecDeque<Arc<Place>>>,
 }
 
@@ -33,7 +35,12 @@ struct Place {
 pub struct Ticket<'w> {
     waiters: &'w Waiters,
     place: Arc<Place>,
+    /// Whether a notifier is bound to see it.
+    fenced: bool,
 }
+
+/// How long a waiter sleeps that nobody may have seen.
+const UNFENCED_NAP: Duration = Duration::from_millis(5);
 
 const ASLEEP: u32 = 0;
 const WOKEN: u32 = 1;
@@ -42,6 +49,7 @@ impl Waiters {
     pub fn new() -> Self {
         Self {
             count: AtomicU32::new(0),
+            fences: Fences::detect(),
             line: Mutex::new(VecDeque::new()),
         }
     }
@@ -61,19 +69,20 @@ impl Waiters {
             // Relaxed: the fence below orders it before the look.
             self.count.fetch_add(1, Ordering::Relaxed);
         }
-        // SeqCst fence, pairs with the one in `is_awaited`: the announcement comes before the look that follows.
-        fence(Ordering::SeqCst);
+        // Pairs with the light fence in `is_awaited`: the announcement comes before the look that follows.
+        let fenced = self.fences.heavy();
         Ticket {
             waiters: self,
             place,
+            fenced,
         }
     }
 
     /// Whether somebody waits. What made room must be stored before the call.
     #[inline]
     pub fn is_awaited(&self) -> bool {
-        // SeqCst fence, pairs with the one in `join`: a waiter that is not seen here sees the room.
-        fence(Ordering::SeqCst);
+        // Pairs with the heavy fence in `join`: a waiter that is not seen here sees the room.
+        self.fences.light();
         // Relaxed: ordered by the fence.
         self.count.load(Ordering::Relaxed) != 0
     }
@@ -127,6 +136,11 @@ impl Ticket<'_> {
 
     /// Sleeps until woken after the last `look`, or for `limit`; may return early for no reason.
     pub fn sleep(&self, limit: Option<Duration>) {
+        let limit = if self.fenced {
+            limit
+        } else {
+            Some(limit.map_or(UNFENCED_NAP, |limit| limit.min(UNFENCED_NAP)))
+        };
         self.place.woken.wait(ASLEEP, limit);
     }
 

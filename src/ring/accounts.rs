@@ -4,8 +4,9 @@ use super::Progress;
 use crate::primitives::sync::{AtomicU64, Ordering, fence, spin_loop};
 use crate::words::Tail;
 
-/// How far the drain has come and what it did with the bytes on the way:
-/// the tail's position is always `bytes + padding` on from where the ring started, plus what was abandoned.
+/// How far the drain has come and what it did with the bytes on the way: the tail's position is always
+/// `bytes + padding` on from where the ring started. What an abandoned reservation had taken counts as padding once
+/// the drain has gone past it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Accounts {
     /// The tail.

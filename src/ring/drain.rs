@@ -244,9 +244,11 @@ impl Drain {
         }
     }
 
-    /// Whether the span that the drain waits for has been posted.
+    /// Whether there is something to take at the span that the drain waits for.
     pub fn is_posted<M: Memory>(&self, ring: &Ring<M>) -> bool {
-        ring.span(self.cursor).is_some()
+        ring.span(self.cursor).is_some_and(|(_, state)| {
+            state.phase == Phase::Closed || state.committed > self.cursor.taken
+        })
     }
 
     /// Whether anything has been claimed beyond the cursor.

@@ -182,8 +182,9 @@ impl<M: Memory> Ring<M> {
 
     /// Refuses all later claims with [`Refusal::Failed`]. Claims that are under way still post.
     pub fn fail(&self) {
-        // Relaxed: a claim that misses the bit stays in the ring and is accounted for there.
-        self.claims.gate.fetch_or(Gate::FAILED, Ordering::Relaxed);
+        // Release, pairs with the Acquire loads in `look_again` and `refusal`: who sees the bit can tell why. (A claim
+        // that misses it stays in the ring and is accounted for there.)
+        self.claims.gate.fetch_or(Gate::FAILED, Ordering::Release);
     }
 
     /// Lets only [`reserve_in_turn`](Ring::reserve_in_turn) claim, or everybody again.

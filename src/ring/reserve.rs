@@ -84,7 +84,7 @@ impl<M: Memory> Ring<M> {
         loop {
             let head = Head::from_bits(bits);
             let mut tail = claims.seen.load();
-            // Relaxed: only `close` needs an order, and it has it through the head.
+            // Relaxed: `close` has its order through the head, and who finds a bit set looks again with Acquire.
             let gate = claims.gate.load(Ordering::Relaxed) & !passed;
             if gate != 0 || !self.geometry.has_room(head, tail, len) {
                 match self.look_again(bits, len, passed) {

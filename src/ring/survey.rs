@@ -3,7 +3,7 @@
 use super::{Accounts, Ring};
 use crate::memory::Memory;
 use crate::primitives::sync::Ordering;
-use crate::words::{Place, State, Tail};
+use crate::words::{Head, Place, State, Tail, extend};
 
 /// What lies between the tail and the head, span by span.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -34,9 +34,8 @@ impl<M: Memory> Ring<M> {
     ///
     /// It depends on open reservations that lie before something posted, and on no others.
     pub fn posted_end(&self) -> u64 {
-        let tail = self.tail();
-        let head = self.head().seq;
-        let mut seq = head;
+        let (tail, head) = self.span_in_use();
+        let mut seq = head.seq;
         while seq != tail.seq as u32 {
             seq = seq.wrapping_sub(1);
             match self.look(seq, tail) {
@@ -50,6 +49,13 @@ impl<M: Memory> Ring<M> {
         }
         // All that was posted is written, or was when the tail was read.
         tail.pos
+    }
+
+    /// The position at which the next claim would start: no record ends beyond it.
+    pub fn claimed_end(&self) -> u64 {
+        // The tail first: it is then not ahead of the head.
+        let tail = self.tail();
+        extend(tail.pos, self.head().pos)
     }
 
     /// What the drain has done, and what is outstanding from there on. Each span is counted as it was when it
@@ -80,6 +86,9 @@ impl<M: Memory> Ring<M> {
     fn count_from(&self, tail: Tail) -> Option<Outstanding> {
         let mut counted = Outstanding::default();
         let head = self.head();
+        if tail.bytes_to(head) > self.geometry.capacity() {
+            return None; // the head is newer than the tail by more than a lap
+        }
         let mut open_from = None;
         let mut seq = tail.seq as u32;
         while seq != head.seq {
@@ -105,6 +114,18 @@ impl<M: Memory> Ring<M> {
         }
         counted.close_oldest(&mut open_from, self.relative(head.pos, tail));
         Some(counted)
+    }
+
+    /// A tail and a head that were true together, or nearly: no more than the capacity apart, so that every position
+    /// between them is ahead of the tail.
+    fn span_in_use(&self) -> (Tail, Head) {
+        loop {
+            let tail = self.tail();
+            let head = self.head();
+            if tail.bytes_to(head) <= self.geometry.capacity() {
+                return (tail, head);
+            }
+        }
     }
 
     fn look(&self, seq: u32, tail: Tail) -> Span {
@@ -137,8 +158,8 @@ impl<M: Memory> Ring<M> {
         ahead < 1 << 31
     }
 
-    /// `pos` as a distance from the tail. It may be behind: the tail's position can be newer than its
-    /// sequence, and the span in hand may be half written. A claim starts less than the capacity ahead.
+    /// `pos`, of a span between the tail and a head that is at most the capacity ahead of it, as a distance from the
+    /// tail. It may be behind: the tail's position can be newer than its sequence, and the span in hand half written.
     fn relative(&self, pos: u32, tail: Tail) -> i64 {
         let ahead = pos.wrapping_sub(tail.pos as u32);
         if ahead <= self.geometry.capacity() {

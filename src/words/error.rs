@@ -20,6 +20,10 @@ pub enum Operation {
     Spawn,
     /// write(2) or writev(2) of the flusher, or of a synchronous append.
     Write,
+    /// fdatasync(2) or fsync(2) of the log, or fsync(2) of its directory.
+    Sync,
+    /// Queueing a signal.
+    Signal,
     /// The flusher thread panicked (the fault of a sink, or ours).
     Flusher,
 }
@@ -32,6 +36,8 @@ impl Operation {
             Self::Map => "cannot map the ring",
             Self::Spawn => "cannot start the flusher thread",
             Self::Write => "cannot write to the descriptor",
+            Self::Sync => "cannot make the log durable",
+            Self::Signal => "cannot queue the signal",
             Self::Flusher => "the flusher thread panicked",
         }
     }
@@ -103,6 +109,18 @@ pub enum Error {
     },
     /// The descriptor is not open for writing.
     BadDescriptor,
+    /// The descriptor cannot be synced: a pipe, a socket, a terminal.
+    NotSyncable,
+    /// As many completions are outstanding as the queue [allows](crate::Options::outstanding_max).
+    TooManyOutstanding,
+    /// The position is of another queue, or was never handed out.
+    InvalidPosition,
+    /// `suspend` was given nothing to wait for: an empty list, or `None` only.
+    NothingToWaitFor,
+    /// A signal handler ran during `suspend`.
+    Interrupted,
+    /// A wait on the thread that everybody waits for: a [`Sink`](crate::Sink) called into its own queue.
+    WouldDeadlock,
     /// The system said no. From a queue this is final: what was posted and is not written stays in the ring,
     /// and later appends get the same error.
     Io {
@@ -122,15 +140,19 @@ impl Error {
     #[must_use]
     pub const fn raw_os_error(&self) -> i32 {
         match *self {
-            Self::WouldBlock => libc::EAGAIN,
+            Self::WouldBlock | Self::TooManyOutstanding => libc::EAGAIN,
+            Self::Interrupted => libc::EINTR,
             Self::TooLarge { .. } => libc::EMSGSIZE,
             Self::InvalidLength { .. }
             | Self::InvalidFlags { .. }
             | Self::WrongMode
-            | Self::InvalidOption { .. } => libc::EINVAL,
+            | Self::InvalidOption { .. }
+            | Self::NotSyncable
+            | Self::InvalidPosition
+            | Self::NothingToWaitFor => libc::EINVAL,
             Self::Closed => libc::ESHUTDOWN,
             Self::TimedOut => libc::ETIMEDOUT,
-            Self::Held { .. } => libc::EDEADLK,
+            Self::Held { .. } | Self::WouldDeadlock => libc::EDEADLK,
             Self::BadDescriptor => libc::EBADF,
             Self::Stalled { errno } | Self::Io { errno, .. } => errno,
         }
@@ -179,6 +201,12 @@ impl fmt::Display for Error {
             Self::Stalled { errno } => {
                 write!(f, "the descriptor takes nothing: {}", system(errno))
             }
+            Self::NotSyncable => f.write_str("the descriptor cannot be synced"),
+            Self::TooManyOutstanding => f.write_str("too many completions are outstanding"),
+            Self::InvalidPosition => f.write_str("the position is not one of this queue"),
+            Self::NothingToWaitFor => f.write_str("there is nothing in the list to wait for"),
+            Self::Interrupted => f.write_str("interrupted by a signal handler"),
+            Self::WouldDeadlock => f.write_str("a wait on the flusher thread would never end"),
             Self::BadDescriptor => f.write_str("the descriptor is not open for writing"),
             Self::Io {
                 operation: operation @ Operation::Open,

@@ -5,6 +5,7 @@ mod error;
 mod flags;
 mod geometry;
 mod head;
+mod level;
 mod position;
 
 pub use descriptor::{Phase, Place, State, Tag};
@@ -12,4 +13,5 @@ pub use error::{Error, Operation, Undrained};
 pub use flags::{Flags, Order, WhenFull};
 pub use geometry::{Geometry, Room, Tail, extend};
 pub use head::Head;
+pub use level::{Level, Status, SyncOp};
 pub use position::Position;

@@ -38,6 +38,11 @@ impl Position {
         Self { bytes, queue }
     }
 
+    /// Whether it is a point of the queue with number `queue`.
+    pub(crate) const fn is_of(self, queue: u64) -> bool {
+        self.queue == queue
+    }
+
     /// The bytes claimed since the queue was opened, up to this point, padding included.
     ///
     /// ```

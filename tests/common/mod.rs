@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "no test file uses all of it")]
 
 pub mod child;
+pub mod sink;
 pub mod task;
 
 use std::fs::{self, File, OpenOptions};

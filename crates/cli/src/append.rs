@@ -1,9 +1,9 @@
 //! `alq append`: standard input goes into the ring, the flusher of the queue takes it from there.
 
-use std::io::{self, IsTerminal};
+use std::io;
 use std::time::{Duration, Instant};
 
-use alq::{Error, Flags, Operation, Options, Queue};
+use alq::{Flags, Queue};
 
 use crate::args::Append;
 use crate::input::{Found, Input, Ready};
@@ -31,18 +31,20 @@ const CHECK_INTERVAL: Duration = Duration::from_millis(100);
 pub fn run(options: &Append) -> Result<Ending, Failure> {
     let target = Target::open(options)?;
     let input = open_input(&target)?;
-    let queue = open_queue(options, &target)?;
-    let progress = progress(options, &target, &input, &queue);
+    let queue = target.queue();
+    let progress = progress(options, &target, &input);
     // Not before FILE is open: a FIFO without a reader is waited for, and a signal must end that wait.
-    let signals = handle_signals(&target, &queue, &progress)?;
+    let signals = handle_signals(&target, &progress)?;
 
     let started = Instant::now();
-    let mut pump = Pump::new(&queue, &input, &signals, &progress, !options.quiet);
+    let mut pump = Pump::new(queue, &input, &signals, &progress, !options.quiet);
     let read = pump.run();
     let lines = pump.lines;
-    let finished = finish(&queue, &target)
+    let synced = target.sync(); // fails with the cause of a failed write, which the close tells better
+    let finished = target
+        .close()
         .and(read.map_err(|error| Failure::new("standard input", error)))
-        .and_then(|()| target.sync());
+        .and(synced);
     let elapsed = started.elapsed();
     progress.clear(); // whatever is said next
     finished?;
@@ -57,11 +59,11 @@ pub fn run(options: &Append) -> Result<Ending, Failure> {
 }
 
 /// The progress line, unless something else is to be seen on that terminal.
-fn progress(options: &Append, target: &Target<'_>, input: &Input, queue: &Queue) -> Progress {
-    if options.quiet || input.is_terminal() || target.file().is_terminal() {
+fn progress(options: &Append, target: &Target<'_>, input: &Input) -> Progress {
+    if options.quiet || input.is_terminal() || target.is_terminal() {
         return Progress::none();
     }
-    Progress::on_terminal(queue, input.bytes_left())
+    Progress::on_terminal(target.queue(), input.bytes_left())
 }
 
 fn open_input(target: &Target<'_>) -> Result<Input, Failure> {
@@ -74,27 +76,9 @@ fn open_input(target: &Target<'_>) -> Result<Input, Failure> {
     Ok(input)
 }
 
-fn open_queue(options: &Append, target: &Target<'_>) -> Result<Queue, Failure> {
-    Options::new()
-        .capacity(options.capacity)
-        .stall_limit(None) // a reader that pauses is waited for, as with cat(1)
-        .from_fd(target.file())
-        .map_err(|error| match error {
-            Error::Io {
-                operation: Operation::Map,
-                ..
-            } => Failure::new(format_args!("--capacity {}", options.capacity), error),
-            error => Failure::new(target.path().display(), error),
-        })
-}
-
-fn handle_signals(
-    target: &Target<'_>,
-    queue: &Queue,
-    progress: &Progress,
-) -> Result<Signals, Failure> {
+fn handle_signals(target: &Target<'_>, progress: &Progress) -> Result<Signals, Failure> {
     let path = target.path().to_owned();
-    let (queue, progress) = (queue.clone(), progress.clone());
+    let (queue, progress) = (target.queue().clone(), progress.clone());
     let still_busy = move || {
         let stats = queue.stats();
         let left = stats.posted_bytes - stats.written_bytes;
@@ -105,30 +89,6 @@ fn handle_signals(
         ));
     };
     Signals::handle(still_busy).map_err(|error| Failure::new("signals", error))
-}
-
-/// Writes out what is posted, and says how much could not be.
-fn finish(queue: &Queue, target: &Target<'_>) -> Result<(), Failure> {
-    let cause = match queue.close(None) {
-        Ok(()) => return Ok(()),
-        Err(undrained) => undrained.cause,
-    };
-    let problem = match cause {
-        Error::Io {
-            operation: Operation::Write,
-            errno,
-        } => format!("cannot write: {}", io::Error::from_raw_os_error(errno)),
-        cause => cause.to_string(),
-    };
-    let stats = queue.stats();
-    let written = stats.written_bytes;
-    let left = stats.posted_bytes - written;
-    Err(Failure::new(
-        target.path().display(),
-        format_args!(
-            "{problem}; {written} bytes are written, {left} bytes are read and not written"
-        ),
-    ))
 }
 
 /// Moves standard input into the ring.

@@ -1,134 +1,130 @@
 //! The file that is appended to.
 
-use std::fs::{self, File, Metadata};
+use std::fs::{self, Metadata};
 use std::io;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
+use alq::{Error, Operation, Options, Queue, SyncOp};
 use rustix::fs::{Mode, OFlags};
-use rustix::io::{Errno, retry_on_intr};
+use rustix::io::Errno;
 
 use crate::args::Append;
 use crate::report::Failure;
 
-/// FILE, open for appending.
+/// FILE, open for appending through a queue.
 #[derive(Debug)]
 pub struct Target<'a> {
     path: &'a Path,
-    file: File,
     metadata: Metadata,
-    sync: Option<Sync>,
-}
-
-/// What `--fsync` syncs besides the file.
-#[derive(Debug)]
-struct Sync {
-    /// The directory of a new file, with its name.
-    directory: Option<(PathBuf, File)>,
+    queue: Queue,
+    fsync: bool,
 }
 
 impl<'a> Target<'a> {
     /// Opens the file, creating it if need be. Blocks as open(2) does: a FIFO waits for its reader.
     pub fn open(options: &'a Append) -> Result<Self, Failure> {
         let path = &*options.file;
-        let before = identity_at(path, options.follow_links);
-        let file = open(options).map_err(|errno| refusal(errno, options))?;
-        let failure = |error| Failure::new(path.display(), error);
-        let metadata = file.metadata().map_err(failure)?;
-        let is_new = before != Some(identity(&metadata));
-        let mut target = Self {
+        let queue = Options::new()
+            .capacity(options.capacity)
+            .mode(options.mode)
+            .follow_links(options.follow_links)
+            .stall_limit(None) // a reader that pauses is waited for, as with cat(1)
+            .open(path)
+            .map_err(|error| refusal(&error, options))?;
+        let metadata = fs::metadata(path).map_err(|error| Failure::new(path.display(), error))?;
+        let target = Self {
             path,
-            file,
             metadata,
-            sync: None,
+            queue,
+            fsync: options.fsync,
         };
-        if options.fsync {
-            target.sync = Some(target.prepare_sync(is_new, options.follow_links)?);
-        }
+        target.sync()?; // nothing is written yet, so this only tells whether --fsync can be kept
         Ok(target)
     }
 
-    pub fn file(&self) -> &File {
-        &self.file
+    pub fn queue(&self) -> &Queue {
+        &self.queue
     }
 
     pub fn path(&self) -> &Path {
         self.path
     }
 
+    /// Whether the file is a terminal, where the log is already to be seen.
+    pub fn is_terminal(&self) -> bool {
+        self.metadata.file_type().is_char_device()
+            && rustix::fs::open(self.path, OFlags::WRONLY | OFlags::NOCTTY, Mode::empty())
+                .is_ok_and(rustix::termios::isatty)
+    }
+
     /// Whether `other` is the same regular file: to append a file to itself would never end.
     pub fn is_same_file(&self, other: &Metadata) -> bool {
+        let identity = |metadata: &Metadata| (metadata.dev(), metadata.ino());
         self.metadata.is_file() && identity(&self.metadata) == identity(other)
     }
 
-    /// Finds out before anything is written whether `--fsync` can be kept, and what there is to sync.
-    fn prepare_sync(&self, is_new: bool, follow_links: bool) -> Result<Sync, Failure> {
-        let kind = self.metadata.file_type();
-        if !kind.is_file() && !kind.is_block_device() {
-            self.sync_file()?; // it has written nothing yet, so this costs nothing
-            return Ok(Sync { directory: None });
-        }
-        if !is_new {
-            return Ok(Sync { directory: None });
-        }
-        let directory = directory_of(self.path, follow_links)
-            .and_then(|name| File::open(&name).map(|directory| (name, directory)))
-            .map_err(|error| {
-                let problem = format!("--fsync cannot open its directory: {error}");
-                Failure::new(self.path.display(), problem)
-            })?;
-        Ok(Sync {
-            directory: Some(directory),
-        })
-    }
-
-    /// With `--fsync`, puts on disk what was written; otherwise does nothing.
+    /// With `--fsync`, waits until everything is on disk; otherwise does nothing.
     pub fn sync(&self) -> Result<(), Failure> {
-        let Some(sync) = &self.sync else {
+        if !self.fsync {
             return Ok(());
-        };
-        self.sync_file()?;
-        if let Some((name, directory)) = &sync.directory {
-            directory.sync_all().map_err(|error| {
-                Failure::new(
-                    name.display(),
-                    format!("--fsync of the directory failed: {error}"),
-                )
-            })?;
         }
-        Ok(())
-    }
-
-    fn sync_file(&self) -> Result<(), Failure> {
-        self.file.sync_all().map_err(|error| {
-            let way_out = match error.raw_os_error().map(Errno::from_raw_os_error) {
-                Some(Errno::INVAL | Errno::NOTSUP | Errno::ROFS) => {
-                    "; this is no file on a disk, so leave out --fsync"
-                }
+        let synced = self
+            .queue
+            .fsync(SyncOp::Full)
+            .and_then(|synced| synced.wait());
+        synced.map_err(|error| {
+            let way_out = match error {
+                Error::NotSyncable => "; this is no file on a disk, so leave out --fsync",
                 _ => "",
             };
-            let problem = format!("--fsync failed: {error}{way_out}");
-            Failure::new(self.path.display(), problem)
+            Failure::new(
+                self.path.display(),
+                format!("--fsync failed: {error}{way_out}"),
+            )
         })
     }
-}
 
-fn open(options: &Append) -> Result<File, Errno> {
-    let mut flags = OFlags::WRONLY | OFlags::APPEND | OFlags::CREATE;
-    // A log that is a terminal must not become the controlling one.
-    flags |= OFlags::CLOEXEC | OFlags::NOCTTY;
-    if !options.follow_links {
-        flags |= OFlags::NOFOLLOW;
+    /// Writes out what is posted, and says how much could not be.
+    pub fn close(&self) -> Result<(), Failure> {
+        let cause = match self.queue.close(None) {
+            Ok(()) => return Ok(()),
+            Err(undrained) => undrained.cause,
+        };
+        let problem = match cause {
+            Error::Io {
+                operation: Operation::Write,
+                errno,
+            } => format!("cannot write: {}", io::Error::from_raw_os_error(errno)),
+            cause => cause.to_string(),
+        };
+        let stats = self.queue.stats();
+        let written = stats.written_bytes;
+        let left = stats.posted_bytes - written;
+        let counts = format!("{written} bytes are written, {left} bytes are read and not written");
+        Err(Failure::new(
+            self.path.display(),
+            format!("{problem}; {counts}"),
+        ))
     }
-    let mode = Mode::from_raw_mode(options.mode);
-    retry_on_intr(|| rustix::fs::open(&options.file, flags, mode)).map(File::from)
 }
 
-/// What to say when open(2) says `errno`.
-fn refusal(errno: Errno, options: &Append) -> Failure {
+/// What to say when the queue cannot be opened.
+fn refusal(error: &Error, options: &Append) -> Failure {
     let path = &*options.file;
+    let errno = match *error {
+        Error::Io {
+            operation: Operation::Open,
+            errno,
+        } => errno,
+        Error::Io {
+            operation: Operation::Map,
+            ..
+        } => return Failure::new(format_args!("--capacity {}", options.capacity), error),
+        _ => return Failure::new(path.display(), error),
+    };
     let is_link = fs::symlink_metadata(path).is_ok_and(|found| found.is_symlink());
-    let way_out = match errno {
+    let way_out = match Errno::from_raw_os_error(errno) {
         Errno::LOOP if is_link && !options.follow_links => {
             "; it is a symbolic link, which --follow-links follows"
         }
@@ -137,35 +133,6 @@ fn refusal(errno: Errno, options: &Append) -> Failure {
         Errno::ISDIR => "; name a file in it",
         _ => "",
     };
-    let error = io::Error::from(errno);
+    let error = io::Error::from_raw_os_error(errno);
     Failure::new(path.display(), format!("cannot open: {error}{way_out}"))
-}
-
-/// What tells one file from another.
-fn identity(metadata: &Metadata) -> (u64, u64) {
-    (metadata.dev(), metadata.ino())
-}
-
-fn identity_at(path: &Path, follow_links: bool) -> Option<(u64, u64)> {
-    let found = if follow_links {
-        fs::metadata(path)
-    } else {
-        fs::symlink_metadata(path)
-    };
-    found.ok().as_ref().map(identity)
-}
-
-/// The directory that holds the entry of `path`.
-fn directory_of(path: &Path, follow_links: bool) -> io::Result<PathBuf> {
-    let real;
-    let path = if follow_links {
-        real = path.canonicalize()?;
-        &real
-    } else {
-        path
-    };
-    Ok(match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
-        _ => PathBuf::from("."),
-    })
 }

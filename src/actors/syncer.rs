@@ -1,0 +1,194 @@
+//! The sync thread: fdatasync beside the drain, one for all who wait.
+
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use super::shared::Shared;
+use crate::ends::Sink;
+use crate::memory::Memory;
+use crate::primitives::Event;
+use crate::primitives::sync::{Arc, AtomicU32, AtomicU64, Mutex, Ordering, PlainArc, spawn_quiet};
+use crate::words::{Error, Operation, SyncOp};
+
+/// What the callers of `fsync`, the flusher and the sync thread share.
+pub struct Durability {
+    /// Positions up to which fdatasync, and fsync, have returned.
+    data: AtomicU64,
+    full: AtomicU64,
+    /// The errno of the first sync that failed; 0 if none has.
+    failure: AtomicU32,
+    /// Notified when a sync may be due, and when the flusher has ended.
+    wanted: Event,
+    thread: Mutex<Thread>,
+}
+
+/// The sync thread, made when it is first needed.
+enum Thread {
+    /// Not started; this is what it will sync.
+    Ready(PlainArc<dyn Sink>),
+    Running,
+    /// Nothing will be synced any more; or nothing ever could.
+    Over,
+}
+
+impl core::fmt::Debug for Durability {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Durability").finish_non_exhaustive()
+    }
+}
+
+impl Durability {
+    /// `sink` is what the sync thread will sync; `None` where nobody asks (in models that have their own).
+    pub fn new(sink: Option<PlainArc<dyn Sink>>) -> Self {
+        Self {
+            data: AtomicU64::new(0),
+            full: AtomicU64::new(0),
+            failure: AtomicU32::new(0),
+            wanted: Event::new(),
+            thread: Mutex::new(sink.map_or(Thread::Over, Thread::Ready)),
+        }
+    }
+
+    /// Up to where all is durable by `op`.
+    pub fn reached(&self, op: SyncOp) -> u64 {
+        // Acquire, pairs with the Release in `raise`: nothing is read behind it here, but a caller that learns
+        // that a record is durable may tell others so.
+        match op {
+            SyncOp::Data => self.data.load(Ordering::Acquire),
+            SyncOp::Full => self.full.load(Ordering::Acquire),
+        }
+    }
+
+    /// A sync by `op` has covered everything up to `pos`.
+    fn raise(&self, op: SyncOp, pos: u64) {
+        // Release, pairs with `reached`. An fsync is an fdatasync too.
+        self.data.fetch_max(pos, Ordering::Release);
+        if op == SyncOp::Full {
+            self.full.fetch_max(pos, Ordering::Release);
+        }
+    }
+
+    /// Why nothing becomes durable any more, if a sync has failed.
+    pub fn failure(&self) -> Option<Error> {
+        // Acquire, pairs with the Release in `step`.
+        let errno = self.failure.load(Ordering::Acquire);
+        (errno != 0).then(|| Error::Io {
+            operation: Operation::Sync,
+            errno: i32::try_from(errno).unwrap_or(libc::EIO),
+        })
+    }
+
+    /// Whether there is, or may yet be, a sync thread that will look.
+    pub fn is_over(&self) -> bool {
+        matches!(*self.thread.lock(), Thread::Over)
+    }
+
+    /// A sync may be due. Any thread; takes no lock unless the sync thread sleeps.
+    pub fn look(&self) {
+        self.wanted.notify();
+    }
+}
+
+impl<M: Memory + 'static> Shared<M> {
+    /// Makes sure that there is a sync thread.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotSyncable`] if the sink cannot be synced; [`Error::Closed`] if the queue is; [`Error::Io`] if the
+    /// thread cannot be started.
+    pub fn start_syncer(shared: &Arc<Self>) -> Result<(), Error> {
+        let mut thread = shared.durability.thread.lock();
+        let sink = match &*thread {
+            Thread::Running => return Ok(()),
+            Thread::Over => return Err(Error::Closed),
+            Thread::Ready(sink) => PlainArc::clone(sink),
+        };
+        if !sink.can_sync() {
+            return Err(Error::NotSyncable);
+        }
+        let for_thread = Arc::clone(shared);
+        spawn_quiet("alq-sync".to_owned(), move || run(&for_thread, sink))
+            .map_err(|error| Error::io(Operation::Spawn, &error))?;
+        *thread = Thread::Running;
+        Ok(())
+    }
+}
+
+impl<M: Memory> Shared<M> {
+    /// The flusher will not touch the ring again, and has let go of the sink.
+    pub fn flusher_ended(&self) {
+        {
+            let mut thread = self.durability.thread.lock();
+            if let Thread::Running = *thread {
+                self.set_flusher_done();
+            } else {
+                *thread = Thread::Over;
+            }
+        }
+        if self.durability.is_over() {
+            self.finish();
+        } else {
+            self.durability.look(); // the sync thread does what is still due, and finishes
+        }
+    }
+
+    /// Syncs once if somebody waits for it; `false` if nothing was due. For the sync thread only.
+    ///
+    /// One system call serves all whose records are written when it begins. Who comes meanwhile is looked at after it,
+    /// and needs another only if it has not covered them.
+    pub fn sync_step(&self, sink: &dyn Sink) -> bool {
+        let durability = &self.durability;
+        if durability.failure().is_some() {
+            return false;
+        }
+        let written = self.ring.tail().pos;
+        let is_due = |target, op| target <= written && target > durability.reached(op);
+        let Some(op) = self.watch.wanted(is_due) else {
+            return false;
+        };
+        match sink.sync(op) {
+            Ok(()) => durability.raise(op, written),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => return true,
+            Err(error) => {
+                let errno = Error::io(Operation::Sync, &error).raw_os_error();
+                // Release, pairs with the Acquire in `failure`. Never taken back: after a failed sync the system
+                // may have dropped the dirty pages, and a later success would say nothing about them.
+                durability
+                    .failure
+                    .store(errno.unsigned_abs(), Ordering::Release);
+            }
+        }
+        self.settle();
+        true
+    }
+}
+
+/// Syncs when it is due, until the flusher has ended and nothing is.
+fn run<M: Memory>(shared: &Shared<M>, sink: PlainArc<dyn Sink>) {
+    shared.enlist();
+    let work = || {
+        loop {
+            let step = || {
+                if shared.sync_step(&*sink) {
+                    return Some(true);
+                }
+                shared.is_flusher_done().then_some(false)
+            };
+            if shared.durability.wanted.wait_until(None, step) == Some(false) {
+                break;
+            }
+        }
+    };
+    if catch_unwind(AssertUnwindSafe(work)).is_err() {
+        // Release: as in `sync_step`.
+        shared
+            .durability
+            .failure
+            .store(libc::EIO.unsigned_abs(), Ordering::Release);
+    }
+    drop(sink); // whoever sees the end sees the descriptor closed
+    *shared.durability.thread.lock() = Thread::Over;
+    if shared.is_flusher_done() {
+        shared.finish();
+    }
+}

@@ -1,0 +1,80 @@
+//! Waiting for the first of several completions.
+
+use std::time::{Duration, Instant};
+
+use super::barrier::deadline_in;
+use super::completion::Completion;
+use crate::ends::{Subscriber, WOKEN};
+use crate::primitives::sync::{Arc, Futex, Ordering, unique_number};
+use crate::words::Error;
+
+/// The longest single sleep: one with a limit is ended by a signal handler, whatever `SA_RESTART` says.
+const SLEEP_MAX: Duration = Duration::from_secs(3600);
+
+/// Waits until at least one member of `list` has completed, with success or not; returns at once if one has already.
+/// `None` members are ignored; the members may be of different queues. Source: `aio_suspend(3)`.
+///
+/// Without a `timeout` it waits as long as it takes: a close resolves every completion of its queue.
+///
+/// # Errors
+///
+/// [`Error::TimedOut`] after at least `timeout` (where `aio_suspend` says `EAGAIN`); [`Error::Interrupted`] if a signal
+/// handler ran meanwhile, also one installed with `SA_RESTART`, and also for a signal that one of the members sent;
+/// [`Error::NothingToWaitFor`] for a list without members.
+///
+/// ```
+/// use alq::{SyncOp, suspend};
+///
+/// # let dir = tempfile::tempdir()?;
+/// # let queue = alq::Options::new().open(dir.path().join("app.log"))?;
+/// let completion = queue.fsync(SyncOp::Data)?;
+/// suspend(&[None, Some(&completion)], Some(std::time::Duration::from_secs(5)))?;
+/// assert_ne!(completion.status(), alq::Status::InProgress);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn suspend(list: &[Option<&Completion>], timeout: Option<Duration>) -> Result<(), Error> {
+    let members: Vec<&Completion> = list.iter().copied().flatten().collect();
+    if members.is_empty() {
+        return Err(Error::NothingToWaitFor);
+    }
+    let deadline = timeout.and_then(deadline_in);
+    let word = Arc::new(Futex::new(0));
+    let key = unique_number();
+    let mut subscribed = 0;
+    let mut result = None;
+    for member in &members {
+        let sleeper = Subscriber::Sleeper(Arc::clone(&word));
+        if member.pending.subscribe(key, sleeper).is_err() {
+            result = Some(Ok(())); // it has completed already
+            break;
+        }
+        subscribed += 1;
+    }
+    let result = result.unwrap_or_else(|| sleep(&word, deadline));
+    for member in &members[..subscribed] {
+        member.pending.unsubscribe(key);
+    }
+    result
+}
+
+/// Sleeps until a member wakes the word.
+fn sleep(word: &Futex, deadline: Option<Instant>) -> Result<(), Error> {
+    let mut interrupted = false;
+    loop {
+        // Acquire, pairs with the Release of the resolver: its result is seen.
+        if word.load(Ordering::Acquire) == WOKEN {
+            return Ok(());
+        }
+        if interrupted {
+            return Err(Error::Interrupted);
+        }
+        let left = match deadline {
+            None => SLEEP_MAX,
+            Some(at) => at.saturating_duration_since(Instant::now()),
+        };
+        if left.is_zero() {
+            return Err(Error::TimedOut);
+        }
+        interrupted = word.wait_interruptible(0, left.min(SLEEP_MAX));
+    }
+}
