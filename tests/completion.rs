@@ -166,7 +166,11 @@ impl Wake for Holds {
 
 #[test]
 fn a_waker_may_hold_the_completion_that_it_waits_for() {
-    let (_queue, script, completion) = gated();
+    let script = Script::new();
+    let queue = queue_to(&script, small().stall_limit(Some(STALLS_SOON)));
+    script.shut_sync();
+    queue.writen(b"record\n", TRY).unwrap();
+    let completion = queue.fsync(SyncOp::Data).unwrap();
     let polled = |completion: &mut Completion| {
         let waker = Waker::from(Arc::new(Holds(completion.clone())));
         let task = Pin::new(completion).poll(&mut Context::from_waker(&waker));
@@ -244,10 +248,10 @@ fn wait_tells_that_nothing_moves_and_the_completion_goes_on() {
 #[test]
 fn a_signal_carries_its_value_and_says_that_an_operation_is_done() {
     let name = "a_signal_carries_its_value_and_says_that_an_operation_is_done";
+    let mut set = SigSet::empty();
+    set.add(Signal::SIGUSR1);
+    set.thread_block().unwrap(); // a child inherits it, and so do all of its threads
     in_child(name, || {
-        let mut set = SigSet::empty();
-        set.add(Signal::SIGUSR1);
-        set.thread_block().unwrap(); // before there is any other thread
         let signals = SignalFd::with_flags(&set, SfdFlags::SFD_NONBLOCK).unwrap();
         let (_queue, script, completion) = gated();
         let signal = |value| Notify::Signal {

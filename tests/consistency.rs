@@ -18,7 +18,7 @@ fn is_done(completion: &Completion) -> bool {
 
 #[test]
 fn positions_are_exact_at_the_ends_of_records_and_grow() {
-    const COUNT: usize = 500;
+    const COUNT: usize = 5000;
     let script = Script::new();
     let queue = queue_to(&script, small());
     let writer = |writer: usize| {

@@ -325,10 +325,7 @@ fn whoever_asks_while_the_queue_is_closed_is_answered() {
         let asker = |_| {
             let (queue, script) = (queue.clone(), Arc::clone(&script));
             spawn(move || {
-                loop {
-                    let Ok(position) = queue.writen(b"record\n", TRY) else {
-                        break;
-                    };
+                while let Ok(position) = queue.writen(b"record\n", TRY) {
                     match queue.completion(position, Level::Durable).wait() {
                         Ok(()) => assert!(script.synced() >= position.bytes() as usize),
                         Err(error) => assert_eq!(error, Error::Closed),

@@ -115,7 +115,7 @@ fn on_the_flusher_thread_waitok_acts_as_nowait() {
         own.writen(&vec![b'x'; room], WAIT).unwrap();
         answers.send(own.writen(b"full", WAIT)).unwrap();
         answers
-            .send(own.getn(1, WAIT).map(|entry| entry.post()))
+            .send(own.getn(1, WAIT).map(alq::Entry::post))
             .unwrap();
     });
     queue.writen(b"record\n", TRY).unwrap();

@@ -24,6 +24,12 @@ struct Gated {
     completion: Completion,
 }
 
+impl Drop for Gated {
+    fn drop(&mut self) {
+        self.script.open_sync(); // or the drop of the queue would wait for it
+    }
+}
+
 /// A completion that is in progress until the script's sync gate opens.
 fn gated() -> Gated {
     let (queue, script) = scripted();
@@ -170,7 +176,7 @@ fn interrupted(restart: SaFlags) {
 #[test]
 fn a_signal_handler_interrupts_it() {
     in_child("a_signal_handler_interrupts_it", || {
-        interrupted(SaFlags::empty())
+        interrupted(SaFlags::empty());
     });
 }
 
@@ -213,7 +219,7 @@ fn the_same_completion_may_be_in_the_list_twice() {
     let soon = Some(Duration::from_millis(10));
     let list = [Some(twice), Some(&busy.completion), Some(twice)];
     assert_eq!(suspend(&list, soon), Err(Error::TimedOut));
-    let list = list.map(|member| member.cloned()).to_vec();
+    let list = list.map(Option::<&Completion>::cloned).to_vec();
     let thread = suspended(list);
     one.script.open_sync();
     assert_eq!(thread.join(), Ok(()));

@@ -202,7 +202,7 @@ fn the_last_sync_that_is_due_is_done_before_the_end() {
             let (shared, drain) = Shared::new(heap, config, Some(sink));
             let shared = Arc::new(shared);
             let mut flusher = Flusher::new(Arc::clone(&shared), drain, file);
-            shared.start_syncer().unwrap();
+            Shared::start_syncer(&shared).unwrap();
             write(&shared, b'a', 1, false);
             let last = pending(1, DATA);
             shared.watch.add(Arc::clone(&last)).unwrap();

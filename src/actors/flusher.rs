@@ -97,7 +97,10 @@ impl<M: Memory, S: Sink> Flusher<M, S> {
             .drain
             .step(&shared.ring, self.batch_limit, holes, |runs| {
                 shared.set_blocked(false); // from here on it is the sink that is waited for
-                sink.write(runs)
+                match sink.write(runs)? {
+                    0 => Err(io::ErrorKind::WriteZero.into()),
+                    taken => Ok(taken),
+                }
             });
         match drained {
             Ok(Drained::Moved { bytes, more }) => {

@@ -53,7 +53,9 @@ fn run(notifier: &Notifier) {
         let next = || notifier.jobs.lock().pop_front();
         if let Some(job) = notifier.came.wait_until(None, next) {
             // A panic is the callback's own (its message is on standard error); the next one is run all the same.
-            let _ = catch_unwind(AssertUnwindSafe(job));
+            if let Err(payload) = catch_unwind(AssertUnwindSafe(job)) {
+                core::mem::forget(payload); // its drop might panic again
+            }
         }
     }
 }

@@ -93,7 +93,9 @@ impl<M: Memory> Shared<M> {
         deadline: Option<Instant>,
     ) -> Result<Reservation<'_, M>, Error> {
         if self.is_servant() {
-            return Err(Error::WouldBlock); // nobody would make room
+            // Nobody would make room.
+            let refusal = self.ring.refusal().unwrap_or(Refusal::Full);
+            return Err(self.refused(refusal, len));
         }
         let ordered = self.order == Order::Arrival;
         let began = Instant::now();

@@ -253,6 +253,9 @@ impl<M: Memory> Shared<M> {
     /// What has become of `pending`, now that everything up to `written` is.
     fn outcome(&self, pending: &Pending, written: u64) -> Option<Result<(), Error>> {
         let is_written = pending.target <= written;
+        if is_written && self.ring.ended().is_some() && self.ring.is_too_late(pending.target) {
+            return Some(Err(Error::Closed));
+        }
         let reached = match pending.reach {
             Reach::Written => is_written,
             Reach::Durable(op) => pending.target <= self.durability.reached(op),

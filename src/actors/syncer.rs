@@ -78,11 +78,6 @@ impl Durability {
         })
     }
 
-    /// Whether there is, or may yet be, a sync thread that will look.
-    pub fn is_over(&self) -> bool {
-        matches!(*self.thread.lock(), Thread::Over)
-    }
-
     /// A sync may be due. Any thread; takes no lock unless the sync thread sleeps.
     pub fn look(&self) {
         self.wanted.notify();
@@ -97,6 +92,9 @@ impl<M: Memory + 'static> Shared<M> {
     /// [`Error::NotSyncable`] if the sink cannot be synced; [`Error::Closed`] if the queue is; [`Error::Io`] if the
     /// thread cannot be started.
     pub fn start_syncer(shared: &Arc<Self>) -> Result<(), Error> {
+        if shared.durability.failure().is_some() {
+            return Ok(()); // no thread could do more; whoever waits is told
+        }
         let mut thread = shared.durability.thread.lock();
         let sink = match &*thread {
             Thread::Running => return Ok(()),
@@ -117,18 +115,20 @@ impl<M: Memory + 'static> Shared<M> {
 impl<M: Memory> Shared<M> {
     /// The flusher will not touch the ring again, and has let go of the sink.
     pub fn flusher_ended(&self) {
-        {
+        let before = {
             let mut thread = self.durability.thread.lock();
-            if let Thread::Running = *thread {
+            let runs = matches!(*thread, Thread::Running);
+            if runs {
                 self.set_flusher_done();
-            } else {
-                *thread = Thread::Over;
             }
-        }
-        if self.durability.is_over() {
-            self.finish();
-        } else {
+            let after = if runs { Thread::Running } else { Thread::Over };
+            core::mem::replace(&mut *thread, after)
+        };
+        if let Thread::Running = before {
             self.durability.look(); // the sync thread does what is still due, and finishes
+        } else {
+            drop(before); // perhaps the last of the sink, whose drop may call into the queue: not under the lock
+            self.finish();
         }
     }
 
@@ -169,10 +169,12 @@ fn run<M: Memory>(shared: &Shared<M>, sink: PlainArc<dyn Sink>) {
     let work = || {
         loop {
             let step = || {
+                // Asked first: what the flusher wrote last is then seen by the step.
+                let over = shared.is_flusher_done();
                 if shared.sync_step(&*sink) {
                     return Some(true);
                 }
-                shared.is_flusher_done().then_some(false)
+                over.then_some(false)
             };
             if shared.durability.wanted.wait_until(None, step) == Some(false) {
                 break;
@@ -185,6 +187,7 @@ fn run<M: Memory>(shared: &Shared<M>, sink: PlainArc<dyn Sink>) {
             .durability
             .failure
             .store(libc::EIO.unsigned_abs(), Ordering::Release);
+        shared.settle();
     }
     drop(sink); // whoever sees the end sees the descriptor closed
     *shared.durability.thread.lock() = Thread::Over;

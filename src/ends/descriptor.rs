@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{self, IoSlice, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::FileTypeExt;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::sink::Sink;
@@ -23,7 +24,7 @@ pub struct FileSink {
     nowait: AtomicBool,
     can_sync: bool,
     /// The directory of a log that was created, until its entry is durable.
-    directory: Mutex<Option<File>>,
+    directory: Mutex<Option<PathBuf>>,
 }
 
 impl FileSink {
@@ -32,7 +33,7 @@ impl FileSink {
     /// # Errors
     ///
     /// Those of fstat(2).
-    pub fn new(fd: OwnedFd, directory: Option<File>) -> io::Result<Self> {
+    pub fn new(fd: OwnedFd, directory: Option<PathBuf>) -> io::Result<Self> {
         let file = File::from(fd);
         let kind = file.metadata()?.file_type();
         Ok(Self {
@@ -54,7 +55,7 @@ impl FileSink {
 impl Sink for FileSink {
     fn write(&self, runs: &[IoSlice<'_>]) -> io::Result<usize> {
         // Relaxed: only the flusher comes here.
-        let taken = if self.nowait.load(Ordering::Relaxed) {
+        if self.nowait.load(Ordering::Relaxed) {
             match os::write_nowait(self.file.as_fd(), runs) {
                 Err(error) if is_unsupported(&error) => {
                     // Relaxed: as above. This device (a terminal, say) or this kernel cannot.
@@ -65,11 +66,7 @@ impl Sink for FileSink {
             }
         } else {
             self.write_waiting(runs)
-        }?;
-        if taken == 0 {
-            return Err(io::ErrorKind::WriteZero.into());
         }
-        Ok(taken)
     }
 
     fn wait_ready(&self, limit: Duration) -> io::Result<()> {
@@ -89,7 +86,7 @@ impl Sink for FileSink {
         }?;
         let mut directory = self.directory.lock();
         if let Some(created_in) = &*directory {
-            created_in.sync_all()?;
+            File::open(created_in)?.sync_all()?;
             *directory = None;
         }
         Ok(())

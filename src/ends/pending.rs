@@ -118,24 +118,24 @@ impl Pending {
         if let Some(result) = &state.result {
             return Err((result.clone(), subscriber));
         }
-        match state
-            .subscribers
-            .iter_mut()
-            .find(|(other, _)| *other == key)
-        {
-            Some((_, old)) => *old = subscriber,
-            None => state.subscribers.push((key, subscriber)),
-        }
+        let replaced = take(&mut state.subscribers, key);
+        state.subscribers.push((key, subscriber));
+        drop(state);
+        drop(replaced); // a waker may hold a completion, whose drop takes the lock
         Ok(())
     }
 
     /// Takes a subscriber back; nothing of it is left behind.
     pub fn unsubscribe(&self, key: u64) {
-        self.state
-            .lock()
-            .subscribers
-            .retain(|(other, _)| *other != key);
+        let taken = take(&mut self.state.lock().subscribers, key);
+        drop(taken); // not under the lock: see `subscribe`
     }
+}
+
+/// Takes the subscriber with this key out.
+fn take(subscribers: &mut Vec<(u64, Subscriber)>, key: u64) -> Option<(u64, Subscriber)> {
+    let index = subscribers.iter().position(|(other, _)| *other == key)?;
+    Some(subscribers.swap_remove(index))
 }
 
 /// All that is waited for in one queue.
@@ -155,7 +155,7 @@ impl Watch {
         }
     }
 
-    /// Adds one. The caller settles next: what it waits for may have come before.
+    /// Adds one. The caller settles next, which fences and looks: what it waits for may have come before.
     ///
     /// # Errors
     ///
@@ -167,17 +167,16 @@ impl Watch {
                 return Err(Error::TooManyOutstanding);
             }
             list.push(pending);
-            // Relaxed: the fence below orders it before the look.
+            // Relaxed: the fence of the caller's own `is_awaited` orders it before the look.
             self.count.fetch_add(1, Ordering::Relaxed);
         }
-        // SeqCst fence, pairs with the one in `is_awaited`: it is announced before the caller looks.
-        fence(Ordering::SeqCst);
         Ok(())
     }
 
     /// Whether anything is waited for. What moved must be stored before the call.
     pub fn is_awaited(&self) -> bool {
-        // SeqCst fence, pairs with the one in `add`: who is not seen here sees what moved.
+        // SeqCst fence, pairs with itself on another thread: of one who has added and one who has moved a watermark, at
+        // least one sees the other.
         fence(Ordering::SeqCst);
         // Relaxed: ordered by the fence.
         self.count.load(Ordering::Relaxed) != 0

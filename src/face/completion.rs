@@ -139,6 +139,11 @@ impl Completion {
         patience.wait_for(&self.shared, || self.pending.result())
     }
 
+    /// Whether a wait on this thread would be a wait for itself.
+    pub(super) fn is_for_itself(&self) -> bool {
+        self.shared.is_servant()
+    }
+
     /// Has it tell once it is done; at once, if it is. Any number of times; each one tells.
     ///
     /// # Errors

@@ -1,9 +1,8 @@
 //! How a queue is made.
 
-use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::queue::Queue;
@@ -276,7 +275,7 @@ impl Options {
         &self,
         geometry: Geometry,
         fd: OwnedFd,
-        directory: Option<File>,
+        directory: Option<PathBuf>,
     ) -> Result<Queue, Error> {
         let sink = FileSink::new(fd, directory)
             .map_err(|error| Error::io(Operation::Duplicate, &error))?;
@@ -330,10 +329,10 @@ impl Options {
 }
 
 /// The directory that a log was created in, to be synced with it.
-fn directory_of(path: &Path) -> io::Result<Option<File>> {
+fn directory_of(path: &Path) -> io::Result<Option<PathBuf>> {
     // The log may have been created through a link.
     let path = path.canonicalize()?;
-    path.parent().map(File::open).transpose()
+    Ok(path.parent().map(Path::to_owned))
 }
 
 impl Default for Options {

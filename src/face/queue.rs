@@ -236,14 +236,21 @@ impl Queue {
         {
             match level {
                 Level::Written => self.watch(position.bytes(), Reach::Written),
-                Level::Durable => Shared::start_syncer(&self.shared)
-                    .and_then(|()| self.watch(position.bytes(), Reach::Durable(SyncOp::Data))),
+                Level::Durable => self.watch_durable(position.bytes()),
             }
         } else {
             Err(Error::InvalidPosition)
         };
         completion
             .unwrap_or_else(|error| Completion::new(&self.shared, Arc::new(Pending::failed(error))))
+    }
+
+    fn watch_durable(&self, target: u64) -> Result<Completion, Error> {
+        let is_durable = target <= self.shared.durability.reached(SyncOp::Data);
+        if !is_durable {
+            Shared::start_syncer(&self.shared)?;
+        }
+        self.watch(target, Reach::Durable(SyncOp::Data))
     }
 
     /// Waits for a watermark, and has the flusher and the sync thread look.

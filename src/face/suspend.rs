@@ -20,7 +20,8 @@ const SLEEP_MAX: Duration = Duration::from_secs(3600);
 ///
 /// [`Error::TimedOut`] after at least `timeout` (where `aio_suspend` says `EAGAIN`); [`Error::Interrupted`] if a signal
 /// handler ran meanwhile, also one installed with `SA_RESTART`, and also for a signal that one of the members sent;
-/// [`Error::NothingToWaitFor`] for a list without members.
+/// [`Error::NothingToWaitFor`] for a list without members; [`Error::WouldDeadlock`] on a thread that serves the queue of
+/// a member.
 ///
 /// ```
 /// use alq::{SyncOp, suspend};
@@ -50,7 +51,12 @@ pub fn suspend(list: &[Option<&Completion>], timeout: Option<Duration>) -> Resul
         }
         subscribed += 1;
     }
-    let result = result.unwrap_or_else(|| sleep(&word, deadline));
+    let result = result.unwrap_or_else(|| {
+        if members.iter().any(|member| member.is_for_itself()) {
+            return Err(Error::WouldDeadlock);
+        }
+        sleep(&word, deadline)
+    });
     for member in &members[..subscribed] {
         member.pending.unsubscribe(key);
     }

@@ -44,7 +44,8 @@ impl<M: Memory> Ring<M> {
                     return tail.pos.saturating_add_signed(end.max(0));
                 }
                 Span::Posted { .. } | Span::Open { .. } => {}
-                Span::Recycled => break,
+                // Everything up to there is written, and the drain is beyond it by now.
+                Span::Recycled => return self.tail().pos,
             }
         }
         // All that was posted is written, or was when the tail was read.
@@ -80,6 +81,22 @@ impl<M: Memory> Ring<M> {
         };
         let late = stepped_over.iter().filter_map(committed);
         late.fold((0, 0), |(bytes, records), len| (bytes + len, records + 1))
+    }
+
+    /// Whether the record that ends at `pos` was posted after the drain had gone past it.
+    pub fn is_too_late(&self, pos: u64) -> bool {
+        let ends_there = |seq: &u32| {
+            let slot = self.slot(*seq);
+            // Acquire: as in `look`.
+            let bits = slot.state.load(Ordering::Acquire);
+            let Some(state) = State::of_lap(bits, self.geometry.tag(*seq)) else {
+                return false;
+            };
+            // Relaxed: ordered by the state.
+            let place = Place::from_bits(slot.place.load(Ordering::Relaxed));
+            place.start.wrapping_add(state.committed) == pos as u32 && state.committed > 0
+        };
+        self.stepped_over.lock().iter().any(ends_there)
     }
 
     /// The count from `tail` on; `None` if the ring has moved on by so much that descriptors were reused.
