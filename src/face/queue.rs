@@ -112,7 +112,7 @@ impl Queue {
         }
     }
 
-    /// Schedules the drain, for what was posted with [`Flags::NOACTIVATE`]. Returns at once.
+    /// Schedules the drain, for what was posted with [`NOACTIVATE`](crate::Flags::NOACTIVATE). Returns at once.
     ///
     /// ```
     /// # let dir = tempfile::tempdir()?;
