@@ -1,5 +1,6 @@
 //! Layer 5: actors. The flusher as a step function, the thread that drives it, and what they share with callers.
 
+mod durability;
 pub mod flusher;
 pub mod notifier;
 pub mod pace;

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_utils::CachePadded;
 
-use super::syncer::Durability;
+use super::durability::Durability;
 use crate::ends::{DrainCounters, Pending, PostCounters, Reach, Sink, Stats, Watch};
 use crate::memory::Memory;
 use crate::primitives::sync::{
