@@ -133,9 +133,7 @@ impl<M: Memory> Shared<M> {
     #[inline]
     fn ring_beyond_mark(&self, posted: Posted) {
         let geometry = self.ring.geometry();
-        let (bytes, spans) = (geometry.capacity() / 8, geometry.spans_max() / 8);
-        let crosses_bytes = (posted.start ^ posted.end) >= u64::from(bytes);
-        if crosses_bytes || posted.seq & spans.next_power_of_two().saturating_sub(1) == 0 {
+        if geometry.is_at_mark(posted.seq, posted.start, posted.end) {
             self.ring_if_filled();
         }
     }

@@ -35,6 +35,8 @@ pub struct Geometry {
     slots: u32,
     slot_bits: u32,
     spans_max: u32,
+    /// One less than a power of two near an eighth of `spans_max`.
+    span_mark_mask: u32,
 }
 
 impl Geometry {
@@ -58,6 +60,7 @@ impl Geometry {
             slots,
             slot_bits: slots.trailing_zeros(),
             spans_max: slots,
+            span_mark_mask: mark_mask(slots),
         }
     }
 
@@ -69,7 +72,11 @@ impl Geometry {
     #[must_use]
     pub const fn with_spans_max(self, spans_max: u32) -> Self {
         assert!(spans_max > 0 && spans_max <= self.slots);
-        Self { spans_max, ..self }
+        Self {
+            spans_max,
+            span_mark_mask: mark_mask(spans_max),
+            ..self
+        }
     }
 
     /// The bytes of the ring.
@@ -108,6 +115,13 @@ impl Geometry {
         Tag::of_lap(seq >> self.slot_bits)
     }
 
+    /// Whether a span of sequence `seq` over `[start, end)` is one of some eight a lap that the fill is looked at for: one
+    /// crosses into each eighth of the bytes, one begins each eighth of the spans.
+    #[inline]
+    pub const fn is_at_mark(self, seq: u32, start: u64, end: u64) -> bool {
+        (start ^ end) >= (self.capacity / 8) as u64 || seq & self.span_mark_mask == 0
+    }
+
     /// What is free between `head` and `tail`; everything, if the head is older than the tail.
     pub const fn room(self, head: Head, tail: Tail) -> Room {
         let used = tail.bytes_to(head);
@@ -137,6 +151,10 @@ impl Geometry {
         let spans = head.seq.wrapping_sub(tail.seq as u32);
         used <= self.capacity && len <= self.capacity - used && spans < self.spans_max
     }
+}
+
+const fn mark_mask(spans: u32) -> u32 {
+    (spans / 8).next_power_of_two() - 1
 }
 
 /// The 64-bit value nearest at or above `base` whose low half is `low`.
