@@ -130,3 +130,24 @@ fn without_memory_or_threads_appenders_are_synchronous_and_lose_nothing() {
         },
     );
 }
+
+/// A ring larger than the files that the process may make: an error and a synchronous appender, not SIGXFSZ.
+#[test]
+fn under_a_small_file_size_limit_opening_is_refused_and_kills_nobody() {
+    in_child(
+        "under_a_small_file_size_limit_opening_is_refused_and_kills_nobody",
+        || {
+            enable();
+            let log = Log::new();
+            let file = append_to(log.path());
+            set_limit(Resource::Fsize, 100 << 10);
+            let refused = Options::new().from_fd(&file).unwrap_err();
+            assert_eq!(refused, io_error(Operation::Map, libc::EFBIG));
+            let mut expected = Vec::new();
+            assert!(!append_three(&file, &mut expected));
+            assert_eq!(log.bytes(), expected);
+            let small = Options::new().capacity(4096).from_fd(&file).unwrap();
+            small.close(None).unwrap();
+        },
+    );
+}

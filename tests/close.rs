@@ -191,7 +191,10 @@ fn close_on_a_pipe_that_nobody_reads_counts_every_byte_that_is_left() {
         );
         assert!(undrained.bytes > 0);
         let again = queue.close(None).unwrap_err();
-        assert_eq!(again.bytes, undrained.bytes);
+        assert_eq!(
+            (again.bytes, &again.cause),
+            (undrained.bytes, &undrained.cause)
+        );
         assert_eq!(queue.flush(), Err(Error::Closed), "it never will be");
         assert_exact(queue, &posted, &undrained, reader);
     }
