@@ -72,9 +72,11 @@ impl<M: Memory, S: Sink> Flusher<M, S> {
     /// Looks at the ring once and writes what is there, up to a bound.
     pub fn step(&mut self) -> Step {
         let shared = &*self.shared;
-        if shared.last() == Last::Stop {
-            return Step::Finished;
-        }
+        let holes = match shared.last() {
+            Last::Drain => Holes::Wait,
+            Last::StepOver => Holes::StepOver,
+            Last::Stop => return Step::Finished,
+        };
         if shared.failure().is_some() {
             return match shared.ring.ended() {
                 Some(_) => Step::Finished,
@@ -88,10 +90,6 @@ impl<M: Memory, S: Sink> Flusher<M, S> {
         if fill > shared.post_counts.high_water_bytes.get() {
             shared.post_counts.high_water_bytes.raise(fill);
         }
-        let holes = match shared.last() {
-            Last::Drain => Holes::Wait,
-            Last::StepOver | Last::Stop => Holes::StepOver,
-        };
         let sink = &self.sink;
         let drained = self
             .drain
