@@ -6,6 +6,7 @@ use core::marker::PhantomData;
 use core::ops::{Deref, DerefMut};
 use std::io;
 
+use super::fill::Fill;
 use crate::actors::Shared;
 use crate::memory::Mirror;
 use crate::ring::Reservation;
@@ -42,9 +43,7 @@ pub struct Entry<'q> {
     shared: &'q Shared<Mirror>,
     /// `None` once it is posted.
     reservation: Option<Reservation<'q, Mirror>>,
-    used: u32,
-    /// Whether the writer has been used.
-    written: bool,
+    fill: Fill,
     /// An entry may go to another thread, but two cannot share it.
     _not_sync: PhantomData<Cell<()>>,
 }
@@ -54,9 +53,8 @@ impl<'q> Entry<'q> {
     pub(super) fn new(shared: &'q Shared<Mirror>, reservation: Reservation<'q, Mirror>) -> Self {
         Self {
             shared,
-            used: reservation.len() as u32,
+            fill: Fill::whole(reservation.len()),
             reservation: Some(reservation),
-            written: false,
             _not_sync: PhantomData,
         }
     }
@@ -75,7 +73,7 @@ impl<'q> Entry<'q> {
     #[inline]
     #[must_use]
     pub fn bytes_used(&self) -> usize {
-        self.used as usize
+        self.fill.used()
     }
 
     /// Sets how many bytes a post appends, and where the next `write!` goes on; 0 posts nothing.
@@ -95,9 +93,7 @@ impl<'q> Entry<'q> {
     #[inline]
     pub fn set_bytes_used(&mut self, n: usize) {
         let len = self.len();
-        assert!(n <= len, "set_bytes_used({n}) on an entry of {len} bytes");
-        self.used = n as u32;
-        self.written = true;
+        self.fill.set(n, len);
     }
 
     /// Publishes the used bytes and wakes the drain if it sleeps. Never blocks, never fails. Source: `alq_post` in
@@ -136,7 +132,7 @@ impl<'q> Entry<'q> {
         reason = "the reservation is there until this consumes the entry"
     )]
     pub fn post_flags(mut self, flags: Flags) -> Position {
-        let used = self.used;
+        let used = self.fill.used() as u32;
         self.finish(used, flags.activates())
             .expect("an entry is posted once: posting consumes it")
     }
@@ -164,54 +160,16 @@ impl<'q> Entry<'q> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn write_fmt(&mut self, args: fmt::Arguments<'_>) -> Result<(), Error> {
-        struct Appender<'a, 'q> {
-            entry: &'a mut Entry<'q>,
-            /// Bytes that did not fit; nothing is appended behind the first of them.
-            missing: usize,
-        }
-        impl fmt::Write for Appender<'_, '_> {
-            fn write_str(&mut self, text: &str) -> fmt::Result {
-                let fitted = match self.missing {
-                    0 => self.entry.append(text.as_bytes()),
-                    _ => 0,
-                };
-                self.missing += text.len() - fitted;
-                if self.missing == 0 {
-                    Ok(())
-                } else {
-                    Err(fmt::Error)
-                }
-            }
-        }
-        let mut appender = Appender {
-            entry: self,
-            missing: 0,
-        };
-        let result = fmt::Write::write_fmt(&mut appender, args);
-        // A Display may go on after an error, or fail without one.
-        match (appender.missing, result) {
-            (0, Ok(())) => Ok(()),
-            (0, Err(fmt::Error)) => Err(Error::InvalidLength {
-                len: self.bytes_used(),
-            }),
-            (missing, _) => Err(Error::TooLarge {
-                len: self.bytes_used() + missing,
-                max: self.len(),
-            }),
-        }
+        let mut fill = self.fill;
+        let result = fill.append_fmt(self, args);
+        self.fill = fill;
+        result
     }
 
-    /// Appends what fits of `bytes`, and says how much that was.
     fn append(&mut self, bytes: &[u8]) -> usize {
-        if !self.written {
-            self.written = true;
-            self.used = 0;
-        }
-        let used = self.bytes_used();
-        let free = &mut self[used..];
-        let len = bytes.len().min(free.len());
-        free[..len].copy_from_slice(&bytes[..len]);
-        self.used += len as u32;
+        let mut fill = self.fill;
+        let len = fill.append(self, bytes);
+        self.fill = fill;
         len
     }
 }

@@ -5,6 +5,7 @@ pub mod async_append;
 pub mod barrier;
 mod completion;
 mod entry;
+mod fill;
 mod options;
 mod queue;
 pub mod registry;
