@@ -2,8 +2,6 @@
 
 mod common;
 
-use std::fs::OpenOptions;
-
 use alq::{Error, Operation, Queue};
 use common::{
     NEVER_STALLS, TRY, WAIT, assert_accounts, fill_up, nonblocking, pipe, room_waits, small, spawn,
@@ -50,12 +48,6 @@ fn fails_for_good(queue: &Queue, errno: i32) {
     }
     assert_accounts(queue, 37, 37);
     assert!(queue.writen(b"x", WAIT).is_err());
-}
-
-#[test]
-fn a_full_device_fails_the_queue_and_close_counts_every_byte() {
-    let full = OpenOptions::new().write(true).open("/dev/full").unwrap();
-    fails_for_good(&small().from_fd(&full).unwrap(), libc::ENOSPC);
 }
 
 #[test]

@@ -10,7 +10,7 @@ use loom::thread::{self, JoinHandle};
 const FOR_EVER: fn() -> Patience = || Patience::new(None, None);
 
 /// Runs the shipping driver until the queue is closed and drained.
-fn start(mut flusher: Flusher<Heap, Memory>, shared: &Arc<Shared<Heap>>) -> JoinHandle<()> {
+fn start(mut flusher: Flusher<Heap>, shared: &Arc<Shared<Heap>>) -> JoinHandle<()> {
     let shared = Arc::clone(shared);
     thread::spawn(move || {
         drive(&mut flusher, Pace::parking_after(8, 0));

@@ -4,13 +4,17 @@ mod durability;
 pub mod flusher;
 pub mod notifier;
 pub mod pace;
+mod reopen;
+mod report;
 mod room;
 mod shared;
+mod standstill;
 pub mod syncer;
 #[cfg(all(test, not(alq_loom)))]
 mod tests;
 pub mod thread;
 
 pub use flusher::Flusher;
+pub use report::Reporter;
 pub use shared::{Config, Last, Shared};
 pub use thread::start;

@@ -1,10 +1,13 @@
 //! What the callers of a queue and its flusher share.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crossbeam_utils::CachePadded;
 
 use super::durability::Durability;
+use super::reopen::Reopening;
+use super::report::Reporter;
+use super::standstill::Standstill;
 use crate::ends::{DrainCounters, Pending, PostCounters, Reach, Sink, Stats, Watch};
 use crate::memory::Memory;
 use crate::primitives::sync::{
@@ -37,6 +40,12 @@ pub struct Shared<M> {
     pub watch: Watch,
     /// How far the sync thread has come.
     pub durability: Durability,
+    /// What the drain stands still behind.
+    pub standstill: Standstill,
+    /// Who asked for another sink.
+    pub reopening: Reopening,
+    /// Whom errors are told that nobody asks for.
+    pub reporter: Reporter,
     /// The flusher and the sync thread.
     servants: Mutex<Vec<ThreadId>>,
     failure: AtomicU64,
@@ -45,11 +54,8 @@ pub struct Shared<M> {
     last: AtomicU32,
     flusher_done: AtomicBool,
     finished: AtomicBool,
-    /// When the drain came to stand behind an open reservation: nanoseconds since `born`, plus 1; 0 if it does not.
-    blocked_since_ns: AtomicU64,
     /// Room came that the drain did not make: it has yet to wake waiters.
     room_given: AtomicBool,
-    born: Instant,
 }
 
 /// What the options say about waiting.
@@ -72,8 +78,15 @@ pub enum Last {
     Stop = 2,
 }
 
-/// A failure word: errno, and this bit if the flusher itself is at fault; 0 while nothing has failed.
-const FLUSHER: u64 = 1 << 32;
+/// A failure word: errno, and bits. 0 while nothing has failed.
+struct Failure;
+
+impl Failure {
+    /// The flusher itself is at fault.
+    const FLUSHER: u64 = 1 << 32;
+    /// A reopen has ended it. The rest stays, for those who were refused before.
+    const OVER: u64 = 1 << 33;
+}
 
 impl<M: Memory> Shared<M> {
     /// A queue on `memory`, and its drain. `sink` is what `fsync` will sync.
@@ -91,15 +104,16 @@ impl<M: Memory> Shared<M> {
             post_counts: PostCounters::default(),
             watch: Watch::new(config.outstanding_max),
             durability: Durability::new(sink),
+            standstill: Standstill::new(),
+            reopening: Reopening::new(),
+            reporter: Reporter::default(),
             servants: Mutex::new(Vec::new()),
             failure: AtomicU64::new(0),
             obstacle: Mutex::new(None),
             flusher_done: AtomicBool::new(false),
             last: AtomicU32::new(Last::Drain as u32),
             finished: AtomicBool::new(false),
-            blocked_since_ns: AtomicU64::new(0),
             room_given: AtomicBool::new(false),
-            born: Instant::now(),
         };
         (shared, drain)
     }
@@ -149,38 +163,75 @@ impl<M: Memory> Shared<M> {
         }
     }
 
-    /// Makes the queue fail for good with `errno`; everybody who waits is told.
+    /// Makes the queue fail with `errno`, until a reopen; everybody who waits is told. For the flusher.
     pub fn fail(&self, operation: Operation, errno: i32) {
+        // The first failure is the one that is told.
+        if self.failure().is_some() {
+            return;
+        }
         let flusher = if operation == Operation::Flusher {
-            FLUSHER
+            Failure::FLUSHER
         } else {
             0
         };
         let word = flusher | u64::from(errno.unsigned_abs());
-        // Release, pairs with the Acquire in `failure`. The first failure is the one that is told.
-        let first = self
-            .failure
-            .compare_exchange(0, word, Ordering::Release, Ordering::Relaxed);
-        if first.is_ok() {
-            self.ring.fail();
-            self.waiters.wake_all();
-            self.settle();
+        // Release, pairs with the Acquire in `failure`. A plain store: only the flusher comes here.
+        self.failure.store(word, Ordering::Release);
+        self.ring.fail();
+        self.waiters.wake_all();
+        self.reporter.report(Self::error_of(word));
+        self.settle();
+    }
+
+    /// Takes a failure back: another sink has taken over. For the flusher.
+    pub fn recover(&self) {
+        // Relaxed load: only the flusher stores. Release, pairs with the Acquire in `failure`.
+        let word = self.failure.load(Ordering::Relaxed);
+        if word != 0 && word & Failure::OVER == 0 {
+            self.failure.store(word | Failure::OVER, Ordering::Release);
+            self.ring.recover();
         }
     }
 
     /// Why the queue has failed, if it has.
     pub fn failure(&self) -> Option<Error> {
-        // Acquire, pairs with the Release in `fail`.
+        // Acquire, pairs with the Release in `fail` and `recover`.
         let word = self.failure.load(Ordering::Acquire);
-        let operation = if word & FLUSHER == 0 {
+        (word != 0 && word & Failure::OVER == 0).then(|| Self::error_of(word))
+    }
+
+    /// Why a claim was refused that has seen the queue fail; it may have recovered since.
+    pub fn last_failure(&self) -> Option<Error> {
+        // Acquire: as in `failure`.
+        let word = self.failure.load(Ordering::Acquire);
+        (word != 0).then(|| Self::error_of(word))
+    }
+
+    fn error_of(word: u64) -> Error {
+        let operation = if word & Failure::FLUSHER == 0 {
             Operation::Write
         } else {
             Operation::Flusher
         };
-        (word != 0).then_some(Error::Io {
+        Error::Io {
             operation,
             errno: i32::try_from(word as u32).unwrap_or(libc::EIO),
-        })
+        }
+    }
+
+    /// The sink has taken nothing, because of `errno`. Says how long it takes until that has lasted for the stall limit;
+    /// once it has, tells so, once. For the flusher.
+    pub fn stalled(&self, errno: i32) -> Option<Duration> {
+        self.standstill.set_stalled(errno);
+        let stall = self.standstill.stall()?;
+        let left = self.stall_limit?.saturating_sub(stall.age);
+        if left.is_zero() {
+            if self.standstill.pass_limit() {
+                self.reporter.report(Error::Stalled { errno });
+            }
+            return None;
+        }
+        Some(left)
     }
 
     /// Notes why a close gave up; the first one is what every close tells.
@@ -251,52 +302,35 @@ impl<M: Memory> Shared<M> {
     /// What has become of `pending`, now that everything up to `written` is.
     fn outcome(&self, pending: &Pending, written: u64) -> Option<Result<(), Error>> {
         let is_written = pending.target <= written;
-        if is_written && self.ring.ended().is_some() && self.ring.is_too_late(pending.target) {
+        let is_record = !matches!(pending.reach, Reach::Reopened(_));
+        if is_record
+            && is_written
+            && self.ring.ended().is_some()
+            && self.ring.is_too_late(pending.target)
+        {
             return Some(Err(Error::Closed));
         }
-        let reached = match pending.reach {
-            Reach::Written => is_written,
-            Reach::Durable(op) => pending.target <= self.durability.reached(op),
+        let known = match pending.reach {
+            Reach::Written => is_written.then_some(Ok(())),
+            Reach::Durable(op) => self.durability.verdict(pending.target, op),
+            Reach::Reopened(number) => self.reopening.has_met(number).then_some(Ok(())),
         };
-        if reached {
-            return Some(Ok(()));
+        if known.is_some() {
+            return known;
         }
-        let never_durable = match pending.reach {
-            Reach::Written => None,
-            Reach::Durable(_) => self.durability.failure(),
+        let failure = match pending.reach {
+            // That is what it is for.
+            Reach::Reopened(_) => None,
+            _ if is_written => None,
+            _ => self.failure(),
         };
-        let never_written = if is_written { None } else { self.failure() };
         let over = || self.has_finished().then_some(Error::Closed);
-        never_durable.or(never_written).or_else(over).map(Err)
+        failure.or_else(over).map(Err)
     }
 
     pub fn has_finished(&self) -> bool {
         // Acquire, pairs with the Release in `finish`.
         self.finished.load(Ordering::Acquire)
-    }
-
-    /// The drain stands behind an open reservation, or does not.
-    pub fn set_blocked(&self, blocked: bool) {
-        // Relaxed on both: one writer, and readers only report it.
-        let since = self.blocked_since_ns.load(Ordering::Relaxed);
-        let value = match (blocked, since) {
-            (false, _) => 0,
-            (true, 0) => self.born.elapsed().as_nanos() as u64 + 1,
-            (true, since) => since,
-        };
-        self.blocked_since_ns.store(value, Ordering::Relaxed);
-    }
-
-    /// For how long the drain has stood behind an open reservation.
-    pub fn blocked_for(&self) -> Option<Duration> {
-        // Relaxed: see `set_blocked`.
-        let since = self.blocked_since_ns.load(Ordering::Relaxed);
-        let age = |since| {
-            self.born
-                .elapsed()
-                .saturating_sub(Duration::from_nanos(since - 1))
-        };
-        (since != 0).then(|| age(since))
     }
 
     /// What a caller is told who waits behind a reservation that stays open.
@@ -332,6 +366,8 @@ impl<M: Memory> Shared<M> {
             abandoned: done.abandoned,
             drains: self.drain_counts.drains.get(),
             wakeups: self.drain_counts.wakeups.get(),
+            stalled: self.standstill.stall(),
+            repeated: self.drain_counts.repeated.get(),
             last_error: self.failure(),
         }
     }

@@ -67,7 +67,7 @@ impl Patience {
             let before = standing(shared);
             let stall = self
                 .stall_limit
-                .and_then(|limit| Instant::now().checked_add(limit));
+                .and_then(|limit| Instant::now().checked_add(left_of(limit, shared)));
             let until = match (self.deadline, stall) {
                 (Some(deadline), Some(stall)) => Some(deadline.min(stall)),
                 (deadline, stall) => deadline.or(stall),
@@ -92,8 +92,20 @@ impl Patience {
 }
 
 /// What must move, lest a wait is told that nothing does.
-fn standing<M: Memory>(shared: &Shared<M>) -> (Tail, u64) {
-    (shared.ring.tail(), shared.durability.reached(SyncOp::Data))
+fn standing<M: Memory>(shared: &Shared<M>) -> (Tail, u64, u64) {
+    let durable = shared.durability.reached(SyncOp::Data);
+    let repeated = shared.drain_counts.repeated.get();
+    (shared.ring.tail(), durable, repeated)
+}
+
+/// A wait rings, so that the sink is tried once more; this is for that.
+const RETRY_TIME: Duration = Duration::from_millis(250);
+
+/// How long nothing may move from now on: a stall that has begun before counts, but for one more try.
+fn left_of<M: Memory>(limit: Duration, shared: &Shared<M>) -> Duration {
+    let age = shared.standstill.stall().map(|stall| stall.age);
+    let left = limit.saturating_sub(age.unwrap_or_default());
+    left.max(limit.min(RETRY_TIME))
 }
 
 impl<M: Memory> Shared<M> {
@@ -133,11 +145,13 @@ pub fn flush_to<M: Memory>(
 
 /// What the flusher waits for.
 fn obstacle<M: Memory>(shared: &Shared<M>) -> Error {
-    match shared.blocked_for() {
-        Some(age) => shared.held(age),
-        None => Error::Stalled {
-            errno: libc::EAGAIN,
-        },
+    if let Some(age) = shared.standstill.blocked_for() {
+        return shared.held(age);
+    }
+    // Without a stall it is a write, or a sync, that does not return.
+    let errno = shared.standstill.stall().map(|stall| stall.errno);
+    Error::Stalled {
+        errno: errno.unwrap_or(libc::EAGAIN),
     }
 }
 
@@ -185,7 +199,7 @@ fn account<M: Memory>(shared: &Shared<M>) -> Result<(), Undrained> {
     if outstanding.bytes == 0 && done.abandoned == 0 && outstanding.held == 0 {
         return Ok(());
     }
-    let held = || shared.held(shared.blocked_for().unwrap_or_default());
+    let held = || shared.held(shared.standstill.blocked_for().unwrap_or_default());
     let cause = shared
         .failure()
         .or_else(|| shared.obstacle())

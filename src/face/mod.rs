@@ -9,6 +9,7 @@ mod fill;
 mod options;
 mod queue;
 pub mod registry;
+mod reopen;
 mod suspend;
 mod write;
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::barrier;
 use super::completion::Completion;
 use super::registry::registry;
+use super::reopen::Opening;
 use crate::actors::Shared;
 use crate::ends::{Pending, Reach, Stats};
 use crate::memory::Mirror;
@@ -19,8 +20,8 @@ use crate::words::{Error, Level, Position, SyncOp, Undrained};
 /// # Dropping
 ///
 /// The drop of the last handle closes the queue: it waits until everything posted is written, and gives up when
-/// nothing has moved for the [stall limit](crate::Options::stall_limit). It cannot say so: call
-/// [`close`](Queue::close) to know.
+/// nothing has moved for the [stall limit](crate::Options::stall_limit). It can tell so only to
+/// [`on_error`](crate::Options::on_error): call [`close`](Queue::close) to know.
 ///
 /// # Fork
 ///
@@ -55,6 +56,8 @@ pub struct Queue {
     shared: Arc<Shared<Mirror>>,
     /// Whether records have a fixed length, and which.
     entry_len: Option<u32>,
+    /// How a reopen opens.
+    opening: Opening,
     _owner: Arc<Owner>,
 }
 
@@ -66,19 +69,28 @@ struct Owner {
 
 impl Drop for Owner {
     fn drop(&mut self) {
-        let _ = barrier::close(&self.shared, self.shared.patience(None)); // documented: only `close` can tell
+        let was_closed = self.shared.ring.ended().is_some(); // by a call that has told what was left
+        let left = barrier::close(&self.shared, self.shared.patience(None));
+        if let (Err(undrained), false) = (left, was_closed) {
+            self.shared.reporter.report_last(undrained.cause);
+        }
         registry().leave(self.shared.id);
     }
 }
 
 impl Queue {
-    pub(super) fn new(shared: Arc<Shared<Mirror>>, entry_len: Option<u32>) -> Self {
+    pub(super) fn new(
+        shared: Arc<Shared<Mirror>>,
+        entry_len: Option<u32>,
+        opening: Opening,
+    ) -> Self {
         let owner = Arc::new(Owner {
             shared: Arc::clone(&shared),
         });
         Self {
             shared,
             entry_len,
+            opening,
             _owner: owner,
         }
     }
@@ -86,6 +98,14 @@ impl Queue {
     #[inline]
     pub(super) fn shared(&self) -> &Shared<Mirror> {
         &self.shared
+    }
+
+    pub(super) fn handle(&self) -> &Arc<Shared<Mirror>> {
+        &self.shared
+    }
+
+    pub(super) fn opening(&self) -> Opening {
+        self.opening
     }
 
     /// The length of every record of a fixed queue.
@@ -189,8 +209,8 @@ impl Queue {
     /// The first call starts a thread of the queue (`alq-sync`). The first sync of a log that
     /// [`open`](crate::Options::open) has created covers its directory entry too.
     ///
-    /// After a sync has failed once, nothing becomes durable any more: the system may have dropped the data, so a later
-    /// success would prove nothing.
+    /// After a sync has failed once, nothing becomes durable until the queue is [reopened](Queue::reopen): the system may
+    /// have dropped the data, so a later success would prove nothing. What was written by then is never durable.
     ///
     /// # Errors
     ///

@@ -9,6 +9,7 @@
 use core::slice;
 use std::io::IoSlice;
 
+use super::torn::Torn;
 use super::{Accounts, Ring};
 use crate::memory::Memory;
 use crate::primitives::sync::Ordering;
@@ -69,6 +70,7 @@ pub struct Drain {
     ring: usize,
     cursor: Cursor,
     done: Accounts,
+    torn: Torn,
 }
 
 /// Where the drain stands: in span `seq`, of which `taken` bytes are written, up to position `pos`.
@@ -96,6 +98,8 @@ struct Batch {
     records: u64,
     padding: u64,
     abandoned: u64,
+    /// How many of the bytes lie before the last record end that was seen; `None` if none was.
+    whole: Option<u32>,
     more: bool,
 }
 
@@ -135,7 +139,18 @@ impl Drain {
                 padding: 0,
                 abandoned: 0,
             },
+            torn: Torn::default(),
         }
+    }
+
+    /// The position up to which everything is written.
+    pub fn position(&self) -> u64 {
+        self.cursor.pos
+    }
+
+    /// What has been written of the record in hand: nothing, if the drain stands at a record's end.
+    pub fn torn(&self) -> &[u8] {
+        self.torn.bytes()
     }
 
     /// Hands some `limit` bytes of posted records to `write`, in order, and frees as many as it says it took. What it
@@ -169,6 +184,12 @@ impl Drain {
                 batch = self.walk(ring, Limit::Exactly(taken as u32), holes);
             }
         }
+        if batch.whole == Some(batch.bytes) {
+            self.torn.clear();
+        } else {
+            let written = &ring.slices(&batch)[..batch.count];
+            self.torn.follow(written, batch.whole);
+        }
         Ok(self.commit(ring, &batch))
     }
 
@@ -186,6 +207,7 @@ impl Drain {
             records: 0,
             padding: 0,
             abandoned: 0,
+            whole: None,
             more: true,
         };
         while batch.bytes < limit.bytes() {
@@ -279,6 +301,9 @@ impl Batch {
         self.padding += from - self.end.pos;
         self.end.pos = from + u64::from(len);
         self.end.taken += len;
+        if len == ready {
+            self.whole = Some(self.bytes); // committed bytes end where a record ends
+        }
         let whole = state.phase == Phase::Closed && len == ready;
         self.more = whole || len < ready;
         if whole {

@@ -102,9 +102,9 @@ pub enum Error {
         /// For how long it has stood there.
         age: Duration,
     },
-    /// The descriptor has taken nothing for the stall limit. Nothing is lost: the data is kept.
+    /// The descriptor has taken nothing for the stall limit. Nothing is lost: the data is kept, and is tried again.
     Stalled {
-        /// Why, as errno: `EAGAIN` while the other side does not read.
+        /// Why, as errno: `ENOSPC` or `EDQUOT` while the disk is full, `EAGAIN` while the other side does not read.
         errno: i32,
     },
     /// The descriptor is not open for writing.
@@ -121,8 +121,8 @@ pub enum Error {
     Interrupted,
     /// A wait on the thread that everybody waits for: a [`Sink`](crate::Sink) called into its own queue.
     WouldDeadlock,
-    /// The system said no. From a queue this is final: what was posted and is not written stays in the ring,
-    /// and later appends get the same error.
+    /// The system said no. A queue that has failed stays so until it is [reopened](crate::Queue::reopen): what was posted
+    /// and is not written stays in the ring, and later appends get the same error.
     Io {
         /// What was being done.
         operation: Operation,
@@ -163,7 +163,8 @@ impl Error {
         // An error that the standard library made itself (a NUL byte in a path, say) has no errno.
         let errno = source.raw_os_error().unwrap_or(match source.kind() {
             io::ErrorKind::InvalidInput => libc::EINVAL,
-            io::ErrorKind::WriteZero => libc::ENOSPC,
+            io::ErrorKind::WriteZero | io::ErrorKind::StorageFull => libc::ENOSPC,
+            io::ErrorKind::QuotaExceeded => libc::EDQUOT,
             _ => libc::EIO,
         });
         Self::Io { operation, errno }

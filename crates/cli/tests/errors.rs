@@ -112,6 +112,14 @@ fn wrong_values_of_options_are_wrong_usage() {
         let mut command = append(["--mode", value]);
         refused(command.arg(&log), 2, &["--mode", value, "octal"]);
     }
+    for value in ["", "-1", "5s", "NaN"] {
+        let mut command = append(["--stall-limit", value]);
+        refused(
+            command.arg(&log),
+            2,
+            &["--stall-limit", value, "a number of seconds"],
+        );
+    }
     assert!(!log.exists());
 }
 
@@ -141,9 +149,13 @@ fn a_full_disk_is_an_error_with_numbers() {
         "0 bytes are written",
         "6 bytes are read",
     ];
-    refused(append(["/dev/full"]).write_stdin("hello\n"), 1, &parts);
     refused(
-        append(["--quiet", "/dev/full"]).write_stdin("hello\n"),
+        append(["--stall-limit=0.2", "/dev/full"]).write_stdin("hello\n"),
+        1,
+        &parts,
+    );
+    refused(
+        append(["--quiet", "--stall-limit=0.2", "/dev/full"]).write_stdin("hello\n"),
         1,
         &parts,
     );
@@ -151,7 +163,7 @@ fn a_full_disk_is_an_error_with_numbers() {
     let much = vec![b'x'; 1 << 20];
     let parts = ["No space left", "0 bytes are written"];
     refused(
-        append(["--capacity=4096", "/dev/full"]).write_stdin(much),
+        append(["--capacity=4096", "--stall-limit=0.2", "/dev/full"]).write_stdin(much),
         1,
         &parts,
     );
@@ -160,7 +172,7 @@ fn a_full_disk_is_an_error_with_numbers() {
 #[test]
 fn a_full_disk_is_noticed_while_no_input_comes() {
     let (reader, writer) = pipe();
-    let mut tool = Running::append(["/dev/full"], reader);
+    let mut tool = Running::append(["--stall-limit=0.2", "/dev/full"], reader);
     let mut writer = File::from(writer);
     writer.write_all(b"hello\n").unwrap();
     assert_eq!(tool.end().code(), Some(1)); // with the input still open
