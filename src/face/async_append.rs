@@ -99,8 +99,8 @@ impl<'fd> AsyncAppend<'fd> {
     }
 
     /// Appends all of `bytes`; any number of them, also more than the queue holds; 0 does nothing. Asynchronously, it
-    /// waits only while the queue is full; synchronously, it blocks until they are written (a descriptor in
-    /// non-blocking mode is waited for).
+    /// waits only while the queue is full, also behind a full disk; synchronously, it blocks until they are written (a
+    /// descriptor in non-blocking mode is waited for). No SIGPIPE or SIGXFSZ comes of it: the error tells.
     ///
     /// # Errors
     ///
@@ -165,7 +165,7 @@ impl<'fd> AsyncAppend<'fd> {
 /// Writes all of `bytes` on this thread.
 fn write_all(fd: BorrowedFd<'_>, mut bytes: &[u8]) -> Result<(), Error> {
     while !bytes.is_empty() {
-        let error = match os::write(fd, bytes) {
+        let error = match os::write_without_signals(fd, bytes) {
             Ok(0) => io::ErrorKind::WriteZero.into(),
             Ok(taken) => {
                 bytes = &bytes[taken..];
