@@ -218,9 +218,9 @@ fn a_busy_span_is_not_sealed() {
     assert!(drain.is_posted(&ring));
     assert_eq!(step(&ring, &mut drain, 9, Holes::Wait).0, [b"cd"]);
     assert!(!owner.begin(), "the span was asked for");
-    owner.leave(&ring);
-    step(&ring, &mut drain, 9, Holes::Wait);
     assert_eq!(step(&ring, &mut drain, 9, Holes::Wait).0, [b"z"]);
+    owner.leave(&ring);
+    assert_eq!(step(&ring, &mut drain, 9, Holes::Wait).1, Drained::Empty);
 }
 
 /// Room that is wanted is taken from lanes that do nothing, also the newest span's; and not before it is wanted.
