@@ -141,6 +141,7 @@ fn build(
 ) -> (loom::sync::Arc<Shared<Heap>>, Flusher<Heap>) {
     let config = Config {
         order,
+        lane_span: 4,
         stall_limit: None,
         outstanding_max: 8,
     };

@@ -2,6 +2,7 @@
 
 mod durability;
 pub mod flusher;
+mod lane;
 pub mod notifier;
 pub mod pace;
 mod reopen;
@@ -15,6 +16,7 @@ mod tests;
 pub mod thread;
 
 pub use flusher::Flusher;
+pub use lane::LaneRoom;
 pub use report::Reporter;
 pub use shared::{Config, Last, Shared};
 pub use thread::start;

@@ -30,6 +30,8 @@ pub struct Shared<M> {
     pub waiters: Waiters,
     /// The order in which they get it.
     pub order: Order,
+    /// The longest span of a lane; 0 if lanes have none.
+    pub lane_span: u32,
     /// How long a wait lasts while nothing moves; `None` is for ever.
     pub stall_limit: Option<Duration>,
     /// Notified when the tail has moved, and when the queue has failed or finished.
@@ -62,6 +64,7 @@ pub struct Shared<M> {
 #[derive(Clone, Copy, Debug)]
 pub struct Config {
     pub order: Order,
+    pub lane_span: u32,
     pub stall_limit: Option<Duration>,
     pub outstanding_max: usize,
 }
@@ -98,6 +101,7 @@ impl<M: Memory> Shared<M> {
             bell: CachePadded::new(Doorbell::new()),
             waiters: Waiters::new(),
             order: config.order,
+            lane_span: config.lane_span,
             stall_limit: config.stall_limit,
             progress: Event::new(),
             drain_counts: CachePadded::default(),
@@ -128,7 +132,25 @@ impl<M: Memory> Shared<M> {
             interest @ Interest::Sequence(seq) if seq == posted.seq => self.bell.ring_for(interest),
             _ => {}
         }
-        if posted.gave_back && self.waiters.is_awaited() {
+        if posted.gave_back {
+            self.gave_room();
+        }
+    }
+
+    /// Wakes whom the owner of a lane must wake that has left span `seq`: the drain, if it waits for that span.
+    pub fn moved_on(&self, seq: u32, gave_back: bool) {
+        let interest = self.bell.interest_after_publication();
+        if interest == Interest::Sequence(seq) {
+            self.bell.ring_for(interest);
+        }
+        if gave_back {
+            self.gave_room();
+        }
+    }
+
+    /// Room was given back: somebody may wait for it.
+    fn gave_room(&self) {
+        if self.waiters.is_awaited() {
             // A post takes no lock, so the flusher wakes them; at once, unless it is in a write or waits for its sink.
             // Relaxed: the bell carries it.
             self.room_given.store(true, Ordering::Relaxed);
@@ -175,9 +197,12 @@ impl<M: Memory> Shared<M> {
             0
         };
         let word = flusher | u64::from(errno.unsigned_abs());
+        // Before anybody can be told of it: a lane with room in its span would not notice.
+        self.ring.ask_lanes();
         // Release, pairs with the Acquire in `failure`. A plain store: only the flusher comes here.
         self.failure.store(word, Ordering::Release);
         self.ring.fail();
+        self.ring.ask_lanes(); // those that have opened a span meanwhile
         self.waiters.wake_all();
         self.reporter.report(Self::error_of(word));
         self.settle();
@@ -346,24 +371,28 @@ impl<M: Memory> Shared<M> {
         let finished = self.has_finished();
         let (done, outstanding) = self.ring.outstanding();
         let (late_bytes, late_records) = self.ring.posted_too_late();
+        let lanes = self.ring.lane_counts();
         let left = |outstanding| if finished { outstanding } else { 0 };
+        let records_left = outstanding.records + (lanes.posted - lanes.written);
         Stats {
             capacity_bytes: u64::from(self.ring.geometry().capacity()),
             fill_bytes: u64::from(self.ring.fill()),
             high_water_bytes: self.post_counts.high_water_bytes.get(),
             posted_bytes: done.bytes + outstanding.bytes + late_bytes,
-            posted_records: done.records + outstanding.records + late_records,
+            posted_records: done.records + outstanding.records + late_records + lanes.posted,
             written_bytes: done.bytes,
-            written_records: done.records,
+            written_records: done.records + lanes.written,
             lost_bytes: left(outstanding.bytes) + late_bytes,
-            lost_records: left(outstanding.records) + late_records,
+            lost_records: left(records_left) + late_records,
             padding_bytes: done.padding,
             refused_records: self.post_counts.refused_records.get(),
             refused_bytes: self.post_counts.refused_bytes.get(),
+            refused_for_lanes: self.post_counts.refused_for_lanes.get(),
             waits: self.post_counts.waits_now(),
             held: outstanding.held,
             oldest_held_bytes: outstanding.oldest_held_bytes,
             abandoned: done.abandoned,
+            lanes: lanes.lanes,
             drains: self.drain_counts.drains.get(),
             wakeups: self.drain_counts.wakeups.get(),
             stalled: self.standstill.stall(),

@@ -14,13 +14,13 @@ use crate::words::{Error, Operation};
 /// How long one wait for a sink lasts, before a close that has given up is looked for.
 const READY_LIMIT: Duration = Duration::from_millis(100);
 
-/// Starts the flusher thread; it takes no signals and ends with the queue.
+/// Starts the flusher thread, which naps for `nap_max` at most; it takes no signals and ends with the queue.
 ///
 /// # Errors
 ///
 /// Those of `pthread_create(3)`.
-pub fn start<M: Memory + 'static>(flusher: Flusher<M>) -> io::Result<()> {
-    let pace = Pace::new(flusher.shared.ring.geometry().capacity());
+pub fn start<M: Memory + 'static>(flusher: Flusher<M>, nap_max: Duration) -> io::Result<()> {
+    let pace = Pace::new(flusher.shared.ring.geometry().capacity(), nap_max);
     spawn_quiet("alq-flusher".to_owned(), move || run(flusher, pace))
 }
 

@@ -19,6 +19,18 @@ pub fn unique_number() -> u64 {
     NEXT.fetch_add(1, Ordering::Relaxed)
 }
 
+/// An ordering that a mutant weakens to Relaxed, so that a model must fail: `--cfg alq_mutant="name"`.
+macro_rules! weaker {
+    ($ordering:expr, $mutant:literal) => {
+        if cfg!(alq_mutant = $mutant) {
+            Ordering::Relaxed
+        } else {
+            $ordering
+        }
+    };
+}
+pub(crate) use weaker;
+
 #[cfg(any(test, alq_loom))] // only the heap memory uses it
 pub use imp::Tracked;
 
