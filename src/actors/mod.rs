@@ -1,6 +1,7 @@
 //! Layer 5: actors. The flusher as a step function, the thread that drives it, and what they share with callers.
 
 mod durability;
+mod failure;
 pub mod flusher;
 mod lane;
 pub mod notifier;
