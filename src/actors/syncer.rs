@@ -19,6 +19,17 @@ struct Job {
     end: u64,
 }
 
+impl Job {
+    /// The sync; a panic in it says as little about the data as an error.
+    fn run(&self) -> io::Result<()> {
+        let sync = AssertUnwindSafe(|| self.sink.sync(self.op));
+        catch_unwind(sync).unwrap_or_else(|payload| {
+            core::mem::forget(payload); // its drop might panic again
+            Err(io::Error::from_raw_os_error(libc::EIO))
+        })
+    }
+}
+
 impl<M: Memory + 'static> Shared<M> {
     /// Makes sure that there is a sync thread.
     ///
@@ -129,7 +140,7 @@ impl<M: Memory> Shared<M> {
         let Some(job) = self.next_sync() else {
             return false;
         };
-        match job.sink.sync(job.op) {
+        match job.run() {
             Ok(()) => self.has_synced(&job),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => return true,
             Err(error) => {
@@ -203,7 +214,7 @@ impl<M: Memory> Shared<M> {
         drop(retired);
     }
 
-    /// The sync thread has panicked: nothing that is not durable will be, up to now.
+    /// The sync thread has panicked (in a task that it woke, say): nothing that is not durable will be, up to now.
     fn syncer_panicked(&self) {
         let error = Error::Io {
             operation: Operation::Sync,

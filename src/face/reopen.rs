@@ -141,7 +141,11 @@ impl Queue {
     }
 
     fn reopen_on(&self, sink: FileSink) -> Result<Completion, Error> {
-        Shared::start_syncer_before(self.handle(), &sink)?;
+        let why = |error| match error {
+            Error::Closed => self.shared().failure().unwrap_or(error),
+            other => other,
+        };
+        Shared::start_syncer_before(self.handle(), &sink).map_err(why)?;
         let pending = self.shared().reopen(PlainArc::new(sink))?;
         Ok(Completion::new(self.handle(), pending))
     }
