@@ -273,6 +273,35 @@ fn on_the_same_file_it_goes_on_at_the_very_byte() {
     });
 }
 
+/// A sink that takes a few bytes at a time, so that most writes end inside a record: the cut waits for the record's end.
+#[test]
+fn a_sink_that_goes_on_is_not_left_inside_a_record() {
+    for piece in 1..=31 {
+        let script = Script::new();
+        script.take_in_pieces(piece);
+        let queue = queue_to(&script, small());
+        let (log, file) = other();
+        for seq in 0..5 {
+            let record = Record {
+                writer: 0,
+                seq,
+                len: 30,
+            };
+            queue.writen(record.text().as_bytes(), TRY).unwrap();
+            if seq == 2 {
+                script.wait_for_bytes(1);
+                queue.reopen(&file).unwrap();
+            }
+        }
+        queue.close(None).unwrap();
+        let (old, new) = (script.bytes(), log.bytes());
+        assert_eq!(old.len() % 30, 0, "{piece}");
+        assert!(old.len() >= 90, "what was posted before the call");
+        assert_eq!([old, new].concat(), five_records().as_bytes());
+        assert_eq!(queue.stats().repeated, 0);
+    }
+}
+
 #[test]
 fn a_full_disk_is_left_at_once() {
     for errno in [libc::ENOSPC, libc::EDQUOT] {
@@ -674,6 +703,24 @@ fn a_sync_that_is_under_way_at_the_cut_covers_only_what_it_began_with() {
     first.wait().unwrap();
     second.wait().unwrap();
     assert_eq!(script.synced(), 13);
+}
+
+/// An fdatasync that covers all of the old file is no fsync.
+#[test]
+fn an_old_file_with_its_data_on_disk_is_synced_in_full_for_those_who_ask() {
+    let script = Script::new();
+    let queue = queue_to(&script, small());
+    script.shut_sync();
+    let position = queue.writen(b"record\n", TRY).unwrap();
+    let data = queue.completion(position, Level::Durable);
+    script.wait_for_sync(1);
+    let full = queue.fsync(SyncOp::Full).unwrap();
+    let (_log, file) = other();
+    queue.reopen(&file).unwrap().wait().unwrap();
+    script.open_sync();
+    data.wait().unwrap();
+    full.wait().unwrap();
+    assert_eq!(script.ops(), [SyncOp::Data, SyncOp::Full]);
 }
 
 #[test]

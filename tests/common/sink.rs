@@ -28,6 +28,8 @@ struct State {
     write_errors: VecDeque<i32>,
     /// What every call fails with, until that is over.
     write_error: Option<i32>,
+    /// How many bytes a write takes at most.
+    piece: Option<usize>,
     /// How many bytes fit in all, and what a write fails with that finds no room (0: it takes 0 bytes).
     room: Option<(usize, i32)>,
     sync_errors: VecDeque<i32>,
@@ -97,6 +99,11 @@ impl Script {
         self.change(|state| state.room = Some((bytes, errno)));
     }
 
+    /// Takes so many bytes in each write, at most.
+    pub fn take_in_pieces(&self, bytes: usize) {
+        self.change(|state| state.piece = Some(bytes));
+    }
+
     /// How often `write` has been called.
     pub fn writes(&self) -> usize {
         self.lock().writes
@@ -164,6 +171,9 @@ impl Sink for Script {
         let before = state.bytes.len();
         runs.iter()
             .for_each(|run| state.bytes.extend_from_slice(run));
+        if let Some(piece) = state.piece {
+            state.bytes.truncate(before + piece);
+        }
         if let Some((room, errno)) = state.room {
             state.bytes.truncate(room);
             if state.bytes.len() == before && errno != 0 {
