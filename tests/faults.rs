@@ -283,6 +283,9 @@ fn closed_after(fault: Fault, operation: Operation, errno: i32) {
     let stats = run.queue.stats();
     assert_eq!(stats.lost_bytes, left.bytes, "{fault:?}");
     assert_eq!(stats.lost_records, left.records, "{fault:?}");
+    assert_eq!(stats.late_bytes, 0, "{fault:?}");
+    let lost_to = (left.bytes > 0).then_some(error);
+    assert_eq!(stats.lost_to, lost_to, "{fault:?}");
     for sync in &run.syncs {
         assert_ne!(sync.status(), alq::Status::InProgress, "{fault:?}");
     }

@@ -14,7 +14,7 @@ use common::child::in_child;
 use common::sink::{Script, queue_to, sync_error};
 use common::{
     Log, NEVER_STALLS, Record, STALLS_SOON, TRY, WAIT, Watched, assert_accounts, assert_complete,
-    fill_up, parse, pipe, room_waits, small, spawn, wait_for,
+    fill_up, parse, pipe, read_all, room_waits, small, spawn, wait_for,
 };
 
 const DONE: Status = Status::Done(Ok(()));
@@ -279,6 +279,7 @@ fn a_sink_that_goes_on_is_not_left_inside_a_record() {
     for piece in 1..=31 {
         let script = Script::new();
         script.take_in_pieces(piece);
+        script.shut_write();
         let queue = queue_to(&script, small());
         let (log, file) = other();
         for seq in 0..5 {
@@ -288,11 +289,14 @@ fn a_sink_that_goes_on_is_not_left_inside_a_record() {
                 len: 30,
             };
             queue.writen(record.text().as_bytes(), TRY).unwrap();
+            if seq == 0 {
+                script.wait_for_write(1); // the next write will have all of the others
+            }
             if seq == 2 {
-                script.wait_for_bytes(1);
                 queue.reopen(&file).unwrap();
             }
         }
+        script.open_write();
         queue.close(None).unwrap();
         let (old, new) = (script.bytes(), log.bytes());
         assert_eq!(old.len() % 30, 0, "{piece}");
@@ -535,13 +539,19 @@ fn a_close_while_a_reopen_waits_resolves_it() {
     queue.writen(b"in the write\n", TRY).unwrap();
     script.wait_for_write(1);
     queue.writen(b"left\n", TRY).unwrap();
-    let (log, file) = other();
-    let reopened = queue.reopen(&file).unwrap();
+    let (reader, writer) = pipe().unwrap();
+    let reopened = queue.reopen(&writer).unwrap();
+    drop(writer);
     assert_eq!(queue.close(None).unwrap_err().bytes, 18);
     script.open_write();
     wait_for("the end", || reopened.status() != Status::InProgress);
     assert_eq!(reopened.wait(), Err(Error::Closed));
-    assert_eq!(log.text(), "");
+    assert_eq!(
+        read_all(reader).join(),
+        b"",
+        "it is closed, though the queue is still there"
+    );
+    assert_eq!(queue.stats().lost_bytes, 5);
 }
 
 #[test]

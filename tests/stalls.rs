@@ -138,6 +138,8 @@ fn close_counts_what_a_full_disk_leaves_and_names_it() {
         wait_for("the end", || queue.stats().lost_bytes > 0);
         let stats = queue.stats();
         assert_eq!((stats.lost_bytes, stats.lost_records), (13, 2));
+        assert_eq!((stats.late_bytes, stats.late_records), (0, 0));
+        assert_eq!(stats.lost_to, Some(stalled(errno)));
         assert_eq!(stats.posted_bytes, stats.written_bytes + stats.lost_bytes);
     }
 }

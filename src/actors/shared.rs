@@ -282,6 +282,14 @@ impl<M: Memory> Shared<M> {
         }
     }
 
+    /// Why `bytes` were left behind, if there are any.
+    fn lost_to(&self, bytes: u64) -> Option<Error> {
+        if bytes == 0 {
+            return None;
+        }
+        self.failure().or_else(|| self.obstacle())
+    }
+
     /// A snapshot of all counters.
     pub fn stats(&self) -> Stats {
         let finished = self.has_finished();
@@ -300,6 +308,9 @@ impl<M: Memory> Shared<M> {
             written_records: done.records + lanes.written,
             lost_bytes: left(outstanding.bytes) + late_bytes,
             lost_records: left(records_left) + late_records,
+            late_bytes,
+            late_records,
+            lost_to: self.lost_to(left(outstanding.bytes)),
             padding_bytes: done.padding,
             refused_records: self.post_counts.refused_records.get(),
             refused_bytes: self.post_counts.refused_bytes.get(),

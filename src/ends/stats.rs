@@ -47,6 +47,13 @@ pub struct Stats {
     pub lost_bytes: u64,
     /// The records that these bytes belong to; of a [lane](crate::Lane), all that `written_records` does not count.
     pub lost_records: u64,
+    /// Of the lost bytes, those that were posted after a close had stepped over their reservation. The others are those
+    /// that a close has left behind.
+    pub late_bytes: u64,
+    /// The records that these bytes belong to.
+    pub late_records: u64,
+    /// Why a close has left bytes behind, if it has.
+    pub lost_to: Option<Error>,
     /// Bytes that were reserved, not used, and could not be given back because something was claimed behind
     /// them. They cost room in the ring for a while; they are in no file.
     pub padding_bytes: u64,

@@ -33,7 +33,8 @@ use crate::words::{Error, Level, Position, SyncOp, Undrained};
 /// then the first post after a pause wakes it (some microseconds). One that has to wait may allocate.
 ///
 /// A queue has the memory of its [capacity](crate::Options::capacity) and a quarter more, one thread (`alq-flusher`, the
-/// default stack, of which some 10 KiB are touched) and one descriptor. A queue that nobody posts to costs no time. A
+/// default stack, of which some 10 KiB are touched) and one descriptor. While a record is written in part, a copy of that
+/// part is kept, for a [`reopen`](Queue::reopen). A queue that nobody posts to costs no time. A
 /// descriptor that takes nothing holds up its own queue and no other.
 ///
 /// ```

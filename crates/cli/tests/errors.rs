@@ -6,9 +6,9 @@ use std::fs::{self, File};
 use std::io::Write;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
-use common::{ALQ, Running, append, fifo, pipe, scratch, wait_until};
+use common::{ALQ, Running, append, fifo, numbers, pipe, scratch, wait_until};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 
@@ -167,6 +167,39 @@ fn a_full_disk_is_an_error_with_numbers() {
         1,
         &parts,
     );
+}
+
+/// A disk of 1 MiB, for real; only root can have one.
+#[test]
+fn a_disk_that_fills_up_is_an_error_that_says_how_far_it_came() {
+    let (dir, _) = scratch();
+    let disk = dir.path().join("disk");
+    fs::create_dir(&disk).unwrap();
+    let mount = |program: &str, args: &[&str]| {
+        let mut command = Command::new(program);
+        let status = command.args(args).arg(&disk).stderr(Stdio::null()).status();
+        status.is_ok_and(|status| status.success())
+    };
+    if !mount("mount", &["-t", "tmpfs", "-o", "size=1m", "alq-test"]) {
+        println!("skipped: no file system can be mounted here");
+        return;
+    }
+    let log = disk.join("out.log");
+    let input = numbers(300_000);
+    let run = append(["--stall-limit=0.2"])
+        .arg(&log)
+        .write_stdin(&*input)
+        .assert();
+    let said = String::from_utf8_lossy(&run.get_output().stderr).into_owned();
+    let code = run.get_output().status.code();
+    let found = fs::read(&log).unwrap();
+    assert!(mount("umount", &[]));
+    assert_eq!(code, Some(1), "{said}");
+    assert!(!found.is_empty() && input.starts_with(&found));
+    let counts = format!("{} bytes are written", found.len());
+    for part in ["no room for 200ms", "No space left", &counts] {
+        assert!(said.contains(part), "no {part:?} in: {said}");
+    }
 }
 
 #[test]
