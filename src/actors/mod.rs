@@ -17,7 +17,6 @@ mod tests;
 pub mod thread;
 
 pub use flusher::Flusher;
-pub use lane::LaneRoom;
 pub use report::Reporter;
 pub use shared::{Config, Last, Shared};
 pub use thread::start;

@@ -129,13 +129,13 @@ impl Queue {
         deadline: impl FnOnce() -> Option<Instant>,
     ) -> Result<Reservation<'_, Mirror>, Error> {
         let when_full = flags.when_full()?;
-        self.check_variable(len)?;
-        self.reserve_checked(len as u32, when_full, kind, deadline)
+        let len = self.check_variable(len)?;
+        self.reserve_checked(len, when_full, kind, deadline)
     }
 
     /// Whether a record of `len` bytes can be in this queue, of variable records.
     #[inline]
-    pub(super) fn check_variable(&self, len: usize) -> Result<(), Error> {
+    pub(super) fn check_variable(&self, len: usize) -> Result<u32, Error> {
         if self.entry_len().is_some() {
             return Err(Error::WrongMode);
         }
@@ -146,7 +146,7 @@ impl Queue {
             let max = self.capacity();
             return Err(Error::TooLarge { len, max });
         }
-        Ok(())
+        Ok(len as u32)
     }
 }
 

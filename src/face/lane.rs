@@ -11,11 +11,11 @@ use super::barrier::deadline_in;
 use super::fill::Fill;
 use super::queue::Queue;
 use super::write::with_text;
-use crate::actors::{LaneRoom, Shared};
+use crate::actors::Shared;
 use crate::ends::Kind;
 use crate::memory::Mirror;
-use crate::ring::Owner;
-use crate::words::{Error, Flags, Position};
+use crate::ring::{Owner, Posted};
+use crate::words::{Error, Flags, Position, WhenFull};
 
 /// One producer's own way into a queue, from [`Queue::lane`]: the same calls, at the cost of a copy.
 ///
@@ -124,7 +124,6 @@ impl Lane {
     /// ```
     #[inline]
     pub fn writen(&mut self, record: &[u8], flags: Flags) -> Result<Position, Error> {
-        self.queue.check_variable(record.len())?;
         self.copy(record, flags, || None)
     }
 
@@ -147,7 +146,6 @@ impl Lane {
         flags: Flags,
         timeout: Duration,
     ) -> Result<Position, Error> {
-        self.queue.check_variable(record.len())?;
         self.copy(record, flags, || deadline_in(timeout))
     }
 
@@ -172,8 +170,7 @@ impl Lane {
     /// ```
     #[inline]
     pub fn getn(&mut self, len: usize, flags: Flags) -> Result<LaneEntry<'_>, Error> {
-        self.queue.check_variable(len)?;
-        self.entry(len as u32, flags, || None)
+        self.entry(len, flags, || None)
     }
 
     /// [`getn`](Lane::getn) that waits for room for `timeout` at most.
@@ -197,8 +194,7 @@ impl Lane {
         flags: Flags,
         timeout: Duration,
     ) -> Result<LaneEntry<'_>, Error> {
-        self.queue.check_variable(len)?;
-        self.entry(len as u32, flags, || deadline_in(timeout))
+        self.entry(len, flags, || deadline_in(timeout))
     }
 
     /// Appends one record of a fixed queue. As [`Queue::write_fixed`].
@@ -214,12 +210,10 @@ impl Lane {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn write_fixed(&mut self, record: &[u8], flags: Flags) -> Result<Position, Error> {
-        let entry_len = self.queue.entry_len().ok_or(Error::WrongMode)?;
-        let len = record.len();
-        if len != entry_len as usize {
-            return Err(Error::InvalidLength { len });
-        }
-        self.copy(record, flags, || None)
+        self.seal(); // an entry that was forgotten is taken back
+        let position = self.queue.write_fixed(record, flags)?;
+        self.owner.set_position(position.bytes());
+        Ok(position)
     }
 
     /// Reserves one entry of a fixed queue. As [`Queue::get`].
@@ -238,8 +232,9 @@ impl Lane {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn get(&mut self, flags: Flags) -> Result<LaneEntry<'_>, Error> {
+        let when_full = flags.when_full()?;
         let entry_len = self.queue.entry_len().ok_or(Error::WrongMode)?;
-        self.entry(entry_len, flags, || None)
+        self.entry_elsewhere(entry_len, when_full, None)
     }
 
     #[inline]
@@ -250,35 +245,62 @@ impl Lane {
         deadline: impl FnOnce() -> Option<Instant>,
     ) -> Result<Position, Error> {
         let when_full = flags.when_full()?;
-        let len = record.len() as u32;
         let shared = self.queue.shared();
-        let owner = &mut self.owner;
-        match shared.begin_in_lane(owner, len, when_full, Kind::Writen, deadline)? {
-            LaneRoom::Span => owner.fill(&shared.ring, record),
-            LaneRoom::Own(mut reservation) => {
-                reservation.fill(record);
-                owner.adopt(reservation);
-            }
-        }
-        let posted = owner.post(&shared.ring, len);
+        let posted = if self.owner.begins(record.len()) {
+            self.owner.append(&shared.ring, record)
+        } else {
+            self.copy_elsewhere(record, when_full, deadline())?
+        };
+        let shared = self.queue.shared();
         shared.posted(posted, flags.activates());
         Ok(Position::new(shared.id, posted.end))
+    }
+
+    #[cold]
+    fn copy_elsewhere(
+        &mut self,
+        record: &[u8],
+        when_full: WhenFull,
+        deadline: Option<Instant>,
+    ) -> Result<Posted, Error> {
+        let len = self.queue.check_variable(record.len())?;
+        let shared = self.queue.shared();
+        let owner = &mut self.owner;
+        shared.begin_elsewhere(owner, len, when_full, Kind::Writen, deadline)?;
+        owner.bytes_mut(&shared.ring, len).copy_from_slice(record);
+        Ok(owner.post(&shared.ring, len))
     }
 
     #[inline]
     fn entry(
         &mut self,
-        len: u32,
+        len: usize,
         flags: Flags,
         deadline: impl FnOnce() -> Option<Instant>,
     ) -> Result<LaneEntry<'_>, Error> {
         let when_full = flags.when_full()?;
+        if !self.owner.begins(len) {
+            let len = self.queue.check_variable(len)?;
+            return self.entry_elsewhere(len, when_full, deadline());
+        }
+        Ok(LaneEntry {
+            shared: self.queue.shared(),
+            owner: &mut self.owner,
+            len: len as u32,
+            fill: Fill::whole(len),
+        })
+    }
+
+    #[cold]
+    fn entry_elsewhere(
+        &mut self,
+        len: u32,
+        when_full: WhenFull,
+        deadline: Option<Instant>,
+    ) -> Result<LaneEntry<'_>, Error> {
         let shared = self.queue.shared();
         let owner = &mut self.owner;
-        let room = shared.begin_in_lane(owner, len, when_full, Kind::Getn, deadline)?;
-        if let LaneRoom::Own(reservation) = room {
-            owner.adopt(reservation);
-        }
+        shared.begin_elsewhere(owner, len, when_full, Kind::Getn, deadline)?;
         Ok(LaneEntry {
             shared,
             owner,
