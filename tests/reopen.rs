@@ -67,8 +67,8 @@ fn before_the_call_is_the_old_file_and_after_the_completion_the_new_one() {
     }
     queue.close(None).unwrap();
     assert_eq!(fs::read_to_string(&old[0]).unwrap(), "before 0\n");
-    for number in 1..20 {
-        let text = fs::read_to_string(&old[number]).unwrap();
+    for (number, file) in old.iter().enumerate().skip(1) {
+        let text = fs::read_to_string(file).unwrap();
         assert_eq!(text, format!("after {}\nbefore {number}\n", number - 1));
     }
     let stats = queue.stats();
@@ -411,7 +411,7 @@ fn it_waits_for_a_reservation_in_front_of_something_posted_and_for_no_other() {
     let mut held = queue.getn(5, TRY).unwrap();
     held.copy_from_slice(b"held\n");
     queue.writen(b"behind\n", TRY).unwrap();
-    let _newest = queue.getn(5, TRY).unwrap();
+    let newest = queue.getn(5, TRY).unwrap();
     let old = rotate(&log.path(), 1);
     let reopened = queue.reopen_path(log.path()).unwrap();
     assert!(matches!(reopened.wait(), Err(Error::Held { .. })));
@@ -419,7 +419,7 @@ fn it_waits_for_a_reservation_in_front_of_something_posted_and_for_no_other() {
     held.post();
     reopened.wait().unwrap();
     queue.writen(b"after\n", TRY).unwrap();
-    drop(_newest);
+    drop(newest);
     queue.flush().unwrap();
     assert_eq!(fs::read_to_string(old).unwrap(), "held\nbehind\n");
     assert_eq!(log.text(), "after\n");

@@ -202,12 +202,11 @@ impl<M: Memory> Shared<M> {
         let mut state = self.durability.state.lock();
         let retired = state.retired.iter().position(|one| one.era == job.era);
         let retired = retired.and_then(|index| state.retired.remove(index));
-        let end = match &retired {
-            Some(retired) => retired.end,
-            None => {
-                state.failure = Some(error.clone());
-                self.ring.tail().pos
-            }
+        let end = if let Some(retired) = &retired {
+            retired.end
+        } else {
+            state.failure = Some(error.clone());
+            self.ring.tail().pos
         };
         self.durability.doubt(&mut state, end, error.clone());
         drop(state);

@@ -52,13 +52,13 @@ pub fn is_writable(fd: BorrowedFd<'_>) -> io::Result<bool> {
 }
 
 /// One write(2) to `fd`.
-pub fn write(fd: BorrowedFd<'_>, bytes: &[u8]) -> io::Result<usize> {
+fn write(fd: BorrowedFd<'_>, bytes: &[u8]) -> io::Result<usize> {
     // SAFETY: the pointer and length are those of a slice that lives over the call and is only read.
     let taken = unsafe { libc::write(fd.as_raw_fd(), bytes.as_ptr().cast(), bytes.len()) };
     usize::try_from(taken).map_err(|_| io::Error::last_os_error())
 }
 
-/// [`write`] on a thread that takes signals: neither SIGPIPE nor SIGXFSZ comes of it, and no handler of the program's
+/// One write(2) on a thread that takes signals: neither SIGPIPE nor SIGXFSZ comes of it, and no handler of the program's
 /// runs; the error is enough. One that was pending before stays pending. Source: signal(7), `sigtimedwait(2)`.
 pub fn write_without_signals(fd: BorrowedFd<'_>, bytes: &[u8]) -> io::Result<usize> {
     let ours = signal_set(&[libc::SIGPIPE, libc::SIGXFSZ]);
