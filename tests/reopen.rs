@@ -324,8 +324,9 @@ fn a_full_disk_is_left_at_once() {
         drop(first);
         wait_for("the stall", || queue.stats().stalled.is_some());
         let (log, file) = other();
-        queue.reopen(&file).unwrap().wait().unwrap();
-        queue.flush().unwrap();
+        let reopened = queue.reopen(&file).unwrap();
+        reopened.wait_timeout(common::DEADLINE).unwrap();
+        queue.flush_timeout(common::DEADLINE).unwrap();
         assert_eq!(log.text(), five_records()[30..]);
         let stats = queue.stats();
         assert_eq!((stats.repeated, stats.stalled), (10, None));

@@ -217,6 +217,30 @@ fn refused_writers_do_not_keep_the_flusher_busy() {
     queue.close(None).unwrap();
 }
 
+/// A sync that takes its time has nothing to do with a disk that has been full for long.
+#[test]
+fn who_waits_for_a_sync_only_is_not_told_of_a_full_disk() {
+    let script = Script::new();
+    let queue = queue_to(&script, soon());
+    let written = queue.writen(b"written\n", TRY).unwrap();
+    queue.flush().unwrap();
+    script.shut_sync();
+    script.fail_writes(Some(libc::ENOSPC));
+    queue.writen(b"stalled\n", TRY).unwrap();
+    wait_for("the limit", || {
+        queue
+            .stats()
+            .stalled
+            .is_some_and(|stall| stall.age > STALLS_SOON)
+    });
+    let durable = queue.completion(written, Level::Durable);
+    script.wait_for_sync(1);
+    assert_eq!(durable.wait(), Err(stalled(libc::EAGAIN)));
+    script.open_sync();
+    durable.wait().unwrap();
+    script.fail_writes(None);
+}
+
 fn errors_of(options: Options) -> (Options, Receiver<Error>) {
     let (sender, errors) = channel();
     let options = options.on_error(move |error| sender.send(error.clone()).unwrap());

@@ -16,6 +16,8 @@ const STEP_OVER_TIME: Duration = Duration::from_millis(100);
 pub struct Patience {
     deadline: Option<Instant>,
     stall_limit: Option<Duration>,
+    /// Only a sync is waited for: what the descriptor says to a write is not in the way.
+    for_sync: bool,
 }
 
 /// Why a wait ended before its time.
@@ -30,7 +32,13 @@ impl Patience {
         Self {
             deadline: timeout.and_then(deadline_in),
             stall_limit,
+            for_sync: false,
         }
+    }
+
+    /// The same, for something that is written already.
+    pub fn for_sync(self, for_sync: bool) -> Self {
+        Self { for_sync, ..self }
     }
 
     /// Waits until `ready` gives a result; an error of its own when the patience is over.
@@ -52,8 +60,19 @@ impl Patience {
         match self.wait(shared, ready) {
             Ok(result) => result,
             Err(Ended::Deadline) => Err(Error::TimedOut),
+            Err(Ended::Stall) if self.for_sync => Err(NO_RETURN),
             Err(Ended::Stall) => Err(obstacle(shared)),
         }
+    }
+
+    /// How long nothing may move from now on: a stall that has begun before counts, but for one more try.
+    fn left_of<M: Memory>(self, limit: Duration, shared: &Shared<M>) -> Duration {
+        if self.for_sync {
+            return limit;
+        }
+        let age = shared.standstill.stall().map(|stall| stall.age);
+        let left = limit.saturating_sub(age.unwrap_or_default());
+        left.max(limit.min(RETRY_TIME))
     }
 
     /// Waits until `ready` gives a value; an error if the deadline passes, or if the tail stands still for the
@@ -67,7 +86,7 @@ impl Patience {
             let before = standing(shared);
             let stall = self
                 .stall_limit
-                .and_then(|limit| Instant::now().checked_add(left_of(limit, shared)));
+                .and_then(|limit| Instant::now().checked_add(self.left_of(limit, shared)));
             let until = match (self.deadline, stall) {
                 (Some(deadline), Some(stall)) => Some(deadline.min(stall)),
                 (deadline, stall) => deadline.or(stall),
@@ -101,12 +120,10 @@ fn standing<M: Memory>(shared: &Shared<M>) -> (Tail, u64, u64) {
 /// A wait rings, so that the sink is tried once more; this is for that.
 const RETRY_TIME: Duration = Duration::from_millis(250);
 
-/// How long nothing may move from now on: a stall that has begun before counts, but for one more try.
-fn left_of<M: Memory>(limit: Duration, shared: &Shared<M>) -> Duration {
-    let age = shared.standstill.stall().map(|stall| stall.age);
-    let left = limit.saturating_sub(age.unwrap_or_default());
-    left.max(limit.min(RETRY_TIME))
-}
+/// A write, or a sync, that does not return: the system has said nothing yet.
+const NO_RETURN: Error = Error::Stalled {
+    errno: libc::EAGAIN,
+};
 
 impl<M: Memory> Shared<M> {
     /// The patience of a call on this queue: its own `timeout`, and the queue's stall limit.
@@ -148,10 +165,9 @@ fn obstacle<M: Memory>(shared: &Shared<M>) -> Error {
     if let Some(age) = shared.standstill.blocked_for() {
         return shared.held(age);
     }
-    // Without a stall it is a write, or a sync, that does not return.
-    let errno = shared.standstill.stall().map(|stall| stall.errno);
-    Error::Stalled {
-        errno: errno.unwrap_or(libc::EAGAIN),
+    match shared.standstill.stall() {
+        Some(stall) => Error::Stalled { errno: stall.errno },
+        None => NO_RETURN,
     }
 }
 
