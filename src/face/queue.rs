@@ -157,8 +157,8 @@ impl Queue {
     /// # Errors
     ///
     /// When nothing has moved for the [stall limit](crate::Options::stall_limit): [`Error::Held`] if an open
-    /// reservation is in the way, [`Error::Stalled`] if the descriptor takes nothing. [`Error::Io`] if a write has
-    /// failed, [`Error::Closed`] if the queue was closed and could not drain. The data is kept.
+    /// reservation is in the way, [`Error::Stalled`] if the descriptor takes nothing (`ENOSPC`: the disk is full; `EAGAIN`:
+    /// nobody reads). [`Error::Io`] if a write has failed and the queue was not [reopened](Queue::reopen), [`Error::Closed`] if the queue was closed and could not drain. The data is kept.
     ///
     /// ```
     /// # let dir = tempfile::tempdir()?;

@@ -89,7 +89,7 @@ impl Queue {
     /// descriptor takes its place.
     ///
     /// Any thread may call it; calls take effect in their order. While an open reservation lies in front of something
-    /// posted, the cut waits for it, as [`flush`](Queue::flush) does. After a fork, see there.
+    /// posted, the cut waits for it, as [`flush`](Queue::flush) does.
     ///
     /// # Errors
     ///
