@@ -2,6 +2,8 @@
 
 mod common;
 
+use std::os::unix::net::UnixStream;
+
 use alq::{Error, Operation, Queue};
 use common::{
     NEVER_STALLS, TRY, WAIT, assert_accounts, fill_up, nonblocking, pipe, room_waits, small, spawn,
@@ -56,6 +58,16 @@ fn a_closed_pipe_fails_the_queue_and_close_counts_every_byte() {
     drop(reader);
     fails_for_good(&small().from_fd(&writer).unwrap(), libc::EPIPE);
     fails_for_good(&small().from_fd(nonblocking(&writer)).unwrap(), libc::EPIPE);
+}
+
+#[test]
+fn a_closed_socket_fails_the_queue_and_close_counts_every_byte() {
+    for nonblocking in [false, true] {
+        let (theirs, ours) = UnixStream::pair().unwrap();
+        ours.set_nonblocking(nonblocking).unwrap();
+        drop(theirs);
+        fails_for_good(&small().from_fd(&ours).unwrap(), libc::EPIPE);
+    }
 }
 
 #[test]

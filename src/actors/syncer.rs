@@ -102,8 +102,7 @@ impl<M: Memory> Shared<M> {
     }
 
     /// `next` gets what lies behind `cut`; its predecessor is synced before anything there counts as durable, if it
-    /// `can_sync`. For the
-    /// flusher, between two writes.
+    /// `can_sync`. For the flusher, between two writes.
     pub fn replace_sink(&self, next: PlainArc<dyn Sink>, cut: u64, can_sync: bool) {
         let durability = &self.durability;
         let mut state = durability.state.lock();
