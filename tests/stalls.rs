@@ -13,6 +13,7 @@ use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
 use alq::{Error, Flags, Level, Operation, Options, Queue, SyncOp};
+use common::child::in_child;
 use common::sink::{Script, queue_to};
 use common::{
     DEADLINE, NEVER_STALLS, Record, STALLS_SOON, TRY, WAIT, assert_accounts, assert_complete,
@@ -288,6 +289,20 @@ fn without_a_limit_nobody_is_told_and_everybody_waits() {
     queue.close(None).unwrap();
     drop(queue);
     assert!(errors.try_recv().is_err());
+}
+
+/// All at once: the stall limit is waited for once, since the time that a stall has lasted counts.
+#[test]
+fn a_shutdown_with_several_full_disks_names_the_cause_and_the_sums() {
+    let test = "a_shutdown_with_several_full_disks_names_the_cause_and_the_sums";
+    in_child(test, || {
+        let queues: Vec<_> = (0..5).map(|_| on_full_disk(soon(), libc::ENOSPC)).collect();
+        assert_eq!(alq::flush_all(None), Err(stalled(libc::ENOSPC)));
+        let left = alq::shutdown(None).unwrap_err();
+        assert_eq!((left.bytes, left.records), (30, 5));
+        assert_eq!(left.cause, stalled(libc::ENOSPC));
+        drop(queues);
+    });
 }
 
 #[test]
