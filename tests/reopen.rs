@@ -311,7 +311,7 @@ fn a_full_disk_is_left_at_once() {
     for errno in [libc::ENOSPC, libc::EDQUOT] {
         let script = Script::new();
         script.take_at_most(40, errno);
-        let queue = queue_to(&script, small().stall_limit(None));
+        let queue = queue_to(&script, small());
         let first = queue.getn(1, TRY).unwrap();
         for seq in 0..5 {
             let record = Record {
@@ -440,6 +440,24 @@ fn a_sink_of_the_callers_is_dropped_when_a_descriptor_takes_its_place() {
     wait_for("the sink is synced and dropped", || {
         Arc::strong_count(&script) == 1
     });
+    assert_eq!(script.ops(), [SyncOp::Full]);
+}
+
+#[test]
+fn a_sink_that_got_nothing_or_is_durable_is_not_synced_again() {
+    let script = Script::new();
+    let queue = queue_to(&script, small());
+    let (_log, file) = other();
+    queue.reopen(&file).unwrap().wait().unwrap();
+    wait_for("the sink is dropped", || Arc::strong_count(&script) == 1);
+    assert_eq!(script.ops(), []);
+
+    let script = Script::new();
+    let queue = queue_to(&script, small());
+    queue.writen(b"record\n", TRY).unwrap();
+    queue.fsync(SyncOp::Full).unwrap().wait().unwrap();
+    queue.reopen(&file).unwrap().wait().unwrap();
+    wait_for("the sink is dropped", || Arc::strong_count(&script) == 1);
     assert_eq!(script.ops(), [SyncOp::Full]);
 }
 
