@@ -772,6 +772,21 @@ fn what_went_to_a_pipe_is_never_durable_and_what_goes_to_a_file_is() {
     queue.completion(filed, Level::Durable).wait().unwrap();
 }
 
+/// A pipe that was in use for a moment, and got nothing, takes nothing from what was written before it.
+#[test]
+fn a_pipe_that_got_nothing_leaves_no_gap() {
+    let script = Script::new();
+    let queue = queue_to(&script, small());
+    script.shut_sync();
+    let position = queue.writen(b"record\n", TRY).unwrap();
+    let (_reader, writer) = pipe().unwrap();
+    queue.reopen(&writer).unwrap().wait().unwrap();
+    let (_log, file) = other();
+    queue.reopen(&file).unwrap().wait().unwrap();
+    script.open_sync();
+    queue.completion(position, Level::Durable).wait().unwrap();
+}
+
 #[test]
 fn a_sink_that_panics_in_sync_spoils_nothing_behind_the_cut() {
     let script = Script::new();
