@@ -26,10 +26,11 @@ use crate::words::{Error, Flags, Position, WhenFull};
 ///
 /// # Order
 ///
-/// The records of one lane come in the order in which it posted them. Between a lane and anything else (another lane, or
-/// the queue's own calls) there is no order but over [`seal`](Lane::seal): what is appended anywhere after a `seal` comes
-/// behind what the lane posted before it, and what the lane posts after a `seal` comes behind what was appended anywhere
-/// before it. Who needs the order of cause and effect across threads appends through the [`Queue`].
+/// The records of one lane come in the order in which it posted them, and a record that is appended through the [`Queue`]
+/// itself comes behind everything that was posted before, by whomever. A record of a lane may come before records of others
+/// that were posted earlier, since its span was claimed earlier; [`seal`](Lane::seal) ends that: what a lane posts after a
+/// `seal` comes behind everything that was posted before the `seal`. Who needs the order of cause and effect across threads
+/// with every record appends through the queue.
 ///
 /// # When a record is written
 ///
@@ -311,9 +312,9 @@ impl Lane {
 }
 
 impl Lane {
-    /// Ends the span of this lane: what is appended anywhere from now on comes behind what this lane has posted, and
-    /// what this lane posts from now on comes behind what was appended anywhere before. Never blocks. An order costs a
-    /// new claim at the next record, so do not call it for each.
+    /// Ends the span of this lane: what it posts from now on comes behind everything that was posted anywhere before. Gives
+    /// back what the span has not used, if nothing lies behind it. Never blocks. The next record costs a claim of a new span,
+    /// so do not call it for each.
     ///
     /// ```
     /// # let dir = tempfile::tempdir()?;
@@ -323,8 +324,8 @@ impl Lane {
     ///
     /// let mut lane = queue.lane();
     /// lane.writen(b"first\n", Flags::WAITOK)?;
-    /// lane.seal();
     /// queue.writen(b"second\n", Flags::WAITOK)?;
+    /// lane.seal(); // without it, the third could come before the second
     /// lane.writen(b"third\n", Flags::WAITOK)?;
     /// queue.flush()?;
     /// assert_eq!(std::fs::read(&path)?, b"first\nsecond\nthird\n");

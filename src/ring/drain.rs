@@ -71,6 +71,8 @@ pub struct Drain {
     cursor: Cursor,
     done: Accounts,
     seals: Seals,
+    /// The room of all spans before this sequence is wanted.
+    wanted_before: u64,
 }
 
 /// Where the drain stands: in span `seq`, of which `taken` bytes are written, up to position `pos`.
@@ -138,6 +140,7 @@ impl Drain {
                 abandoned: 0,
             },
             seals: Seals::default(),
+            wanted_before: 0,
         }
     }
 
@@ -280,9 +283,13 @@ impl Drain {
         if !is_caught_up(self.cursor, state) {
             return false; // it is known already that there is more
         }
-        let wanted = if ring.lanes().take_wanted() || ring.ended().is_some() {
+        let head = ring.head();
+        if ring.lanes().take_wanted() {
+            self.wanted_before = extend(self.cursor.seq, head.seq);
+        }
+        let wanted = if self.cursor.seq < self.wanted_before || ring.ended().is_some() {
             Wanted::All
-        } else if self.is_newest(ring.head()) && !self.seals.is_out(self.cursor.seq) {
+        } else if self.is_newest(head) && !self.seals.is_out(self.cursor.seq) {
             return false;
         } else {
             Wanted::Behind

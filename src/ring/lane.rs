@@ -216,7 +216,7 @@ impl Block {
         (len != 0).then_some((seq, len))
     }
 
-    /// The owner's side. Gives the length of the span that was open until now, and that the drain has not sealed.
+    /// The owner's side. Gives the length of the span that was open until now, unless the drain has shut it.
     fn set_open(&self, seq: u64, len: u32) -> u32 {
         // Release, pairs with the Acquire in `open`: what was committed before, and `busy`, are seen. An RMW: of the
         // owner and the drain, one shuts the span before.
@@ -251,10 +251,10 @@ impl Block {
         self.owner.load(Ordering::Acquire) >> 1
     }
 
-    /// Asks for `seq` and all spans before. `false` if that was asked before.
-    pub(super) fn ask(&self, seq: u64) -> bool {
+    /// Asks for `seq` and all spans before.
+    pub(super) fn ask(&self, seq: u64) {
         // Relaxed: the fence of the drain comes before it looks at `busy`. An RMW: the word only grows, whoever asks.
-        self.control.seal.fetch_max(seq, Ordering::Relaxed) < seq
+        self.control.seal.fetch_max(seq, Ordering::Relaxed);
     }
 
     /// The newest span of this lane.
@@ -306,17 +306,6 @@ impl<M: Memory> Ring<M> {
                 block.ask(extend(tail.seq, seq));
             }
         }
-    }
-
-    /// How many bytes the span of a lane at `seq` has taken, if it is the newest; otherwise 0.
-    pub(super) fn len_if_newest(&self, seq: u64) -> u32 {
-        let head = self.head();
-        if next_seq(seq, Phase::Open) as u32 != head.seq {
-            return 0;
-        }
-        // Relaxed: the drain has seen the span with Acquire.
-        let place = Place::from_bits(self.slot(seq as u32).place.load(Ordering::Relaxed));
-        head.pos.wrapping_sub(place.start)
     }
 
     /// Forgets lanes that are gone and whose records are all written.
@@ -537,8 +526,11 @@ impl Owner {
         // Twice what was used: a full one is followed by a longer one, one that was sealed early by a shorter one.
         let next_len = span.committed.saturating_mul(2);
         self.next_len = next_len.clamp(MIN_LEN.min(self.max_len), self.max_len);
-        let gave_back = is_ours && seal(ring, span.seq, span.len);
-        ring.lanes.shut(self.block.set_open(span.seq, 0));
+        let mut gave_back = false;
+        if is_ours {
+            gave_back = seal(ring, span.seq, span.len);
+            ring.lanes.shut(self.block.set_open(span.seq, 0));
+        } // otherwise it is the drain's, as soon as we are idle
         self.set_idle();
         Some(Left {
             seq: span.seq as u32,
@@ -555,7 +547,9 @@ impl Owner {
     pub fn open<M: Memory>(&mut self, ring: &Ring<M>, len: u32) -> Result<(), Refusal> {
         debug_assert!(self.span.len == 0);
         let span_len = self.next_len.max(len);
-        let max = u64::from(ring.geometry.capacity() / 4);
+        // The span before, if the drain has yet to shut it, is not to count.
+        let left_len = self.block.open().map_or(0, |(_, len)| len);
+        let max = u64::from(ring.geometry.capacity() / 4) + u64::from(left_len);
         if len > self.max_len || !ring.lanes.open(span_len, max) {
             return Err(Refusal::Full);
         }
@@ -575,14 +569,14 @@ impl Owner {
         // Relaxed: carried by the Release in `set_open`, and by that of every commit.
         self.block.control.last.store(claim.seq, Ordering::Relaxed);
         if !is_mutant("lane_open_late") {
-            self.block.set_open(claim.seq, claim.len);
+            ring.lanes.shut(self.block.set_open(claim.seq, claim.len));
         }
         // Release, pairs with the Acquire load of the state in the drain: the place is seen, and `open`.
         ring.slot(claim.seq as u32)
             .state
             .store(state, Ordering::Release);
         if is_mutant("lane_open_late") {
-            self.block.set_open(claim.seq, claim.len);
+            ring.lanes.shut(self.block.set_open(claim.seq, claim.len));
         }
         Ok(())
     }
