@@ -3,7 +3,8 @@
 //! The protocol is at the head of `lane.rs`.
 
 use super::Ring;
-use super::lane::{self, Block};
+use super::lane;
+use super::lanes::Block;
 use crate::memory::Memory;
 use crate::primitives::sync::{Arc, is_mutant};
 use crate::words::{Phase, next_seq};
