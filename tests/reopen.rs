@@ -6,8 +6,8 @@ use std::fs::{self, File, OpenOptions};
 use std::io::Read;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 
 use alq::{Error, Flags, Level, Operation, Options, Queue, Status, SyncOp};
 use common::child::in_child;
@@ -818,6 +818,62 @@ fn a_deleted_file_goes_on_taking_bytes_until_the_reopen() {
     old.read_to_string(&mut unseen).unwrap();
     assert_eq!((&*unseen, &*log.text()), ("unseen\n", "seen\n"));
     assert_accounts(&queue, 12, 0);
+}
+
+/// The natural use of `on_error`: on in another file, by the callback itself.
+#[test]
+fn a_callback_may_reopen_the_queue_that_has_failed() {
+    let (log, file) = other();
+    let handle: Arc<Mutex<Option<Queue>>> = Arc::default();
+    let theirs = Arc::clone(&handle);
+    let options = small().on_error(move |error| {
+        assert_eq!(error.raw_os_error(), libc::EPIPE);
+        let handle = theirs.lock().unwrap();
+        let queue = handle.as_ref().unwrap();
+        queue.reopen(&file).unwrap().wait().unwrap();
+    });
+    let (reader, writer) = pipe().unwrap();
+    let queue = options.from_fd(&writer).unwrap();
+    *handle.lock().unwrap() = Some(queue.clone());
+    drop(reader);
+    queue.writen(b"kept\n", TRY).unwrap();
+    wait_for("the new file", || log.text() == "kept\n");
+    queue.writen(b"next\n", WAIT).unwrap();
+    *handle.lock().unwrap() = None;
+    queue.close(None).unwrap();
+    assert_eq!(log.text(), "kept\nnext\n");
+}
+
+#[test]
+fn without_a_free_descriptor_the_old_file_stays_in_use() {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+
+    in_child(
+        "without_a_free_descriptor_the_old_file_stays_in_use",
+        || {
+            let log = Log::new();
+            let queue = log.open(small());
+            let file = append_to(&log.path());
+            let before = getrlimit(Resource::Nofile);
+            let mut none = before;
+            none.current = Some(0);
+            setrlimit(Resource::Nofile, none).unwrap();
+            let duplicated = queue.reopen(&file).unwrap_err();
+            let opened = queue.reopen_path(log.path()).unwrap_err();
+            setrlimit(Resource::Nofile, before).unwrap();
+            assert_eq!(opened, io(Operation::Open, libc::EMFILE));
+            assert!(matches!(
+                duplicated,
+                Error::Io {
+                    operation: Operation::Duplicate,
+                    ..
+                }
+            ));
+            queue.writen(b"as before\n", TRY).unwrap();
+            queue.close(None).unwrap();
+            assert_eq!(log.text(), "as before\n");
+        },
+    );
 }
 
 /// What logrotate's `copytruncate` does, by hand: whatever is lost between its two steps (that is its own), our writes

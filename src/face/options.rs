@@ -202,7 +202,8 @@ impl Options {
     ///   [`close`](Queue::close) has told it before. That drop waits until the callback has returned, for a second at most.
     ///
     /// It runs on the thread that runs all callbacks of the process, one after the other ([`Notify`](crate::Notify)): it may
-    /// append and wait, and a panic in it ends nothing but itself. The last `on_error` counts.
+    /// append, wait and [reopen](Queue::reopen), and a panic in it ends nothing but itself. A handle of this queue that the
+    /// callback owns would keep the queue open for ever: give it one that can be taken away. The last `on_error` counts.
     ///
     /// ```
     /// use std::sync::mpsc::channel;
