@@ -178,6 +178,7 @@ fn build(
         lane_span: 4,
         stall_limit: None,
         outstanding_max: 8,
+        loss_line_every: None,
     };
     let (shared, drain) = Shared::new(Heap::new(geometry), config, synced);
     let shared = loom::sync::Arc::new(shared);

@@ -2,7 +2,9 @@
 
 use core::fmt;
 use std::io::{self, IoSlice};
+use std::time::Duration;
 
+use super::gap::GapLine;
 use super::reopen::Request;
 use super::shared::{Last, Shared};
 use crate::ends::Sink;
@@ -49,6 +51,7 @@ pub struct Flusher<M> {
     pub(super) shared: Arc<Shared<M>>,
     pub(super) sink: PlainArc<dyn Sink>,
     drain: Drain,
+    gap_line: GapLine,
     /// How much of the torn record this sink has got again, while it has not got all of it.
     repeating: Option<usize>,
     batch_limit: u32,
@@ -79,6 +82,7 @@ impl<M: Memory> Flusher<M> {
             shared,
             sink,
             drain,
+            gap_line: GapLine::default(),
             repeating: None,
             batch_limit,
         }
@@ -109,13 +113,22 @@ impl<M: Memory> Flusher<M> {
         if let Some(from) = self.repeating {
             return self.repeat(from);
         }
+        let is_last = shared.ring.ended().is_some();
+        let limit = match self.gap_line.place(&shared.gaps, is_last) {
+            Some(place) => self.room_before(place),
+            None => self.batch_limit,
+        };
+        if limit == 0 {
+            self.gap_line.begin(&self.shared.gaps);
+        }
+        if !self.gap_line.rest().is_empty() {
+            return self.tell_of_gap();
+        }
         let sink = &*self.sink;
-        let drained = self
-            .drain
-            .step(&shared.ring, self.batch_limit, holes, |runs| {
-                shared.standstill.set_blocked(false); // from here on it is the sink that is waited for
-                write(sink, runs)
-            });
+        let drained = self.drain.step(&shared.ring, limit.max(1), holes, |runs| {
+            shared.standstill.set_blocked(false); // from here on it is the sink that is waited for
+            write(sink, runs)
+        });
         match drained {
             Ok(Drained::Moved { bytes, more }) => {
                 if bytes > 0 {
@@ -151,6 +164,39 @@ impl<M: Memory> Flusher<M> {
             }
             Err(error) => self.refused(&error),
         }
+    }
+
+    /// How much may be written before a line that belongs to `place`: 0 if it is its turn.
+    fn room_before(&self, place: u64) -> u32 {
+        if !self.drain.torn().is_empty() {
+            return self.batch_limit; // no line inside of a record
+        }
+        let before = place.saturating_sub(self.drain.position());
+        self.batch_limit
+            .min(u32::try_from(before).unwrap_or(u32::MAX))
+    }
+
+    /// Writes the line that tells of a loss, which is no part of the ring.
+    fn tell_of_gap(&mut self) -> Step {
+        let shared = &*self.shared;
+        shared.standstill.set_blocked(false);
+        let rest = self.gap_line.rest();
+        match write(&*self.sink, &[IoSlice::new(rest)]) {
+            Ok(taken) => {
+                assert!(taken <= rest.len(), "a sink took more than it got");
+                self.gap_line.advance(taken);
+                shared.standstill.end_stall();
+                shared.drain_counts.drains.add_alone(1);
+                shared.drain_counts.loss_line_bytes.add_alone(taken as u64);
+                Step::Again
+            }
+            Err(error) => self.refused(&error),
+        }
+    }
+
+    /// How long the line that tells of a loss must still wait, if there is one. For the driver, which has a clock.
+    pub(super) fn gap_line_waits(&mut self) -> Option<Duration> {
+        self.gap_line.wait_for_turn(&self.shared.gaps)
     }
 
     /// The last look before sleeping for `interest`: whether it has come already.
@@ -208,7 +254,7 @@ impl<M: Memory> Flusher<M> {
             return;
         }
         let position = self.drain.position();
-        let is_at_end = self.drain.torn().is_empty();
+        let is_at_end = self.drain.torn().is_empty() && !self.gap_line.is_torn();
         let has_failed = self.shared.failure().is_some();
         let is_due = |cut| has_failed || (is_at_end && position >= cut);
         if let Some(request) = reopening.take(is_due) {
@@ -224,6 +270,7 @@ impl<M: Memory> Flusher<M> {
         let is_same = before.is_some() && before == request.sink.file_id();
         if !is_same {
             self.repeating = (!self.drain.torn().is_empty()).then_some(0);
+            self.gap_line.restart();
         }
         let can_sync = self.sink.can_sync();
         let before = core::mem::replace(&mut self.sink, PlainArc::clone(&request.sink));

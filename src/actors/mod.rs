@@ -3,6 +3,7 @@
 mod durability;
 mod failure;
 pub mod flusher;
+mod gap;
 mod lane;
 pub mod notifier;
 pub mod pace;

@@ -60,6 +60,8 @@ impl<M: Memory> Shared<M> {
                 self.note_full();
                 self.post_counts.refused_records.add(1);
                 self.post_counts.refused_bytes.add(u64::from(len));
+                // Behind what is posted: what is only reserved may yet give its room back.
+                self.gaps.note(len, || self.ring.posted_end());
                 self.post_counts
                     .refused_for_lanes
                     .add(u64::from(self.want_room_of_lanes()));

@@ -5,6 +5,7 @@ use std::time::Duration;
 use crossbeam_utils::CachePadded;
 
 use super::durability::Durability;
+use super::gap::Gaps;
 use super::reopen::Reopening;
 use super::report::Reporter;
 use super::standstill::Standstill;
@@ -42,6 +43,8 @@ pub struct Shared<M> {
     pub watch: Watch,
     /// How far the sync thread has come.
     pub durability: Durability,
+    /// What was refused, for the log to tell.
+    pub gaps: Gaps,
     /// What the drain stands still behind.
     pub standstill: Standstill,
     /// Who asked for another sink.
@@ -67,6 +70,8 @@ pub struct Config {
     pub lane_span: u32,
     pub stall_limit: Option<Duration>,
     pub outstanding_max: usize,
+    /// The least time between two lines that tell of losses, if there are to be any.
+    pub loss_line_every: Option<Duration>,
 }
 
 /// How the flusher of a closed queue ends; each stage includes the one before.
@@ -98,6 +103,7 @@ impl<M: Memory> Shared<M> {
             post_counts: PostCounters::default(),
             watch: Watch::new(config.outstanding_max),
             durability: Durability::new(sink),
+            gaps: Gaps::new(config.loss_line_every),
             standstill: Standstill::new(),
             reopening: Reopening::new(),
             reporter: Reporter::default(),
@@ -321,6 +327,7 @@ impl<M: Memory> Shared<M> {
             wakeups: self.drain_counts.wakeups.get(),
             stalled: self.standstill.stall(),
             repeated: self.drain_counts.repeated.get(),
+            loss_line_bytes: self.drain_counts.loss_line_bytes.get(),
             last_error: self.failure(),
         }
     }

@@ -85,6 +85,7 @@ const CONFIG: Config = Config {
     lane_span: 4,
     stall_limit: None,
     outstanding_max: 16,
+    loss_line_every: None,
 };
 
 /// `posted = written + still in the ring`, whatever has happened.

@@ -39,6 +39,7 @@ fn run<M: Memory>(mut flusher: Flusher<M>, pace: Pace) {
 pub fn drive<M: Memory>(flusher: &mut Flusher<M>, mut pace: Pace) {
     let mut back_off = BackOff::new();
     loop {
+        let _ = flusher.gap_line_waits(); // whether its turn has come
         let step = flusher.step();
         let shared = &*flusher.shared;
         shared
@@ -74,13 +75,15 @@ pub fn drive<M: Memory>(flusher: &mut Flusher<M>, mut pace: Pace) {
 }
 
 /// Sleeps as the pace says; parked, until something happens that `interest` names.
-fn rest<M: Memory>(flusher: &Flusher<M>, rest: Rest, interest: Interest) {
+fn rest<M: Memory>(flusher: &mut Flusher<M>, rest: Rest, interest: Interest) {
+    // A line that is due now is written in its place; for one that must wait, the flusher wakes up.
+    let limit = flusher.gap_line_waits().filter(|left| !left.is_zero());
     let shared = &*flusher.shared;
     match rest {
         Rest::Nap(nap) => shared.bell.nap(nap),
         Rest::Park => shared
             .bell
-            .park(interest, None, || flusher.is_due(interest)),
+            .park(interest, limit, || flusher.is_due(interest)),
     }
     shared.drain_counts.wakeups.add_alone(1);
 }

@@ -83,6 +83,9 @@ pub struct Stats {
     /// Bytes that a [`reopen`](crate::Queue::reopen) has put into a second file: the head of a record that was written in
     /// part, and is whole in the new file. They count once in `written_bytes`.
     pub repeated: u64,
+    /// Bytes of the lines that tell of losses ([`Options::loss_lines`](crate::Options::loss_lines)): they are in the file, and in
+    /// no other count.
+    pub loss_line_bytes: u64,
     /// Why the queue has failed, if it has; nothing once a [`reopen`](crate::Queue::reopen) has ended that.
     pub last_error: Option<Error>,
 }
@@ -146,6 +149,7 @@ pub struct DrainCounters {
     pub drains: Counter,
     pub wakeups: Counter,
     pub repeated: Counter,
+    pub loss_line_bytes: Counter,
 }
 
 /// What callers count when they leave the fast path.

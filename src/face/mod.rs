@@ -8,6 +8,7 @@ mod entry;
 mod fill;
 mod lane;
 mod lane_entry;
+mod open;
 mod options;
 mod queue;
 pub mod registry;

@@ -1,17 +1,10 @@
-//! How a queue is made.
+//! How a queue is to be.
 
-use std::os::fd::AsFd;
-use std::path::Path;
 use std::time::Duration;
 
-use super::queue::Queue;
-use super::registry::registry;
 use super::reopen::Opening;
-use crate::actors::{Config, Flusher, Reporter, Shared, start};
-use crate::ends::Sink;
-use crate::memory::Mirror;
-use crate::primitives::sync::{Arc, PlainArc};
-use crate::words::{Error, Geometry, Operation, Order};
+use crate::actors::Reporter;
+use crate::words::{Error, Order};
 
 /// The options of a [`Queue`], and the ways to open one.
 ///
@@ -29,26 +22,18 @@ use crate::words::{Error, Geometry, Operation, Order};
 #[derive(Clone, Debug)]
 #[must_use = "options do nothing until `open` or `from_fd`"]
 pub struct Options {
-    capacity_bytes: usize,
-    opening: Opening,
-    stall_limit: Option<Duration>,
-    order: Order,
-    outstanding_max: usize,
-    reporter: Reporter,
-    lane_span_bytes: usize,
-    max_delay: Duration,
+    pub(super) capacity_bytes: usize,
+    pub(super) opening: Opening,
+    pub(super) stall_limit: Option<Duration>,
+    pub(super) order: Order,
+    pub(super) outstanding_max: usize,
+    pub(super) reporter: Reporter,
+    pub(super) lane_span_bytes: usize,
+    pub(super) max_delay: Duration,
+    pub(super) loss_line_every: Option<Duration>,
     /// `entry_len` and `count`.
-    fixed: Option<(usize, usize)>,
+    pub(super) fixed: Option<(usize, usize)>,
 }
-
-/// One page: the smallest unit that can be mapped twice.
-const CAPACITY_MIN: u64 = 4096;
-
-/// One descriptor for so many bytes: rings of records shorter than this fill up by number, not by bytes.
-const BYTES_PER_SLOT: u32 = 64;
-
-/// The most entries of a fixed queue: 1 GiB of descriptors.
-const COUNT_MAX: usize = 1 << 26;
 
 impl Options {
     /// The defaults: 1 MiB of ring, files of mode 0600, symbolic links refused, a stall limit of 5 seconds.
@@ -71,6 +56,7 @@ impl Options {
             reporter: Reporter::default(),
             lane_span_bytes: 1 << 14,
             max_delay: Duration::from_millis(10),
+            loss_line_every: None,
             fixed: None,
         }
     }
@@ -257,130 +243,34 @@ impl Options {
         self
     }
 
-    /// Opens the log at `path` for appending, creating it if need be, and starts its flusher.
+    /// Has the log itself say where records are missing. Where a [`NOWAIT`](crate::Flags::NOWAIT) append was refused because
+    /// the queue was full, the file gets a line such as
     ///
-    /// Blocks as open(2) does (a FIFO waits for its reader).
+    /// ```text
+    /// alq: 12 records, 1534 bytes dropped: queue full
+    /// ```
     ///
-    /// # Errors
-    ///
-    /// [`Error::InvalidOption`] for a capacity or mode out of range; [`Error::Closed`] after a
-    /// [`shutdown`](crate::shutdown); [`Error::Io`] with what open(2) said (a
-    /// symbolic link is `ELOOP` unless [`follow_links`](Options::follow_links) is on), or with what mapping the ring
-    /// or starting the thread said. Nothing is left behind then but a file that was created.
+    /// at most once in `every`, so that the loss cannot flood the log that tells of it; a line that had to wait comes later
+    /// than its place, at the latest when the queue is closed. Off by default; not on a fixed queue, whose records all have
+    /// one length. An append that is tried again counts as often as it was refused.
     ///
     /// ```
-    /// use alq::{Error, Operation, Options};
+    /// use alq::{Flags, Options};
     ///
-    /// let error = Options::new().open("/no/such/directory/app.log").unwrap_err();
-    /// assert_eq!(error, Error::Io { operation: Operation::Open, errno: 2 }); // ENOENT
-    /// ```
-    pub fn open(self, path: impl AsRef<Path>) -> Result<Queue, Error> {
-        let geometry = self.geometry()?;
-        let sink = self.opening.open(path.as_ref())?;
-        self.start(geometry, PlainArc::new(sink))
-    }
-
-    /// A queue on an open descriptor, which is duplicated: the caller may close its own at any time.
-    ///
-    /// Bytes go where write(2) on that descriptor puts them: to the end in append mode, otherwise to the offset
-    /// that it shares with the caller's. It may be a pipe, a socket or a terminal, blocking or not.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::BadDescriptor`] if it is not open for writing; [`Error::InvalidOption`] for a capacity out of range;
-    /// [`Error::Io`] if it cannot be duplicated, the ring not mapped, or the thread not started.
-    ///
-    /// ```
-    /// use alq::{Error, Options};
-    ///
-    /// let queue = Options::new().from_fd(std::io::stderr())?;
-    /// let read_only = std::fs::File::open("/dev/null")?;
-    /// assert_eq!(Options::new().from_fd(&read_only).unwrap_err(), Error::BadDescriptor);
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("app.log");
+    /// let once_a_second = std::time::Duration::from_secs(1);
+    /// let queue = Options::new().capacity(4096).loss_lines(once_a_second).open(&path)?;
+    /// let held = queue.getn(4096, Flags::NOWAIT)?;
+    /// assert_eq!(queue.writen(b"refused\n", Flags::NOWAIT), Err(alq::Error::WouldBlock));
+    /// drop(held);
+    /// queue.close(None)?;
+    /// assert_eq!(std::fs::read(&path)?, b"alq: 1 record, 8 bytes dropped: queue full\n");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn from_fd(self, fd: impl AsFd) -> Result<Queue, Error> {
-        let geometry = self.geometry()?;
-        let sink = Opening::duplicate(fd.as_fd())?;
-        self.start(geometry, PlainArc::new(sink))
-    }
-
-    /// A queue that ends in a sink of the caller's.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::InvalidOption`] for a capacity out of range; [`Error::Closed`] after a [`shutdown`](crate::shutdown);
-    /// [`Error::Io`] if the ring cannot be mapped or the thread not started.
-    ///
-    /// See [`Sink`] for an example.
-    pub fn to_sink(self, sink: impl Sink + 'static) -> Result<Queue, Error> {
-        let geometry = self.geometry()?;
-        self.start(geometry, PlainArc::new(sink))
-    }
-
-    fn start(&self, geometry: Geometry, sink: PlainArc<dyn Sink>) -> Result<Queue, Error> {
-        self.reporter.start()?;
-        let memory = Mirror::map(geometry).map_err(|error| Error::io(Operation::Map, &error))?;
-        let config = Config {
-            order: self.order,
-            lane_span: self.lane_span_checked()?,
-            stall_limit: self.stall_limit,
-            outstanding_max: self.outstanding_max,
-        };
-        let (mut shared, drain) = Shared::new(memory, config, Some(PlainArc::clone(&sink)));
-        shared.reporter = self.reporter.clone();
-        let shared = Arc::new(shared);
-        let flusher = Flusher::new(Arc::clone(&shared), drain, sink);
-        start(flusher, self.max_delay / 4).map_err(|error| Error::io(Operation::Spawn, &error))?;
-        let entry_len = self.fixed.map(|(len, _)| len as u32);
-        let queue = Queue::new(Arc::clone(&shared), entry_len, self.opening);
-        registry().enter(&shared)?; // refused, the queue is dropped: its thread ends
-        Ok(queue)
-    }
-
-    /// The bytes of a lane's span; none on a fixed queue, where each entry is a claim of its own.
-    fn lane_span_checked(&self) -> Result<u32, Error> {
-        let bytes = self.lane_span_bytes as u64;
-        if bytes == 0 || bytes > Geometry::MAX_CAPACITY {
-            return Err(Error::InvalidOption {
-                option: "lane_span",
-                value: bytes,
-                allowed: "1 byte to 2 GiB",
-            });
-        }
-        Ok(if self.fixed.is_some() {
-            0
-        } else {
-            bytes as u32
-        })
-    }
-
-    /// The sizes of the ring that the options ask for.
-    fn geometry(&self) -> Result<Geometry, Error> {
-        let capacity = |option, bytes: u64| {
-            if bytes == 0 || bytes > Geometry::MAX_CAPACITY {
-                return Err(Error::InvalidOption {
-                    option,
-                    value: bytes,
-                    allowed: "1 byte to 2 GiB in all",
-                });
-            }
-            Ok(bytes.max(CAPACITY_MIN).next_power_of_two() as u32)
-        };
-        let Some((entry_len, count)) = self.fixed else {
-            let capacity = capacity("capacity", self.capacity_bytes as u64)?;
-            return Ok(Geometry::new(capacity, capacity / BYTES_PER_SLOT));
-        };
-        if count > COUNT_MAX {
-            return Err(Error::InvalidOption {
-                option: "fixed",
-                value: count as u64,
-                allowed: "2^26 entries at most",
-            });
-        }
-        let bytes = (entry_len as u64).saturating_mul(count as u64);
-        let slots = (count as u32).next_power_of_two().max(Geometry::MIN_SLOTS);
-        let geometry = Geometry::new(capacity("fixed", bytes)?, slots);
-        Ok(geometry.with_spans_max(count as u32))
+    pub fn loss_lines(mut self, every: Duration) -> Self {
+        self.loss_line_every = Some(every);
+        self
     }
 }
 

@@ -1,0 +1,150 @@
+//! How a queue is made: a log, a descriptor or a sink, a ring, and the thread between them.
+
+use std::os::fd::AsFd;
+use std::path::Path;
+
+use super::options::Options;
+use super::queue::Queue;
+use super::registry::registry;
+use super::reopen::Opening;
+use crate::actors::{Config, Flusher, Shared, start};
+use crate::ends::Sink;
+use crate::memory::Mirror;
+use crate::primitives::sync::{Arc, PlainArc};
+use crate::words::{Error, Geometry, Operation};
+
+/// One page: the smallest unit that can be mapped twice.
+const CAPACITY_MIN: u64 = 4096;
+
+/// One descriptor for so many bytes: rings of records shorter than this fill up by number, not by bytes.
+const BYTES_PER_SLOT: u32 = 64;
+
+/// The most entries of a fixed queue: 1 GiB of descriptors.
+const COUNT_MAX: usize = 1 << 26;
+
+impl Options {
+    /// Opens the log at `path` for appending, creating it if need be, and starts its flusher.
+    ///
+    /// Blocks as open(2) does (a FIFO waits for its reader).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidOption`] for a capacity or mode out of range; [`Error::Closed`] after a
+    /// [`shutdown`](crate::shutdown); [`Error::Io`] with what open(2) said (a
+    /// symbolic link is `ELOOP` unless [`follow_links`](Options::follow_links) is on), or with what mapping the ring
+    /// or starting the thread said. Nothing is left behind then but a file that was created.
+    ///
+    /// ```
+    /// use alq::{Error, Operation, Options};
+    ///
+    /// let error = Options::new().open("/no/such/directory/app.log").unwrap_err();
+    /// assert_eq!(error, Error::Io { operation: Operation::Open, errno: 2 }); // ENOENT
+    /// ```
+    pub fn open(self, path: impl AsRef<Path>) -> Result<Queue, Error> {
+        let geometry = self.geometry()?;
+        let sink = self.opening.open(path.as_ref())?;
+        self.start(geometry, PlainArc::new(sink))
+    }
+
+    /// A queue on an open descriptor, which is duplicated: the caller may close its own at any time.
+    ///
+    /// Bytes go where write(2) on that descriptor puts them: to the end in append mode, otherwise to the offset
+    /// that it shares with the caller's. It may be a pipe, a socket or a terminal, blocking or not.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::BadDescriptor`] if it is not open for writing; [`Error::InvalidOption`] for a capacity out of range;
+    /// [`Error::Io`] if it cannot be duplicated, the ring not mapped, or the thread not started.
+    ///
+    /// ```
+    /// use alq::{Error, Options};
+    ///
+    /// let queue = Options::new().from_fd(std::io::stderr())?;
+    /// let read_only = std::fs::File::open("/dev/null")?;
+    /// assert_eq!(Options::new().from_fd(&read_only).unwrap_err(), Error::BadDescriptor);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn from_fd(self, fd: impl AsFd) -> Result<Queue, Error> {
+        let geometry = self.geometry()?;
+        let sink = Opening::duplicate(fd.as_fd())?;
+        self.start(geometry, PlainArc::new(sink))
+    }
+
+    /// A queue that ends in a sink of the caller's.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidOption`] for a capacity out of range; [`Error::Closed`] after a [`shutdown`](crate::shutdown);
+    /// [`Error::Io`] if the ring cannot be mapped or the thread not started.
+    ///
+    /// See [`Sink`] for an example.
+    pub fn to_sink(self, sink: impl Sink + 'static) -> Result<Queue, Error> {
+        let geometry = self.geometry()?;
+        self.start(geometry, PlainArc::new(sink))
+    }
+
+    fn start(&self, geometry: Geometry, sink: PlainArc<dyn Sink>) -> Result<Queue, Error> {
+        self.reporter.start()?;
+        let memory = Mirror::map(geometry).map_err(|error| Error::io(Operation::Map, &error))?;
+        let config = Config {
+            order: self.order,
+            // On a fixed queue each entry is a claim of its own.
+            lane_span: self.fixed.map_or(self.lane_span_bytes as u32, |_| 0),
+            stall_limit: self.stall_limit,
+            outstanding_max: self.outstanding_max,
+            loss_line_every: self.loss_line_every,
+        };
+        let (mut shared, drain) = Shared::new(memory, config, Some(PlainArc::clone(&sink)));
+        shared.reporter = self.reporter.clone();
+        let shared = Arc::new(shared);
+        let flusher = Flusher::new(Arc::clone(&shared), drain, sink);
+        start(flusher, self.max_delay / 4).map_err(|error| Error::io(Operation::Spawn, &error))?;
+        let entry_len = self.fixed.map(|(len, _)| len as u32);
+        let queue = Queue::new(Arc::clone(&shared), entry_len, self.opening);
+        registry().enter(&shared)?; // refused, the queue is dropped: its thread ends
+        Ok(queue)
+    }
+
+    /// The sizes of the ring that the options ask for.
+    fn geometry(&self) -> Result<Geometry, Error> {
+        check_bytes("lane_span", self.lane_span_bytes as u64)?;
+        let capacity = |option, bytes| {
+            check_bytes(option, bytes)?;
+            Ok::<_, Error>(bytes.max(CAPACITY_MIN).next_power_of_two() as u32)
+        };
+        let Some((entry_len, count)) = self.fixed else {
+            let capacity = capacity("capacity", self.capacity_bytes as u64)?;
+            return Ok(Geometry::new(capacity, capacity / BYTES_PER_SLOT));
+        };
+        if self.loss_line_every.is_some() {
+            return Err(Error::InvalidOption {
+                option: "loss_lines",
+                value: entry_len as u64,
+                allowed: "on a variable queue only: a fixed one has records of one length",
+            });
+        }
+        if count > COUNT_MAX {
+            return Err(Error::InvalidOption {
+                option: "fixed",
+                value: count as u64,
+                allowed: "2^26 entries at most",
+            });
+        }
+        let bytes = (entry_len as u64).saturating_mul(count as u64);
+        let slots = (count as u32).next_power_of_two().max(Geometry::MIN_SLOTS);
+        let geometry = Geometry::new(capacity("fixed", bytes)?, slots);
+        Ok(geometry.with_spans_max(count as u32))
+    }
+}
+
+/// A number of bytes that a ring may have.
+fn check_bytes(option: &'static str, bytes: u64) -> Result<(), Error> {
+    if bytes == 0 || bytes > Geometry::MAX_CAPACITY {
+        return Err(Error::InvalidOption {
+            option,
+            value: bytes,
+            allowed: "1 byte to 2 GiB in all",
+        });
+    }
+    Ok(())
+}
