@@ -3,8 +3,8 @@
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use crate::primitives::Event;
-use crate::primitives::sync::{Mutex, OnceLock, spawn_quiet};
+use crate::primitives::sync::{Mutex, spawn_quiet};
+use crate::primitives::{Event, PerProcess};
 use crate::words::{Error, Operation};
 
 /// Something to run.
@@ -17,8 +17,8 @@ struct Notifier {
 }
 
 fn notifier() -> &'static Notifier {
-    static NOTIFIER: OnceLock<Notifier> = OnceLock::new();
-    NOTIFIER.get_or_init(|| Notifier {
+    static NOTIFIER: PerProcess<Notifier> = PerProcess::new();
+    NOTIFIER.get(|| Notifier {
         jobs: Mutex::new(VecDeque::new()),
         came: Event::new(),
         started: Mutex::new(false),

@@ -63,7 +63,7 @@ impl<M: Memory> Shared<M> {
                 self.schedule();
                 Error::WouldBlock
             }
-            Refusal::Closed => Error::Closed,
+            Refusal::Closed | Refusal::Aside => Error::Closed,
             Refusal::Failed => self.failure().unwrap_or(Error::Closed),
         }
     }

@@ -5,19 +5,21 @@ use std::time::{Duration, Instant};
 use crossbeam_utils::CachePadded;
 
 use super::durability::Durability;
-use crate::ends::{DrainCounters, Pending, PostCounters, Reach, Sink, Stats, Watch};
+use crate::ends::{Aside, DrainCounters, Pending, PostCounters, Reach, Sink, Stats, Watch};
 use crate::memory::Memory;
 use crate::primitives::sync::{
     AtomicBool, AtomicU32, AtomicU64, Mutex, Ordering, PlainArc, ThreadId, this_thread,
     unique_number,
 };
-use crate::primitives::{Doorbell, Event, Interest, Waiters};
+use crate::primitives::{Doorbell, Event, Home, Interest, Waiters};
 use crate::ring::{Drain, Posted, Ring};
 use crate::words::{Error, Operation, Order, Position};
 
 /// One queue, seen from both sides.
 #[derive(Debug)]
 pub struct Shared<M> {
+    /// The process that the queue is of: nothing else may be touched in any other.
+    pub home: Home,
     /// The number of the queue, for its positions.
     pub id: u64,
     pub ring: Ring<M>,
@@ -37,6 +39,8 @@ pub struct Shared<M> {
     pub watch: Watch,
     /// How far the sync thread has come.
     pub durability: Durability,
+    /// The way of appends that do not go through the ring.
+    pub aside: Aside,
     /// The flusher and the sync thread.
     servants: Mutex<Vec<ThreadId>>,
     failure: AtomicU64,
@@ -80,6 +84,7 @@ impl<M: Memory> Shared<M> {
     pub fn new(memory: M, config: Config, sink: Option<PlainArc<dyn Sink>>) -> (Self, Drain) {
         let (ring, drain) = Ring::new(memory);
         let shared = Self {
+            home: Home::here(),
             id: unique_number(),
             ring,
             bell: CachePadded::new(Doorbell::new()),
@@ -90,6 +95,7 @@ impl<M: Memory> Shared<M> {
             drain_counts: CachePadded::default(),
             post_counts: PostCounters::default(),
             watch: Watch::new(config.outstanding_max),
+            aside: Aside::new(sink.as_ref()),
             durability: Durability::new(sink),
             servants: Mutex::new(Vec::new()),
             failure: AtomicU64::new(0),
@@ -309,20 +315,27 @@ impl<M: Memory> Shared<M> {
 
     /// A snapshot of all counters.
     pub fn stats(&self) -> Stats {
+        if !self.home.is_here() {
+            return self.aside.stats();
+        }
         let finished = self.has_finished();
         let (done, outstanding) = self.ring.outstanding();
         let (late_bytes, late_records) = self.ring.posted_too_late();
+        let aside = self.aside.stats();
         let left = |outstanding| if finished { outstanding } else { 0 };
         Stats {
             capacity_bytes: u64::from(self.ring.geometry().capacity()),
             fill_bytes: u64::from(self.ring.fill()),
             high_water_bytes: self.post_counts.high_water_bytes.get(),
-            posted_bytes: done.bytes + outstanding.bytes + late_bytes,
-            posted_records: done.records + outstanding.records + late_records,
-            written_bytes: done.bytes,
-            written_records: done.records,
-            lost_bytes: left(outstanding.bytes) + late_bytes,
-            lost_records: left(outstanding.records) + late_records,
+            posted_bytes: done.bytes + outstanding.bytes + late_bytes + aside.posted_bytes,
+            posted_records: done.records
+                + outstanding.records
+                + late_records
+                + aside.posted_records,
+            written_bytes: done.bytes + aside.written_bytes,
+            written_records: done.records + aside.written_records,
+            lost_bytes: left(outstanding.bytes) + late_bytes + aside.lost_bytes,
+            lost_records: left(outstanding.records) + late_records + aside.lost_records,
             padding_bytes: done.padding,
             refused_records: self.post_counts.refused_records.get(),
             refused_bytes: self.post_counts.refused_bytes.get(),
@@ -330,6 +343,7 @@ impl<M: Memory> Shared<M> {
             held: outstanding.held,
             oldest_held_bytes: outstanding.oldest_held_bytes,
             abandoned: done.abandoned,
+            foreign: aside.foreign,
             drains: self.drain_counts.drains.get(),
             wakeups: self.drain_counts.wakeups.get(),
             last_error: self.failure(),

@@ -1,6 +1,7 @@
 //! What the flusher writes to.
 
 use std::io::{self, IoSlice};
+use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -66,6 +67,14 @@ pub trait Sink: Send + Sync {
         true
     }
 
+    /// The descriptor that the bytes end in, if they go there as they are. In a child of fork(2) records are appended
+    /// to it with write(2), past the sink; where there is none, a child cannot append.
+    ///
+    /// It must not lock, wait or allocate: in a child, nobody would give a lock back.
+    fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        None
+    }
+
     /// Makes durable all that `write` has taken before the call. Called on another thread than `write`, beside it.
     ///
     /// # Errors
@@ -85,6 +94,10 @@ impl<T: Sink + ?Sized> Sink for Arc<T> {
 
     fn can_sync(&self) -> bool {
         (**self).can_sync()
+    }
+
+    fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        (**self).descriptor()
     }
 
     fn sync(&self, op: SyncOp) -> io::Result<()> {

@@ -2,16 +2,15 @@
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::time::Duration;
 
 use super::options::Options;
 use super::queue::Queue;
-use crate::primitives::os;
-use crate::primitives::sync::OnceLock;
-use crate::words::{Error, Flags, Operation};
+use crate::ends::append_to;
+use crate::primitives::sync::plain::{AtomicBool, Ordering};
+use crate::words::{Error, Flags};
 
 /// Whether appenders may use queues. Set once, and never taken back.
-static ENABLED: OnceLock<()> = OnceLock::new();
+static ENABLED: AtomicBool = AtomicBool::new(false);
 
 /// Lets every [`AsyncAppend`] of the process append asynchronously: those that exist switch at their next write, in
 /// order.
@@ -25,7 +24,8 @@ static ENABLED: OnceLock<()> = OnceLock::new();
 /// assert!(alq::AsyncAppend::new(&stdout).is_async());
 /// ```
 pub fn enable() {
-    let _ = ENABLED.set(()); // an error says that it was set before
+    // Relaxed: it carries nothing but itself.
+    ENABLED.store(true, Ordering::Relaxed);
 }
 
 /// Appends to a descriptor that it borrows. Source: `lib/async-append.h` of Open vSwitch.
@@ -67,9 +67,6 @@ enum Mode {
     Sync,
 }
 
-/// How long one wait for a non-blocking descriptor lasts before it is tried again.
-const READY_LIMIT: Duration = Duration::from_secs(1);
-
 impl<'fd> AsyncAppend<'fd> {
     /// An appender on `fd`. Never fails: a descriptor that is not open for writing is an error at the first write.
     ///
@@ -95,7 +92,7 @@ impl<'fd> AsyncAppend<'fd> {
     /// ```
     #[must_use]
     pub fn is_async(&self) -> bool {
-        matches!(self.mode, Mode::Async(_))
+        matches!(&self.mode, Mode::Async(queue) if queue.is_async())
     }
 
     /// Appends all of `bytes`; any number of them, also more than the queue holds; 0 does nothing. Asynchronously, it
@@ -132,7 +129,7 @@ impl<'fd> AsyncAppend<'fd> {
                 Err(error) => return Err(error),
             }
         }
-        write_all(self.fd, rest)
+        append_to(self.fd, rest, true)
     }
 
     /// Returns once everything written before is with the descriptor (not on disk: that is fsync(2)).
@@ -155,32 +152,12 @@ impl<'fd> AsyncAppend<'fd> {
 
     /// Gets a queue, if appenders may have one and this one has not tried yet.
     fn switch(&mut self) {
-        if matches!(self.mode, Mode::Waiting) && ENABLED.get().is_some() {
+        // Relaxed: as in `enable`.
+        if matches!(self.mode, Mode::Waiting) && ENABLED.load(Ordering::Relaxed) {
             let queue = Options::new().from_fd(self.fd);
             self.mode = queue.map_or(Mode::Sync, Mode::Async);
         }
     }
-}
-
-/// Writes all of `bytes` on this thread.
-fn write_all(fd: BorrowedFd<'_>, mut bytes: &[u8]) -> Result<(), Error> {
-    while !bytes.is_empty() {
-        let error = match os::write(fd, bytes) {
-            Ok(0) => io::ErrorKind::WriteZero.into(),
-            Ok(taken) => {
-                bytes = &bytes[taken..];
-                continue;
-            }
-            Err(error) => error,
-        };
-        match error.kind() {
-            io::ErrorKind::Interrupted => {}
-            io::ErrorKind::WouldBlock => os::wait_writable(fd, READY_LIMIT)
-                .map_err(|error| Error::io(Operation::Write, &error))?,
-            _ => return Err(Error::io(Operation::Write, &error)),
-        }
-    }
-    Ok(())
 }
 
 impl io::Write for AsyncAppend<'_> {

@@ -16,6 +16,30 @@ const STEP_OVER_TIME: Duration = Duration::from_millis(100);
 pub struct Patience {
     deadline: Option<Instant>,
     stall_limit: Option<Duration>,
+    /// What was seen before the wait: the time in which nothing moves counts from there.
+    seen: Option<Standing>,
+}
+
+/// What must move, lest a wait is told that nothing does; and when it was seen there.
+#[derive(Clone, Copy, Debug)]
+pub struct Standing {
+    tail: Tail,
+    durable: u64,
+    at: Instant,
+}
+
+impl Standing {
+    pub fn of<M: Memory>(shared: &Shared<M>) -> Self {
+        Self {
+            tail: shared.ring.tail(),
+            durable: shared.durability.reached(SyncOp::Data),
+            at: Instant::now(),
+        }
+    }
+
+    fn is_where(&self, other: &Self) -> bool {
+        (self.tail, self.durable) == (other.tail, other.durable)
+    }
 }
 
 /// Why a wait ended before its time.
@@ -30,6 +54,15 @@ impl Patience {
         Self {
             deadline: timeout.and_then(deadline_in),
             stall_limit,
+            seen: None,
+        }
+    }
+
+    /// The same for one of several queues that are waited for in turn: all of them stall at the same time.
+    pub fn since(self, seen: Standing) -> Self {
+        Self {
+            seen: Some(seen),
+            ..self
         }
     }
 
@@ -63,11 +96,14 @@ impl Patience {
         shared: &Shared<M>,
         mut ready: impl FnMut() -> Option<T>,
     ) -> Result<T, Ended> {
+        let mut seen = self.seen;
         loop {
-            let before = standing(shared);
+            let now = Standing::of(shared);
+            let before = seen.take().filter(|seen| seen.is_where(&now));
+            let before = before.unwrap_or(now);
             let stall = self
                 .stall_limit
-                .and_then(|limit| Instant::now().checked_add(limit));
+                .and_then(|limit| before.at.checked_add(limit));
             let until = match (self.deadline, stall) {
                 (Some(deadline), Some(stall)) => Some(deadline.min(stall)),
                 (deadline, stall) => deadline.or(stall),
@@ -84,16 +120,11 @@ impl Patience {
             if self.deadline.is_some_and(|at| at <= Instant::now()) {
                 return Err(Ended::Deadline);
             }
-            if standing(shared) == before {
+            if Standing::of(shared).is_where(&before) {
                 return Err(Ended::Stall);
             }
         }
     }
-}
-
-/// What must move, lest a wait is told that nothing does.
-fn standing<M: Memory>(shared: &Shared<M>) -> (Tail, u64) {
-    (shared.ring.tail(), shared.durability.reached(SyncOp::Data))
 }
 
 impl<M: Memory> Shared<M> {
@@ -147,11 +178,34 @@ pub fn end_intake<M: Memory>(shared: &Shared<M>) {
         shared.waiters.wake_all();
         shared.bell.ring();
     }
+    shared.ring.end_aside();
+}
+
+/// Ends the intake of the ring because the process ends: appends go on past it, as soon as it is drained. A queue that
+/// somebody has closed stays closed.
+pub fn set_aside<M: Memory>(shared: &Shared<M>) {
+    if shared.ring.is_aside() {
+        return;
+    }
+    shared.aside.keep();
+    if shared.ring.set_aside() {
+        shared.waiters.wake_all();
+        shared.bell.ring();
+    } else {
+        shared.aside.let_go();
+    }
 }
 
 /// Ends the intake, drains, and says what could not be drained. Any number of calls, at once or in turn.
 pub fn close<M: Memory>(shared: &Shared<M>, patience: Patience) -> Result<(), Undrained> {
     end_intake(shared);
+    let result = finish(shared, patience);
+    shared.aside.let_go();
+    result
+}
+
+/// Drains a queue whose intake has ended, and says what could not be drained.
+pub fn finish<M: Memory>(shared: &Shared<M>, patience: Patience) -> Result<(), Undrained> {
     if shared.is_servant() {
         shared.note_obstacle(Error::WouldDeadlock); // the thread goes on, and ends by itself
         return account(shared);
@@ -169,7 +223,10 @@ pub fn close<M: Memory>(shared: &Shared<M>, patience: Patience) -> Result<(), Un
         shared.set_last(Last::StepOver);
         let last_patience = match ended {
             Ended::Deadline => Patience::new(Some(STEP_OVER_TIME), None),
-            Ended::Stall => patience,
+            Ended::Stall => Patience {
+                seen: None,
+                ..patience
+            },
         };
         let _ = last_patience.wait(shared, finished); // either way, what is left is counted below
     }

@@ -6,6 +6,7 @@ use core::marker::PhantomData;
 use core::ops::{Deref, DerefMut};
 use std::io;
 
+use super::aside;
 use super::fill::Fill;
 use crate::actors::Shared;
 use crate::memory::Mirror;
@@ -41,8 +42,10 @@ use crate::words::{Error, Flags, Position};
 #[must_use = "an entry posts nothing until `post` is called"]
 pub struct Entry<'q> {
     shared: &'q Shared<Mirror>,
-    /// `None` once it is posted.
+    /// `None` once it is posted, and where the queue goes on without its ring.
     reservation: Option<Reservation<'q, Mirror>>,
+    /// Its memory there. Two boxes: a thin pointer keeps what is moved about small.
+    own: Option<Box<Box<[u8]>>>,
     fill: Fill,
     /// An entry may go to another thread, but two cannot share it.
     _not_sync: PhantomData<Cell<()>>,
@@ -55,6 +58,18 @@ impl<'q> Entry<'q> {
             shared,
             fill: Fill::whole(reservation.len()),
             reservation: Some(reservation),
+            own: None,
+            _not_sync: PhantomData,
+        }
+    }
+
+    /// One of `len` bytes whose post appends past the ring.
+    pub(super) fn of_its_own(shared: &'q Shared<Mirror>, len: usize) -> Self {
+        Self {
+            shared,
+            fill: Fill::whole(len),
+            reservation: None,
+            own: Some(Box::new(vec![0; len].into_boxed_slice())),
             _not_sync: PhantomData,
         }
     }
@@ -127,21 +142,38 @@ impl<'q> Entry<'q> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[inline]
-    #[expect(
-        clippy::missing_panics_doc,
-        reason = "the reservation is there until this consumes the entry"
-    )]
     pub fn post_flags(mut self, flags: Flags) -> Position {
         let used = self.fill.used() as u32;
         self.finish(used, flags.activates())
-            .expect("an entry is posted once: posting consumes it")
     }
 
     #[inline]
-    fn finish(&mut self, used: u32, activate: bool) -> Option<Position> {
-        let posted = self.reservation.take()?.post(used);
-        self.shared.posted(posted, activate);
-        Some(Position::new(self.shared.id, posted.end))
+    fn finish(&mut self, used: u32, activate: bool) -> Position {
+        match self.reservation.take() {
+            Some(reservation) if self.shared.home.is_here() => {
+                let posted = reservation.post(used);
+                self.shared.posted(posted, activate);
+                Position::new(self.shared.id, posted.end)
+            }
+            reservation => self.finish_aside(reservation, used),
+        }
+    }
+
+    #[cold]
+    fn finish_aside(
+        &mut self,
+        reservation: Option<Reservation<'q, Mirror>>,
+        used: u32,
+    ) -> Position {
+        let Some(reservation) = reservation else {
+            let own = self.own.take().unwrap_or_default();
+            return aside::post(self.shared, &own[..used as usize]);
+        };
+        // In a child of fork(2): it is the parent's, who posts it or not.
+        let start = reservation.start();
+        reservation.forsake();
+        self.shared.aside.foreign.add(1);
+        Position::new(self.shared.id, start)
     }
 
     /// Appends formatted text, with neither trait in scope: what `write!(entry, ..)` calls.
@@ -179,16 +211,20 @@ impl Deref for Entry<'_> {
 
     #[inline]
     fn deref(&self) -> &[u8] {
-        self.reservation.as_ref().map_or(&[], Reservation::bytes)
+        match &self.reservation {
+            Some(reservation) => reservation.bytes(),
+            None => self.own.as_deref().map_or(&[], |own| own),
+        }
     }
 }
 
 impl DerefMut for Entry<'_> {
     #[inline]
     fn deref_mut(&mut self) -> &mut [u8] {
-        self.reservation
-            .as_mut()
-            .map_or(&mut [], Reservation::bytes_mut)
+        match &mut self.reservation {
+            Some(reservation) => reservation.bytes_mut(),
+            None => self.own.as_deref_mut().map_or(&mut [], |own| own),
+        }
     }
 }
 
@@ -217,6 +253,8 @@ impl fmt::Write for Entry<'_> {
 impl Drop for Entry<'_> {
     /// Posts nothing; what waits behind the entry goes on.
     fn drop(&mut self) {
-        self.finish(0, true); // its descriptor, if not its bytes, is free only when the drain has been there
+        if self.reservation.is_some() {
+            self.finish(0, true); // its descriptor, if not its bytes, is free only when the drain has been there
+        }
     }
 }

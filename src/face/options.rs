@@ -5,6 +5,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::exit;
 use super::queue::Queue;
 use super::registry::registry;
 use crate::actors::{Config, Flusher, Shared, start};
@@ -283,6 +284,7 @@ impl Options {
     }
 
     fn start(&self, geometry: Geometry, sink: PlainArc<dyn Sink>) -> Result<Queue, Error> {
+        exit::arm()?;
         let memory = Mirror::map(geometry).map_err(|error| Error::io(Operation::Map, &error))?;
         let config = Config {
             order: self.order,

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use super::barrier;
 use super::completion::Completion;
 use super::registry::registry;
+use super::{aside, barrier};
 use crate::actors::Shared;
 use crate::ends::{Pending, Reach, Stats};
 use crate::memory::Mirror;
@@ -66,6 +66,9 @@ struct Owner {
 
 impl Drop for Owner {
     fn drop(&mut self) {
+        if !self.shared.home.is_here() {
+            return; // it is the parent's
+        }
         let _ = barrier::close(&self.shared, self.shared.patience(None)); // documented: only `close` can tell
         registry().leave(self.shared.id);
     }
@@ -86,6 +89,18 @@ impl Queue {
     #[inline]
     pub(super) fn shared(&self) -> &Shared<Mirror> {
         &self.shared
+    }
+
+    /// Whether appends go through the ring: not in a child of fork(2), nor once the process ends.
+    pub(super) fn is_async(&self) -> bool {
+        self.shared.home.is_here() && !self.shared.ring.is_aside()
+    }
+
+    fn flush_within(&self, timeout: Option<Duration>) -> Result<(), Error> {
+        if !self.shared.home.is_here() {
+            return Ok(()); // what this process appends is written already
+        }
+        barrier::flush(&self.shared, self.shared.patience(timeout))
     }
 
     /// The length of every record of a fixed queue.
@@ -124,7 +139,9 @@ impl Queue {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn activate(&self) {
-        self.shared.bell.ring();
+        if self.shared.home.is_here() {
+            self.shared.bell.ring();
+        }
     }
 
     /// Waits until everything that was posted before the call is written to the descriptor, whatever other threads
@@ -149,7 +166,7 @@ impl Queue {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn flush(&self) -> Result<(), Error> {
-        barrier::flush(&self.shared, self.shared.patience(None))
+        self.flush_within(None)
     }
 
     /// [`flush`](Queue::flush) that waits for `timeout` at most.
@@ -165,7 +182,7 @@ impl Queue {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn flush_timeout(&self, timeout: Duration) -> Result<(), Error> {
-        barrier::flush(&self.shared, self.shared.patience(Some(timeout)))
+        self.flush_within(Some(timeout))
     }
 
     /// Where the last record that was posted before the call ends, as far as this thread can know.
@@ -179,7 +196,11 @@ impl Queue {
     /// ```
     #[must_use]
     pub fn position(&self) -> Position {
-        Position::new(self.shared.id, self.shared.ring.posted_end())
+        if self.is_async() {
+            Position::new(self.shared.id, self.shared.ring.posted_end())
+        } else {
+            aside::end(&self.shared)
+        }
     }
 
     /// Makes durable what was posted before the call: returns at once, and the completion is done when all of it is
@@ -210,6 +231,9 @@ impl Queue {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn fsync(&self, op: SyncOp) -> Result<Completion, Error> {
+        if !self.shared.home.is_here() {
+            return Err(Error::Forked);
+        }
         Shared::start_syncer(&self.shared)?;
         self.watch(self.shared.ring.posted_end(), Reach::Durable(op))
     }
@@ -231,18 +255,25 @@ impl Queue {
     /// ```
     #[must_use]
     pub fn completion(&self, position: Position, level: Level) -> Completion {
-        let completion = if position.is_of(self.shared.id)
-            && position.bytes() <= self.shared.ring.claimed_end()
-        {
-            match level {
-                Level::Written => self.watch(position.bytes(), Reach::Written),
-                Level::Durable => self.watch_durable(position.bytes()),
-            }
-        } else {
+        let bytes = position.bytes();
+        let completion = if !self.shared.home.is_here() {
+            Err(Error::Forked)
+        } else if !position.is_of(self.shared.id) || bytes > aside::end(&self.shared).bytes() {
             Err(Error::InvalidPosition)
+        } else if bytes > self.shared.ring.claimed_end() && level == Level::Written {
+            Ok(self.settled(&Ok(()))) // it went past the ring
+        } else {
+            match level {
+                Level::Written => self.watch(bytes, Reach::Written),
+                Level::Durable => self.watch_durable(bytes),
+            }
         };
-        completion
-            .unwrap_or_else(|error| Completion::new(&self.shared, Arc::new(Pending::failed(error))))
+        completion.unwrap_or_else(|error| self.settled(&Err(error)))
+    }
+
+    /// A completion that has come to its end.
+    fn settled(&self, result: &Result<(), Error>) -> Completion {
+        Completion::new(&self.shared, Arc::new(Pending::settled(result)))
     }
 
     fn watch_durable(&self, target: u64) -> Result<Completion, Error> {
@@ -302,6 +333,10 @@ impl Queue {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn close(&self, timeout: Option<Duration>) -> Result<(), Undrained> {
+        if !self.shared.home.is_here() {
+            self.shared.aside.close_in_child();
+            return Ok(());
+        }
         barrier::close(&self.shared, self.shared.patience(timeout))
     }
 }

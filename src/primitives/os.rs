@@ -1,10 +1,12 @@
-//! The only file that makes system calls which the standard library and memmap2 do not offer.
+//! The only file, with those below it, that makes system calls which the standard library and memmap2 do not offer.
 //!
 //! # Safety
 //!
 //! Every `unsafe` block here is one call into libc. Arguments are references, owned descriptors or plain
 //! integers, so each block argues only about what the call does with the pointer that it gets.
 #![allow(unsafe_code)]
+
+pub mod process;
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, IoSlice};
@@ -163,13 +165,16 @@ pub fn futex_wait<W>(word: &W, expected: u32, limit: Option<Duration>) -> Option
     None
 }
 
-/// Wakes all who sleep on `word`. Source: futex(2), `FUTEX_WAKE_PRIVATE`.
+/// Wakes all who sleep on `word`; errno stays as it is, since signal handlers may come here. Source: futex(2),
+/// `FUTEX_WAKE_PRIVATE`.
 pub fn futex_wake_all<W>(word: &W) {
     const { assert!(size_of::<W>() == 4 && align_of::<W>() == 4) };
     let operation = libc::FUTEX_WAKE | libc::FUTEX_PRIVATE_FLAG;
     let address = ptr::from_ref(word);
-    // SAFETY: waking only uses the address as a key; it can fail only for a bad address.
-    unsafe { libc::syscall(libc::SYS_futex, address, operation, libc::c_int::MAX) };
+    process::keeping_errno(|| {
+        // SAFETY: waking only uses the address as a key; it can fail only for a bad address.
+        unsafe { libc::syscall(libc::SYS_futex, address, operation, libc::c_int::MAX) };
+    });
 }
 
 /// The `siginfo_t` of a signal that carries a value. Source: sigaction(2), the kernel's `_rt` layout.

@@ -4,8 +4,8 @@
 //! global `--cfg loom` would also flip every dependency that listens to that name.
 
 pub use imp::{
-    Arc, AtomicBool, AtomicU32, AtomicU64, Futex, Mutex, OnceLock, Ordering, PlainArc, ThreadId,
-    compiler_fence, fence, membarrier, membarrier_registered, sleep, spawn_quiet, spin_loop,
+    Arc, AtomicBool, AtomicU32, AtomicU64, Futex, Mutex, Ordering, PlainArc, PlainWeak, ThreadId,
+    compiler_fence, fence, membarrier, membarrier_register, sleep, spawn_quiet, spin_loop,
     this_thread,
 };
 
@@ -19,13 +19,19 @@ pub fn unique_number() -> u64 {
     NEXT.fetch_add(1, Ordering::Relaxed)
 }
 
+/// The atomics of the standard library, in both worlds: for words of the whole process, which are no part of any
+/// protocol that the model sees.
+pub mod plain {
+    pub use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicUsize, Ordering};
+}
+
 #[cfg(any(test, alq_loom))] // only the heap memory uses it
 pub use imp::Tracked;
 
 #[cfg(not(alq_loom))]
 mod imp {
     use std::io;
-    use std::sync::{MutexGuard, PoisonError};
+    use std::sync::{MutexGuard, PoisonError, TryLockError};
     use std::thread;
     use std::time::Duration;
 
@@ -34,10 +40,11 @@ mod imp {
     pub use core::hint::spin_loop;
     /// An `Arc` that may hold a trait object, in both worlds; never part of a protocol.
     pub use std::sync::Arc as PlainArc;
+    pub use std::sync::Arc;
+    pub use std::sync::Weak as PlainWeak;
     pub use std::sync::atomic::{
         AtomicBool, AtomicU32, AtomicU64, Ordering, compiler_fence, fence,
     };
-    pub use std::sync::{Arc, OnceLock};
     pub use std::thread::{ThreadId, sleep};
 
     /// A lock that a panic does not poison: what it guards here is whole after every statement.
@@ -51,6 +58,15 @@ mod imp {
 
         pub fn lock(&self) -> MutexGuard<'_, T> {
             self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        }
+
+        /// The lock, if nobody has it; never waits.
+        pub fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
+            match self.0.try_lock() {
+                Ok(guard) => Some(guard),
+                Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+                Err(TryLockError::WouldBlock) => None,
+            }
         }
     }
 
@@ -107,10 +123,9 @@ mod imp {
         pub const fn write(&self) {}
     }
 
-    /// Whether this process has registered for the expedited membarrier; tried once.
-    pub fn membarrier_registered() -> bool {
-        static REGISTERED: OnceLock<bool> = OnceLock::new();
-        *REGISTERED.get_or_init(os::membarrier_register)
+    /// Registers this process for [`membarrier`]; `false` where the kernel has none.
+    pub fn membarrier_register() -> bool {
+        os::membarrier_register()
     }
 
     /// A full fence on every running thread of the process; `false` if the system refused.
@@ -148,13 +163,13 @@ mod imp {
     pub use loom::sync::Arc;
     pub use loom::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering, fence};
     pub use loom::thread::ThreadId;
-    pub use std::sync::{Arc as PlainArc, OnceLock}; // only for what is no part of a protocol
+    pub use std::sync::{Arc as PlainArc, Weak as PlainWeak}; // only for what is no part of a protocol
 
     /// Compilers do not exist in the model; `Fences` never takes this form there.
     pub fn compiler_fence(_: Ordering) {}
 
     /// The asymmetric fence is not modelled: the model checks the symmetric form of the same protocol.
-    pub fn membarrier_registered() -> bool {
+    pub fn membarrier_register() -> bool {
         false
     }
 
@@ -172,6 +187,10 @@ mod imp {
 
         pub fn lock(&self) -> MutexGuard<'_, T> {
             self.0.lock().unwrap()
+        }
+
+        pub fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
+            self.0.try_lock().ok()
         }
     }
 
