@@ -18,7 +18,8 @@ mod words;
 
 pub use ends::{Sink, Stats, Waits};
 pub use face::{
-    AsyncAppend, Completion, Entry, Notify, Options, Queue, flush_all, shutdown, suspend,
+    AsyncAppend, Completion, Entry, Lane, LaneEntry, Notify, Options, Queue, flush_all, shutdown,
+    suspend,
 };
 pub use words::{Error, Flags, Level, Operation, Position, Status, SyncOp, Undrained};
 

@@ -122,6 +122,7 @@ pub fn queue(
 ) -> (loom::sync::Arc<Shared<Heap>>, Flusher<Heap, Memory>, Memory) {
     let config = Config {
         order,
+        lane_span: 4,
         stall_limit: None,
         outstanding_max: 8,
     };

@@ -193,6 +193,7 @@ fn the_last_sync_that_is_due_is_done_before_the_end() {
         || {
             let config = Config {
                 order: Order::Any,
+                lane_span: 4,
                 stall_limit: None,
                 outstanding_max: 8,
             };
@@ -208,7 +209,7 @@ fn the_last_sync_that_is_due_is_done_before_the_end() {
             shared.watch.add(Arc::clone(&last)).unwrap();
             shared.settle();
             shared.ring.close();
-            drive(&mut flusher, Pace::parking_after(4, 0));
+            drive(&mut flusher, Pace::parking(4));
             drop(flusher);
             shared.flusher_ended();
             let finished = || shared.has_finished().then_some(());

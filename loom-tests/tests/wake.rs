@@ -13,7 +13,7 @@ const FOR_EVER: fn() -> Patience = || Patience::new(None, None);
 fn start(mut flusher: Flusher<Heap, Memory>, shared: &Arc<Shared<Heap>>) -> JoinHandle<()> {
     let shared = Arc::clone(shared);
     thread::spawn(move || {
-        drive(&mut flusher, Pace::parking_after(8, 0));
+        drive(&mut flusher, Pace::parking(8));
         shared.finish();
     })
 }
@@ -294,7 +294,7 @@ fn close_wakes_a_sleeping_writer() {
         // The flusher does not run before the close, so the writer cannot get room before it.
         barrier::end_intake(&shared);
         assert_eq!(writer.join().unwrap(), Err(alq::Error::Closed));
-        drive(&mut flusher, Pace::parking_after(4, 0));
+        drive(&mut flusher, Pace::parking(4));
     });
 }
 

@@ -2,6 +2,7 @@
 
 mod durability;
 pub mod flusher;
+mod lane;
 pub mod notifier;
 pub mod pace;
 mod room;
@@ -12,5 +13,6 @@ mod tests;
 pub mod thread;
 
 pub use flusher::Flusher;
+pub use lane::LaneRoom;
 pub use shared::{Config, Last, Shared};
 pub use thread::start;

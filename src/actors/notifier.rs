@@ -34,7 +34,7 @@ pub fn start() -> Result<(), Error> {
     let notifier = notifier();
     let mut started = notifier.started.lock();
     if !*started {
-        spawn_quiet("alq-notifier".to_owned(), || run(notifier))
+        spawn_quiet(c"alq-notifier", || run(notifier))
             .map_err(|error| Error::io(Operation::Spawn, &error))?;
         *started = true;
     }

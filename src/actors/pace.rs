@@ -17,6 +17,8 @@ pub enum Rest {
 #[derive(Clone, Copy, Debug)]
 pub struct Pace {
     nap: Duration,
+    /// A post that finds the flusher napping is on its way within this time.
+    nap_max: Duration,
     idle_naps: u32,
     idle_naps_max: u32,
     much: u32,
@@ -24,22 +26,25 @@ pub struct Pace {
 
 impl Pace {
     const NAP_MIN: Duration = Duration::from_micros(50);
-    /// A post that finds the flusher napping is on its way within this time.
-    const NAP_MAX: Duration = Duration::from_millis(2);
     const IDLE_NAPS_MAX: u32 = 16;
 
-    /// The policy for a ring of `capacity` bytes.
-    pub const fn new(capacity: u32) -> Self {
-        Self::parking_after(capacity, Self::IDLE_NAPS_MAX)
+    /// The policy for a ring of `capacity` bytes, with naps of `nap_max` at most.
+    pub fn new(capacity: u32, nap_max: Duration) -> Self {
+        Self {
+            nap: Self::NAP_MIN.min(nap_max),
+            nap_max,
+            idle_naps: 0,
+            idle_naps_max: Self::IDLE_NAPS_MAX,
+            much: capacity / 4,
+        }
     }
 
-    /// The same, parking after `idle_naps_max` naps that found nothing; 0 never naps.
-    pub const fn parking_after(capacity: u32, idle_naps_max: u32) -> Self {
+    /// The same without naps: it parks at once.
+    #[cfg(any(test, alq_loom))]
+    pub fn parking(capacity: u32) -> Self {
         Self {
-            nap: Self::NAP_MIN,
-            idle_naps: 0,
-            idle_naps_max,
-            much: capacity / 4,
+            idle_naps_max: 0,
+            ..Self::new(capacity, Self::NAP_MIN)
         }
     }
 
@@ -47,19 +52,23 @@ impl Pace {
     pub fn after_write(&mut self, bytes: u32) -> Rest {
         self.idle_naps = 0;
         if bytes >= self.much {
-            self.nap = (self.nap / 2).max(Self::NAP_MIN);
+            self.nap = (self.nap / 2).max(Self::NAP_MIN).min(self.nap_max);
         } else if bytes < self.much / 8 {
-            self.nap = (self.nap * 2).min(Self::NAP_MAX);
+            self.nap = self.longer();
         }
         self.rest()
     }
 
     /// A step has found nothing to write.
     pub fn after_nothing(&mut self) -> Rest {
-        self.nap = (self.nap * 2).min(Self::NAP_MAX);
+        self.nap = self.longer();
         let rest = self.rest();
         self.idle_naps = self.idle_naps.saturating_add(1);
         rest
+    }
+
+    fn longer(&self) -> Duration {
+        self.nap.saturating_mul(2).min(self.nap_max)
     }
 
     const fn rest(&self) -> Rest {
@@ -73,11 +82,15 @@ impl Pace {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::{Pace, Rest};
+
+    const NAP_MAX: Duration = Duration::from_millis(2);
 
     #[test]
     fn it_parks_only_after_a_row_of_vain_naps() {
-        let mut pace = Pace::new(1 << 20);
+        let mut pace = Pace::new(1 << 20, NAP_MAX);
         for _ in 0..Pace::IDLE_NAPS_MAX {
             assert!(matches!(pace.after_nothing(), Rest::Nap(_)));
         }
@@ -87,11 +100,11 @@ mod tests {
 
     #[test]
     fn naps_grow_while_little_is_found_and_shrink_when_it_is_much() {
-        let mut pace = Pace::new(1 << 20);
+        let mut pace = Pace::new(1 << 20, NAP_MAX);
         for _ in 0..10 {
             pace.after_write(1);
         }
-        assert_eq!(pace.after_write(1), Rest::Nap(Pace::NAP_MAX));
+        assert_eq!(pace.after_write(1), Rest::Nap(NAP_MAX));
         for _ in 0..10 {
             pace.after_write(1 << 19);
         }
@@ -99,8 +112,17 @@ mod tests {
     }
 
     #[test]
+    fn no_nap_is_longer_than_the_bound() {
+        for nap_max in [Duration::ZERO, Duration::from_nanos(1)] {
+            let mut pace = Pace::new(1 << 20, nap_max);
+            assert_eq!(pace.after_nothing(), Rest::Nap(nap_max));
+            assert_eq!(pace.after_write(1 << 19), Rest::Nap(nap_max));
+        }
+    }
+
+    #[test]
     fn without_naps_it_parks_at_once() {
-        let mut pace = Pace::parking_after(64, 0);
+        let mut pace = Pace::parking(64);
         assert_eq!(pace.after_nothing(), Rest::Park);
         assert_eq!(pace.after_write(1), Rest::Park);
     }

@@ -60,6 +60,9 @@ impl<M: Memory> Shared<M> {
                 self.note_full();
                 self.post_counts.refused_records.add(1);
                 self.post_counts.refused_bytes.add(u64::from(len));
+                self.post_counts
+                    .refused_for_lanes
+                    .add(u64::from(self.want_room_of_lanes()));
                 self.schedule();
                 Error::WouldBlock
             }
@@ -78,6 +81,16 @@ impl<M: Memory> Shared<M> {
         ) {
             self.bell.ring();
         }
+    }
+
+    /// Has the drain seal open spans, if they hold room; it is rung next.
+    fn want_room_of_lanes(&self) -> bool {
+        let lanes = self.ring.lanes();
+        let hold_room = lanes.hold_room();
+        if hold_room {
+            lanes.want_room();
+        }
+        hold_room
     }
 
     fn note_full(&self) {
@@ -144,6 +157,7 @@ impl<M: Memory> Shared<M> {
                     Err(refusal) => return Err(self.refused(refusal, len)),
                 }
                 self.note_full();
+                self.want_room_of_lanes();
                 // What fills the ring may have been posted without waking anybody.
                 self.bell.ring();
             } else {

@@ -29,6 +29,8 @@ pub struct Shared<M> {
     pub waiters: Waiters,
     /// The order in which they get it.
     pub order: Order,
+    /// The longest span of a lane; 0 if lanes have none.
+    pub lane_span: u32,
     /// How long a wait lasts while nothing moves; `None` is for ever.
     pub stall_limit: Option<Duration>,
     /// Notified when the tail has moved, and when the queue has failed or finished.
@@ -60,6 +62,7 @@ pub struct Shared<M> {
 #[derive(Clone, Copy, Debug)]
 pub struct Config {
     pub order: Order,
+    pub lane_span: u32,
     pub stall_limit: Option<Duration>,
     pub outstanding_max: usize,
 }
@@ -90,6 +93,7 @@ impl<M: Memory> Shared<M> {
             bell: CachePadded::new(Doorbell::new()),
             waiters: Waiters::new(),
             order: config.order,
+            lane_span: config.lane_span,
             stall_limit: config.stall_limit,
             progress: Event::new(),
             drain_counts: CachePadded::default(),
@@ -120,7 +124,25 @@ impl<M: Memory> Shared<M> {
             interest @ Interest::Sequence(seq) if seq == posted.seq => self.bell.ring_for(interest),
             _ => {}
         }
-        if posted.gave_back && self.waiters.is_awaited() {
+        if posted.gave_back {
+            self.gave_room();
+        }
+    }
+
+    /// Wakes whom the owner of a lane must wake that has left span `seq`: the drain, if it waits for that span.
+    pub fn moved_on(&self, seq: u32, gave_back: bool) {
+        let interest = self.bell.interest_after_publication();
+        if interest == Interest::Sequence(seq) {
+            self.bell.ring_for(interest);
+        }
+        if gave_back {
+            self.gave_room();
+        }
+    }
+
+    /// Room was given back: somebody may wait for it.
+    fn gave_room(&self) {
+        if self.waiters.is_awaited() {
             // A post takes no lock, so the flusher wakes them; at once, unless it is in a write or waits for its sink.
             // Relaxed: the bell carries it.
             self.room_given.store(true, Ordering::Relaxed);
@@ -163,12 +185,15 @@ impl<M: Memory> Shared<M> {
             0
         };
         let word = flusher | u64::from(errno.unsigned_abs());
+        // Before anybody can be told of it: a lane with room in its span would not notice.
+        self.ring.ask_lanes();
         // Release, pairs with the Acquire in `failure`. The first failure is the one that is told.
         let first = self
             .failure
             .compare_exchange(0, word, Ordering::Release, Ordering::Relaxed);
         if first.is_ok() {
             self.ring.fail();
+            self.ring.ask_lanes(); // those that have opened a span meanwhile
             self.waiters.wake_all();
             self.settle();
         }
@@ -322,7 +347,9 @@ impl<M: Memory> Shared<M> {
         let (done, outstanding) = self.ring.outstanding();
         let (late_bytes, late_records) = self.ring.posted_too_late();
         let aside = self.aside.stats();
+        let lanes = self.ring.lane_counts();
         let left = |outstanding| if finished { outstanding } else { 0 };
+        let records_left = outstanding.records + (lanes.posted - lanes.written);
         Stats {
             capacity_bytes: u64::from(self.ring.geometry().capacity()),
             fill_bytes: u64::from(self.ring.fill()),
@@ -331,19 +358,22 @@ impl<M: Memory> Shared<M> {
             posted_records: done.records
                 + outstanding.records
                 + late_records
+                + lanes.posted
                 + aside.posted_records,
             written_bytes: done.bytes + aside.written_bytes,
-            written_records: done.records + aside.written_records,
+            written_records: done.records + lanes.written + aside.written_records,
             lost_bytes: left(outstanding.bytes) + late_bytes + aside.lost_bytes,
-            lost_records: left(outstanding.records) + late_records + aside.lost_records,
+            lost_records: left(records_left) + late_records + aside.lost_records,
             padding_bytes: done.padding,
             refused_records: self.post_counts.refused_records.get(),
             refused_bytes: self.post_counts.refused_bytes.get(),
+            refused_for_lanes: self.post_counts.refused_for_lanes.get(),
             waits: self.post_counts.waits_now(),
             held: outstanding.held,
             oldest_held_bytes: outstanding.oldest_held_bytes,
             abandoned: done.abandoned,
             foreign: aside.foreign,
+            lanes: lanes.lanes,
             drains: self.drain_counts.drains.get(),
             wakeups: self.drain_counts.wakeups.get(),
             last_error: self.failure(),

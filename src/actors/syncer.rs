@@ -31,7 +31,7 @@ impl<M: Memory + 'static> Shared<M> {
             return Err(Error::NotSyncable);
         }
         let for_thread = Arc::clone(shared);
-        spawn_quiet("alq-sync".to_owned(), move || run(&for_thread, sink))
+        spawn_quiet(c"alq-sync", move || run(&for_thread, sink))
             .map_err(|error| Error::io(Operation::Spawn, &error))?;
         *thread = Thread::Running;
         Ok(())

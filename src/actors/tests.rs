@@ -84,6 +84,7 @@ fn append(shared: &Shared<Heap>, record: &[u8]) -> Result<(), Error> {
 
 const CONFIG: Config = Config {
     order: Order::Any,
+    lane_span: 4,
     stall_limit: None,
     outstanding_max: 16,
 };
@@ -204,7 +205,7 @@ fn a_flusher_that_is_told_to_stop_writes_nothing_more() {
 fn a_panic_in_the_sink_fails_the_queue_and_hangs_nobody() {
     let (shared, flusher, _) = queue([Act::Panic]);
     append(&shared, b"abc").unwrap();
-    start(flusher).unwrap();
+    start(flusher, Duration::from_millis(1)).unwrap();
     let finished = || shared.has_finished().then_some(());
     shared.progress.wait_until(None, finished).unwrap();
     let error = Error::Io {

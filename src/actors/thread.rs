@@ -15,18 +15,18 @@ use crate::words::{Error, Operation};
 /// How long one wait for a sink lasts, before a close that has given up is looked for.
 const READY_LIMIT: Duration = Duration::from_millis(100);
 
-/// Starts the flusher thread; it takes no signals and ends with the queue.
+/// Starts the flusher thread, which naps for `nap_max` at most; it takes no signals and ends with the queue.
 ///
 /// # Errors
 ///
 /// Those of `pthread_create(3)`.
-pub fn start<M, S>(flusher: Flusher<M, S>) -> io::Result<()>
+pub fn start<M, S>(flusher: Flusher<M, S>, nap_max: Duration) -> io::Result<()>
 where
     M: Memory + 'static,
     S: Sink + 'static,
 {
-    let pace = Pace::new(flusher.shared.ring.geometry().capacity());
-    spawn_quiet("alq-flusher".to_owned(), move || run(flusher, pace))
+    let pace = Pace::new(flusher.shared.ring.geometry().capacity(), nap_max);
+    spawn_quiet(c"alq-flusher", move || run(flusher, pace))
 }
 
 /// Drives the flusher; a panic in it (or in its sink) fails the queue, so that nobody waits for ever.

@@ -39,12 +39,13 @@ pub struct Stats {
     pub posted_records: u64,
     /// Bytes of records that the descriptor has taken.
     pub written_bytes: u64,
-    /// Records that the descriptor has taken to their last byte.
+    /// Records that the descriptor has taken to their last byte. Those of a [lane](crate::Lane) are counted once it has
+    /// taken everything that the lane has posted.
     pub written_records: u64,
     /// Bytes of records that were posted and will never be written: left behind by a close that gave up, or posted
     /// after a close had stepped over their reservation.
     pub lost_bytes: u64,
-    /// The records that these bytes belong to.
+    /// The records that these bytes belong to; of a [lane](crate::Lane), all that `written_records` does not count.
     pub lost_records: u64,
     /// Bytes that were reserved, not used, and could not be given back because something was claimed behind
     /// them. They cost room in the ring for a while; they are in no file.
@@ -53,9 +54,12 @@ pub struct Stats {
     pub refused_records: u64,
     /// Bytes of the appends that were refused.
     pub refused_bytes: u64,
+    /// Those of the refused appends that found room taken by open spans of [lanes](crate::Lane): the queue has those
+    /// sealed then, and the next try may find room.
+    pub refused_for_lanes: u64,
     /// Appends that had to wait, by what they waited for.
     pub waits: Waits,
-    /// Reservations that are open now.
+    /// Reservations that are open now, and records that are being copied in.
     pub held: u64,
     /// The length of the oldest open reservation; 0 if there is none.
     pub oldest_held_bytes: u64,
@@ -63,6 +67,8 @@ pub struct Stats {
     pub abandoned: u64,
     /// In a child of fork(2): entries of the parent's that were posted or dropped here, which did nothing.
     pub foreign: u64,
+    /// Lanes that are there now.
+    pub lanes: u64,
     /// Writes to the descriptor that took bytes.
     pub drains: u64,
     /// How often the flusher woke up.
@@ -117,6 +123,7 @@ pub struct DrainCounters {
 pub struct PostCounters {
     pub refused_records: CachePadded<Counter>,
     pub refused_bytes: Counter,
+    pub refused_for_lanes: Counter,
     pub longest_wait_ns: Counter,
     pub high_water_bytes: Counter,
     writen_waits: WaitCounters,

@@ -138,6 +138,13 @@ impl Queue {
         deadline: impl FnOnce() -> Option<Instant>,
     ) -> Result<Reservation<'_, Mirror>, Error> {
         let when_full = flags.when_full()?;
+        self.check_variable(len)?;
+        self.reserve_checked(len as u32, when_full, kind, deadline)
+    }
+
+    /// Whether a record of `len` bytes can be in this queue, of variable records.
+    #[inline]
+    pub(super) fn check_variable(&self, len: usize) -> Result<(), Error> {
         if self.entry_len().is_some() {
             return Err(Error::WrongMode);
         }
@@ -148,7 +155,7 @@ impl Queue {
             let max = self.capacity();
             return Err(Error::TooLarge { len, max });
         }
-        self.reserve_checked(len as u32, when_full, kind, deadline)
+        Ok(())
     }
 }
 
@@ -255,7 +262,9 @@ impl Queue {
         flags: Flags,
         timeout: Option<Duration>,
     ) -> Result<Entry<'_>, Error> {
-        aside::entry(self.shared(), refused, len, Waiting::new(flags, timeout))
+        let shared = self.shared();
+        let memory = aside::memory(shared, refused, len, Waiting::new(flags, timeout))?;
+        Ok(Entry::of_its_own(shared, memory))
     }
 
     /// Fills a reservation with the whole record and posts it.

@@ -3,7 +3,6 @@
 
 use std::time::Duration;
 
-use super::entry::Entry;
 use crate::actors::Shared;
 use crate::memory::Mirror;
 use crate::ring::Refusal;
@@ -37,16 +36,19 @@ pub(super) fn append(
     write(shared, record, waiting.wait)
 }
 
-/// An entry over memory of its own, in the place of one that the ring has `refused`.
+/// The memory of an entry that is no reservation. Two boxes: a thin pointer keeps entries, which are moved about, small.
+pub(super) type OwnMemory = Box<Box<[u8]>>;
+
+/// Memory for an entry, in the place of a reservation that the ring has `refused`.
 #[cold]
-pub(super) fn entry(
+pub(super) fn memory(
     shared: &Shared<Mirror>,
     refused: Error,
     len: usize,
     waiting: Waiting,
-) -> Result<Entry<'_>, Error> {
+) -> Result<OwnMemory, Error> {
     ready(shared, refused, waiting)?;
-    Ok(Entry::of_its_own(shared, len))
+    Ok(Box::new(vec![0; len].into_boxed_slice()))
 }
 
 /// Posts what an entry of its own holds: it waits, and what cannot be written is counted as lost.

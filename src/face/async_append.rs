@@ -1,10 +1,12 @@
 //! The simple face: create, write, flush, drop.
 
+use core::fmt;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 
+use super::lane::Lane;
 use super::options::Options;
-use super::queue::Queue;
+use super::write::with_text;
 use crate::ends::append_to;
 use crate::primitives::sync::plain::{AtomicBool, Ordering};
 use crate::words::{Error, Flags};
@@ -30,7 +32,7 @@ pub fn enable() {
 
 /// Appends to a descriptor that it borrows. Source: `lib/async-append.h` of Open vSwitch.
 ///
-/// Once [`enable`] was called, writes go through a queue of the appender's own, and a thread writes them to a duplicate
+/// Once [`enable`] was called, writes go through a [lane](crate::Lane) of a queue of the appender's own, and a thread writes them to a duplicate
 /// of the descriptor; before that, and wherever the queue cannot be had (no descriptor, no memory, no thread, or after
 /// [`shutdown`](crate::shutdown)), every write is a write(2) on the calling thread. The order is kept over the switch.
 ///
@@ -61,8 +63,8 @@ pub struct AsyncAppend<'fd> {
 enum Mode {
     /// Not enabled yet.
     Waiting,
-    /// Through a queue.
-    Async(Queue),
+    /// Through the one lane of a queue.
+    Async(Lane),
     /// The queue cannot be had, or is closed.
     Sync,
 }
@@ -92,7 +94,7 @@ impl<'fd> AsyncAppend<'fd> {
     /// ```
     #[must_use]
     pub fn is_async(&self) -> bool {
-        matches!(&self.mode, Mode::Async(queue) if queue.is_async())
+        matches!(&self.mode, Mode::Async(lane) if lane.queue().is_async())
     }
 
     /// Appends all of `bytes`; any number of them, also more than the queue holds; 0 does nothing. Asynchronously, it
@@ -113,16 +115,16 @@ impl<'fd> AsyncAppend<'fd> {
     pub fn write(&mut self, bytes: &[u8]) -> Result<(), Error> {
         self.switch();
         let mut rest = bytes;
-        while let Mode::Async(queue) = &self.mode {
-            let (now, later) = rest.split_at(rest.len().min(queue.capacity()));
+        while let Mode::Async(lane) = &mut self.mode {
+            let (now, later) = rest.split_at(rest.len().min(lane.queue().capacity()));
             if now.is_empty() {
                 return Ok(());
             }
-            match queue.writen(now, Flags::WAITOK) {
+            match lane.writen(now, Flags::WAITOK) {
                 Ok(_) => rest = later,
                 // All queues were shut down. What went through this one is written first, to keep the order.
                 Err(Error::Closed) => {
-                    let drained = queue.close(None);
+                    let drained = lane.queue().close(None);
                     self.mode = Mode::Sync;
                     drained.map_err(|undrained| undrained.cause)?;
                 }
@@ -145,9 +147,25 @@ impl<'fd> AsyncAppend<'fd> {
     /// ```
     pub fn flush(&mut self) -> Result<(), Error> {
         match &self.mode {
-            Mode::Async(queue) => queue.flush(),
+            Mode::Async(lane) => lane.queue().flush(),
             Mode::Waiting | Mode::Sync => Ok(()),
         }
+    }
+
+    /// Appends formatted text; what `write!(appender, ..)` calls, whatever traits are in scope.
+    ///
+    /// # Errors
+    ///
+    /// As [`write`](AsyncAppend::write); [`Error::InvalidLength`] if a `Display` failed. Nothing is appended then.
+    ///
+    /// ```standalone_crate
+    /// let stdout = std::io::stdout();
+    /// let mut appender = alq::AsyncAppend::new(&stdout);
+    /// writeln!(appender, "x={}", 1)?;
+    /// # Ok::<(), alq::Error>(())
+    /// ```
+    pub fn write_fmt(&mut self, args: fmt::Arguments<'_>) -> Result<(), Error> {
+        with_text(args, |text| self.write(text))
     }
 
     /// Gets a queue, if appenders may have one and this one has not tried yet.
@@ -155,7 +173,7 @@ impl<'fd> AsyncAppend<'fd> {
         // Relaxed: as in `enable`.
         if matches!(self.mode, Mode::Waiting) && ENABLED.load(Ordering::Relaxed) {
             let queue = Options::new().from_fd(self.fd);
-            self.mode = queue.map_or(Mode::Sync, Mode::Async);
+            self.mode = queue.map_or(Mode::Sync, |queue| Mode::Async(queue.lane()));
         }
     }
 }
@@ -168,5 +186,9 @@ impl io::Write for AsyncAppend<'_> {
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(AsyncAppend::flush(self)?)
+    }
+
+    fn write_fmt(&mut self, args: fmt::Arguments<'_>) -> io::Result<()> {
+        Ok(AsyncAppend::write_fmt(self, args)?)
     }
 }

@@ -6,7 +6,7 @@ use core::marker::PhantomData;
 use core::ops::{Deref, DerefMut};
 use std::io;
 
-use super::aside;
+use super::aside::{self, OwnMemory};
 use super::fill::Fill;
 use crate::actors::Shared;
 use crate::memory::Mirror;
@@ -44,8 +44,8 @@ pub struct Entry<'q> {
     shared: &'q Shared<Mirror>,
     /// `None` once it is posted, and where the queue goes on without its ring.
     reservation: Option<Reservation<'q, Mirror>>,
-    /// Its memory there. Two boxes: a thin pointer keeps what is moved about small.
-    own: Option<Box<Box<[u8]>>>,
+    /// Its memory there.
+    own: Option<OwnMemory>,
     fill: Fill,
     /// An entry may go to another thread, but two cannot share it.
     _not_sync: PhantomData<Cell<()>>,
@@ -63,13 +63,13 @@ impl<'q> Entry<'q> {
         }
     }
 
-    /// One of `len` bytes whose post appends past the ring.
-    pub(super) fn of_its_own(shared: &'q Shared<Mirror>, len: usize) -> Self {
+    /// One that is no reservation: its post appends past the ring.
+    pub(super) fn of_its_own(shared: &'q Shared<Mirror>, memory: OwnMemory) -> Self {
         Self {
             shared,
-            fill: Fill::whole(len),
+            fill: Fill::whole(memory.len()),
             reservation: None,
-            own: Some(Box::new(vec![0; len].into_boxed_slice())),
+            own: Some(memory),
             _not_sync: PhantomData,
         }
     }

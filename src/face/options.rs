@@ -37,6 +37,8 @@ pub struct Options {
     stall_limit: Option<Duration>,
     order: Order,
     outstanding_max: usize,
+    lane_span_bytes: usize,
+    max_delay: Duration,
     /// `entry_len` and `count`.
     fixed: Option<(usize, usize)>,
 }
@@ -69,6 +71,8 @@ impl Options {
             stall_limit: Some(Duration::from_secs(5)),
             order: Order::Any,
             outstanding_max: 1 << 16,
+            lane_span_bytes: 1 << 14,
+            max_delay: Duration::from_millis(10),
             fixed: None,
         }
     }
@@ -190,6 +194,38 @@ impl Options {
         self
     }
 
+    /// How many bytes a [`Lane`](crate::Lane) claims at once, at most: 1 byte to 2 GiB, 16 KiB by default. It is never more
+    /// than a quarter of the capacity, and a lane begins with less; a span that was sealed early is followed by a
+    /// shorter one, a full one by a longer one.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// let options = alq::Options::new().capacity(1 << 22).lane_span(1 << 16);
+    /// let queue = options.open(dir.path().join("app.log"))?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn lane_span(mut self, bytes: usize) -> Self {
+        self.lane_span_bytes = bytes;
+        self
+    }
+
+    /// Within which time an activating post is on its way to the descriptor, without any call and whatever the load: 10 ms
+    /// by default. (A reservation in front that stays open holds it up all the same, and so does a descriptor that takes
+    /// nothing.) The flusher rests for a quarter of it at most, and for no more than it takes to fill a part of the
+    /// ring; a longer time means fewer wake-ups. Records posted with [`NOACTIVATE`](crate::Flags::NOACTIVATE) have no such
+    /// bound.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// let relaxed = std::time::Duration::from_millis(500);
+    /// let queue = alq::Options::new().max_delay(relaxed).open(dir.path().join("app.log"))?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn max_delay(mut self, delay: Duration) -> Self {
+        self.max_delay = delay;
+        self
+    }
+
     /// Opens the log at `path` for appending, creating it if need be, and starts its flusher.
     ///
     /// Blocks as open(2) does (a FIFO waits for its reader).
@@ -288,16 +324,34 @@ impl Options {
         let memory = Mirror::map(geometry).map_err(|error| Error::io(Operation::Map, &error))?;
         let config = Config {
             order: self.order,
+            lane_span: self.lane_span_checked()?,
             stall_limit: self.stall_limit,
             outstanding_max: self.outstanding_max,
         };
         let (shared, drain) = Shared::new(memory, config, Some(PlainArc::clone(&sink)));
         let shared = Arc::new(shared);
         let flusher = Flusher::new(Arc::clone(&shared), drain, sink);
-        start(flusher).map_err(|error| Error::io(Operation::Spawn, &error))?;
+        start(flusher, self.max_delay / 4).map_err(|error| Error::io(Operation::Spawn, &error))?;
         let queue = Queue::new(Arc::clone(&shared), self.fixed.map(|(len, _)| len as u32));
         registry().enter(&shared)?; // refused, the queue is dropped: its thread ends
         Ok(queue)
+    }
+
+    /// The bytes of a lane's span; none on a fixed queue, where each entry is a claim of its own.
+    fn lane_span_checked(&self) -> Result<u32, Error> {
+        let bytes = self.lane_span_bytes as u64;
+        if bytes == 0 || bytes > Geometry::MAX_CAPACITY {
+            return Err(Error::InvalidOption {
+                option: "lane_span",
+                value: bytes,
+                allowed: "1 byte to 2 GiB",
+            });
+        }
+        Ok(if self.fixed.is_some() {
+            0
+        } else {
+            bytes as u32
+        })
     }
 
     /// The sizes of the ring that the options ask for.

@@ -42,6 +42,31 @@ impl fmt::Write for Draft {
     }
 }
 
+/// Collects formatted text and has it appended as one record; text of no length is none.
+///
+/// # Errors
+///
+/// Those of `append`; [`Error::InvalidLength`] if a `Display` failed.
+pub(super) fn with_text(
+    args: fmt::Arguments<'_>,
+    append: impl FnOnce(&[u8]) -> Result<(), Error>,
+) -> Result<(), Error> {
+    let mut draft = Draft {
+        stack: [0; ON_STACK],
+        on_stack: 0,
+        heap: Vec::new(),
+    };
+    let result = fmt::Write::write_fmt(&mut draft, args);
+    let text = draft.text();
+    if result.is_err() {
+        return Err(Error::InvalidLength { len: text.len() });
+    }
+    if text.is_empty() {
+        return Ok(());
+    }
+    append(text)
+}
+
 impl Queue {
     /// Appends formatted text as one record, waiting for room ([`Flags::WAITOK`]): what `write!(&queue, ..)` and
     /// `writeln!(&queue, ..)` call. Text of no length appends nothing.
@@ -63,20 +88,7 @@ impl Queue {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn write_fmt(&self, args: fmt::Arguments<'_>) -> Result<(), Error> {
-        let mut draft = Draft {
-            stack: [0; ON_STACK],
-            on_stack: 0,
-            heap: Vec::new(),
-        };
-        let result = fmt::Write::write_fmt(&mut draft, args);
-        let text = draft.text();
-        if result.is_err() {
-            return Err(Error::InvalidLength { len: text.len() });
-        }
-        if !text.is_empty() {
-            self.writen(text, Flags::WAITOK)?;
-        }
-        Ok(())
+        with_text(args, |text| self.writen(text, Flags::WAITOK).map(drop))
     }
 }
 

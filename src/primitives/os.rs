@@ -7,6 +7,7 @@
 #![allow(unsafe_code)]
 
 pub mod process;
+pub mod thread;
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, IoSlice};

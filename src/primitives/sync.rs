@@ -24,12 +24,24 @@ pub fn unique_number() -> u64 {
 pub mod plain {
     pub use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicUsize, Ordering};
 }
+/// An ordering that a mutant weakens to Relaxed, so that a model must fail: `--cfg alq_mutant="name"`.
+macro_rules! weaker {
+    ($ordering:expr, $mutant:literal) => {
+        if cfg!(alq_mutant = $mutant) {
+            Ordering::Relaxed
+        } else {
+            $ordering
+        }
+    };
+}
+pub(crate) use weaker;
 
 #[cfg(any(test, alq_loom))] // only the heap memory uses it
 pub use imp::Tracked;
 
 #[cfg(not(alq_loom))]
 mod imp {
+    use std::ffi::CStr;
     use std::io;
     use std::sync::{MutexGuard, PoisonError, TryLockError};
     use std::thread;
@@ -141,19 +153,22 @@ mod imp {
     /// The stack of a thread, as the standard library has it by default.
     const STACK_LEN: usize = 2 << 20;
 
-    /// What the standard library maps besides, in a new thread: if that fails, the process is aborted.
+    /// What a thread needs besides, for its first small allocations: if they fail, the process is aborted.
     const STACK_MARGIN: usize = 256 << 10;
 
     /// Starts a thread called `name` that takes no signals.
-    pub fn spawn_quiet(name: String, body: impl FnOnce() + Send + 'static) -> io::Result<()> {
+    pub fn spawn_quiet(
+        name: &'static CStr,
+        body: impl FnOnce() + Send + 'static,
+    ) -> io::Result<()> {
         os::try_map(STACK_LEN + STACK_MARGIN)?;
-        let builder = thread::Builder::new().name(name).stack_size(STACK_LEN);
-        os::with_signals_blocked(|| builder.spawn(body)).map(drop)
+        os::with_signals_blocked(|| os::thread::spawn(name, STACK_LEN, body))
     }
 }
 
 #[cfg(alq_loom)]
 mod imp {
+    use std::ffi::CStr;
     use std::io;
     use std::time::Duration;
 
@@ -267,7 +282,7 @@ mod imp {
         }
     }
 
-    pub fn spawn_quiet(_name: String, body: impl FnOnce() + Send + 'static) -> io::Result<()> {
+    pub fn spawn_quiet(_name: &CStr, body: impl FnOnce() + Send + 'static) -> io::Result<()> {
         drop(loom::thread::spawn(body));
         Ok(())
     }

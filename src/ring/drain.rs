@@ -9,10 +9,11 @@
 use core::slice;
 use std::io::IoSlice;
 
-use super::{Accounts, Ring};
+use super::seal::{Seals, Wanted};
+use super::{Accounts, Ring, SteppedOver};
 use crate::memory::Memory;
 use crate::primitives::sync::Ordering;
-use crate::words::{Head, Phase, Place, State, Tail, extend};
+use crate::words::{Head, Phase, Place, State, Tail, extend, next_seq};
 
 /// What the drain does at a span that is not posted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,19 +28,19 @@ pub enum Holes {
 /// What one look at the ring came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Drained {
-    /// The tail has moved.
+    /// The tail has moved, or a span was sealed so that it can.
     Moved {
         /// Bytes of records that were written.
         bytes: u32,
         /// Whether more was posted than was handed out or taken.
         more: bool,
     },
-    /// The next span is claimed, and not posted.
+    /// The next span is claimed, and not posted; or it is a lane's, and its owner is at work in it.
     Blocked {
         /// Its sequence.
         seq: u32,
     },
-    /// Nothing is claimed beyond the tail.
+    /// Nothing is claimed beyond the tail, or beyond the open span of a lane that it has caught up with.
     Empty,
 }
 
@@ -69,6 +70,7 @@ pub struct Drain {
     ring: usize,
     cursor: Cursor,
     done: Accounts,
+    seals: Seals,
 }
 
 /// Where the drain stands: in span `seq`, of which `taken` bytes are written, up to position `pos`.
@@ -135,6 +137,7 @@ impl Drain {
                 padding: 0,
                 abandoned: 0,
             },
+            seals: Seals::default(),
         }
     }
 
@@ -169,7 +172,19 @@ impl Drain {
                 batch = self.walk(ring, Limit::Exactly(taken as u32), holes);
             }
         }
-        Ok(self.commit(ring, &batch))
+        let moved = self.commit(ring, &batch);
+        let is_due = self.seal(ring);
+        Ok(match moved {
+            Some(more) => Drained::Moved {
+                bytes: batch.bytes,
+                more: more || is_due,
+            },
+            None if is_due => Drained::Moved {
+                bytes: 0,
+                more: true,
+            },
+            None => self.standstill(ring),
+        })
     }
 
     /// Collects what is posted from the cursor on, up to `limit`, without moving anything.
@@ -190,76 +205,135 @@ impl Drain {
         };
         while batch.bytes < limit.bytes() {
             let seq = batch.end.seq as u32;
-            if let Some((start, state)) = ring.span(batch.end) {
-                if batch.abandoned > 0 || !batch.take(start, state, limit) {
-                    break;
-                }
-            } else if end.is_some_and(|end| end.seq != seq) {
+            let span = ring.span(batch.end);
+            let is_hole = end.is_some_and(|end| end.seq != seq)
+                && span.is_none_or(|(_, state)| self.is_held(batch.end, state));
+            match span {
                 // A batch holds open reservations or bytes, never both: its owner may post at any moment, and a
                 // second walk (after a short write) must not find bytes where the first found none.
-                if batch.bytes > 0 {
+                _ if is_hole && batch.bytes > 0 => break,
+                _ if is_hole => {
+                    let phase = span.map_or(Phase::Closed, |(_, state)| state.phase);
+                    batch.abandoned += 1;
+                    batch.end.seq = next_seq(batch.end.seq, phase);
+                    batch.end.taken = 0;
+                }
+                Some((start, state)) => {
+                    if batch.abandoned > 0 || !batch.take(start, state, limit) {
+                        break;
+                    }
+                }
+                None => {
+                    batch.more = false;
                     break;
                 }
-                batch.abandoned += 1;
-                batch.end.seq += 1;
-                batch.end.taken = 0;
-            } else {
-                batch.more = false;
-                break;
             }
         }
         batch
     }
 
-    /// Moves the cursor and the tail to the end of `batch`.
-    fn commit<M: Memory>(&mut self, ring: &Ring<M>, batch: &Batch) -> Drained {
+    /// Whether the span at `cursor` is a lane's whose owner has been at work since it was asked for it.
+    fn is_held(&self, cursor: Cursor, state: State) -> bool {
+        is_caught_up(cursor, state) && self.seals.is_out(cursor.seq)
+    }
+
+    /// Moves the cursor and the tail to the end of `batch`; says whether there is more, if that was any way.
+    fn commit<M: Memory>(&mut self, ring: &Ring<M>, batch: &Batch) -> Option<bool> {
         if batch.end == self.cursor {
-            let seq = self.cursor.seq as u32;
-            return if ring.head().seq == seq {
-                Drained::Empty
-            } else {
-                Drained::Blocked { seq }
-            };
+            return None;
         }
         if batch.abandoned > 0 {
             // Nothing but open reservations lies between the two: see `walk`.
             let seqs = self.cursor.seq..batch.end.seq;
-            ring.stepped_over.lock().extend(seqs.map(|seq| seq as u32));
+            let mut taken = self.cursor.taken;
+            let stepped_over = seqs.map(|seq| SteppedOver {
+                seq: seq as u32,
+                taken: core::mem::take(&mut taken),
+            });
+            ring.stepped_over.lock().extend(stepped_over);
         }
         self.cursor = batch.end;
+        // What the last span of an ended ring has not used, nothing lies behind.
+        let end = ring.ended().filter(|end| self.has_reached(*end));
+        let unused = end.map_or(0, |end| end.pos.wrapping_sub(self.cursor.pos as u32));
+        self.cursor.pos += u64::from(unused);
         self.done = Accounts {
             tail: Tail {
-                seq: batch.end.seq,
-                pos: batch.end.pos,
+                seq: self.cursor.seq,
+                pos: self.cursor.pos,
             },
             bytes: self.done.bytes + u64::from(batch.bytes),
             records: self.done.records + batch.records,
-            padding: self.done.padding + batch.padding,
+            padding: self.done.padding + batch.padding + u64::from(unused),
             abandoned: self.done.abandoned + batch.abandoned,
         };
         ring.drained.publish(&self.done);
-        Drained::Moved {
-            bytes: batch.bytes,
-            more: batch.more,
+        Some(batch.more)
+    }
+
+    /// Seals the open span of a lane that the drain has caught up with, if something lies behind it, or if its room is
+    /// wanted; says whether the drain can go on. While the owner is at work it cannot, and nobody waits for that here.
+    fn seal<M: Memory>(&mut self, ring: &Ring<M>) -> bool {
+        let Some((_, state)) = ring.span(self.cursor) else {
+            return false;
+        };
+        if !is_caught_up(self.cursor, state) {
+            return false; // it is known already that there is more
+        }
+        let wanted = if ring.lanes().take_wanted() || ring.ended().is_some() {
+            Wanted::All
+        } else if self.is_newest(ring.head()) && !self.seals.is_out(self.cursor.seq) {
+            return false;
+        } else {
+            Wanted::Behind
+        };
+        self.seals.seal(ring, self.cursor.seq, wanted);
+        self.is_posted(ring)
+    }
+
+    /// Why nothing has moved.
+    fn standstill<M: Memory>(&self, ring: &Ring<M>) -> Drained {
+        if self.is_behind(ring) {
+            let seq = self.cursor.seq as u32;
+            Drained::Blocked { seq }
+        } else {
+            Drained::Empty
         }
     }
 
     /// Whether there is something to take at the span that the drain waits for.
     pub fn is_posted<M: Memory>(&self, ring: &Ring<M>) -> bool {
-        ring.span(self.cursor).is_some_and(|(_, state)| {
-            state.phase == Phase::Closed || state.committed > self.cursor.taken
-        })
+        ring.span(self.cursor)
+            .is_some_and(|(_, state)| !is_caught_up(self.cursor, state))
+            || self.seals.is_due(self.cursor.seq)
     }
 
-    /// Whether anything has been claimed beyond the cursor.
+    /// Whether anything has been claimed beyond the cursor, and beyond the open span of a lane in which it stands.
     pub fn is_behind<M: Memory>(&self, ring: &Ring<M>) -> bool {
-        !self.has_reached(ring.head())
+        let head = ring.head();
+        if self.has_reached(head) {
+            return false;
+        }
+        let span = ring.span(self.cursor);
+        let is_all_taken = span.is_some_and(|(_, state)| is_caught_up(self.cursor, state));
+        let is_idle = is_all_taken && self.is_newest(head) && !self.seals.is_out(self.cursor.seq);
+        !is_idle || ring.ended().is_some()
+    }
+
+    /// Whether the span in hand, of a lane, is the last before `head`.
+    fn is_newest(&self, head: Head) -> bool {
+        next_seq(self.cursor.seq, Phase::Open) as u32 == head.seq
     }
 
     /// Whether everything before `end` has been taken or stepped over.
     pub fn has_reached(&self, end: Head) -> bool {
         self.cursor.seq as u32 == end.seq
     }
+}
+
+/// Whether a span is open, and all of it is taken that is committed.
+fn is_caught_up(cursor: Cursor, state: State) -> bool {
+    state.phase == Phase::Open && state.committed == cursor.taken
 }
 
 impl Batch {
@@ -279,11 +353,11 @@ impl Batch {
         self.padding += from - self.end.pos;
         self.end.pos = from + u64::from(len);
         self.end.taken += len;
-        let whole = state.phase == Phase::Closed && len == ready;
+        let whole = state.phase.is_final() && len == ready;
         self.more = whole || len < ready;
         if whole {
-            self.records += u64::from(state.committed > 0);
-            self.end.seq += 1;
+            self.records += u64::from(state.phase == Phase::Closed && state.committed > 0);
+            self.end.seq = next_seq(self.end.seq, state.phase);
             self.end.taken = 0;
         }
         whole

@@ -4,7 +4,9 @@
 
 mod accounts;
 mod drain;
+mod lane;
 mod reserve;
+mod seal;
 pub mod survey;
 #[cfg(all(test, not(alq_loom)))]
 mod tests;
@@ -19,6 +21,7 @@ use crate::words::{Geometry, Head, Room, Tail};
 
 pub use accounts::Accounts;
 pub use drain::{Drain, Drained, Holes};
+pub use lane::{Lanes, Owner};
 pub use reserve::{Posted, Refusal, Reservation};
 
 /// A ring of bytes and descriptors that any number of threads reserve in and one drain empties.
@@ -28,9 +31,18 @@ pub struct Ring<M> {
     geometry: Geometry,
     claims: CachePadded<Claims>,
     drained: CachePadded<Ledger>,
-    /// The reservations of an ended ring that the drain went past while they were open. Their descriptors are not
-    /// used again, so what their owners still do can be seen there.
-    stepped_over: Mutex<Vec<u32>>,
+    lanes: Lanes,
+    /// The reservations of an ended ring that the drain went past while they were open.
+    stepped_over: Mutex<Vec<SteppedOver>>,
+}
+
+/// A span that the drain went past while it was open. Its descriptor is not used again, so what its owner still does
+/// can be seen there.
+#[derive(Clone, Copy, Debug)]
+struct SteppedOver {
+    seq: u32,
+    /// How many bytes of it were taken.
+    taken: u32,
 }
 
 /// What claims read and write: one line, in the hands of whoever claims.
@@ -129,6 +141,7 @@ impl<M: Memory> Ring<M> {
                 end: AtomicU64::new(u64::MAX), // no head jumps from here
             }),
             drained: CachePadded::new(Ledger::new(origin)),
+            lanes: Lanes::new(),
             stepped_over: Mutex::new(Vec::new()),
         };
         let drain = Drain::new(ring.identity(), origin);
@@ -182,7 +195,8 @@ impl<M: Memory> Ring<M> {
         (end.closed(self.geometry.slots()) == head).then_some(end)
     }
 
-    /// Refuses all later claims with [`Refusal::Failed`]. Claims that are under way still post.
+    /// Refuses all later claims with [`Refusal::Failed`]. Claims that are under way still post; lanes get to know of it
+    /// with [`ask_lanes`](Ring::ask_lanes).
     pub fn fail(&self) {
         // Release, pairs with the Acquire loads in `look_again` and `refusal`: who sees the bit can tell why. (A claim
         // that misses it stays in the ring and is accounted for there.)

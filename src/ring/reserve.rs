@@ -15,7 +15,7 @@ use crossbeam_utils::Backoff;
 use super::{Gate, Ring};
 use crate::memory::{Memory, Slot};
 use crate::primitives::sync::Ordering;
-use crate::words::{Head, Place, State, Tail, extend};
+use crate::words::{Head, Place, State, Tail, Width, extend};
 
 /// Why a claim was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,13 +43,21 @@ pub struct Posted {
     pub gave_back: bool,
 }
 
+/// What a claim took: the sequence of its (first) descriptor, and `len` bytes from `start` on.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Claim {
+    pub seq: u64,
+    pub start: u64,
+    pub len: u32,
+}
+
 /// `len` contiguous bytes of the ring that belong to the holder until it posts. Dropped, it posts nothing.
 #[derive(Debug)]
 #[must_use = "a reservation posts nothing until `post` is called"]
 pub struct Reservation<'r, M: Memory> {
     ring: &'r Ring<M>,
     start: u64,
-    seq: u32,
+    seq: u64,
     len: u32,
 }
 
@@ -61,7 +69,7 @@ impl<M: Memory> Ring<M> {
     /// See [`Refusal`]. Never blocks, allocates or makes a system call.
     #[inline]
     pub fn reserve(&self, len: u32) -> Result<Reservation<'_, M>, Refusal> {
-        self.claim(len, 0)
+        Ok(self.reservation(self.claim(len, Width::Slot, 0)?))
     }
 
     /// The same for the thread whose turn it is: waiters do not stop it.
@@ -70,7 +78,7 @@ impl<M: Memory> Ring<M> {
     ///
     /// As [`reserve`](Ring::reserve).
     pub fn reserve_in_turn(&self, len: u32) -> Result<Reservation<'_, M>, Refusal> {
-        self.claim(len, Gate::WAITED)
+        Ok(self.reservation(self.claim(len, Width::Slot, Gate::WAITED)?))
     }
 
     /// Claims, whatever the gate bits `passed` say.
@@ -79,7 +87,7 @@ impl<M: Memory> Ring<M> {
         clippy::inline_always,
         reason = "the hot path; with two callers it becomes a call, and costs 3 to 10 ns more"
     )]
-    fn claim(&self, len: u32, passed: u32) -> Result<Reservation<'_, M>, Refusal> {
+    pub(super) fn claim(&self, len: u32, width: Width, passed: u32) -> Result<Claim, Refusal> {
         debug_assert!(len > 0 && len <= self.geometry.capacity());
         let claims = &*self.claims;
         let backoff = Backoff::new();
@@ -92,8 +100,8 @@ impl<M: Memory> Ring<M> {
             let mut tail = claims.seen.load();
             // Relaxed: `close` has its order through the head, and who finds a bit set looks again with Acquire.
             let gate = claims.gate.load(Ordering::Relaxed) & !passed;
-            if gate != 0 || !self.geometry.has_room(head, tail, len) {
-                match self.look_again(bits, len, passed) {
+            if gate != 0 || !self.geometry.has_room(head, tail, len, width) {
+                match self.look_again(bits, len, width, passed) {
                     Look::Room(fresh) => tail = fresh,
                     Look::Moved(now) => {
                         bits = now;
@@ -106,7 +114,7 @@ impl<M: Memory> Ring<M> {
             // Release of a give-back, whose owner has stopped touching the bytes that are claimed here.
             let claim = claims.head.compare_exchange_weak(
                 bits,
-                head.claimed(len).to_bits(),
+                head.claimed(width, len).to_bits(),
                 Ordering::AcqRel,
                 Ordering::Acquire,
             );
@@ -122,7 +130,7 @@ impl<M: Memory> Ring<M> {
 
     /// Writes the place of a span that was just claimed at `head`.
     #[inline]
-    fn claimed(&self, head: Head, tail: Tail, len: u32) -> Reservation<'_, M> {
+    fn claimed(&self, head: Head, tail: Tail, len: u32) -> Claim {
         let place = Place {
             seq: head.seq,
             start: head.pos,
@@ -133,25 +141,37 @@ impl<M: Memory> Ring<M> {
             .place
             .store(place.to_bits(), Ordering::Relaxed);
         self.memory.begin_write(head.pos, len);
+        Claim {
+            // The tail lies at most the capacity behind a head that the CAS found current, so these are exact.
+            seq: extend(tail.seq, head.seq),
+            start: extend(tail.pos, head.pos),
+            len,
+        }
+    }
+
+    #[inline]
+    pub(super) fn reservation(&self, claim: Claim) -> Reservation<'_, M> {
         Reservation {
             ring: self,
-            // The tail lies at most the capacity behind a head that the CAS found current, so this is exact.
-            start: extend(tail.pos, head.pos),
-            seq: head.seq,
-            len,
+            start: claim.start,
+            seq: claim.seq,
+            len: claim.len,
         }
     }
 
     /// The slow half of a claim: reads the drain's own tail, and refuses only a head that is still current.
     #[cold]
-    fn look_again(&self, bits: u64, len: u32, passed: u32) -> Look {
+    fn look_again(&self, bits: u64, len: u32, width: Width, passed: u32) -> Look {
         let tail = self.claims.seen.raise(self.drained.tail.load());
         // Acquire, pairs with the gate's RMWs in `close`: after the head has jumped, the reason is seen.
         let gate = self.claims.gate.load(Ordering::Acquire);
         if let Some(refusal) = Gate::refusal(gate & !passed) {
             return Look::Refused(refusal);
         }
-        if self.geometry.has_room(Head::from_bits(bits), tail, len) {
+        if self
+            .geometry
+            .has_room(Head::from_bits(bits), tail, len, width)
+        {
             return Look::Room(tail);
         }
         // A head that is older than the tail looks full. Only one that has not moved proves that it is.
@@ -164,6 +184,28 @@ impl<M: Memory> Ring<M> {
         } else {
             Look::Moved(now)
         }
+    }
+
+    /// Takes the head back over the bytes that a span at `start` did not use: `used` of its `len` stay. Only the newest
+    /// span can give back, the one whose successor is `next_seq`: behind any other they become padding.
+    pub(super) fn give_back(&self, next_seq: u32, start: u32, len: u32, used: u32) -> bool {
+        let head = |len: u32| {
+            Head {
+                seq: next_seq,
+                pos: start.wrapping_add(len),
+            }
+            .to_bits()
+        };
+        // The sequence stays: it names this span, and a head that differs only in `pos` cannot come back.
+        // AcqRel: Release, pairs with the Acquire of the next claim: the owner's writes to the bytes that it gets
+        // happen before its own. Acquire keeps the chain of claims whole for those who read the head next.
+        let result = self.claims.head.compare_exchange(
+            head(len),
+            head(used),
+            Ordering::AcqRel,
+            Ordering::Relaxed,
+        );
+        result.is_ok()
     }
 
     /// Why every claim would be refused now, whatever room there is.
@@ -242,6 +284,17 @@ impl<M: Memory> Reservation<'_, M> {
         self.start
     }
 
+    /// What it is, without its duty to post: whoever has that must see to it.
+    pub(super) fn into_claim(self) -> Claim {
+        let claim = Claim {
+            seq: self.seq,
+            start: self.start,
+            len: self.len,
+        };
+        mem::forget(self);
+        claim
+    }
+
     /// How many bytes were reserved.
     #[inline]
     pub fn len(&self) -> usize {
@@ -264,47 +317,22 @@ impl<M: Memory> Reservation<'_, M> {
     #[inline]
     fn publish(&self, used: u32) -> Posted {
         debug_assert!(used <= self.len);
-        let ring = self.ring;
+        let (ring, seq) = (self.ring, self.seq as u32);
         ring.memory.end_write(self.start as u32, used);
-        let gave_back = used < self.len && self.give_back(used);
-        let state = State::closed(ring.geometry.tag(self.seq), used);
+        let gave_back = used < self.len
+            && ring.give_back(Width::Slot.after(seq), self.start as u32, self.len, used);
+        let state = State::closed(ring.geometry.tag(seq), used);
         // Release, pairs with the Acquire load of the state in the drain: who sees the span sees its place and
         // its bytes.
-        ring.slot(self.seq)
+        ring.slot(seq)
             .state
             .store(state.to_bits(), Ordering::Release);
         Posted {
-            seq: self.seq,
+            seq,
             start: self.start,
             end: self.start + u64::from(used),
             gave_back,
         }
-    }
-
-    /// Takes the head back over the bytes that were not used. Only the newest claim can: behind any other
-    /// they become padding.
-    fn give_back(&self, used: u32) -> bool {
-        let start = Head {
-            seq: self.seq.wrapping_add(1),
-            pos: self.start as u32,
-        };
-        let head = |len: u32| {
-            Head {
-                seq: start.seq,
-                pos: start.pos.wrapping_add(len),
-            }
-            .to_bits()
-        };
-        // The sequence stays: it names this span, and a head that differs only in `pos` cannot come back.
-        // AcqRel: Release, pairs with the Acquire of the next claim: our writes to the bytes that it gets
-        // happen before its own. Acquire keeps the chain of claims whole for those who read the head next.
-        let result = self.ring.claims.head.compare_exchange(
-            head(self.len),
-            head(used),
-            Ordering::AcqRel,
-            Ordering::Relaxed,
-        );
-        result.is_ok()
     }
 }
 

@@ -1,16 +1,16 @@
 //! Looking at the ring from outside: where a flush ends, and what is outstanding. Any thread, never blocks.
 
-use super::{Accounts, Ring};
+use super::{Accounts, Ring, SteppedOver};
 use crate::memory::Memory;
 use crate::primitives::sync::Ordering;
-use crate::words::{Head, Place, State, Tail, extend};
+use crate::words::{Head, Phase, Place, State, Tail, extend, next_seq};
 
 /// What lies between the tail and the head, span by span.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Outstanding {
     /// Bytes of records that are posted and not written.
     pub bytes: u64,
-    /// Records that are posted and not wholly written.
+    /// Records that are posted and not wholly written, but for those in spans of lanes.
     pub records: u64,
     /// Reservations that are open.
     pub held: u64,
@@ -21,7 +21,11 @@ pub struct Outstanding {
 /// What a look at one descriptor found.
 enum Span {
     /// Posted: it starts at `start` (relative to the tail, see `relative`) and has `committed` bytes.
-    Posted { start: i64, committed: u32 },
+    Posted {
+        start: i64,
+        committed: u32,
+        phase: Phase,
+    },
     /// Claimed, not posted; it starts at `start` if that is known yet.
     Open { start: Option<i64> },
     /// The descriptor serves a later lap: everything up to this span is written.
@@ -39,7 +43,9 @@ impl<M: Memory> Ring<M> {
         while seq != tail.seq as u32 {
             seq = seq.wrapping_sub(1);
             match self.look(seq, tail) {
-                Span::Posted { start, committed } if committed > 0 => {
+                Span::Posted {
+                    start, committed, ..
+                } if committed > 0 => {
                     let end = start + i64::from(committed);
                     return tail.pos.saturating_add_signed(end.max(0));
                 }
@@ -64,20 +70,19 @@ impl<M: Memory> Ring<M> {
     pub fn outstanding(&self) -> (Accounts, Outstanding) {
         loop {
             let done = self.accounts();
-            if let Some(counted) = self.count_from(done.tail) {
+            if let Some(counted) = self.count_from(done.tail, &self.busy_spans()) {
                 return (done, counted);
             }
         }
     }
 
-    /// Bytes and records that were posted after the drain had gone past them: they are in no file.
+    /// Bytes and records that were posted after the drain had gone past them: they are in no file. (Those that lanes
+    /// have posted so count as one record a span.)
     pub fn posted_too_late(&self) -> (u64, u64) {
         let stepped_over = self.stepped_over.lock();
-        let committed = |seq: &u32| {
-            // Acquire: as in `look`; nothing else is read here.
-            let bits = self.slot(*seq).state.load(Ordering::Acquire);
-            let state = State::of_lap(bits, self.geometry.tag(*seq))?;
-            (state.committed > 0).then_some(u64::from(state.committed))
+        let committed = |span: &SteppedOver| {
+            let (_, committed) = self.committed(span.seq)?;
+            (committed > span.taken).then_some(u64::from(committed - span.taken))
         };
         let late = stepped_over.iter().filter_map(committed);
         late.fold((0, 0), |(bytes, records), len| (bytes + len, records + 1))
@@ -85,22 +90,29 @@ impl<M: Memory> Ring<M> {
 
     /// Whether the record that ends at `pos` was posted after the drain had gone past it.
     pub fn is_too_late(&self, pos: u64) -> bool {
-        let ends_there = |seq: &u32| {
-            let slot = self.slot(*seq);
-            // Acquire: as in `look`.
-            let bits = slot.state.load(Ordering::Acquire);
-            let Some(state) = State::of_lap(bits, self.geometry.tag(*seq)) else {
+        let ends_there = |span: &SteppedOver| {
+            let Some((start, committed)) = self.committed(span.seq) else {
                 return false;
             };
-            // Relaxed: ordered by the state.
-            let place = Place::from_bits(slot.place.load(Ordering::Relaxed));
-            place.start.wrapping_add(state.committed) == pos as u32 && state.committed > 0
+            let used = (pos as u32).wrapping_sub(start);
+            span.taken < used && used <= committed
         };
         self.stepped_over.lock().iter().any(ends_there)
     }
 
+    /// Where the span `seq` starts and how much of it is committed, if its descriptor serves this lap.
+    fn committed(&self, seq: u32) -> Option<(u32, u32)> {
+        let slot = self.slot(seq);
+        // Acquire: as in `look`.
+        let bits = slot.state.load(Ordering::Acquire);
+        let state = State::of_lap(bits, self.geometry.tag(seq))?;
+        // Relaxed: ordered by the state.
+        let place = Place::from_bits(slot.place.load(Ordering::Relaxed));
+        Some((place.start, state.committed))
+    }
+
     /// The count from `tail` on; `None` if the ring has moved on by so much that descriptors were reused.
-    fn count_from(&self, tail: Tail) -> Option<Outstanding> {
+    fn count_from(&self, tail: Tail, busy: &[u32]) -> Option<Outstanding> {
         let mut counted = Outstanding::default();
         let head = self.head();
         if tail.bytes_to(head) > self.geometry.capacity() {
@@ -115,22 +127,36 @@ impl<M: Memory> Ring<M> {
                     if let Some(start) = start {
                         counted.close_oldest(&mut open_from, start);
                     }
-                    counted.held += 1;
-                    if counted.held == 1 {
-                        open_from = start;
-                    }
+                    counted.hold(&mut open_from, start);
+                    seq = seq.wrapping_add(1);
                 }
-                Span::Posted { start, committed } => {
+                Span::Posted {
+                    start,
+                    committed,
+                    phase,
+                } => {
                     counted.close_oldest(&mut open_from, start);
-                    let unwritten = (start + i64::from(committed)).clamp(0, i64::from(committed));
+                    let end = start + i64::from(committed);
+                    let unwritten = end.clamp(0, i64::from(committed));
                     counted.bytes += unwritten.unsigned_abs();
-                    counted.records += u64::from(unwritten > 0);
+                    counted.records += u64::from(unwritten > 0 && phase == Phase::Closed);
+                    if phase == Phase::Open && busy.contains(&seq) {
+                        counted.hold(&mut open_from, Some(end));
+                    }
+                    seq = next_seq(u64::from(seq), phase) as u32;
                 }
             }
-            seq = seq.wrapping_add(1);
         }
         counted.close_oldest(&mut open_from, self.relative(head.pos, tail));
         Some(counted)
+    }
+
+    /// The spans in which owners of lanes are at work.
+    fn busy_spans(&self) -> Vec<u32> {
+        let blocks = self.lanes.blocks.lock();
+        let busy = blocks.list.iter().filter(|block| block.is_busy());
+        busy.filter_map(|block| block.open().map(|(seq, _)| seq))
+            .collect()
     }
 
     /// A tail and a head that were true together, or nearly: no more than the capacity apart, so that every position
@@ -160,6 +186,7 @@ impl<M: Memory> Ring<M> {
             (Some(state), Some(start)) => Span::Posted {
                 start,
                 committed: state.committed,
+                phase: state.phase,
             },
             // Of another lap: not posted yet, or reused since. The drain goes past a span before its descriptor
             // is reused, and whoever sees the reuse (Acquire above) sees that too.
@@ -188,6 +215,14 @@ impl<M: Memory> Ring<M> {
 }
 
 impl Outstanding {
+    /// Counts an open reservation that begins at `start`, if that is known.
+    fn hold(&mut self, open_from: &mut Option<i64>, start: Option<i64>) {
+        self.held += 1;
+        if self.held == 1 {
+            *open_from = start;
+        }
+    }
+
     /// The oldest open reservation ends where its successor starts.
     fn close_oldest(&mut self, open_from: &mut Option<i64>, end: i64) {
         if let Some(start) = open_from.take() {

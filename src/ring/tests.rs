@@ -2,11 +2,9 @@
 
 use std::io::IoSlice;
 
-use super::{Drain, Drained, Holes, Refusal, Ring};
-use crate::memory::Memory;
+use super::{Drain, Drained, Holes, Owner, Refusal, Ring};
 use crate::memory::heap::Heap;
-use crate::primitives::sync::Ordering;
-use crate::words::{Geometry, Phase, State, Tail};
+use crate::words::{Geometry, Tail};
 
 fn ring(capacity: u32, slots: u32) -> (Ring<Heap>, Drain) {
     Ring::new(Heap::new(Geometry::new(capacity, slots)))
@@ -153,36 +151,141 @@ fn an_open_reservation_blocks_and_an_ended_ring_steps_over_it() {
     );
 }
 
-/// The committed prefix of an open span is taken as it grows; what lies behind waits until it is closed.
+/// A record of a lane, in the span that is open or in a new one.
+fn append_in_lane(ring: &Ring<Heap>, owner: &mut Owner, record: &[u8]) {
+    let len = record.len() as u32;
+    if !owner.fits(len) || !owner.begin() {
+        owner.leave(ring);
+        owner.open(ring, len).unwrap();
+    }
+    owner.fill(ring, record);
+    owner.post(ring, len);
+}
+
+/// The committed prefix of an open span is taken as it grows, at any byte; nothing is sealed while nothing lies behind.
 #[test]
 fn an_open_span_is_taken_as_far_as_it_is_committed() {
-    let (ring, mut drain) = ring(16, 8);
-    let mut span = ring.reserve(6).unwrap();
-    span.fill(b"abcdef");
-    append(&ring, b"z");
-    let state = |phase, committed| {
-        let tag = Geometry::new(16, 8).tag(8);
-        let state = State {
-            tag,
-            phase,
-            committed,
-        };
-        // Release: as the owner of a span publishes.
-        ring.memory.slots()[0]
-            .state
-            .store(state.to_bits(), Ordering::Release);
-    };
-    state(Phase::Open, 2);
+    let (ring, mut drain) = ring(32, 8);
+    let mut owner = ring.enter_lane(8);
+    append_in_lane(&ring, &mut owner, b"ab");
     assert_eq!(step(&ring, &mut drain, 9, Holes::Wait).0, [b"ab"]);
     let nothing = step(&ring, &mut drain, 9, Holes::Wait);
-    assert_eq!(nothing, (vec![], Drained::Blocked { seq: 8 }));
-    state(Phase::Open, 5);
+    assert_eq!(nothing, (vec![], Drained::Empty));
+    append_in_lane(&ring, &mut owner, b"cde");
     assert_eq!(step(&ring, &mut drain, 1, Holes::Wait).0, [b"cde"]);
     assert_eq!(step(&ring, &mut drain, 9, Holes::Wait).0, [b"de"]);
-    state(Phase::Closed, 5);
+    append_in_lane(&ring, &mut owner, b"fgh"); // fills the span
+    append_in_lane(&ring, &mut owner, b"ij"); // in another, right behind it
+    assert_eq!(step(&ring, &mut drain, 9, Holes::Wait).0, [b"fghij"]);
+    assert_eq!((ring.accounts().padding, ring.fill()), (0, 6));
+    owner.leave(&ring);
+    assert_eq!(ring.fill(), 0, "what was not used is given back");
+}
+
+/// Behind an open span whose owner does nothing, the drain goes on; the owner goes on in another span.
+#[test]
+fn an_idle_span_is_sealed_for_what_lies_behind() {
+    let (ring, mut drain) = ring(32, 16);
+    let mut owner = ring.enter_lane(8);
+    append_in_lane(&ring, &mut owner, b"ab");
+    append(&ring, b"z");
+    let (offered, drained) = step(&ring, &mut drain, 9, Holes::Wait);
+    assert_eq!(offered, [b"ab"]);
+    assert!(matches!(drained, Drained::Moved { more: true, .. }));
     assert_eq!(step(&ring, &mut drain, 9, Holes::Wait).0, [b"z"]);
-    assert_eq!(ring.accounts().padding, 1);
-    core::mem::forget(span); // its state was stored by hand
+    assert_eq!(ring.accounts().padding, 6);
+    append_in_lane(&ring, &mut owner, b"cd");
+    assert_eq!(step(&ring, &mut drain, 9, Holes::Wait).0, [b"cd"]);
+    assert_eq!(ring.lane_counts().written, 2);
+}
+
+/// While the owner is at work in its span, the drain stands before what lies behind it; what is committed then is taken.
+#[test]
+fn a_busy_span_is_not_sealed() {
+    let (ring, mut drain) = ring(32, 16);
+    let mut owner = ring.enter_lane(8);
+    append_in_lane(&ring, &mut owner, b"ab");
+    append(&ring, b"z");
+    assert!(owner.begin());
+    assert_eq!(step(&ring, &mut drain, 9, Holes::Wait).0, [b"ab"]);
+    let blocked = (vec![], Drained::Blocked { seq: 16 });
+    assert_eq!(step(&ring, &mut drain, 9, Holes::Wait), blocked);
+    assert!(!drain.is_posted(&ring));
+    let (_, outstanding) = ring.outstanding();
+    assert_eq!((outstanding.held, outstanding.oldest_held_bytes), (1, 6));
+    owner.fill(&ring, b"cd");
+    owner.post(&ring, 2);
+    assert!(drain.is_posted(&ring));
+    assert_eq!(step(&ring, &mut drain, 9, Holes::Wait).0, [b"cd"]);
+    assert!(!owner.begin(), "the span was asked for");
+    assert_eq!(step(&ring, &mut drain, 9, Holes::Wait).0, [b"z"]);
+    owner.leave(&ring);
+    assert_eq!(step(&ring, &mut drain, 9, Holes::Wait).1, Drained::Empty);
+}
+
+/// Room that is wanted is taken from lanes that do nothing, also the newest span's; and not before it is wanted.
+#[test]
+fn a_span_is_sealed_for_its_room() {
+    let (ring, mut drain) = ring(32, 16);
+    let mut owner = ring.enter_lane(8);
+    append_in_lane(&ring, &mut owner, b"ab");
+    step(&ring, &mut drain, 9, Holes::Wait);
+    assert!(ring.lanes().hold_room());
+    assert_eq!(ring.reserve(32).err(), Some(Refusal::Full));
+    ring.lanes().want_room();
+    step(&ring, &mut drain, 9, Holes::Wait);
+    assert!(!ring.lanes().hold_room());
+    step(&ring, &mut drain, 9, Holes::Wait);
+    drop(ring.reserve(32).unwrap());
+}
+
+/// A lane that was told to leave its span by somebody else than the drain, and has left it open: the drain finds that out.
+#[test]
+fn a_span_that_its_owner_has_left_is_final() {
+    let (ring, mut drain) = ring(32, 16);
+    let mut owner = ring.enter_lane(8);
+    append_in_lane(&ring, &mut owner, b"ab");
+    ring.ask_lanes();
+    append_in_lane(&ring, &mut owner, b"cd");
+    let mut file = Vec::new();
+    for _ in 0..3 {
+        file.extend(step(&ring, &mut drain, 9, Holes::Wait).0.concat());
+    }
+    assert_eq!(file, b"abcd");
+    ring.ask_lanes();
+    owner.leave(&ring);
+    ring.lanes().want_room();
+    step(&ring, &mut drain, 9, Holes::Wait);
+    step(&ring, &mut drain, 9, Holes::Wait);
+    assert_eq!(ring.fill(), 0);
+}
+
+/// An ended ring is drained past lanes that do nothing, and over those that never end what they have begun.
+#[test]
+fn an_ended_ring_seals_its_lanes_and_steps_over_busy_ones() {
+    let (ring, mut drain) = ring(64, 32);
+    let mut busy = ring.enter_lane(8);
+    append_in_lane(&ring, &mut busy, b"ab");
+    let mut idle = ring.enter_lane(8);
+    append_in_lane(&ring, &mut idle, b"cd");
+    assert!(busy.begin());
+    busy.fill(&ring, b"late");
+    ring.close();
+    let mut file = Vec::new();
+    let mut drained = Drained::Empty;
+    for _ in 0..8 {
+        let (offered, now) = step(&ring, &mut drain, 9, Holes::StepOver);
+        file.extend(offered.concat());
+        drained = now;
+    }
+    assert_eq!((file.as_slice(), drained), (&b"abcd"[..], Drained::Empty));
+    assert!(drain.has_reached(ring.ended().unwrap()));
+    assert_eq!((ring.accounts().abandoned, ring.fill()), (1, 0));
+    assert_eq!(ring.posted_too_late(), (0, 0));
+    let late = busy.post(&ring, 4);
+    assert_eq!(ring.posted_too_late(), (4, 1));
+    assert!(ring.is_too_late(late.end) && !ring.is_too_late(late.start));
+    assert!(!idle.begin());
 }
 
 #[test]

@@ -22,8 +22,24 @@ impl Tag {
 pub enum Phase {
     /// The owner may append more records to the span: its committed length may grow.
     Open,
-    /// The committed length is final; what lies behind it up to the next span is padding.
+    /// The committed length is final: one record, or nothing. What lies behind it up to the next span is padding.
     Closed,
+    /// A span of a lane whose committed length is final: any number of records, which its owner has counted.
+    Sealed,
+}
+
+impl Phase {
+    /// Whether the committed length will not grow any more.
+    #[inline]
+    pub const fn is_final(self) -> bool {
+        !matches!(self, Self::Open)
+    }
+
+    /// Whether it is the span of a lane, which has the rest of its line of descriptors to itself.
+    #[inline]
+    pub const fn is_of_lane(self) -> bool {
+        !matches!(self, Self::Closed)
+    }
 }
 
 /// Where a span starts: `{ seq, start }`, stored by the claimer right after the claim.
@@ -70,7 +86,7 @@ impl Place {
 /// +--------------+------+----------------+
 /// ```
 ///
-/// phase: 1 open, 2 closed; 0 and 3 are not valid.
+/// phase: 1 open, 2 closed, 3 sealed; 0 is not valid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct State {
     /// The lap that this word speaks of.
@@ -84,6 +100,7 @@ pub struct State {
 impl State {
     const OPEN: u64 = 1;
     const CLOSED: u64 = 2;
+    const SEALED: u64 = 3;
 
     /// A closed span with `committed` bytes of records.
     #[inline]
@@ -95,6 +112,26 @@ impl State {
         }
     }
 
+    /// A lane's span with `committed` bytes of records so far.
+    #[inline]
+    pub const fn open(tag: Tag, committed: u32) -> Self {
+        Self {
+            tag,
+            phase: Phase::Open,
+            committed,
+        }
+    }
+
+    /// A lane's span that has come to its end.
+    #[inline]
+    #[must_use]
+    pub const fn sealed(self) -> Self {
+        Self {
+            phase: Phase::Sealed,
+            ..self
+        }
+    }
+
     /// The state that `bits` holds if the span of lap `tag` exists in it; `None` while the descriptor
     /// still holds an earlier lap (or nothing, or garbage).
     #[inline]
@@ -102,6 +139,7 @@ impl State {
         let phase = match (bits >> 32) & 0b11 {
             Self::OPEN => Phase::Open,
             Self::CLOSED => Phase::Closed,
+            Self::SEALED => Phase::Sealed,
             _ => return None,
         };
         if (bits >> 34) as u32 != tag.0 {
@@ -120,6 +158,7 @@ impl State {
         let phase = match self.phase {
             Phase::Open => Self::OPEN,
             Phase::Closed => Self::CLOSED,
+            Phase::Sealed => Self::SEALED,
         };
         (self.tag.0 as u64) << 34 | phase << 32 | self.committed as u64
     }
@@ -135,7 +174,7 @@ mod tests {
             for b in [0, 1, 1 << 31, u32::MAX] {
                 let place = Place { seq: a, start: b };
                 assert_eq!(Place::from_bits(place.to_bits()), place);
-                for phase in [Phase::Open, Phase::Closed] {
+                for phase in [Phase::Open, Phase::Closed, Phase::Sealed] {
                     let tag = Tag::of_lap(a);
                     let state = State {
                         tag,
@@ -154,6 +193,6 @@ mod tests {
         assert_eq!(State::of_lap(bits, Tag::of_lap(8)), None);
         assert_eq!(State::of_lap(0, Tag::of_lap(1)), None);
         assert_eq!(State::of_lap(0, Tag::of_lap(0)), None);
-        assert_eq!(State::of_lap(bits | 0b11 << 32, Tag::of_lap(7)), None);
+        assert_eq!(State::of_lap(bits & !(0b11 << 32), Tag::of_lap(7)), None);
     }
 }

@@ -1,6 +1,6 @@
 //! The sizes of a ring and the arithmetic that follows from them.
 
-use super::{Head, Tag};
+use super::{Head, Phase, Tag};
 
 /// How far the drain has come: both halves count from the start of the ring and only grow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,6 +16,46 @@ impl Tail {
     #[inline]
     pub const fn bytes_to(self, head: Head) -> u32 {
         head.pos.wrapping_sub(self.pos as u32)
+    }
+}
+
+/// The descriptors of one cache line. A lane stores to its descriptor with every record, so it takes what is left of a
+/// line for itself: two lanes that shared one would take it from each other all the time.
+pub const SLOTS_PER_LINE: u32 = 4;
+
+/// How many descriptors a claim takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Width {
+    /// One.
+    Slot,
+    /// From the next one to the end of its line. Only the first is used.
+    Line,
+}
+
+impl Width {
+    /// The sequence behind a claim at `seq`.
+    #[inline]
+    pub const fn after(self, seq: u32) -> u32 {
+        match self {
+            Self::Slot => seq.wrapping_add(1),
+            Self::Line => (seq | (SLOTS_PER_LINE - 1)).wrapping_add(1),
+        }
+    }
+
+    /// How many descriptors a claim at `seq` takes.
+    #[inline]
+    const fn count(self, seq: u32) -> u32 {
+        self.after(seq).wrapping_sub(seq)
+    }
+}
+
+/// The sequence of the span behind the one at `seq`, which is in `phase`.
+#[inline]
+pub const fn next_seq(seq: u64, phase: Phase) -> u64 {
+    if phase.is_of_lane() {
+        (seq | (SLOTS_PER_LINE - 1) as u64) + 1
+    } else {
+        seq + 1
     }
 }
 
@@ -141,15 +181,18 @@ impl Geometry {
         }
     }
 
-    /// Whether a claim of `len` bytes at `head` leaves everything from `tail` on untouched.
+    /// Whether a claim of `len` bytes and `width` descriptors at `head` leaves everything from `tail` on untouched.
     ///
     /// `false` also for a head that is older than `tail`: the caller reads the head again before it
     /// believes a refusal.
     #[inline]
-    pub const fn has_room(self, head: Head, tail: Tail, len: u32) -> bool {
+    pub const fn has_room(self, head: Head, tail: Tail, len: u32, width: Width) -> bool {
         let used = tail.bytes_to(head);
         let spans = head.seq.wrapping_sub(tail.seq as u32);
-        used <= self.capacity && len <= self.capacity - used && spans < self.spans_max
+        used <= self.capacity
+            && len <= self.capacity - used
+            && spans < self.spans_max
+            && width.count(head.seq) <= self.spans_max - spans
     }
 }
 
@@ -165,8 +208,8 @@ pub const fn extend(base: u64, low: u32) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::{Geometry, Tail, extend};
-    use crate::words::Head;
+    use super::{Geometry, Tail, Width, extend, next_seq};
+    use crate::words::{Head, Phase};
 
     const SIZES: Geometry = Geometry::new(64, 4);
 
@@ -176,7 +219,7 @@ mod tests {
             seq: tail.0,
             pos: tail.1,
         };
-        SIZES.has_room(Head { seq, pos }, tail, len)
+        SIZES.has_room(Head { seq, pos }, tail, len, Width::Slot)
     }
 
     #[test]
@@ -203,7 +246,23 @@ mod tests {
     #[test]
     fn a_closed_head_has_no_room_even_in_an_empty_ring() {
         let head = Head { seq: 9, pos: 9 }.closed(SIZES.slots());
-        assert!(!SIZES.has_room(head, Tail { seq: 9, pos: 9 }, 1));
+        assert!(!SIZES.has_room(head, Tail { seq: 9, pos: 9 }, 1, Width::Slot));
+    }
+
+    #[test]
+    fn a_lane_takes_the_rest_of_its_line_and_fits_where_that_does() {
+        let behind = |seq| Width::Line.after(seq);
+        assert_eq!([4, 5, 7, 8].map(behind), [8, 8, 8, 12]);
+        assert_eq!(behind(u32::MAX), 0);
+        assert_eq!(next_seq(5, Phase::Closed), 6);
+        assert_eq!(next_seq(5, Phase::Open), 8);
+        assert_eq!(next_seq(8, Phase::Sealed), 12);
+        let fits = |seq| {
+            let tail = Tail { seq: 4, pos: 0 };
+            SIZES.has_room(Head { seq, pos: 0 }, tail, 1, Width::Line)
+        };
+        assert!(fits(4) && fits(7));
+        assert!(!fits(8), "all four descriptors are taken");
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! The head word, written `{ seq, pos }` in comments.
 
+use super::Width;
+
 /// Where the next claim starts: `{ seq, pos }`, packed into one 64-bit word so that one
 /// compare-and-swap claims a descriptor and a byte range together.
 ///
@@ -36,12 +38,12 @@ impl Head {
         (self.seq as u64) << 32 | self.pos as u64
     }
 
-    /// The head behind a claim of one descriptor and `len` bytes.
+    /// The head behind a claim of `width` descriptors and `len` bytes.
     #[inline]
     #[must_use]
-    pub const fn claimed(self, len: u32) -> Self {
+    pub const fn claimed(self, width: Width, len: u32) -> Self {
         Self {
-            seq: self.seq.wrapping_add(1),
+            seq: width.after(self.seq),
             pos: self.pos.wrapping_add(len),
         }
     }
@@ -62,7 +64,7 @@ impl Head {
 
 #[cfg(test)]
 mod tests {
-    use super::Head;
+    use super::{Head, Width};
 
     #[test]
     fn bits_round_trip_at_the_corners() {
@@ -80,6 +82,6 @@ mod tests {
             seq: u32::MAX,
             pos: u32::MAX - 3,
         };
-        assert_eq!(head.claimed(10), Head { seq: 0, pos: 6 });
+        assert_eq!(head.claimed(Width::Slot, 10), Head { seq: 0, pos: 6 });
     }
 }

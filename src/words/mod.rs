@@ -11,7 +11,7 @@ mod position;
 pub use descriptor::{Phase, Place, State, Tag};
 pub use error::{Error, Operation, Undrained};
 pub use flags::{Flags, Order, WhenFull};
-pub use geometry::{Geometry, Room, Tail, extend};
+pub use geometry::{Geometry, Room, Tail, Width, extend, next_seq};
 pub use head::Head;
 pub use level::{Level, Status, SyncOp};
 pub use position::Position;

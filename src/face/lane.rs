@@ -1,0 +1,655 @@
+//! The lane: one producer's fast path into a queue that it shares.
+
+use core::cell::Cell;
+use core::fmt;
+use core::marker::PhantomData;
+use core::ops::{Deref, DerefMut};
+use std::io;
+use std::time::Duration;
+
+use super::aside::{self, OwnMemory, Waiting};
+use super::barrier::deadline_in;
+use super::fill::Fill;
+use super::queue::Queue;
+use super::write::with_text;
+use crate::actors::{LaneRoom, Shared};
+use crate::ends::Kind;
+use crate::memory::Mirror;
+use crate::ring::Owner;
+use crate::words::{Error, Flags, Position};
+
+/// One producer's own way into a queue, from [`Queue::lane`]: the same calls, at the cost of a copy.
+///
+/// A lane claims a span of some KiB at once and appends its records to it, so that several producers do not contend for
+/// the head of the ring with every record. All lanes of a queue, and the queue's own calls, go into one file, each
+/// record whole. On a fixed queue, and for records that are longer than a [span](crate::Options::lane_span), a lane does
+/// as the queue itself.
+///
+/// # Order
+///
+/// The records of one lane come in the order in which it posted them. Between a lane and anything else (another lane, or
+/// the queue's own calls) there is no order but over [`seal`](Lane::seal): what is appended anywhere after a `seal` comes
+/// behind what the lane posted before it, and what the lane posts after a `seal` comes behind what was appended anywhere
+/// before it. Who needs the order of cause and effect across threads appends through the [`Queue`].
+///
+/// # When a record is written
+///
+/// A record of a lane that does nothing more is written as soon as any other: the flusher takes what is posted of an open
+/// span, and [seals](Lane::seal) the span itself as soon as something lies behind it, so an idle lane never holds up
+/// another. The room that an idle lane has claimed and not used is given back when somebody needs it; a
+/// [`NOWAIT`](Flags::NOWAIT) append that finds the ring full for that reason is refused once (and counted in
+/// [`Stats::refused_for_lanes`](crate::Stats::refused_for_lanes)).
+///
+/// # A thread that stops
+///
+/// A thread that is stopped in the middle of an append, or that holds a [`LaneEntry`], holds up what lies behind its own
+/// span, and nothing else; [`Stats::held`](crate::Stats::held) counts it, and waits end with [`Error::Held`] after the stall
+/// limit. A thread that ends drops its lane: what it posted is written, what it did not post is not. A lane that is
+/// leaked is as one that is idle; leaked with an entry open, it holds up what lies behind until the queue is closed.
+///
+/// # Threads
+///
+/// One thread at a time uses a lane; it may be handed to another. It keeps its queue open as a clone does. Unlike the
+/// queue's own calls with `NOWAIT`, those of a lane are *not* async-signal-safe: a handler could interrupt its own lane.
+///
+/// ```
+/// use alq::{Flags, Options};
+///
+/// # let dir = tempfile::tempdir()?;
+/// # let path = dir.path().join("app.log");
+/// let queue = Options::new().open(&path)?;
+/// std::thread::scope(|scope| {
+///     for name in ["one", "two"] {
+///         let mut lane = queue.lane();
+///         scope.spawn(move || {
+///             for i in 0..1000 {
+///                 writeln!(lane, "{name}: {i}").unwrap();
+///             }
+///         });
+///     }
+/// });
+/// queue.flush()?;
+/// assert_eq!(std::fs::read_to_string(&path)?.lines().count(), 2000);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct Lane {
+    owner: Owner,
+    /// Dropped last: it may be the last handle.
+    queue: Queue,
+    /// Appending takes `&mut`, so that nothing here need be shared.
+    _not_sync: PhantomData<Cell<()>>,
+}
+
+impl Queue {
+    /// A lane of this queue, for one producer. See [`Lane`].
+    ///
+    /// Any number of lanes may exist; one that is not used costs nothing but its few hundred bytes. Making one takes a
+    /// lock for a moment; the lane itself never does.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let queue = alq::Options::new().open(dir.path().join("app.log"))?;
+    /// let mut lane = queue.lane();
+    /// lane.writen(b"one record\n", alq::Flags::WAITOK)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn lane(&self) -> Lane {
+        let shared = self.shared();
+        let owner = if shared.home.is_here() {
+            shared.ring.enter_lane(shared.lane_span)
+        } else {
+            shared.ring.lane_of_nobody(shared.lane_span)
+        };
+        Lane {
+            owner,
+            queue: self.clone(),
+            _not_sync: PhantomData,
+        }
+    }
+}
+
+/// Appending.
+impl Lane {
+    /// Appends one record: whole or not at all, never mixed with another. As [`Queue::writen`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Queue::writen`].
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let queue = alq::Options::new().open(dir.path().join("app.log"))?;
+    /// use alq::Flags;
+    ///
+    /// let mut lane = queue.lane();
+    /// let position = lane.writen(b"one record\n", Flags::NOWAIT)?;
+    /// assert_eq!(lane.position(), position);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[inline]
+    pub fn writen(&mut self, record: &[u8], flags: Flags) -> Result<Position, Error> {
+        self.queue.check_variable(record.len())?;
+        self.copy(record, flags, None)
+    }
+
+    /// [`writen`](Lane::writen) that waits for room for `timeout` at most.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::TimedOut`] when the time is over; otherwise as [`writen`](Lane::writen).
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let queue = alq::Options::new().open(dir.path().join("app.log"))?;
+    /// let patience = std::time::Duration::from_millis(5);
+    /// queue.lane().writen_timeout(b"one record\n", alq::Flags::WAITOK, patience)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn writen_timeout(
+        &mut self,
+        record: &[u8],
+        flags: Flags,
+        timeout: Duration,
+    ) -> Result<Position, Error> {
+        self.queue.check_variable(record.len())?;
+        self.copy(record, flags, Some(timeout))
+    }
+
+    /// Reserves `len` contiguous bytes of the ring itself, to be filled in place and posted. As [`Queue::getn`], but what
+    /// a post does not use is always given back.
+    ///
+    /// # Errors
+    ///
+    /// As [`Queue::writen`].
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("app.log");
+    /// # let queue = alq::Options::new().open(&path)?;
+    /// let mut lane = queue.lane();
+    /// let mut entry = lane.getn(64, alq::Flags::NOWAIT)?;
+    /// write!(entry, "x={}\n", 1)?; // formatted in the ring
+    /// entry.post();
+    /// queue.flush()?;
+    /// assert_eq!(std::fs::read(&path)?, b"x=1\n");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[inline]
+    pub fn getn(&mut self, len: usize, flags: Flags) -> Result<LaneEntry<'_>, Error> {
+        self.queue.check_variable(len)?;
+        self.entry(len as u32, flags, None)
+    }
+
+    /// [`getn`](Lane::getn) that waits for room for `timeout` at most.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::TimedOut`] when the time is over; otherwise as [`writen`](Lane::writen).
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let queue = alq::Options::new().open(dir.path().join("app.log"))?;
+    /// let patience = std::time::Duration::from_millis(5);
+    /// let mut lane = queue.lane();
+    /// let entry = lane.getn_timeout(64, alq::Flags::WAITOK, patience)?;
+    /// # drop(entry);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn getn_timeout(
+        &mut self,
+        len: usize,
+        flags: Flags,
+        timeout: Duration,
+    ) -> Result<LaneEntry<'_>, Error> {
+        self.queue.check_variable(len)?;
+        self.entry(len as u32, flags, Some(timeout))
+    }
+
+    /// Appends one record of a fixed queue. As [`Queue::write_fixed`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Queue::write_fixed`].
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// let queue = alq::Options::new().fixed(8, 100).open(dir.path().join("trace"))?;
+    /// queue.lane().write_fixed(&42_u64.to_le_bytes(), alq::Flags::NOWAIT)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn write_fixed(&mut self, record: &[u8], flags: Flags) -> Result<Position, Error> {
+        let entry_len = self.queue.entry_len().ok_or(Error::WrongMode)?;
+        let len = record.len();
+        if len != entry_len as usize {
+            return Err(Error::InvalidLength { len });
+        }
+        self.copy(record, flags, None)
+    }
+
+    /// Reserves one entry of a fixed queue. As [`Queue::get`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Queue::get`].
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// let queue = alq::Options::new().fixed(8, 100).open(dir.path().join("trace"))?;
+    /// let mut lane = queue.lane();
+    /// let mut entry = lane.get(alq::Flags::NOWAIT)?;
+    /// entry.copy_from_slice(&42_u64.to_le_bytes());
+    /// entry.post();
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn get(&mut self, flags: Flags) -> Result<LaneEntry<'_>, Error> {
+        let entry_len = self.queue.entry_len().ok_or(Error::WrongMode)?;
+        self.entry(entry_len, flags, None)
+    }
+
+    #[inline]
+    fn copy(
+        &mut self,
+        record: &[u8],
+        flags: Flags,
+        timeout: Option<Duration>,
+    ) -> Result<Position, Error> {
+        let when_full = flags.when_full()?;
+        let len = record.len() as u32;
+        let shared = self.queue.shared();
+        let owner = &mut self.owner;
+        let aside = |owner, refused| {
+            copy_aside(shared, owner, refused, record, Waiting::new(flags, timeout))
+        };
+        if !shared.home.is_here() {
+            return aside(owner, Error::Forked);
+        }
+        let deadline = || timeout.and_then(deadline_in);
+        match shared.begin_in_lane(owner, len, when_full, Kind::Writen, deadline) {
+            Ok(LaneRoom::Span) => owner.fill(&shared.ring, record),
+            Ok(LaneRoom::Own(mut reservation)) => {
+                reservation.fill(record);
+                owner.adopt(reservation);
+            }
+            Err(refused) => return aside(owner, refused),
+        }
+        let posted = owner.post(&shared.ring, len);
+        shared.posted(posted, flags.activates());
+        Ok(Position::new(shared.id, posted.end))
+    }
+
+    #[inline]
+    fn entry(
+        &mut self,
+        len: u32,
+        flags: Flags,
+        timeout: Option<Duration>,
+    ) -> Result<LaneEntry<'_>, Error> {
+        let when_full = flags.when_full()?;
+        let shared = self.queue.shared();
+        let owner = &mut self.owner;
+        let deadline = || timeout.and_then(deadline_in);
+        let room = if shared.home.is_here() {
+            shared.begin_in_lane(owner, len, when_full, Kind::Getn, deadline)
+        } else {
+            Err(Error::Forked)
+        };
+        let mut own = None;
+        match room {
+            Ok(LaneRoom::Span) => {}
+            Ok(LaneRoom::Own(reservation)) => owner.adopt(reservation),
+            Err(refused) => {
+                let waiting = Waiting::new(flags, timeout);
+                own = Some(aside::memory(shared, refused, len as usize, waiting)?);
+            }
+        }
+        Ok(LaneEntry {
+            shared,
+            owner,
+            own,
+            len,
+            fill: Fill::whole(len as usize),
+        })
+    }
+}
+
+/// Appends a record that the ring has `refused` without it, if the queue takes any at all.
+#[cold]
+fn copy_aside(
+    shared: &Shared<Mirror>,
+    owner: &mut Owner,
+    refused: Error,
+    record: &[u8],
+    waiting: Waiting,
+) -> Result<Position, Error> {
+    let position = aside::append(shared, refused, record, waiting)?;
+    owner.went_past(position.bytes());
+    Ok(position)
+}
+
+impl Lane {
+    /// Ends the span of this lane: what is appended anywhere from now on comes behind what this lane has posted, and
+    /// what this lane posts from now on comes behind what was appended anywhere before. Never blocks. An order costs a
+    /// new claim at the next record, so do not call it for each.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("app.log");
+    /// # let queue = alq::Options::new().open(&path)?;
+    /// use alq::Flags;
+    ///
+    /// let mut lane = queue.lane();
+    /// lane.writen(b"first\n", Flags::WAITOK)?;
+    /// lane.seal();
+    /// queue.writen(b"second\n", Flags::WAITOK)?;
+    /// lane.writen(b"third\n", Flags::WAITOK)?;
+    /// queue.flush()?;
+    /// assert_eq!(std::fs::read(&path)?, b"first\nsecond\nthird\n");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn seal(&mut self) {
+        let shared = self.queue.shared();
+        if shared.home.is_here() {
+            shared.leave_lane(&mut self.owner);
+        }
+    }
+
+    /// Where the last record that this lane has posted ends; the start of the stream if there is none.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let queue = alq::Options::new().open(dir.path().join("app.log"))?;
+    /// let mut lane = queue.lane();
+    /// assert_eq!(lane.position().bytes(), 0);
+    /// lane.writen(b"12345", alq::Flags::WAITOK)?;
+    /// queue.completion(lane.position(), alq::Level::Written).wait()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn position(&self) -> Position {
+        Position::new(self.queue.shared().id, self.owner.position())
+    }
+
+    /// The queue of this lane.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let queue = alq::Options::new().open(dir.path().join("app.log"))?;
+    /// let mut lane = queue.lane();
+    /// lane.writen(b"seen by others\n", alq::Flags::WAITOK)?;
+    /// lane.queue().flush()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn queue(&self) -> &Queue {
+        &self.queue
+    }
+
+    /// Appends formatted text as one record, waiting for room. As [`Queue::write_fmt`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Queue::write_fmt`].
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let queue = alq::Options::new().open(dir.path().join("app.log"))?;
+    /// let mut lane = queue.lane();
+    /// writeln!(lane, "x={}, y={}", 1, 2)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn write_fmt(&mut self, args: fmt::Arguments<'_>) -> Result<(), Error> {
+        with_text(args, |text| self.writen(text, Flags::WAITOK).map(drop))
+    }
+}
+
+/// One `write` is one record, as with the [`Queue`]; `flush` is [`Queue::flush`].
+impl io::Write for Lane {
+    fn write(&mut self, record: &[u8]) -> io::Result<usize> {
+        if !record.is_empty() {
+            self.writen(record, Flags::WAITOK)?;
+        }
+        Ok(record.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(self.queue.flush()?)
+    }
+
+    fn write_fmt(&mut self, args: fmt::Arguments<'_>) -> io::Result<()> {
+        Ok(Lane::write_fmt(self, args)?)
+    }
+}
+
+/// One `write_str`, or one `write_fmt`, is one record. An error is not told in full: the inherent
+/// [`write_fmt`](Lane::write_fmt) does.
+impl fmt::Write for Lane {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        io::Write::write(self, text.as_bytes()).map_err(|_| fmt::Error)?;
+        Ok(())
+    }
+
+    fn write_fmt(&mut self, args: fmt::Arguments<'_>) -> fmt::Result {
+        Lane::write_fmt(self, args).map_err(|_| fmt::Error)
+    }
+}
+
+impl Drop for Lane {
+    /// Seals the span. What was posted is written.
+    fn drop(&mut self) {
+        if self.queue.shared().home.is_here() {
+            self.seal();
+            self.owner.drop_lane();
+        }
+    }
+}
+
+/// A reservation in a [`Lane`], from [`Lane::getn`]: as an [`Entry`](crate::Entry), but only one is open at a time.
+///
+/// Dropped without [`post`](LaneEntry::post) it posts nothing and holds up nobody. Forgotten ([`core::mem::forget`]), it
+/// is taken back by the next call of the lane, or by its drop.
+///
+/// ```
+/// # let dir = tempfile::tempdir()?;
+/// # let path = dir.path().join("app.log");
+/// # let queue = alq::Options::new().open(&path)?;
+/// let mut lane = queue.lane();
+/// let mut entry = lane.getn(16, alq::Flags::WAITOK)?;
+/// entry[..6].copy_from_slice(b"abcde\n");
+/// entry.set_bytes_used(6);
+/// entry.post();
+/// queue.flush()?;
+/// assert_eq!(std::fs::read(&path)?, b"abcde\n");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+#[must_use = "an entry posts nothing until `post` is called"]
+pub struct LaneEntry<'l> {
+    shared: &'l Shared<Mirror>,
+    owner: &'l mut Owner,
+    /// Its memory where the queue goes on without its ring.
+    own: Option<OwnMemory>,
+    len: u32,
+    fill: Fill,
+}
+
+impl LaneEntry<'_> {
+    /// How many bytes, from the first on, a post would append. As [`Entry::bytes_used`](crate::Entry::bytes_used).
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let queue = alq::Options::new().open(dir.path().join("app.log"))?;
+    /// let mut lane = queue.lane();
+    /// let mut entry = lane.getn(10, alq::Flags::NOWAIT)?;
+    /// write!(entry, "four")?;
+    /// assert_eq!((entry.len(), entry.bytes_used()), (10, 4));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[inline]
+    #[must_use]
+    pub fn bytes_used(&self) -> usize {
+        self.fill.used()
+    }
+
+    /// Sets how many bytes a post appends, and where the next `write!` goes on; 0 posts nothing.
+    ///
+    /// # Panics
+    ///
+    /// If `n` is more than was reserved.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let queue = alq::Options::new().open(dir.path().join("app.log"))?;
+    /// let mut lane = queue.lane();
+    /// let mut entry = lane.getn(10, alq::Flags::NOWAIT)?;
+    /// entry.set_bytes_used(0);
+    /// entry.post(); // appends nothing
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[inline]
+    pub fn set_bytes_used(&mut self, n: usize) {
+        self.fill.set(n, self.len as usize);
+    }
+
+    /// Publishes the used bytes and wakes the drain if it sleeps. Never blocks, never fails. As
+    /// [`Entry::post`](crate::Entry::post).
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let queue = alq::Options::new().open(dir.path().join("app.log"))?;
+    /// let mut lane = queue.lane();
+    /// let mut entry = lane.getn(100, alq::Flags::NOWAIT)?;
+    /// write!(entry, "short\n")?;
+    /// assert_eq!(entry.post().bytes(), 6);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[inline]
+    pub fn post(self) -> Position {
+        self.post_flags(Flags::empty())
+    }
+
+    /// [`post`](LaneEntry::post) with flags, of which only [`Flags::NOACTIVATE`] means something here. As
+    /// [`Entry::post_flags`](crate::Entry::post_flags).
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let queue = alq::Options::new().open(dir.path().join("app.log"))?;
+    /// let mut lane = queue.lane();
+    /// lane.getn(1, alq::Flags::NOWAIT)?.post_flags(alq::Flags::NOACTIVATE);
+    /// queue.activate();
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[inline]
+    pub fn post_flags(mut self, flags: Flags) -> Position {
+        let used = self.fill.used() as u32;
+        let end = self.finish(used, flags.activates());
+        let position = Position::new(self.shared.id, end);
+        core::mem::forget(self);
+        position
+    }
+
+    #[inline]
+    fn finish(&mut self, used: u32, activate: bool) -> u64 {
+        if self.own.is_some() || !self.shared.home.is_here() {
+            return self.finish_aside(used);
+        }
+        let posted = self.owner.post(&self.shared.ring, used);
+        self.shared.posted(posted, activate);
+        posted.end
+    }
+
+    #[cold]
+    fn finish_aside(&mut self, used: u32) -> u64 {
+        if let Some(own) = self.own.take() {
+            let end = aside::post(self.shared, &own[..used as usize]).bytes();
+            if used > 0 {
+                self.owner.went_past(end);
+            }
+        } else {
+            // In a child of fork(2): it is the parent's, who posts it or not.
+            self.shared.aside.foreign.add(1);
+        }
+        self.owner.position()
+    }
+
+    /// Appends formatted text, with neither trait in scope: what `write!(entry, ..)` calls. As
+    /// [`Entry::write_fmt`](crate::Entry::write_fmt).
+    ///
+    /// # Errors
+    ///
+    /// As [`Entry::write_fmt`](crate::Entry::write_fmt).
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let queue = alq::Options::new().open(dir.path().join("app.log"))?;
+    /// let mut lane = queue.lane();
+    /// let mut entry = lane.getn(4, alq::Flags::NOWAIT)?;
+    /// assert_eq!(write!(entry, "123456"), Err(alq::Error::TooLarge { len: 6, max: 4 }));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn write_fmt(&mut self, args: fmt::Arguments<'_>) -> Result<(), Error> {
+        let mut fill = self.fill;
+        let result = fill.append_fmt(self, args);
+        self.fill = fill;
+        result
+    }
+
+    fn append(&mut self, bytes: &[u8]) -> usize {
+        let mut fill = self.fill;
+        let len = fill.append(self, bytes);
+        self.fill = fill;
+        len
+    }
+}
+
+impl Deref for LaneEntry<'_> {
+    type Target = [u8];
+
+    #[inline]
+    fn deref(&self) -> &[u8] {
+        match &self.own {
+            None => self.owner.bytes(&self.shared.ring, self.len),
+            Some(own) => own,
+        }
+    }
+}
+
+impl DerefMut for LaneEntry<'_> {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut [u8] {
+        match &mut self.own {
+            None => self.owner.bytes_mut(&self.shared.ring, self.len),
+            Some(own) => own,
+        }
+    }
+}
+
+impl io::Write for LaneEntry<'_> {
+    /// Appends what fits; 0 when the entry is full, which `write_all` makes an error of kind `WriteZero`.
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        Ok(self.append(bytes))
+    }
+
+    /// Does nothing: the bytes are in the ring, and [`post`](LaneEntry::post) publishes them.
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl fmt::Write for LaneEntry<'_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        if self.append(text.as_bytes()) == text.len() {
+            Ok(())
+        } else {
+            Err(fmt::Error)
+        }
+    }
+}
+
+impl Drop for LaneEntry<'_> {
+    /// Posts nothing; what waits behind the entry goes on.
+    fn drop(&mut self) {
+        self.finish(0, true);
+    }
+}
