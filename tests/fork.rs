@@ -17,7 +17,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, mpsc};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
-use std::{mem, thread};
+use std::{mem, ptr, thread};
 
 use alq::{
     AsyncAppend, Error, Flags, Level, Notify, Operation, Options, Queue, Sink, Status, SyncOp,
@@ -216,8 +216,13 @@ fn an_entry_that_lives_across_a_fork_is_the_parents() {
         queue.flush().unwrap();
         // One of them lies over the end of the ring: both views of it are made private.
         let mut entries = [filled(&queue, 500, b'a'), filled(&queue, 1500, b'b')];
+        let mut lane = queue.lane();
+        let mut laned = lane.getn(100, TRY).unwrap();
+        laned.fill(b'c');
         let child = fork(End::WithHandlers, || {
-            let [mut first, mut second] = mem::replace(&mut entries, unsafe_entries());
+            // SAFETY: the value that is left behind is not used in this process again.
+            let mut laned = unsafe { ptr::read(&raw const laned) };
+            let [mut first, mut second] = mem::replace(&mut entries, entries_of_its_own());
             first.fill(b'X');
             second.fill(b'Y');
             assert!(first.iter().all(|byte| *byte == b'X'));
@@ -225,26 +230,36 @@ fn an_entry_that_lives_across_a_fork_is_the_parents() {
             write!(first, "text").unwrap();
             first.post();
             drop(second);
-            assert_eq!(queue.stats().foreign, 2);
+            laned.fill(b'Z');
+            laned.post();
+            assert_eq!(queue.stats().foreign, 3);
             assert_eq!(queue.stats().posted_bytes, 0);
         });
         child.join();
         let [first, second] = entries;
         assert!(first.iter().all(|byte| *byte == b'a'));
         assert!(second.iter().all(|byte| *byte == b'b'));
+        assert!(laned.iter().all(|byte| *byte == b'c'));
+        laned.post();
         second.post();
         first.post();
         queue.flush().unwrap();
         assert_eq!(
             log.bytes(),
-            [vec![b'.'; 3000], vec![b'a'; 500], vec![b'b'; 1500]].concat()
+            [
+                vec![b'.'; 3000],
+                vec![b'a'; 500],
+                vec![b'b'; 1500],
+                vec![b'c'; 100]
+            ]
+            .concat()
         );
         assert_eq!(queue.stats().foreign, 0);
     });
 }
 
 /// Two entries of a queue that is nobody's: what takes the place of two that are moved out.
-fn unsafe_entries<'q>() -> [alq::Entry<'q>; 2] {
+fn entries_of_its_own<'q>() -> [alq::Entry<'q>; 2] {
     let queue: &'q Queue = Box::leak(Box::new(
         Options::new().open("/dev/null").unwrap(), // in the child: with a flusher of its own
     ));
@@ -567,11 +582,14 @@ fn forks() -> u32 {
 /// Appends until it is told to stop; says how many records that were.
 fn write_until(queue: &Queue, writer: usize, stop: &AtomicBool) -> u32 {
     let mut numbers = Numbers::new(writer);
+    let mut lane = queue.lane();
     let mut seq = 0;
     while !stop.load(Ordering::Relaxed) {
         let len = Record::MIN_LEN + numbers.below(200);
         let text = Record { writer, seq, len }.text();
-        if numbers.below(2) == 0 {
+        if writer == WRITERS - 1 {
+            lane.writen(text.as_bytes(), WAIT).unwrap(); // an order of its own
+        } else if numbers.below(2) == 0 {
             queue.writen(text.as_bytes(), WAIT).unwrap();
         } else {
             let mut entry = queue.getn(len + numbers.below(100), WAIT).unwrap();

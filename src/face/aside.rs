@@ -85,10 +85,10 @@ fn ready(shared: &Shared<Mirror>, refused: Error, waiting: Waiting) -> Result<()
     // Past what is stuck in the ring nothing may go: the order would change.
     match shared.failure() {
         Some(failure) => Err(failure),
-        None if shared.ring.outstanding().1.bytes > 0 => {
-            Err(shared.obstacle().unwrap_or(Error::Closed))
-        }
-        None => Ok(()),
+        None if shared.ring.is_drained() => Ok(()),
+        // A signal handler may call without waiting, and takes no lock.
+        None if !waiting.wait => Err(Error::Closed),
+        None => Err(shared.obstacle().unwrap_or(Error::Closed)),
     }
 }
 

@@ -290,6 +290,12 @@ impl<M: Memory> Ring<M> {
         self.end_of(Head::from_bits(self.claims.head.load(Ordering::Acquire)))
     }
 
+    /// Whether the ring has ended and the drain has come to its end. Async-signal-safe.
+    pub fn is_drained(&self) -> bool {
+        self.ended()
+            .is_some_and(|end| end.seq == self.tail().seq as u32)
+    }
+
     /// What tells this ring from others for as long as it lives: the address of its bytes.
     fn identity(&self) -> usize {
         self.memory.at(0).addr()
