@@ -293,6 +293,7 @@ fn a_storm_of_signals_appends_while_the_same_thread_does() {
             // SAFETY: the call has no arguments.
             let this = unsafe { libc::pthread_self() };
             let stop = Arc::new(AtomicBool::new(false));
+            let (blocked, is_blocked) = mpsc::channel();
             let sender = {
                 let (stop, this) = (Arc::clone(&stop), this as usize);
                 spawn(move || {
@@ -306,6 +307,7 @@ fn a_storm_of_signals_appends_while_the_same_thread_does() {
                     }
                 })
             };
+            is_blocked.recv().unwrap();
             start_timer();
             let (mut numbers, mut seq) = (Numbers::new(8), 0);
             let end = Instant::now() + lasts;
