@@ -12,8 +12,8 @@ mod common;
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::mem::MaybeUninit;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 use std::{io, ptr, thread};
 
@@ -23,7 +23,6 @@ use common::{
     Log, NEVER_STALLS, Numbers, Record, TRY, WAIT, fill_up, filled, parse, pipe, small, spawn,
     wait_for, wait_until_parked,
 };
-use nix::sys::signal::SigSet;
 
 /// The system's allocator, which counts what each thread does with it.
 struct Counting;
@@ -223,18 +222,32 @@ fn install_handler() {
     assert_eq!(done, 0);
 }
 
-/// Has the kernel send SIGPROF with the time that the process takes.
+/// Has the kernel send SIGPROF to this thread, with the time that it takes. (A test is not on the main thread.)
 fn start_timer() {
-    let every = libc::timeval {
+    let mut event = MaybeUninit::<libc::sigevent>::zeroed();
+    // SAFETY: all-zero bytes are an event.
+    let event = unsafe { event.assume_init_mut() };
+    event.sigev_notify = libc::SIGEV_THREAD_ID;
+    event.sigev_signo = libc::SIGPROF;
+    // SAFETY: the call has no arguments.
+    event.sigev_notify_thread_id = unsafe { libc::gettid() };
+    let mut timer = MaybeUninit::uninit();
+    // SAFETY: the event is one, and there is room for the number of a timer.
+    let done =
+        unsafe { libc::timer_create(libc::CLOCK_THREAD_CPUTIME_ID, event, timer.as_mut_ptr()) };
+    assert_eq!(done, 0);
+    let every = libc::timespec {
         tv_sec: 0,
-        tv_usec: 100,
+        tv_nsec: 100_000,
     };
-    let timer = libc::itimerval {
+    let times = libc::itimerspec {
         it_interval: every,
         it_value: every,
     };
-    // SAFETY: the pointer is to one timer.
-    let done = unsafe { libc::setitimer(libc::ITIMER_PROF, &raw const timer, ptr::null_mut()) };
+    // SAFETY: timer_create succeeded.
+    let timer = unsafe { timer.assume_init() };
+    // SAFETY: the pointer is to one pair of times.
+    let done = unsafe { libc::timer_settime(timer, 0, &raw const times, ptr::null_mut()) };
     assert_eq!(done, 0);
 }
 
@@ -293,12 +306,9 @@ fn a_storm_of_signals_appends_while_the_same_thread_does() {
             // SAFETY: the call has no arguments.
             let this = unsafe { libc::pthread_self() };
             let stop = Arc::new(AtomicBool::new(false));
-            let (blocked, is_blocked) = mpsc::channel();
             let sender = {
                 let (stop, this) = (Arc::clone(&stop), this as usize);
                 spawn(move || {
-                    SigSet::all().thread_block().unwrap(); // the timer's signals are for the other thread
-                    blocked.send(()).unwrap();
                     let mut numbers = Numbers::new(7);
                     while !stop.load(Ordering::Relaxed) {
                         // SAFETY: the thread lives until this one has ended.
@@ -307,7 +317,6 @@ fn a_storm_of_signals_appends_while_the_same_thread_does() {
                     }
                 })
             };
-            is_blocked.recv().unwrap();
             start_timer();
             let (mut numbers, mut seq) = (Numbers::new(8), 0);
             let end = Instant::now() + lasts;

@@ -62,7 +62,7 @@ pub fn end_of_child(test: &str, way: &str, body: impl FnOnce(&Path)) -> Option<E
 }
 
 /// Runs `body` in a process of its own. `test` is the name of the test that calls this: the process is this test
-/// binary once more, which runs that test alone, on its main thread.
+/// binary once more, which runs that test alone.
 pub fn in_child(test: &str, body: impl FnOnce()) {
     if env::var_os(CHILD).is_some() {
         body();
