@@ -15,7 +15,7 @@ use std::mem::MaybeUninit;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
-use std::{io, ptr, thread};
+use std::{io, ptr};
 
 use alq::{Error, Flags, Level, Options, Queue, SyncOp, flush_all};
 use common::child::in_child;
@@ -286,7 +286,6 @@ fn call_everything(queue: &Queue, numbers: &mut Numbers, seq: &mut u32) {
             other.close(None).unwrap();
         }
         6 => drop(queue.clone()),
-        7 => thread::sleep(Duration::from_millis(1)), // the flusher naps, and is to be woken
         _ => {}
     }
 }
