@@ -265,13 +265,19 @@ fn a_descriptor_that_takes_nothing_ends_the_wait_and_says_so_and_the_others_are_
     let test =
         "a_descriptor_that_takes_nothing_ends_the_wait_and_says_so_and_the_others_are_drained";
     let ended = end_of_child(test, "", |folder| {
-        let stuck: &'static Mutex<Vec<Queue>> = Box::leak(Box::default());
+        type Stuck = Mutex<Vec<(Queue, io::PipeReader, io::PipeWriter)>>;
+        let stuck: &'static Stuck = Box::leak(Box::default());
         at_exit(|| {
-            for queue in &*stuck.lock().unwrap() {
-                // Past what is stuck nothing goes; and nobody hangs.
+            for (queue, reader, _writer) in &*stuck.lock().unwrap() {
+                // Past what is stuck nothing goes, also when the pipe takes bytes again; and nobody hangs.
+                let mut filler = vec![0; 1 << 20];
+                let filled = io::Read::read(&mut &*reader, &mut filler).unwrap();
+                assert!(filler[..filled].iter().all(|byte| *byte == b'#'));
                 queue.writen(b"never\n", TRY).unwrap_err();
-                queue.writen(b"never\n", WAIT).unwrap_err();
+                let refused = queue.writen(b"never\n", WAIT).unwrap_err();
+                assert!(matches!(refused, Error::Stalled { .. }), "{refused}");
                 queue.flush().unwrap_err();
+                queue.getn(1, WAIT).unwrap_err();
             }
             println!("still there");
         });
@@ -283,8 +289,7 @@ fn a_descriptor_that_takes_nothing_ends_the_wait_and_says_so_and_the_others_are_
                 .from_fd(&writer)
                 .unwrap();
             queue.writen(b"never\n", TRY).unwrap();
-            stuck.lock().unwrap().push(queue);
-            mem::forget((reader, writer));
+            stuck.lock().unwrap().push((queue, reader, writer));
         }
         let queue = small().open(log(folder)).unwrap();
         post_some(&queue);
@@ -312,6 +317,16 @@ fn without_waiting_a_full_pipe_refuses_also_after_the_drain() {
             fill_up(fd);
             let queue = queue.get().unwrap();
             assert_eq!(queue.writen(b"x", TRY), Err(Error::WouldBlock));
+            // Nor does it wait for one that waits.
+            let (sender, task) = std::sync::mpsc::channel();
+            thread::spawn(move || {
+                sender.send(Task::current()).unwrap();
+                queue.writen(b"x", WAIT)
+            });
+            let task = task.recv().unwrap();
+            wait_for("it waits", || task.is_asleep());
+            let refused = spawn(|| queue.writen(b"x", TRY)).join();
+            assert_eq!(refused, Err(Error::WouldBlock));
             println!("refused");
         });
         queue.get_or_init(|| small().from_fd(fd).unwrap());

@@ -215,14 +215,15 @@ fn an_entry_that_lives_across_a_fork_is_the_parents() {
         filled(&queue, 3000, b'.').post();
         queue.flush().unwrap();
         // One of them lies over the end of the ring: both views of it are made private.
-        let mut entries = [filled(&queue, 500, b'a'), filled(&queue, 1500, b'b')];
+        let entries = [filled(&queue, 500, b'a'), filled(&queue, 1500, b'b')];
         let mut lane = queue.lane();
         let mut laned = lane.getn(100, TRY).unwrap();
         laned.fill(b'c');
         let child = fork(End::WithHandlers, || {
-            // SAFETY: the value that is left behind is not used in this process again.
+            // SAFETY: the values of this process are used by nobody else.
             let mut laned = unsafe { ptr::read(&raw const laned) };
-            let [mut first, mut second] = mem::replace(&mut entries, entries_of_its_own());
+            // SAFETY: as above.
+            let [mut first, mut second] = unsafe { ptr::read(&raw const entries) };
             first.fill(b'X');
             second.fill(b'Y');
             assert!(first.iter().all(|byte| *byte == b'X'));
@@ -256,14 +257,6 @@ fn an_entry_that_lives_across_a_fork_is_the_parents() {
         );
         assert_eq!(queue.stats().foreign, 0);
     });
-}
-
-/// Two entries of a queue that is nobody's: what takes the place of two that are moved out.
-fn entries_of_its_own<'q>() -> [alq::Entry<'q>; 2] {
-    let queue: &'q Queue = Box::leak(Box::new(
-        Options::new().open("/dev/null").unwrap(), // in the child: with a flusher of its own
-    ));
-    [1, 1].map(|len| queue.getn(len, TRY).unwrap())
 }
 
 #[test]
@@ -398,6 +391,36 @@ fn the_end_of_a_child_does_not_wait_for_what_holds_up_its_parent() {
             stuck.close(None).unwrap();
             drop(stuck);
             assert_eq!(&bytes.join()[filler..], b"stuck\n");
+        },
+    );
+}
+
+#[test]
+fn the_last_handle_is_dropped_in_the_child_and_nothing_happens() {
+    in_child(
+        "the_last_handle_is_dropped_in_the_child_and_nothing_happens",
+        || {
+            alq::async_append::enable();
+            let (log, other) = (Log::new(), Log::new());
+            let queue = log.open(small());
+            let file = append_to(other.path());
+            let mut appender = AsyncAppend::new(&file);
+            queue.writen(b"pending\n", LATER).unwrap();
+            appender.write(b"pending\n").unwrap();
+            let completion = queue.completion(queue.position(), Level::Durable);
+            let all = mem::ManuallyDrop::new((completion, queue, appender));
+            let child = fork(End::WithHandlers, || {
+                // SAFETY: the values of this process are used by nobody else.
+                drop(unsafe { ptr::read(&raw const *all) });
+            });
+            child.join();
+            let (completion, queue, mut appender) = mem::ManuallyDrop::into_inner(all);
+            completion.wait().unwrap();
+            queue.writen(b"more\n", TRY).unwrap();
+            appender.write(b"more\n").unwrap();
+            drop((queue, appender));
+            assert_eq!(log.text(), "pending\nmore\n");
+            assert_eq!(other.text(), "pending\nmore\n");
         },
     );
 }
@@ -680,7 +703,12 @@ fn children_under_load_lose_nothing_double_nothing_and_do_not_hang() {
                     End::WithHandlers
                 };
                 let held = queue.getn(10, WAIT).unwrap();
-                let child = fork(end, || live(&queue, &text, number, folder.path()));
+                let completion = queue.completion(queue.position(), Level::Written);
+                let child = fork(end, || {
+                    assert_eq!(completion.status(), Status::Done(Err(Error::Forked)));
+                    drop(completion.clone());
+                    live(&queue, &text, number, folder.path());
+                });
                 drop(held);
                 child.join();
                 if number % 4 == 0 {
