@@ -199,6 +199,21 @@ fn after_the_drain(queue: &Queue, other: &Path, appender: &Mutex<Option<AsyncApp
     println!("all of it held");
 }
 
+/// Never returns.
+struct Hangs;
+
+impl Sink for Hangs {
+    fn write(&self, _: &[IoSlice<'_>]) -> io::Result<usize> {
+        loop {
+            thread::park();
+        }
+    }
+
+    fn sync(&self, _: SyncOp) -> io::Result<()> {
+        Ok(())
+    }
+}
+
 #[test]
 fn a_closed_queue_stays_closed_at_exit_and_its_loss_is_told_once() {
     let test = "a_closed_queue_stays_closed_at_exit_and_its_loss_is_told_once";
@@ -220,7 +235,14 @@ fn a_closed_queue_stays_closed_at_exit_and_its_loss_is_told_once() {
         stuck.writen(b"never\n", TRY).unwrap();
         stuck.close(Some(Duration::ZERO)).unwrap_err();
         mem::forget((reader, writer));
-        queues.lock().unwrap().extend([queue, stuck]);
+        let full = small().open("/dev/full").unwrap();
+        full.writen(b"no room\n", TRY).unwrap();
+        full.close(None).unwrap_err();
+        // One whose flusher never comes back: whoever closed it has given up, and so does the end.
+        let hangs = small().stall_limit(None).to_sink(Hangs).unwrap();
+        hangs.writen(b"x", TRY).unwrap();
+        hangs.close(Some(Duration::ZERO)).unwrap_err();
+        queues.lock().unwrap().extend([queue, stuck, full, hangs]);
     });
     let Some(ended) = ended else { return };
     ended.assert_code(0);
@@ -434,7 +456,7 @@ fn a_sink_that_ends_the_process_does_not_wait_for_itself() {
     let ended = end_of_child(test, "", |folder| {
         let queue = small().open(log(folder)).unwrap();
         post_some(&queue);
-        let ends = small().to_sink(Ends).unwrap();
+        let ends = small().stall_limit(None).to_sink(Ends).unwrap();
         ends.writen(b"1234", TRY).unwrap();
         wait_for("the end", || false);
     });
