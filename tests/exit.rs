@@ -12,6 +12,7 @@ use std::os::unix::fs::FileExt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::exit;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 use std::{fmt, io, mem, panic, thread};
@@ -199,11 +200,12 @@ fn after_the_drain(queue: &Queue, other: &Path, appender: &Mutex<Option<AsyncApp
     println!("all of it held");
 }
 
-/// Never returns.
-struct Hangs;
+/// Never returns, once it is called.
+struct Hangs(&'static AtomicBool);
 
 impl Sink for Hangs {
     fn write(&self, _: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.0.store(true, Ordering::Relaxed);
         loop {
             thread::park();
         }
@@ -239,8 +241,11 @@ fn a_closed_queue_stays_closed_at_exit_and_its_loss_is_told_once() {
         full.writen(b"no room\n", TRY).unwrap();
         full.close(None).unwrap_err();
         // One whose flusher never comes back: whoever closed it has given up, and so does the end.
-        let hangs = small().stall_limit(None).to_sink(Hangs).unwrap();
+        let is_called: &'static AtomicBool = Box::leak(Box::default());
+        let sink = Hangs(is_called);
+        let hangs = small().stall_limit(None).to_sink(sink).unwrap();
         hangs.writen(b"x", TRY).unwrap();
+        wait_for("it hangs", || is_called.load(Ordering::Relaxed));
         hangs.close(Some(Duration::ZERO)).unwrap_err();
         queues.lock().unwrap().extend([queue, stuck, full, hangs]);
     });

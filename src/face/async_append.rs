@@ -34,7 +34,9 @@ pub fn enable() {
 ///
 /// Once [`enable`] was called, writes go through a [lane](crate::Lane) of a queue of the appender's own, and a thread writes them to a duplicate
 /// of the descriptor; before that, and wherever the queue cannot be had (no descriptor, no memory, no thread, or after
-/// [`shutdown`](crate::shutdown)), every write is a write(2) on the calling thread. The order is kept over the switch.
+/// [`shutdown`](crate::shutdown)), every write is a write(2) on the calling thread. The order is kept over the switch. So
+/// it is in a child of fork(2), and once the process [ends](crate::Queue#exit). A write(2) of ours raises neither SIGPIPE
+/// nor SIGXFSZ: the error tells.
 ///
 /// The descriptor should be in append mode; one that is not is appended to at its own offset. One thread uses an
 /// appender at a time. The drop drains, and leaves the descriptor open; it cannot tell of an error, so call

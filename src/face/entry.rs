@@ -22,7 +22,8 @@ use crate::words::{Error, Flags, Position};
 /// and each one appends.
 ///
 /// Dropped without [`post`](Entry::post) it posts nothing and holds up nobody. Forgotten ([`core::mem::forget`]) it
-/// stays open for ever: the drain stops in front of it, `flush` and `close` say [`Error::Held`].
+/// stays open for ever: the drain stops in front of it, `flush` and `close` say [`Error::Held`]. One that lives across a
+/// fork(2) is the parent's: its post and its drop do nothing in the child.
 ///
 /// ```
 /// # let dir = tempfile::tempdir()?;

@@ -51,6 +51,7 @@ use crate::words::{Error, Flags, Position};
 ///
 /// One thread at a time uses a lane; it may be handed to another. It keeps its queue open as a clone does. Unlike the
 /// queue's own calls with `NOWAIT`, those of a lane are *not* async-signal-safe: a handler could interrupt its own lane.
+/// At the end of the process, and in a child of fork(2), a lane does as its [queue](Queue#exit).
 ///
 /// ```
 /// use alq::{Flags, Options};

@@ -22,9 +22,27 @@ use crate::words::{Error, Level, Position, SyncOp, Undrained};
 /// nothing has moved for the [stall limit](crate::Options::stall_limit). It cannot say so: call
 /// [`close`](Queue::close) to know.
 ///
+/// # Exit
+///
+/// The end of the process (a return from `main`, `std::process::exit`) drains every queue that is open, whoever holds its
+/// handles, and gives up as a drop does; what it must leave, it says on standard error. Threads and handlers of atexit(3)
+/// that append after that drain write synchronously, in order; with `NOWAIT` they are refused while it is at work.
+/// docs/process.md goes through the cases.
+///
 /// # Fork
 ///
-/// A child of fork(2) must not use or drop a queue of its parent: it has no flusher, and shares the ring.
+/// In a child of fork(2), the handles of its parent append synchronously: to the same descriptor, with write(2), without
+/// a lock. Nothing of the parent's is touched: what it has posted it writes itself, once; entries that live across the
+/// fork are the parent's, and its completions fail with [`Error::Forked`]. `flush`, `close` and drops return at once. The
+/// child may open queues of its own. After vfork(2): exec only.
+///
+/// # Signals
+///
+/// [`writen`](Queue::writen), [`write_fixed`](Queue::write_fixed), [`getn`](Queue::getn) and [`get`](Queue::get) with
+/// [`NOWAIT`](crate::Flags::NOWAIT), and the post and the drop of an [`Entry`](crate::Entry), are async-signal-safe: a
+/// handler may call them whatever its thread was doing. They take no lock, allocate nothing and keep errno. (In a child of
+/// fork(2), and after the last drain, `getn` and `get` allocate.) No other call is, nor is any call of a
+/// [`Lane`](crate::Lane).
 ///
 /// # Cost
 ///
