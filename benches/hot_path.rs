@@ -1,5 +1,5 @@
 //! What an append costs its caller: bursts of 64 records of 100 bytes, with a pause of 100 us between them so that the
-//! ring never fills, next to the two limits that no queue of this kind can beat.
+//! ring never fills, next to the two limits that no queue of this kind can beat, and to a ring for one producer.
 //!
 //!     cargo bench --bench hot_path
 //!
@@ -7,13 +7,18 @@
 //! and the 90th percentile. `line` is what a cache line takes from one core to the other and back, halved: below some
 //! 50 ns the cores are near, and figures of near and far runs are not to be compared.
 
+mod common;
+
+use std::fs::File;
 use std::hint::{black_box, spin_loop};
 use std::io::Write;
+use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use alq::{Flags, Options, Queue};
+use alq::{Flags, Lane, Options, Queue};
+use common::{line_ns, rounds};
 use hdrhistogram::Histogram;
 
 const BURST: usize = 64;
@@ -68,9 +73,9 @@ struct Writen(Queue);
 
 impl Append for Writen {
     fn append(&mut self, record: &[u8]) {
-        self.0
-            .writen(record, Flags::NOWAIT)
-            .expect("the ring is never full here");
+        while self.0.writen(record, Flags::NOWAIT).is_err() {
+            thread::yield_now(); // somebody else has both cores
+        }
     }
 }
 
@@ -81,16 +86,73 @@ impl Append for GetnPost {
     fn append(&mut self, record: &[u8]) {
         let mut entry = self
             .0
-            .getn(record.len(), Flags::NOWAIT)
-            .expect("never full");
+            .getn(record.len(), Flags::WAITOK)
+            .expect("the queue is open");
         entry.copy_from_slice(record);
         entry.post();
     }
 }
 
+/// `Lane::writen`.
+struct LaneWriten(Lane);
+
+impl Append for LaneWriten {
+    fn append(&mut self, record: &[u8]) {
+        while self.0.writen(record, Flags::NOWAIT).is_err() {
+            thread::yield_now(); // somebody else has both cores
+        }
+    }
+}
+
+/// `Lane::getn`, filled in place, and `LaneEntry::post`.
+struct LaneGetnPost(Lane);
+
+impl Append for LaneGetnPost {
+    fn append(&mut self, record: &[u8]) {
+        let mut entry = self
+            .0
+            .getn(record.len(), Flags::WAITOK)
+            .expect("the queue is open");
+        entry.copy_from_slice(record);
+        entry.post();
+    }
+}
+
+/// A wait-free ring of bytes for one producer, with a thread that writes what it finds to a file.
+struct Rtrb(rtrb::Producer<u8>);
+
+impl Rtrb {
+    fn start(path: &Path) -> Self {
+        let mut file = File::create_new(path).expect("a new file");
+        let (producer, mut consumer) = rtrb::RingBuffer::<u8>::new(CAPACITY);
+        thread::spawn(move || {
+            while !consumer.is_abandoned() || !consumer.is_empty() {
+                let found = consumer.slots();
+                if found == 0 {
+                    thread::sleep(Duration::from_micros(50));
+                    continue;
+                }
+                let chunk = consumer.read_chunk(found).expect("they are there");
+                let (first, second) = chunk.as_slices();
+                file.write_all(first).expect("a tmpfs takes all");
+                file.write_all(second).expect("a tmpfs takes all");
+                chunk.commit_all();
+            }
+        });
+        Self(producer)
+    }
+}
+
+impl Append for Rtrb {
+    fn append(&mut self, record: &[u8]) {
+        while self.0.push_entire_slice(record).is_err() {
+            thread::yield_now();
+        }
+    }
+}
+
 fn main() {
-    let rounds: usize =
-        std::env::var("ALQ_BENCH_ROUNDS").map_or(15, |n| n.parse().expect("a number"));
+    let rounds = rounds(15);
     let dir = tempfile::Builder::new()
         .prefix("alq-bench")
         .tempdir_in("/dev/shm")
@@ -100,7 +162,7 @@ fn main() {
         options.open(dir.path().join(name)).expect("a log on tmpfs")
     };
     let ring = || vec![1; CAPACITY + RECORD.len()];
-    let (writen, getn) = (open("writen"), open("getn"));
+    let [writen, getn, lane, lane_getn] = ["writen", "getn", "lane", "lane getn"].map(open);
     let mut contestants: Vec<(&str, Box<dyn Append>)> = vec![
         (
             "memcpy",
@@ -117,13 +179,19 @@ fn main() {
             }),
         ),
         ("writen(NOWAIT)", Box::new(Writen(writen.clone()))),
-        ("getn(NOWAIT) + post", Box::new(GetnPost(getn.clone()))),
+        ("getn + post", Box::new(GetnPost(getn.clone()))),
+        ("rtrb", Box::new(Rtrb::start(&dir.path().join("rtrb")))),
+        ("lane: writen(NOWAIT)", Box::new(LaneWriten(lane.lane()))),
+        (
+            "lane: getn + post",
+            Box::new(LaneGetnPost(lane_getn.lane())),
+        ),
     ];
     let line_before = line_ns();
     let times = measure(&mut contestants, rounds);
     let line_after = line_ns();
 
-    for queue in [writen, getn] {
+    for queue in [writen, getn, lane, lane_getn] {
         queue.flush().expect("a tmpfs takes all");
         let posted = rounds * (WARM_UP + BURSTS) * BURST;
         assert_eq!(
@@ -174,40 +242,21 @@ fn report(
     (before, after): (f64, f64),
 ) -> std::io::Result<()> {
     let ns = |picoseconds: u64| picoseconds as f64 / 1000.0;
-    let limit = ns(times[1].value_at_quantile(0.5));
+    let [limit, rtrb] = [1, 4].map(|row| ns(times[row].value_at_quantile(0.5)));
     writeln!(out, "line: {before:.0} ns before, {after:.0} ns after")?;
     writeln!(
         out,
-        "{:<22} {:>10} {:>16} {:>18}",
-        "ns a record", "median", "p10 - p90", "x (memcpy + CAS)"
+        "{:<22} {:>10} {:>16} {:>18} {:>8}",
+        "ns a record", "median", "p10 - p90", "x (memcpy + CAS)", "x rtrb"
     )?;
     for ((name, _), times) in contestants.iter().zip(times) {
         let [low, median, high] = [0.1, 0.5, 0.9].map(|q| ns(times.value_at_quantile(q)));
         writeln!(
             out,
-            "{name:<22} {median:>10.2} {low:>8.2} -{high:>6.2} {:>18.2}",
-            median / limit
+            "{name:<22} {median:>10.2} {low:>8.2} -{high:>6.2} {:>18.2} {:>8.2}",
+            median / limit,
+            median / rtrb
         )?;
     }
     Ok(())
-}
-
-/// How long a cache line takes from one thread to another.
-fn line_ns() -> f64 {
-    const TRIPS: u64 = 20_000;
-    let ball = AtomicU64::new(0);
-    let trip = |first: u64| {
-        for n in 0..TRIPS {
-            while ball.load(Ordering::Acquire) != 2 * n + first {
-                spin_loop();
-            }
-            ball.store(2 * n + first + 1, Ordering::Release);
-        }
-    };
-    let start = Instant::now();
-    thread::scope(|scope| {
-        scope.spawn(|| trip(0));
-        trip(1);
-    });
-    start.elapsed().as_nanos() as f64 / (2 * TRIPS) as f64
 }

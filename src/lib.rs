@@ -50,6 +50,6 @@ pub mod model {
     pub use crate::face::{barrier, registry::Registry};
     pub use crate::memory::{Memory, heap::Heap};
     pub use crate::primitives::{Doorbell, Event, Interest, sync};
-    pub use crate::ring::{Drain, Drained, Holes, Posted, Refusal, Reservation, Ring};
-    pub use crate::words::{Geometry, Head, Order, Tail};
+    pub use crate::ring::{Drain, Drained, Holes, Owner, Posted, Refusal, Reservation, Ring};
+    pub use crate::words::{Geometry, Head, Order, Tail, WhenFull};
 }

@@ -15,7 +15,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use alq::model::{
-    Config, Drain, Drained, Flusher, Geometry, Heap, Holes, Order, Ring, Shared, Sink, Tail,
+    Config, Drain, Drained, Flusher, Geometry, Heap, Holes, Kind, Order, Owner, Ring, Shared, Sink,
+    Tail, WhenFull,
 };
 
 /// Explores `model` with at most `preemptions` preemptions (and as many more as `ALQ_LOOM_MORE_PREEMPTIONS` says),
@@ -41,6 +42,11 @@ pub fn explore(name: &str, preemptions: usize, model: impl Fn() + Sync + Send + 
     );
 }
 
+/// A ring with room for the descriptors of `lines` spans of lanes.
+pub fn ring_for_lanes(capacity: u32, lines: u32) -> (Ring<Heap>, Drain) {
+    Ring::new(Heap::new(Geometry::new(capacity, 4 * lines)))
+}
+
 /// A ring of `capacity` bytes and 4 descriptors.
 pub fn ring(capacity: u32) -> (Ring<Heap>, Drain) {
     Ring::new(Heap::new(Geometry::new(capacity, 4)))
@@ -62,6 +68,25 @@ pub fn append(ring: &Ring<Heap>, letter: u8, len: u32) -> u64 {
             reservation.fill(&vec![letter; len as usize]);
             return reservation.post(len).end;
         }
+        loom::thread::yield_now();
+    }
+}
+
+/// Appends one record made of `letter` in a lane; `false` if there is no room.
+pub fn try_append_in_lane(ring: &Ring<Heap>, owner: &mut Owner, letter: u8, len: u32) -> bool {
+    if !owner.begins(len as usize) {
+        owner.leave(ring);
+        if owner.open(ring, len).is_err() {
+            return false;
+        }
+    }
+    owner.append(ring, &vec![letter; len as usize]);
+    true
+}
+
+/// The same, waiting for room by yielding.
+pub fn append_in_lane(ring: &Ring<Heap>, owner: &mut Owner, letter: u8, len: u32) {
+    while !try_append_in_lane(ring, owner, letter, len) {
         loom::thread::yield_now();
     }
 }
@@ -120,13 +145,21 @@ pub fn queue(
     capacity: u32,
     order: Order,
 ) -> (loom::sync::Arc<Shared<Heap>>, Flusher<Heap, Memory>, Memory) {
+    queue_on(Geometry::new(capacity, 4), order)
+}
+
+/// The same with any number of descriptors.
+pub fn queue_on(
+    geometry: Geometry,
+    order: Order,
+) -> (loom::sync::Arc<Shared<Heap>>, Flusher<Heap, Memory>, Memory) {
     let config = Config {
         order,
         lane_span: 4,
         stall_limit: None,
         outstanding_max: 8,
     };
-    let (shared, drain) = Shared::new(Heap::new(Geometry::new(capacity, 4)), config, None);
+    let (shared, drain) = Shared::new(Heap::new(geometry), config, None);
     let shared = loom::sync::Arc::new(shared);
     let file = Memory::default();
     let flusher = Flusher::new(loom::sync::Arc::clone(&shared), drain, file.clone());
@@ -140,4 +173,21 @@ pub fn write(shared: &Shared<Heap>, letter: u8, len: u32, activate: bool) -> u64
     let posted = reservation.post(len);
     shared.posted(posted, activate);
     posted.end
+}
+
+/// Appends one record as `Lane::writen` does, refused only if the queue is closed or has failed.
+pub fn write_in_lane(
+    shared: &Shared<Heap>,
+    owner: &mut Owner,
+    letter: u8,
+    len: u32,
+) -> Result<(), alq::Error> {
+    let record = vec![letter; len as usize];
+    if !owner.begins(record.len()) {
+        shared.begin_elsewhere(owner, len, WhenFull::Wait, Kind::Writen, None)?;
+    }
+    owner.bytes_mut(&shared.ring, len).copy_from_slice(&record);
+    let posted = owner.post(&shared.ring, len);
+    shared.posted(posted, true);
+    Ok(())
 }

@@ -13,6 +13,5 @@ mod tests;
 pub mod thread;
 
 pub use flusher::Flusher;
-pub use lane::LaneRoom;
 pub use shared::{Config, Last, Shared};
 pub use thread::start;

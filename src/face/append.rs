@@ -138,13 +138,13 @@ impl Queue {
         deadline: impl FnOnce() -> Option<Instant>,
     ) -> Result<Reservation<'_, Mirror>, Error> {
         let when_full = flags.when_full()?;
-        self.check_variable(len)?;
-        self.reserve_checked(len as u32, when_full, kind, deadline)
+        let len = self.check_variable(len)?;
+        self.reserve_checked(len, when_full, kind, deadline)
     }
 
     /// Whether a record of `len` bytes can be in this queue, of variable records.
     #[inline]
-    pub(super) fn check_variable(&self, len: usize) -> Result<(), Error> {
+    pub(super) fn check_variable(&self, len: usize) -> Result<u32, Error> {
         if self.entry_len().is_some() {
             return Err(Error::WrongMode);
         }
@@ -155,7 +155,7 @@ impl Queue {
             let max = self.capacity();
             return Err(Error::TooLarge { len, max });
         }
-        Ok(())
+        Ok(len as u32)
     }
 }
 
@@ -250,7 +250,12 @@ impl Queue {
         flags: Flags,
         timeout: Option<Duration>,
     ) -> Result<Position, Error> {
-        aside::append(self.shared(), refused, record, Waiting::new(flags, timeout))
+        aside::append(
+            self.shared(),
+            refused,
+            record,
+            Waiting::new(flags.contains(Flags::WAITOK), timeout),
+        )
     }
 
     /// The same for an entry.
@@ -263,7 +268,12 @@ impl Queue {
         timeout: Option<Duration>,
     ) -> Result<Entry<'_>, Error> {
         let shared = self.shared();
-        let memory = aside::memory(shared, refused, len, Waiting::new(flags, timeout))?;
+        let memory = aside::memory(
+            shared,
+            refused,
+            len,
+            Waiting::new(flags.contains(Flags::WAITOK), timeout),
+        )?;
         Ok(Entry::of_its_own(shared, memory))
     }
 

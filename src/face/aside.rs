@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::actors::Shared;
 use crate::memory::Mirror;
 use crate::ring::Refusal;
-use crate::words::{Error, Flags, Position};
+use crate::words::{Error, Position};
 
 /// Whether a call waits, and for how long.
 #[derive(Clone, Copy)]
@@ -16,11 +16,8 @@ pub(super) struct Waiting {
 }
 
 impl Waiting {
-    pub fn new(flags: Flags, timeout: Option<Duration>) -> Self {
-        Self {
-            wait: flags.contains(Flags::WAITOK),
-            timeout,
-        }
+    pub fn new(wait: bool, timeout: Option<Duration>) -> Self {
+        Self { wait, timeout }
     }
 }
 

@@ -12,11 +12,11 @@ use super::barrier::deadline_in;
 use super::fill::Fill;
 use super::queue::Queue;
 use super::write::with_text;
-use crate::actors::{LaneRoom, Shared};
+use crate::actors::Shared;
 use crate::ends::Kind;
 use crate::memory::Mirror;
 use crate::ring::Owner;
-use crate::words::{Error, Flags, Position};
+use crate::words::{Error, Flags, Position, WhenFull};
 
 /// One producer's own way into a queue, from [`Queue::lane`]: the same calls, at the cost of a copy.
 ///
@@ -131,7 +131,6 @@ impl Lane {
     /// ```
     #[inline]
     pub fn writen(&mut self, record: &[u8], flags: Flags) -> Result<Position, Error> {
-        self.queue.check_variable(record.len())?;
         self.copy(record, flags, None)
     }
 
@@ -154,7 +153,6 @@ impl Lane {
         flags: Flags,
         timeout: Duration,
     ) -> Result<Position, Error> {
-        self.queue.check_variable(record.len())?;
         self.copy(record, flags, Some(timeout))
     }
 
@@ -179,8 +177,7 @@ impl Lane {
     /// ```
     #[inline]
     pub fn getn(&mut self, len: usize, flags: Flags) -> Result<LaneEntry<'_>, Error> {
-        self.queue.check_variable(len)?;
-        self.entry(len as u32, flags, None)
+        self.entry(len, flags, None)
     }
 
     /// [`getn`](Lane::getn) that waits for room for `timeout` at most.
@@ -204,8 +201,7 @@ impl Lane {
         flags: Flags,
         timeout: Duration,
     ) -> Result<LaneEntry<'_>, Error> {
-        self.queue.check_variable(len)?;
-        self.entry(len as u32, flags, Some(timeout))
+        self.entry(len, flags, Some(timeout))
     }
 
     /// Appends one record of a fixed queue. As [`Queue::write_fixed`].
@@ -221,12 +217,10 @@ impl Lane {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn write_fixed(&mut self, record: &[u8], flags: Flags) -> Result<Position, Error> {
-        let entry_len = self.queue.entry_len().ok_or(Error::WrongMode)?;
-        let len = record.len();
-        if len != entry_len as usize {
-            return Err(Error::InvalidLength { len });
-        }
-        self.copy(record, flags, None)
+        self.seal(); // an entry that was forgotten is taken back
+        let position = self.queue.write_fixed(record, flags)?;
+        self.owner.set_position(position.bytes());
+        Ok(position)
     }
 
     /// Reserves one entry of a fixed queue. As [`Queue::get`].
@@ -245,8 +239,9 @@ impl Lane {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn get(&mut self, flags: Flags) -> Result<LaneEntry<'_>, Error> {
+        let when_full = flags.when_full()?;
         let entry_len = self.queue.entry_len().ok_or(Error::WrongMode)?;
-        self.entry(entry_len, flags, None)
+        self.entry_elsewhere(entry_len, when_full, None)
     }
 
     #[inline]
@@ -257,76 +252,98 @@ impl Lane {
         timeout: Option<Duration>,
     ) -> Result<Position, Error> {
         let when_full = flags.when_full()?;
-        let len = record.len() as u32;
+        let shared = self.queue.shared();
+        if shared.home.is_here() && self.owner.begins(record.len()) {
+            let posted = self.owner.append(&shared.ring, record);
+            shared.posted(posted, flags.activates());
+            return Ok(Position::new(shared.id, posted.end));
+        }
+        self.copy_elsewhere(record, flags, when_full, timeout)
+    }
+
+    #[cold]
+    fn copy_elsewhere(
+        &mut self,
+        record: &[u8],
+        flags: Flags,
+        when_full: WhenFull,
+        timeout: Option<Duration>,
+    ) -> Result<Position, Error> {
+        let len = self.queue.check_variable(record.len())?;
+        if let Err(refused) = self.begin_elsewhere(len, when_full, Kind::Writen, timeout) {
+            let waiting = Waiting::new(when_full == WhenFull::Wait, timeout);
+            let position = aside::append(self.queue.shared(), refused, record, waiting)?;
+            self.owner.set_position(position.bytes());
+            return Ok(position);
+        }
         let shared = self.queue.shared();
         let owner = &mut self.owner;
-        let aside = |owner, refused| {
-            copy_aside(shared, owner, refused, record, Waiting::new(flags, timeout))
-        };
-        if !shared.home.is_here() {
-            return aside(owner, Error::Forked);
-        }
-        let deadline = || timeout.and_then(deadline_in);
-        match shared.begin_in_lane(owner, len, when_full, Kind::Writen, deadline) {
-            Ok(LaneRoom::Span) => owner.fill(&shared.ring, record),
-            Ok(LaneRoom::Own(mut reservation)) => {
-                reservation.fill(record);
-                owner.adopt(reservation);
-            }
-            Err(refused) => return aside(owner, refused),
-        }
+        owner.bytes_mut(&shared.ring, len).copy_from_slice(record);
         let posted = owner.post(&shared.ring, len);
         shared.posted(posted, flags.activates());
         Ok(Position::new(shared.id, posted.end))
     }
 
+    fn begin_elsewhere(
+        &mut self,
+        len: u32,
+        when_full: WhenFull,
+        kind: Kind,
+        timeout: Option<Duration>,
+    ) -> Result<(), Error> {
+        let shared = self.queue.shared();
+        if !shared.home.is_here() {
+            return Err(Error::Forked);
+        }
+        let deadline = timeout.and_then(deadline_in);
+        shared.begin_elsewhere(&mut self.owner, len, when_full, kind, deadline)
+    }
+
     #[inline]
     fn entry(
         &mut self,
-        len: u32,
+        len: usize,
         flags: Flags,
         timeout: Option<Duration>,
     ) -> Result<LaneEntry<'_>, Error> {
         let when_full = flags.when_full()?;
-        let shared = self.queue.shared();
-        let owner = &mut self.owner;
-        let deadline = || timeout.and_then(deadline_in);
-        let room = if shared.home.is_here() {
-            shared.begin_in_lane(owner, len, when_full, Kind::Getn, deadline)
-        } else {
-            Err(Error::Forked)
-        };
-        let mut own = None;
-        match room {
-            Ok(LaneRoom::Span) => {}
-            Ok(LaneRoom::Own(reservation)) => owner.adopt(reservation),
-            Err(refused) => {
-                let waiting = Waiting::new(flags, timeout);
-                own = Some(aside::memory(shared, refused, len as usize, waiting)?);
-            }
+        if !(self.queue.shared().home.is_here() && self.owner.begins(len)) {
+            let len = self.queue.check_variable(len)?;
+            return self.entry_elsewhere(len, when_full, timeout);
         }
-        Ok(LaneEntry {
-            shared,
-            owner,
+        Ok(self.begun(len as u32, None))
+    }
+
+    #[cold]
+    fn entry_elsewhere(
+        &mut self,
+        len: u32,
+        when_full: WhenFull,
+        timeout: Option<Duration>,
+    ) -> Result<LaneEntry<'_>, Error> {
+        let begun = self.begin_elsewhere(len, when_full, Kind::Getn, timeout);
+        let own = match begun {
+            Ok(()) => None,
+            Err(refused) => {
+                let waiting = Waiting::new(when_full == WhenFull::Wait, timeout);
+                let shared = self.queue.shared();
+                Some(aside::memory(shared, refused, len as usize, waiting)?)
+            }
+        };
+        Ok(self.begun(len, own))
+    }
+
+    /// The entry of a record that was begun, or that has memory of its own.
+    #[inline]
+    fn begun(&mut self, len: u32, own: Option<OwnMemory>) -> LaneEntry<'_> {
+        LaneEntry {
+            shared: self.queue.shared(),
+            owner: &mut self.owner,
             own,
             len,
             fill: Fill::whole(len as usize),
-        })
+        }
     }
-}
-
-/// Appends a record that the ring has `refused` without it, if the queue takes any at all.
-#[cold]
-fn copy_aside(
-    shared: &Shared<Mirror>,
-    owner: &mut Owner,
-    refused: Error,
-    record: &[u8],
-    waiting: Waiting,
-) -> Result<Position, Error> {
-    let position = aside::append(shared, refused, record, waiting)?;
-    owner.went_past(position.bytes());
-    Ok(position)
 }
 
 impl Lane {
@@ -565,7 +582,7 @@ impl LaneEntry<'_> {
         if let Some(own) = self.own.take() {
             let end = aside::post(self.shared, &own[..used as usize]).bytes();
             if used > 0 {
-                self.owner.went_past(end);
+                self.owner.set_position(end);
             }
         } else {
             // In a child of fork(2): it is the parent's, who posts it or not.

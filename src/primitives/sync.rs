@@ -24,17 +24,30 @@ pub fn unique_number() -> u64 {
 pub mod plain {
     pub use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicUsize, Ordering};
 }
-/// An ordering that a mutant weakens to Relaxed, so that a model must fail: `--cfg alq_mutant="name"`.
-macro_rules! weaker {
-    ($ordering:expr, $mutant:literal) => {
-        if cfg!(alq_mutant = $mutant) {
-            Ordering::Relaxed
-        } else {
-            $ordering
-        }
-    };
+
+/// Whether the models run on the mutant `name` (`ALQ_MUTANT`): the code with one weakness built in, which a model must find.
+/// There are none outside of the models.
+#[cfg(alq_loom)]
+pub fn is_mutant(name: &str) -> bool {
+    static MUTANT: std::sync::OnceLock<String> = std::sync::OnceLock::new();
+    *MUTANT.get_or_init(|| std::env::var("ALQ_MUTANT").unwrap_or_default()) == name
 }
-pub(crate) use weaker;
+
+#[cfg(not(alq_loom))]
+#[inline]
+pub const fn is_mutant(_name: &str) -> bool {
+    false
+}
+
+/// `strong`, or Relaxed in the mutant `name`.
+#[inline]
+pub fn unless_mutant(name: &str, strong: Ordering) -> Ordering {
+    if is_mutant(name) {
+        Ordering::Relaxed
+    } else {
+        strong
+    }
+}
 
 #[cfg(any(test, alq_loom))] // only the heap memory uses it
 pub use imp::Tracked;

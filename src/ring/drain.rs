@@ -301,11 +301,18 @@ impl Drain {
         }
     }
 
-    /// Whether there is something to take at the span that the drain waits for.
+    /// Whether a step would take something of the span that the drain waits for, or go past it, or ask for it.
     pub fn is_posted<M: Memory>(&self, ring: &Ring<M>) -> bool {
-        ring.span(self.cursor)
-            .is_some_and(|(_, state)| !is_caught_up(self.cursor, state))
-            || self.seals.is_due(self.cursor.seq)
+        let Some((_, state)) = ring.span(self.cursor) else {
+            return false;
+        };
+        if !is_caught_up(self.cursor, state) {
+            true
+        } else if self.seals.is_out(self.cursor.seq) {
+            self.seals.is_due(self.cursor.seq)
+        } else {
+            !self.is_newest(ring.head())
+        }
     }
 
     /// Whether anything has been claimed beyond the cursor, and beyond the open span of a lane in which it stands.

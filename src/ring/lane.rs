@@ -23,7 +23,9 @@ use super::reserve::Claim;
 use super::{Posted, Refusal, Reservation, Ring};
 use crate::memory::Memory;
 use crate::primitives::fence::Fences;
-use crate::primitives::sync::{Arc, AtomicBool, AtomicU64, Mutex, Ordering, weaker};
+use crate::primitives::sync::{
+    Arc, AtomicBool, AtomicU64, Mutex, Ordering, is_mutant, unless_mutant,
+};
 use crate::words::{Phase, Place, State, Width, extend, next_seq};
 
 /// All lanes of a ring.
@@ -94,6 +96,8 @@ struct Span {
     start: u64,
     len: u32,
     committed: u32,
+    /// The state word of the open span, without what is committed.
+    state: u64,
 }
 
 impl Span {
@@ -102,6 +106,7 @@ impl Span {
         start: 0,
         len: 0,
         committed: 0,
+        state: 0,
     };
 
     #[inline]
@@ -206,7 +211,7 @@ impl Block {
         let bits = self
             .control
             .open
-            .load(weaker!(Ordering::Acquire, "lane_open_acquire"));
+            .load(unless_mutant("lane_open_acquire", Ordering::Acquire));
         let (seq, len) = ((bits >> 32) as u32, bits as u32);
         (len != 0).then_some((seq, len))
     }
@@ -218,7 +223,7 @@ impl Block {
         let bits = u64::from(seq as u32) << 32 | u64::from(len);
         self.control
             .open
-            .swap(bits, weaker!(Ordering::Release, "lane_open_release")) as u32
+            .swap(bits, unless_mutant("lane_open_release", Ordering::Release)) as u32
     }
 
     /// The drain's side: shuts span `seq` of `len` bytes, unless its owner has.
@@ -236,8 +241,8 @@ impl Block {
         // Acquire, pairs with the Release that ends a record: who sees 0 sees all commits before.
         let bits = self
             .owner
-            .load(weaker!(Ordering::Acquire, "lane_busy_acquire"));
-        bits & BUSY != 0 && !cfg!(alq_mutant = "lane_busy_ignored")
+            .load(unless_mutant("lane_busy_acquire", Ordering::Acquire));
+        bits & BUSY != 0 && !is_mutant("lane_busy_ignored")
     }
 
     /// Records posted in spans of this lane so far.
@@ -370,28 +375,33 @@ impl<M: Memory> Ring<M> {
 }
 
 impl Owner {
-    /// Begins a record of `len` bytes in the open span. `false` if there is no span, or no room in it, or it is to be
-    /// sealed: [`leave`](Owner::leave) it then, and go on in a [new one](Owner::open).
+    /// Begins a record of `len` bytes in the open span. `false` if there is none, or no room in it, or if it is to be
+    /// sealed, and for no bytes: [`leave`](Owner::leave) it then, and go on in a [new one](Owner::open).
     #[inline]
-    pub fn begin(&mut self) -> bool {
+    pub fn begins(&mut self, len: usize) -> bool {
+        len.wrapping_sub(1) < self.span.room() as usize && self.begin()
+    }
+
+    /// Is at work from here on, until the next commit; `false` if the span is to be sealed.
+    #[inline]
+    fn begin(&mut self) -> bool {
         self.set_busy();
         // Pairs with the heavy fence of the drain in `seal.rs`: either it sees that we are busy, or we see its wish.
-        if !cfg!(alq_mutant = "lane_owner_fence") {
+        if !is_mutant("lane_owner_fence") {
             self.fences.light();
         }
         // Relaxed: ordered by the fence; the word carries nothing but itself.
         self.block.control.seal.load(Ordering::Relaxed) < self.span.seq
     }
 
-    /// Whether a record of `len` bytes, at least 1, fits the open span.
-    #[inline]
-    pub fn fits(&self, len: u32) -> bool {
-        len <= self.span.room()
-    }
-
     /// The position behind the last record of this lane.
     pub fn position(&self) -> u64 {
         self.position
+    }
+
+    /// A record of this lane that was posted another way ends at `position`.
+    pub fn set_position(&mut self, position: u64) {
+        self.position = position;
     }
 
     /// The `len` bytes of the record that was begun: what an earlier lap left there, until they are filled.
@@ -411,26 +421,34 @@ impl Owner {
         unsafe { slice::from_raw_parts_mut(first, len as usize) }
     }
 
-    /// Copies a whole record to where a record that was begun goes.
+    /// Copies a whole record to where the span goes on, and posts it. It has been begun.
     #[inline]
-    pub fn fill<M: Memory>(&mut self, ring: &Ring<M>, record: &[u8]) {
-        let first = self.at(ring, record.len() as u32);
+    pub fn append<M: Memory>(&mut self, ring: &Ring<M>, record: &[u8]) -> Posted {
+        let len = record.len() as u32;
+        debug_assert!(self.single.is_none());
+        let first = self.checked(ring, len, self.span.pos(), self.span.room());
         // SAFETY: both are valid for that many bytes; the target is this lane's alone, and no safe code has a slice
         // into the ring that could be the source, but through another reservation.
         unsafe { ptr::copy_nonoverlapping(record.as_ptr(), first, record.len()) };
+        self.commit(ring, len)
     }
 
-    /// Where the `len` bytes are that the lane may write.
+    /// Where the `len` bytes are of the record that was begun.
+    #[inline]
+    fn at<M: Memory>(&self, ring: &Ring<M>, len: u32) -> *mut u8 {
+        match self.single {
+            None => self.checked(ring, len, self.span.pos(), self.span.room()),
+            Some(single) => self.checked(ring, len, single.start as u32, single.len),
+        }
+    }
+
+    /// The pointer to `pos`, where the lane may write `room` bytes.
     ///
     /// # Panics
     ///
-    /// If `ring` is another one, or if there are not so many.
+    /// If `ring` is another one, or if `len` is more than that.
     #[inline]
-    fn at<M: Memory>(&self, ring: &Ring<M>, len: u32) -> *mut u8 {
-        let (pos, room) = match self.single {
-            None => (self.span.pos(), self.span.room()),
-            Some(single) => (single.start as u32, single.len),
-        };
+    fn checked<M: Memory>(&self, ring: &Ring<M>, len: u32, pos: u32, room: u32) -> *mut u8 {
         assert!(
             self.ring == ring.identity() && len <= room,
             "a lane writes to what it has claimed"
@@ -438,37 +456,44 @@ impl Owner {
         ring.memory.at(pos)
     }
 
-    /// A record of this lane went past the ring, and ends there.
-    pub fn went_past(&mut self, end: u64) {
-        self.position = end;
-    }
-
     /// Posts the first `used` bytes of the record that was begun; 0 posts nothing.
     #[inline]
     pub fn post<M: Memory>(&mut self, ring: &Ring<M>, used: u32) -> Posted {
-        if let Some(single) = self.single.take() {
-            let posted = ring.reservation(single).post(used);
-            if used > 0 {
-                self.position = posted.end;
-            }
-            return posted;
+        if self.single.is_some() {
+            self.post_single(ring, used)
+        } else {
+            self.commit(ring, used)
         }
+    }
+
+    #[cold]
+    fn post_single<M: Memory>(&mut self, ring: &Ring<M>, used: u32) -> Posted {
+        let single = self.single.take().expect("the caller has looked");
+        let posted = ring.reservation(single).post(used);
+        if used > 0 {
+            self.position = posted.end;
+        }
+        posted
+    }
+
+    #[inline]
+    fn commit<M: Memory>(&mut self, ring: &Ring<M>, used: u32) -> Posted {
         debug_assert!(used <= self.span.room());
         let span = &mut self.span;
         let start = span.start + u64::from(span.committed);
         let end = start + u64::from(used);
+        let seq = span.seq as u32;
         if used > 0 {
             ring.memory.end_write(start as u32, used);
             span.committed += used;
-            let state = State::open(ring.geometry.tag(span.seq as u32), span.committed);
             // Release, pairs with the Acquire load of the state in the drain: the bytes are seen.
-            ring.slot(span.seq as u32)
-                .state
-                .store(state.to_bits(), weaker!(Ordering::Release, "lane_commit"));
+            ring.slot(seq).state.store(
+                span.state | u64::from(span.committed),
+                unless_mutant("lane_commit", Ordering::Release),
+            );
             self.records += 1;
             self.position = end;
         }
-        let seq = span.seq as u32;
         self.set_idle();
         Posted {
             seq,
@@ -497,22 +522,22 @@ impl Owner {
         // Release, pairs with the Acquire in `is_busy`: who sees it sees the commit before.
         self.block.owner.store(
             self.records << 1,
-            weaker!(Ordering::Release, "lane_idle_release"),
+            unless_mutant("lane_idle_release", Ordering::Release),
         );
     }
 
     /// Leaves the span, also with a record that was begun and is given up: it is sealed, by this call or by the drain
     /// that has asked for it. Whoever waits for that span is to be told.
     pub fn leave<M: Memory>(&mut self, ring: &Ring<M>) -> Option<Left> {
-        if let Some(single) = self.single.take() {
-            let Posted { seq, gave_back, .. } = ring.reservation(single).post(0);
+        if self.single.is_some() {
+            let Posted { seq, gave_back, .. } = self.post_single(ring, 0);
             return Some(Left { seq, gave_back });
         }
         if self.span.len == 0 {
             self.set_idle(); // it may have been told to begin
             return None;
         }
-        let is_ours = self.begin() || cfg!(alq_mutant = "lane_late_store");
+        let is_ours = self.begin() || is_mutant("lane_late_store");
         let span = core::mem::replace(&mut self.span, Span::NONE);
         // Twice what was used: a full one is followed by a longer one, one that was sealed early by a shorter one.
         let next_len = span.committed.saturating_mul(2);
@@ -542,25 +567,26 @@ impl Owner {
         let claim = ring.claim(span_len, Width::Line, 0).inspect_err(|_| {
             ring.lanes.shut(span_len);
         })?;
+        let state = State::open(ring.geometry.tag(claim.seq as u32), 0).to_bits();
         self.span = Span {
             seq: claim.seq,
             start: claim.start,
             len: claim.len,
             committed: 0,
+            state,
         };
         // In this order: whoever sees the span sees that its owner is busy in it, and has something to wait for.
         self.set_busy();
         // Relaxed: carried by the Release in `set_open`, and by that of every commit.
         self.block.control.last.store(claim.seq, Ordering::Relaxed);
-        if !cfg!(alq_mutant = "lane_open_late") {
+        if !is_mutant("lane_open_late") {
             self.block.set_open(claim.seq, claim.len);
         }
-        let state = State::open(ring.geometry.tag(claim.seq as u32), 0);
         // Release, pairs with the Acquire load of the state in the drain: the place is seen, and `open`.
         ring.slot(claim.seq as u32)
             .state
-            .store(state.to_bits(), Ordering::Release);
-        if cfg!(alq_mutant = "lane_open_late") {
+            .store(state, Ordering::Release);
+        if is_mutant("lane_open_late") {
             self.block.set_open(claim.seq, claim.len);
         }
         Ok(())

@@ -7,6 +7,8 @@ mod drain;
 mod lane;
 mod reserve;
 mod seal;
+#[cfg(all(test, not(alq_loom)))]
+mod stress;
 pub mod survey;
 #[cfg(all(test, not(alq_loom)))]
 mod tests;

@@ -5,7 +5,7 @@
 use super::Ring;
 use super::lane::{self, Block};
 use crate::memory::Memory;
-use crate::primitives::sync::Arc;
+use crate::primitives::sync::{Arc, is_mutant};
 use crate::words::{Phase, next_seq};
 
 /// Which open spans are to be sealed, besides the one that the drain stands in.
@@ -49,7 +49,7 @@ impl Seals {
         if self.unfenced {
             // Pairs with the light fence in `Owner::begin`: whoever begins a record behind it sees what was asked;
             // of all others we see that they are busy, or what they have committed.
-            self.unfenced = !cfg!(alq_mutant = "lane_drain_fence") && !ring.lanes().fences.heavy();
+            self.unfenced = !is_mutant("lane_drain_fence") && !ring.lanes().fences.heavy();
         }
         let fenced = !self.unfenced;
         match self.out.take_if(|asked| asked.is_final(fenced)) {

@@ -51,11 +51,11 @@ impl<M: Memory> Ring<M> {
                 }
                 Span::Posted { .. } | Span::Open { .. } => {}
                 // Everything up to there is written, and the drain is beyond it by now.
-                Span::Recycled => return self.tail().pos,
+                Span::Recycled => break,
             }
         }
-        // All that was posted is written, or was when the tail was read.
-        tail.pos
+        // All that was posted is written. As of one moment: the two halves of a tail may be of two.
+        self.accounts().tail.pos
     }
 
     /// The position at which the next claim would start: no record ends beyond it.

@@ -6,7 +6,7 @@ use super::{Drain, Drained, Holes, Owner, Refusal, Ring};
 use crate::memory::heap::Heap;
 use crate::words::{Geometry, Tail};
 
-fn ring(capacity: u32, slots: u32) -> (Ring<Heap>, Drain) {
+pub(super) fn ring(capacity: u32, slots: u32) -> (Ring<Heap>, Drain) {
     Ring::new(Heap::new(Geometry::new(capacity, slots)))
 }
 
@@ -151,15 +151,16 @@ fn an_open_reservation_blocks_and_an_ended_ring_steps_over_it() {
     );
 }
 
-/// A record of a lane, in the span that is open or in a new one.
-fn append_in_lane(ring: &Ring<Heap>, owner: &mut Owner, record: &[u8]) {
-    let len = record.len() as u32;
-    if !owner.fits(len) || !owner.begin() {
+/// A record of a lane, in the span that is open or in a new one; `false` if there is no room.
+pub(super) fn append_in_lane(ring: &Ring<Heap>, owner: &mut Owner, record: &[u8]) -> bool {
+    if !owner.begins(record.len()) {
         owner.leave(ring);
-        owner.open(ring, len).unwrap();
+        if owner.open(ring, record.len() as u32).is_err() {
+            return false;
+        }
     }
-    owner.fill(ring, record);
-    owner.post(ring, len);
+    owner.append(ring, record);
+    true
 }
 
 /// The committed prefix of an open span is taken as it grows, at any byte; nothing is sealed while nothing lies behind.
@@ -167,15 +168,15 @@ fn append_in_lane(ring: &Ring<Heap>, owner: &mut Owner, record: &[u8]) {
 fn an_open_span_is_taken_as_far_as_it_is_committed() {
     let (ring, mut drain) = ring(32, 8);
     let mut owner = ring.enter_lane(8);
-    append_in_lane(&ring, &mut owner, b"ab");
+    assert!(append_in_lane(&ring, &mut owner, b"ab"));
     assert_eq!(step(&ring, &mut drain, 9, Holes::Wait).0, [b"ab"]);
     let nothing = step(&ring, &mut drain, 9, Holes::Wait);
     assert_eq!(nothing, (vec![], Drained::Empty));
-    append_in_lane(&ring, &mut owner, b"cde");
+    assert!(append_in_lane(&ring, &mut owner, b"cde"));
     assert_eq!(step(&ring, &mut drain, 1, Holes::Wait).0, [b"cde"]);
     assert_eq!(step(&ring, &mut drain, 9, Holes::Wait).0, [b"de"]);
-    append_in_lane(&ring, &mut owner, b"fgh"); // fills the span
-    append_in_lane(&ring, &mut owner, b"ij"); // in another, right behind it
+    assert!(append_in_lane(&ring, &mut owner, b"fgh")); // fills the span
+    assert!(append_in_lane(&ring, &mut owner, b"ij")); // in another, right behind it
     assert_eq!(step(&ring, &mut drain, 9, Holes::Wait).0, [b"fghij"]);
     assert_eq!((ring.accounts().padding, ring.fill()), (0, 6));
     owner.leave(&ring);
@@ -187,14 +188,14 @@ fn an_open_span_is_taken_as_far_as_it_is_committed() {
 fn an_idle_span_is_sealed_for_what_lies_behind() {
     let (ring, mut drain) = ring(32, 16);
     let mut owner = ring.enter_lane(8);
-    append_in_lane(&ring, &mut owner, b"ab");
+    assert!(append_in_lane(&ring, &mut owner, b"ab"));
     append(&ring, b"z");
     let (offered, drained) = step(&ring, &mut drain, 9, Holes::Wait);
     assert_eq!(offered, [b"ab"]);
     assert!(matches!(drained, Drained::Moved { more: true, .. }));
     assert_eq!(step(&ring, &mut drain, 9, Holes::Wait).0, [b"z"]);
     assert_eq!(ring.accounts().padding, 6);
-    append_in_lane(&ring, &mut owner, b"cd");
+    assert!(append_in_lane(&ring, &mut owner, b"cd"));
     assert_eq!(step(&ring, &mut drain, 9, Holes::Wait).0, [b"cd"]);
     assert_eq!(ring.lane_counts().written, 2);
 }
@@ -204,20 +205,19 @@ fn an_idle_span_is_sealed_for_what_lies_behind() {
 fn a_busy_span_is_not_sealed() {
     let (ring, mut drain) = ring(32, 16);
     let mut owner = ring.enter_lane(8);
-    append_in_lane(&ring, &mut owner, b"ab");
+    assert!(append_in_lane(&ring, &mut owner, b"ab"));
     append(&ring, b"z");
-    assert!(owner.begin());
+    assert!(owner.begins(1));
     assert_eq!(step(&ring, &mut drain, 9, Holes::Wait).0, [b"ab"]);
     let blocked = (vec![], Drained::Blocked { seq: 16 });
     assert_eq!(step(&ring, &mut drain, 9, Holes::Wait), blocked);
     assert!(!drain.is_posted(&ring));
     let (_, outstanding) = ring.outstanding();
     assert_eq!((outstanding.held, outstanding.oldest_held_bytes), (1, 6));
-    owner.fill(&ring, b"cd");
-    owner.post(&ring, 2);
+    owner.append(&ring, b"cd");
     assert!(drain.is_posted(&ring));
     assert_eq!(step(&ring, &mut drain, 9, Holes::Wait).0, [b"cd"]);
-    assert!(!owner.begin(), "the span was asked for");
+    assert!(!owner.begins(1), "the span was asked for");
     assert_eq!(step(&ring, &mut drain, 9, Holes::Wait).0, [b"z"]);
     owner.leave(&ring);
     assert_eq!(step(&ring, &mut drain, 9, Holes::Wait).1, Drained::Empty);
@@ -228,7 +228,7 @@ fn a_busy_span_is_not_sealed() {
 fn a_span_is_sealed_for_its_room() {
     let (ring, mut drain) = ring(32, 16);
     let mut owner = ring.enter_lane(8);
-    append_in_lane(&ring, &mut owner, b"ab");
+    assert!(append_in_lane(&ring, &mut owner, b"ab"));
     step(&ring, &mut drain, 9, Holes::Wait);
     assert!(ring.lanes().hold_room());
     assert_eq!(ring.reserve(32).err(), Some(Refusal::Full));
@@ -244,9 +244,9 @@ fn a_span_is_sealed_for_its_room() {
 fn a_span_that_its_owner_has_left_is_final() {
     let (ring, mut drain) = ring(32, 16);
     let mut owner = ring.enter_lane(8);
-    append_in_lane(&ring, &mut owner, b"ab");
+    assert!(append_in_lane(&ring, &mut owner, b"ab"));
     ring.ask_lanes();
-    append_in_lane(&ring, &mut owner, b"cd");
+    assert!(append_in_lane(&ring, &mut owner, b"cd"));
     let mut file = Vec::new();
     for _ in 0..3 {
         file.extend(step(&ring, &mut drain, 9, Holes::Wait).0.concat());
@@ -265,11 +265,10 @@ fn a_span_that_its_owner_has_left_is_final() {
 fn an_ended_ring_seals_its_lanes_and_steps_over_busy_ones() {
     let (ring, mut drain) = ring(64, 32);
     let mut busy = ring.enter_lane(8);
-    append_in_lane(&ring, &mut busy, b"ab");
+    assert!(append_in_lane(&ring, &mut busy, b"ab"));
     let mut idle = ring.enter_lane(8);
-    append_in_lane(&ring, &mut idle, b"cd");
-    assert!(busy.begin());
-    busy.fill(&ring, b"late");
+    assert!(append_in_lane(&ring, &mut idle, b"cd"));
+    assert!(busy.begins(4));
     ring.close();
     let mut file = Vec::new();
     let mut drained = Drained::Empty;
@@ -282,10 +281,10 @@ fn an_ended_ring_seals_its_lanes_and_steps_over_busy_ones() {
     assert!(drain.has_reached(ring.ended().unwrap()));
     assert_eq!((ring.accounts().abandoned, ring.fill()), (1, 0));
     assert_eq!(ring.posted_too_late(), (0, 0));
-    let late = busy.post(&ring, 4);
+    let late = busy.append(&ring, b"late");
     assert_eq!(ring.posted_too_late(), (4, 1));
     assert!(ring.is_too_late(late.end) && !ring.is_too_late(late.start));
-    assert!(!idle.begin());
+    assert!(!idle.begins(1));
 }
 
 #[test]
@@ -334,7 +333,7 @@ fn a_drain_of_another_ring_is_refused() {
 /// A ring that is set aside ends like one that is closed, and says that its queue goes on; until it is closed after all.
 #[test]
 fn a_ring_that_is_set_aside_ends_and_may_be_closed_later() {
-    let (ring, mut drain) = ring();
+    let (ring, mut drain) = ring(16, 4);
     append(&ring, b"a");
     assert!(ring.set_aside());
     assert!(!ring.set_aside() && !ring.close(), "it has ended");
@@ -346,7 +345,7 @@ fn a_ring_that_is_set_aside_ends_and_may_be_closed_later() {
     ring.end_aside();
     assert_eq!(ring.reserve(1).err(), Some(Refusal::Closed));
 
-    let (ring, _drain) = self::ring();
+    let (ring, _drain) = self::ring(16, 4);
     assert!(ring.close() && !ring.set_aside(), "closed is closed");
     assert_eq!(ring.reserve(1).err(), Some(Refusal::Closed));
 }
