@@ -156,25 +156,8 @@ impl<'q> Entry<'q> {
                 self.shared.posted(posted, activate);
                 Position::new(self.shared.id, posted.end)
             }
-            reservation => self.finish_aside(reservation, used),
+            reservation => finish_aside(self.shared, reservation, self.own.take(), used),
         }
-    }
-
-    #[cold]
-    fn finish_aside(
-        &mut self,
-        reservation: Option<Reservation<'q, Mirror>>,
-        used: u32,
-    ) -> Position {
-        let Some(reservation) = reservation else {
-            let own = self.own.take().unwrap_or_default();
-            return aside::post(self.shared, &own[..used as usize]);
-        };
-        // In a child of fork(2): it is the parent's, who posts it or not.
-        let start = reservation.start();
-        reservation.forsake();
-        self.shared.aside.foreign.add(1);
-        Position::new(self.shared.id, start)
     }
 
     /// Appends formatted text, with neither trait in scope: what `write!(entry, ..)` calls.
@@ -205,6 +188,25 @@ impl<'q> Entry<'q> {
         self.fill = fill;
         len
     }
+}
+
+/// The end of an entry that is none of the ring. (It gets the parts, so that an entry itself need not be in memory.)
+#[cold]
+fn finish_aside(
+    shared: &Shared<Mirror>,
+    reservation: Option<Reservation<'_, Mirror>>,
+    own: Option<OwnMemory>,
+    used: u32,
+) -> Position {
+    let Some(reservation) = reservation else {
+        let own = own.unwrap_or_default();
+        return aside::post(shared, &own[..used as usize]);
+    };
+    // In a child of fork(2): it is the parent's, who posts it or not.
+    let start = reservation.start();
+    reservation.forsake();
+    shared.aside.foreign.add(1);
+    Position::new(shared.id, start)
 }
 
 impl Deref for Entry<'_> {

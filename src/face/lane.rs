@@ -311,7 +311,7 @@ impl Lane {
             let len = self.queue.check_variable(len)?;
             return self.entry_elsewhere(len, when_full, timeout);
         }
-        Ok(self.begun(len as u32, None))
+        Ok(self.begun(len, None))
     }
 
     #[cold]
@@ -330,18 +330,18 @@ impl Lane {
                 Some(aside::memory(shared, refused, len as usize, waiting)?)
             }
         };
-        Ok(self.begun(len, own))
+        Ok(self.begun(len as usize, own))
     }
 
     /// The entry of a record that was begun, or that has memory of its own.
     #[inline]
-    fn begun(&mut self, len: u32, own: Option<OwnMemory>) -> LaneEntry<'_> {
+    fn begun(&mut self, len: usize, own: Option<OwnMemory>) -> LaneEntry<'_> {
         LaneEntry {
             shared: self.queue.shared(),
             owner: &mut self.owner,
             own,
             len,
-            fill: Fill::whole(len as usize),
+            fill: Fill::whole(len),
         }
     }
 }
@@ -488,7 +488,7 @@ pub struct LaneEntry<'l> {
     owner: &'l mut Owner,
     /// Its memory where the queue goes on without its ring.
     own: Option<OwnMemory>,
-    len: u32,
+    len: usize, // a whole word: see `Fill`
     fill: Fill,
 }
 
@@ -527,7 +527,7 @@ impl LaneEntry<'_> {
     /// ```
     #[inline]
     pub fn set_bytes_used(&mut self, n: usize) {
-        self.fill.set(n, self.len as usize);
+        self.fill.set(n, self.len);
     }
 
     /// Publishes the used bytes and wakes the drain if it sleeps. Never blocks, never fails. As
@@ -569,26 +569,13 @@ impl LaneEntry<'_> {
 
     #[inline]
     fn finish(&mut self, used: u32, activate: bool) -> u64 {
-        if self.own.is_some() || !self.shared.home.is_here() {
-            return self.finish_aside(used);
+        let own = self.own.take();
+        if own.is_some() || !self.shared.home.is_here() {
+            return finish_aside(self.shared, self.owner, own, used);
         }
         let posted = self.owner.post(&self.shared.ring, used);
         self.shared.posted(posted, activate);
         posted.end
-    }
-
-    #[cold]
-    fn finish_aside(&mut self, used: u32) -> u64 {
-        if let Some(own) = self.own.take() {
-            let end = aside::post(self.shared, &own[..used as usize]).bytes();
-            if used > 0 {
-                self.owner.set_position(end);
-            }
-        } else {
-            // In a child of fork(2): it is the parent's, who posts it or not.
-            self.shared.aside.foreign.add(1);
-        }
-        self.owner.position()
     }
 
     /// Appends formatted text, with neither trait in scope: what `write!(entry, ..)` calls. As
@@ -621,14 +608,34 @@ impl LaneEntry<'_> {
     }
 }
 
+/// The end of an entry that is none of the ring. (It gets the parts, so that an entry itself need not be in memory.)
+#[cold]
+fn finish_aside(
+    shared: &Shared<Mirror>,
+    owner: &mut Owner,
+    own: Option<OwnMemory>,
+    used: u32,
+) -> u64 {
+    if let Some(own) = own {
+        let end = aside::post(shared, &own[..used as usize]).bytes();
+        if used > 0 {
+            owner.set_position(end);
+        }
+    } else {
+        // In a child of fork(2): it is the parent's, who posts it or not.
+        shared.aside.foreign.add(1);
+    }
+    owner.position()
+}
+
 impl Deref for LaneEntry<'_> {
     type Target = [u8];
 
     #[inline]
     fn deref(&self) -> &[u8] {
         match &self.own {
-            None => self.owner.bytes(&self.shared.ring, self.len),
-            Some(own) => own,
+            None => self.owner.bytes(&self.shared.ring, self.len as u32),
+            Some(own) => &own[..self.len],
         }
     }
 }
@@ -637,8 +644,8 @@ impl DerefMut for LaneEntry<'_> {
     #[inline]
     fn deref_mut(&mut self) -> &mut [u8] {
         match &mut self.own {
-            None => self.owner.bytes_mut(&self.shared.ring, self.len),
-            Some(own) => own,
+            None => self.owner.bytes_mut(&self.shared.ring, self.len as u32),
+            Some(own) => &mut own[..self.len],
         }
     }
 }
