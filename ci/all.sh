@@ -15,6 +15,7 @@ step ci/clippy.sh
 step ci/doc.sh
 step ci/test.sh
 step ci/loom.sh
+step ci/mutants.sh
 step ci/stream.sh
 step ci/examples.sh
 printf '\nall checks passed in %d s\n' "$SECONDS"

@@ -284,18 +284,17 @@ fn idle_lanes_by_the_thousand_leave_room() {
 }
 
 #[test]
-fn seal_is_an_order_between_a_lane_and_all_else() {
+fn a_seal_puts_what_follows_behind_all_else() {
     let (log, queue) = log(small());
     let mut one = queue.lane();
     let mut two = queue.lane();
-    one.seal(); // nothing to seal
     let mut expected = Vec::new();
     for i in 0..100 {
-        writeln!(one, "{i} one").unwrap();
         one.seal();
+        writeln!(one, "{i} one").unwrap();
         writeln!(queue, "{i} queue").unwrap();
-        writeln!(two, "{i} two").unwrap();
         two.seal();
+        writeln!(two, "{i} two").unwrap();
         expected.extend(["one", "queue", "two"].map(|name| format!("{i} {name}")));
     }
     queue.flush().unwrap();

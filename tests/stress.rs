@@ -20,42 +20,56 @@ fn duration() -> Duration {
     Duration::from_millis(seconds.map_or(700, |seconds: u64| seconds * 1000))
 }
 
-/// Appends records until `stop`, by all ways and flags; says how many.
-fn produce(queue: &Queue, writer: usize, stop: &AtomicBool) -> u32 {
+/// Appends records until `stop`, by all ways and flags, through the queue as `writer` and through a lane as `writer + 1`;
+/// says how many each.
+fn produce(queue: &Queue, writer: usize, stop: &AtomicBool) -> [u32; 2] {
     let mut numbers = Numbers::new(writer + 900);
-    let mut seq = 0;
+    let mut lane = queue.lane();
+    let mut seqs = [0; 2];
     while !stop.load(Ordering::Relaxed) {
         let longest = if numbers.below(50) == 0 { 4000 } else { 150 };
         let len = Record::MIN_LEN + numbers.below(longest);
-        let text = Record { writer, seq, len }.text();
+        let way = numbers.below(2);
+        let record = Record {
+            writer: writer + way,
+            seq: seqs[way],
+            len,
+        };
+        let (text, room) = (record.text(), (len + numbers.below(300)).min(4096));
         let quiet = if numbers.below(3) == 0 {
             Flags::NOACTIVATE
         } else {
             Flags::empty()
         };
-        match numbers.below(4) {
-            0 => {
-                let appended = queue.writen(text.as_bytes(), TRY | quiet);
-                if appended.is_err() {
-                    assert_eq!(appended, Err(alq::Error::WouldBlock));
-                    continue; // not taken: the same number comes again
-                }
-            }
-            1 => _ = queue.writen(text.as_bytes(), WAIT | quiet).unwrap(),
-            2 => {
-                let room = (len + numbers.below(300)).min(4096);
-                let mut entry = queue.getn(room, WAIT).unwrap();
+        let flags = [TRY, WAIT][numbers.below(2)] | quiet;
+        let drops = numbers.below(4) == 0;
+        let appended = match (way, numbers.below(2)) {
+            (0, 0) => queue.writen(text.as_bytes(), flags),
+            (0, _) => queue.getn(room, flags).map(|mut entry| {
                 write!(entry, "{text}").unwrap();
-                entry.post_flags(quiet);
-            }
-            _ => {
-                drop(queue.getn(1 + numbers.below(4096), WAIT).unwrap());
-                queue.writen(text.as_bytes(), WAIT | quiet).unwrap();
-            }
+                entry.post_flags(quiet)
+            }),
+            (_, 0) => lane.writen(text.as_bytes(), flags),
+            (_, _) => lane.getn(room, flags).map(|mut entry| {
+                write!(entry, "{text}").unwrap();
+                entry.post_flags(quiet)
+            }),
+        };
+        match appended {
+            Ok(_) => seqs[way] += 1,
+            // Not taken: the same number comes again.
+            Err(error) => assert_eq!((error, flags.contains(TRY)), (alq::Error::WouldBlock, true)),
         }
-        seq += 1;
+        if drops {
+            let len = 1 + numbers.below(4096);
+            drop(queue.getn(len, WAIT).unwrap());
+            drop(lane.getn(len, WAIT).unwrap());
+        }
+        if numbers.below(100) == 0 {
+            lane = queue.lane();
+        }
     }
-    seq
+    seqs
 }
 
 /// Reads in bursts, with pauses, and checks that every record is whole.
@@ -95,7 +109,7 @@ fn everything_arrives(producers: usize, is_nonblocking: bool) {
     let writers: Vec<_> = (0..producers)
         .map(|writer| {
             let (queue, stop) = (queue.clone(), Arc::clone(&stop));
-            spawn(move || produce(&queue, writer, &stop))
+            spawn(move || produce(&queue, 2 * writer, &stop))
         })
         .collect();
     let end = Instant::now() + duration();
@@ -104,7 +118,7 @@ fn everything_arrives(producers: usize, is_nonblocking: bool) {
         std::thread::sleep(Duration::from_millis(5));
     }
     stop.store(true, Ordering::Relaxed);
-    let counts: Vec<_> = writers.into_iter().map(Watched::join).collect();
+    let counts: Vec<_> = writers.into_iter().flat_map(Watched::join).collect();
     queue.close(None).unwrap();
     let stats = queue.stats();
     assert!(room_waits(&stats) > 0, "the ring was never full");

@@ -251,7 +251,7 @@ fn who_is_waited_for_in_a_lane_wakes_the_flusher() {
 /// The same with an owner that goes on: it has begun when it is asked, and goes to another span.
 #[test]
 fn an_owner_that_leaves_its_span_wakes_the_flusher() {
-    explore("an_owner_that_leaves_its_span_wakes_the_flusher", 1, || {
+    explore("an_owner_that_leaves_its_span_wakes_the_flusher", 2, || {
         let (shared, flusher, file) = queue();
         let mut owner = shared.ring.enter_lane(SPAN);
         write_in_lane(&shared, &mut owner, b'a', 1).unwrap();

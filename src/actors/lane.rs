@@ -22,8 +22,13 @@ impl<M: Memory> Shared<M> {
         kind: Kind,
         deadline: Option<Instant>,
     ) -> Result<(), Error> {
-        self.leave_lane(owner);
-        if owner.open(&self.ring, len).is_err() {
+        let left = self.leave_lane(owner);
+        if owner.open(&self.ring, len).is_ok() {
+            // Until now the drain could take us for busy in the one before.
+            if let Some(left) = left {
+                self.moved_on(left);
+            }
+        } else {
             let own = match when_full {
                 WhenFull::Refuse => self.try_reserve(len),
                 WhenFull::Wait => self.wait_reserve(len, kind, deadline),
@@ -33,10 +38,13 @@ impl<M: Memory> Shared<M> {
         Ok(())
     }
 
-    /// Seals the span of a lane, and tells those who wait for that.
-    pub fn leave_lane(&self, owner: &mut Owner) {
-        if let Some(left) = owner.leave(&self.ring) {
-            self.moved_on(left.seq, left.gave_back);
+    /// Ends the span of a lane, and tells those who wait for that; gives its sequence.
+    pub fn leave_lane(&self, owner: &mut Owner) -> Option<u32> {
+        let left = owner.leave(&self.ring)?;
+        self.moved_on(left.seq);
+        if left.gave_back {
+            self.gave_room();
         }
+        Some(left.seq)
     }
 }

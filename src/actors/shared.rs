@@ -129,19 +129,16 @@ impl<M: Memory> Shared<M> {
         }
     }
 
-    /// Wakes whom the owner of a lane must wake that has left span `seq`: the drain, if it waits for that span.
-    pub fn moved_on(&self, seq: u32, gave_back: bool) {
+    /// Wakes whom the owner of a lane must wake that is no longer at work in span `seq`: the drain, if it waits for that.
+    pub fn moved_on(&self, seq: u32) {
         let interest = self.bell.interest_after_publication();
         if interest == Interest::Sequence(seq) {
             self.bell.ring_for(interest);
         }
-        if gave_back {
-            self.gave_room();
-        }
     }
 
     /// Room was given back: somebody may wait for it.
-    fn gave_room(&self) {
+    pub(super) fn gave_room(&self) {
         if self.waiters.is_awaited() {
             // A post takes no lock, so the flusher wakes them; at once, unless it is in a write or waits for its sink.
             // Relaxed: the bell carries it.

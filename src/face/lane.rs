@@ -3,18 +3,14 @@
 use core::cell::Cell;
 use core::fmt;
 use core::marker::PhantomData;
-use core::ops::{Deref, DerefMut};
-use std::io;
 use std::time::Duration;
 
 use super::aside::{self, OwnMemory, Waiting};
 use super::barrier::deadline_in;
-use super::fill::Fill;
+use super::lane_entry::LaneEntry;
 use super::queue::Queue;
 use super::write::with_text;
-use crate::actors::Shared;
 use crate::ends::Kind;
-use crate::memory::Mirror;
 use crate::ring::Owner;
 use crate::words::{Error, Flags, Position, WhenFull};
 
@@ -27,10 +23,11 @@ use crate::words::{Error, Flags, Position, WhenFull};
 ///
 /// # Order
 ///
-/// The records of one lane come in the order in which it posted them. Between a lane and anything else (another lane, or
-/// the queue's own calls) there is no order but over [`seal`](Lane::seal): what is appended anywhere after a `seal` comes
-/// behind what the lane posted before it, and what the lane posts after a `seal` comes behind what was appended anywhere
-/// before it. Who needs the order of cause and effect across threads appends through the [`Queue`].
+/// The records of one lane come in the order in which it posted them, and a record that is appended through the [`Queue`]
+/// itself comes behind everything that was posted before, by whomever. A record of a lane may come before records of others
+/// that were posted earlier, since its span was claimed earlier; [`seal`](Lane::seal) ends that: what a lane posts after a
+/// `seal` comes behind everything that was posted before the `seal`. Who needs the order of cause and effect across threads
+/// with every record appends through the queue.
 ///
 /// # When a record is written
 ///
@@ -336,20 +333,14 @@ impl Lane {
     /// The entry of a record that was begun, or that has memory of its own.
     #[inline]
     fn begun(&mut self, len: usize, own: Option<OwnMemory>) -> LaneEntry<'_> {
-        LaneEntry {
-            shared: self.queue.shared(),
-            owner: &mut self.owner,
-            own,
-            len,
-            fill: Fill::whole(len),
-        }
+        LaneEntry::new(self.queue.shared(), &mut self.owner, own, len)
     }
 }
 
 impl Lane {
-    /// Ends the span of this lane: what is appended anywhere from now on comes behind what this lane has posted, and
-    /// what this lane posts from now on comes behind what was appended anywhere before. Never blocks. An order costs a
-    /// new claim at the next record, so do not call it for each.
+    /// Ends the span of this lane: what it posts from now on comes behind everything that was posted anywhere before. Gives
+    /// back what the span has not used, if nothing lies behind it. Never blocks. The next record costs a claim of a new span,
+    /// so do not call it for each.
     ///
     /// ```
     /// # let dir = tempfile::tempdir()?;
@@ -359,8 +350,8 @@ impl Lane {
     ///
     /// let mut lane = queue.lane();
     /// lane.writen(b"first\n", Flags::WAITOK)?;
-    /// lane.seal();
     /// queue.writen(b"second\n", Flags::WAITOK)?;
+    /// lane.seal(); // without it, the third could come before the second
     /// lane.writen(b"third\n", Flags::WAITOK)?;
     /// queue.flush()?;
     /// assert_eq!(std::fs::read(&path)?, b"first\nsecond\nthird\n");
@@ -422,37 +413,6 @@ impl Lane {
     }
 }
 
-/// One `write` is one record, as with the [`Queue`]; `flush` is [`Queue::flush`].
-impl io::Write for Lane {
-    fn write(&mut self, record: &[u8]) -> io::Result<usize> {
-        if !record.is_empty() {
-            self.writen(record, Flags::WAITOK)?;
-        }
-        Ok(record.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(self.queue.flush()?)
-    }
-
-    fn write_fmt(&mut self, args: fmt::Arguments<'_>) -> io::Result<()> {
-        Ok(Lane::write_fmt(self, args)?)
-    }
-}
-
-/// One `write_str`, or one `write_fmt`, is one record. An error is not told in full: the inherent
-/// [`write_fmt`](Lane::write_fmt) does.
-impl fmt::Write for Lane {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        io::Write::write(self, text.as_bytes()).map_err(|_| fmt::Error)?;
-        Ok(())
-    }
-
-    fn write_fmt(&mut self, args: fmt::Arguments<'_>) -> fmt::Result {
-        Lane::write_fmt(self, args).map_err(|_| fmt::Error)
-    }
-}
-
 impl Drop for Lane {
     /// Seals the span. What was posted is written.
     fn drop(&mut self) {
@@ -460,221 +420,5 @@ impl Drop for Lane {
             self.seal();
             self.owner.drop_lane();
         }
-    }
-}
-
-/// A reservation in a [`Lane`], from [`Lane::getn`]: as an [`Entry`](crate::Entry), but only one is open at a time.
-///
-/// Dropped without [`post`](LaneEntry::post) it posts nothing and holds up nobody. Forgotten ([`core::mem::forget`]), it
-/// is taken back by the next call of the lane, or by its drop.
-///
-/// ```
-/// # let dir = tempfile::tempdir()?;
-/// # let path = dir.path().join("app.log");
-/// # let queue = alq::Options::new().open(&path)?;
-/// let mut lane = queue.lane();
-/// let mut entry = lane.getn(16, alq::Flags::WAITOK)?;
-/// entry[..6].copy_from_slice(b"abcde\n");
-/// entry.set_bytes_used(6);
-/// entry.post();
-/// queue.flush()?;
-/// assert_eq!(std::fs::read(&path)?, b"abcde\n");
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
-#[derive(Debug)]
-#[must_use = "an entry posts nothing until `post` is called"]
-pub struct LaneEntry<'l> {
-    shared: &'l Shared<Mirror>,
-    owner: &'l mut Owner,
-    /// Its memory where the queue goes on without its ring.
-    own: Option<OwnMemory>,
-    len: usize, // a whole word: see `Fill`
-    fill: Fill,
-}
-
-impl LaneEntry<'_> {
-    /// How many bytes, from the first on, a post would append. As [`Entry::bytes_used`](crate::Entry::bytes_used).
-    ///
-    /// ```
-    /// # let dir = tempfile::tempdir()?;
-    /// # let queue = alq::Options::new().open(dir.path().join("app.log"))?;
-    /// let mut lane = queue.lane();
-    /// let mut entry = lane.getn(10, alq::Flags::NOWAIT)?;
-    /// write!(entry, "four")?;
-    /// assert_eq!((entry.len(), entry.bytes_used()), (10, 4));
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    #[inline]
-    #[must_use]
-    pub fn bytes_used(&self) -> usize {
-        self.fill.used()
-    }
-
-    /// Sets how many bytes a post appends, and where the next `write!` goes on; 0 posts nothing.
-    ///
-    /// # Panics
-    ///
-    /// If `n` is more than was reserved.
-    ///
-    /// ```
-    /// # let dir = tempfile::tempdir()?;
-    /// # let queue = alq::Options::new().open(dir.path().join("app.log"))?;
-    /// let mut lane = queue.lane();
-    /// let mut entry = lane.getn(10, alq::Flags::NOWAIT)?;
-    /// entry.set_bytes_used(0);
-    /// entry.post(); // appends nothing
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    #[inline]
-    pub fn set_bytes_used(&mut self, n: usize) {
-        self.fill.set(n, self.len);
-    }
-
-    /// Publishes the used bytes and wakes the drain if it sleeps. Never blocks, never fails. As
-    /// [`Entry::post`](crate::Entry::post).
-    ///
-    /// ```
-    /// # let dir = tempfile::tempdir()?;
-    /// # let queue = alq::Options::new().open(dir.path().join("app.log"))?;
-    /// let mut lane = queue.lane();
-    /// let mut entry = lane.getn(100, alq::Flags::NOWAIT)?;
-    /// write!(entry, "short\n")?;
-    /// assert_eq!(entry.post().bytes(), 6);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    #[inline]
-    pub fn post(self) -> Position {
-        self.post_flags(Flags::empty())
-    }
-
-    /// [`post`](LaneEntry::post) with flags, of which only [`Flags::NOACTIVATE`] means something here. As
-    /// [`Entry::post_flags`](crate::Entry::post_flags).
-    ///
-    /// ```
-    /// # let dir = tempfile::tempdir()?;
-    /// # let queue = alq::Options::new().open(dir.path().join("app.log"))?;
-    /// let mut lane = queue.lane();
-    /// lane.getn(1, alq::Flags::NOWAIT)?.post_flags(alq::Flags::NOACTIVATE);
-    /// queue.activate();
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    #[inline]
-    pub fn post_flags(mut self, flags: Flags) -> Position {
-        let used = self.fill.used() as u32;
-        let end = self.finish(used, flags.activates());
-        let position = Position::new(self.shared.id, end);
-        core::mem::forget(self);
-        position
-    }
-
-    #[inline]
-    fn finish(&mut self, used: u32, activate: bool) -> u64 {
-        let own = self.own.take();
-        if own.is_some() || !self.shared.home.is_here() {
-            return finish_aside(self.shared, self.owner, own, used);
-        }
-        let posted = self.owner.post(&self.shared.ring, used);
-        self.shared.posted(posted, activate);
-        posted.end
-    }
-
-    /// Appends formatted text, with neither trait in scope: what `write!(entry, ..)` calls. As
-    /// [`Entry::write_fmt`](crate::Entry::write_fmt).
-    ///
-    /// # Errors
-    ///
-    /// As [`Entry::write_fmt`](crate::Entry::write_fmt).
-    ///
-    /// ```
-    /// # let dir = tempfile::tempdir()?;
-    /// # let queue = alq::Options::new().open(dir.path().join("app.log"))?;
-    /// let mut lane = queue.lane();
-    /// let mut entry = lane.getn(4, alq::Flags::NOWAIT)?;
-    /// assert_eq!(write!(entry, "123456"), Err(alq::Error::TooLarge { len: 6, max: 4 }));
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn write_fmt(&mut self, args: fmt::Arguments<'_>) -> Result<(), Error> {
-        let mut fill = self.fill;
-        let result = fill.append_fmt(self, args);
-        self.fill = fill;
-        result
-    }
-
-    fn append(&mut self, bytes: &[u8]) -> usize {
-        let mut fill = self.fill;
-        let len = fill.append(self, bytes);
-        self.fill = fill;
-        len
-    }
-}
-
-/// The end of an entry that is none of the ring. (It gets the parts, so that an entry itself need not be in memory.)
-#[cold]
-fn finish_aside(
-    shared: &Shared<Mirror>,
-    owner: &mut Owner,
-    own: Option<OwnMemory>,
-    used: u32,
-) -> u64 {
-    if let Some(own) = own {
-        let end = aside::post(shared, &own[..used as usize]).bytes();
-        if used > 0 {
-            owner.set_position(end);
-        }
-    } else {
-        // In a child of fork(2): it is the parent's, who posts it or not.
-        shared.aside.foreign.add(1);
-    }
-    owner.position()
-}
-
-impl Deref for LaneEntry<'_> {
-    type Target = [u8];
-
-    #[inline]
-    fn deref(&self) -> &[u8] {
-        match &self.own {
-            None => self.owner.bytes(&self.shared.ring, self.len as u32),
-            Some(own) => &own[..self.len],
-        }
-    }
-}
-
-impl DerefMut for LaneEntry<'_> {
-    #[inline]
-    fn deref_mut(&mut self) -> &mut [u8] {
-        match &mut self.own {
-            None => self.owner.bytes_mut(&self.shared.ring, self.len as u32),
-            Some(own) => &mut own[..self.len],
-        }
-    }
-}
-
-impl io::Write for LaneEntry<'_> {
-    /// Appends what fits; 0 when the entry is full, which `write_all` makes an error of kind `WriteZero`.
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        Ok(self.append(bytes))
-    }
-
-    /// Does nothing: the bytes are in the ring, and [`post`](LaneEntry::post) publishes them.
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl fmt::Write for LaneEntry<'_> {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        if self.append(text.as_bytes()) == text.len() {
-            Ok(())
-        } else {
-            Err(fmt::Error)
-        }
-    }
-}
-
-impl Drop for LaneEntry<'_> {
-    /// Posts nothing; what waits behind the entry goes on.
-    fn drop(&mut self) {
-        self.finish(0, true);
     }
 }

@@ -1,8 +1,9 @@
-//! A queue as a writer: one call, one record.
+//! A queue or a lane as a writer: one call, one record.
 
 use core::fmt;
 use std::io;
 
+use super::lane::Lane;
 use super::queue::Queue;
 use crate::words::{Error, Flags};
 
@@ -137,5 +138,36 @@ impl io::Write for Queue {
 
     fn write_fmt(&mut self, args: fmt::Arguments<'_>) -> io::Result<()> {
         Ok(Queue::write_fmt(self, args)?)
+    }
+}
+
+/// One `write` is one record, as with the [`Queue`]; `flush` is [`Queue::flush`].
+impl io::Write for Lane {
+    fn write(&mut self, record: &[u8]) -> io::Result<usize> {
+        if !record.is_empty() {
+            self.writen(record, Flags::WAITOK)?;
+        }
+        Ok(record.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(self.queue().flush()?)
+    }
+
+    fn write_fmt(&mut self, args: fmt::Arguments<'_>) -> io::Result<()> {
+        Ok(Lane::write_fmt(self, args)?)
+    }
+}
+
+/// One `write_str`, or one `write_fmt`, is one record. An error is not told in full: the inherent
+/// [`write_fmt`](Lane::write_fmt) does.
+impl fmt::Write for Lane {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        io::Write::write(self, text.as_bytes()).map_err(|_| fmt::Error)?;
+        Ok(())
+    }
+
+    fn write_fmt(&mut self, args: fmt::Arguments<'_>) -> fmt::Result {
+        Lane::write_fmt(self, args).map_err(|_| fmt::Error)
     }
 }

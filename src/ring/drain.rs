@@ -9,6 +9,7 @@
 use core::slice;
 use std::io::IoSlice;
 
+use super::batch::{Batch, Cursor, Limit, RUNS_MAX, is_caught_up};
 use super::seal::{Seals, Wanted};
 use super::{Accounts, Ring, SteppedOver};
 use crate::memory::Memory;
@@ -44,26 +45,6 @@ pub enum Drained {
     Empty,
 }
 
-/// Where a walk ends.
-#[derive(Clone, Copy, Debug)]
-enum Limit {
-    /// At a record's end, as near below as it can be; behind the first, if that alone is longer.
-    About(u32),
-    /// At this very byte: where a short write ended.
-    Exactly(u32),
-}
-
-impl Limit {
-    const fn bytes(self) -> u32 {
-        match self {
-            Self::About(bytes) | Self::Exactly(bytes) => bytes,
-        }
-    }
-}
-
-/// The runs handed out at once: a new run begins only behind padding, so more than one is rare.
-const RUNS_MAX: usize = 16;
-
 /// The one reader of a ring. It is made with the ring, and cannot be made again.
 #[derive(Debug)]
 pub struct Drain {
@@ -71,54 +52,8 @@ pub struct Drain {
     cursor: Cursor,
     done: Accounts,
     seals: Seals,
-}
-
-/// Where the drain stands: in span `seq`, of which `taken` bytes are written, up to position `pos`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Cursor {
-    seq: u64,
-    pos: u64,
-    taken: u32,
-}
-
-/// Contiguous bytes of records.
-#[derive(Clone, Copy, Debug, Default)]
-struct Run {
-    pos: u64,
-    len: u32,
-}
-
-/// What a walk from the cursor found, and where the cursor stands behind it.
-#[derive(Debug)]
-struct Batch {
-    runs: [Run; RUNS_MAX],
-    count: usize,
-    end: Cursor,
-    bytes: u32,
-    records: u64,
-    padding: u64,
-    abandoned: u64,
-    more: bool,
-}
-
-impl Batch {
-    /// Adds `len` bytes at `pos`; `false` if that would take one run too many.
-    fn push(&mut self, pos: u64, len: u32) -> bool {
-        if let Some(last) = self.runs[..self.count].last_mut() {
-            if last.pos + u64::from(last.len) == pos {
-                last.len += len;
-                self.bytes += len;
-                return true;
-            }
-        }
-        if self.count == RUNS_MAX {
-            return false;
-        }
-        self.runs[self.count] = Run { pos, len };
-        self.count += 1;
-        self.bytes += len;
-        true
-    }
+    /// The room of all spans before this sequence is wanted.
+    wanted_before: u64,
 }
 
 impl Drain {
@@ -138,6 +73,7 @@ impl Drain {
                 abandoned: 0,
             },
             seals: Seals::default(),
+            wanted_before: 0,
         }
     }
 
@@ -193,16 +129,7 @@ impl Drain {
             Holes::Wait => None,
             Holes::StepOver => ring.ended(),
         };
-        let mut batch = Batch {
-            runs: [Run::default(); RUNS_MAX],
-            count: 0,
-            end: self.cursor,
-            bytes: 0,
-            records: 0,
-            padding: 0,
-            abandoned: 0,
-            more: true,
-        };
+        let mut batch = Batch::at(self.cursor);
         while batch.bytes < limit.bytes() {
             let seq = batch.end.seq as u32;
             let span = ring.span(batch.end);
@@ -280,9 +207,13 @@ impl Drain {
         if !is_caught_up(self.cursor, state) {
             return false; // it is known already that there is more
         }
-        let wanted = if ring.lanes().take_wanted() || ring.ended().is_some() {
+        let head = ring.head();
+        if ring.lanes().take_wanted() {
+            self.wanted_before = extend(self.cursor.seq, head.seq);
+        }
+        let wanted = if self.cursor.seq < self.wanted_before || ring.ended().is_some() {
             Wanted::All
-        } else if self.is_newest(ring.head()) && !self.seals.is_out(self.cursor.seq) {
+        } else if self.is_newest(head) && !self.seals.is_out(self.cursor.seq) {
             return false;
         } else {
             Wanted::Behind
@@ -335,39 +266,6 @@ impl Drain {
     /// Whether everything before `end` has been taken or stepped over.
     pub fn has_reached(&self, end: Head) -> bool {
         self.cursor.seq as u32 == end.seq
-    }
-}
-
-/// Whether a span is open, and all of it is taken that is committed.
-fn is_caught_up(cursor: Cursor, state: State) -> bool {
-    state.phase == Phase::Open && state.committed == cursor.taken
-}
-
-impl Batch {
-    /// Takes what is committed of the span in hand, which starts at `start`; `false` when the walk ends here.
-    fn take(&mut self, start: u64, state: State, limit: Limit) -> bool {
-        let from = start + u64::from(self.end.taken);
-        let ready = state.committed - self.end.taken;
-        let free = limit.bytes() - self.bytes;
-        let len = match limit {
-            Limit::Exactly(_) => ready.min(free),
-            Limit::About(_) if ready > free && self.bytes > 0 => return false,
-            Limit::About(_) => ready,
-        };
-        if len > 0 && !self.push(from, len) {
-            return false;
-        }
-        self.padding += from - self.end.pos;
-        self.end.pos = from + u64::from(len);
-        self.end.taken += len;
-        let whole = state.phase.is_final() && len == ready;
-        self.more = whole || len < ready;
-        if whole {
-            self.records += u64::from(state.phase == Phase::Closed && state.committed > 0);
-            self.end.seq = next_seq(self.end.seq, state.phase);
-            self.end.taken = 0;
-        }
-        whole
     }
 }
 

@@ -17,58 +17,13 @@
 use core::ptr;
 use core::slice;
 
-use crossbeam_utils::CachePadded;
-
+use super::lanes::Block;
 use super::reserve::Claim;
 use super::{Posted, Refusal, Reservation, Ring};
 use crate::memory::Memory;
 use crate::primitives::fence::Fences;
-use crate::primitives::sync::{
-    Arc, AtomicBool, AtomicU64, Mutex, Ordering, is_mutant, unless_mutant,
-};
-use crate::words::{Phase, Place, State, Width, extend, next_seq};
-
-/// All lanes of a ring.
-#[derive(Debug)]
-pub struct Lanes {
-    pub(super) fences: Fences,
-    /// Every lane that has not been dropped, or whose last span the drain has not gone past.
-    pub(super) blocks: Mutex<Blocks>,
-    /// Bytes of all spans that are open: `len` of each from claim to seal.
-    open_bytes: AtomicU64,
-    /// Somebody needs the room that open spans hold.
-    wanted: AtomicBool,
-}
-
-/// The list of lanes, and what those have counted that are gone.
-#[derive(Debug, Default)]
-pub(super) struct Blocks {
-    pub list: Vec<Arc<Block>>,
-    pub retired_records: u64,
-}
-
-/// What the owner of a lane and the drain tell each other. It is never used for another lane.
-#[derive(Debug)]
-pub(super) struct Block {
-    /// `{ records 63, busy 1 }`, stored by the owner with every record; the drain reads it when it seals.
-    owner: CachePadded<AtomicU64>,
-    control: CachePadded<Control>,
-}
-
-/// The other line: read with every record, written once a span.
-#[derive(Debug)]
-struct Control {
-    /// `{ seq 32, len 32 }` of the span that is open; a `len` of 0 says that none is.
-    open: AtomicU64,
-    /// The highest span that is to be sealed.
-    seal: AtomicU64,
-    /// The sequence of the newest span; 0 before the first.
-    last: AtomicU64,
-    /// The owner is gone.
-    dropped: AtomicBool,
-}
-
-const BUSY: u64 = 1;
+use crate::primitives::sync::{Arc, Ordering, is_mutant, unless_mutant};
+use crate::words::{Phase, Place, State, Width, next_seq};
 
 /// The producer of a lane. One thread at a time, and it need not be the same.
 #[derive(Debug)]
@@ -121,16 +76,6 @@ impl Span {
     }
 }
 
-/// Records in the spans of lanes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct LaneCounts {
-    /// Lanes that are there.
-    pub lanes: u64,
-    pub posted: u64,
-    /// Those of lanes of which everything is written.
-    pub written: u64,
-}
-
 /// A span that its owner has left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Left {
@@ -146,149 +91,19 @@ const FIRST_LEN: u32 = 1 << 10;
 /// The shortest span that is claimed for more than one record.
 const MIN_LEN: u32 = 1 << 8;
 
-impl Lanes {
-    pub(super) fn new() -> Self {
-        Self {
-            fences: Fences::detect(),
-            blocks: Mutex::new(Blocks::default()),
-            open_bytes: AtomicU64::new(0),
-            wanted: AtomicBool::new(false),
-        }
-    }
-
-    /// Whether any lane holds room that it has not used, as far as this thread knows.
-    pub fn hold_room(&self) -> bool {
-        // Relaxed: a hint; who is refused for a span that was opened just now is told that the ring is full.
-        self.open_bytes.load(Ordering::Relaxed) != 0
-    }
-
-    /// Asks the drain to seal all spans once it has caught up with them. Async-signal-safe; the caller rings.
-    pub fn want_room(&self) {
-        // Relaxed: carried by the bell that is rung after it.
-        self.wanted.store(true, Ordering::Relaxed);
-    }
-
-    /// Whether that was asked since the last call. For the drain.
-    pub(super) fn take_wanted(&self) -> bool {
-        // Relaxed: as in `want_room`.
-        self.wanted.load(Ordering::Relaxed) && self.wanted.swap(false, Ordering::Relaxed)
-    }
-
-    /// Counts `len` bytes as open, if all that are stay within `max`.
-    fn open(&self, len: u32, max: u64) -> bool {
-        // Relaxed on both: a number, that orders nothing.
-        let before = self.open_bytes.fetch_add(u64::from(len), Ordering::Relaxed);
-        let fits = before + u64::from(len) <= max;
-        if !fits {
-            self.open_bytes.fetch_sub(u64::from(len), Ordering::Relaxed);
-        }
-        fits
-    }
-
-    pub(super) fn shut(&self, len: u32) {
-        // Relaxed: as in `open`.
-        self.open_bytes.fetch_sub(u64::from(len), Ordering::Relaxed);
-    }
-}
-
-impl Block {
-    fn new() -> Self {
-        Self {
-            owner: CachePadded::new(AtomicU64::new(0)),
-            control: CachePadded::new(Control {
-                open: AtomicU64::new(0),
-                seal: AtomicU64::new(0),
-                last: AtomicU64::new(0),
-                dropped: AtomicBool::new(false),
-            }),
-        }
-    }
-
-    /// The span that is open: the low half of its sequence, and its length.
-    pub(super) fn open(&self) -> Option<(u32, u32)> {
-        // Acquire, pairs with the Release in `set_open`: an owner that has gone on to another span has made its last
-        // commit to the one before, and that is seen.
-        let bits = self
-            .control
-            .open
-            .load(unless_mutant("lane_open_acquire", Ordering::Acquire));
-        let (seq, len) = ((bits >> 32) as u32, bits as u32);
-        (len != 0).then_some((seq, len))
-    }
-
-    /// The owner's side. Gives the length of the span that was open until now, and that the drain has not sealed.
-    fn set_open(&self, seq: u64, len: u32) -> u32 {
-        // Release, pairs with the Acquire in `open`: what was committed before, and `busy`, are seen. An RMW: of the
-        // owner and the drain, one shuts the span before.
-        let bits = u64::from(seq as u32) << 32 | u64::from(len);
-        self.control
-            .open
-            .swap(bits, unless_mutant("lane_open_release", Ordering::Release)) as u32
-    }
-
-    /// The drain's side: shuts span `seq` of `len` bytes, unless its owner has.
-    pub(super) fn shut(&self, seq: u32, len: u32) -> bool {
-        let bits = u64::from(seq) << 32 | u64::from(len);
-        // Relaxed: the drain has read what it needs with Acquire before, and the owner reads only the length.
-        let open = &self.control.open;
-        open.compare_exchange(bits, 0, Ordering::Relaxed, Ordering::Relaxed)
-            .is_ok()
-    }
-
-    /// Whether the owner is at work: it may be about to commit, or holds a reservation.
-    #[inline]
-    pub(super) fn is_busy(&self) -> bool {
-        // Acquire, pairs with the Release that ends a record: who sees 0 sees all commits before.
-        let bits = self
-            .owner
-            .load(unless_mutant("lane_busy_acquire", Ordering::Acquire));
-        bits & BUSY != 0 && !is_mutant("lane_busy_ignored")
-    }
-
-    /// Records posted in spans of this lane so far.
-    pub(super) fn records(&self) -> u64 {
-        // Acquire, pairs as in `is_busy`: what is read of the ring next is not older than these records.
-        self.owner.load(Ordering::Acquire) >> 1
-    }
-
-    /// Asks for `seq` and all spans before. `false` if that was asked before.
-    pub(super) fn ask(&self, seq: u64) -> bool {
-        // Relaxed: the fence of the drain comes before it looks at `busy`. An RMW: the word only grows, whoever asks.
-        self.control.seal.fetch_max(seq, Ordering::Relaxed) < seq
-    }
-
-    /// The newest span of this lane.
-    pub(super) fn last(&self) -> u64 {
-        // Relaxed: ordered by `records`, which is read before.
-        self.control.last.load(Ordering::Relaxed)
-    }
-
-    /// Whether the owner is gone.
-    pub(super) fn is_dropped(&self) -> bool {
-        // Acquire, pairs with the Release in `drop_lane`: its last span is seen.
-        self.control.dropped.load(Ordering::Acquire)
-    }
-}
-
 impl<M: Memory> Ring<M> {
-    /// The lanes.
-    pub fn lanes(&self) -> &Lanes {
-        &self.lanes
-    }
-
     /// A new lane whose spans have at most `span_max` bytes, and no more than a quarter of the ring.
     pub fn enter_lane(&self, span_max: u32) -> Owner {
-        let owner = self.lane_of_nobody(span_max);
-        let mut blocks = self.lanes.blocks.lock();
-        self.retire_lanes(&mut blocks);
-        blocks.list.push(Arc::clone(&owner.block));
-        owner
+        self.owner_of(self.enter(), span_max)
     }
 
     /// One that the drain does not know of: nothing may be claimed in it. It takes no lock, so a child of fork(2) may
     /// make it.
     pub fn lane_of_nobody(&self, span_max: u32) -> Owner {
-        let block = Arc::new(Block::new());
+        self.owner_of(Arc::new(Block::new()), span_max)
+    }
+
+    fn owner_of(&self, block: Arc<Block>, span_max: u32) -> Owner {
         let max_len = span_max.min(self.geometry.capacity() / 4);
         Owner {
             block,
@@ -301,76 +116,6 @@ impl<M: Memory> Ring<M> {
             position: 0,
             ring: self.identity(),
         }
-    }
-
-    /// Has every lane leave its span before its next record, and so come to the gate. Nobody waits for that.
-    pub fn ask_lanes(&self) {
-        let tail = self.tail();
-        for block in &self.lanes.blocks.lock().list {
-            if let Some((seq, _)) = block.open() {
-                block.ask(extend(tail.seq, seq));
-            }
-        }
-    }
-
-    /// How many bytes the span of a lane at `seq` has taken, if it is the newest; otherwise 0.
-    pub(super) fn len_if_newest(&self, seq: u64) -> u32 {
-        let head = self.head();
-        if next_seq(seq, Phase::Open) as u32 != head.seq {
-            return 0;
-        }
-        // Relaxed: the drain has seen the span with Acquire.
-        let place = Place::from_bits(self.slot(seq as u32).place.load(Ordering::Relaxed));
-        head.pos.wrapping_sub(place.start)
-    }
-
-    /// Forgets lanes that are gone and whose records are all written.
-    pub(super) fn retire_lanes(&self, blocks: &mut Blocks) {
-        let mut retired = 0;
-        blocks.list.retain(|block| {
-            let is_over = block.is_dropped() && block.last() < self.tail().seq;
-            if is_over {
-                retired += block.records();
-            }
-            !is_over
-        });
-        blocks.retired_records += retired;
-    }
-
-    /// What the lanes have counted.
-    pub fn lane_counts(&self) -> LaneCounts {
-        let mut blocks = self.lanes.blocks.lock();
-        self.retire_lanes(&mut blocks);
-        let mut counts = LaneCounts {
-            lanes: 0,
-            posted: blocks.retired_records,
-            written: blocks.retired_records,
-        };
-        for block in &blocks.list {
-            counts.lanes += u64::from(!block.is_dropped());
-            let records = block.records();
-            counts.posted += records;
-            if self.has_written(block.last()) {
-                counts.written += records;
-            }
-        }
-        counts
-    }
-
-    /// Whether all is written that a lane whose newest span is `seq` has committed before the call.
-    fn has_written(&self, seq: u64) -> bool {
-        let slot = self.slot(seq as u32);
-        // Acquire, pairs with the Release of a commit: the place is seen.
-        let bits = slot.state.load(Ordering::Acquire);
-        // Relaxed: ordered by the state.
-        let place = Place::from_bits(slot.place.load(Ordering::Relaxed));
-        // After the state: what it says must be written by then.
-        let tail = self.tail();
-        let Some(state) = State::of_lap(bits, self.geometry.tag(seq as u32)) else {
-            return seq < tail.seq;
-        };
-        let behind = place.start.wrapping_add(state.committed);
-        seq < tail.seq || (seq == tail.seq && tail.pos as u32 == behind)
     }
 }
 
@@ -385,13 +130,12 @@ impl Owner {
     /// Is at work from here on, until the next commit; `false` if the span is to be sealed.
     #[inline]
     fn begin(&mut self) -> bool {
-        self.set_busy();
+        self.block.set_busy(self.records);
         // Pairs with the heavy fence of the drain in `seal.rs`: either it sees that we are busy, or we see its wish.
         if !is_mutant("lane_owner_fence") {
             self.fences.light();
         }
-        // Relaxed: ordered by the fence; the word carries nothing but itself.
-        self.block.control.seal.load(Ordering::Relaxed) < self.span.seq
+        !self.block.is_asked(self.span.seq)
     }
 
     /// The position behind the last record of this lane.
@@ -494,7 +238,7 @@ impl Owner {
             self.records += 1;
             self.position = end;
         }
-        self.set_idle();
+        self.block.set_idle(self.records);
         Posted {
             seq,
             start,
@@ -509,23 +253,6 @@ impl Owner {
         self.single = Some(reservation.into_claim());
     }
 
-    #[inline]
-    fn set_busy(&self) {
-        // Relaxed: the fence that follows orders it. Also before `set_open`, whose Release carries it.
-        self.block
-            .owner
-            .store(self.records << 1 | BUSY, Ordering::Relaxed);
-    }
-
-    #[inline]
-    fn set_idle(&self) {
-        // Release, pairs with the Acquire in `is_busy`: who sees it sees the commit before.
-        self.block.owner.store(
-            self.records << 1,
-            unless_mutant("lane_idle_release", Ordering::Release),
-        );
-    }
-
     /// Leaves the span, also with a record that was begun and is given up: it is sealed, by this call or by the drain
     /// that has asked for it. Whoever waits for that span is to be told.
     pub fn leave<M: Memory>(&mut self, ring: &Ring<M>) -> Option<Left> {
@@ -534,7 +261,7 @@ impl Owner {
             return Some(Left { seq, gave_back });
         }
         if self.span.len == 0 {
-            self.set_idle(); // it may have been told to begin
+            self.block.set_idle(self.records); // it may have been told to begin
             return None;
         }
         let is_ours = self.begin() || is_mutant("lane_late_store");
@@ -542,9 +269,12 @@ impl Owner {
         // Twice what was used: a full one is followed by a longer one, one that was sealed early by a shorter one.
         let next_len = span.committed.saturating_mul(2);
         self.next_len = next_len.clamp(MIN_LEN.min(self.max_len), self.max_len);
-        let gave_back = is_ours && seal(ring, span.seq, span.len);
-        ring.lanes.shut(self.block.set_open(span.seq, 0));
-        self.set_idle();
+        let mut gave_back = false;
+        if is_ours {
+            gave_back = seal(ring, span.seq, span.len);
+            ring.lanes.shut(self.block.set_open(span.seq, 0));
+        } // otherwise it is the drain's, as soon as we are idle
+        self.block.set_idle(self.records);
         Some(Left {
             seq: span.seq as u32,
             gave_back,
@@ -560,7 +290,9 @@ impl Owner {
     pub fn open<M: Memory>(&mut self, ring: &Ring<M>, len: u32) -> Result<(), Refusal> {
         debug_assert!(self.span.len == 0);
         let span_len = self.next_len.max(len);
-        let max = u64::from(ring.geometry.capacity() / 4);
+        // The span before, if the drain has yet to shut it, is not to count.
+        let left_len = self.block.open().map_or(0, |(_, len)| len);
+        let max = u64::from(ring.geometry.capacity() / 4) + u64::from(left_len);
         if len > self.max_len || !ring.lanes.open(span_len, max) {
             return Err(Refusal::Full);
         }
@@ -576,26 +308,24 @@ impl Owner {
             state,
         };
         // In this order: whoever sees the span sees that its owner is busy in it, and has something to wait for.
-        self.set_busy();
-        // Relaxed: carried by the Release in `set_open`, and by that of every commit.
-        self.block.control.last.store(claim.seq, Ordering::Relaxed);
+        self.block.set_busy(self.records);
+        self.block.set_last(claim.seq);
         if !is_mutant("lane_open_late") {
-            self.block.set_open(claim.seq, claim.len);
+            ring.lanes.shut(self.block.set_open(claim.seq, claim.len));
         }
         // Release, pairs with the Acquire load of the state in the drain: the place is seen, and `open`.
         ring.slot(claim.seq as u32)
             .state
             .store(state, Ordering::Release);
         if is_mutant("lane_open_late") {
-            self.block.set_open(claim.seq, claim.len);
+            ring.lanes.shut(self.block.set_open(claim.seq, claim.len));
         }
         Ok(())
     }
 
     /// The owner goes away. Its span has been left.
     pub fn drop_lane(&mut self) {
-        // Release, pairs with the Acquire in `is_dropped`.
-        self.block.control.dropped.store(true, Ordering::Release);
+        self.block.set_dropped();
     }
 }
 

@@ -3,8 +3,10 @@
 //! docs/ring.md explains the protocol as a whole; the comments here say what each step guarantees.
 
 mod accounts;
+mod batch;
 mod drain;
 mod lane;
+mod lanes;
 mod reserve;
 mod seal;
 #[cfg(all(test, not(alq_loom)))]
@@ -23,7 +25,8 @@ use crate::words::{Geometry, Head, Room, Tail};
 
 pub use accounts::Accounts;
 pub use drain::{Drain, Drained, Holes};
-pub use lane::{Lanes, Owner};
+pub use lane::Owner;
+pub use lanes::Lanes;
 pub use reserve::{Posted, Refusal, Reservation};
 
 /// A ring of bytes and descriptors that any number of threads reserve in and one drain empties.

@@ -3,7 +3,8 @@
 //! The protocol is at the head of `lane.rs`.
 
 use super::Ring;
-use super::lane::{self, Block};
+use super::lane;
+use super::lanes::Block;
 use crate::memory::Memory;
 use crate::primitives::sync::{Arc, is_mutant};
 use crate::words::{Phase, next_seq};
@@ -22,8 +23,6 @@ pub(super) enum Wanted {
 pub(super) struct Seals {
     /// The span that the drain stands in, while its owner is at work.
     out: Option<Asked>,
-    /// Whether the fence behind the last question could not be had yet.
-    unfenced: bool,
 }
 
 #[derive(Debug)]
@@ -31,13 +30,15 @@ struct Asked {
     seq: u64,
     len: u32,
     block: Arc<Block>,
+    /// Whether a fence has come behind the question. Without it, an owner that seems to be idle may be about to commit.
+    fenced: bool,
 }
 
 impl Asked {
-    /// Whether nothing more will be committed to the span: its owner has gone on; or it was not at work after it was
-    /// asked, if a fence came in between.
-    fn is_final(&self, fenced: bool) -> bool {
-        self.block.open() != Some((self.seq as u32, self.len)) || (fenced && !self.block.is_busy())
+    /// Whether nothing more will be committed to the span: its owner has gone on, or was not at work after the fence.
+    fn is_final(&self) -> bool {
+        self.block.open() != Some((self.seq as u32, self.len))
+            || (self.fenced && !self.block.is_busy())
     }
 }
 
@@ -45,23 +46,22 @@ impl Seals {
     /// Asks for the open span `seq`, which the drain has caught up with, and with the same fence for all that are
     /// `wanted` besides; makes the one final if its owner is not at work. Never waits for that.
     pub fn seal<M: Memory>(&mut self, ring: &Ring<M>, seq: u64, wanted: Wanted) {
-        self.out = self.ask(ring, seq, wanted);
-        if self.unfenced {
-            // Pairs with the light fence in `Owner::begin`: whoever begins a record behind it sees what was asked;
-            // of all others we see that they are busy, or what they have committed.
-            self.unfenced = !is_mutant("lane_drain_fence") && !ring.lanes().fences.heavy();
-        }
-        let fenced = !self.unfenced;
-        match self.out.take_if(|asked| asked.is_final(fenced)) {
-            Some(Asked { len, block, .. }) => {
-                if block.shut(seq as u32, len) {
-                    ring.lanes().shut(len);
-                }
-                lane::seal(ring, seq, len);
+        self.out = ask(ring, seq, wanted);
+        // Pairs with the light fence in `Owner::begin`: whoever begins a record behind it sees what was asked; of all
+        // others we see that they are busy, or what they have committed.
+        let fenced = is_mutant("lane_drain_fence") || ring.lanes().fences.heavy();
+        let Some(asked) = &mut self.out else {
+            // It was asked for before, and its owner has gone on to another, so it is not the newest.
+            lane::seal(ring, seq, 0);
+            return;
+        };
+        asked.fenced = fenced;
+        if asked.is_final() {
+            if asked.block.shut(seq as u32, asked.len) {
+                ring.lanes().shut(asked.len);
             }
-            None if self.out.is_some() => {}
-            // Its owner has left it, since it was asked before, and has committed nothing to it since.
-            None => _ = lane::seal(ring, seq, ring.len_if_newest(seq)),
+            lane::seal(ring, seq, asked.len);
+            self.out = None;
         }
     }
 
@@ -73,30 +73,32 @@ impl Seals {
     /// Whether the span `seq`, which was asked for, can be made final now.
     pub fn is_due(&self, seq: u64) -> bool {
         let asked = self.out.as_ref().filter(|asked| asked.seq == seq);
-        asked.is_some_and(|asked| asked.is_final(!self.unfenced))
+        asked.is_some_and(Asked::is_final)
     }
+}
 
-    /// Asks, and finds the lane of span `from`.
-    fn ask<M: Memory>(&mut self, ring: &Ring<M>, from: u64, wanted: Wanted) -> Option<Asked> {
-        let head = ring.head().seq;
-        let behind = head.wrapping_sub(from as u32);
-        let mut in_hand = None;
-        for block in &ring.lanes().blocks.lock().list {
-            let Some((seq, len)) = block.open() else {
-                continue;
-            };
-            let ahead = seq.wrapping_sub(from as u32);
-            let is_newest = next_seq(u64::from(seq), Phase::Open) as u32 == head;
-            let is_wanted = wanted == Wanted::All || !is_newest;
-            if ahead == 0 || (ahead < behind && is_wanted) {
-                let seq = from + u64::from(ahead);
-                self.unfenced |= block.ask(seq);
-                if ahead == 0 {
-                    let block = Arc::clone(block);
-                    in_hand = Some(Asked { seq, len, block });
-                }
-            }
+/// Asks, and finds the lane that has span `from` open.
+fn ask<M: Memory>(ring: &Ring<M>, from: u64, wanted: Wanted) -> Option<Asked> {
+    let head = ring.head().seq;
+    let behind = head.wrapping_sub(from as u32);
+    let mut in_hand = None;
+    for block in &ring.lanes().blocks.lock().list {
+        let Some((seq, len)) = block.open() else {
+            continue;
+        };
+        let ahead = seq.wrapping_sub(from as u32);
+        let is_newest = next_seq(u64::from(seq), Phase::Open) as u32 == head;
+        if ahead == 0 {
+            in_hand = Some(Asked {
+                seq: from,
+                len,
+                block: Arc::clone(block),
+                fenced: false,
+            });
         }
-        in_hand
+        if ahead == 0 || (ahead < behind && (wanted == Wanted::All || !is_newest)) {
+            block.ask(from + u64::from(ahead));
+        }
     }
+    in_hand
 }

@@ -239,6 +239,22 @@ fn a_span_is_sealed_for_its_room() {
     drop(ring.reserve(32).unwrap());
 }
 
+/// Room that is wanted is taken from all lanes that have a span open, one behind the other.
+#[test]
+fn every_span_is_sealed_for_its_room() {
+    let (ring, mut drain) = ring(64, 32);
+    let mut owners = [(); 3].map(|()| ring.enter_lane(4));
+    for owner in &mut owners {
+        assert!(append_in_lane(&ring, owner, b"a"));
+    }
+    ring.lanes().want_room();
+    for _ in 0..6 {
+        step(&ring, &mut drain, 9, Holes::Wait);
+    }
+    assert!(!ring.lanes().hold_room());
+    assert_eq!(ring.fill(), 0);
+}
+
 /// A lane that was told to leave its span by somebody else than the drain, and has left it open: the drain finds that out.
 #[test]
 fn a_span_that_its_owner_has_left_is_final() {
