@@ -117,14 +117,11 @@ impl Doorbell {
         // Relaxed: the heavy fence orders it before the last look.
         self.interest.store(interest.to_bits(), Ordering::Relaxed);
         // Pairs with the light fence in `interest_after_publication`.
-        let fenced = self.fences.heavy();
+        self.fences.heavy();
         if is_due() {
             self.awake();
-        } else if fenced {
-            self.sleep(limit);
         } else {
-            // Nobody is bound to ring: look again soon.
-            self.sleep(Some(UNFENCED_NAP));
+            self.sleep(limit);
         }
     }
 
@@ -147,9 +144,6 @@ impl Doorbell {
             .store(Interest::Nothing.to_bits(), Ordering::Relaxed);
     }
 }
-
-/// How long the drain sleeps where it cannot be sure to be woken.
-const UNFENCED_NAP: Duration = Duration::from_millis(5);
 
 #[cfg(test)]
 mod tests {

@@ -1,6 +1,8 @@
 //! The asymmetric fence: free where it runs often, paid for where it runs seldom.
 
-use super::sync::{Ordering, compiler_fence, fence, membarrier, membarrier_register, plain};
+use std::time::Duration;
+
+use super::sync::{Ordering, compiler_fence, fence, membarrier, membarrier_register, plain, sleep};
 
 /// Whether this process has registered for the expedited membarrier: not tried yet, or one of the two below.
 static REGISTERED: plain::AtomicU32 = plain::AtomicU32::new(0);
@@ -63,16 +65,18 @@ impl Fences {
         }
     }
 
-    /// The side that runs seldom. `false` means that the fence could not be had (a seccomp filter that came
-    /// later, say): the caller must not rely on being woken.
-    #[must_use = "without the fence the hand-shake does not hold"]
-    pub fn heavy(self) -> bool {
-        if self.asymmetric {
-            membarrier()
-        } else {
+    /// The side that runs seldom.
+    pub fn heavy(self) {
+        if !self.asymmetric {
             // SeqCst fence, pairs with the one in `light`.
             fence(Ordering::SeqCst);
-            true
+        } else if !membarrier() {
+            // A sandbox that came later has taken it away. Time does the same: no processor holds a store back for so
+            // long, and a thread that was stopped between its store and its load was fenced by the switch.
+            sleep(IN_ITS_PLACE);
         }
     }
 }
+
+/// How long a store may take until every thread sees it: some thousand times what it does take.
+const IN_ITS_PLACE: Duration = Duration::from_millis(1);

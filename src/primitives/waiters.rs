@@ -35,12 +35,7 @@ struct Place {
 pub struct Ticket<'w> {
     waiters: &'w Waiters,
     place: Arc<Place>,
-    /// Whether a notifier is bound to see it.
-    fenced: bool,
 }
-
-/// How long a waiter sleeps that nobody may have seen.
-const UNFENCED_NAP: Duration = Duration::from_millis(5);
 
 const ASLEEP: u32 = 0;
 const WOKEN: u32 = 1;
@@ -70,11 +65,10 @@ impl Waiters {
             self.count.fetch_add(1, Ordering::Relaxed);
         }
         // Pairs with the light fence in `is_awaited`: the announcement comes before the look that follows.
-        let fenced = self.fences.heavy();
+        self.fences.heavy();
         Ticket {
             waiters: self,
             place,
-            fenced,
         }
     }
 
@@ -136,11 +130,6 @@ impl Ticket<'_> {
 
     /// Sleeps until woken after the last `look`, or for `limit`; may return early for no reason.
     pub fn sleep(&self, limit: Option<Duration>) {
-        let limit = if self.fenced {
-            limit
-        } else {
-            Some(limit.map_or(UNFENCED_NAP, |limit| limit.min(UNFENCED_NAP)))
-        };
         self.place.woken.wait(ASLEEP, limit);
     }
 

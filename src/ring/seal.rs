@@ -30,15 +30,13 @@ struct Asked {
     seq: u64,
     len: u32,
     block: Arc<Block>,
-    /// Whether a fence has come behind the question. Without it, an owner that seems to be idle may be about to commit.
-    fenced: bool,
 }
 
 impl Asked {
-    /// Whether nothing more will be committed to the span: its owner has gone on, or was not at work after the fence.
+    /// Whether nothing more will be committed to the span: its owner has gone on, or is not at work. Only behind the
+    /// fence: before it, an owner that seems to be idle may be about to commit.
     fn is_final(&self) -> bool {
-        self.block.open() != Some((self.seq as u32, self.len))
-            || (self.fenced && !self.block.is_busy())
+        self.block.open() != Some((self.seq as u32, self.len)) || !self.block.is_busy()
     }
 }
 
@@ -49,13 +47,14 @@ impl Seals {
         self.out = ask(ring, seq, wanted);
         // Pairs with the light fence in `Owner::begin`: whoever begins a record behind it sees what was asked; of all
         // others we see that they are busy, or what they have committed.
-        let fenced = is_mutant("lane_drain_fence") || ring.lanes().fences.heavy();
-        let Some(asked) = &mut self.out else {
+        if !is_mutant("lane_drain_fence") {
+            ring.lanes().fences.heavy();
+        }
+        let Some(asked) = &self.out else {
             // It was asked for before, and its owner has gone on to another, so it is not the newest.
             lane::seal(ring, seq, 0);
             return;
         };
-        asked.fenced = fenced;
         if asked.is_final() {
             if asked.block.shut(seq as u32, asked.len) {
                 ring.lanes().shut(asked.len);
@@ -93,7 +92,6 @@ fn ask<M: Memory>(ring: &Ring<M>, from: u64, wanted: Wanted) -> Option<Asked> {
                 seq: from,
                 len,
                 block: Arc::clone(block),
-                fenced: false,
             });
         }
         if ahead == 0 || (ahead < behind && (wanted == Wanted::All || !is_newest)) {
