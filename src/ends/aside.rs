@@ -10,7 +10,7 @@ use super::sink::Sink;
 use super::stats::{Counter, Stats};
 use crate::primitives::os;
 use crate::primitives::os::process::with_write_signals_blocked;
-use crate::primitives::sync::plain::{AtomicBool, Ordering};
+use crate::primitives::sync::plain::{AtomicBool, AtomicUsize, Ordering};
 use crate::primitives::sync::{Mutex, PlainArc, PlainWeak};
 use crate::words::{Error, Operation};
 
@@ -19,8 +19,10 @@ const READY_LIMIT: Duration = Duration::from_secs(1);
 
 /// The way past the ring of one queue.
 pub struct Aside {
-    /// The far end, for as long as the flusher has it; `None` in models.
-    sink: Option<PlainWeak<dyn Sink>>,
+    /// The far end, for as long as the flusher has it (none in models): in the slot that `current` names. The other one
+    /// is where the next is put, so a fork at any moment finds the current one whole, and its lock free.
+    sinks: [Mutex<Option<PlainWeak<dyn Sink>>>; 2],
+    current: AtomicUsize,
     /// The far end once the process ends; the lock puts the appends of its last threads in order.
     kept: Mutex<Option<PlainArc<dyn Sink>>>,
     /// In a child: whether the queue was closed there.
@@ -44,7 +46,8 @@ impl fmt::Debug for Aside {
 impl Aside {
     pub fn new(sink: Option<&PlainArc<dyn Sink>>) -> Self {
         Self {
-            sink: sink.map(PlainArc::downgrade),
+            sinks: [Mutex::new(sink.map(PlainArc::downgrade)), Mutex::new(None)],
+            current: AtomicUsize::new(0),
             kept: Mutex::new(None),
             closed: AtomicBool::new(false),
             bytes: Counter::default(),
@@ -55,10 +58,34 @@ impl Aside {
         }
     }
 
+    /// The flusher is about to go on in another sink. For the flusher, which still holds the one before.
+    #[cfg_attr(not(test), allow(dead_code, reason = "no queue changes its sink yet"))]
+    pub fn goes_on_in(&self, sink: &PlainArc<dyn Sink>) {
+        // Relaxed: only the flusher stores it.
+        let next = 1 - self.current.load(Ordering::Relaxed);
+        *self.sinks[next].lock() = Some(PlainArc::downgrade(sink));
+        // Release, pairs with the Acquire in `sink`: the slot is filled.
+        self.current.store(next, Ordering::Release);
+        if let Some(kept) = &mut *self.kept.lock() {
+            *kept = PlainArc::clone(sink);
+        }
+    }
+
+    /// Where the flusher writes to, unless it has let go of it. Never waits, for a child of fork(2); nobody has the lock
+    /// but one who has read `current` before it changed twice.
+    fn sink(&self) -> Option<PlainArc<dyn Sink>> {
+        // Acquire, pairs with the Release above.
+        let current = self.current.load(Ordering::Acquire);
+        let sink = self.sinks[current].try_lock()?;
+        sink.as_ref().and_then(PlainWeak::upgrade)
+    }
+
     /// Keeps the sink when the flusher lets go of it.
     pub fn keep(&self) {
-        let sink = self.sink.as_ref().and_then(PlainWeak::upgrade);
-        *self.kept.lock() = sink;
+        // Acquire: as in `sink`. A slot that has been filled anew meanwhile is as good.
+        let current = self.current.load(Ordering::Acquire);
+        let sink = self.sinks[current].lock();
+        *self.kept.lock() = sink.as_ref().and_then(PlainWeak::upgrade);
     }
 
     /// Takes that back: the sink is dropped, and nothing is appended any more.
@@ -107,8 +134,7 @@ impl Aside {
         }
         // While the count of its owners is not 0 the sink has not been dropped; and the threads that would drop it are
         // not in this process, so its descriptor stays what it is.
-        let sink = self.sink.as_ref().and_then(PlainWeak::upgrade);
-        let sink = sink.ok_or(Error::Closed)?;
+        let sink = self.sink().ok_or(Error::Closed)?;
         let fd = sink.descriptor().ok_or(Error::Forked)?;
         append_to(fd, record, wait)?;
         self.count(record);
@@ -201,4 +227,37 @@ fn write_all(
         }
     }
     Ok(())
+}
+
+#[cfg(all(test, not(alq_loom)))]
+mod tests {
+    use std::fs::{self, File};
+
+    use super::{Aside, PlainArc, Sink};
+    use crate::ends::FileSink;
+    use crate::words::Error;
+
+    #[test]
+    fn a_child_appends_to_the_sink_that_the_flusher_has_and_to_none_that_it_let_go() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = |name: &str| dir.path().join(name);
+        let sink = |name: &str| -> PlainArc<dyn Sink> {
+            let file = File::create(path(name)).unwrap();
+            PlainArc::new(FileSink::new(file.into(), None).unwrap())
+        };
+        let mut held = sink("0");
+        let aside = Aside::new(Some(&held));
+        aside.append_in_child(b"a", false).unwrap();
+        for name in ["1", "2", "3"] {
+            let next = sink(name);
+            aside.goes_on_in(&next);
+            held = next;
+            aside.append_in_child(name.as_bytes(), true).unwrap();
+        }
+        drop(held);
+        assert_eq!(aside.append_in_child(b"late", true), Err(Error::Closed));
+        let text = |name| fs::read_to_string(path(name)).unwrap();
+        assert_eq!(["0", "1", "2", "3"].map(text), ["a", "1", "2", "3"]);
+        assert_eq!(aside.stats().written_records, 4);
+    }
 }

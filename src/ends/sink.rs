@@ -10,7 +10,8 @@ use crate::words::SyncOp;
 
 /// The far end of a queue, for [`Options::to_sink`](crate::Options::to_sink).
 ///
-/// The flusher thread calls `write` and `wait_ready`, one at a time; the sync thread calls `sync`, beside them. A sink
+/// The flusher thread calls `write` and `wait_ready`, one at a time; the sync thread calls `sync`, beside them. (Once the
+/// process [ends](crate::Queue#exit), those that append call the first two, one at a time.) A sink
 /// that calls into its own queue is on the flusher thread: there `WAITOK` acts as `NOWAIT`, and every wait returns
 /// [`Error::WouldDeadlock`](crate::Error::WouldDeadlock). A panic fails the queue.
 ///
