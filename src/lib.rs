@@ -16,7 +16,7 @@ mod primitives;
 mod ring;
 mod words;
 
-pub use ends::{Sink, Stats, Waits};
+pub use ends::{Sink, Stall, Stats, Waits};
 pub use face::{
     AsyncAppend, Completion, Entry, Lane, LaneEntry, Notify, Options, Queue, flush_all, shutdown,
     suspend,

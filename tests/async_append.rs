@@ -183,9 +183,12 @@ fn an_error_of_the_descriptor_reaches_the_caller() {
         let full = OpenOptions::new().write(true).open("/dev/full").unwrap();
         let told = io_error(Operation::Write, libc::ENOSPC);
         let mut appender = AsyncAppend::new(&full);
-        assert_eq!(appender.write(b"x"), Err(told.clone()), "synchronously");
+        assert_eq!(appender.write(b"x"), Err(told), "synchronously");
         enable();
-        let mut appender = AsyncAppend::new(&full);
+        let (reader, broken) = pipe().unwrap();
+        drop(reader);
+        let told = io_error(Operation::Write, libc::EPIPE);
+        let mut appender = AsyncAppend::new(&broken);
         assert!(appender.is_async());
         assert_eq!(
             appender.write(b"x").and(appender.flush()),
@@ -193,7 +196,7 @@ fn an_error_of_the_descriptor_reaches_the_caller() {
         );
         assert_eq!(appender.write(b"x"), Err(told.clone()));
         // More than the ring holds: the write itself must find out, and not wait for ever.
-        let long = spawn(move || AsyncAppend::new(&full).write(&pattern(3 << 20, 0)));
+        let long = spawn(move || AsyncAppend::new(&broken).write(&pattern(3 << 20, 0)));
         assert_eq!(long.join(), Err(told));
     });
 }

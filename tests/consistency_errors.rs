@@ -12,7 +12,6 @@ use common::{Log, NEVER_STALLS, STALLS_SOON, TRY, Watched, pipe, small, spawn, w
 
 const DONE: Status = Status::Done(Ok(()));
 const EIO: i32 = 5;
-const ENOSPC: i32 = 28;
 
 fn failed(error: Error) -> Status {
     Status::Done(Err(error))
@@ -99,23 +98,20 @@ fn beyond_a_failed_write_completions_fail_with_its_error_and_below_it_they_are_d
         queue.completion(beyond, Level::Durable),
         queue.fsync(SyncOp::Data).unwrap(),
     ];
-    script.fail_write(ENOSPC);
+    script.fail_write(EIO);
     script.open_write();
     for completion in &waiting {
-        assert_eq!(completion.wait(), Err(write_error(ENOSPC)));
+        assert_eq!(completion.wait(), Err(write_error(EIO)));
     }
     let late = claimed.post();
     for level in [Level::Written, Level::Durable] {
-        assert_eq!(
-            queue.completion(late, level).wait(),
-            Err(write_error(ENOSPC))
-        );
+        assert_eq!(queue.completion(late, level).wait(), Err(write_error(EIO)));
         assert_eq!(queue.completion(below, level).wait(), Ok(()));
     }
     assert_eq!(script.synced(), 6);
     assert_eq!(
         queue.fsync(SyncOp::Full).unwrap().wait(),
-        Err(write_error(ENOSPC))
+        Err(write_error(EIO))
     );
     assert_eq!(queue.close(None).unwrap_err().bytes, 7 + 5);
 }

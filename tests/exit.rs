@@ -230,3 +230,22 @@ fn a_shutdown_before_the_end_leaves_nothing_to_do() {
         mem::forget(queue);
     });
 }
+
+#[test]
+fn who_asked_to_be_told_of_errors_is_told_of_what_the_end_leaves() {
+    let test = "who_asked_to_be_told_of_errors_is_told_of_what_the_end_leaves";
+    let ended = end_of_child(test, "", |_| {
+        let (reader, writer) = pipe().unwrap();
+        fill_up(&writer);
+        // The limit is reached at the end, and not before: nothing is to be told earlier.
+        let options = small().stall_limit(Some(STALLS_SOON));
+        let options = options.on_error(|error| println!("told: {error:?}"));
+        let queue = options.from_fd(&writer).unwrap();
+        queue.writen(b"never\n", LATER).unwrap();
+        mem::forget((queue, reader, writer));
+    });
+    let Some(ended) = ended else { return };
+    ended.assert_code(0);
+    assert!(ended.stdout.contains("told: Stalled"), "{}", ended.stdout);
+    assert!(!ended.stderr.contains("alq:"), "{}", ended.stderr);
+}

@@ -2,7 +2,7 @@
 
 mod common;
 
-use std::fs::OpenOptions;
+use std::os::unix::net::UnixStream;
 
 use alq::{Error, Operation, Queue};
 use common::{
@@ -53,17 +53,21 @@ fn fails_for_good(queue: &Queue, errno: i32) {
 }
 
 #[test]
-fn a_full_device_fails_the_queue_and_close_counts_every_byte() {
-    let full = OpenOptions::new().write(true).open("/dev/full").unwrap();
-    fails_for_good(&small().from_fd(&full).unwrap(), libc::ENOSPC);
-}
-
-#[test]
 fn a_closed_pipe_fails_the_queue_and_close_counts_every_byte() {
     let (reader, writer) = pipe().unwrap();
     drop(reader);
     fails_for_good(&small().from_fd(&writer).unwrap(), libc::EPIPE);
     fails_for_good(&small().from_fd(nonblocking(&writer)).unwrap(), libc::EPIPE);
+}
+
+#[test]
+fn a_closed_socket_fails_the_queue_and_close_counts_every_byte() {
+    for nonblocking in [false, true] {
+        let (theirs, ours) = UnixStream::pair().unwrap();
+        ours.set_nonblocking(nonblocking).unwrap();
+        drop(theirs);
+        fails_for_good(&small().from_fd(&ours).unwrap(), libc::EPIPE);
+    }
 }
 
 #[test]

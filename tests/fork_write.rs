@@ -130,3 +130,28 @@ fn a_child_waits_for_a_descriptor_that_is_in_nonblocking_mode() {
         },
     );
 }
+
+#[test]
+fn a_child_appends_to_the_file_that_its_parent_has_reopened() {
+    in_child(
+        "a_child_appends_to_the_file_that_its_parent_has_reopened",
+        || {
+            let (old, new) = (Log::new(), Log::new());
+            let queue = old.open(small());
+            queue.writen(b"old\n", TRY).unwrap();
+            queue.reopen_path(new.path()).unwrap().wait().unwrap();
+            fork(End::WithHandlers, || {
+                queue.writen(b"child\n", TRY).unwrap();
+                let refused = queue.reopen_path(old.path()).unwrap_err();
+                assert_eq!(refused, Error::Forked);
+            })
+            .join();
+            queue.writen(b"new\n", TRY).unwrap();
+            queue.close(None).unwrap();
+            assert_eq!(
+                (old.text(), new.text()),
+                ("old\n".into(), "child\nnew\n".into())
+            );
+        },
+    );
+}

@@ -144,7 +144,7 @@ impl Sink for Memory {
 pub fn queue(
     capacity: u32,
     order: Order,
-) -> (loom::sync::Arc<Shared<Heap>>, Flusher<Heap, Memory>, Memory) {
+) -> (loom::sync::Arc<Shared<Heap>>, Flusher<Heap>, Memory) {
     queue_on(Geometry::new(capacity, 4), order)
 }
 
@@ -152,18 +152,37 @@ pub fn queue(
 pub fn queue_on(
     geometry: Geometry,
     order: Order,
-) -> (loom::sync::Arc<Shared<Heap>>, Flusher<Heap, Memory>, Memory) {
+) -> (loom::sync::Arc<Shared<Heap>>, Flusher<Heap>, Memory) {
+    let file = Memory::default();
+    let (shared, flusher) = build(geometry, order, Arc::new(file.clone()), None);
+    (shared, flusher, file)
+}
+
+/// The same in front of a sink that is synced too.
+pub fn queue_with_sync(
+    capacity: u32,
+    sink: Arc<dyn Sink>,
+) -> (loom::sync::Arc<Shared<Heap>>, Flusher<Heap>) {
+    let geometry = Geometry::new(capacity, 4);
+    build(geometry, Order::Any, Arc::clone(&sink), Some(sink))
+}
+
+fn build(
+    geometry: Geometry,
+    order: Order,
+    sink: Arc<dyn Sink>,
+    synced: Option<Arc<dyn Sink>>,
+) -> (loom::sync::Arc<Shared<Heap>>, Flusher<Heap>) {
     let config = Config {
         order,
         lane_span: 4,
         stall_limit: None,
         outstanding_max: 8,
     };
-    let (shared, drain) = Shared::new(Heap::new(geometry), config, None);
+    let (shared, drain) = Shared::new(Heap::new(geometry), config, synced);
     let shared = loom::sync::Arc::new(shared);
-    let file = Memory::default();
-    let flusher = Flusher::new(loom::sync::Arc::clone(&shared), drain, file.clone());
-    (shared, flusher, file)
+    let flusher = Flusher::new(loom::sync::Arc::clone(&shared), drain, sink);
+    (shared, flusher)
 }
 
 /// Appends one record as `Queue::writen` does, refused only if there is no room.

@@ -6,11 +6,10 @@ use std::sync::Mutex;
 
 use alq::model::sync::Futex;
 use alq::model::{
-    Config, Flusher, Geometry, Heap, Order, Pace, Pending, Reach, Shared, Sink, Subscriber, WOKEN,
-    Watch, drive,
+    Flusher, Heap, Order, Pace, Pending, Reach, Shared, Sink, Subscriber, WOKEN, Watch, drive,
 };
 use alq::{Error, SyncOp};
-use alq_loom_tests::{Memory, explore, queue, write};
+use alq_loom_tests::{Memory, explore, queue, queue_with_sync, write};
 use loom::sync::Arc;
 use loom::sync::atomic::{AtomicU64, Ordering};
 use loom::thread;
@@ -116,20 +115,40 @@ fn a_sleeper_on_two_completions_is_woken_by_either() {
 }
 
 /// A sink whose sync remembers how far the ring had been drained when it began, once it has returned.
+#[derive(Default)]
 struct Disk {
-    shared: Arc<Shared<Heap>>,
-    durable: Arc<AtomicU64>,
+    shared: Mutex<Option<Arc<Shared<Heap>>>>,
+    durable: Mutex<Option<Arc<AtomicU64>>>,
+}
+
+impl Disk {
+    /// A queue in front of it, and how far it has come.
+    fn queue(self: &std::sync::Arc<Self>) -> (Arc<Shared<Heap>>, Flusher<Heap>, Arc<AtomicU64>) {
+        let (shared, flusher) = queue_with_sync(8, std::sync::Arc::<Self>::clone(self));
+        let durable = Arc::new(AtomicU64::new(0));
+        *self.shared.lock().unwrap() = Some(Arc::clone(&shared));
+        *self.durable.lock().unwrap() = Some(Arc::clone(&durable));
+        (shared, flusher, durable)
+    }
+
+    /// Lets go of the queue, which holds the sink.
+    fn let_go(&self) {
+        *self.shared.lock().unwrap() = None;
+        *self.durable.lock().unwrap() = None;
+    }
 }
 
 impl Sink for Disk {
-    fn write(&self, _: &[IoSlice<'_>]) -> io::Result<usize> {
-        unreachable!("it is only synced")
+    fn write(&self, runs: &[IoSlice<'_>]) -> io::Result<usize> {
+        Ok(runs.iter().map(|run| run.len()).sum())
     }
 
     fn sync(&self, _: SyncOp) -> io::Result<()> {
-        let began_at = self.shared.ring.tail().pos;
+        let shared = self.shared.lock().unwrap().clone().unwrap();
+        let durable = self.durable.lock().unwrap().clone().unwrap();
+        let began_at = shared.ring.tail().pos;
         thread::yield_now(); // the disk turns
-        self.durable.fetch_max(began_at, Ordering::SeqCst);
+        durable.fetch_max(began_at, Ordering::SeqCst);
         Ok(())
     }
 }
@@ -140,22 +159,15 @@ impl Sink for Disk {
 fn nobody_is_durable_before_a_sync_that_began_after_its_bytes_were_written() {
     let name = "nobody_is_durable_before_a_sync_that_began_after_its_bytes_were_written";
     explore(name, 2, || {
-        let (shared, mut flusher, _file) = queue(8, Order::Any);
-        let durable = Arc::new(AtomicU64::new(0));
-        let disk = Disk {
-            shared: Arc::clone(&shared),
-            durable: Arc::clone(&durable),
-        };
+        let disk = std::sync::Arc::new(Disk::default());
+        let (shared, mut flusher, durable) = disk.queue();
         write(&shared, b'a', 1, false);
         flusher.step();
         let first = pending(1, DATA);
         shared.watch.add(Arc::clone(&first)).unwrap();
         let late = pending(3, DATA);
         let theirs = Arc::clone(&shared);
-        let syncer = thread::spawn(move || {
-            theirs.sync_step(&disk);
-            disk
-        });
+        let syncer = thread::spawn(move || theirs.sync_step());
         write(&shared, b'b', 2, false);
         shared.watch.add(Arc::clone(&late)).unwrap();
         shared.settle();
@@ -170,16 +182,17 @@ fn nobody_is_durable_before_a_sync_that_began_after_its_bytes_were_written() {
         };
         check(&late);
         check(&first);
-        let disk = syncer.join().unwrap();
+        syncer.join().unwrap();
         assert!(check(&first));
         let is_done = check(&late);
         assert_eq!(
-            shared.sync_step(&disk),
+            shared.sync_step(),
             !is_done,
             "who came late is looked at again"
         );
         assert!(check(&late));
-        assert!(!shared.sync_step(&disk), "nothing is due any more");
+        assert!(!shared.sync_step(), "nothing is due any more");
+        disk.let_go();
     });
 }
 
@@ -191,18 +204,8 @@ fn the_last_sync_that_is_due_is_done_before_the_end() {
         "the_last_sync_that_is_due_is_done_before_the_end",
         2,
         || {
-            let config = Config {
-                order: Order::Any,
-                lane_span: 4,
-                stall_limit: None,
-                outstanding_max: 8,
-            };
-            let file = Memory::default();
-            let sink: std::sync::Arc<dyn Sink> = std::sync::Arc::new(file.clone());
-            let heap = Heap::new(Geometry::new(4, 4));
-            let (shared, drain) = Shared::new(heap, config, Some(sink));
-            let shared = Arc::new(shared);
-            let mut flusher = Flusher::new(Arc::clone(&shared), drain, file);
+            let sink = std::sync::Arc::new(Memory::default());
+            let (shared, mut flusher) = queue_with_sync(4, sink);
             Shared::start_syncer(&shared).unwrap();
             write(&shared, b'a', 1, false);
             let last = pending(1, DATA);

@@ -16,11 +16,11 @@ const FOR_EVER: fn() -> Patience = || Patience::new(None, None);
 /// The longest span of the lanes here.
 const SPAN: u32 = 4;
 
-fn queue() -> (Arc<Shared<Heap>>, Flusher<Heap, Memory>, Memory) {
+fn queue() -> (Arc<Shared<Heap>>, Flusher<Heap>, Memory) {
     queue_on(Geometry::new(16, 16), Order::Any)
 }
 
-fn start(mut flusher: Flusher<Heap, Memory>, shared: &Arc<Shared<Heap>>) -> JoinHandle<()> {
+fn start(mut flusher: Flusher<Heap>, shared: &Arc<Shared<Heap>>) -> JoinHandle<()> {
     let shared = Arc::clone(shared);
     thread::spawn(move || {
         drive(&mut flusher, Pace::parking(16));

@@ -1,12 +1,14 @@
 //! The flusher as a step function: one look at the ring, at most one write, no clock, no sleep, no thread.
 
-use std::io;
+use core::fmt;
+use std::io::{self, IoSlice};
 
+use super::reopen::Request;
 use super::shared::{Last, Shared};
 use crate::ends::Sink;
 use crate::memory::Memory;
 use crate::primitives::Interest;
-use crate::primitives::sync::Arc;
+use crate::primitives::sync::{Arc, PlainArc};
 use crate::ring::{Drain, Drained, Holes};
 use crate::words::{Error, Operation};
 
@@ -20,10 +22,15 @@ pub enum Step {
         /// Whether more is known to wait.
         more: bool,
     },
-    /// The write was interrupted: step again.
+    /// The write was interrupted, or something else is to be done first: step again.
     Again,
     /// The sink takes nothing now: wait until it does.
     Busy,
+    /// There is no room for what the sink was given: try again after a while.
+    Full {
+        /// Why: `ENOSPC` or `EDQUOT`.
+        errno: i32,
+    },
     /// The next span is reserved and not posted.
     Blocked {
         /// Its sequence.
@@ -38,12 +45,19 @@ pub enum Step {
 }
 
 /// The drain of one queue and the sink that it fills.
-#[derive(Debug)]
-pub struct Flusher<M, S> {
+pub struct Flusher<M> {
     pub(super) shared: Arc<Shared<M>>,
-    pub(super) sink: S,
+    pub(super) sink: PlainArc<dyn Sink>,
     drain: Drain,
+    /// How much of the torn record this sink has got again, while it has not got all of it.
+    repeating: Option<usize>,
     batch_limit: u32,
+}
+
+impl<M> fmt::Debug for Flusher<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Flusher").finish_non_exhaustive()
+    }
 }
 
 /// A step writes a quarter of the ring at most, so that room comes back while there is more to write; and no more
@@ -53,8 +67,8 @@ const BATCH_MAX: u32 = 1 << 20;
 /// Below this capacity a step may write the whole ring.
 const SMALL_RING: u32 = 1 << 16;
 
-impl<M: Memory, S: Sink> Flusher<M, S> {
-    pub fn new(shared: Arc<Shared<M>>, drain: Drain, sink: S) -> Self {
+impl<M: Memory> Flusher<M> {
+    pub fn new(shared: Arc<Shared<M>>, drain: Drain, sink: PlainArc<dyn Sink>) -> Self {
         let capacity = shared.ring.geometry().capacity();
         let batch_limit = if capacity <= SMALL_RING {
             capacity
@@ -65,18 +79,20 @@ impl<M: Memory, S: Sink> Flusher<M, S> {
             shared,
             sink,
             drain,
+            repeating: None,
             batch_limit,
         }
     }
 
     /// Looks at the ring once and writes what is there, up to a bound.
     pub fn step(&mut self) -> Step {
-        let shared = &*self.shared;
-        let holes = match shared.last() {
+        let holes = match self.shared.last() {
             Last::Drain => Holes::Wait,
             Last::StepOver => Holes::StepOver,
             Last::Stop => return Step::Finished,
         };
+        self.reopen_if_due();
+        let shared = &*self.shared;
         if shared.failure().is_some() {
             return match shared.ring.ended() {
                 Some(_) => Step::Finished,
@@ -90,27 +106,50 @@ impl<M: Memory, S: Sink> Flusher<M, S> {
         if fill > shared.post_counts.high_water_bytes.get() {
             shared.post_counts.high_water_bytes.raise(fill);
         }
-        let sink = &self.sink;
+        if let Some(from) = self.repeating {
+            return self.repeat(from);
+        }
+        let sink = &*self.sink;
         let drained = self
             .drain
             .step(&shared.ring, self.batch_limit, holes, |runs| {
-                shared.set_blocked(false); // from here on it is the sink that is waited for
-                match sink.write(runs)? {
-                    0 => Err(io::ErrorKind::WriteZero.into()),
-                    taken => Ok(taken),
-                }
+                shared.standstill.set_blocked(false); // from here on it is the sink that is waited for
+                write(sink, runs)
             });
         match drained {
             Ok(Drained::Moved { bytes, more }) => {
-                shared.drain_counts.drains.add_alone(u64::from(bytes > 0));
+                if bytes > 0 {
+                    shared.standstill.end_stall();
+                    shared.drain_counts.drains.add_alone(1);
+                }
                 shared.room_came();
                 shared.settle();
                 shared.durability.look();
+                let more = more || shared.reopening.is_wanted();
                 Step::Moved { bytes, more }
             }
             Ok(Drained::Blocked { seq }) => Step::Blocked { seq },
             Ok(Drained::Empty) => self.empty(),
-            Err(error) => self.failed(&error),
+            Err(error) => self.refused(&error),
+        }
+    }
+
+    /// Writes the head of the record that a reopen has found torn, from byte `from` on, to the file that is to have it
+    /// whole.
+    fn repeat(&mut self, from: usize) -> Step {
+        let shared = &*self.shared;
+        let rest = &self.drain.torn()[from..];
+        shared.standstill.set_blocked(false);
+        match write(&*self.sink, &[IoSlice::new(rest)]) {
+            Ok(taken) => {
+                assert!(taken <= rest.len(), "a sink took more than it got");
+                self.repeating = (taken < rest.len()).then_some(from + taken);
+                shared.standstill.end_stall();
+                shared.drain_counts.drains.add_alone(1);
+                shared.drain_counts.repeated.add_alone(taken as u64);
+                Step::Again
+            }
+            Err(error) => self.refused(&error),
         }
     }
 
@@ -135,15 +174,73 @@ impl<M: Memory, S: Sink> Flusher<M, S> {
         }
     }
 
-    fn failed(&self, error: &io::Error) -> Step {
-        match error.kind() {
-            io::ErrorKind::Interrupted => Step::Again,
-            io::ErrorKind::WouldBlock => Step::Busy,
-            _ => {
-                let errno = Error::io(Operation::Write, error).raw_os_error();
-                self.shared.fail(Operation::Write, errno);
-                Step::Failed
+    /// What to do about a write that failed. Whoever has asked for another sink gets it now, if this one takes nothing.
+    fn refused(&mut self, error: &io::Error) -> Step {
+        let step = match error.kind() {
+            io::ErrorKind::Interrupted => return Step::Again,
+            // A reader that is only slow gets what was posted before.
+            io::ErrorKind::WouldBlock if !self.shared.standstill.is_over_limit() => {
+                return Step::Busy;
             }
+            io::ErrorKind::WouldBlock => Step::Busy,
+            _ => match Error::io(Operation::Write, error).raw_os_error() {
+                errno @ (libc::ENOSPC | libc::EDQUOT) => Step::Full { errno },
+                errno => {
+                    self.shared.fail(Operation::Write, errno);
+                    Step::Failed
+                }
+            },
+        };
+        match self.shared.reopening.take(|_| true) {
+            Some(request) => {
+                self.reopen(request);
+                Step::Again
+            }
+            None => step,
         }
+    }
+
+    /// Takes another sink if somebody has asked for one, and what was posted before that is written, up to a record's
+    /// end; or if it cannot be, because this one has failed.
+    fn reopen_if_due(&mut self) {
+        let reopening = &self.shared.reopening;
+        if !reopening.is_wanted() {
+            return;
+        }
+        let position = self.drain.position();
+        let is_at_end = self.drain.torn().is_empty();
+        let has_failed = self.shared.failure().is_some();
+        let is_due = |cut| has_failed || (is_at_end && position >= cut);
+        if let Some(request) = reopening.take(is_due) {
+            self.reopen(request);
+        }
+    }
+
+    /// The cut. On the same file the next write goes on at the very byte; another one gets the record in hand from its
+    /// first byte on.
+    fn reopen(&mut self, request: Request) {
+        let shared = &*self.shared;
+        let before = self.sink.file_id();
+        let is_same = before.is_some() && before == request.sink.file_id();
+        if !is_same {
+            self.repeating = (!self.drain.torn().is_empty()).then_some(0);
+        }
+        let can_sync = self.sink.can_sync();
+        shared.aside.goes_on_in(&request.sink);
+        let before = core::mem::replace(&mut self.sink, PlainArc::clone(&request.sink));
+        shared.replace_sink(request.sink, self.drain.position(), can_sync);
+        drop(before);
+        shared.standstill.end_stall();
+        shared.recover();
+        shared.reopening.set_met(request.number);
+        shared.settle();
+    }
+}
+
+/// One write, which must take something.
+fn write(sink: &dyn Sink, runs: &[IoSlice<'_>]) -> io::Result<usize> {
+    match sink.write(runs)? {
+        0 => Err(io::ErrorKind::WriteZero.into()),
+        taken => Ok(taken),
     }
 }

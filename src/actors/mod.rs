@@ -1,17 +1,22 @@
 //! Layer 5: actors. The flusher as a step function, the thread that drives it, and what they share with callers.
 
 mod durability;
+mod failure;
 pub mod flusher;
 mod lane;
 pub mod notifier;
 pub mod pace;
+mod reopen;
+mod report;
 mod room;
 mod shared;
+mod standstill;
 pub mod syncer;
 #[cfg(all(test, not(alq_loom)))]
 mod tests;
 pub mod thread;
 
 pub use flusher::Flusher;
+pub use report::Reporter;
 pub use shared::{Config, Last, Shared};
 pub use thread::start;

@@ -2,8 +2,9 @@
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::{Duration, Instant};
 
-use crate::primitives::sync::{Mutex, spawn_quiet};
+use crate::primitives::sync::{Mutex, ThreadId, spawn_quiet, this_thread};
 use crate::primitives::{Event, PerProcess};
 use crate::words::{Error, Operation};
 
@@ -11,16 +12,30 @@ use crate::words::{Error, Operation};
 type Job = Box<dyn FnOnce() + Send>;
 
 struct Notifier {
-    jobs: Mutex<VecDeque<Job>>,
-    came: Event,
+    jobs: Mutex<Jobs>,
+    /// Notified when a job has come, and when one has been run.
+    changed: Event,
+    thread: Mutex<Option<ThreadId>>,
     started: Mutex<bool>,
+}
+
+struct Jobs {
+    waiting: VecDeque<Job>,
+    /// How many have come, and how many of those have been run.
+    came: u64,
+    ran: u64,
 }
 
 fn notifier() -> &'static Notifier {
     static NOTIFIER: PerProcess<Notifier> = PerProcess::new();
     NOTIFIER.get(|| Notifier {
-        jobs: Mutex::new(VecDeque::new()),
-        came: Event::new(),
+        jobs: Mutex::new(Jobs {
+            waiting: VecDeque::new(),
+            came: 0,
+            ran: 0,
+        }),
+        changed: Event::new(),
+        thread: Mutex::new(None),
         started: Mutex::new(false),
     })
 }
@@ -44,18 +59,37 @@ pub fn start() -> Result<(), Error> {
 /// Has `job` run on the notifier thread, after those that came before. Never blocks on a job.
 pub fn submit(job: Job) {
     let notifier = notifier();
-    notifier.jobs.lock().push_back(job);
-    notifier.came.notify();
+    {
+        let mut jobs = notifier.jobs.lock();
+        jobs.waiting.push_back(job);
+        jobs.came += 1;
+    }
+    notifier.changed.notify();
+}
+
+/// Waits until all jobs that have come by now have been run, for `limit` at most; not at all on the notifier thread.
+pub fn wait_until_idle(limit: Duration) {
+    let notifier = notifier();
+    if *notifier.thread.lock() == Some(this_thread()) {
+        return;
+    }
+    let last = notifier.jobs.lock().came;
+    let done = || (notifier.jobs.lock().ran >= last).then_some(());
+    let deadline = Instant::now().checked_add(limit);
+    let _ = notifier.changed.wait_until(deadline, done); // a callback that blocks has had its time
 }
 
 fn run(notifier: &Notifier) {
+    *notifier.thread.lock() = Some(this_thread());
     loop {
-        let next = || notifier.jobs.lock().pop_front();
-        if let Some(job) = notifier.came.wait_until(None, next) {
+        let next = || notifier.jobs.lock().waiting.pop_front();
+        if let Some(job) = notifier.changed.wait_until(None, next) {
             // A panic is the callback's own (its message is on standard error); the next one is run all the same.
             if let Err(payload) = catch_unwind(AssertUnwindSafe(job)) {
                 core::mem::forget(payload); // its drop might panic again
             }
+            notifier.jobs.lock().ran += 1;
+            notifier.changed.notify();
         }
     }
 }

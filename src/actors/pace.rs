@@ -80,11 +80,36 @@ impl Pace {
     }
 }
 
+/// How long the flusher leaves a full disk alone: a little longer each time.
+#[derive(Clone, Copy, Debug)]
+pub struct BackOff {
+    pause: Duration,
+}
+
+impl BackOff {
+    const PAUSE_MIN: Duration = Duration::from_millis(2);
+    /// Room is found within this time, at a few system calls a second.
+    const PAUSE_MAX: Duration = Duration::from_millis(500);
+
+    pub const fn new() -> Self {
+        Self {
+            pause: Self::PAUSE_MIN,
+        }
+    }
+
+    /// The next pause.
+    pub fn pause(&mut self) -> Duration {
+        let pause = self.pause;
+        self.pause = (pause * 2).min(Self::PAUSE_MAX);
+        pause
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
-    use super::{Pace, Rest};
+    use super::{BackOff, Pace, Rest};
 
     const NAP_MAX: Duration = Duration::from_millis(2);
 
@@ -125,5 +150,14 @@ mod tests {
         let mut pace = Pace::parking(64);
         assert_eq!(pace.after_nothing(), Rest::Park);
         assert_eq!(pace.after_write(1), Rest::Park);
+    }
+
+    #[test]
+    fn a_full_disk_is_asked_less_and_less_often_but_never_given_up() {
+        let mut back_off = BackOff::new();
+        let pauses: Vec<_> = (0..20).map(|_| back_off.pause()).collect();
+        assert!(pauses.is_sorted());
+        assert_eq!(pauses[0], BackOff::PAUSE_MIN);
+        assert_eq!(pauses[19], BackOff::PAUSE_MAX);
     }
 }

@@ -67,13 +67,16 @@ impl<M: Memory> Shared<M> {
                 Error::WouldBlock
             }
             Refusal::Closed | Refusal::Aside => Error::Closed,
-            Refusal::Failed => self.failure().unwrap_or(Error::Closed),
+            Refusal::Failed => self.last_failure().unwrap_or(Error::Closed),
         }
     }
 
     /// A caller that finds the ring full schedules the drain, whatever flags its records were posted with. One that
-    /// waits for an open reservation is left alone.
+    /// waits for an open reservation is left alone, and so is one whose sink takes nothing: it tries again by itself.
     fn schedule(&self) {
+        if self.standstill.is_stalled() {
+            return;
+        }
         // Also if it seems awake: whoever was to ring may have been stopped before it did.
         if !matches!(
             self.bell.interest_after_publication(),
@@ -185,7 +188,7 @@ impl<M: Memory> Shared<M> {
         let stalled = still.for_how_long(self.ring.tail());
         let mut until_stall = stall_limit.saturating_sub(stalled);
         if until_stall.is_zero() {
-            if let Some(age) = self.blocked_for() {
+            if let Some(age) = self.standstill.blocked_for() {
                 return Err(self.held(age));
             }
             until_stall = stall_limit.max(SLEEP_MIN);

@@ -1,10 +1,13 @@
 //! What the callers of a queue and its flusher share.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crossbeam_utils::CachePadded;
 
 use super::durability::Durability;
+use super::reopen::Reopening;
+use super::report::Reporter;
+use super::standstill::Standstill;
 use crate::ends::{Aside, DrainCounters, Pending, PostCounters, Reach, Sink, Stats, Watch};
 use crate::memory::Memory;
 use crate::primitives::sync::{
@@ -13,7 +16,7 @@ use crate::primitives::sync::{
 };
 use crate::primitives::{Doorbell, Event, Home, Interest, Waiters};
 use crate::ring::{Drain, Posted, Ring};
-use crate::words::{Error, Operation, Order, Position};
+use crate::words::{Error, Order, Position};
 
 /// One queue, seen from both sides.
 #[derive(Debug)]
@@ -43,19 +46,22 @@ pub struct Shared<M> {
     pub durability: Durability,
     /// The way of appends that do not go through the ring.
     pub aside: Aside,
+    /// What the drain stands still behind.
+    pub standstill: Standstill,
+    /// Who asked for another sink.
+    pub reopening: Reopening,
+    /// Whom errors are told that nobody asks for.
+    pub reporter: Reporter,
     /// The flusher and the sync thread.
     servants: Mutex<Vec<ThreadId>>,
-    failure: AtomicU64,
+    pub(super) failure: AtomicU64,
     /// What the first close that gave up has told.
     obstacle: Mutex<Option<Error>>,
     last: AtomicU32,
     flusher_done: AtomicBool,
     finished: AtomicBool,
-    /// When the drain came to stand behind an open reservation: nanoseconds since `born`, plus 1; 0 if it does not.
-    blocked_since_ns: AtomicU64,
     /// Room came that the drain did not make: it has yet to wake waiters.
     room_given: AtomicBool,
-    born: Instant,
 }
 
 /// What the options say about waiting.
@@ -79,9 +85,6 @@ pub enum Last {
     Stop = 2,
 }
 
-/// A failure word: errno, and this bit if the flusher itself is at fault; 0 while nothing has failed.
-const FLUSHER: u64 = 1 << 32;
-
 impl<M: Memory> Shared<M> {
     /// A queue on `memory`, and its drain. `sink` is what `fsync` will sync.
     pub fn new(memory: M, config: Config, sink: Option<PlainArc<dyn Sink>>) -> (Self, Drain) {
@@ -101,15 +104,16 @@ impl<M: Memory> Shared<M> {
             watch: Watch::new(config.outstanding_max),
             aside: Aside::new(sink.as_ref()),
             durability: Durability::new(sink),
+            standstill: Standstill::new(),
+            reopening: Reopening::new(),
+            reporter: Reporter::default(),
             servants: Mutex::new(Vec::new()),
             failure: AtomicU64::new(0),
             obstacle: Mutex::new(None),
             flusher_done: AtomicBool::new(false),
             last: AtomicU32::new(Last::Drain as u32),
             finished: AtomicBool::new(false),
-            blocked_since_ns: AtomicU64::new(0),
             room_given: AtomicBool::new(false),
-            born: Instant::now(),
         };
         (shared, drain)
     }
@@ -172,43 +176,6 @@ impl<M: Memory> Shared<M> {
         if bytes_used >= geometry.capacity() / 4 || spans_used >= geometry.spans_max() / 4 {
             self.bell.ring_for(Interest::Mark);
         }
-    }
-
-    /// Makes the queue fail for good with `errno`; everybody who waits is told.
-    pub fn fail(&self, operation: Operation, errno: i32) {
-        let flusher = if operation == Operation::Flusher {
-            FLUSHER
-        } else {
-            0
-        };
-        let word = flusher | u64::from(errno.unsigned_abs());
-        // Before anybody can be told of it: a lane with room in its span would not notice.
-        self.ring.ask_lanes();
-        // Release, pairs with the Acquire in `failure`. The first failure is the one that is told.
-        let first = self
-            .failure
-            .compare_exchange(0, word, Ordering::Release, Ordering::Relaxed);
-        if first.is_ok() {
-            self.ring.fail();
-            self.ring.ask_lanes(); // those that have opened a span meanwhile
-            self.waiters.wake_all();
-            self.settle();
-        }
-    }
-
-    /// Why the queue has failed, if it has.
-    pub fn failure(&self) -> Option<Error> {
-        // Acquire, pairs with the Release in `fail`.
-        let word = self.failure.load(Ordering::Acquire);
-        let operation = if word & FLUSHER == 0 {
-            Operation::Write
-        } else {
-            Operation::Flusher
-        };
-        (word != 0).then_some(Error::Io {
-            operation,
-            errno: i32::try_from(word as u32).unwrap_or(libc::EIO),
-        })
     }
 
     /// Notes why a close gave up; the first one is what every close tells.
@@ -279,52 +246,35 @@ impl<M: Memory> Shared<M> {
     /// What has become of `pending`, now that everything up to `written` is.
     fn outcome(&self, pending: &Pending, written: u64) -> Option<Result<(), Error>> {
         let is_written = pending.target <= written;
-        if is_written && self.ring.ended().is_some() && self.ring.is_too_late(pending.target) {
+        let is_record = !matches!(pending.reach, Reach::Reopened(_));
+        if is_record
+            && is_written
+            && self.ring.ended().is_some()
+            && self.ring.is_too_late(pending.target)
+        {
             return Some(Err(Error::Closed));
         }
-        let reached = match pending.reach {
-            Reach::Written => is_written,
-            Reach::Durable(op) => pending.target <= self.durability.reached(op),
+        let known = match pending.reach {
+            Reach::Written => is_written.then_some(Ok(())),
+            Reach::Durable(op) => self.durability.verdict(pending.target, op),
+            Reach::Reopened(number) => self.reopening.has_met(number).then_some(Ok(())),
         };
-        if reached {
-            return Some(Ok(()));
+        if known.is_some() {
+            return known;
         }
-        let never_durable = match pending.reach {
-            Reach::Written => None,
-            Reach::Durable(_) => self.durability.failure(),
+        let failure = match pending.reach {
+            // That is what it is for.
+            Reach::Reopened(_) => None,
+            _ if is_written => None,
+            _ => self.failure(),
         };
-        let never_written = if is_written { None } else { self.failure() };
         let over = || self.has_finished().then_some(Error::Closed);
-        never_durable.or(never_written).or_else(over).map(Err)
+        failure.or_else(over).map(Err)
     }
 
     pub fn has_finished(&self) -> bool {
         // Acquire, pairs with the Release in `finish`.
         self.finished.load(Ordering::Acquire)
-    }
-
-    /// The drain stands behind an open reservation, or does not.
-    pub fn set_blocked(&self, blocked: bool) {
-        // Relaxed on both: one writer, and readers only report it.
-        let since = self.blocked_since_ns.load(Ordering::Relaxed);
-        let value = match (blocked, since) {
-            (false, _) => 0,
-            (true, 0) => self.born.elapsed().as_nanos() as u64 + 1,
-            (true, since) => since,
-        };
-        self.blocked_since_ns.store(value, Ordering::Relaxed);
-    }
-
-    /// For how long the drain has stood behind an open reservation.
-    pub fn blocked_for(&self) -> Option<Duration> {
-        // Relaxed: see `set_blocked`.
-        let since = self.blocked_since_ns.load(Ordering::Relaxed);
-        let age = |since| {
-            self.born
-                .elapsed()
-                .saturating_sub(Duration::from_nanos(since - 1))
-        };
-        (since != 0).then(|| age(since))
     }
 
     /// What a caller is told who waits behind a reservation that stays open.
@@ -333,6 +283,14 @@ impl<M: Memory> Shared<M> {
             position: Position::new(self.id, self.ring.tail().pos),
             age,
         }
+    }
+
+    /// Why `bytes` were left behind, if there are any.
+    fn lost_to(&self, bytes: u64) -> Option<Error> {
+        if bytes == 0 {
+            return None;
+        }
+        self.failure().or_else(|| self.obstacle())
     }
 
     /// A snapshot of all counters.
@@ -361,6 +319,9 @@ impl<M: Memory> Shared<M> {
             written_records: done.records + lanes.written + aside.written_records,
             lost_bytes: left(outstanding.bytes) + late_bytes + aside.lost_bytes,
             lost_records: left(records_left) + late_records + aside.lost_records,
+            late_bytes,
+            late_records,
+            lost_to: self.lost_to(left(outstanding.bytes)),
             padding_bytes: done.padding,
             refused_records: self.post_counts.refused_records.get(),
             refused_bytes: self.post_counts.refused_bytes.get(),
@@ -373,6 +334,8 @@ impl<M: Memory> Shared<M> {
             lanes: lanes.lanes,
             drains: self.drain_counts.drains.get(),
             wakeups: self.drain_counts.wakeups.get(),
+            stalled: self.standstill.stall(),
+            repeated: self.drain_counts.repeated.get(),
             last_error: self.failure(),
         }
     }

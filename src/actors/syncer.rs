@@ -3,12 +3,32 @@
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use super::durability::Thread;
+use super::durability::{Retired, Thread};
 use super::shared::Shared;
 use crate::ends::Sink;
 use crate::memory::Memory;
-use crate::primitives::sync::{Arc, Ordering, PlainArc, spawn_quiet};
-use crate::words::{Error, Operation};
+use crate::primitives::sync::{Arc, PlainArc, spawn_quiet};
+use crate::words::{Error, Operation, SyncOp};
+
+/// One sync that is due.
+struct Job {
+    sink: PlainArc<dyn Sink>,
+    era: u64,
+    op: SyncOp,
+    /// What it will have covered.
+    end: u64,
+}
+
+impl Job {
+    /// The sync; a panic in it says as little about the data as an error.
+    fn run(&self) -> io::Result<()> {
+        let sync = AssertUnwindSafe(|| self.sink.sync(self.op));
+        catch_unwind(sync).unwrap_or_else(|payload| {
+            core::mem::forget(payload); // its drop might panic again
+            Err(io::Error::from_raw_os_error(libc::EIO))
+        })
+    }
+}
 
 impl<M: Memory + 'static> Shared<M> {
     /// Makes sure that there is a sync thread.
@@ -18,22 +38,43 @@ impl<M: Memory + 'static> Shared<M> {
     /// [`Error::NotSyncable`] if the sink cannot be synced; [`Error::Closed`] if the queue is; [`Error::Io`] if the
     /// thread cannot be started.
     pub fn start_syncer(shared: &Arc<Self>) -> Result<(), Error> {
-        if shared.durability.failure().is_some() {
-            return Ok(()); // no thread could do more; whoever waits is told
-        }
-        let mut thread = shared.durability.thread.lock();
-        let sink = match &*thread {
-            Thread::Running => return Ok(()),
-            Thread::Over => return Err(Error::Closed),
-            Thread::Ready(sink) => PlainArc::clone(sink),
+        let sink = {
+            let state = shared.durability.state.lock();
+            if state.failure.is_some() {
+                return Ok(()); // no thread could do more; whoever waits is told
+            }
+            state.sink.clone()
         };
-        if !sink.can_sync() {
+        if sink.is_some_and(|sink| !sink.can_sync()) {
             return Err(Error::NotSyncable);
         }
+        Self::spawn_syncer(shared)
+    }
+
+    /// Makes sure that there is a thread to sync what `next` will replace, and `next` after it, if either can be synced.
+    ///
+    /// # Errors
+    ///
+    /// As [`start_syncer`](Shared::start_syncer), but for `NotSyncable`.
+    pub fn start_syncer_before(shared: &Arc<Self>, next: &dyn Sink) -> Result<(), Error> {
+        let sink = shared.durability.state.lock().sink.clone();
+        if next.can_sync() || sink.is_some_and(|sink| sink.can_sync()) {
+            return Self::spawn_syncer(shared);
+        }
+        Ok(())
+    }
+
+    fn spawn_syncer(shared: &Arc<Self>) -> Result<(), Error> {
+        let mut state = shared.durability.state.lock();
+        match state.thread {
+            Thread::Running => return Ok(()),
+            Thread::Over => return Err(Error::Closed),
+            Thread::Idle => {}
+        }
         let for_thread = Arc::clone(shared);
-        spawn_quiet(c"alq-sync", move || run(&for_thread, sink))
+        spawn_quiet(c"alq-sync", move || run(&for_thread))
             .map_err(|error| Error::io(Operation::Spawn, &error))?;
-        *thread = Thread::Running;
+        state.thread = Thread::Running;
         Ok(())
     }
 }
@@ -41,63 +82,163 @@ impl<M: Memory + 'static> Shared<M> {
 impl<M: Memory> Shared<M> {
     /// The flusher will not touch the ring again, and has let go of the sink.
     pub fn flusher_ended(&self) {
-        let before = {
-            let mut thread = self.durability.thread.lock();
-            let runs = matches!(*thread, Thread::Running);
-            if runs {
+        self.reopening.end();
+        let left = {
+            let mut state = self.durability.state.lock();
+            if state.thread == Thread::Running {
                 self.set_flusher_done();
+                None
+            } else {
+                state.thread = Thread::Over;
+                Some((state.sink.take(), core::mem::take(&mut state.retired)))
             }
-            let after = if runs { Thread::Running } else { Thread::Over };
-            core::mem::replace(&mut *thread, after)
         };
-        if let Thread::Running = before {
-            self.durability.look(); // the sync thread does what is still due, and finishes
-        } else {
-            drop(before); // perhaps the last of the sink, whose drop may call into the queue: not under the lock
+        if left.is_some() {
+            drop(left); // perhaps the last of the sink, whose drop may call into the queue: not under the lock
             self.finish();
+        } else {
+            self.durability.look(); // the sync thread does what is still due, and finishes
         }
     }
 
-    /// Syncs once if somebody waits for it; `false` if nothing was due. For the sync thread only.
+    /// `next` gets what lies behind `cut`; its predecessor is synced before anything there counts as durable, if it
+    /// `can_sync`. For the flusher, between two writes.
+    pub fn replace_sink(&self, next: PlainArc<dyn Sink>, cut: u64, can_sync: bool) {
+        let durability = &self.durability;
+        let mut state = durability.state.lock();
+        let era = state.era;
+        let before = state.sink.replace(next);
+        let got_bytes = state.begin < cut;
+        state.era += 1;
+        state.begin = cut;
+        state.failure = None;
+        let is_durable = durability.reached(SyncOp::Full) >= cut;
+        let mut done_with = None;
+        match before {
+            Some(sink) if got_bytes && !is_durable => {
+                if can_sync {
+                    let end = cut;
+                    state.retired.push_back(Retired { sink, era, end });
+                } else {
+                    durability.doubt(&mut state, cut, Error::NotSyncable);
+                    done_with = Some(sink);
+                }
+            }
+            before => done_with = before,
+        }
+        drop(state);
+        drop(done_with); // its drop may call into the queue: not under the lock
+        durability.look();
+    }
+
+    /// Syncs once if it is due; `false` if nothing was. For the sync thread only.
     ///
     /// One system call serves all whose records are written when it begins. Who comes meanwhile is looked at after it,
     /// and needs another only if it has not covered them.
-    pub fn sync_step(&self, sink: &dyn Sink) -> bool {
-        let durability = &self.durability;
-        if durability.failure().is_some() {
-            return false;
-        }
-        let written = self.ring.tail().pos;
-        let is_due = |target, op| target <= written && target > durability.reached(op);
-        let Some(op) = self.watch.wanted(is_due) else {
+    pub fn sync_step(&self) -> bool {
+        let Some(job) = self.next_sync() else {
             return false;
         };
-        match sink.sync(op) {
-            Ok(()) => durability.raise(op, written),
+        match job.run() {
+            Ok(()) => self.has_synced(&job),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => return true,
             Err(error) => {
-                let errno = Error::io(Operation::Sync, &error).raw_os_error();
-                // Release, pairs with the Acquire in `failure`. Never taken back: after a failed sync the system
-                // may have dropped the dirty pages, and a later success would say nothing about them.
-                durability
-                    .failure
-                    .store(errno.unsigned_abs(), Ordering::Release);
+                let error = Error::io(Operation::Sync, &error);
+                self.has_not_synced(&job, &error);
+                self.reporter.report(error);
             }
         }
+        drop(job); // perhaps the last of a sink that was replaced
         self.settle();
         true
+    }
+
+    /// The sync that is due next: of the oldest sink that was replaced, always; of the one in hand, if somebody waits.
+    fn next_sync(&self) -> Option<Job> {
+        let (sink, era, written) = {
+            let state = self.durability.state.lock();
+            if let Some(retired) = state.retired.front() {
+                return Some(Job {
+                    sink: PlainArc::clone(&retired.sink),
+                    era: retired.era,
+                    op: SyncOp::Full,
+                    end: retired.end,
+                });
+            }
+            if state.failure.is_some() {
+                return None;
+            }
+            // Under the lock no other sink takes over: everything up to here is with this one, or durable.
+            (state.sink.clone()?, state.era, self.ring.tail().pos)
+        };
+        let durability = &self.durability;
+        let is_due = |target, op| target <= written && target > durability.reached(op);
+        let op = self.watch.wanted(is_due)?;
+        Some(Job {
+            sink,
+            era,
+            op,
+            end: written,
+        })
+    }
+
+    fn has_synced(&self, job: &Job) {
+        let mut state = self.durability.state.lock();
+        let is_retired = |one: &Retired| one.era == job.era && one.end == job.end;
+        let is_all = job.op == SyncOp::Full;
+        let done_with = state
+            .retired
+            .front()
+            .is_some_and(|one| is_all && is_retired(one))
+            .then(|| state.retired.pop_front());
+        drop(state);
+        drop(done_with);
+        self.durability.raise(job.op, job.end);
+    }
+
+    /// What this sink has got by now is never durable, but for what was before.
+    fn has_not_synced(&self, job: &Job, error: &Error) {
+        let mut state = self.durability.state.lock();
+        let retired = state.retired.iter().position(|one| one.era == job.era);
+        let retired = retired.and_then(|index| state.retired.remove(index));
+        let end = if let Some(retired) = &retired {
+            retired.end
+        } else {
+            state.failure = Some(error.clone());
+            self.ring.tail().pos
+        };
+        self.durability.doubt(&mut state, end, error.clone());
+        drop(state);
+        drop(retired);
+    }
+
+    /// The sync thread has panicked (in a task that it woke, say): nothing that is not durable will be, up to now.
+    fn syncer_panicked(&self) {
+        let error = Error::Io {
+            operation: Operation::Sync,
+            errno: libc::EIO,
+        };
+        let mut state = self.durability.state.lock();
+        let retired = core::mem::take(&mut state.retired);
+        state.failure = Some(error.clone());
+        let end = self.ring.tail().pos;
+        self.durability.doubt(&mut state, end, error.clone());
+        drop(state);
+        drop(retired);
+        self.reporter.report(error);
+        self.settle();
     }
 }
 
 /// Syncs when it is due, until the flusher has ended and nothing is.
-fn run<M: Memory>(shared: &Shared<M>, sink: PlainArc<dyn Sink>) {
+fn run<M: Memory>(shared: &Shared<M>) {
     shared.enlist();
     let work = || {
         loop {
             let step = || {
                 // Asked first: what the flusher wrote last is then seen by the step.
                 let over = shared.is_flusher_done();
-                if shared.sync_step(&*sink) {
+                if shared.sync_step() {
                     return Some(true);
                 }
                 over.then_some(false)
@@ -108,16 +249,26 @@ fn run<M: Memory>(shared: &Shared<M>, sink: PlainArc<dyn Sink>) {
         }
     };
     if catch_unwind(AssertUnwindSafe(work)).is_err() {
-        // Release: as in `sync_step`.
-        shared
-            .durability
-            .failure
-            .store(libc::EIO.unsigned_abs(), Ordering::Release);
-        shared.settle();
+        shared.syncer_panicked();
     }
-    drop(sink); // whoever sees the end sees the descriptor closed
-    *shared.durability.thread.lock() = Thread::Over;
-    if shared.is_flusher_done() {
+    end(shared);
+}
+
+/// The sync thread goes. If the flusher has gone before, the queue is finished; if not, the thread has panicked, and a
+/// reopen may start another.
+fn end<M: Memory>(shared: &Shared<M>) {
+    let left = {
+        let mut state = shared.durability.state.lock();
+        if shared.is_flusher_done() {
+            Some((state.sink.take(), core::mem::take(&mut state.retired)))
+        } else {
+            state.thread = Thread::Idle;
+            None
+        }
+    };
+    if left.is_some() {
+        drop(left); // whoever sees the end sees the descriptor closed
+        shared.durability.state.lock().thread = Thread::Over;
         shared.finish();
     }
 }

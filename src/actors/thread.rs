@@ -5,8 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use super::flusher::{Flusher, Step};
-use super::pace::{Pace, Rest};
-use crate::ends::Sink;
+use super::pace::{BackOff, Pace, Rest};
 use crate::memory::Memory;
 use crate::primitives::Interest;
 use crate::primitives::sync::{Arc, spawn_quiet};
@@ -20,17 +19,13 @@ const READY_LIMIT: Duration = Duration::from_millis(100);
 /// # Errors
 ///
 /// Those of `pthread_create(3)`.
-pub fn start<M, S>(flusher: Flusher<M, S>, nap_max: Duration) -> io::Result<()>
-where
-    M: Memory + 'static,
-    S: Sink + 'static,
-{
+pub fn start<M: Memory + 'static>(flusher: Flusher<M>, nap_max: Duration) -> io::Result<()> {
     let pace = Pace::new(flusher.shared.ring.geometry().capacity(), nap_max);
     spawn_quiet(c"alq-flusher", move || run(flusher, pace))
 }
 
 /// Drives the flusher; a panic in it (or in its sink) fails the queue, so that nobody waits for ever.
-fn run<M: Memory, S: Sink>(mut flusher: Flusher<M, S>, pace: Pace) {
+fn run<M: Memory>(mut flusher: Flusher<M>, pace: Pace) {
     let shared = Arc::clone(&flusher.shared);
     shared.enlist();
     if catch_unwind(AssertUnwindSafe(|| drive(&mut flusher, pace))).is_err() {
@@ -41,11 +36,17 @@ fn run<M: Memory, S: Sink>(mut flusher: Flusher<M, S>, pace: Pace) {
 }
 
 /// Steps until the queue is finished.
-pub fn drive<M: Memory, S: Sink>(flusher: &mut Flusher<M, S>, mut pace: Pace) {
+pub fn drive<M: Memory>(flusher: &mut Flusher<M>, mut pace: Pace) {
+    let mut back_off = BackOff::new();
     loop {
         let step = flusher.step();
         let shared = &*flusher.shared;
-        shared.set_blocked(matches!(step, Step::Blocked { .. }));
+        shared
+            .standstill
+            .set_blocked(matches!(step, Step::Blocked { .. }));
+        if matches!(step, Step::Moved { .. }) {
+            back_off = BackOff::new();
+        }
         match step {
             Step::Moved { more: true, .. } | Step::Again => {}
             Step::Moved { bytes, more: false } => {
@@ -54,11 +55,13 @@ pub fn drive<M: Memory, S: Sink>(flusher: &mut Flusher<M, S>, mut pace: Pace) {
                     shared.drain_counts.wakeups.add_alone(1);
                 }
             }
-            Step::Busy => {
-                if let Err(error) = flusher.sink.wait_ready(READY_LIMIT) {
-                    let errno = Error::io(Operation::Write, &error).raw_os_error();
-                    shared.fail(Operation::Write, errno);
-                }
+            Step::Busy => wait_ready(flusher),
+            Step::Full { errno } => {
+                let until_limit = shared.stalled(errno);
+                let pause = back_off.pause().min(until_limit.unwrap_or(Duration::MAX));
+                // Posts need not ring; whoever flushes, closes or reopens does.
+                shared.bell.park(Interest::Nothing, Some(pause), || false);
+                shared.drain_counts.wakeups.add_alone(1);
             }
             Step::Empty => rest(flusher, pace.after_nothing(), Interest::Any),
             Step::Blocked { seq } => {
@@ -71,7 +74,7 @@ pub fn drive<M: Memory, S: Sink>(flusher: &mut Flusher<M, S>, mut pace: Pace) {
 }
 
 /// Sleeps as the pace says; parked, until something happens that `interest` names.
-fn rest<M: Memory, S: Sink>(flusher: &Flusher<M, S>, rest: Rest, interest: Interest) {
+fn rest<M: Memory>(flusher: &Flusher<M>, rest: Rest, interest: Interest) {
     let shared = &*flusher.shared;
     match rest {
         Rest::Nap(nap) => shared.bell.nap(nap),
@@ -80,4 +83,18 @@ fn rest<M: Memory, S: Sink>(flusher: &Flusher<M, S>, rest: Rest, interest: Inter
             .park(interest, None, || flusher.is_due(interest)),
     }
     shared.drain_counts.wakeups.add_alone(1);
+}
+
+/// Waits until the sink may take bytes again, or for a while.
+fn wait_ready<M: Memory>(flusher: &Flusher<M>) {
+    let shared = &*flusher.shared;
+    let until_limit = shared.stalled(libc::EAGAIN);
+    // In whole milliseconds, as poll(2) counts, and one at least.
+    let limit = until_limit.map_or(READY_LIMIT, |left| {
+        READY_LIMIT.min(left + Duration::from_millis(1))
+    });
+    if let Err(error) = flusher.sink.wait_ready(limit) {
+        let errno = Error::io(Operation::Write, &error).raw_os_error();
+        shared.fail(Operation::Write, errno);
+    }
 }

@@ -59,7 +59,6 @@ impl Aside {
     }
 
     /// The flusher is about to go on in another sink. For the flusher, which still holds the one before.
-    #[cfg_attr(not(test), allow(dead_code, reason = "no queue changes its sink yet"))]
     pub fn goes_on_in(&self, sink: &PlainArc<dyn Sink>) {
         // Relaxed: only the flusher stores it.
         let next = 1 - self.current.load(Ordering::Relaxed);

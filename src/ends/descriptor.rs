@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::{self, IoSlice, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::fs::FileTypeExt;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -23,6 +23,7 @@ pub struct FileSink {
     /// Whether a write must not wait in the kernel.
     nowait: AtomicBool,
     can_sync: bool,
+    file_id: (u64, u64),
     /// The directory of a log that was created, until its entry is durable.
     directory: Mutex<Option<PathBuf>>,
 }
@@ -35,11 +36,13 @@ impl FileSink {
     /// Those of fstat(2).
     pub fn new(fd: OwnedFd, directory: Option<PathBuf>) -> io::Result<Self> {
         let file = File::from(fd);
-        let kind = file.metadata()?.file_type();
+        let metadata = file.metadata()?;
+        let kind = metadata.file_type();
         Ok(Self {
             file,
             nowait: AtomicBool::new(!kind.is_file()),
             can_sync: kind.is_file() || kind.is_block_device(),
+            file_id: (metadata.dev(), metadata.ino()),
             directory: Mutex::new(directory),
         })
     }
@@ -79,6 +82,10 @@ impl Sink for FileSink {
 
     fn descriptor(&self) -> Option<BorrowedFd<'_>> {
         Some(self.file.as_fd())
+    }
+
+    fn file_id(&self) -> Option<(u64, u64)> {
+        Some(self.file_id)
     }
 
     /// The first sync of a log that was created covers its directory entry too: without it, the file itself could be

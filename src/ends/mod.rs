@@ -10,4 +10,4 @@ pub use aside::{Aside, append_to};
 pub use descriptor::FileSink;
 pub use pending::{Pending, Reach, Subscriber, WOKEN, Watch};
 pub use sink::Sink;
-pub use stats::{DrainCounters, Kind, PostCounters, Stats, Waits};
+pub use stats::{DrainCounters, Kind, PostCounters, Stall, Stats, Waits};

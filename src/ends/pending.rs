@@ -12,6 +12,8 @@ use crate::words::{Error, SyncOp};
 pub enum Reach {
     Written,
     Durable(SyncOp),
+    /// No watermark: the reopen with this number has taken place.
+    Reopened(u64),
 }
 
 /// A point that a watermark has yet to reach. Its result, once there, stays.

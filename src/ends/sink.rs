@@ -48,15 +48,16 @@ pub trait Sink: Send + Sync {
     ///
     /// # Errors
     ///
-    /// `Interrupted` is tried again at once, `WouldBlock` after [`wait_ready`](Sink::wait_ready); any other error
-    /// is final: the queue fails with it.
+    /// `Interrupted` is tried again at once, `WouldBlock` after [`wait_ready`](Sink::wait_ready), and `ENOSPC` and `EDQUOT`
+    /// (as well as 0 bytes taken) after a while. With any other error the queue fails, until it is
+    /// [reopened](crate::Queue::reopen).
     fn write(&self, runs: &[IoSlice<'_>]) -> io::Result<usize>;
 
     /// Blocks until the sink may take bytes again, for `limit` at most. By default it sleeps for some milliseconds.
     ///
     /// # Errors
     ///
-    /// Any error is final: the queue fails with it.
+    /// With any error the queue fails.
     fn wait_ready(&self, limit: Duration) -> io::Result<()> {
         sleep(limit.min(Duration::from_millis(5)));
         Ok(())
@@ -82,6 +83,12 @@ pub trait Sink: Send + Sync {
     ///
     /// `Interrupted` is tried again; any other error is final: what was written by then is never durable.
     fn sync(&self, op: SyncOp) -> io::Result<()>;
+
+    /// What tells the file behind it from others, if there is one: its device and inode. A
+    /// [reopen](crate::Queue::reopen) on the same file goes on at the very byte; by default none is the same.
+    fn file_id(&self) -> Option<(u64, u64)> {
+        None
+    }
 }
 
 impl<T: Sink + ?Sized> Sink for Arc<T> {
@@ -103,5 +110,9 @@ impl<T: Sink + ?Sized> Sink for Arc<T> {
 
     fn sync(&self, op: SyncOp) -> io::Result<()> {
         (**self).sync(op)
+    }
+
+    fn file_id(&self) -> Option<(u64, u64)> {
+        (**self).file_id()
     }
 }

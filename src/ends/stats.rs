@@ -47,6 +47,13 @@ pub struct Stats {
     pub lost_bytes: u64,
     /// The records that these bytes belong to; of a [lane](crate::Lane), all that `written_records` does not count.
     pub lost_records: u64,
+    /// Of the lost bytes, those that were posted after a close had stepped over their reservation. The others are those
+    /// that a close has left behind.
+    pub late_bytes: u64,
+    /// The records that these bytes belong to.
+    pub late_records: u64,
+    /// Why a close has left bytes behind, if it has.
+    pub lost_to: Option<Error>,
     /// Bytes that were reserved, not used, and could not be given back because something was claimed behind
     /// them. They cost room in the ring for a while; they are in no file.
     pub padding_bytes: u64,
@@ -73,8 +80,32 @@ pub struct Stats {
     pub drains: u64,
     /// How often the flusher woke up.
     pub wakeups: u64,
-    /// Why the queue has failed, if it has.
+    /// Why the descriptor takes nothing, while it does: there is no room, or the other side does not read.
+    pub stalled: Option<Stall>,
+    /// Bytes that a [`reopen`](crate::Queue::reopen) has put into a second file: the head of a record that was written in
+    /// part, and is whole in the new file. They count once in `written_bytes`.
+    pub repeated: u64,
+    /// Why the queue has failed, if it has; nothing once a [`reopen`](crate::Queue::reopen) has ended that.
     pub last_error: Option<Error>,
+}
+
+/// A descriptor that takes nothing, and is tried again until it does. Nothing is lost by it.
+///
+/// ```no_run
+/// # let queue = alq::Options::new().open("app.log")?;
+/// if let Some(stall) = queue.stats().stalled {
+///     let cause = std::io::Error::from_raw_os_error(stall.errno);
+///     eprintln!("nothing has been written for {:?}: {cause}", stall.age);
+/// }
+/// # Ok::<(), alq::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Stall {
+    /// What the last try said: `ENOSPC` or `EDQUOT` while the disk is full, `EAGAIN` while a pipe, socket or terminal is.
+    pub errno: i32,
+    /// For how long it has taken nothing.
+    pub age: Duration,
 }
 
 /// Appends that had to wait. Each call counts at most once for each cause.
@@ -116,6 +147,7 @@ pub struct WaitCounters {
 pub struct DrainCounters {
     pub drains: Counter,
     pub wakeups: Counter,
+    pub repeated: Counter,
 }
 
 /// What callers count when they leave the fast path.

@@ -24,7 +24,7 @@ impl Queue {
     /// [`Error::WouldBlock`] with `NOWAIT` if there is no room, or, on an [ordered](crate::Options::ordered) queue, if
     /// others wait for it; [`Error::TooLarge`] if there never can be; [`Error::InvalidLength`] for an empty record;
     /// [`Error::InvalidFlags`] for both or neither of the two flags; [`Error::WrongMode`] on a fixed queue;
-    /// [`Error::Closed`] after [`close`](Queue::close); [`Error::Io`] once a write has failed; [`Error::Held`] with
+    /// [`Error::Closed`] after [`close`](Queue::close); [`Error::Io`] once a write has failed, until a [`reopen`](Queue::reopen); [`Error::Held`] with
     /// `WAITOK` if a reservation in front, which may be this thread's own, has been held for the
     /// [stall limit](crate::Options::stall_limit). Nothing is appended then.
     ///

@@ -100,8 +100,8 @@ impl<'fd> AsyncAppend<'fd> {
     }
 
     /// Appends all of `bytes`; any number of them, also more than the queue holds; 0 does nothing. Asynchronously, it
-    /// waits only while the queue is full; synchronously, it blocks until they are written (a descriptor in
-    /// non-blocking mode is waited for).
+    /// waits only while the queue is full, also behind a full disk; synchronously, it blocks until they are written (a
+    /// descriptor in non-blocking mode is waited for). No SIGPIPE or SIGXFSZ comes of it: the error tells.
     ///
     /// # Errors
     ///

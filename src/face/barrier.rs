@@ -16,30 +16,8 @@ const STEP_OVER_TIME: Duration = Duration::from_millis(100);
 pub struct Patience {
     deadline: Option<Instant>,
     stall_limit: Option<Duration>,
-    /// What was seen before the wait: the time in which nothing moves counts from there.
-    seen: Option<Standing>,
-}
-
-/// What must move, lest a wait is told that nothing does; and when it was seen there.
-#[derive(Clone, Copy, Debug)]
-pub struct Standing {
-    tail: Tail,
-    durable: u64,
-    at: Instant,
-}
-
-impl Standing {
-    pub fn of<M: Memory>(shared: &Shared<M>) -> Self {
-        Self {
-            tail: shared.ring.tail(),
-            durable: shared.durability.reached(SyncOp::Data),
-            at: Instant::now(),
-        }
-    }
-
-    fn is_where(&self, other: &Self) -> bool {
-        (self.tail, self.durable) == (other.tail, other.durable)
-    }
+    /// Only a sync is waited for: what the descriptor says to a write is not in the way.
+    for_sync: bool,
 }
 
 /// Why a wait ended before its time.
@@ -54,16 +32,13 @@ impl Patience {
         Self {
             deadline: timeout.and_then(deadline_in),
             stall_limit,
-            seen: None,
+            for_sync: false,
         }
     }
 
-    /// The same for one of several queues that are waited for in turn: all of them stall at the same time.
-    pub fn since(self, seen: Standing) -> Self {
-        Self {
-            seen: Some(seen),
-            ..self
-        }
+    /// The same, for something that is written already.
+    pub fn for_sync(self, for_sync: bool) -> Self {
+        Self { for_sync, ..self }
     }
 
     /// Waits until `ready` gives a result; an error of its own when the patience is over.
@@ -85,8 +60,19 @@ impl Patience {
         match self.wait(shared, ready) {
             Ok(result) => result,
             Err(Ended::Deadline) => Err(Error::TimedOut),
+            Err(Ended::Stall) if self.for_sync => Err(NO_RETURN),
             Err(Ended::Stall) => Err(obstacle(shared)),
         }
+    }
+
+    /// How long nothing may move from now on: a stall that has begun before counts, but for one more try.
+    fn left_of<M: Memory>(self, limit: Duration, shared: &Shared<M>) -> Duration {
+        if self.for_sync {
+            return limit;
+        }
+        let age = shared.standstill.stall().map(|stall| stall.age);
+        let left = limit.saturating_sub(age.unwrap_or_default());
+        left.max(limit.min(RETRY_TIME))
     }
 
     /// Waits until `ready` gives a value; an error if the deadline passes, or if the tail stands still for the
@@ -96,14 +82,11 @@ impl Patience {
         shared: &Shared<M>,
         mut ready: impl FnMut() -> Option<T>,
     ) -> Result<T, Ended> {
-        let mut seen = self.seen;
         loop {
-            let now = Standing::of(shared);
-            let before = seen.take().filter(|seen| seen.is_where(&now));
-            let before = before.unwrap_or(now);
+            let before = standing(shared);
             let stall = self
                 .stall_limit
-                .and_then(|limit| before.at.checked_add(limit));
+                .and_then(|limit| Instant::now().checked_add(self.left_of(limit, shared)));
             let until = match (self.deadline, stall) {
                 (Some(deadline), Some(stall)) => Some(deadline.min(stall)),
                 (deadline, stall) => deadline.or(stall),
@@ -120,12 +103,27 @@ impl Patience {
             if self.deadline.is_some_and(|at| at <= Instant::now()) {
                 return Err(Ended::Deadline);
             }
-            if Standing::of(shared).is_where(&before) {
+            if standing(shared) == before {
                 return Err(Ended::Stall);
             }
         }
     }
 }
+
+/// What must move, lest a wait is told that nothing does.
+fn standing<M: Memory>(shared: &Shared<M>) -> (Tail, u64, u64) {
+    let durable = shared.durability.reached(SyncOp::Data);
+    let repeated = shared.drain_counts.repeated.get();
+    (shared.ring.tail(), durable, repeated)
+}
+
+/// A wait rings, so that the sink is tried once more; this is for that.
+const RETRY_TIME: Duration = Duration::from_millis(250);
+
+/// A write, or a sync, that does not return: the system has said nothing yet.
+const NO_RETURN: Error = Error::Stalled {
+    errno: libc::EAGAIN,
+};
 
 impl<M: Memory> Shared<M> {
     /// The patience of a call on this queue: its own `timeout`, and the queue's stall limit.
@@ -164,11 +162,12 @@ pub fn flush_to<M: Memory>(
 
 /// What the flusher waits for.
 fn obstacle<M: Memory>(shared: &Shared<M>) -> Error {
-    match shared.blocked_for() {
-        Some(age) => shared.held(age),
-        None => Error::Stalled {
-            errno: libc::EAGAIN,
-        },
+    if let Some(age) = shared.standstill.blocked_for() {
+        return shared.held(age);
+    }
+    match shared.standstill.stall() {
+        Some(stall) => Error::Stalled { errno: stall.errno },
+        None => NO_RETURN,
     }
 }
 
@@ -223,10 +222,7 @@ pub fn finish<M: Memory>(shared: &Shared<M>, patience: Patience) -> Result<(), U
         shared.set_last(Last::StepOver);
         let last_patience = match ended {
             Ended::Deadline => Patience::new(Some(STEP_OVER_TIME), None),
-            Ended::Stall => Patience {
-                seen: None,
-                ..patience
-            },
+            Ended::Stall => patience,
         };
         let _ = last_patience.wait(shared, finished); // either way, what is left is counted below
     }
@@ -242,14 +238,15 @@ fn account<M: Memory>(shared: &Shared<M>) -> Result<(), Undrained> {
     if outstanding.bytes == 0 && done.abandoned == 0 && outstanding.held == 0 {
         return Ok(());
     }
-    let held = || shared.held(shared.blocked_for().unwrap_or_default());
+    let held = || shared.held(shared.standstill.blocked_for().unwrap_or_default());
     let cause = shared
         .failure()
         .or_else(|| shared.obstacle())
         .unwrap_or_else(held);
+    let lanes = shared.ring.lane_counts();
     Err(Undrained {
         bytes: outstanding.bytes,
-        records: outstanding.records,
+        records: outstanding.records + (lanes.posted - lanes.written),
         abandoned: done.abandoned + outstanding.held,
         cause,
     })

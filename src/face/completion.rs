@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::barrier::Patience;
 use crate::actors::{Shared, notifier};
-use crate::ends::{Pending, Subscriber};
+use crate::ends::{Pending, Reach, Subscriber};
 use crate::memory::Mirror;
 use crate::primitives::os;
 use crate::primitives::sync::{Arc, unique_number};
@@ -147,7 +147,11 @@ impl Completion {
     }
 
     fn wait_with(&self, patience: Patience) -> Result<(), Error> {
-        patience.wait_for(&self.shared, || self.result())
+        let is_written = self.pending.target <= self.shared.ring.tail().pos;
+        let for_sync = is_written && matches!(self.pending.reach, Reach::Durable(_));
+        patience
+            .for_sync(for_sync)
+            .wait_for(&self.shared, || self.result())
     }
 
     /// Whether a wait on this thread would be a wait for itself.

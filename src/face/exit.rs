@@ -27,7 +27,11 @@ extern "C" fn drain() {
     let Some(registry) = registry::existing() else {
         return;
     };
-    for undrained in registry.exit() {
-        complain(&format!("alq: at exit, {undrained}\n"));
+    for (reporter, undrained) in registry.exit() {
+        if reporter.is_set() {
+            reporter.report_last(undrained.cause);
+        } else {
+            complain(&format!("alq: at exit, {undrained}\n"));
+        }
     }
 }

@@ -13,6 +13,7 @@ mod lane_entry;
 mod options;
 mod queue;
 pub mod registry;
+mod reopen;
 mod suspend;
 mod write;
 

@@ -1,17 +1,16 @@
 //! How a queue is made.
 
-use std::io;
-use std::os::fd::{AsFd, OwnedFd};
-use std::path::{Path, PathBuf};
+use std::os::fd::AsFd;
+use std::path::Path;
 use std::time::Duration;
 
 use super::exit;
 use super::queue::Queue;
 use super::registry::registry;
-use crate::actors::{Config, Flusher, Shared, start};
-use crate::ends::{FileSink, Sink};
+use super::reopen::Opening;
+use crate::actors::{Config, Flusher, Reporter, Shared, start};
+use crate::ends::Sink;
 use crate::memory::Mirror;
-use crate::primitives::os;
 use crate::primitives::sync::{Arc, PlainArc};
 use crate::words::{Error, Geometry, Operation, Order};
 
@@ -32,11 +31,11 @@ use crate::words::{Error, Geometry, Operation, Order};
 #[must_use = "options do nothing until `open` or `from_fd`"]
 pub struct Options {
     capacity_bytes: usize,
-    mode: u32,
-    follow_links: bool,
+    opening: Opening,
     stall_limit: Option<Duration>,
     order: Order,
     outstanding_max: usize,
+    reporter: Reporter,
     lane_span_bytes: usize,
     max_delay: Duration,
     /// `entry_len` and `count`.
@@ -66,11 +65,11 @@ impl Options {
     pub fn new() -> Self {
         Self {
             capacity_bytes: 1 << 20,
-            mode: 0o600,
-            follow_links: false,
+            opening: Opening::default(),
             stall_limit: Some(Duration::from_secs(5)),
             order: Order::Any,
             outstanding_max: 1 << 16,
+            reporter: Reporter::default(),
             lane_span_bytes: 1 << 14,
             max_delay: Duration::from_millis(10),
             fixed: None,
@@ -139,7 +138,7 @@ impl Options {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn mode(mut self, mode: u32) -> Self {
-        self.mode = mode;
+        self.opening.mode = mode;
         self
     }
 
@@ -155,13 +154,13 @@ impl Options {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn follow_links(mut self, follow: bool) -> Self {
-        self.follow_links = follow;
+        self.opening.follow_links = follow;
         self
     }
 
     /// How long `flush`, completions, `close` and the drop of the last handle wait while nothing moves, before they give up and
     /// say what stands in the way; `None` waits for ever. Data that is slow to go out is waited for as long as
-    /// some of it goes. It also bounds a `WAITOK` append that waits behind an open reservation (`Held`).
+    /// some of it goes. A stall that has begun before the call counts, but for one more try. It also bounds a `WAITOK` append that waits behind an open reservation (`Held`).
     ///
     /// ```
     /// use std::time::Duration;
@@ -191,6 +190,39 @@ impl Options {
     /// ```
     pub fn outstanding_max(mut self, completions: usize) -> Self {
         self.outstanding_max = completions;
+        self
+    }
+
+    /// Whom to tell of errors that nobody may be asking for. `callback` gets
+    ///
+    /// - the failure of a write, or of the flusher itself, after which the queue takes nothing until a
+    ///   [reopen](Queue::reopen);
+    /// - [`Error::Stalled`], once for each stall that has lasted for the [stall limit](Options::stall_limit);
+    /// - the failure of a sync;
+    /// - from the drop of the last handle, the cause for which something was left undrained, unless a
+    ///   [`close`](Queue::close) has told it before. That drop waits until the callback has returned, for a second at most.
+    ///
+    /// It runs on the thread that runs all callbacks of the process, one after the other ([`Notify`](crate::Notify)): it may
+    /// append, wait and [reopen](Queue::reopen), and a panic in it ends nothing but itself. A handle of this queue that the
+    /// callback owns would keep the queue open for ever: give it one that can be taken away. The last `on_error` counts.
+    ///
+    /// ```
+    /// use std::sync::mpsc::channel;
+    ///
+    /// use alq::{Error, Flags, Options};
+    ///
+    /// let (sender, errors) = channel();
+    /// let (reader, writer) = std::os::unix::net::UnixStream::pair()?;
+    /// let queue = Options::new()
+    ///     .on_error(move |error: &Error| sender.send(error.clone()).unwrap())
+    ///     .from_fd(&writer)?;
+    /// drop(reader);
+    /// queue.writen(b"nobody reads it\n", Flags::NOWAIT)?;
+    /// assert_eq!(errors.recv()?.raw_os_error(), 32); // EPIPE
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn on_error(mut self, callback: impl Fn(&Error) + Send + Sync + 'static) -> Self {
+        self.reporter = Reporter::new(callback);
         self
     }
 
@@ -245,22 +277,8 @@ impl Options {
     /// ```
     pub fn open(self, path: impl AsRef<Path>) -> Result<Queue, Error> {
         let geometry = self.geometry()?;
-        if self.mode > 0o7777 {
-            return Err(Error::InvalidOption {
-                option: "mode",
-                value: u64::from(self.mode),
-                allowed: "0 to 0o7777",
-            });
-        }
-        let open_error = |error| Error::io(Operation::Open, &error);
-        let path = path.as_ref();
-        let (fd, created) = os::open_log(path, self.mode, self.follow_links).map_err(open_error)?;
-        let directory = if created {
-            directory_of(path).map_err(open_error)?
-        } else {
-            None
-        };
-        self.start_on(geometry, fd, directory)
+        let sink = self.opening.open(path.as_ref())?;
+        self.start(geometry, PlainArc::new(sink))
     }
 
     /// A queue on an open descriptor, which is duplicated: the caller may close its own at any time.
@@ -283,16 +301,8 @@ impl Options {
     /// ```
     pub fn from_fd(self, fd: impl AsFd) -> Result<Queue, Error> {
         let geometry = self.geometry()?;
-        let fd = fd.as_fd();
-        match os::is_writable(fd) {
-            Ok(true) => {}
-            Ok(false) => return Err(Error::BadDescriptor),
-            Err(error) => return Err(Error::io(Operation::Duplicate, &error)),
-        }
-        let duplicate = fd
-            .try_clone_to_owned()
-            .map_err(|error| Error::io(Operation::Duplicate, &error))?;
-        self.start_on(geometry, duplicate, None)
+        let sink = Opening::duplicate(fd.as_fd())?;
+        self.start(geometry, PlainArc::new(sink))
     }
 
     /// A queue that ends in a sink of the caller's.
@@ -308,19 +318,9 @@ impl Options {
         self.start(geometry, PlainArc::new(sink))
     }
 
-    fn start_on(
-        &self,
-        geometry: Geometry,
-        fd: OwnedFd,
-        directory: Option<PathBuf>,
-    ) -> Result<Queue, Error> {
-        let sink = FileSink::new(fd, directory)
-            .map_err(|error| Error::io(Operation::Duplicate, &error))?;
-        self.start(geometry, PlainArc::new(sink))
-    }
-
     fn start(&self, geometry: Geometry, sink: PlainArc<dyn Sink>) -> Result<Queue, Error> {
         exit::arm()?;
+        self.reporter.start()?;
         let memory = Mirror::map(geometry).map_err(|error| Error::io(Operation::Map, &error))?;
         let config = Config {
             order: self.order,
@@ -328,11 +328,13 @@ impl Options {
             stall_limit: self.stall_limit,
             outstanding_max: self.outstanding_max,
         };
-        let (shared, drain) = Shared::new(memory, config, Some(PlainArc::clone(&sink)));
+        let (mut shared, drain) = Shared::new(memory, config, Some(PlainArc::clone(&sink)));
+        shared.reporter = self.reporter.clone();
         let shared = Arc::new(shared);
         let flusher = Flusher::new(Arc::clone(&shared), drain, sink);
         start(flusher, self.max_delay / 4).map_err(|error| Error::io(Operation::Spawn, &error))?;
-        let queue = Queue::new(Arc::clone(&shared), self.fixed.map(|(len, _)| len as u32));
+        let entry_len = self.fixed.map(|(len, _)| len as u32);
+        let queue = Queue::new(Arc::clone(&shared), entry_len, self.opening);
         registry().enter(&shared)?; // refused, the queue is dropped: its thread ends
         Ok(queue)
     }
@@ -382,13 +384,6 @@ impl Options {
         let geometry = Geometry::new(capacity("fixed", bytes)?, slots);
         Ok(geometry.with_spans_max(count as u32))
     }
-}
-
-/// The directory that a log was created in, to be synced with it.
-fn directory_of(path: &Path) -> io::Result<Option<PathBuf>> {
-    // The log may have been created through a link.
-    let path = path.canonicalize()?;
-    Ok(path.parent().map(Path::to_owned))
 }
 
 impl Default for Options {

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::completion::Completion;
 use super::registry::registry;
+use super::reopen::Opening;
 use super::{aside, barrier};
 use crate::actors::Shared;
 use crate::ends::{Pending, Reach, Stats};
@@ -19,13 +20,13 @@ use crate::words::{Error, Level, Position, SyncOp, Undrained};
 /// # Dropping
 ///
 /// The drop of the last handle closes the queue: it waits until everything posted is written, and gives up when
-/// nothing has moved for the [stall limit](crate::Options::stall_limit). It cannot say so: call
-/// [`close`](Queue::close) to know.
+/// nothing has moved for the [stall limit](crate::Options::stall_limit). It can tell so only to
+/// [`on_error`](crate::Options::on_error): call [`close`](Queue::close) to know.
 ///
 /// # Exit
 ///
 /// The end of the process (a return from `main`, `std::process::exit`) drains every queue that is open, whoever holds its
-/// handles, and gives up as a drop does; what it must leave, it says on standard error. Threads and handlers of atexit(3)
+/// handles, and gives up as a drop does; what it must leave, it tells `on_error`, or standard error. Threads and handlers of atexit(3)
 /// that append after that drain write synchronously, in order; with `NOWAIT` they are refused while it is at work.
 /// docs/process.md goes through the cases.
 ///
@@ -50,7 +51,8 @@ use crate::words::{Error, Level, Position, SyncOp, Undrained};
 /// then the first post after a pause wakes it (some microseconds). One that has to wait may allocate.
 ///
 /// A queue has the memory of its [capacity](crate::Options::capacity) and a quarter more, one thread (`alq-flusher`, the
-/// default stack, of which some 10 KiB are touched) and one descriptor. A queue that nobody posts to costs no time. A
+/// default stack, of which some 10 KiB are touched) and one descriptor. While a record is written in part, a copy of that
+/// part is kept, for a [`reopen`](Queue::reopen). A queue that nobody posts to costs no time. A
 /// descriptor that takes nothing holds up its own queue and no other.
 ///
 /// ```
@@ -73,6 +75,8 @@ pub struct Queue {
     shared: Arc<Shared<Mirror>>,
     /// Whether records have a fixed length, and which.
     entry_len: Option<u32>,
+    /// How a reopen opens.
+    opening: Opening,
     _owner: Arc<Owner>,
 }
 
@@ -87,19 +91,28 @@ impl Drop for Owner {
         if !self.shared.home.is_here() {
             return; // it is the parent's
         }
-        let _ = barrier::close(&self.shared, self.shared.patience(None)); // documented: only `close` can tell
+        let was_closed = self.shared.ring.ended().is_some(); // by a call that has told what was left
+        let left = barrier::close(&self.shared, self.shared.patience(None));
+        if let (Err(undrained), false) = (left, was_closed) {
+            self.shared.reporter.report_last(undrained.cause);
+        }
         registry().leave(self.shared.id);
     }
 }
 
 impl Queue {
-    pub(super) fn new(shared: Arc<Shared<Mirror>>, entry_len: Option<u32>) -> Self {
+    pub(super) fn new(
+        shared: Arc<Shared<Mirror>>,
+        entry_len: Option<u32>,
+        opening: Opening,
+    ) -> Self {
         let owner = Arc::new(Owner {
             shared: Arc::clone(&shared),
         });
         Self {
             shared,
             entry_len,
+            opening,
             _owner: owner,
         }
     }
@@ -119,6 +132,14 @@ impl Queue {
             return Ok(()); // what this process appends is written already
         }
         barrier::flush(&self.shared, self.shared.patience(timeout))
+    }
+
+    pub(super) fn handle(&self) -> &Arc<Shared<Mirror>> {
+        &self.shared
+    }
+
+    pub(super) fn opening(&self) -> Opening {
+        self.opening
     }
 
     /// The length of every record of a fixed queue.
@@ -171,8 +192,8 @@ impl Queue {
     /// # Errors
     ///
     /// When nothing has moved for the [stall limit](crate::Options::stall_limit): [`Error::Held`] if an open
-    /// reservation is in the way, [`Error::Stalled`] if the descriptor takes nothing. [`Error::Io`] if a write has
-    /// failed, [`Error::Closed`] if the queue was closed and could not drain. The data is kept.
+    /// reservation is in the way, [`Error::Stalled`] if the descriptor takes nothing (`ENOSPC`: the disk is full; `EAGAIN`:
+    /// nobody reads). [`Error::Io`] if a write has failed and the queue was not [reopened](Queue::reopen), [`Error::Closed`] if the queue was closed and could not drain. The data is kept.
     ///
     /// ```
     /// # let dir = tempfile::tempdir()?;
@@ -228,8 +249,8 @@ impl Queue {
     /// The first call starts a thread of the queue (`alq-sync`). The first sync of a log that
     /// [`open`](crate::Options::open) has created covers its directory entry too.
     ///
-    /// After a sync has failed once, nothing becomes durable any more: the system may have dropped the data, so a later
-    /// success would prove nothing.
+    /// After a sync has failed once, nothing becomes durable until the queue is [reopened](Queue::reopen): the system may
+    /// have dropped the data, so a later success would prove nothing. What was written by then is never durable.
     ///
     /// # Errors
     ///

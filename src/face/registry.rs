@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use super::barrier::{self, Patience, Standing, deadline_in};
-use crate::actors::Shared;
+use super::barrier::{self, Patience, deadline_in};
+use crate::actors::{Reporter, Shared};
 use crate::memory::{Memory, Mirror};
 use crate::primitives::PerProcess;
 use crate::primitives::sync::{Arc, Mutex};
@@ -76,16 +76,13 @@ impl<M: Memory> Registry<M> {
             state.queues.clone()
         };
         // All intakes end before any drain is waited for.
-        let end = |queue: &Arc<Shared<M>>| {
+        for queue in &queues {
             barrier::end_intake(queue);
-            Standing::of(queue)
-        };
-        let seen: Vec<_> = queues.iter().map(end).collect();
+        }
         let deadline = timeout.and_then(deadline_in);
         let mut left: Option<Undrained> = None;
-        for (queue, seen) in queues.iter().zip(seen) {
-            let patience = until(queue, deadline).since(seen);
-            if let Err(one) = barrier::close(queue, patience) {
+        for queue in &queues {
+            if let Err(one) = barrier::close(queue, until(queue, deadline)) {
                 left = Some(match left {
                     None => one,
                     Some(sum) => sum.with(&one),
@@ -95,29 +92,26 @@ impl<M: Memory> Registry<M> {
         left.map_or(Ok(()), Err)
     }
 
-    /// Drains every queue because the process ends, and says what could not be drained. Appends go on, past the
-    /// rings. Each queue has its own stall limit, and all of them begin now.
-    pub fn exit(&self) -> Vec<Undrained> {
+    /// Drains every queue because the process ends, and says what could not be drained, and to whom. Appends go on, past
+    /// the rings. All intakes end before any drain is waited for.
+    pub fn exit(&self) -> Vec<(Reporter, Undrained)> {
         let queues = {
             let mut state = self.state.lock();
             state.exiting = true;
             state.queues.clone()
         };
-        let end = |queue: &Arc<Shared<M>>| {
-            barrier::set_aside(queue);
-            Standing::of(queue)
-        };
-        let seen: Vec<_> = queues.iter().map(end).collect();
-        let finish = |(queue, seen): (&Arc<Shared<M>>, _)| {
+        queues.iter().for_each(|queue| barrier::set_aside(queue));
+        let finish = |queue: &Arc<Shared<M>>| {
             // One that was closed: its closer is told, or was when the close gave up. That is not waited for again.
             let closed = !queue.ring.is_aside();
             if closed && queue.obstacle().is_some() {
                 return None;
             }
-            let left = barrier::finish(queue, queue.patience(None).since(seen));
-            left.err().filter(|_| !closed)
+            let left = barrier::finish(queue, queue.patience(None)).err();
+            let left = left.filter(|_| !closed)?;
+            Some((queue.reporter.clone(), left))
         };
-        queues.iter().zip(seen).filter_map(finish).collect()
+        queues.iter().filter_map(finish).collect()
     }
 
     /// See [`flush_all`].

@@ -47,6 +47,8 @@ pub(super) struct Batch {
     pub records: u64,
     pub padding: u64,
     pub abandoned: u64,
+    /// How many of the bytes lie before the last record end that was seen; `None` if none was.
+    pub whole: Option<u32>,
     pub more: bool,
 }
 
@@ -61,6 +63,7 @@ impl Batch {
             records: 0,
             padding: 0,
             abandoned: 0,
+            whole: None,
             more: true,
         }
     }
@@ -106,6 +109,9 @@ impl Batch {
         self.padding += from - self.end.pos;
         self.end.pos = from + u64::from(len);
         self.end.taken += len;
+        if len == ready {
+            self.whole = Some(self.bytes); // committed bytes end where a record ends
+        }
         let whole = state.phase.is_final() && len == ready;
         self.more = whole || len < ready;
         if whole {

@@ -11,6 +11,7 @@ use std::io::IoSlice;
 
 use super::batch::{Batch, Cursor, Limit, RUNS_MAX, is_caught_up};
 use super::seal::{Seals, Wanted};
+use super::torn::Torn;
 use super::{Accounts, Ring, SteppedOver};
 use crate::memory::Memory;
 use crate::primitives::sync::Ordering;
@@ -52,6 +53,7 @@ pub struct Drain {
     cursor: Cursor,
     done: Accounts,
     seals: Seals,
+    torn: Torn,
     /// The room of all spans before this sequence is wanted.
     wanted_before: u64,
 }
@@ -73,8 +75,19 @@ impl Drain {
                 abandoned: 0,
             },
             seals: Seals::default(),
+            torn: Torn::default(),
             wanted_before: 0,
         }
+    }
+
+    /// The position up to which everything is written.
+    pub fn position(&self) -> u64 {
+        self.cursor.pos
+    }
+
+    /// What has been written of the record in hand: nothing, if the drain stands at a record's end.
+    pub fn torn(&self) -> &[u8] {
+        self.torn.bytes()
     }
 
     /// Hands some `limit` bytes of posted records to `write`, in order, and frees as many as it says it took. What it
@@ -107,6 +120,12 @@ impl Drain {
             if taken < batch.bytes as usize {
                 batch = self.walk(ring, Limit::Exactly(taken as u32), holes);
             }
+        }
+        if batch.whole == Some(batch.bytes) {
+            self.torn.clear();
+        } else {
+            let written = &ring.slices(&batch)[..batch.count];
+            self.torn.follow(written, batch.whole);
         }
         let moved = self.commit(ring, &batch);
         let is_due = self.seal(ring);

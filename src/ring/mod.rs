@@ -14,6 +14,7 @@ mod stress;
 pub mod survey;
 #[cfg(all(test, not(alq_loom)))]
 mod tests;
+mod torn;
 
 use crossbeam_utils::CachePadded;
 
@@ -206,6 +207,12 @@ impl<M: Memory> Ring<M> {
         // Release, pairs with the Acquire loads in `look_again` and `refusal`: who sees the bit can tell why. (A claim
         // that misses it stays in the ring and is accounted for there.)
         self.claims.gate.fetch_or(Gate::FAILED, Ordering::Release);
+    }
+
+    /// Lets claims succeed again after [`fail`](Ring::fail).
+    pub fn recover(&self) {
+        // Release, pairs with the Acquire loads of the gate: as in `fail`.
+        self.claims.gate.fetch_and(!Gate::FAILED, Ordering::Release);
     }
 
     /// Lets only [`reserve_in_turn`](Ring::reserve_in_turn) claim, or everybody again.

@@ -102,9 +102,9 @@ pub enum Error {
         /// For how long it has stood there.
         age: Duration,
     },
-    /// The descriptor has taken nothing for the stall limit. Nothing is lost: the data is kept.
+    /// The descriptor has taken nothing for the stall limit. Nothing is lost: the data is kept, and is tried again.
     Stalled {
-        /// Why, as errno: `EAGAIN` while the other side does not read.
+        /// Why, as errno: `ENOSPC` or `EDQUOT` while the disk is full, `EAGAIN` while the other side does not read.
         errno: i32,
     },
     /// The descriptor is not open for writing.
@@ -123,8 +123,8 @@ pub enum Error {
     WouldDeadlock,
     /// The queue, or the completion, is one of the parent process, of which this is a child by fork(2).
     Forked,
-    /// The system said no. From a queue this is final: what was posted and is not written stays in the ring,
-    /// and later appends get the same error.
+    /// The system said no. A queue that has failed stays so until it is [reopened](crate::Queue::reopen): what was posted
+    /// and is not written stays in the ring, and later appends get the same error.
     Io {
         /// What was being done.
         operation: Operation,
@@ -166,7 +166,8 @@ impl Error {
         // An error that the standard library made itself (a NUL byte in a path, say) has no errno.
         let errno = source.raw_os_error().unwrap_or(match source.kind() {
             io::ErrorKind::InvalidInput => libc::EINVAL,
-            io::ErrorKind::WriteZero => libc::ENOSPC,
+            io::ErrorKind::WriteZero | io::ErrorKind::StorageFull => libc::ENOSPC,
+            io::ErrorKind::QuotaExceeded => libc::EDQUOT,
             _ => libc::EIO,
         });
         Self::Io { operation, errno }

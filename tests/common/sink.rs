@@ -26,6 +26,12 @@ struct State {
     sync_is_shut: bool,
     /// What the next calls fail with.
     write_errors: VecDeque<i32>,
+    /// What every call fails with, until that is over.
+    write_error: Option<i32>,
+    /// How many bytes a write takes at most.
+    piece: Option<usize>,
+    /// How many bytes fit in all, and what a write fails with that finds no room (0: it takes 0 bytes).
+    room: Option<(usize, i32)>,
     sync_errors: VecDeque<i32>,
     sync_panics: bool,
 }
@@ -81,6 +87,26 @@ impl Script {
 
     pub fn fail_write(&self, errno: i32) {
         self.change(|state| state.write_errors.push_back(errno));
+    }
+
+    /// Every write fails with this errno, or none.
+    pub fn fail_writes(&self, errno: Option<i32>) {
+        self.change(|state| state.write_error = errno);
+    }
+
+    /// Takes bytes until it has `bytes` in all; then writes fail with `errno`, or take 0 bytes if that is 0.
+    pub fn take_at_most(&self, bytes: usize, errno: i32) {
+        self.change(|state| state.room = Some((bytes, errno)));
+    }
+
+    /// Takes so many bytes in each write, at most.
+    pub fn take_in_pieces(&self, bytes: usize) {
+        self.change(|state| state.piece = Some(bytes));
+    }
+
+    /// How often `write` has been called.
+    pub fn writes(&self) -> usize {
+        self.lock().writes
     }
 
     pub fn fail_sync(&self, errno: i32) {
@@ -139,9 +165,21 @@ impl Sink for Script {
         if let Some(errno) = state.write_errors.pop_front() {
             return Err(io::Error::from_raw_os_error(errno));
         }
+        if let Some(errno) = state.write_error {
+            return Err(io::Error::from_raw_os_error(errno));
+        }
         let before = state.bytes.len();
         runs.iter()
             .for_each(|run| state.bytes.extend_from_slice(run));
+        if let Some(piece) = state.piece {
+            state.bytes.truncate(before + piece);
+        }
+        if let Some((room, errno)) = state.room {
+            state.bytes.truncate(room);
+            if state.bytes.len() == before && errno != 0 {
+                return Err(io::Error::from_raw_os_error(errno));
+            }
+        }
         let taken = state.bytes.len() - before;
         drop(state);
         self.changed.notify_all();

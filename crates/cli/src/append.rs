@@ -1,16 +1,16 @@
 //! `alq append`: standard input goes into the ring, the flusher of the queue takes it from there.
 
 use std::io;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use alq::{Flags, Queue};
+use alq::{Error, Flags, Queue};
 
 use crate::args::Append;
 use crate::input::{Found, Input, Ready};
 use crate::progress::Progress;
 use crate::report::{self, Failure, Summary};
 use crate::signals::Signals;
-use crate::target::Target;
+use crate::target::{CHECK_INTERVAL, Target};
 
 /// Why the appending ended, when nothing went wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,9 +24,6 @@ pub enum Ending {
 /// Reads at most this much at once. More makes no system call cheaper, and leaves the near caches.
 const CHUNK_MAX: usize = 256 << 10;
 
-/// How soon a failed write is noticed while there is no input.
-const CHECK_INTERVAL: Duration = Duration::from_millis(100);
-
 /// Appends standard input as `options` say, and prints the summary.
 pub fn run(options: &Append) -> Result<Ending, Failure> {
     let target = Target::open(options)?;
@@ -37,7 +34,7 @@ pub fn run(options: &Append) -> Result<Ending, Failure> {
     let signals = handle_signals(&target, &progress)?;
 
     let started = Instant::now();
-    let mut pump = Pump::new(queue, &input, &signals, &progress, !options.quiet);
+    let mut pump = Pump::new(&target, &input, &signals, &progress, !options.quiet);
     let read = pump.run();
     let lines = pump.lines;
     let synced = target.sync(); // fails with the cause of a failed write, which the close tells better
@@ -94,6 +91,7 @@ fn handle_signals(target: &Target<'_>, progress: &Progress) -> Result<Signals, F
 /// Moves standard input into the ring.
 #[derive(Debug)]
 struct Pump<'a> {
+    target: &'a Target<'a>,
     queue: &'a Queue,
     input: &'a Input,
     signals: &'a Signals,
@@ -107,13 +105,15 @@ struct Pump<'a> {
 
 impl<'a> Pump<'a> {
     fn new(
-        queue: &'a Queue,
+        target: &'a Target<'a>,
         input: &'a Input,
         signals: &'a Signals,
         progress: &'a Progress,
         counts_lines: bool,
     ) -> Self {
+        let queue = target.queue();
         Self {
+            target,
             queue,
             input,
             signals,
@@ -147,8 +147,14 @@ impl<'a> Pump<'a> {
 
     /// One read(2) straight into the ring; `false` when there is no more to read, or no use in reading.
     fn read_once(&mut self) -> io::Result<bool> {
-        let Ok(mut entry) = self.queue.getn(self.chunk, Flags::WAITOK) else {
-            return Ok(false);
+        let getn = || {
+            self.queue
+                .getn_timeout(self.chunk, Flags::WAITOK, CHECK_INTERVAL)
+        };
+        let mut entry = match getn() {
+            Ok(entry) => entry,
+            Err(Error::TimedOut) => return Ok(!self.has_failed()),
+            Err(_) => return Ok(false), // the close tells why
         };
         match self.input.read(&mut entry)? {
             Found::End => return Ok(false),
@@ -166,10 +172,10 @@ impl<'a> Pump<'a> {
         Ok(true)
     }
 
-    /// Looks whether a write has failed, and whether there is anything left to fail.
+    /// Looks whether FILE is to be given up, and whether there is anything left to fail.
     fn has_failed(&mut self) -> bool {
         let stats = self.queue.stats();
         self.is_settled = stats.posted_bytes == stats.written_bytes;
-        stats.last_error.is_some()
+        self.target.given_up(&stats).is_some()
     }
 }

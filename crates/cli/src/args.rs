@@ -1,6 +1,7 @@
 //! The command line.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::error::{ContextKind, ErrorKind};
 use clap::{Args, Parser, Subcommand};
@@ -63,6 +64,16 @@ pub struct Append {
     )]
     pub mode: u32,
 
+    /// Give up when the disk has been full for so long (a reader that pauses is waited for)
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        default_value = "5",
+        allow_negative_numbers = true,
+        value_parser = seconds
+    )]
+    pub stall_limit: Duration,
+
     /// Print no summary
     #[arg(long)]
     pub quiet: bool,
@@ -118,10 +129,27 @@ fn mode(text: &str) -> Result<u32, &'static str> {
         .ok_or("an octal number from 0 to 7777, such as 640")
 }
 
+fn seconds(text: &str) -> Result<Duration, &'static str> {
+    text.parse()
+        .ok()
+        .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
+        .ok_or("a number of seconds, such as 0.5 or 60")
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{Cli, capacity, mode};
+    use super::{Cli, capacity, mode, seconds};
     use clap::CommandFactory;
+    use std::time::Duration;
+
+    #[test]
+    fn seconds_may_have_a_fraction() {
+        assert_eq!(seconds("5"), Ok(Duration::from_secs(5)));
+        assert_eq!(seconds("0.25"), Ok(Duration::from_millis(250)));
+        for text in ["", "-1", "inf", "NaN", "5s", "1e300"] {
+            assert!(seconds(text).is_err(), "{text}");
+        }
+    }
 
     #[test]
     fn clap_finds_no_fault_with_the_definition() {

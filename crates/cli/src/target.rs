@@ -4,13 +4,17 @@ use std::fs::{self, Metadata};
 use std::io;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::Path;
+use std::time::Duration;
 
-use alq::{Error, Operation, Options, Queue, SyncOp};
+use alq::{Completion, Error, Operation, Options, Queue, Stall, Stats, SyncOp};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 
 use crate::args::Append;
 use crate::report::Failure;
+
+/// How soon it is noticed that FILE takes nothing, while something else is waited for.
+pub const CHECK_INTERVAL: Duration = Duration::from_millis(100);
 
 /// FILE, open for appending through a queue.
 #[derive(Debug)]
@@ -19,6 +23,7 @@ pub struct Target<'a> {
     metadata: Metadata,
     queue: Queue,
     fsync: bool,
+    stall_limit: Duration,
 }
 
 impl<'a> Target<'a> {
@@ -29,7 +34,7 @@ impl<'a> Target<'a> {
             .capacity(options.capacity)
             .mode(options.mode)
             .follow_links(options.follow_links)
-            .stall_limit(None) // a reader that pauses is waited for, as with cat(1)
+            .stall_limit(None) // a reader that pauses is waited for, as with cat(1); a full disk: see `given_up`
             .open(path)
             .map_err(|error| refusal(&error, options))?;
         let metadata = fs::metadata(path).map_err(|error| Failure::new(path.display(), error))?;
@@ -38,6 +43,7 @@ impl<'a> Target<'a> {
             metadata,
             queue,
             fsync: options.fsync,
+            stall_limit: options.stall_limit,
         };
         target.sync()?; // nothing is written yet, so this only tells whether --fsync can be kept
         Ok(target)
@@ -69,11 +75,9 @@ impl<'a> Target<'a> {
         if !self.fsync {
             return Ok(());
         }
-        let synced = self
-            .queue
-            .fsync(SyncOp::Full)
-            .and_then(|synced| synced.wait());
-        synced.map_err(|error| {
+        let synced = self.queue.fsync(SyncOp::Full);
+        let wait = |synced: Completion| self.wait(|limit| synced.wait_timeout(limit));
+        synced.and_then(wait).map_err(|error| {
             let way_out = match error {
                 Error::NotSyncable => "; this is no file on a disk, so leave out --fsync",
                 _ => "",
@@ -85,13 +89,45 @@ impl<'a> Target<'a> {
         })
     }
 
+    /// Why nothing more is to be expected of FILE: a write has failed, or the disk has been full for too long.
+    pub fn given_up(&self, stats: &Stats) -> Option<Error> {
+        let full = |stall: &Stall| {
+            let is_full = stall.errno != Errno::AGAIN.raw_os_error();
+            is_full && stall.age >= self.stall_limit
+        };
+        let stalled = |stall: Stall| Error::Stalled { errno: stall.errno };
+        let stall = stats.stalled.filter(full).map(stalled);
+        stats.last_error.clone().or(stall)
+    }
+
+    /// Repeats a wait with a limit, until it is over or FILE is given up.
+    fn wait(&self, wait: impl Fn(Duration) -> Result<(), Error>) -> Result<(), Error> {
+        loop {
+            match wait(CHECK_INTERVAL) {
+                Err(Error::TimedOut) => {}
+                over => return over,
+            }
+            if let Some(error) = self.given_up(&self.queue.stats()) {
+                return Err(error);
+            }
+        }
+    }
+
     /// Writes out what is posted, and says how much could not be.
     pub fn close(&self) -> Result<(), Failure> {
-        let cause = match self.queue.close(None) {
-            Ok(()) => return Ok(()),
-            Err(undrained) => undrained.cause,
+        let flushed = self.wait(|limit| self.queue.flush_timeout(limit));
+        let limit = flushed.is_err().then_some(Duration::ZERO);
+        let cause = match (flushed, self.queue.close(limit)) {
+            (_, Ok(())) => return Ok(()),
+            (Err(cause), _) => cause,
+            (Ok(()), Err(undrained)) => undrained.cause,
         };
         let problem = match cause {
+            Error::Stalled { errno } => format!(
+                "no room for {:?}: {}",
+                self.stall_limit,
+                io::Error::from_raw_os_error(errno)
+            ),
             Error::Io {
                 operation: Operation::Write,
                 errno,

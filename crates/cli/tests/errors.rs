@@ -6,9 +6,9 @@ use std::fs::{self, File};
 use std::io::Write;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
-use common::{ALQ, Running, append, fifo, pipe, scratch, wait_until};
+use common::{ALQ, Running, append, fifo, numbers, pipe, scratch, wait_until};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 
@@ -112,6 +112,14 @@ fn wrong_values_of_options_are_wrong_usage() {
         let mut command = append(["--mode", value]);
         refused(command.arg(&log), 2, &["--mode", value, "octal"]);
     }
+    for value in ["", "-1", "5s", "NaN"] {
+        let mut command = append(["--stall-limit", value]);
+        refused(
+            command.arg(&log),
+            2,
+            &["--stall-limit", value, "a number of seconds"],
+        );
+    }
     assert!(!log.exists());
 }
 
@@ -141,9 +149,13 @@ fn a_full_disk_is_an_error_with_numbers() {
         "0 bytes are written",
         "6 bytes are read",
     ];
-    refused(append(["/dev/full"]).write_stdin("hello\n"), 1, &parts);
     refused(
-        append(["--quiet", "/dev/full"]).write_stdin("hello\n"),
+        append(["--stall-limit=0.2", "/dev/full"]).write_stdin("hello\n"),
+        1,
+        &parts,
+    );
+    refused(
+        append(["--quiet", "--stall-limit=0.2", "/dev/full"]).write_stdin("hello\n"),
         1,
         &parts,
     );
@@ -151,16 +163,49 @@ fn a_full_disk_is_an_error_with_numbers() {
     let much = vec![b'x'; 1 << 20];
     let parts = ["No space left", "0 bytes are written"];
     refused(
-        append(["--capacity=4096", "/dev/full"]).write_stdin(much),
+        append(["--capacity=4096", "--stall-limit=0.2", "/dev/full"]).write_stdin(much),
         1,
         &parts,
     );
 }
 
+/// A disk of 1 MiB, for real; only root can have one.
+#[test]
+fn a_disk_that_fills_up_is_an_error_that_says_how_far_it_came() {
+    let (dir, _) = scratch();
+    let disk = dir.path().join("disk");
+    fs::create_dir(&disk).unwrap();
+    let mount = |program: &str, args: &[&str]| {
+        let mut command = Command::new(program);
+        let status = command.args(args).arg(&disk).stderr(Stdio::null()).status();
+        status.is_ok_and(|status| status.success())
+    };
+    if !mount("mount", &["-t", "tmpfs", "-o", "size=1m", "alq-test"]) {
+        println!("skipped: no file system can be mounted here");
+        return;
+    }
+    let log = disk.join("out.log");
+    let input = numbers(300_000);
+    let run = append(["--stall-limit=0.2"])
+        .arg(&log)
+        .write_stdin(&*input)
+        .assert();
+    let said = String::from_utf8_lossy(&run.get_output().stderr).into_owned();
+    let code = run.get_output().status.code();
+    let found = fs::read(&log).unwrap();
+    assert!(mount("umount", &[]));
+    assert_eq!(code, Some(1), "{said}");
+    assert!(!found.is_empty() && input.starts_with(&found));
+    let counts = format!("{} bytes are written", found.len());
+    for part in ["no room for 200ms", "No space left", &counts] {
+        assert!(said.contains(part), "no {part:?} in: {said}");
+    }
+}
+
 #[test]
 fn a_full_disk_is_noticed_while_no_input_comes() {
     let (reader, writer) = pipe();
-    let mut tool = Running::append(["/dev/full"], reader);
+    let mut tool = Running::append(["--stall-limit=0.2", "/dev/full"], reader);
     let mut writer = File::from(writer);
     writer.write_all(b"hello\n").unwrap();
     assert_eq!(tool.end().code(), Some(1)); // with the input still open

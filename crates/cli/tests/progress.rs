@@ -150,7 +150,11 @@ fn a_file_shows_the_total_and_the_time_left() {
 fn it_is_cleared_before_an_error() {
     let test = "it_is_cleared_before_an_error";
     let (reader, writer) = pipe();
-    let Some(tool) = OnTerminal::start(test, &[Path::new("/dev/full")], reader) else {
+    let Some(tool) = OnTerminal::start(
+        test,
+        &[Path::new("--stall-limit=0.2"), Path::new("/dev/full")],
+        reader,
+    ) else {
         return;
     };
     let mut writer = File::from(writer);

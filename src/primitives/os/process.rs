@@ -88,7 +88,7 @@ pub unsafe fn map_private_over(at: *mut u8, len: usize) {
 ///
 /// Source: the way of `sigpending(2)`, `pthread_sigmask(3)`, `sigtimedwait(2)`: both signals are sent to the thread that
 /// writes. None of them locks or allocates.
-pub fn with_write_signals_blocked<T>(body: impl FnOnce() -> T) -> T {
+pub fn with_write_signals_blocked<T>(body: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
     let both = set_of(&[libc::SIGPIPE, libc::SIGXFSZ]);
     let mut pending = MaybeUninit::<libc::sigset_t>::uninit();
     // SAFETY: the pointer is to room for one set.
@@ -99,10 +99,12 @@ pub fn with_write_signals_blocked<T>(body: impl FnOnce() -> T) -> T {
     // SAFETY: `both` is a set, `before` is room for one; SIG_BLOCK is a valid request, so the call cannot fail.
     unsafe { libc::pthread_sigmask(libc::SIG_BLOCK, &raw const both, before.as_mut_ptr()) };
     let result = body();
-    for signo in [libc::SIGPIPE, libc::SIGXFSZ] {
-        // SAFETY: `pending` is a set and `signo` a signal.
-        if unsafe { libc::sigismember(&raw const pending, signo) } == 0 {
-            take_pending(signo);
+    if result.is_err() {
+        for signo in [libc::SIGPIPE, libc::SIGXFSZ] {
+            // SAFETY: `pending` is a set and `signo` a signal.
+            if unsafe { libc::sigismember(&raw const pending, signo) } == 0 {
+                take_pending(signo);
+            }
         }
     }
     // SAFETY: `before` was initialised by the first call.
@@ -150,12 +152,10 @@ pub fn complain(text: &str) {
     const PATIENCE: Duration = Duration::from_millis(100);
     let stderr = io::stderr();
     let fd = stderr.as_fd();
-    with_write_signals_blocked(|| {
-        if super::write(fd, text.as_bytes())
-            .is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
-            && super::wait_writable(fd, PATIENCE).is_ok()
-        {
-            drop(super::write(fd, text.as_bytes()));
-        }
-    });
+    let write = || super::write(fd, text.as_bytes());
+    let written = with_write_signals_blocked(write);
+    let is_full = written.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock);
+    if is_full && super::wait_writable(fd, PATIENCE).is_ok() {
+        drop(with_write_signals_blocked(write));
+    }
 }

@@ -1,0 +1,158 @@
+//! Opening the far end of a queue, and opening another one while it runs.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::path::{Path, PathBuf};
+
+use super::completion::Completion;
+use super::queue::Queue;
+use crate::actors::Shared;
+use crate::ends::FileSink;
+use crate::primitives::os;
+use crate::primitives::sync::PlainArc;
+use crate::words::{Error, Operation};
+
+/// How logs are opened.
+#[derive(Clone, Copy, Debug)]
+pub struct Opening {
+    pub mode: u32,
+    pub follow_links: bool,
+}
+
+impl Default for Opening {
+    fn default() -> Self {
+        Self {
+            mode: 0o600,
+            follow_links: false,
+        }
+    }
+}
+
+impl Opening {
+    /// The log at `path`, created if need be.
+    pub fn open(self, path: &Path) -> Result<FileSink, Error> {
+        if self.mode > 0o7777 {
+            return Err(Error::InvalidOption {
+                option: "mode",
+                value: u64::from(self.mode),
+                allowed: "0 to 0o7777",
+            });
+        }
+        let open_error = |error| Error::io(Operation::Open, &error);
+        let (fd, created) = os::open_log(path, self.mode, self.follow_links).map_err(open_error)?;
+        let directory = if created {
+            directory_of(path).map_err(open_error)?
+        } else {
+            None
+        };
+        FileSink::new(fd, directory).map_err(open_error)
+    }
+
+    /// What `fd` refers to.
+    pub fn duplicate(fd: BorrowedFd<'_>) -> Result<FileSink, Error> {
+        let error = |error| Error::io(Operation::Duplicate, &error);
+        if !os::is_writable(fd).map_err(error)? {
+            return Err(Error::BadDescriptor);
+        }
+        let duplicate = fd.try_clone_to_owned().map_err(error)?;
+        FileSink::new(duplicate, None).map_err(error)
+    }
+}
+
+/// The directory that a log was created in, to be synced with it.
+fn directory_of(path: &Path) -> io::Result<Option<PathBuf>> {
+    // The log may have been created through a link.
+    let path = path.canonicalize()?;
+    Ok(path.parent().map(Path::to_owned))
+}
+
+/// Going on in another file.
+impl Queue {
+    /// Has the queue go on with another descriptor, which is duplicated: after a rotation of the log, or when the old one
+    /// has failed. Returns at once; the completion is done when the new one has taken over.
+    ///
+    /// What was posted before the call goes to the old file, what is posted after the completion is done to the new one,
+    /// and what is posted meanwhile to either. The cut is between two records. Nothing is lost, and posts are not delayed.
+    ///
+    /// If the old file takes no more, because a write has failed, because the disk is full, or because the other side has
+    /// not read for the [stall limit](crate::Options::stall_limit), the cut is made at once, and what was not written
+    /// goes to the new one. That ends the failure: appends are taken again. If `fd` is the same file (by device and inode),
+    /// the next write goes on at the very byte. In any other, a record that was written in part is written from its
+    /// first byte on: it is whole there, and [`Stats::repeated`](crate::Stats::repeated) counts the bytes that are in both
+    /// files.
+    ///
+    /// The old file is synced, by the sync thread, before anything in the new one counts as durable. If a sync has failed,
+    /// what was written by then is never durable; what lies behind it may be, from the reopen on. The same holds for
+    /// what went to a descriptor that cannot be synced.
+    ///
+    /// A queue [to a sink](crate::Options::to_sink) of the caller's can be reopened too: the sink is dropped, and the
+    /// descriptor takes its place.
+    ///
+    /// Any thread may call it; calls take effect in their order. While an open reservation lies in front of something
+    /// posted, the cut waits for it, as [`flush`](Queue::flush) does.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::BadDescriptor`] if `fd` is not open for writing; [`Error::Closed`] after a close;
+    /// [`Error::TooManyOutstanding`]; [`Error::Io`] if it cannot be duplicated, the sync thread not started, or if the
+    /// flusher itself has failed. The old descriptor stays in use then.
+    ///
+    /// ```
+    /// use std::fs::{self, File};
+    ///
+    /// use alq::{Flags, Options};
+    ///
+    /// # let dir = tempfile::tempdir()?;
+    /// # let (path, old) = (dir.path().join("app.log"), dir.path().join("app.log.1"));
+    /// let queue = Options::new().open(&path)?;
+    /// queue.writen(b"before\n", Flags::WAITOK)?;
+    /// fs::rename(&path, &old)?;
+    /// let new = File::options().append(true).create(true).open(&path)?;
+    /// queue.reopen(&new)?.wait()?;
+    /// queue.writen(b"after\n", Flags::WAITOK)?;
+    /// queue.close(None)?;
+    /// assert_eq!((fs::read(&old)?, fs::read(&path)?), (b"before\n".to_vec(), b"after\n".to_vec()));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn reopen(&self, fd: impl AsFd) -> Result<Completion, Error> {
+        self.reopen_on(Opening::duplicate(fd.as_fd())?)
+    }
+
+    /// [`reopen`](Queue::reopen) on the log at `path`, which is created if need be: what a program does when its log was
+    /// renamed. The [mode](crate::Options::mode) and [`follow_links`](crate::Options::follow_links) that the queue was
+    /// made with hold here too.
+    ///
+    /// Blocks as open(2) does (a FIFO waits for its reader).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] with what open(2) said; otherwise as [`reopen`](Queue::reopen). The old file stays in use then.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("app.log");
+    /// # let queue = alq::Options::new().open(&path)?;
+    /// std::fs::rename(&path, path.with_extension("log.1"))?;
+    /// queue.reopen_path(&path)?.wait()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn reopen_path(&self, path: impl AsRef<Path>) -> Result<Completion, Error> {
+        if !self.shared().home.is_here() {
+            return Err(Error::Forked);
+        }
+        self.reopen_on(self.opening().open(path.as_ref())?)
+    }
+
+    fn reopen_on(&self, sink: FileSink) -> Result<Completion, Error> {
+        let why = |error| match error {
+            Error::Closed => self.shared().failure().unwrap_or(error),
+            other => other,
+        };
+        if !self.shared().home.is_here() {
+            return Err(Error::Forked);
+        }
+        Shared::start_syncer_before(self.handle(), &sink).map_err(why)?;
+        let pending = self.shared().reopen(PlainArc::new(sink))?;
+        Ok(Completion::new(self.handle(), pending))
+    }
+}
