@@ -90,10 +90,14 @@ impl Progress {
         }
     }
 
-    /// The drain's side. Relaxed: the caller has executed a Release fence, which pairs with `load`.
+    /// The drain's side. The caller has executed a Release fence, which pairs with `load`.
+    ///
+    /// The position first, and the sequence with Release: who claims a descriptor that this frees has seen the bytes
+    /// freed, too, and so has whoever sees that claim. A fixed queue never seems to hold more than its entries.
     fn publish(&self, tail: Tail) {
-        self.seq.store(tail.seq, Ordering::Relaxed);
+        // Relaxed: see above.
         self.pos.store(tail.pos, Ordering::Relaxed);
+        self.seq.store(tail.seq, Ordering::Release);
     }
 
     /// Moves the copy forward to `tail`, never back, and returns where it stands.
