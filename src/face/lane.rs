@@ -1,15 +1,13 @@
 //! The lane: one producer's fast path into a queue that it shares.
 
 use core::cell::Cell;
-use core::fmt;
 use core::marker::PhantomData;
 use std::time::Duration;
 
-use super::aside::{self, OwnMemory, Waiting};
+use super::aside::{self, Waiting};
 use super::barrier::deadline_in;
 use super::lane_entry::LaneEntry;
 use super::queue::Queue;
-use super::write::with_text;
 use crate::ends::Kind;
 use crate::ring::Owner;
 use crate::words::{Error, Flags, Position, WhenFull};
@@ -274,9 +272,9 @@ impl Lane {
             return Ok(position);
         }
         let shared = self.queue.shared();
-        let owner = &mut self.owner;
-        owner.bytes_mut(&shared.ring, len).copy_from_slice(record);
-        let posted = owner.post(&shared.ring, len);
+        let bytes = self.owner.bytes_mut(&shared.ring, len);
+        bytes.copy_from_slice(record);
+        let posted = self.owner.post(&shared.ring, len);
         shared.posted(posted, flags.activates());
         Ok(Position::new(shared.id, posted.end))
     }
@@ -292,8 +290,8 @@ impl Lane {
         if !shared.home.is_here() {
             return Err(Error::Forked);
         }
-        let deadline = timeout.and_then(deadline_in);
-        shared.begin_elsewhere(&mut self.owner, len, when_full, kind, deadline)
+        let owner = &mut self.owner;
+        shared.begin_elsewhere(owner, len, when_full, kind, timeout.and_then(deadline_in))
     }
 
     #[inline]
@@ -308,7 +306,8 @@ impl Lane {
             let len = self.queue.check_variable(len)?;
             return self.entry_elsewhere(len, when_full, timeout);
         }
-        Ok(self.begun(len, None))
+        let shared = self.queue.shared();
+        Ok(LaneEntry::new(shared, &mut self.owner, None, len))
     }
 
     #[cold]
@@ -318,8 +317,7 @@ impl Lane {
         when_full: WhenFull,
         timeout: Option<Duration>,
     ) -> Result<LaneEntry<'_>, Error> {
-        let begun = self.begin_elsewhere(len, when_full, Kind::Getn, timeout);
-        let own = match begun {
+        let own = match self.begin_elsewhere(len, when_full, Kind::Getn, timeout) {
             Ok(()) => None,
             Err(refused) => {
                 let waiting = Waiting::new(when_full == WhenFull::Wait, timeout);
@@ -327,13 +325,8 @@ impl Lane {
                 Some(aside::memory(shared, refused, len as usize, waiting)?)
             }
         };
-        Ok(self.begun(len as usize, own))
-    }
-
-    /// The entry of a record that was begun, or that has memory of its own.
-    #[inline]
-    fn begun(&mut self, len: usize, own: Option<OwnMemory>) -> LaneEntry<'_> {
-        LaneEntry::new(self.queue.shared(), &mut self.owner, own, len)
+        let shared = self.queue.shared();
+        Ok(LaneEntry::new(shared, &mut self.owner, own, len as usize))
     }
 }
 
@@ -393,23 +386,6 @@ impl Lane {
     #[must_use]
     pub fn queue(&self) -> &Queue {
         &self.queue
-    }
-
-    /// Appends formatted text as one record, waiting for room. As [`Queue::write_fmt`].
-    ///
-    /// # Errors
-    ///
-    /// As [`Queue::write_fmt`].
-    ///
-    /// ```
-    /// # let dir = tempfile::tempdir()?;
-    /// # let queue = alq::Options::new().open(dir.path().join("app.log"))?;
-    /// let mut lane = queue.lane();
-    /// writeln!(lane, "x={}, y={}", 1, 2)?;
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn write_fmt(&mut self, args: fmt::Arguments<'_>) -> Result<(), Error> {
-        with_text(args, |text| self.writen(text, Flags::WAITOK).map(drop))
     }
 }
 
