@@ -33,6 +33,11 @@ pub mod async_append {
 #[doc = include_str!("../docs/alq.md")]
 pub struct Manual;
 
+/// Those of docs/process.md are too.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/process.md")]
+pub struct Process;
+
 /// The inside, for the model checker and nobody else.
 #[cfg(alq_loom)]
 #[doc(hidden)]

@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use alq::{Completion, Error, Level, Notify, Operation, Queue, Status, SyncOp};
 use common::child::in_child;
 use common::sink::{Script, queue_to, scripted, sync_error};
+use common::task::Task;
 use common::{DEADLINE, STALLS_SOON, TRY, WAIT, small, spawn, wait_for};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
@@ -310,11 +311,10 @@ fn a_number_that_is_no_signal_is_refused() {
 }
 
 /// Has `completion` told by a callback: what it was given, and the name of its thread.
-fn told(completion: &Completion) -> Receiver<(Result<(), Error>, Option<String>)> {
+fn told(completion: &Completion) -> Receiver<(Result<(), Error>, String)> {
     let (sender, receiver) = channel();
     let callback = move |result| {
-        let name = thread::current().name().map(str::to_owned);
-        sender.send((result, name)).unwrap();
+        sender.send((result, Task::current().name())).unwrap();
     };
     completion
         .notify(Notify::Callback(Box::new(callback)))
@@ -325,7 +325,7 @@ fn told(completion: &Completion) -> Receiver<(Result<(), Error>, Option<String>)
 #[test]
 fn callbacks_run_once_on_the_notifier_thread_with_the_result() {
     let (queue, script, completion) = gated();
-    let name = Some("alq-notifier".to_owned());
+    let name = "alq-notifier".to_owned();
     let receivers: Vec<_> = (0..5).map(|_| told(&completion)).collect();
     assert!(receivers[0].try_recv().is_err(), "not before it is done");
     script.open_sync();

@@ -273,6 +273,7 @@ impl<M: Memory> Flusher<M> {
             self.gap_line.restart();
         }
         let can_sync = self.sink.can_sync();
+        shared.aside.goes_on_in(&request.sink);
         let before = core::mem::replace(&mut self.sink, PlainArc::clone(&request.sink));
         shared.replace_sink(request.sink, self.drain.position(), can_sync);
         drop(before);

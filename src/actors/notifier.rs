@@ -4,8 +4,8 @@ use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
-use crate::primitives::Event;
-use crate::primitives::sync::{Mutex, OnceLock, ThreadId, spawn_quiet, this_thread};
+use crate::primitives::sync::{Mutex, ThreadId, spawn_quiet, this_thread};
+use crate::primitives::{Event, PerProcess};
 use crate::words::{Error, Operation};
 
 /// Something to run.
@@ -27,8 +27,8 @@ struct Jobs {
 }
 
 fn notifier() -> &'static Notifier {
-    static NOTIFIER: OnceLock<Notifier> = OnceLock::new();
-    NOTIFIER.get_or_init(|| Notifier {
+    static NOTIFIER: PerProcess<Notifier> = PerProcess::new();
+    NOTIFIER.get(|| Notifier {
         jobs: Mutex::new(Jobs {
             waiting: VecDeque::new(),
             came: 0,
@@ -49,7 +49,7 @@ pub fn start() -> Result<(), Error> {
     let notifier = notifier();
     let mut started = notifier.started.lock();
     if !*started {
-        spawn_quiet("alq-notifier".to_owned(), || run(notifier))
+        spawn_quiet(c"alq-notifier", || run(notifier))
             .map_err(|error| Error::io(Operation::Spawn, &error))?;
         *started = true;
     }

@@ -34,6 +34,11 @@ impl Reporter {
         }
     }
 
+    /// Whether anybody is told.
+    pub fn is_set(&self) -> bool {
+        self.callback.is_some()
+    }
+
     /// Makes sure that there is a thread to run the callback, if there is one.
     ///
     /// # Errors

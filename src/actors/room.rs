@@ -68,7 +68,7 @@ impl<M: Memory> Shared<M> {
                 self.schedule();
                 Error::WouldBlock
             }
-            Refusal::Closed => Error::Closed,
+            Refusal::Closed | Refusal::Aside => Error::Closed,
             Refusal::Failed => self.last_failure().unwrap_or(Error::Closed),
         }
     }

@@ -9,19 +9,21 @@ use super::gap::Gaps;
 use super::reopen::Reopening;
 use super::report::Reporter;
 use super::standstill::Standstill;
-use crate::ends::{DrainCounters, Pending, PostCounters, Reach, Sink, Stats, Watch};
+use crate::ends::{Aside, DrainCounters, Pending, PostCounters, Reach, Sink, Stats, Watch};
 use crate::memory::Memory;
 use crate::primitives::sync::{
     AtomicBool, AtomicU32, AtomicU64, Mutex, Ordering, PlainArc, ThreadId, this_thread,
     unique_number,
 };
-use crate::primitives::{Doorbell, Event, Interest, Waiters};
+use crate::primitives::{Doorbell, Event, Home, Interest, Waiters};
 use crate::ring::{Drain, Posted, Ring};
 use crate::words::{Error, Order, Position};
 
 /// One queue, seen from both sides.
 #[derive(Debug)]
 pub struct Shared<M> {
+    /// The process that the queue is of: nothing else may be touched in any other.
+    pub home: Home,
     /// The number of the queue, for its positions.
     pub id: u64,
     pub ring: Ring<M>,
@@ -45,6 +47,8 @@ pub struct Shared<M> {
     pub durability: Durability,
     /// What was refused, for the log to tell.
     pub gaps: Gaps,
+    /// The way of appends that do not go through the ring.
+    pub aside: Aside,
     /// What the drain stands still behind.
     pub standstill: Standstill,
     /// Who asked for another sink.
@@ -91,6 +95,7 @@ impl<M: Memory> Shared<M> {
     pub fn new(memory: M, config: Config, sink: Option<PlainArc<dyn Sink>>) -> (Self, Drain) {
         let (ring, drain) = Ring::new(memory);
         let shared = Self {
+            home: Home::here(),
             id: unique_number(),
             ring,
             bell: CachePadded::new(Doorbell::new()),
@@ -102,6 +107,7 @@ impl<M: Memory> Shared<M> {
             drain_counts: CachePadded::default(),
             post_counts: PostCounters::default(),
             watch: Watch::new(config.outstanding_max),
+            aside: Aside::new(sink.as_ref()),
             durability: Durability::new(sink),
             gaps: Gaps::new(config.loss_line_every),
             standstill: Standstill::new(),
@@ -295,9 +301,13 @@ impl<M: Memory> Shared<M> {
 
     /// A snapshot of all counters.
     pub fn stats(&self) -> Stats {
+        if !self.home.is_here() {
+            return self.aside.stats();
+        }
         let finished = self.has_finished();
         let (done, outstanding) = self.ring.outstanding();
         let (late_bytes, late_records) = self.ring.posted_too_late();
+        let aside = self.aside.stats();
         let lanes = self.ring.lane_counts();
         let left = |outstanding| if finished { outstanding } else { 0 };
         let records_left = outstanding.records + (lanes.posted - lanes.written);
@@ -305,12 +315,16 @@ impl<M: Memory> Shared<M> {
             capacity_bytes: u64::from(self.ring.geometry().capacity()),
             fill_bytes: u64::from(self.ring.fill()),
             high_water_bytes: self.post_counts.high_water_bytes.get(),
-            posted_bytes: done.bytes + outstanding.bytes + late_bytes,
-            posted_records: done.records + outstanding.records + late_records + lanes.posted,
-            written_bytes: done.bytes,
-            written_records: done.records + lanes.written,
-            lost_bytes: left(outstanding.bytes) + late_bytes,
-            lost_records: left(records_left) + late_records,
+            posted_bytes: done.bytes + outstanding.bytes + late_bytes + aside.posted_bytes,
+            posted_records: done.records
+                + outstanding.records
+                + late_records
+                + lanes.posted
+                + aside.posted_records,
+            written_bytes: done.bytes + aside.written_bytes,
+            written_records: done.records + lanes.written + aside.written_records,
+            lost_bytes: left(outstanding.bytes) + late_bytes + aside.lost_bytes,
+            lost_records: left(records_left) + late_records + aside.lost_records,
             late_bytes,
             late_records,
             lost_to: self.lost_to(left(outstanding.bytes)),
@@ -322,6 +336,7 @@ impl<M: Memory> Shared<M> {
             held: outstanding.held,
             oldest_held_bytes: outstanding.oldest_held_bytes,
             abandoned: done.abandoned,
+            foreign: aside.foreign,
             lanes: lanes.lanes,
             drains: self.drain_counts.drains.get(),
             wakeups: self.drain_counts.wakeups.get(),

@@ -72,7 +72,7 @@ impl<M: Memory + 'static> Shared<M> {
             Thread::Idle => {}
         }
         let for_thread = Arc::clone(shared);
-        spawn_quiet("alq-sync".to_owned(), move || run(&for_thread))
+        spawn_quiet(c"alq-sync", move || run(&for_thread))
             .map_err(|error| Error::io(Operation::Spawn, &error))?;
         state.thread = Thread::Running;
         Ok(())

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, IoSlice, Write};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -80,6 +80,10 @@ impl Sink for FileSink {
         self.can_sync
     }
 
+    fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        Some(self.file.as_fd())
+    }
+
     fn file_id(&self) -> Option<(u64, u64)> {
         Some(self.file_id)
     }
@@ -101,7 +105,7 @@ impl Sink for FileSink {
 }
 
 /// Whether pwritev2(2) cannot do without waiting here; nothing was written then.
-fn is_unsupported(error: &io::Error) -> bool {
+pub(super) fn is_unsupported(error: &io::Error) -> bool {
     let errno = error.raw_os_error();
     matches!(
         errno,

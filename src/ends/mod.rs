@@ -1,10 +1,12 @@
 //! Layer 4: ends. Where drained bytes go, and what is counted on the way.
 
+mod aside;
 mod descriptor;
 mod pending;
 mod sink;
 mod stats;
 
+pub use aside::{Aside, append_to};
 pub use descriptor::FileSink;
 pub use pending::{Pending, Reach, Subscriber, WOKEN, Watch};
 pub use sink::Sink;

@@ -85,9 +85,9 @@ impl Pending {
     }
 
     /// One that has already come to its end.
-    pub fn failed(error: Error) -> Self {
+    pub fn settled(result: &Result<(), Error>) -> Self {
         let pending = Self::new(0, Reach::Written);
-        pending.resolve(&Err(error));
+        pending.resolve(result);
         pending
     }
 

@@ -1,6 +1,7 @@
 //! What the flusher writes to.
 
 use std::io::{self, IoSlice};
+use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,7 +10,8 @@ use crate::words::SyncOp;
 
 /// The far end of a queue, for [`Options::to_sink`](crate::Options::to_sink).
 ///
-/// The flusher thread calls `write` and `wait_ready`, one at a time; the sync thread calls `sync`, beside them. A sink
+/// The flusher thread calls `write` and `wait_ready`, one at a time; the sync thread calls `sync`, beside them. (Once the
+/// process [ends](crate::Queue#exit), those that append call the first two, one at a time.) A sink
 /// that calls into its own queue is on the flusher thread: there `WAITOK` acts as `NOWAIT`, and every wait returns
 /// [`Error::WouldDeadlock`](crate::Error::WouldDeadlock). A panic fails the queue.
 ///
@@ -67,6 +69,14 @@ pub trait Sink: Send + Sync {
         true
     }
 
+    /// The descriptor that the bytes end in, if they go there as they are. In a child of fork(2) records are appended
+    /// to it with write(2), past the sink; where there is none, a child cannot append.
+    ///
+    /// It must not lock, wait or allocate: in a child, nobody would give a lock back.
+    fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        None
+    }
+
     /// Makes durable all that `write` has taken before the call. Called on another thread than `write`, beside it.
     ///
     /// # Errors
@@ -92,6 +102,10 @@ impl<T: Sink + ?Sized> Sink for Arc<T> {
 
     fn can_sync(&self) -> bool {
         (**self).can_sync()
+    }
+
+    fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        (**self).descriptor()
     }
 
     fn sync(&self, op: SyncOp) -> io::Result<()> {

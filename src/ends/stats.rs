@@ -24,7 +24,7 @@ use crate::words::Error;
 /// assert_eq!(stats.written_bytes, 6);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Stats {
     /// Bytes that the ring holds at most.
@@ -72,6 +72,8 @@ pub struct Stats {
     pub oldest_held_bytes: u64,
     /// Open reservations that `close` stepped over.
     pub abandoned: u64,
+    /// In a child of fork(2): entries of the parent's that were posted or dropped here, which did nothing.
+    pub foreign: u64,
     /// Lanes that are there now.
     pub lanes: u64,
     /// Writes to the descriptor that took bytes.

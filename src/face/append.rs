@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use super::aside::{self, Waiting};
 use super::barrier::deadline_in;
 use super::entry::Entry;
 use super::queue::Queue;
@@ -38,8 +39,10 @@ impl Queue {
     /// ```
     #[inline]
     pub fn writen(&self, record: &[u8], flags: Flags) -> Result<Position, Error> {
-        let reservation = self.reserve(record.len(), flags, Kind::Writen, || None)?;
-        Ok(self.copy(reservation, record, flags))
+        match self.reserve(record.len(), flags, Kind::Writen, || None) {
+            Ok(reservation) => Ok(self.copy(reservation, record, flags)),
+            Err(refused) => self.append_aside(refused, record, flags, None),
+        }
     }
 
     /// [`writen`](Queue::writen) that waits for room for `timeout` at most. (With `NOWAIT` it does not wait at all.)
@@ -62,8 +65,10 @@ impl Queue {
         timeout: Duration,
     ) -> Result<Position, Error> {
         let deadline = || deadline_in(timeout);
-        let reservation = self.reserve(record.len(), flags, Kind::Writen, deadline)?;
-        Ok(self.copy(reservation, record, flags))
+        match self.reserve(record.len(), flags, Kind::Writen, deadline) {
+            Ok(reservation) => Ok(self.copy(reservation, record, flags)),
+            Err(refused) => self.append_aside(refused, record, flags, Some(timeout)),
+        }
     }
 
     /// Reserves `len` contiguous bytes of the ring itself, to be filled in place and posted. Source: `alq_getn` in
@@ -91,8 +96,10 @@ impl Queue {
     /// ```
     #[inline]
     pub fn getn(&self, len: usize, flags: Flags) -> Result<Entry<'_>, Error> {
-        let reservation = self.reserve(len, flags, Kind::Getn, || None)?;
-        Ok(Entry::new(self.shared(), reservation))
+        match self.reserve(len, flags, Kind::Getn, || None) {
+            Ok(reservation) => Ok(Entry::new(self.shared(), reservation)),
+            Err(refused) => self.entry_aside(refused, len, flags, None),
+        }
     }
 
     /// [`getn`](Queue::getn) that waits for room for `timeout` at most. (With `NOWAIT` it does not wait at all.)
@@ -116,8 +123,10 @@ impl Queue {
         timeout: Duration,
     ) -> Result<Entry<'_>, Error> {
         let deadline = || deadline_in(timeout);
-        let reservation = self.reserve(len, flags, Kind::Getn, deadline)?;
-        Ok(Entry::new(self.shared(), reservation))
+        match self.reserve(len, flags, Kind::Getn, deadline) {
+            Ok(reservation) => Ok(Entry::new(self.shared(), reservation)),
+            Err(refused) => self.entry_aside(refused, len, flags, Some(timeout)),
+        }
     }
 
     #[inline]
@@ -177,8 +186,10 @@ impl Queue {
         if len != entry_len as usize {
             return Err(Error::InvalidLength { len });
         }
-        let reservation = self.reserve_checked(entry_len, when_full, Kind::Writen, || None)?;
-        Ok(self.copy(reservation, record, flags))
+        match self.reserve_checked(entry_len, when_full, Kind::Writen, || None) {
+            Ok(reservation) => Ok(self.copy(reservation, record, flags)),
+            Err(refused) => self.append_aside(refused, record, flags, None),
+        }
     }
 
     /// Reserves one entry of the length that the queue was [made for](crate::Options::fixed). Source: `alq_get` in
@@ -204,8 +215,10 @@ impl Queue {
     pub fn get(&self, flags: Flags) -> Result<Entry<'_>, Error> {
         let when_full = flags.when_full()?;
         let entry_len = self.entry_len().ok_or(Error::WrongMode)?;
-        let reservation = self.reserve_checked(entry_len, when_full, Kind::Getn, || None)?;
-        Ok(Entry::new(self.shared(), reservation))
+        match self.reserve_checked(entry_len, when_full, Kind::Getn, || None) {
+            Ok(reservation) => Ok(Entry::new(self.shared(), reservation)),
+            Err(refused) => self.entry_aside(refused, entry_len as usize, flags, None),
+        }
     }
 }
 
@@ -219,10 +232,49 @@ impl Queue {
         kind: Kind,
         deadline: impl FnOnce() -> Option<Instant>,
     ) -> Result<Reservation<'_, Mirror>, Error> {
+        if !self.shared().home.is_here() {
+            return Err(Error::Forked);
+        }
         match when_full {
             WhenFull::Refuse => self.shared().try_reserve(len),
             WhenFull::Wait => self.shared().wait_reserve(len, kind, deadline()),
         }
+    }
+
+    /// Appends a record that the ring has `refused` without it, if the queue takes any at all.
+    #[cold]
+    fn append_aside(
+        &self,
+        refused: Error,
+        record: &[u8],
+        flags: Flags,
+        timeout: Option<Duration>,
+    ) -> Result<Position, Error> {
+        aside::append(
+            self.shared(),
+            refused,
+            record,
+            Waiting::new(flags.contains(Flags::WAITOK), timeout),
+        )
+    }
+
+    /// The same for an entry.
+    #[cold]
+    fn entry_aside(
+        &self,
+        refused: Error,
+        len: usize,
+        flags: Flags,
+        timeout: Option<Duration>,
+    ) -> Result<Entry<'_>, Error> {
+        let shared = self.shared();
+        let memory = aside::memory(
+            shared,
+            refused,
+            len,
+            Waiting::new(flags.contains(Flags::WAITOK), timeout),
+        )?;
+        Ok(Entry::of_its_own(shared, memory))
     }
 
     /// Fills a reservation with the whole record and posts it.

@@ -3,17 +3,16 @@
 use core::fmt;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::time::Duration;
 
 use super::lane::Lane;
 use super::options::Options;
 use super::write::with_text;
-use crate::primitives::os;
-use crate::primitives::sync::OnceLock;
-use crate::words::{Error, Flags, Operation};
+use crate::ends::append_to;
+use crate::primitives::sync::plain::{AtomicBool, Ordering};
+use crate::words::{Error, Flags};
 
 /// Whether appenders may use queues. Set once, and never taken back.
-static ENABLED: OnceLock<()> = OnceLock::new();
+static ENABLED: AtomicBool = AtomicBool::new(false);
 
 /// Lets every [`AsyncAppend`] of the process append asynchronously: those that exist switch at their next write, in
 /// order.
@@ -27,14 +26,17 @@ static ENABLED: OnceLock<()> = OnceLock::new();
 /// assert!(alq::AsyncAppend::new(&stdout).is_async());
 /// ```
 pub fn enable() {
-    let _ = ENABLED.set(()); // an error says that it was set before
+    // Relaxed: it carries nothing but itself.
+    ENABLED.store(true, Ordering::Relaxed);
 }
 
 /// Appends to a descriptor that it borrows. Source: `lib/async-append.h` of Open vSwitch.
 ///
 /// Once [`enable`] was called, writes go through a [lane](crate::Lane) of a queue of the appender's own, and a thread writes them to a duplicate
 /// of the descriptor; before that, and wherever the queue cannot be had (no descriptor, no memory, no thread, or after
-/// [`shutdown`](crate::shutdown)), every write is a write(2) on the calling thread. The order is kept over the switch.
+/// [`shutdown`](crate::shutdown)), every write is a write(2) on the calling thread. The order is kept over the switch. So
+/// it is in a child of fork(2), and once the process [ends](crate::Queue#exit). A write(2) of ours raises neither SIGPIPE
+/// nor SIGXFSZ: the error tells.
 ///
 /// The descriptor should be in append mode; one that is not is appended to at its own offset. One thread uses an
 /// appender at a time. The drop drains, and leaves the descriptor open; it cannot tell of an error, so call
@@ -69,9 +71,6 @@ enum Mode {
     Sync,
 }
 
-/// How long one wait for a non-blocking descriptor lasts before it is tried again.
-const READY_LIMIT: Duration = Duration::from_secs(1);
-
 impl<'fd> AsyncAppend<'fd> {
     /// An appender on `fd`. Never fails: a descriptor that is not open for writing is an error at the first write.
     ///
@@ -97,7 +96,7 @@ impl<'fd> AsyncAppend<'fd> {
     /// ```
     #[must_use]
     pub fn is_async(&self) -> bool {
-        matches!(self.mode, Mode::Async(_))
+        matches!(&self.mode, Mode::Async(lane) if lane.queue().is_async())
     }
 
     /// Appends all of `bytes`; any number of them, also more than the queue holds; 0 does nothing. Asynchronously, it
@@ -134,7 +133,7 @@ impl<'fd> AsyncAppend<'fd> {
                 Err(error) => return Err(error),
             }
         }
-        write_all(self.fd, rest)
+        append_to(self.fd, rest, true)
     }
 
     /// Returns once everything written before is with the descriptor (not on disk: that is fsync(2)).
@@ -173,32 +172,12 @@ impl<'fd> AsyncAppend<'fd> {
 
     /// Gets a queue, if appenders may have one and this one has not tried yet.
     fn switch(&mut self) {
-        if matches!(self.mode, Mode::Waiting) && ENABLED.get().is_some() {
+        // Relaxed: as in `enable`.
+        if matches!(self.mode, Mode::Waiting) && ENABLED.load(Ordering::Relaxed) {
             let queue = Options::new().from_fd(self.fd);
             self.mode = queue.map_or(Mode::Sync, |queue| Mode::Async(queue.lane()));
         }
     }
-}
-
-/// Writes all of `bytes` on this thread.
-fn write_all(fd: BorrowedFd<'_>, mut bytes: &[u8]) -> Result<(), Error> {
-    while !bytes.is_empty() {
-        let error = match os::write_without_signals(fd, bytes) {
-            Ok(0) => io::ErrorKind::WriteZero.into(),
-            Ok(taken) => {
-                bytes = &bytes[taken..];
-                continue;
-            }
-            Err(error) => error,
-        };
-        match error.kind() {
-            io::ErrorKind::Interrupted => {}
-            io::ErrorKind::WouldBlock => os::wait_writable(fd, READY_LIMIT)
-                .map_err(|error| Error::io(Operation::Write, &error))?,
-            _ => return Err(Error::io(Operation::Write, &error)),
-        }
-    }
-    Ok(())
 }
 
 impl io::Write for AsyncAppend<'_> {

@@ -177,11 +177,34 @@ pub fn end_intake<M: Memory>(shared: &Shared<M>) {
         shared.waiters.wake_all();
         shared.bell.ring();
     }
+    shared.ring.end_aside();
+}
+
+/// Ends the intake of the ring because the process ends: appends go on past it, as soon as it is drained. A queue that
+/// somebody has closed stays closed.
+pub fn set_aside<M: Memory>(shared: &Shared<M>) {
+    if shared.ring.is_aside() {
+        return;
+    }
+    shared.aside.keep();
+    if shared.ring.set_aside() {
+        shared.waiters.wake_all();
+        shared.bell.ring();
+    } else {
+        shared.aside.let_go();
+    }
 }
 
 /// Ends the intake, drains, and says what could not be drained. Any number of calls, at once or in turn.
 pub fn close<M: Memory>(shared: &Shared<M>, patience: Patience) -> Result<(), Undrained> {
     end_intake(shared);
+    let result = finish(shared, patience);
+    shared.aside.let_go();
+    result
+}
+
+/// Drains a queue whose intake has ended, and says what could not be drained.
+pub fn finish<M: Memory>(shared: &Shared<M>, patience: Patience) -> Result<(), Undrained> {
     if shared.is_servant() {
         shared.note_obstacle(Error::WouldDeadlock); // the thread goes on, and ends by itself
         return account(shared);

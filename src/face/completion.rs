@@ -96,9 +96,20 @@ impl Completion {
     /// ```
     #[must_use]
     pub fn status(&self) -> Status {
-        self.pending
-            .result()
-            .map_or(Status::InProgress, Status::Done)
+        self.result().map_or(Status::InProgress, Status::Done)
+    }
+
+    /// Its result, once there is one. In a child of fork(2) the lock may be held by nobody.
+    fn result(&self) -> Option<Result<(), Error>> {
+        if self.is_foreign() {
+            return Some(Err(Error::Forked));
+        }
+        self.pending.result()
+    }
+
+    /// Whether it is one of the parent process.
+    pub(super) fn is_foreign(&self) -> bool {
+        !self.shared.home.is_here()
     }
 
     /// Waits until it is done.
@@ -140,7 +151,7 @@ impl Completion {
         let for_sync = is_written && matches!(self.pending.reach, Reach::Durable(_));
         patience
             .for_sync(for_sync)
-            .wait_for(&self.shared, || self.pending.result())
+            .wait_for(&self.shared, || self.result())
     }
 
     /// Whether a wait on this thread would be a wait for itself.
@@ -184,6 +195,10 @@ impl Completion {
                 }))
             }
         };
+        if self.is_foreign() {
+            subscriber.tell(&Err(Error::Forked));
+            return Ok(());
+        }
         // A key of its own: it outlives this handle.
         if let Err((result, subscriber)) = self.pending.subscribe(unique_number(), subscriber) {
             subscriber.tell(&result);
@@ -202,6 +217,9 @@ impl Future for Completion {
     type Output = Result<(), Error>;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        if self.is_foreign() {
+            return Poll::Ready(Err(Error::Forked));
+        }
         let task = Subscriber::Task(context.waker().clone());
         match self.pending.subscribe(self.key, task) {
             Ok(()) => Poll::Pending,
@@ -212,6 +230,9 @@ impl Future for Completion {
 
 impl Drop for Completion {
     fn drop(&mut self) {
+        if self.is_foreign() {
+            return;
+        }
         self.pending.unsubscribe(self.key);
     }
 }

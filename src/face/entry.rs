@@ -6,6 +6,7 @@ use core::marker::PhantomData;
 use core::ops::{Deref, DerefMut};
 use std::io;
 
+use super::aside::{self, OwnMemory};
 use super::fill::Fill;
 use crate::actors::Shared;
 use crate::memory::Mirror;
@@ -21,7 +22,8 @@ use crate::words::{Error, Flags, Position};
 /// and each one appends.
 ///
 /// Dropped without [`post`](Entry::post) it posts nothing and holds up nobody. Forgotten ([`core::mem::forget`]) it
-/// stays open for ever: the drain stops in front of it, `flush` and `close` say [`Error::Held`].
+/// stays open for ever: the drain stops in front of it, `flush` and `close` say [`Error::Held`]. One that lives across a
+/// fork(2) is the parent's: its post and its drop do nothing in the child.
 ///
 /// ```
 /// # let dir = tempfile::tempdir()?;
@@ -41,8 +43,10 @@ use crate::words::{Error, Flags, Position};
 #[must_use = "an entry posts nothing until `post` is called"]
 pub struct Entry<'q> {
     shared: &'q Shared<Mirror>,
-    /// `None` once it is posted.
+    /// `None` once it is posted, and where the queue goes on without its ring.
     reservation: Option<Reservation<'q, Mirror>>,
+    /// Its memory there.
+    own: Option<OwnMemory>,
     fill: Fill,
     /// An entry may go to another thread, but two cannot share it.
     _not_sync: PhantomData<Cell<()>>,
@@ -55,6 +59,18 @@ impl<'q> Entry<'q> {
             shared,
             fill: Fill::whole(reservation.len()),
             reservation: Some(reservation),
+            own: None,
+            _not_sync: PhantomData,
+        }
+    }
+
+    /// One that is no reservation: its post appends past the ring.
+    pub(super) fn of_its_own(shared: &'q Shared<Mirror>, memory: OwnMemory) -> Self {
+        Self {
+            shared,
+            fill: Fill::whole(memory.len()),
+            reservation: None,
+            own: Some(memory),
             _not_sync: PhantomData,
         }
     }
@@ -127,21 +143,21 @@ impl<'q> Entry<'q> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[inline]
-    #[expect(
-        clippy::missing_panics_doc,
-        reason = "the reservation is there until this consumes the entry"
-    )]
     pub fn post_flags(mut self, flags: Flags) -> Position {
         let used = self.fill.used() as u32;
         self.finish(used, flags.activates())
-            .expect("an entry is posted once: posting consumes it")
     }
 
     #[inline]
-    fn finish(&mut self, used: u32, activate: bool) -> Option<Position> {
-        let posted = self.reservation.take()?.post(used);
-        self.shared.posted(posted, activate);
-        Some(Position::new(self.shared.id, posted.end))
+    fn finish(&mut self, used: u32, activate: bool) -> Position {
+        match self.reservation.take() {
+            Some(reservation) if self.shared.home.is_here() => {
+                let posted = reservation.post(used);
+                self.shared.posted(posted, activate);
+                Position::new(self.shared.id, posted.end)
+            }
+            reservation => finish_aside(self.shared, reservation, self.own.take(), used),
+        }
     }
 
     /// Appends formatted text, with neither trait in scope: what `write!(entry, ..)` calls.
@@ -174,21 +190,44 @@ impl<'q> Entry<'q> {
     }
 }
 
+/// The end of an entry that is none of the ring. (It gets the parts, so that an entry itself need not be in memory.)
+#[cold]
+fn finish_aside(
+    shared: &Shared<Mirror>,
+    reservation: Option<Reservation<'_, Mirror>>,
+    own: Option<OwnMemory>,
+    used: u32,
+) -> Position {
+    let Some(reservation) = reservation else {
+        let own = own.unwrap_or_default();
+        return aside::post(shared, &own[..used as usize]);
+    };
+    // In a child of fork(2): it is the parent's, who posts it or not.
+    let start = reservation.start();
+    reservation.forsake();
+    shared.aside.foreign.add(1);
+    Position::new(shared.id, start)
+}
+
 impl Deref for Entry<'_> {
     type Target = [u8];
 
     #[inline]
     fn deref(&self) -> &[u8] {
-        self.reservation.as_ref().map_or(&[], Reservation::bytes)
+        match &self.reservation {
+            Some(reservation) => reservation.bytes(),
+            None => self.own.as_deref().map_or(&[], |own| own),
+        }
     }
 }
 
 impl DerefMut for Entry<'_> {
     #[inline]
     fn deref_mut(&mut self) -> &mut [u8] {
-        self.reservation
-            .as_mut()
-            .map_or(&mut [], Reservation::bytes_mut)
+        match &mut self.reservation {
+            Some(reservation) => reservation.bytes_mut(),
+            None => self.own.as_deref_mut().map_or(&mut [], |own| own),
+        }
     }
 }
 
@@ -217,6 +256,8 @@ impl fmt::Write for Entry<'_> {
 impl Drop for Entry<'_> {
     /// Posts nothing; what waits behind the entry goes on.
     fn drop(&mut self) {
-        self.finish(0, true); // its descriptor, if not its bytes, is free only when the drain has been there
+        if self.reservation.is_some() {
+            self.finish(0, true); // its descriptor, if not its bytes, is free only when the drain has been there
+        }
     }
 }

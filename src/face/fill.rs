@@ -5,26 +5,25 @@ use core::fmt;
 use crate::words::Error;
 
 /// How far an entry is filled. It starts as the whole of it; the first write sets it to 0, and each one appends.
+///
+/// One word, `{ started 1, used 63 }`: an entry is moved about, and two small fields that are stored one by one and
+/// copied together make the copy wait for the stores.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Fill {
-    used: u32,
-    /// Whether it has been set, or written to.
-    started: bool,
-}
+pub(super) struct Fill(u64);
+
+/// It has been set, or written to.
+const STARTED: u64 = 1 << 63;
 
 impl Fill {
     /// An entry of `len` bytes that nobody has written to.
     #[inline]
     pub(super) fn whole(len: usize) -> Self {
-        Self {
-            used: len as u32,
-            started: false,
-        }
+        Self(len as u64)
     }
 
     #[inline]
     pub(super) fn used(self) -> usize {
-        self.used as usize
+        (self.0 & !STARTED) as usize
     }
 
     /// Sets how much is used of an entry of `len` bytes.
@@ -39,20 +38,18 @@ impl Fill {
             used <= len,
             "set_bytes_used({used}) on an entry of {len} bytes"
         );
-        self.used = used as u32;
-        self.started = true;
+        self.0 = used as u64 | STARTED;
     }
 
     /// Appends what fits of `bytes` to those of the entry, and says how much that was.
     pub(super) fn append(&mut self, entry: &mut [u8], bytes: &[u8]) -> usize {
-        if !self.started {
-            self.started = true;
-            self.used = 0;
+        if self.0 & STARTED == 0 {
+            self.0 = STARTED;
         }
-        let free = &mut entry[self.used as usize..];
+        let free = &mut entry[self.used()..];
         let len = bytes.len().min(free.len());
         free[..len].copy_from_slice(&bytes[..len]);
-        self.used += len as u32;
+        self.0 += len as u64;
         len
     }
 

@@ -1,16 +1,15 @@
 //! The lane: one producer's fast path into a queue that it shares.
 
 use core::cell::Cell;
-use core::fmt;
 use core::marker::PhantomData;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use super::aside::{self, Waiting};
 use super::barrier::deadline_in;
 use super::lane_entry::LaneEntry;
 use super::queue::Queue;
-use super::write::with_text;
 use crate::ends::Kind;
-use crate::ring::{Owner, Posted};
+use crate::ring::Owner;
 use crate::words::{Error, Flags, Position, WhenFull};
 
 /// One producer's own way into a queue, from [`Queue::lane`]: the same calls, at the cost of a copy.
@@ -47,6 +46,7 @@ use crate::words::{Error, Flags, Position, WhenFull};
 ///
 /// One thread at a time uses a lane; it may be handed to another. It keeps its queue open as a clone does. Unlike the
 /// queue's own calls with `NOWAIT`, those of a lane are *not* async-signal-safe: a handler could interrupt its own lane.
+/// At the end of the process, and in a child of fork(2), a lane does as its [queue](Queue#exit).
 ///
 /// ```
 /// use alq::{Flags, Options};
@@ -93,8 +93,13 @@ impl Queue {
     #[must_use]
     pub fn lane(&self) -> Lane {
         let shared = self.shared();
+        let owner = if shared.home.is_here() {
+            shared.ring.enter_lane(shared.lane_span)
+        } else {
+            shared.ring.lane_of_nobody(shared.lane_span)
+        };
         Lane {
-            owner: shared.ring.enter_lane(shared.lane_span),
+            owner,
             queue: self.clone(),
             _not_sync: PhantomData,
         }
@@ -121,7 +126,7 @@ impl Lane {
     /// ```
     #[inline]
     pub fn writen(&mut self, record: &[u8], flags: Flags) -> Result<Position, Error> {
-        self.copy(record, flags, || None)
+        self.copy(record, flags, None)
     }
 
     /// [`writen`](Lane::writen) that waits for room for `timeout` at most.
@@ -143,7 +148,7 @@ impl Lane {
         flags: Flags,
         timeout: Duration,
     ) -> Result<Position, Error> {
-        self.copy(record, flags, || deadline_in(timeout))
+        self.copy(record, flags, Some(timeout))
     }
 
     /// Reserves `len` contiguous bytes of the ring itself, to be filled in place and posted. As [`Queue::getn`], but what
@@ -167,7 +172,7 @@ impl Lane {
     /// ```
     #[inline]
     pub fn getn(&mut self, len: usize, flags: Flags) -> Result<LaneEntry<'_>, Error> {
-        self.entry(len, flags, || None)
+        self.entry(len, flags, None)
     }
 
     /// [`getn`](Lane::getn) that waits for room for `timeout` at most.
@@ -191,7 +196,7 @@ impl Lane {
         flags: Flags,
         timeout: Duration,
     ) -> Result<LaneEntry<'_>, Error> {
-        self.entry(len, flags, || deadline_in(timeout))
+        self.entry(len, flags, Some(timeout))
     }
 
     /// Appends one record of a fixed queue. As [`Queue::write_fixed`].
@@ -239,33 +244,54 @@ impl Lane {
         &mut self,
         record: &[u8],
         flags: Flags,
-        deadline: impl FnOnce() -> Option<Instant>,
+        timeout: Option<Duration>,
     ) -> Result<Position, Error> {
         let when_full = flags.when_full()?;
         let shared = self.queue.shared();
-        let posted = if self.owner.begins(record.len()) {
-            self.owner.append(&shared.ring, record)
-        } else {
-            self.copy_elsewhere(record, when_full, deadline())?
-        };
-        let shared = self.queue.shared();
-        shared.posted(posted, flags.activates());
-        Ok(Position::new(shared.id, posted.end))
+        if shared.home.is_here() && self.owner.begins(record.len()) {
+            let posted = self.owner.append(&shared.ring, record);
+            shared.posted(posted, flags.activates());
+            return Ok(Position::new(shared.id, posted.end));
+        }
+        self.copy_elsewhere(record, flags, when_full, timeout)
     }
 
     #[cold]
     fn copy_elsewhere(
         &mut self,
         record: &[u8],
+        flags: Flags,
         when_full: WhenFull,
-        deadline: Option<Instant>,
-    ) -> Result<Posted, Error> {
+        timeout: Option<Duration>,
+    ) -> Result<Position, Error> {
         let len = self.queue.check_variable(record.len())?;
+        if let Err(refused) = self.begin_elsewhere(len, when_full, Kind::Writen, timeout) {
+            let waiting = Waiting::new(when_full == WhenFull::Wait, timeout);
+            let position = aside::append(self.queue.shared(), refused, record, waiting)?;
+            self.owner.set_position(position.bytes());
+            return Ok(position);
+        }
         let shared = self.queue.shared();
+        let bytes = self.owner.bytes_mut(&shared.ring, len);
+        bytes.copy_from_slice(record);
+        let posted = self.owner.post(&shared.ring, len);
+        shared.posted(posted, flags.activates());
+        Ok(Position::new(shared.id, posted.end))
+    }
+
+    fn begin_elsewhere(
+        &mut self,
+        len: u32,
+        when_full: WhenFull,
+        kind: Kind,
+        timeout: Option<Duration>,
+    ) -> Result<(), Error> {
+        let shared = self.queue.shared();
+        if !shared.home.is_here() {
+            return Err(Error::Forked);
+        }
         let owner = &mut self.owner;
-        shared.begin_elsewhere(owner, len, when_full, Kind::Writen, deadline)?;
-        owner.bytes_mut(&shared.ring, len).copy_from_slice(record);
-        Ok(owner.post(&shared.ring, len))
+        shared.begin_elsewhere(owner, len, when_full, kind, timeout.and_then(deadline_in))
     }
 
     #[inline]
@@ -273,18 +299,15 @@ impl Lane {
         &mut self,
         len: usize,
         flags: Flags,
-        deadline: impl FnOnce() -> Option<Instant>,
+        timeout: Option<Duration>,
     ) -> Result<LaneEntry<'_>, Error> {
         let when_full = flags.when_full()?;
-        if !self.owner.begins(len) {
+        if !(self.queue.shared().home.is_here() && self.owner.begins(len)) {
             let len = self.queue.check_variable(len)?;
-            return self.entry_elsewhere(len, when_full, deadline());
+            return self.entry_elsewhere(len, when_full, timeout);
         }
-        Ok(LaneEntry::new(
-            self.queue.shared(),
-            &mut self.owner,
-            len as u32,
-        ))
+        let shared = self.queue.shared();
+        Ok(LaneEntry::new(shared, &mut self.owner, None, len))
     }
 
     #[cold]
@@ -292,12 +315,18 @@ impl Lane {
         &mut self,
         len: u32,
         when_full: WhenFull,
-        deadline: Option<Instant>,
+        timeout: Option<Duration>,
     ) -> Result<LaneEntry<'_>, Error> {
+        let own = match self.begin_elsewhere(len, when_full, Kind::Getn, timeout) {
+            Ok(()) => None,
+            Err(refused) => {
+                let waiting = Waiting::new(when_full == WhenFull::Wait, timeout);
+                let shared = self.queue.shared();
+                Some(aside::memory(shared, refused, len as usize, waiting)?)
+            }
+        };
         let shared = self.queue.shared();
-        let owner = &mut self.owner;
-        shared.begin_elsewhere(owner, len, when_full, Kind::Getn, deadline)?;
-        Ok(LaneEntry::new(shared, owner, len))
+        Ok(LaneEntry::new(shared, &mut self.owner, own, len as usize))
     }
 }
 
@@ -322,7 +351,10 @@ impl Lane {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn seal(&mut self) {
-        self.queue.shared().leave_lane(&mut self.owner);
+        let shared = self.queue.shared();
+        if shared.home.is_here() {
+            shared.leave_lane(&mut self.owner);
+        }
     }
 
     /// Where the last record that this lane has posted ends; the start of the stream if there is none.
@@ -355,29 +387,14 @@ impl Lane {
     pub fn queue(&self) -> &Queue {
         &self.queue
     }
-
-    /// Appends formatted text as one record, waiting for room. As [`Queue::write_fmt`].
-    ///
-    /// # Errors
-    ///
-    /// As [`Queue::write_fmt`].
-    ///
-    /// ```
-    /// # let dir = tempfile::tempdir()?;
-    /// # let queue = alq::Options::new().open(dir.path().join("app.log"))?;
-    /// let mut lane = queue.lane();
-    /// writeln!(lane, "x={}, y={}", 1, 2)?;
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn write_fmt(&mut self, args: fmt::Arguments<'_>) -> Result<(), Error> {
-        with_text(args, |text| self.writen(text, Flags::WAITOK).map(drop))
-    }
 }
 
 impl Drop for Lane {
     /// Seals the span. What was posted is written.
     fn drop(&mut self) {
-        self.seal();
-        self.owner.drop_lane();
+        if self.queue.shared().home.is_here() {
+            self.seal();
+            self.owner.drop_lane();
+        }
     }
 }

@@ -4,6 +4,7 @@ use core::fmt;
 use core::ops::{Deref, DerefMut};
 use std::io;
 
+use super::aside::{self, OwnMemory};
 use super::fill::Fill;
 use crate::actors::Shared;
 use crate::memory::Mirror;
@@ -33,19 +34,27 @@ use crate::words::{Error, Flags, Position};
 pub struct LaneEntry<'l> {
     shared: &'l Shared<Mirror>,
     owner: &'l mut Owner,
-    len: u32,
+    /// Its memory where the queue goes on without its ring.
+    own: Option<OwnMemory>,
+    len: usize, // a whole word: see `Fill`
     fill: Fill,
 }
 
 impl<'l> LaneEntry<'l> {
-    /// A record of `len` bytes that `owner` has begun.
+    /// A record of `len` bytes that `owner` has begun, or that has memory of its own.
     #[inline]
-    pub(super) fn new(shared: &'l Shared<Mirror>, owner: &'l mut Owner, len: u32) -> Self {
+    pub(super) fn new(
+        shared: &'l Shared<Mirror>,
+        owner: &'l mut Owner,
+        own: Option<OwnMemory>,
+        len: usize,
+    ) -> Self {
         Self {
             shared,
             owner,
+            own,
             len,
-            fill: Fill::whole(len as usize),
+            fill: Fill::whole(len),
         }
     }
 
@@ -83,7 +92,7 @@ impl<'l> LaneEntry<'l> {
     /// ```
     #[inline]
     pub fn set_bytes_used(&mut self, n: usize) {
-        self.fill.set(n, self.len as usize);
+        self.fill.set(n, self.len);
     }
 
     /// Publishes the used bytes and wakes the drain if it sleeps. Never blocks, never fails. As
@@ -125,6 +134,10 @@ impl<'l> LaneEntry<'l> {
 
     #[inline]
     fn finish(&mut self, used: u32, activate: bool) -> u64 {
+        let own = self.own.take();
+        if own.is_some() || !self.shared.home.is_here() {
+            return finish_aside(self.shared, self.owner, own, used);
+        }
         let posted = self.owner.post(&self.shared.ring, used);
         self.shared.posted(posted, activate);
         posted.end
@@ -160,19 +173,45 @@ impl<'l> LaneEntry<'l> {
     }
 }
 
+/// The end of an entry that is none of the ring. (It gets the parts, so that an entry itself need not be in memory.)
+#[cold]
+fn finish_aside(
+    shared: &Shared<Mirror>,
+    owner: &mut Owner,
+    own: Option<OwnMemory>,
+    used: u32,
+) -> u64 {
+    if let Some(own) = own {
+        let end = aside::post(shared, &own[..used as usize]).bytes();
+        if used > 0 {
+            owner.set_position(end);
+        }
+    } else {
+        // In a child of fork(2): it is the parent's, who posts it or not.
+        shared.aside.foreign.add(1);
+    }
+    owner.position()
+}
+
 impl Deref for LaneEntry<'_> {
     type Target = [u8];
 
     #[inline]
     fn deref(&self) -> &[u8] {
-        self.owner.bytes(&self.shared.ring, self.len)
+        match &self.own {
+            None => self.owner.bytes(&self.shared.ring, self.len as u32),
+            Some(own) => &own[..self.len],
+        }
     }
 }
 
 impl DerefMut for LaneEntry<'_> {
     #[inline]
     fn deref_mut(&mut self) -> &mut [u8] {
-        self.owner.bytes_mut(&self.shared.ring, self.len)
+        match &mut self.own {
+            None => self.owner.bytes_mut(&self.shared.ring, self.len as u32),
+            Some(own) => &mut own[..self.len],
+        }
     }
 }
 

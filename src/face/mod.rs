@@ -1,10 +1,12 @@
 //! Layer 6: the face. What users call.
 
 mod append;
+mod aside;
 pub mod async_append;
 pub mod barrier;
 mod completion;
 mod entry;
+mod exit;
 mod fill;
 mod lane;
 mod lane_entry;

@@ -3,6 +3,7 @@
 use std::os::fd::AsFd;
 use std::path::Path;
 
+use super::exit;
 use super::options::Options;
 use super::queue::Queue;
 use super::registry::registry;
@@ -84,6 +85,7 @@ impl Options {
     }
 
     fn start(&self, geometry: Geometry, sink: PlainArc<dyn Sink>) -> Result<Queue, Error> {
+        exit::arm()?;
         self.reporter.start()?;
         let memory = Mirror::map(geometry).map_err(|error| Error::io(Operation::Map, &error))?;
         let config = Config {

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use super::barrier;
 use super::completion::Completion;
 use super::registry::registry;
 use super::reopen::Opening;
+use super::{aside, barrier};
 use crate::actors::Shared;
 use crate::ends::{Pending, Reach, Stats};
 use crate::memory::Mirror;
@@ -23,9 +23,27 @@ use crate::words::{Error, Level, Position, SyncOp, Undrained};
 /// nothing has moved for the [stall limit](crate::Options::stall_limit). It can tell so only to
 /// [`on_error`](crate::Options::on_error): call [`close`](Queue::close) to know.
 ///
+/// # Exit
+///
+/// The end of the process (a return from `main`, `std::process::exit`) drains every queue that is open, whoever holds its
+/// handles, and gives up as a drop does; what it must leave, it tells `on_error`, or standard error. Threads and handlers of atexit(3)
+/// that append after that drain write synchronously, in order; with `NOWAIT` they are refused while it is at work.
+/// docs/process.md goes through the cases.
+///
 /// # Fork
 ///
-/// A child of fork(2) must not use or drop a queue of its parent: it has no flusher, and shares the ring.
+/// In a child of fork(2), the handles of its parent append synchronously: to the same descriptor, with write(2), without
+/// a lock. Nothing of the parent's is touched: what it has posted it writes itself, once; entries that live across the
+/// fork are the parent's, and its completions fail with [`Error::Forked`]. `flush`, `close` and drops return at once. The
+/// child may open queues of its own. After vfork(2): exec only.
+///
+/// # Signals
+///
+/// [`writen`](Queue::writen), [`write_fixed`](Queue::write_fixed), [`getn`](Queue::getn) and [`get`](Queue::get) with
+/// [`NOWAIT`](crate::Flags::NOWAIT), and the post and the drop of an [`Entry`](crate::Entry), are async-signal-safe: a
+/// handler may call them whatever its thread was doing. They take no lock, allocate nothing and keep errno. (In a child of
+/// fork(2), and after the last drain, `getn` and `get` allocate.) No other call is, nor is any call of a
+/// [`Lane`](crate::Lane).
 ///
 /// # Cost
 ///
@@ -70,6 +88,9 @@ struct Owner {
 
 impl Drop for Owner {
     fn drop(&mut self) {
+        if !self.shared.home.is_here() {
+            return; // it is the parent's
+        }
         let was_closed = self.shared.ring.ended().is_some(); // by a call that has told what was left
         let left = barrier::close(&self.shared, self.shared.patience(None));
         if let (Err(undrained), false) = (left, was_closed) {
@@ -99,6 +120,18 @@ impl Queue {
     #[inline]
     pub(super) fn shared(&self) -> &Shared<Mirror> {
         &self.shared
+    }
+
+    /// Whether appends go through the ring: not in a child of fork(2), nor once the process ends.
+    pub(super) fn is_async(&self) -> bool {
+        self.shared.home.is_here() && !self.shared.ring.is_aside()
+    }
+
+    fn flush_within(&self, timeout: Option<Duration>) -> Result<(), Error> {
+        if !self.shared.home.is_here() {
+            return Ok(()); // what this process appends is written already
+        }
+        barrier::flush(&self.shared, self.shared.patience(timeout))
     }
 
     pub(super) fn handle(&self) -> &Arc<Shared<Mirror>> {
@@ -145,7 +178,9 @@ impl Queue {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn activate(&self) {
-        self.shared.bell.ring();
+        if self.shared.home.is_here() {
+            self.shared.bell.ring();
+        }
     }
 
     /// Waits until everything that was posted before the call is written to the descriptor, whatever other threads
@@ -170,7 +205,7 @@ impl Queue {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn flush(&self) -> Result<(), Error> {
-        barrier::flush(&self.shared, self.shared.patience(None))
+        self.flush_within(None)
     }
 
     /// [`flush`](Queue::flush) that waits for `timeout` at most.
@@ -186,7 +221,7 @@ impl Queue {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn flush_timeout(&self, timeout: Duration) -> Result<(), Error> {
-        barrier::flush(&self.shared, self.shared.patience(Some(timeout)))
+        self.flush_within(Some(timeout))
     }
 
     /// Where the last record that was posted before the call ends, as far as this thread can know.
@@ -200,7 +235,11 @@ impl Queue {
     /// ```
     #[must_use]
     pub fn position(&self) -> Position {
-        Position::new(self.shared.id, self.shared.ring.posted_end())
+        if self.is_async() {
+            Position::new(self.shared.id, self.shared.ring.posted_end())
+        } else {
+            aside::end(&self.shared)
+        }
     }
 
     /// Makes durable what was posted before the call: returns at once, and the completion is done when all of it is
@@ -231,6 +270,9 @@ impl Queue {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn fsync(&self, op: SyncOp) -> Result<Completion, Error> {
+        if !self.shared.home.is_here() {
+            return Err(Error::Forked);
+        }
         Shared::start_syncer(&self.shared)?;
         self.watch(self.shared.ring.posted_end(), Reach::Durable(op))
     }
@@ -252,18 +294,25 @@ impl Queue {
     /// ```
     #[must_use]
     pub fn completion(&self, position: Position, level: Level) -> Completion {
-        let completion = if position.is_of(self.shared.id)
-            && position.bytes() <= self.shared.ring.claimed_end()
-        {
-            match level {
-                Level::Written => self.watch(position.bytes(), Reach::Written),
-                Level::Durable => self.watch_durable(position.bytes()),
-            }
-        } else {
+        let bytes = position.bytes();
+        let completion = if !self.shared.home.is_here() {
+            Err(Error::Forked)
+        } else if !position.is_of(self.shared.id) || bytes > aside::end(&self.shared).bytes() {
             Err(Error::InvalidPosition)
+        } else if bytes > self.shared.ring.claimed_end() && level == Level::Written {
+            Ok(self.settled(&Ok(()))) // it went past the ring
+        } else {
+            match level {
+                Level::Written => self.watch(bytes, Reach::Written),
+                Level::Durable => self.watch_durable(bytes),
+            }
         };
-        completion
-            .unwrap_or_else(|error| Completion::new(&self.shared, Arc::new(Pending::failed(error))))
+        completion.unwrap_or_else(|error| self.settled(&Err(error)))
+    }
+
+    /// A completion that has come to its end.
+    fn settled(&self, result: &Result<(), Error>) -> Completion {
+        Completion::new(&self.shared, Arc::new(Pending::settled(result)))
     }
 
     fn watch_durable(&self, target: u64) -> Result<Completion, Error> {
@@ -323,6 +372,10 @@ impl Queue {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn close(&self, timeout: Option<Duration>) -> Result<(), Undrained> {
+        if !self.shared.home.is_here() {
+            self.shared.aside.close_in_child();
+            return Ok(());
+        }
         barrier::close(&self.shared, self.shared.patience(timeout))
     }
 }

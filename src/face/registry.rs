@@ -3,9 +3,10 @@
 use std::time::{Duration, Instant};
 
 use super::barrier::{self, Patience, deadline_in};
-use crate::actors::Shared;
+use crate::actors::{Reporter, Shared};
 use crate::memory::{Memory, Mirror};
-use crate::primitives::sync::{Arc, Mutex, OnceLock};
+use crate::primitives::PerProcess;
+use crate::primitives::sync::{Arc, Mutex};
 use crate::words::{Error, Undrained};
 
 /// The queues that are open, and whether new ones may be.
@@ -17,13 +18,21 @@ pub struct Registry<M> {
 #[derive(Debug)]
 struct State<M> {
     shut: bool,
+    /// Whether the process ends: appends go past the rings.
+    exiting: bool,
     queues: Vec<Arc<Shared<M>>>,
 }
 
+static REGISTRY: PerProcess<Registry<Mirror>> = PerProcess::new();
+
 /// The registry of this process.
 pub fn registry() -> &'static Registry<Mirror> {
-    static REGISTRY: OnceLock<Registry<Mirror>> = OnceLock::new();
-    REGISTRY.get_or_init(Registry::new)
+    REGISTRY.get(Registry::new)
+}
+
+/// The same, if this process has one already: a child of fork(2) that has done nothing here has none.
+pub fn existing() -> Option<&'static Registry<Mirror>> {
+    REGISTRY.existing()
 }
 
 impl<M: Memory> Registry<M> {
@@ -31,12 +40,13 @@ impl<M: Memory> Registry<M> {
         Self {
             state: Mutex::new(State {
                 shut: false,
+                exiting: false,
                 queues: Vec::new(),
             }),
         }
     }
 
-    /// Adds a queue. Either a shutdown sees it, or it sees the shutdown.
+    /// Adds a queue. Either a shutdown, or the end of the process, sees it, or it sees that.
     ///
     /// # Errors
     ///
@@ -45,6 +55,9 @@ impl<M: Memory> Registry<M> {
         let mut state = self.state.lock();
         if state.shut {
             return Err(Error::Closed);
+        }
+        if state.exiting {
+            barrier::set_aside(queue);
         }
         state.queues.push(Arc::clone(queue));
         Ok(())
@@ -77,6 +90,28 @@ impl<M: Memory> Registry<M> {
             }
         }
         left.map_or(Ok(()), Err)
+    }
+
+    /// Drains every queue because the process ends, and says what could not be drained, and to whom. Appends go on, past
+    /// the rings. All intakes end before any drain is waited for.
+    pub fn exit(&self) -> Vec<(Reporter, Undrained)> {
+        let queues = {
+            let mut state = self.state.lock();
+            state.exiting = true;
+            state.queues.clone()
+        };
+        queues.iter().for_each(|queue| barrier::set_aside(queue));
+        let finish = |queue: &Arc<Shared<M>>| {
+            // One that was closed: its closer is told, or was when the close gave up. That is not waited for again.
+            let closed = !queue.ring.is_aside();
+            if closed && queue.obstacle().is_some() {
+                return None;
+            }
+            let left = barrier::finish(queue, queue.patience(None)).err();
+            let left = left.filter(|_| !closed)?;
+            Some((queue.reporter.clone(), left))
+        };
+        queues.iter().filter_map(finish).collect()
     }
 
     /// See [`flush_all`].

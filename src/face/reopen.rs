@@ -137,6 +137,9 @@ impl Queue {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn reopen_path(&self, path: impl AsRef<Path>) -> Result<Completion, Error> {
+        if !self.shared().home.is_here() {
+            return Err(Error::Forked);
+        }
         self.reopen_on(self.opening().open(path.as_ref())?)
     }
 
@@ -145,6 +148,9 @@ impl Queue {
             Error::Closed => self.shared().failure().unwrap_or(error),
             other => other,
         };
+        if !self.shared().home.is_here() {
+            return Err(Error::Forked);
+        }
         Shared::start_syncer_before(self.handle(), &sink).map_err(why)?;
         let pending = self.shared().reopen(PlainArc::new(sink))?;
         Ok(Completion::new(self.handle(), pending))

@@ -45,7 +45,7 @@ pub fn suspend(list: &[Option<&Completion>], timeout: Option<Duration>) -> Resul
     let mut result = None;
     for member in &members {
         let sleeper = Subscriber::Sleeper(Arc::clone(&word));
-        if member.pending.subscribe(key, sleeper).is_err() {
+        if member.is_foreign() || member.pending.subscribe(key, sleeper).is_err() {
             result = Some(Ok(())); // it has completed already
             break;
         }

@@ -141,6 +141,25 @@ impl io::Write for Queue {
     }
 }
 
+impl Lane {
+    /// Appends formatted text as one record, waiting for room. As [`Queue::write_fmt`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Queue::write_fmt`].
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let queue = alq::Options::new().open(dir.path().join("app.log"))?;
+    /// let mut lane = queue.lane();
+    /// writeln!(lane, "x={}, y={}", 1, 2)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn write_fmt(&mut self, args: fmt::Arguments<'_>) -> Result<(), Error> {
+        with_text(args, |text| self.writen(text, Flags::WAITOK).map(drop))
+    }
+}
+
 /// One `write` is one record, as with the [`Queue`]; `flush` is [`Queue::flush`].
 impl io::Write for Lane {
     fn write(&mut self, record: &[u8]) -> io::Result<usize> {

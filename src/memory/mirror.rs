@@ -11,6 +11,7 @@ use std::slice;
 
 use memmap2::{MmapOptions, MmapRaw};
 
+use super::inherited::{Kept, keep_from_children};
 use super::{Memory, Slot};
 use crate::primitives::os;
 use crate::words::Geometry;
@@ -28,6 +29,8 @@ use crate::words::Geometry;
 #[derive(Debug)]
 pub struct Mirror {
     geometry: Geometry,
+    /// Before the views: it must be dropped before they are unmapped.
+    _kept: Kept,
     views: MmapRaw,
     slots: MmapRaw,
 }
@@ -62,8 +65,11 @@ impl Mirror {
         let second = unsafe { first.add(capacity) };
         // SAFETY: [second, second + capacity) is the second half of it, and nothing refers to it yet.
         unsafe { os::map_view(second, capacity, &file, false)? };
+        // SAFETY: both views belong to `views`, which is unmapped after `_kept` is dropped.
+        let kept = unsafe { keep_from_children(first, 2 * capacity) };
         Ok(Self {
             geometry,
+            _kept: kept,
             views,
             slots,
         })

@@ -7,6 +7,7 @@
 
 #[cfg(any(test, alq_loom))]
 pub mod heap;
+mod inherited;
 mod mirror;
 
 use crate::primitives::sync::AtomicU64;

@@ -2,7 +2,32 @@
 
 use std::time::Duration;
 
-use super::sync::{Ordering, compiler_fence, fence, membarrier, membarrier_registered, sleep};
+use super::sync::{Ordering, compiler_fence, fence, membarrier, membarrier_register, plain, sleep};
+
+/// Whether this process has registered for the expedited membarrier: not tried yet, or one of the two below.
+static REGISTERED: plain::AtomicU32 = plain::AtomicU32::new(0);
+const YES: u32 = 1;
+const NO: u32 = 2;
+
+/// Whether this process has registered. Tried once, or by several threads at once, who get the same answer: no lock,
+/// which a fork could leave taken in the child.
+fn is_registered() -> bool {
+    // Relaxed on both: only the answer matters.
+    let mut known = REGISTERED.load(Ordering::Relaxed);
+    if known == 0 {
+        known = if membarrier_register() { YES } else { NO };
+        REGISTERED.store(known, Ordering::Relaxed);
+    }
+    known == YES
+}
+
+/// A new process, a child of fork(2), registers again if its parent had: its own queues rely on it.
+pub fn renew_registration() {
+    // Relaxed: as above.
+    if REGISTERED.load(Ordering::Relaxed) == YES {
+        membarrier_register();
+    }
+}
 
 /// Which form of the store-then-load hand-shake this process uses.
 ///
@@ -22,7 +47,7 @@ impl Fences {
     /// The form that this process can use; decided once.
     pub fn detect() -> Self {
         Self {
-            asymmetric: membarrier_registered(),
+            asymmetric: is_registered(),
         }
     }
 

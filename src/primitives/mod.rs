@@ -4,9 +4,11 @@ mod doorbell;
 mod event;
 pub mod fence;
 pub mod os;
+pub mod process;
 pub mod sync;
 mod waiters;
 
 pub use doorbell::{Doorbell, Interest};
 pub use event::Event;
+pub use process::{Home, PerProcess};
 pub use waiters::{Ticket, Waiters};

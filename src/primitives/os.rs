@@ -1,10 +1,13 @@
-//! The only file that makes system calls which the standard library and memmap2 do not offer.
+//! The only file, with those below it, that makes system calls which the standard library and memmap2 do not offer.
 //!
 //! # Safety
 //!
 //! Every `unsafe` block here is one call into libc. Arguments are references, owned descriptors or plain
 //! integers, so each block argues only about what the call does with the pointer that it gets.
 #![allow(unsafe_code)]
+
+pub mod process;
+pub mod thread;
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, IoSlice};
@@ -52,67 +55,10 @@ pub fn is_writable(fd: BorrowedFd<'_>) -> io::Result<bool> {
 }
 
 /// One write(2) to `fd`.
-fn write(fd: BorrowedFd<'_>, bytes: &[u8]) -> io::Result<usize> {
+pub fn write(fd: BorrowedFd<'_>, bytes: &[u8]) -> io::Result<usize> {
     // SAFETY: the pointer and length are those of a slice that lives over the call and is only read.
     let taken = unsafe { libc::write(fd.as_raw_fd(), bytes.as_ptr().cast(), bytes.len()) };
     usize::try_from(taken).map_err(|_| io::Error::last_os_error())
-}
-
-/// One write(2) on a thread that takes signals: neither SIGPIPE nor SIGXFSZ comes of it, and no handler of the program's
-/// runs; the error is enough. One that was pending before stays pending. Source: signal(7), `sigtimedwait(2)`.
-pub fn write_without_signals(fd: BorrowedFd<'_>, bytes: &[u8]) -> io::Result<usize> {
-    let ours = signal_set(&[libc::SIGPIPE, libc::SIGXFSZ]);
-    let pending_before = pending_signals();
-    let mut before = MaybeUninit::<libc::sigset_t>::uninit();
-    // SAFETY: `ours` is initialised, `before` is room for the old mask; the request is valid, so the call cannot fail
-    // and `before` is initialised.
-    unsafe { libc::pthread_sigmask(libc::SIG_BLOCK, &raw const ours, before.as_mut_ptr()) };
-    let result = write(fd, bytes);
-    let errno = result.as_ref().err().and_then(io::Error::raw_os_error);
-    let sent = match errno {
-        Some(libc::EPIPE) => Some(libc::SIGPIPE),
-        Some(libc::EFBIG) => Some(libc::SIGXFSZ),
-        _ => None,
-    };
-    if let Some(signo) = sent.filter(|signo| !is_member(&pending_before, *signo)) {
-        let sent = signal_set(&[signo]);
-        let at_once = libc::timespec {
-            tv_sec: 0,
-            tv_nsec: 0,
-        };
-        // SAFETY: both pointers are to live, initialised values; the signal's details are not asked for. It fails if the
-        // signal is ignored, and so was never pending.
-        unsafe { libc::sigtimedwait(&raw const sent, ptr::null_mut(), &raw const at_once) };
-    }
-    // SAFETY: `before` was initialised by the first call.
-    unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, before.as_ptr(), ptr::null_mut()) };
-    result
-}
-
-/// The set of these signals.
-fn signal_set(signals: &[libc::c_int]) -> libc::sigset_t {
-    let mut set = MaybeUninit::<libc::sigset_t>::uninit();
-    // SAFETY: sigemptyset initialises the set that it is given.
-    unsafe { libc::sigemptyset(set.as_mut_ptr()) };
-    for signo in signals {
-        // SAFETY: the set is initialised; the numbers are those of signals.
-        unsafe { libc::sigaddset(set.as_mut_ptr(), *signo) };
-    }
-    // SAFETY: initialised above.
-    unsafe { set.assume_init() }
-}
-
-/// The signals that are pending for this thread or its process.
-fn pending_signals() -> libc::sigset_t {
-    let mut set = signal_set(&[]);
-    // SAFETY: the pointer is to a live set that the call overwrites.
-    unsafe { libc::sigpending(&raw mut set) };
-    set
-}
-
-fn is_member(set: &libc::sigset_t, signo: libc::c_int) -> bool {
-    // SAFETY: the set is initialised, and only read.
-    unsafe { libc::sigismember(set, signo) == 1 }
 }
 
 /// The offset that stands for the descriptor's own. Source: pwritev2(2).
@@ -220,13 +166,16 @@ pub fn futex_wait<W>(word: &W, expected: u32, limit: Option<Duration>) -> Option
     None
 }
 
-/// Wakes all who sleep on `word`. Source: futex(2), `FUTEX_WAKE_PRIVATE`.
+/// Wakes all who sleep on `word`; errno stays as it is, since signal handlers may come here. Source: futex(2),
+/// `FUTEX_WAKE_PRIVATE`.
 pub fn futex_wake_all<W>(word: &W) {
     const { assert!(size_of::<W>() == 4 && align_of::<W>() == 4) };
     let operation = libc::FUTEX_WAKE | libc::FUTEX_PRIVATE_FLAG;
     let address = ptr::from_ref(word);
-    // SAFETY: waking only uses the address as a key; it can fail only for a bad address.
-    unsafe { libc::syscall(libc::SYS_futex, address, operation, libc::c_int::MAX) };
+    process::keeping_errno(|| {
+        // SAFETY: waking only uses the address as a key; it can fail only for a bad address.
+        unsafe { libc::syscall(libc::SYS_futex, address, operation, libc::c_int::MAX) };
+    });
 }
 
 /// The `siginfo_t` of a signal that carries a value. Source: sigaction(2), the kernel's `_rt` layout.

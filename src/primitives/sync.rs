@@ -4,8 +4,8 @@
 //! global `--cfg loom` would also flip every dependency that listens to that name.
 
 pub use imp::{
-    Arc, AtomicBool, AtomicU32, AtomicU64, Futex, Mutex, OnceLock, Ordering, PlainArc, ThreadId,
-    compiler_fence, fence, membarrier, membarrier_registered, sleep, spawn_quiet, spin_loop,
+    Arc, AtomicBool, AtomicU32, AtomicU64, Futex, Mutex, Ordering, PlainArc, PlainWeak, ThreadId,
+    compiler_fence, fence, membarrier, membarrier_register, sleep, spawn_quiet, spin_loop,
     this_thread,
 };
 
@@ -19,11 +19,17 @@ pub fn unique_number() -> u64 {
     NEXT.fetch_add(1, Ordering::Relaxed)
 }
 
+/// The atomics of the standard library, in both worlds: for words of the whole process, which are no part of any
+/// protocol that the model sees.
+pub mod plain {
+    pub use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicUsize, Ordering};
+}
+
 /// Whether the models run on the mutant `name` (`ALQ_MUTANT`): the code with one weakness built in, which a model must find.
 /// There are none outside of the models.
 #[cfg(alq_loom)]
 pub fn is_mutant(name: &str) -> bool {
-    static MUTANT: OnceLock<String> = OnceLock::new();
+    static MUTANT: std::sync::OnceLock<String> = std::sync::OnceLock::new();
     *MUTANT.get_or_init(|| std::env::var("ALQ_MUTANT").unwrap_or_default()) == name
 }
 
@@ -48,8 +54,9 @@ pub use imp::Tracked;
 
 #[cfg(not(alq_loom))]
 mod imp {
+    use std::ffi::CStr;
     use std::io;
-    use std::sync::{MutexGuard, PoisonError};
+    use std::sync::{MutexGuard, PoisonError, TryLockError};
     use std::thread;
     use std::time::Duration;
 
@@ -58,10 +65,11 @@ mod imp {
     pub use core::hint::spin_loop;
     /// An `Arc` that may hold a trait object, in both worlds; never part of a protocol.
     pub use std::sync::Arc as PlainArc;
+    pub use std::sync::Arc;
+    pub use std::sync::Weak as PlainWeak;
     pub use std::sync::atomic::{
         AtomicBool, AtomicU32, AtomicU64, Ordering, compiler_fence, fence,
     };
-    pub use std::sync::{Arc, OnceLock};
     pub use std::thread::{ThreadId, sleep};
 
     /// A lock that a panic does not poison: what it guards here is whole after every statement.
@@ -75,6 +83,15 @@ mod imp {
 
         pub fn lock(&self) -> MutexGuard<'_, T> {
             self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        }
+
+        /// The lock, if nobody has it; never waits.
+        pub fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
+            match self.0.try_lock() {
+                Ok(guard) => Some(guard),
+                Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+                Err(TryLockError::WouldBlock) => None,
+            }
         }
     }
 
@@ -131,10 +148,9 @@ mod imp {
         pub const fn write(&self) {}
     }
 
-    /// Whether this process has registered for the expedited membarrier; tried once.
-    pub fn membarrier_registered() -> bool {
-        static REGISTERED: OnceLock<bool> = OnceLock::new();
-        *REGISTERED.get_or_init(os::membarrier_register)
+    /// Registers this process for [`membarrier`]; `false` where the kernel has none.
+    pub fn membarrier_register() -> bool {
+        os::membarrier_register()
     }
 
     /// A full fence on every running thread of the process; `false` if the system refused.
@@ -150,19 +166,22 @@ mod imp {
     /// The stack of a thread, as the standard library has it by default.
     const STACK_LEN: usize = 2 << 20;
 
-    /// What the standard library maps besides, in a new thread: if that fails, the process is aborted.
+    /// What a thread needs besides, for its first small allocations: if they fail, the process is aborted.
     const STACK_MARGIN: usize = 256 << 10;
 
     /// Starts a thread called `name` that takes no signals.
-    pub fn spawn_quiet(name: String, body: impl FnOnce() + Send + 'static) -> io::Result<()> {
+    pub fn spawn_quiet(
+        name: &'static CStr,
+        body: impl FnOnce() + Send + 'static,
+    ) -> io::Result<()> {
         os::try_map(STACK_LEN + STACK_MARGIN)?;
-        let builder = thread::Builder::new().name(name).stack_size(STACK_LEN);
-        os::with_signals_blocked(|| builder.spawn(body)).map(drop)
+        os::with_signals_blocked(|| os::thread::spawn(name, STACK_LEN, body))
     }
 }
 
 #[cfg(alq_loom)]
 mod imp {
+    use std::ffi::CStr;
     use std::io;
     use std::time::Duration;
 
@@ -172,13 +191,13 @@ mod imp {
     pub use loom::sync::Arc;
     pub use loom::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering, fence};
     pub use loom::thread::ThreadId;
-    pub use std::sync::{Arc as PlainArc, OnceLock}; // only for what is no part of a protocol
+    pub use std::sync::{Arc as PlainArc, Weak as PlainWeak}; // only for what is no part of a protocol
 
     /// Compilers do not exist in the model; `Fences` never takes this form there.
     pub fn compiler_fence(_: Ordering) {}
 
     /// The asymmetric fence is not modelled: the model checks the symmetric form of the same protocol.
-    pub fn membarrier_registered() -> bool {
+    pub fn membarrier_register() -> bool {
         false
     }
 
@@ -196,6 +215,10 @@ mod imp {
 
         pub fn lock(&self) -> MutexGuard<'_, T> {
             self.0.lock().unwrap()
+        }
+
+        pub fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
+            self.0.try_lock().ok()
         }
     }
 
@@ -272,7 +295,7 @@ mod imp {
         }
     }
 
-    pub fn spawn_quiet(_name: String, body: impl FnOnce() + Send + 'static) -> io::Result<()> {
+    pub fn spawn_quiet(_name: &CStr, body: impl FnOnce() + Send + 'static) -> io::Result<()> {
         drop(loom::thread::spawn(body));
         Ok(())
     }

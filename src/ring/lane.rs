@@ -94,9 +94,19 @@ const MIN_LEN: u32 = 1 << 8;
 impl<M: Memory> Ring<M> {
     /// A new lane whose spans have at most `span_max` bytes, and no more than a quarter of the ring.
     pub fn enter_lane(&self, span_max: u32) -> Owner {
+        self.owner_of(self.enter(), span_max)
+    }
+
+    /// One that the drain does not know of: nothing may be claimed in it. It takes no lock, so a child of fork(2) may
+    /// make it.
+    pub fn lane_of_nobody(&self, span_max: u32) -> Owner {
+        self.owner_of(Arc::new(Block::new()), span_max)
+    }
+
+    fn owner_of(&self, block: Arc<Block>, span_max: u32) -> Owner {
         let max_len = span_max.min(self.geometry.capacity() / 4);
         Owner {
-            block: self.enter(),
+            block,
             fences: self.lanes.fences,
             span: Span::NONE,
             single: None,

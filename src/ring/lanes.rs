@@ -110,7 +110,7 @@ impl Lanes {
 }
 
 impl Block {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self {
             owner: CachePadded::new(AtomicU64::new(0)),
             control: CachePadded::new(Control {

@@ -123,6 +123,8 @@ impl Gate {
     const CLOSED: u32 = 2;
     /// Somebody waits for room, and nobody may overtake.
     const WAITED: u32 = 4;
+    /// Beside `CLOSED`: appends go on, past the ring.
+    const ASIDE: u32 = 8;
 }
 
 impl<M: Memory> Ring<M> {
@@ -244,6 +246,38 @@ impl<M: Memory> Ring<M> {
         if before & Gate::CLOSED != 0 {
             return false;
         }
+        self.end();
+        true
+    }
+
+    /// The same for appends that go on past the ring, once it is drained: they are refused with
+    /// [`Refusal::Aside`].
+    pub fn set_aside(&self) -> bool {
+        let gate = &self.claims.gate;
+        // AcqRel: as in `close`. Relaxed otherwise: corrected by the RMW.
+        let set = gate.fetch_update(Ordering::AcqRel, Ordering::Relaxed, |gate| {
+            (gate & Gate::CLOSED == 0).then_some(gate | Gate::CLOSED | Gate::ASIDE)
+        });
+        if set.is_ok() {
+            self.end();
+        }
+        set.is_ok()
+    }
+
+    /// Whether appends go on past the ring.
+    pub fn is_aside(&self) -> bool {
+        // Acquire: as in `refusal`.
+        self.claims.gate.load(Ordering::Acquire) & Gate::ASIDE != 0
+    }
+
+    /// Takes that back: the ring is closed like any other.
+    pub fn end_aside(&self) {
+        // Relaxed: an append that is made meanwhile came first.
+        self.claims.gate.fetch_and(!Gate::ASIDE, Ordering::Relaxed);
+    }
+
+    /// Has the head jump, so that it is seen that the gate is closed.
+    fn end(&self) {
         let slots = self.geometry.slots();
         // Relaxed first look, corrected by the CAS.
         let mut bits = self.claims.head.load(Ordering::Relaxed);
@@ -260,7 +294,7 @@ impl<M: Memory> Ring<M> {
                 Ordering::AcqRel,
                 Ordering::Relaxed,
             ) {
-                Ok(_) => return true,
+                Ok(_) => return,
                 Err(now) => bits = now,
             }
         }
@@ -270,6 +304,12 @@ impl<M: Memory> Ring<M> {
     pub fn ended(&self) -> Option<Head> {
         // Acquire: as in `head`.
         self.end_of(Head::from_bits(self.claims.head.load(Ordering::Acquire)))
+    }
+
+    /// Whether the ring has ended and the drain has come to its end. Async-signal-safe.
+    pub fn is_drained(&self) -> bool {
+        self.ended()
+            .is_some_and(|end| end.seq == self.tail().seq as u32)
     }
 
     /// What tells this ring from others for as long as it lives: the address of its bytes.

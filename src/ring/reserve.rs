@@ -24,6 +24,8 @@ pub enum Refusal {
     Full,
     /// The ring is closed.
     Closed,
+    /// The ring is closed, but its queue goes on without it.
+    Aside,
     /// The sink has failed.
     Failed,
 }
@@ -221,7 +223,9 @@ impl<M: Memory> Ring<M> {
 impl Gate {
     /// What the bits say to a claim.
     const fn refusal(gate: u32) -> Option<Refusal> {
-        if gate & Self::CLOSED != 0 {
+        if gate & Self::ASIDE != 0 {
+            Some(Refusal::Aside)
+        } else if gate & Self::CLOSED != 0 {
             Some(Refusal::Closed)
         } else if gate & Self::FAILED != 0 {
             Some(Refusal::Failed)
@@ -275,6 +279,11 @@ impl<M: Memory> Reservation<'_, M> {
         unsafe { ptr::copy_nonoverlapping(record.as_ptr(), first, record.len()) };
     }
 
+    /// The position of its first byte.
+    pub fn start(&self) -> u64 {
+        self.start
+    }
+
     /// What it is, without its duty to post: whoever has that must see to it.
     pub(super) fn into_claim(self) -> Claim {
         let claim = Claim {
@@ -298,6 +307,11 @@ impl<M: Memory> Reservation<'_, M> {
         let posted = self.publish(used);
         mem::forget(self);
         posted
+    }
+
+    /// Leaves it alone: in a child of fork(2) it is the parent's.
+    pub fn forsake(self) {
+        mem::forget(self);
     }
 
     #[inline]

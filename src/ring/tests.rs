@@ -345,3 +345,23 @@ fn a_drain_of_another_ring_is_refused() {
     let (second, _) = ring(8, 4);
     step(&second, &mut drain, 1, Holes::Wait);
 }
+
+/// A ring that is set aside ends like one that is closed, and says that its queue goes on; until it is closed after all.
+#[test]
+fn a_ring_that_is_set_aside_ends_and_may_be_closed_later() {
+    let (ring, mut drain) = ring(16, 4);
+    append(&ring, b"a");
+    assert!(ring.set_aside());
+    assert!(!ring.set_aside() && !ring.close(), "it has ended");
+    assert!(ring.is_aside() && !ring.is_drained());
+    assert_eq!(ring.reserve(1).err(), Some(Refusal::Aside));
+    assert_eq!(ring.refusal(), Some(Refusal::Aside));
+    assert_eq!(step(&ring, &mut drain, 9, Holes::Wait).0, [b"a"]);
+    assert!(ring.is_drained());
+    ring.end_aside();
+    assert_eq!(ring.reserve(1).err(), Some(Refusal::Closed));
+
+    let (ring, _drain) = self::ring(16, 4);
+    assert!(ring.close() && !ring.set_aside(), "closed is closed");
+    assert_eq!(ring.reserve(1).err(), Some(Refusal::Closed));
+}

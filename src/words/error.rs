@@ -121,6 +121,8 @@ pub enum Error {
     Interrupted,
     /// A wait on the thread that everybody waits for: a [`Sink`](crate::Sink) called into its own queue.
     WouldDeadlock,
+    /// The queue, or the completion, is one of the parent process, of which this is a child by fork(2).
+    Forked,
     /// The system said no. A queue that has failed stays so until it is [reopened](crate::Queue::reopen): what was posted
     /// and is not written stays in the ring, and later appends get the same error.
     Io {
@@ -154,6 +156,7 @@ impl Error {
             Self::TimedOut => libc::ETIMEDOUT,
             Self::Held { .. } | Self::WouldDeadlock => libc::EDEADLK,
             Self::BadDescriptor => libc::EBADF,
+            Self::Forked => libc::ESRCH,
             Self::Stalled { errno } | Self::Io { errno, .. } => errno,
         }
     }
@@ -209,6 +212,7 @@ impl fmt::Display for Error {
             Self::Interrupted => f.write_str("interrupted by a signal handler"),
             Self::WouldDeadlock => f.write_str("a wait on the flusher thread would never end"),
             Self::BadDescriptor => f.write_str("the descriptor is not open for writing"),
+            Self::Forked => f.write_str("it belongs to the parent of this process"),
             Self::Io {
                 operation: operation @ Operation::Open,
                 errno: errno @ libc::ELOOP,

@@ -2,28 +2,92 @@
 
 use std::env;
 use std::io::Read;
-use std::process::{Command, Stdio};
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus, Stdio};
 
 use super::{DEADLINE, spawn};
 
 /// Set in a process that was started for one test.
 const CHILD: &str = "ALQ_TEST_CHILD";
 
+/// Set beside it: a folder that the test and its process share.
+const FOLDER: &str = "ALQ_TEST_FOLDER";
+
+/// How a process has ended, and what it has said.
+pub struct Ended {
+    pub status: ExitStatus,
+    pub stdout: String,
+    pub stderr: String,
+    /// The folder that it was given: it goes with this value.
+    pub folder: tempfile::TempDir,
+}
+
+impl Ended {
+    pub fn file(&self, name: &str) -> Vec<u8> {
+        std::fs::read(self.folder.path().join(name)).unwrap_or_default()
+    }
+
+    /// Fails unless it ended by itself with `code`.
+    #[track_caller]
+    pub fn assert_code(&self, code: i32) {
+        assert_eq!(
+            self.status.code(),
+            Some(code),
+            "{}\n{}\n{}",
+            self.status,
+            self.stdout,
+            self.stderr
+        );
+    }
+}
+
+/// Runs `body` in a process of its own, which may end in any way, and says how it ended. `test` is the name of the
+/// test that calls this: once for each way that it tries, told apart by `way`.
+pub fn end_of_child(test: &str, way: &str, body: impl FnOnce(&Path)) -> Option<Ended> {
+    if let Some(child) = env::var_os(CHILD) {
+        if child == format!("{test} {way}").as_str() {
+            body(&PathBuf::from(env::var_os(FOLDER).unwrap()));
+        }
+        return None;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let name = format!("{test} {way}");
+    let (status, stdout, stderr) = run(test, &name, Some(folder.path()));
+    Some(Ended {
+        status,
+        stdout,
+        stderr,
+        folder,
+    })
+}
+
 /// Runs `body` in a process of its own. `test` is the name of the test that calls this: the process is this test
-/// binary once more, which runs that test alone, on its main thread.
+/// binary once more, which runs that test alone.
 pub fn in_child(test: &str, body: impl FnOnce()) {
     if env::var_os(CHILD).is_some() {
         body();
         return;
     }
-    let mut child = Command::new(env::current_exe().unwrap())
+    let (status, stdout, stderr) = run(test, test, None);
+    assert!(
+        status.success() && stdout.contains("1 passed"),
+        "{test} in its own process: {status}\n{stdout}\n{stderr}"
+    );
+}
+
+/// Runs this test binary once more, for `test` alone, until it ends.
+fn run(test: &str, child: &str, folder: Option<&Path>) -> (ExitStatus, String, String) {
+    let mut command = Command::new(env::current_exe().unwrap());
+    command
         .args(["--exact", test, "--nocapture", "--test-threads=1"])
-        .env(CHILD, test)
+        .env(CHILD, child)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
+        .stderr(Stdio::piped());
+    if let Some(folder) = folder {
+        command.env(FOLDER, folder);
+    }
+    let mut child = command.spawn().unwrap();
     let stdout = text_of(child.stdout.take().unwrap());
     let stderr = text_of(child.stderr.take().unwrap());
     // The child fails by itself after DEADLINE; this is for one that cannot.
@@ -37,11 +101,7 @@ pub fn in_child(test: &str, body: impl FnOnce()) {
         }
         std::thread::sleep(std::time::Duration::from_millis(1));
     };
-    let (stdout, stderr) = (stdout.join(), stderr.join());
-    assert!(
-        status.success() && stdout.contains("1 passed"),
-        "{test} in its own process: {status}\n{stdout}\n{stderr}"
-    );
+    (status, stdout.join(), stderr.join())
 }
 
 fn text_of(mut pipe: impl Read + Send + 'static) -> super::Watched<String> {

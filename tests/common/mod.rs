@@ -2,6 +2,8 @@
 #![allow(dead_code, reason = "no test file uses all of it")]
 
 pub mod child;
+pub mod exit;
+pub mod fork;
 pub mod sink;
 pub mod task;
 
@@ -9,7 +11,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read};
 use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -27,6 +29,9 @@ pub const STALLS_SOON: Duration = Duration::from_millis(250);
 
 pub const WAIT: Flags = Flags::WAITOK;
 pub const TRY: Flags = Flags::NOWAIT;
+
+/// Posts that nobody writes before a flush, a close or the end.
+pub const LATER: Flags = TRY.union(Flags::NOACTIVATE);
 
 /// Waits until `condition` holds.
 pub fn wait_for(what: &str, mut condition: impl FnMut() -> bool) {
@@ -107,6 +112,12 @@ pub fn wait_until_parked(queue: &Queue) {
         }
         since.elapsed() >= quiet
     });
+}
+
+/// A file in append mode, created if need be.
+pub fn append_to(path: impl AsRef<Path>) -> File {
+    let mut options = OpenOptions::new();
+    options.create(true).append(true).open(path).unwrap()
 }
 
 /// A pipe.

@@ -32,7 +32,7 @@ impl Task {
         tasks.filter(|task| task.name() == name).collect()
     }
 
-    fn name(&self) -> String {
+    pub fn name(&self) -> String {
         let name = fs::read_to_string(self.0.join("comm"));
         name.unwrap_or_default().trim_end().to_owned()
     }

@@ -1,0 +1,37 @@
+//! The end of the process: what was posted is written before it, whoever holds the handles.
+
+use super::registry;
+use crate::primitives::os::process::{at_exit, complain};
+use crate::primitives::sync::plain::{AtomicBool, Ordering};
+use crate::words::{Error, Operation};
+
+/// Has the queues of this process drained when it ends. Called before the first one is there.
+///
+/// # Errors
+///
+/// [`Error::Io`] if there is no memory for it.
+pub fn arm() -> Result<(), Error> {
+    /// Children inherit it, and the handler.
+    static ARMED: AtomicBool = AtomicBool::new(false);
+    // Relaxed on both: armed twice, the second drain finds nothing to do.
+    if !ARMED.load(Ordering::Relaxed) {
+        at_exit(drain).map_err(|error| Error::io(Operation::Map, &error))?;
+        ARMED.store(true, Ordering::Relaxed);
+    }
+    Ok(())
+}
+
+/// Called by exit(3), on the thread that ends the process, while the others run on.
+extern "C" fn drain() {
+    // A child of fork(2) without queues of its own has nothing to drain: those of its parent are none of its business.
+    let Some(registry) = registry::existing() else {
+        return;
+    };
+    for (reporter, undrained) in registry.exit() {
+        if reporter.is_set() {
+            reporter.report_last(undrained.cause);
+        } else {
+            complain(&format!("alq: at exit, {undrained}\n"));
+        }
+    }
+}

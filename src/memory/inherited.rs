@@ -1,0 +1,114 @@
+//! What becomes of the rings in a child of fork(2).
+//!
+//! A ring is mapped from a file, twice, so it is shared memory: a child that writes into the slice of an entry of its
+//! parent's would write into the parent's log. So in the child, before fork(3) returns, private memory is laid over
+//! every ring. (A child that a raw clone(2) makes has no such handler; it must leave those slices alone.)
+//!
+//! # Safety
+//!
+//! The nodes of the list are leaked, so a pointer to one is valid for ever.
+#![allow(unsafe_code)]
+
+use std::ptr;
+
+use crate::primitives::os::process::{at_fork_in_child, map_private_over};
+use crate::primitives::process::leave_home;
+use crate::primitives::sync::plain::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
+
+/// The rings of this process: a list that only grows, whose nodes are used again. No lock: a fork at any moment finds
+/// it whole, so the parent's side of the fork needs no handler, and the child's waits for nobody.
+static VIEWS: AtomicPtr<Node> = AtomicPtr::new(ptr::null_mut());
+
+/// Whether the handler is registered; children inherit both.
+static REGISTERED: AtomicBool = AtomicBool::new(false);
+
+/// The place of one mapping.
+#[derive(Debug)]
+struct Node {
+    /// Its length; 0 while nobody uses the node.
+    len: AtomicUsize,
+    /// Its address; 0 while there is none.
+    at: AtomicPtr<u8>,
+    next: *mut Node,
+}
+
+/// A mapping that a child will not share, for as long as this lives. To be dropped before it is unmapped.
+#[derive(Debug)]
+pub(super) struct Kept(&'static Node);
+
+// SAFETY: `next` is written before the node is shared, and never again; the rest is atomics.
+unsafe impl Sync for Node {}
+
+/// Has private memory laid over `[at, at + len)` in every child.
+///
+/// # Safety
+///
+/// The range must be a mapping of the caller's, and stay mapped until the result is dropped.
+pub(super) unsafe fn keep_from_children(at: *mut u8, len: usize) -> Kept {
+    // Relaxed on both: registered twice, the handler runs twice in a row, which changes nothing.
+    if !REGISTERED.load(Ordering::Relaxed) && at_fork_in_child(in_child).is_ok() {
+        REGISTERED.store(true, Ordering::Relaxed);
+    }
+    let node = take_node(len);
+    // Release, pairs with the Acquire in `in_child`: the length is there first.
+    node.at.store(at, Ordering::Release);
+    Kept(node)
+}
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        // Release on both, in this order: whoever finds the node free finds it without an address.
+        self.0.at.store(ptr::null_mut(), Ordering::Release);
+        self.0.len.store(0, Ordering::Release);
+    }
+}
+
+/// A node for a mapping of `len` bytes: one that is free, or a new one.
+fn take_node(len: usize) -> &'static Node {
+    // Acquire, pairs with the Release below: the node is seen.
+    let mut next = VIEWS.load(Ordering::Acquire);
+    // SAFETY: null, or a node.
+    while let Some(node) = unsafe { next.as_ref() } {
+        // AcqRel: Acquire, pairs with the Release in `drop`; of two takers one gets it.
+        let taken = node
+            .len
+            .compare_exchange(0, len, Ordering::AcqRel, Ordering::Relaxed);
+        if taken.is_ok() {
+            return node;
+        }
+        next = node.next;
+    }
+    let fresh = Box::leak(Box::new(Node {
+        len: AtomicUsize::new(len),
+        at: AtomicPtr::new(ptr::null_mut()),
+        // Relaxed: compared with below.
+        next: VIEWS.load(Ordering::Relaxed),
+    }));
+    // Release, pairs with the Acquire loads. A failure only says what the first is now.
+    while let Err(first) =
+        VIEWS.compare_exchange(fresh.next, fresh, Ordering::Release, Ordering::Relaxed)
+    {
+        fresh.next = first;
+    }
+    fresh
+}
+
+/// The handler of fork(3), on the only thread of the child.
+extern "C" fn in_child() {
+    leave_home();
+    // Acquire: as in `take_node`.
+    let mut next = VIEWS.load(Ordering::Acquire);
+    // SAFETY: null, or a node.
+    while let Some(node) = unsafe { next.as_ref() } {
+        // Acquire, pairs with the Release in `keep_from_children`.
+        let at = node.at.load(Ordering::Acquire);
+        if !at.is_null() {
+            // Relaxed: written before the address.
+            let len = node.len.load(Ordering::Relaxed);
+            // SAFETY: the parent owned the mapping when it forked, or the address would not be there; here nothing
+            // but slices of the parent's entries refers to it, and those promise no content.
+            unsafe { map_private_over(at, len) };
+        }
+        next = node.next;
+    }
+}

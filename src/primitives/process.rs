@@ -1,0 +1,175 @@
+//! Which process this is. A child of fork(2) has copies of everything that its parent has, and owns none of it.
+//!
+//! # Safety
+//!
+//! The pointers here are to memory that is never freed: a page that is never unmapped, and boxes that are leaked.
+#![allow(unsafe_code)]
+
+use std::ptr;
+
+use super::fence::renew_registration;
+use super::os::process::wiped_on_fork;
+use super::sync::plain::{AtomicPtr, AtomicU32, Ordering};
+
+/// The generation of this process, in memory that the kernel wipes in every child; 0 there, until the child makes
+/// something of its own. Null before the first use.
+static WORD: AtomicPtr<AtomicU32> = AtomicPtr::new(ptr::null_mut());
+
+/// In its place where the kernel has no such memory: the handler of fork(3) wipes it, but no raw clone(2) does.
+static UNWIPED: AtomicU32 = AtomicU32::new(0);
+
+/// The last generation that this process, or the chain of its parents, has had.
+static LAST: AtomicU32 = AtomicU32::new(0);
+
+/// The process in which something was made. What lives in it asks first, in every call, in its drop and at exit,
+/// whether it is still there: in a child its locks may be held by threads that do not exist, and its memory may be
+/// that of the parent.
+#[derive(Clone, Copy, Debug)]
+pub struct Home {
+    word: &'static AtomicU32,
+    generation: u32,
+}
+
+impl Home {
+    /// This process. Takes no lock and waits for nobody, so a fork at any moment does no harm.
+    pub fn here() -> Self {
+        let word = word();
+        loop {
+            // Relaxed on all: the word carries nothing but itself.
+            let generation = word.load(Ordering::Relaxed);
+            if generation != 0 {
+                return Self { word, generation };
+            }
+            renew_registration();
+            let fresh = LAST.fetch_add(1, Ordering::Relaxed) + 1;
+            let _ = word.compare_exchange(0, fresh, Ordering::Relaxed, Ordering::Relaxed); // lost: to one as good
+        }
+    }
+
+    /// Whether this is the process that it was made in. On the path of every append.
+    #[inline]
+    pub fn is_here(self) -> bool {
+        // Relaxed: written before any `Home` of this process was made, and in a child while it has one thread.
+        self.word.load(Ordering::Relaxed) == self.generation
+    }
+}
+
+fn word() -> &'static AtomicU32 {
+    // Acquire, pairs with the Release below: the page is mapped.
+    let mut word = WORD.load(Ordering::Acquire);
+    if word.is_null() {
+        let fresh = match wiped_on_fork() {
+            Ok(page) => page.as_ptr(),
+            Err(_) => ptr::from_ref(&UNWIPED).cast_mut(),
+        };
+        // Release, pairs with the load above; Acquire, for the word of another thread. The page of the one that loses
+        // is left: it happens once, if ever, and is one page.
+        word = match WORD.compare_exchange(
+            ptr::null_mut(),
+            fresh,
+            Ordering::AcqRel,
+            Ordering::Acquire,
+        ) {
+            Ok(_) => fresh,
+            Err(other) => other,
+        };
+    }
+    // SAFETY: it is the static, or the start of a zeroed page that is never unmapped (all-zero bytes are a valid
+    // atomic); only ever accessed as this atomic.
+    unsafe { &*word }
+}
+
+/// For the handler of fork(3): in the child nothing is at home any more, also where the kernel has not wiped the word.
+pub fn leave_home() {
+    // Acquire: as in `word`.
+    let word = WORD.load(Ordering::Acquire);
+    if !word.is_null() {
+        // SAFETY: as in `word`.
+        let word = unsafe { &*word };
+        // Relaxed: the child has one thread.
+        word.store(0, Ordering::Relaxed);
+    }
+}
+
+/// One value for each process: a child has its own, and never touches its parent's. What a process no longer uses is
+/// leaked. Like [`Home::here`], it takes no lock.
+#[derive(Debug)]
+pub struct PerProcess<T: 'static>(AtomicPtr<Owned<T>>);
+
+#[derive(Debug)]
+struct Owned<T> {
+    home: Home,
+    value: T,
+}
+
+impl<T: Send + Sync> PerProcess<T> {
+    pub const fn new() -> Self {
+        Self(AtomicPtr::new(ptr::null_mut()))
+    }
+
+    /// That of this process, if it has one already.
+    pub fn existing(&self) -> Option<&'static T> {
+        // Acquire, pairs with the Release in `get`: the value is seen.
+        let owned = self.0.load(Ordering::Acquire);
+        // SAFETY: it is null, or was leaked by `get`, and is never written again.
+        let owned = unsafe { owned.as_ref() }?;
+        owned.home.is_here().then_some(&owned.value)
+    }
+
+    /// That of this process; the first caller makes it. (Of several at once, all but one make it in vain.)
+    pub fn get(&self, make: impl Fn() -> T) -> &'static T {
+        loop {
+            if let Some(value) = self.existing() {
+                return value;
+            }
+            // Relaxed: it is only compared with.
+            let stale = self.0.load(Ordering::Relaxed);
+            // SAFETY: as in `existing`.
+            if unsafe { stale.as_ref() }.is_some_and(|owned| owned.home.is_here()) {
+                continue; // another thread's, made since
+            }
+            let fresh = Box::into_raw(Box::new(Owned {
+                home: Home::here(),
+                value: make(),
+            }));
+            // Release, pairs with the Acquire in `existing`. The loser's box is freed: nobody has seen it.
+            if self
+                .0
+                .compare_exchange(stale, fresh, Ordering::Release, Ordering::Relaxed)
+                .is_err()
+            {
+                // SAFETY: made above, and never shared.
+                drop(unsafe { Box::from_raw(fresh) });
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Home, PerProcess};
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    #[test]
+    fn all_homes_of_one_process_are_the_same() {
+        let (one, other) = (Home::here(), Home::here());
+        assert!(one.is_here() && other.is_here());
+        assert_eq!(one.generation, other.generation);
+    }
+
+    #[test]
+    fn a_process_makes_its_value_once_for_all_threads() {
+        static VALUE: PerProcess<u32> = PerProcess::new();
+        static NEXT: AtomicU32 = AtomicU32::new(1);
+        let get = || VALUE.get(|| NEXT.fetch_add(1, Ordering::Relaxed));
+        let all: Vec<u32> = std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..8).map(|_| scope.spawn(|| *get())).collect();
+            threads
+                .into_iter()
+                .map(|thread| thread.join().unwrap())
+                .collect()
+        });
+        assert!(all.iter().all(|value| value == &all[0]), "{all:?}");
+        assert_eq!(VALUE.existing(), Some(&all[0]));
+    }
+}

@@ -1,0 +1,77 @@
+//! Children of fork(2).
+#![allow(unsafe_code, reason = "fork(2) has no safe form")]
+
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::process::exit;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::DEADLINE;
+
+/// How a child ends.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// `_exit(2)`: no handler runs.
+    AtOnce,
+    /// `exit(3)`.
+    WithHandlers,
+}
+
+/// A child that is waited for.
+#[must_use]
+pub struct Child(libc::pid_t);
+
+/// Makes a child that runs `body` and ends.
+pub fn fork(end: End, body: impl FnOnce()) -> Child {
+    // SAFETY: the child runs `body` and ends. It has one thread, of which it needs no more than this library says.
+    match unsafe { libc::fork() } {
+        0 => run(end, body),
+        pid => started(pid),
+    }
+}
+
+/// The same by the system call, past the handlers of the C library.
+pub fn fork_raw(body: impl FnOnce()) -> Child {
+    // SAFETY: as above.
+    match unsafe { libc::syscall(libc::SYS_clone, libc::SIGCHLD, 0, 0, 0, 0) } {
+        0 => run(End::AtOnce, body),
+        pid => started(pid as libc::pid_t),
+    }
+}
+
+fn started(pid: libc::pid_t) -> Child {
+    assert!(pid > 0, "{}", io::Error::last_os_error());
+    Child(pid)
+}
+
+fn run(end: End, body: impl FnOnce()) -> ! {
+    let code = i32::from(catch_unwind(AssertUnwindSafe(body)).is_err());
+    if end == End::WithHandlers {
+        exit(code);
+    }
+    // SAFETY: it ends this process, and nothing else.
+    unsafe { libc::_exit(code) }
+}
+
+impl Child {
+    /// Fails unless it comes to its end, and to a good one.
+    #[track_caller]
+    pub fn join(self) {
+        let end = Instant::now() + DEADLINE;
+        let mut status = 0;
+        loop {
+            // SAFETY: the pointer is to one status.
+            match unsafe { libc::waitpid(self.0, &raw mut status, libc::WNOHANG) } {
+                0 if Instant::now() > end => {
+                    // SAFETY: a child that was not waited for keeps its number.
+                    unsafe { libc::kill(self.0, libc::SIGKILL) };
+                    panic!("the child hangs");
+                }
+                0 => thread::sleep(Duration::from_micros(200)),
+                _ => break,
+            }
+        }
+        assert_eq!(status, 0, "the child has failed");
+    }
+}

@@ -1,0 +1,157 @@
+//! The writes of children of fork(2): to what, how long they wait, and what they raise.
+//!
+//! Each test has a process of its own that forks.
+#![allow(
+    unsafe_code,
+    reason = "what a child takes over from its parent, and what a signal does, is not safe"
+)]
+
+mod common;
+
+use std::fs::File;
+use std::io::{self, IoSlice, Write as _};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::Arc;
+
+use alq::{AsyncAppend, Error, Operation, Options, Sink, SyncOp};
+use common::append_to;
+use common::child::in_child;
+use common::fork::{End, fork};
+use common::sink::{Script, queue_to};
+use common::{Log, TRY, WAIT, fill_up, filled, nonblocking, pipe, read_all, small};
+use rustix::process::{Resource, Rlimit, setrlimit};
+
+fn io_error(errno: i32) -> Error {
+    Error::Io {
+        operation: Operation::Write,
+        errno,
+    }
+}
+
+/// A sink that ends in a descriptor, and says so or not.
+struct Ends {
+    file: File,
+    says_so: bool,
+}
+
+impl Sink for Ends {
+    fn write(&self, runs: &[IoSlice<'_>]) -> io::Result<usize> {
+        (&self.file).write_vectored(runs)
+    }
+
+    fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        self.says_so.then(|| self.file.as_fd())
+    }
+
+    fn sync(&self, _: SyncOp) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn a_sink_of_the_caller_is_not_called_in_the_child() {
+    in_child("a_sink_of_the_caller_is_not_called_in_the_child", || {
+        for says_so in [false, true] {
+            let log = Log::new();
+            let file = append_to(log.path());
+            let queue = small().to_sink(Arc::new(Ends { file, says_so })).unwrap();
+            let expected = if says_so { Ok(()) } else { Err(Error::Forked) };
+            fork(End::WithHandlers, || {
+                assert_eq!(queue.writen(b"child\n", WAIT).map(drop), expected);
+                filled(&queue, 3, b'e').post(); // a post cannot fail; it is counted
+                let lost = if says_so { 0 } else { 3 };
+                assert_eq!(queue.stats().lost_bytes, lost);
+            })
+            .join();
+            assert_eq!(log.text(), if says_so { "child\neee" } else { "" });
+        }
+        let script = Script::new();
+        let queue = queue_to(&script, small());
+        fork(End::AtOnce, || {
+            assert_eq!(queue.writen(b"x", TRY), Err(Error::Forked));
+        })
+        .join();
+    });
+}
+
+fn default_action(signo: libc::c_int) {
+    // SAFETY: it sets what a signal does to what it does by default.
+    unsafe { libc::signal(signo, libc::SIG_DFL) };
+}
+
+#[test]
+fn a_synchronous_append_raises_no_signal() {
+    in_child("a_synchronous_append_raises_no_signal", || {
+        let (reader, writer) = pipe().unwrap();
+        let broken = small().from_fd(&writer).unwrap();
+        let broken_fd = writer.as_fd().try_clone_to_owned().unwrap();
+        let log = Log::new();
+        let queue = log.open(small());
+        drop(reader);
+        fork(End::AtOnce, || {
+            default_action(libc::SIGPIPE);
+            default_action(libc::SIGXFSZ);
+            assert_eq!(broken.writen(b"x", TRY), Err(io_error(libc::EPIPE)));
+            assert_eq!(broken.writen(b"x", WAIT), Err(io_error(libc::EPIPE)));
+            let mut appender = AsyncAppend::new(&broken_fd);
+            assert_eq!(appender.write(b"x"), Err(io_error(libc::EPIPE)));
+            let limit = Rlimit {
+                current: Some(3),
+                maximum: Some(3),
+            };
+            setrlimit(Resource::Fsize, limit).unwrap();
+            queue.writen(b"abc", TRY).unwrap();
+            assert_eq!(queue.writen(b"d", TRY), Err(io_error(libc::EFBIG)));
+            assert_eq!(queue.writen(b"d", WAIT), Err(io_error(libc::EFBIG)));
+        })
+        .join();
+        assert_eq!(log.text(), "abc");
+    });
+}
+
+#[test]
+fn a_child_waits_for_a_descriptor_that_is_in_nonblocking_mode() {
+    in_child(
+        "a_child_waits_for_a_descriptor_that_is_in_nonblocking_mode",
+        || {
+            let (reader, writer) = pipe().unwrap();
+            let filler = fill_up(&writer);
+            let queue = Options::new().from_fd(nonblocking(&writer)).unwrap();
+            drop(writer);
+            let record: Vec<u8> = (0..500_000_u32).map(|i| (i * 7 + i / 251) as u8).collect();
+            let child = fork(End::AtOnce, || {
+                assert_eq!(queue.writen(b"x", TRY), Err(Error::WouldBlock));
+                queue.writen(&record, WAIT).unwrap();
+            });
+            drop(queue); // this process's
+            let bytes = read_all(reader);
+            child.join();
+            assert!(bytes.join()[filler..] == record, "the bytes differ");
+        },
+    );
+}
+
+#[test]
+fn a_child_appends_to_the_file_that_its_parent_has_reopened() {
+    in_child(
+        "a_child_appends_to_the_file_that_its_parent_has_reopened",
+        || {
+            let (old, new) = (Log::new(), Log::new());
+            let queue = old.open(small());
+            queue.writen(b"old\n", TRY).unwrap();
+            queue.reopen_path(new.path()).unwrap().wait().unwrap();
+            fork(End::WithHandlers, || {
+                queue.writen(b"child\n", TRY).unwrap();
+                let refused = queue.reopen_path(old.path()).unwrap_err();
+                assert_eq!(refused, Error::Forked);
+            })
+            .join();
+            queue.writen(b"new\n", TRY).unwrap();
+            queue.close(None).unwrap();
+            assert_eq!(
+                (old.text(), new.text()),
+                ("old\n".into(), "child\nnew\n".into())
+            );
+        },
+    );
+}
