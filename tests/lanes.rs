@@ -6,6 +6,7 @@ use std::mem;
 use std::time::Duration;
 
 use alq::{Error, Flags, Lane, LaneEntry, Level, Options, Queue, SyncOp};
+use common::sink::{Script, queue_to};
 use common::{Log, STALLS_SOON, TRY, WAIT, small, spawn, wait_for};
 
 fn log(options: Options) -> (Log, Queue) {
@@ -386,6 +387,12 @@ fn a_close_steps_over_an_entry_that_stays_open() {
     let late = entry.post();
     let stats = queue.stats();
     assert_eq!((stats.lost_bytes, stats.abandoned), (5, 1));
+    let records = (
+        stats.posted_records,
+        stats.written_records,
+        stats.lost_records,
+    );
+    assert_eq!(records, (3, 2, 1));
     assert_eq!(stats.posted_bytes, stats.written_bytes + stats.lost_bytes);
     let told = queue.completion(late, Level::Written).wait();
     assert_eq!(told, Err(Error::Closed));
@@ -436,6 +443,57 @@ fn a_lane_waits_its_turn_on_an_ordered_queue() {
     second.join().unwrap();
     queue.flush().unwrap();
     assert_eq!(log.bytes(), [[b'a'; 4000].as_slice(), b"b"].concat());
+}
+
+/// What a close left behind is told in records of lanes, too.
+#[test]
+fn records_that_are_left_behind_are_counted() {
+    let script = Script::new();
+    let queue = queue_to(&script, small());
+    let mut lane = queue.lane();
+    for _ in 0..1000 {
+        lane.writen(b"written\n", WAIT).unwrap();
+    }
+    queue.flush().unwrap();
+    lane.seal();
+    script.fail_write(libc::EIO);
+    for _ in 0..3 {
+        lane.writen(b"left\n", WAIT | Flags::NOACTIVATE).unwrap();
+    }
+    let undrained = queue.close(None).unwrap_err();
+    assert_eq!((undrained.records, undrained.bytes), (3, 15));
+    let stats = queue.stats();
+    assert_eq!((stats.written_records, stats.lost_records), (1000, 3));
+}
+
+/// A lane gets to know that its queue has failed, whenever it opened its span; and goes on after a reopen.
+#[test]
+fn a_lane_of_a_failed_queue_is_told() {
+    let script = Script::new();
+    let queue = queue_to(&script, small());
+    let mut lane = queue.lane();
+    let other = queue.clone();
+    let failing = std::sync::Arc::clone(&script);
+    let writer = spawn(move || {
+        let mut accepted = 0;
+        loop {
+            match lane.writen(b"0123456789\n", WAIT) {
+                Ok(_) => accepted += 1,
+                Err(error) => return (lane, accepted, error),
+            }
+        }
+    });
+    wait_for("some records", || script.written() > 1000);
+    failing.fail_write(libc::EIO);
+    let (mut lane, accepted, error) = writer.join();
+    assert_eq!(error.raw_os_error(), libc::EIO);
+    assert_eq!(lane.writen(b"more\n", TRY), Err(error.clone()));
+    let log = Log::new();
+    other.reopen_path(log.path()).unwrap().wait().unwrap();
+    lane.writen(b"again\n", WAIT).unwrap();
+    other.close(None).unwrap();
+    assert_eq!(script.written() + log.bytes().len(), 11 * accepted + 6);
+    assert!(log.text().ends_with("again\n"));
 }
 
 #[test]

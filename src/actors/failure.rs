@@ -35,7 +35,7 @@ impl<M: Memory> Shared<M> {
         // Release, pairs with the Acquire in `failure`. A plain store: only the flusher comes here.
         self.failure.store(word, Ordering::Release);
         self.ring.fail();
-        self.ring.ask_lanes(); // those that have opened a span meanwhile
+        self.ring.ask_lanes(); // those that have opened a span meanwhile, or they find the gate
         self.waiters.wake_all();
         self.reporter.report(Self::error_of(word));
         self.settle();

@@ -95,7 +95,7 @@ impl<M: Memory> Flusher<M> {
             Last::StepOver => Holes::StepOver,
             Last::Stop => return Step::Finished,
         };
-        self.reopen_if_due();
+        let is_overdue = self.reopen_if_due();
         let shared = &*self.shared;
         if shared.failure().is_some() {
             return match shared.ring.ended() {
@@ -105,6 +105,10 @@ impl<M: Memory> Flusher<M> {
         }
         if shared.take_room_given() {
             shared.room_came();
+        }
+        if shared.waiters.is_awaited() {
+            // Whatever lanes have opened since the writer looked. Before the step, which sees to it.
+            shared.want_room_of_lanes();
         }
         let fill = u64::from(shared.ring.fill());
         if fill > shared.post_counts.high_water_bytes.get() {
@@ -118,6 +122,8 @@ impl<M: Memory> Flusher<M> {
             Some(place) => self.room_before(place),
             None => self.batch_limit,
         };
+        // A sink that takes little at a time may never end where a record does, unless it is offered one alone.
+        let limit = if is_overdue { limit.min(1) } else { limit };
         if limit == 0 {
             self.gap_line.begin(&self.shared.gaps);
         }
@@ -247,19 +253,24 @@ impl<M: Memory> Flusher<M> {
     }
 
     /// Takes another sink if somebody has asked for one, and what was posted before that is written, up to a record's
-    /// end; or if it cannot be, because this one has failed.
-    fn reopen_if_due(&mut self) {
+    /// end; or if it cannot be, because this one has failed. Says whether only the end of a record is missing.
+    fn reopen_if_due(&mut self) -> bool {
         let reopening = &self.shared.reopening;
         if !reopening.is_wanted() {
-            return;
+            return false;
         }
         let position = self.drain.position();
         let is_at_end = self.drain.torn().is_empty() && !self.gap_line.is_torn();
         let has_failed = self.shared.failure().is_some();
-        let is_due = |cut| has_failed || (is_at_end && position >= cut);
+        let mut is_overdue = false;
+        let is_due = |cut| {
+            is_overdue = !is_at_end && position >= cut;
+            has_failed || (is_at_end && position >= cut)
+        };
         if let Some(request) = reopening.take(is_due) {
             self.reopen(request);
         }
+        is_overdue
     }
 
     /// The cut. On the same file the next write goes on at the very byte; another one gets the record in hand from its

@@ -89,7 +89,7 @@ impl<M: Memory> Shared<M> {
     }
 
     /// Has the drain seal open spans, if they hold room; it is rung next.
-    fn want_room_of_lanes(&self) -> bool {
+    pub(super) fn want_room_of_lanes(&self) -> bool {
         let lanes = self.ring.lanes();
         let hold_room = lanes.hold_room();
         if hold_room {

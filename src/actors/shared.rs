@@ -306,27 +306,27 @@ impl<M: Memory> Shared<M> {
         }
         let finished = self.has_finished();
         let (done, outstanding) = self.ring.outstanding();
-        let (late_bytes, late_records) = self.ring.posted_too_late();
+        let late = self.ring.posted_too_late();
         let aside = self.aside.stats();
-        let lanes = self.ring.lane_counts();
         let left = |outstanding| if finished { outstanding } else { 0 };
-        let records_left = outstanding.records + (lanes.posted - lanes.written);
+        let lane_records_left = outstanding.lane_records + late.lane_records;
+        let written_records =
+            (done.records + outstanding.lane_records_posted).saturating_sub(lane_records_left);
         Stats {
             capacity_bytes: u64::from(self.ring.geometry().capacity()),
             fill_bytes: u64::from(self.ring.fill()),
             high_water_bytes: self.post_counts.high_water_bytes.get(),
-            posted_bytes: done.bytes + outstanding.bytes + late_bytes + aside.posted_bytes,
-            posted_records: done.records
+            posted_bytes: done.bytes + outstanding.bytes + late.bytes + aside.posted_bytes,
+            posted_records: written_records
                 + outstanding.records
-                + late_records
-                + lanes.posted
+                + late.records
                 + aside.posted_records,
             written_bytes: done.bytes + aside.written_bytes,
-            written_records: done.records + lanes.written + aside.written_records,
-            lost_bytes: left(outstanding.bytes) + late_bytes + aside.lost_bytes,
-            lost_records: left(records_left) + late_records + aside.lost_records,
-            late_bytes,
-            late_records,
+            written_records: written_records + aside.written_records,
+            lost_bytes: left(outstanding.bytes) + late.bytes + aside.lost_bytes,
+            lost_records: left(outstanding.records) + late.records + aside.lost_records,
+            late_bytes: late.bytes,
+            late_records: late.records,
             lost_to: self.lost_to(left(outstanding.bytes)),
             padding_bytes: done.padding,
             refused_records: self.post_counts.refused_records.get(),
@@ -337,7 +337,7 @@ impl<M: Memory> Shared<M> {
             oldest_held_bytes: outstanding.oldest_held_bytes,
             abandoned: done.abandoned,
             foreign: aside.foreign,
-            lanes: lanes.lanes,
+            lanes: outstanding.lanes,
             drains: self.drain_counts.drains.get(),
             wakeups: self.drain_counts.wakeups.get(),
             stalled: self.standstill.stall(),

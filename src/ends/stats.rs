@@ -39,13 +39,13 @@ pub struct Stats {
     pub posted_records: u64,
     /// Bytes of records that the descriptor has taken.
     pub written_bytes: u64,
-    /// Records that the descriptor has taken to their last byte. Those of a [lane](crate::Lane) are counted once it has
-    /// taken everything that the lane has posted.
+    /// Records that the descriptor has taken to their last byte. Those of a [lane](crate::Lane) are counted by the span: once
+    /// it has taken all of the span that they are in.
     pub written_records: u64,
     /// Bytes of records that were posted and will never be written: left behind by a close that gave up, or posted
     /// after a close had stepped over their reservation.
     pub lost_bytes: u64,
-    /// The records that these bytes belong to; of a [lane](crate::Lane), all that `written_records` does not count.
+    /// The records that these bytes belong to.
     pub lost_records: u64,
     /// Of the lost bytes, those that were posted after a close had stepped over their reservation. The others are those
     /// that a close has left behind.
@@ -61,14 +61,14 @@ pub struct Stats {
     pub refused_records: u64,
     /// Bytes of the appends that were refused.
     pub refused_bytes: u64,
-    /// Those of the refused appends that found room taken by open spans of [lanes](crate::Lane): the queue has those
-    /// sealed then, and the next try may find room.
+    /// Those of the refused appends that came while open spans of [lanes](crate::Lane) held room: the queue has those sealed
+    /// then, and the next try may find more.
     pub refused_for_lanes: u64,
     /// Appends that had to wait, by what they waited for.
     pub waits: Waits,
     /// Reservations that are open now, and records that are being copied in.
     pub held: u64,
-    /// The length of the oldest open reservation; 0 if there is none.
+    /// The length of the oldest open reservation (in a lane: of what its span has not used); 0 if there is none.
     pub oldest_held_bytes: u64,
     /// Open reservations that `close` stepped over.
     pub abandoned: u64,

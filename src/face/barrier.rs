@@ -243,10 +243,9 @@ fn account<M: Memory>(shared: &Shared<M>) -> Result<(), Undrained> {
         .failure()
         .or_else(|| shared.obstacle())
         .unwrap_or_else(held);
-    let lanes = shared.ring.lane_counts();
     Err(Undrained {
         bytes: outstanding.bytes,
-        records: outstanding.records + (lanes.posted - lanes.written),
+        records: outstanding.records,
         abandoned: done.abandoned + outstanding.held,
         cause,
     })

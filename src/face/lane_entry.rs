@@ -1,6 +1,8 @@
 //! The entry of a lane: a piece of its span, filled in place.
 
+use core::cell::Cell;
 use core::fmt;
+use core::marker::PhantomData;
 use core::ops::{Deref, DerefMut};
 use std::io;
 
@@ -14,7 +16,7 @@ use crate::words::{Error, Flags, Position};
 /// A reservation in a [`Lane`](crate::Lane), from [`Lane::getn`](crate::Lane::getn): as an [`Entry`](crate::Entry), but only one is open at a time.
 ///
 /// Dropped without [`post`](LaneEntry::post) it posts nothing and holds up nobody. Forgotten ([`core::mem::forget`]), it
-/// is taken back by the next call of the lane, or by its drop.
+/// is taken back when the lane next appends, seals, or is dropped.
 ///
 /// ```
 /// # let dir = tempfile::tempdir()?;
@@ -38,6 +40,8 @@ pub struct LaneEntry<'l> {
     own: Option<OwnMemory>,
     len: usize, // a whole word: see `Fill`
     fill: Fill,
+    /// As an entry of a queue: it may go to another thread, but two cannot share it.
+    _not_sync: PhantomData<Cell<()>>,
 }
 
 impl<'l> LaneEntry<'l> {
@@ -55,6 +59,7 @@ impl<'l> LaneEntry<'l> {
             own,
             len,
             fill: Fill::whole(len),
+            _not_sync: PhantomData,
         }
     }
 

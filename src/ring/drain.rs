@@ -180,7 +180,9 @@ impl Drain {
 
     /// Whether the span at `cursor` is a lane's whose owner has been at work since it was asked for it.
     fn is_held(&self, cursor: Cursor, state: State) -> bool {
-        is_caught_up(cursor, state) && self.seals.is_out(cursor.seq)
+        is_caught_up(cursor, state)
+            && self.seals.is_out(cursor.seq)
+            && !self.seals.is_due(cursor.seq)
     }
 
     /// Moves the cursor and the tail to the end of `batch`; says whether there is more, if that was any way.
@@ -226,8 +228,9 @@ impl Drain {
         if !is_caught_up(self.cursor, state) {
             return false; // it is known already that there is more
         }
-        let head = ring.head();
-        if ring.lanes().take_wanted() {
+        let is_wanted = ring.lanes().take_wanted();
+        let head = ring.head(); // behind it: what was open when room was wanted lies before this head
+        if is_wanted {
             self.wanted_before = extend(self.cursor.seq, head.seq);
         }
         let wanted = if self.cursor.seq < self.wanted_before || ring.ended().is_some() {
@@ -237,7 +240,7 @@ impl Drain {
         } else {
             Wanted::Behind
         };
-        self.seals.seal(ring, self.cursor.seq, wanted);
+        self.seals.seal(ring, self.cursor.seq, head, wanted);
         self.is_posted(ring)
     }
 

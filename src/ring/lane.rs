@@ -100,7 +100,7 @@ impl<M: Memory> Ring<M> {
     /// One that the drain does not know of: nothing may be claimed in it. It takes no lock, so a child of fork(2) may
     /// make it.
     pub fn lane_of_nobody(&self, span_max: u32) -> Owner {
-        self.owner_of(Arc::new(Block::new()), span_max)
+        self.owner_of(Arc::new(Block::new(0)), span_max)
     }
 
     fn owner_of(&self, block: Arc<Block>, span_max: u32) -> Owner {
@@ -261,7 +261,6 @@ impl Owner {
             return Some(Left { seq, gave_back });
         }
         if self.span.len == 0 {
-            self.block.set_idle(self.records); // it may have been told to begin
             return None;
         }
         let is_ours = self.begin() || is_mutant("lane_late_store");
@@ -307,6 +306,7 @@ impl Owner {
             committed: 0,
             state,
         };
+        self.mark(ring);
         // In this order: whoever sees the span sees that its owner is busy in it, and has something to wait for.
         self.block.set_busy(self.records);
         self.block.set_last(claim.seq);
@@ -320,7 +320,29 @@ impl Owner {
         if is_mutant("lane_open_late") {
             ring.lanes.shut(self.block.set_open(claim.seq, claim.len));
         }
+        // Pairs with the heavy fence of `fail`: either that finds this span, or we find the gate shut.
+        self.fences.light();
+        if ring.refusal().is_some() {
+            let _lock = ring.lanes.blocks.lock();
+            self.block.ask(claim.seq); // the record that is begun is the last
+            self.fences.heavy();
+        }
         Ok(())
+    }
+
+    /// Writes the descriptors that the span has taken and does not need: who it belongs to, and what that one has posted
+    /// before; and nothing that could be taken for a span, in this lap or in one with the same tag.
+    fn mark<M: Memory>(&self, ring: &Ring<M>) {
+        let seq = self.span.seq;
+        // Relaxed on all: the descriptors are this lane's, and the Release of the state carries them.
+        let note = ring.slot((seq + 1) as u32);
+        note.place.store(self.records, Ordering::Relaxed);
+        note.state
+            .store(State::note(self.block.id), Ordering::Relaxed);
+        for unused in seq + 2..next_seq(seq, Phase::Open) {
+            let slot = ring.slot(unused as u32);
+            slot.state.store(0, Ordering::Relaxed);
+        }
     }
 
     /// The owner goes away. Its span has been left.

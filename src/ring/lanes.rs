@@ -10,7 +10,7 @@ use crate::primitives::fence::Fences;
 use crate::primitives::sync::{
     Arc, AtomicBool, AtomicU64, Mutex, Ordering, is_mutant, unless_mutant,
 };
-use crate::words::{Place, State, extend};
+use crate::words::{State, extend};
 
 /// All lanes of a ring.
 #[derive(Debug)]
@@ -29,11 +29,14 @@ pub struct Lanes {
 pub(super) struct Blocks {
     pub list: Vec<Arc<Block>>,
     pub retired_records: u64,
+    last_id: u32,
 }
 
 /// What the owner of a lane and the drain tell each other. It is never used for another lane.
 #[derive(Debug)]
 pub(super) struct Block {
+    /// Its number among the lanes of the ring: what its spans are marked with.
+    pub id: u32,
     /// `{ records 63, busy 1 }`, stored by the owner with every record; the drain reads it when it seals.
     owner: CachePadded<AtomicU64>,
     control: CachePadded<Control>,
@@ -54,14 +57,54 @@ struct Control {
 
 const BUSY: u64 = 1;
 
-/// Records in the spans of lanes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct LaneCounts {
-    /// Lanes that are there.
-    pub lanes: u64,
-    pub posted: u64,
-    /// Those of lanes of which everything is written.
-    pub written: u64,
+/// What was read of all lanes, one after the other.
+#[derive(Debug)]
+pub(super) struct LaneCounts {
+    /// Records of lanes that are gone, and written.
+    pub retired_records: u64,
+    pub lanes: Vec<LaneCount>,
+}
+
+/// What was read of one lane.
+#[derive(Debug)]
+pub(super) struct LaneCount {
+    pub id: u32,
+    pub is_dropped: bool,
+    /// Records posted in its spans.
+    pub records: u64,
+    /// The span in which its owner is at work.
+    pub busy: Option<u32>,
+    /// Those that are not written have been taken.
+    pub is_taken: bool,
+}
+
+impl LaneCounts {
+    /// How many lanes there are.
+    pub fn present(&self) -> u64 {
+        self.lanes.iter().filter(|lane| !lane.is_dropped).count() as u64
+    }
+
+    /// Records that were ever posted in spans of lanes.
+    pub fn posted(&self) -> u64 {
+        let records = self.lanes.iter().map(|lane| lane.records);
+        self.retired_records + records.sum::<u64>()
+    }
+
+    /// Whether somebody is at work in span `seq`.
+    pub fn is_busy(&self, seq: u32) -> bool {
+        self.lanes.iter().any(|lane| lane.busy == Some(seq))
+    }
+
+    /// How many records the lane that a span's note names has posted beyond the `before` that the note says; the first
+    /// time.
+    pub fn take_records(&mut self, note: u64, before: u64) -> u64 {
+        let is_it = |lane: &&mut LaneCount| State::is_note(note, lane.id) && !lane.is_taken;
+        let lane = self.lanes.iter_mut().find(is_it);
+        lane.map_or(0, |lane| {
+            lane.is_taken = true;
+            lane.records.saturating_sub(before)
+        })
+    }
 }
 
 impl Lanes {
@@ -82,14 +125,15 @@ impl Lanes {
 
     /// Asks the drain to seal all spans once it has caught up with them. Async-signal-safe; the caller rings.
     pub fn want_room(&self) {
-        // Relaxed: carried by the bell that is rung after it.
-        self.wanted.store(true, Ordering::Relaxed);
+        // Release, pairs with the Acquire in `take_wanted`: the head that the caller has found is not newer than the one
+        // that the drain reads next.
+        self.wanted.store(true, Ordering::Release);
     }
 
     /// Whether that was asked since the last call. For the drain.
     pub(super) fn take_wanted(&self) -> bool {
-        // Relaxed: as in `want_room`.
-        self.wanted.load(Ordering::Relaxed) && self.wanted.swap(false, Ordering::Relaxed)
+        // Acquire on the swap, pairs with the Release in `want_room`. The load only saves it.
+        self.wanted.load(Ordering::Relaxed) && self.wanted.swap(false, Ordering::Acquire)
     }
 
     /// Counts `len` bytes as open, if all that are stay within `max`.
@@ -110,8 +154,9 @@ impl Lanes {
 }
 
 impl Block {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(id: u32) -> Self {
         Self {
+            id,
             owner: CachePadded::new(AtomicU64::new(0)),
             control: CachePadded::new(Control {
                 open: AtomicU64::new(0),
@@ -205,10 +250,16 @@ impl Block {
         self.owner.load(Ordering::Acquire) >> 1
     }
 
-    /// Asks for `seq` and all spans before.
-    pub(super) fn ask(&self, seq: u64) {
-        // Relaxed: the fence of the drain comes before it looks at `busy`. An RMW: the word only grows, whoever asks.
-        self.control.seal.fetch_max(seq, Ordering::Relaxed);
+    /// Asks for `seq` and all spans before; `false` if that was asked before. Whoever asks holds the lock of the list, and
+    /// lets a heavy fence follow before it lets go of that.
+    pub(super) fn ask(&self, seq: u64) -> bool {
+        // Relaxed on both: the lock keeps those apart who ask, and the fence orders the store. Looked at first: a store
+        // would take the line from the owner.
+        let is_new = self.control.seal.load(Ordering::Relaxed) < seq;
+        if is_new {
+            self.control.seal.store(seq, Ordering::Relaxed);
+        }
+        is_new
     }
 
     /// The newest span of this lane.
@@ -232,21 +283,26 @@ impl<M: Memory> Ring<M> {
 
     /// The block of a new lane.
     pub(super) fn enter(&self) -> Arc<Block> {
-        let block = Arc::new(Block::new());
         let mut blocks = self.lanes.blocks.lock();
         self.retire_lanes(&mut blocks);
+        blocks.last_id += 1;
+        let block = Arc::new(Block::new(blocks.last_id));
         blocks.list.push(Arc::clone(&block));
         block
     }
 
     /// Has every lane leave its span before its next record, and so come to the gate. Nobody waits for that.
     pub fn ask_lanes(&self) {
+        let blocks = self.lanes.blocks.lock();
+        // Pairs with the light fence in `Owner::open`: of a lane that opens a span we see it, or it sees the gate.
+        self.lanes.fences.heavy();
         let tail = self.tail();
-        for block in &self.lanes.blocks.lock().list {
+        for block in &blocks.list {
             if let Some((seq, _)) = block.open() {
                 block.ask(extend(tail.seq, seq));
             }
         }
+        self.lanes.fences.heavy(); // under the lock: see `Block::ask`
     }
 
     /// Forgets lanes that are gone and whose records are all written.
@@ -262,39 +318,20 @@ impl<M: Memory> Ring<M> {
         blocks.retired_records += retired;
     }
 
-    /// What the lanes have counted.
-    pub fn lane_counts(&self) -> LaneCounts {
+    /// What the lanes have counted, and what they are doing.
+    pub(super) fn lane_counts(&self) -> LaneCounts {
         let mut blocks = self.lanes.blocks.lock();
         self.retire_lanes(&mut blocks);
-        let mut counts = LaneCounts {
-            lanes: 0,
-            posted: blocks.retired_records,
-            written: blocks.retired_records,
-        };
-        for block in &blocks.list {
-            counts.lanes += u64::from(!block.is_dropped());
-            let records = block.records();
-            counts.posted += records;
-            if self.has_written(block.last()) {
-                counts.written += records;
-            }
+        let counts = blocks.list.iter().map(|block| LaneCount {
+            id: block.id,
+            is_dropped: block.is_dropped(),
+            records: block.records(),
+            busy: block.open().filter(|_| block.is_busy()).map(|(seq, _)| seq),
+            is_taken: false,
+        });
+        LaneCounts {
+            retired_records: blocks.retired_records,
+            lanes: counts.collect(),
         }
-        counts
-    }
-
-    /// Whether all is written that a lane whose newest span is `seq` has committed before the call.
-    fn has_written(&self, seq: u64) -> bool {
-        let slot = self.slot(seq as u32);
-        // Acquire, pairs with the Release of a commit: the place is seen.
-        let bits = slot.state.load(Ordering::Acquire);
-        // Relaxed: ordered by the state.
-        let place = Place::from_bits(slot.place.load(Ordering::Relaxed));
-        // After the state: what it says must be written by then.
-        let tail = self.tail();
-        let Some(state) = State::of_lap(bits, self.geometry.tag(seq as u32)) else {
-            return seq < tail.seq;
-        };
-        let behind = place.start.wrapping_add(state.committed);
-        seq < tail.seq || (seq == tail.seq && tail.pos as u32 == behind)
     }
 }

@@ -7,7 +7,7 @@ use super::lane;
 use super::lanes::Block;
 use crate::memory::Memory;
 use crate::primitives::sync::{Arc, is_mutant};
-use crate::words::{Phase, next_seq};
+use crate::words::{Head, Phase, next_seq};
 
 /// Which open spans are to be sealed, besides the one that the drain stands in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,13 +43,8 @@ impl Asked {
 impl Seals {
     /// Asks for the open span `seq`, which the drain has caught up with, and with the same fence for all that are
     /// `wanted` besides; makes the one final if its owner is not at work. Never waits for that.
-    pub fn seal<M: Memory>(&mut self, ring: &Ring<M>, seq: u64, wanted: Wanted) {
-        self.out = ask(ring, seq, wanted);
-        // Pairs with the light fence in `Owner::begin`: whoever begins a record behind it sees what was asked; of all
-        // others we see that they are busy, or what they have committed.
-        if !is_mutant("lane_drain_fence") {
-            ring.lanes().fences.heavy();
-        }
+    pub fn seal<M: Memory>(&mut self, ring: &Ring<M>, seq: u64, head: Head, wanted: Wanted) {
+        self.out = ask(ring, seq, head, wanted);
         let Some(asked) = &self.out else {
             // It was asked for before, and its owner has gone on to another, so it is not the newest.
             lane::seal(ring, seq, 0);
@@ -77,16 +72,17 @@ impl Seals {
 }
 
 /// Asks, and finds the lane that has span `from` open.
-fn ask<M: Memory>(ring: &Ring<M>, from: u64, wanted: Wanted) -> Option<Asked> {
-    let head = ring.head().seq;
-    let behind = head.wrapping_sub(from as u32);
+fn ask<M: Memory>(ring: &Ring<M>, from: u64, head: Head, wanted: Wanted) -> Option<Asked> {
+    let behind = head.seq.wrapping_sub(from as u32);
     let mut in_hand = None;
-    for block in &ring.lanes().blocks.lock().list {
+    let mut is_new = false;
+    let blocks = ring.lanes().blocks.lock();
+    for block in &blocks.list {
         let Some((seq, len)) = block.open() else {
             continue;
         };
         let ahead = seq.wrapping_sub(from as u32);
-        let is_newest = next_seq(u64::from(seq), Phase::Open) as u32 == head;
+        let is_newest = next_seq(u64::from(seq), Phase::Open) as u32 == head.seq;
         if ahead == 0 {
             in_hand = Some(Asked {
                 seq: from,
@@ -95,8 +91,13 @@ fn ask<M: Memory>(ring: &Ring<M>, from: u64, wanted: Wanted) -> Option<Asked> {
             });
         }
         if ahead == 0 || (ahead < behind && (wanted == Wanted::All || !is_newest)) {
-            block.ask(from + u64::from(ahead));
+            is_new |= block.ask(from + u64::from(ahead));
         }
+    }
+    // Pairs with the light fence in `Owner::begin`: whoever begins a record behind it sees what was asked; of all others
+    // we see that they are busy, or what they have committed. Whoever has asked before has fenced before.
+    if is_new && !is_mutant("lane_drain_fence") {
+        ring.lanes().fences.heavy();
     }
     in_hand
 }

@@ -1,5 +1,6 @@
 //! Looking at the ring from outside: where a flush ends, and what is outstanding. Any thread, never blocks.
 
+use super::lanes::LaneCounts;
 use super::{Accounts, Ring, SteppedOver};
 use crate::memory::Memory;
 use crate::primitives::sync::Ordering;
@@ -10,12 +11,28 @@ use crate::words::{Head, Phase, Place, State, Tail, extend, next_seq};
 pub struct Outstanding {
     /// Bytes of records that are posted and not written.
     pub bytes: u64,
-    /// Records that are posted and not wholly written, but for those in spans of lanes.
+    /// Records that are posted and not wholly written. A lane's count from the first span on that is not: so those in front
+    /// of it in the same span count, too.
     pub records: u64,
+    /// Those of them that are in spans of lanes.
+    pub lane_records: u64,
     /// Reservations that are open.
     pub held: u64,
     /// Bytes of the oldest of them.
     pub oldest_held_bytes: u64,
+    /// Lanes that are there.
+    pub lanes: u64,
+    /// Records that were ever posted in spans of lanes.
+    pub lane_records_posted: u64,
+}
+
+/// What was posted after the drain had gone past it: it is in no file.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Late {
+    pub bytes: u64,
+    pub records: u64,
+    /// Those of the records that are in spans of lanes.
+    pub lane_records: u64,
 }
 
 /// What a look at one descriptor found.
@@ -69,51 +86,62 @@ impl<M: Memory> Ring<M> {
     /// was looked at, so the two together are all that was posted before the call, and none of it twice.
     pub fn outstanding(&self) -> (Accounts, Outstanding) {
         loop {
+            // The lanes first: what they have posted by then, the walk finds in the ring, or it is written.
+            let mut lanes = self.lane_counts();
             let done = self.accounts();
-            if let Some(counted) = self.count_from(done.tail, &self.busy_spans()) {
+            if let Some(counted) = self.count_from(done.tail, &mut lanes) {
                 return (done, counted);
             }
         }
     }
 
-    /// Bytes and records that were posted after the drain had gone past them: they are in no file. (Those that lanes
-    /// have posted so count as one record a span.)
-    pub fn posted_too_late(&self) -> (u64, u64) {
-        let stepped_over = self.stepped_over.lock();
-        let committed = |span: &SteppedOver| {
-            let (_, committed) = self.committed(span.seq)?;
-            (committed > span.taken).then_some(u64::from(committed - span.taken))
-        };
-        let late = stepped_over.iter().filter_map(committed);
-        late.fold((0, 0), |(bytes, records), len| (bytes + len, records + 1))
+    /// What was posted after the drain had gone past it.
+    pub fn posted_too_late(&self) -> Late {
+        let mut late = Late::default();
+        for span in &*self.stepped_over.lock() {
+            let Some((_, state)) = self.committed(span.seq) else {
+                continue;
+            };
+            if state.committed > span.taken {
+                late.bytes += u64::from(state.committed - span.taken);
+                // Of a lane, too: it was asked for its span before the drain went past, so it has begun no other.
+                late.records += 1;
+                late.lane_records += u64::from(state.phase.is_of_lane());
+            }
+        }
+        late
     }
 
     /// Whether the record that ends at `pos` was posted after the drain had gone past it.
     pub fn is_too_late(&self, pos: u64) -> bool {
         let ends_there = |span: &SteppedOver| {
-            let Some((start, committed)) = self.committed(span.seq) else {
+            let Some((start, state)) = self.committed(span.seq) else {
                 return false;
             };
             let used = (pos as u32).wrapping_sub(start);
-            span.taken < used && used <= committed
+            span.taken < used && used <= state.committed
         };
         self.stepped_over.lock().iter().any(ends_there)
     }
 
-    /// Where the span `seq` starts and how much of it is committed, if its descriptor serves this lap.
-    fn committed(&self, seq: u32) -> Option<(u32, u32)> {
+    /// Where the span `seq` starts and how far it has come, if its descriptor serves this lap.
+    fn committed(&self, seq: u32) -> Option<(u32, State)> {
         let slot = self.slot(seq);
         // Acquire: as in `look`.
         let bits = slot.state.load(Ordering::Acquire);
         let state = State::of_lap(bits, self.geometry.tag(seq))?;
         // Relaxed: ordered by the state.
         let place = Place::from_bits(slot.place.load(Ordering::Relaxed));
-        Some((place.start, state.committed))
+        Some((place.start, state))
     }
 
     /// The count from `tail` on; `None` if the ring has moved on by so much that descriptors were reused.
-    fn count_from(&self, tail: Tail, busy: &[u32]) -> Option<Outstanding> {
-        let mut counted = Outstanding::default();
+    fn count_from(&self, tail: Tail, lanes: &mut LaneCounts) -> Option<Outstanding> {
+        let mut counted = Outstanding {
+            lanes: lanes.present(),
+            lane_records_posted: lanes.posted(),
+            ..Outstanding::default()
+        };
         let head = self.head();
         if tail.bytes_to(head) > self.geometry.capacity() {
             return None; // the head is newer than the tail by more than a lap
@@ -139,8 +167,12 @@ impl<M: Memory> Ring<M> {
                     let end = start + i64::from(committed);
                     let unwritten = end.clamp(0, i64::from(committed));
                     counted.bytes += unwritten.unsigned_abs();
-                    counted.records += u64::from(unwritten > 0 && phase == Phase::Closed);
-                    if phase == Phase::Open && busy.contains(&seq) {
+                    if unwritten > 0 && phase.is_of_lane() {
+                        counted.lane_records += self.lane_records_from(seq, lanes);
+                    } else {
+                        counted.records += u64::from(unwritten > 0);
+                    }
+                    if phase == Phase::Open && lanes.is_busy(seq) {
                         counted.hold(&mut open_from, Some(end));
                     }
                     seq = next_seq(u64::from(seq), phase) as u32;
@@ -148,15 +180,17 @@ impl<M: Memory> Ring<M> {
             }
         }
         counted.close_oldest(&mut open_from, self.relative(head.pos, tail));
+        counted.records += counted.lane_records;
         Some(counted)
     }
 
-    /// The spans in which owners of lanes are at work.
-    fn busy_spans(&self) -> Vec<u32> {
-        let blocks = self.lanes.blocks.lock();
-        let busy = blocks.list.iter().filter(|block| block.is_busy());
-        busy.filter_map(|block| block.open().map(|(seq, _)| seq))
-            .collect()
+    /// How many records the lane of span `seq` has posted from there on, if it has not been counted yet.
+    fn lane_records_from(&self, seq: u32, lanes: &mut LaneCounts) -> u64 {
+        let note = self.slot(seq.wrapping_add(1));
+        // Relaxed on both: ordered by the state of the span, which was read with Acquire.
+        let state = note.state.load(Ordering::Relaxed);
+        let before = note.place.load(Ordering::Relaxed);
+        lanes.take_records(state, before)
     }
 
     /// A tail and a head that were true together, or nearly: no more than the capacity apart, so that every position

@@ -2,9 +2,11 @@
 
 use std::io::IoSlice;
 
+use super::survey::Late;
 use super::{Drain, Drained, Holes, Owner, Refusal, Ring};
 use crate::memory::heap::Heap;
-use crate::words::{Geometry, Tail};
+use crate::primitives::sync::Ordering;
+use crate::words::{Geometry, Place, State, Tail};
 
 pub(super) fn ring(capacity: u32, slots: u32) -> (Ring<Heap>, Drain) {
     Ring::new(Heap::new(Geometry::new(capacity, slots)))
@@ -141,10 +143,17 @@ fn an_open_reservation_blocks_and_an_ended_ring_steps_over_it() {
     step(&ring, &mut drain, 9, Holes::StepOver);
     assert_eq!(ring.accounts().abandoned, 2);
     assert!(drain.has_reached(ring.ended().unwrap()));
-    assert_eq!(ring.posted_too_late(), (0, 0));
+    assert_eq!(ring.posted_too_late(), Late::default());
     held.post(2); // their owners may still post: it goes nowhere, and is counted
     drop(other);
-    assert_eq!(ring.posted_too_late(), (2, 1));
+    assert_eq!(
+        ring.posted_too_late(),
+        Late {
+            bytes: 2,
+            records: 1,
+            lane_records: 0
+        }
+    );
     assert_eq!(
         step(&ring, &mut drain, 9, Holes::StepOver).1,
         Drained::Empty
@@ -197,7 +206,55 @@ fn an_idle_span_is_sealed_for_what_lies_behind() {
     assert_eq!(ring.accounts().padding, 6);
     assert!(append_in_lane(&ring, &mut owner, b"cd"));
     assert_eq!(step(&ring, &mut drain, 9, Holes::Wait).0, [b"cd"]);
-    assert_eq!(ring.lane_counts().written, 2);
+    let (_, outstanding) = ring.outstanding();
+    assert_eq!(
+        (outstanding.lane_records_posted, outstanding.lane_records),
+        (2, 0)
+    );
+}
+
+/// What a lap with the same tag has left in the descriptors that a lane's span does not use is not taken for a span.
+#[test]
+fn descriptors_that_a_lane_does_not_use_are_not_taken_for_spans() {
+    let (ring, mut drain) = ring(64, 8);
+    let tag = ring.geometry().tag(9);
+    for seq in 9..12 {
+        let stale = Place { seq, start: 40 };
+        // Relaxed: one thread.
+        let slot = ring.slot(seq);
+        slot.place.store(stale.to_bits(), Ordering::Relaxed);
+        let state = State::closed(tag, 5).to_bits();
+        slot.state.store(state, Ordering::Relaxed);
+    }
+    let mut owner = ring.enter_lane(8);
+    assert!(append_in_lane(&ring, &mut owner, b"ab"));
+    assert_eq!(ring.posted_end(), 2);
+    let (_, outstanding) = ring.outstanding();
+    assert_eq!((outstanding.bytes, outstanding.records), (2, 1));
+    owner.leave(&ring);
+    assert_eq!(step(&ring, &mut drain, 9, Holes::Wait).0, [b"ab"]);
+    assert!(drain.has_reached(ring.head()));
+}
+
+/// Records of a lane are counted by the span that the drain has yet to take.
+#[test]
+fn records_of_a_lane_are_counted_by_the_span() {
+    let (ring, mut drain) = ring(64, 32);
+    let mut owner = ring.enter_lane(4);
+    let unwritten = |ring: &Ring<Heap>| {
+        let (_, outstanding) = ring.outstanding();
+        (outstanding.lane_records_posted, outstanding.lane_records)
+    };
+    for _ in 0..4 {
+        assert!(append_in_lane(&ring, &mut owner, b"ab"));
+    }
+    assert_eq!(unwritten(&ring), (4, 4), "two spans of two");
+    assert_eq!(step(&ring, &mut drain, 4, Holes::Wait).0, [b"abababab"]);
+    assert_eq!(unwritten(&ring), (4, 2));
+    assert_eq!(step(&ring, &mut drain, 1, Holes::Wait).0, [b"abab"]);
+    assert_eq!(unwritten(&ring), (4, 2), "not the whole span");
+    step(&ring, &mut drain, 9, Holes::Wait);
+    assert_eq!(unwritten(&ring), (4, 0));
 }
 
 /// While the owner is at work in its span, the drain stands before what lies behind it; what is committed then is taken.
@@ -296,9 +353,16 @@ fn an_ended_ring_seals_its_lanes_and_steps_over_busy_ones() {
     assert_eq!((file.as_slice(), drained), (&b"abcd"[..], Drained::Empty));
     assert!(drain.has_reached(ring.ended().unwrap()));
     assert_eq!((ring.accounts().abandoned, ring.fill()), (1, 0));
-    assert_eq!(ring.posted_too_late(), (0, 0));
+    assert_eq!(ring.posted_too_late(), Late::default());
     let late = busy.append(&ring, b"late");
-    assert_eq!(ring.posted_too_late(), (4, 1));
+    assert_eq!(
+        ring.posted_too_late(),
+        Late {
+            bytes: 4,
+            records: 1,
+            lane_records: 1
+        }
+    );
     assert!(ring.is_too_late(late.end) && !ring.is_too_late(late.start));
     assert!(!idle.begins(1));
 }

@@ -132,6 +132,19 @@ impl State {
         }
     }
 
+    /// What the second descriptor of a lane's span holds in the place of a state: the number of the lane, and no phase,
+    /// so that nobody takes it for a span. (Its place holds how many records the lane had posted before the span.)
+    #[inline]
+    pub const fn note(lane: u32) -> u64 {
+        (lane as u64) << 34
+    }
+
+    /// Whether `bits` is the note of `lane`.
+    #[inline]
+    pub const fn is_note(bits: u64, lane: u32) -> bool {
+        bits == Self::note(lane)
+    }
+
     /// The state that `bits` holds if the span of lap `tag` exists in it; `None` while the descriptor
     /// still holds an earlier lap (or nothing, or garbage).
     #[inline]
@@ -193,6 +206,11 @@ mod tests {
         assert_eq!(State::of_lap(bits, Tag::of_lap(8)), None);
         assert_eq!(State::of_lap(0, Tag::of_lap(1)), None);
         assert_eq!(State::of_lap(0, Tag::of_lap(0)), None);
+        for lane in [0, 7, u32::MAX] {
+            let note = State::note(lane);
+            assert!(State::is_note(note, lane));
+            assert_eq!(State::of_lap(note, Tag::of_lap(lane)), None);
+        }
         assert_eq!(State::of_lap(bits & !(0b11 << 32), Tag::of_lap(7)), None);
     }
 }

@@ -28,7 +28,8 @@ pub const SLOTS_PER_LINE: u32 = 4;
 pub enum Width {
     /// One.
     Slot,
-    /// From the next one to the end of its line. Only the first is used.
+    /// From the next one to the end of its line, and two at least. Only the first describes the span; the second keeps
+    /// what its owner notes about it.
     Line,
 }
 
@@ -38,7 +39,7 @@ impl Width {
     pub const fn after(self, seq: u32) -> u32 {
         match self {
             Self::Slot => seq.wrapping_add(1),
-            Self::Line => (seq | (SLOTS_PER_LINE - 1)).wrapping_add(1),
+            Self::Line => (seq.wrapping_add(1) | (SLOTS_PER_LINE - 1)).wrapping_add(1),
         }
     }
 
@@ -53,7 +54,7 @@ impl Width {
 #[inline]
 pub const fn next_seq(seq: u64, phase: Phase) -> u64 {
     if phase.is_of_lane() {
-        (seq | (SLOTS_PER_LINE - 1) as u64) + 1
+        ((seq + 1) | (SLOTS_PER_LINE - 1) as u64) + 1
     } else {
         seq + 1
     }
@@ -252,8 +253,8 @@ mod tests {
     #[test]
     fn a_lane_takes_the_rest_of_its_line_and_fits_where_that_does() {
         let behind = |seq| Width::Line.after(seq);
-        assert_eq!([4, 5, 7, 8].map(behind), [8, 8, 8, 12]);
-        assert_eq!(behind(u32::MAX), 0);
+        assert_eq!([4, 5, 6, 7, 8].map(behind), [8, 8, 8, 12, 12]);
+        assert_eq!([u32::MAX - 1, u32::MAX].map(behind), [0, 4]);
         assert_eq!(next_seq(5, Phase::Closed), 6);
         assert_eq!(next_seq(5, Phase::Open), 8);
         assert_eq!(next_seq(8, Phase::Sealed), 12);
@@ -261,7 +262,8 @@ mod tests {
             let tail = Tail { seq: 4, pos: 0 };
             SIZES.has_room(Head { seq, pos: 0 }, tail, 1, Width::Line)
         };
-        assert!(fits(4) && fits(7));
+        assert!(fits(4) && fits(6));
+        assert!(!fits(7), "it takes two at least");
         assert!(!fits(8), "all four descriptors are taken");
     }
 
