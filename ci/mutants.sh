@@ -17,6 +17,7 @@ lane_open_acquire   lanes  a_late_owner_against_a_recycled_descriptor
 lane_open_late      lanes  seal_against_claim
 lane_open_release   lanes  a_late_owner_against_a_recycled_descriptor
 lane_owner_fence    lanes  a_late_owner_against_the_next_owner_of_its_bytes
+room_wanted_once    lanes  a_writer_gets_the_room_that_a_lane_takes_meanwhile
 '
 listed=$(awk 'NF { print $1 }' <<<"$found_by" | sort)
 built_in=$(grep -rzoE '(is|unless)_mutant\(\s*"\w+"' ../src | grep -aoE '"\w+"' | tr -d '"' | sort -u)

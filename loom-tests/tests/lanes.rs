@@ -332,6 +332,31 @@ fn a_writer_gets_the_room_of_an_idle_lane() {
     });
 }
 
+/// A writer that waits for all of the room, while a lane opens a span in it, writes a record, and does nothing more.
+#[test]
+fn a_writer_gets_the_room_that_a_lane_takes_meanwhile() {
+    explore(
+        "a_writer_gets_the_room_that_a_lane_takes_meanwhile",
+        0,
+        || {
+            let (shared, flusher, _file) = queue();
+            write(&shared, b'x', 1, false);
+            let mut owner = shared.ring.enter_lane(SPAN);
+            let other = Arc::clone(&shared);
+            let lane = thread::spawn(move || {
+                write_in_lane(&other, &mut owner, b'l', 1).unwrap();
+                owner
+            });
+            let thread = start(flusher, &shared);
+            let reservation = shared.wait_reserve(16, Kind::Getn, None).unwrap();
+            shared.posted(reservation.post(0), true);
+            drop(lane.join().unwrap());
+            shared.set_last(Last::Stop);
+            thread.join().unwrap();
+        },
+    );
+}
+
 /// A lane that waits for room while another lane holds it.
 #[test]
 fn a_lane_gets_the_room_of_another() {

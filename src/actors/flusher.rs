@@ -10,7 +10,7 @@ use super::shared::{Last, Shared};
 use crate::ends::Sink;
 use crate::memory::Memory;
 use crate::primitives::Interest;
-use crate::primitives::sync::{Arc, PlainArc};
+use crate::primitives::sync::{Arc, PlainArc, is_mutant};
 use crate::ring::{Drain, Drained, Holes};
 use crate::words::{Error, Operation};
 
@@ -106,10 +106,6 @@ impl<M: Memory> Flusher<M> {
         if shared.take_room_given() {
             shared.room_came();
         }
-        if shared.waiters.is_awaited() {
-            // Whatever lanes have opened since the writer looked. Before the step, which sees to it.
-            shared.want_room_of_lanes();
-        }
         let fill = u64::from(shared.ring.fill());
         if fill > shared.post_counts.high_water_bytes.get() {
             shared.post_counts.high_water_bytes.raise(fill);
@@ -141,10 +137,13 @@ impl<M: Memory> Flusher<M> {
                     shared.standstill.end_stall();
                     shared.drain_counts.drains.add_alone(1);
                 }
-                shared.room_came();
+                // A lane may have opened a span since a writer looked that still waits.
+                let is_room_wanted = shared.room_came()
+                    && !is_mutant("room_wanted_once")
+                    && shared.want_room_of_lanes();
                 shared.settle();
                 shared.durability.look();
-                let more = more || shared.reopening.is_wanted();
+                let more = more || is_room_wanted || shared.reopening.is_wanted();
                 Step::Moved { bytes, more }
             }
             Ok(Drained::Blocked { seq }) => Step::Blocked { seq },

@@ -32,10 +32,11 @@ impl<M: Memory> Shared<M> {
         }
     }
 
-    /// Wakes those for whom there is room now. What made it must be stored before. Not for writers: it may lock.
-    pub fn room_came(&self) {
+    /// Wakes those for whom there is room now; says whether anybody was waiting. What made room must be stored before. Not
+    /// for writers: it may lock.
+    pub fn room_came(&self) -> bool {
         if !self.waiters.is_awaited() {
-            return;
+            return false;
         }
         let mut room = self.ring.room();
         match self.order {
@@ -51,6 +52,7 @@ impl<M: Memory> Shared<M> {
                 fits
             }),
         }
+        true
     }
 
     #[cold]
