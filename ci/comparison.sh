@@ -1,0 +1,6 @@
+#!/usr/bin/env bash
+# The table of docs/reliability.md: what the most used non-blocking writer loses, and what this queue keeps. Fails if this
+# queue does not.
+set -euo pipefail
+cd "$(dirname "$0")/../benches/comparison"
+cargo run --release --locked
