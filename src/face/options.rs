@@ -6,7 +6,7 @@ use super::reopen::Opening;
 use crate::actors::Reporter;
 use crate::words::{Error, Order};
 
-/// The options of a [`Queue`], and the ways to open one.
+/// The options of a [`Queue`](crate::Queue), and the ways to open one.
 ///
 /// ```
 /// use alq::{Flags, Options};
@@ -62,7 +62,7 @@ impl Options {
     }
 
     /// How many bytes the ring holds: 1 to 2 GiB, rounded up to a power of two and at least one page of 4096.
-    /// [`Queue::capacity`] tells the result. Checked when the queue is opened.
+    /// [`Queue::capacity`](crate::Queue::capacity) tells the result. Checked when the queue is opened.
     ///
     /// All of it is allocated and touched at once, so that no append ever pays for a page fault. Descriptors take a
     /// quarter more; beyond 4 MiB of those (a capacity of 16 MiB) they are brought in as they are used.
@@ -79,7 +79,7 @@ impl Options {
     }
 
     /// A queue of fixed records: exactly `count` entries of `entry_len` bytes may be outstanding, and
-    /// [`write_fixed`](Queue::write_fixed) and [`get`](Queue::get) take the place of `writen` and `getn`. With a `count`
+    /// [`write_fixed`](crate::Queue::write_fixed) and [`get`](crate::Queue::get) take the place of `writen` and `getn`. With a `count`
     /// of 0 it is a variable queue of `entry_len` bytes. Source: `alq_open` in alq(9).
     ///
     /// Replaces [`capacity`](Options::capacity). Checked when the queue is opened: `count * entry_len` is 1 byte to
@@ -166,7 +166,7 @@ impl Options {
     }
 
     /// How many completions may be outstanding, 65536 by default; 0 allows none. Beyond it
-    /// [`fsync`](Queue::fsync) and [`completion`](Queue::completion) say [`Error::TooManyOutstanding`].
+    /// [`fsync`](crate::Queue::fsync) and [`completion`](crate::Queue::completion) say [`Error::TooManyOutstanding`].
     ///
     /// ```
     /// # let dir = tempfile::tempdir()?;
@@ -181,14 +181,14 @@ impl Options {
     /// Whom to tell of errors that nobody may be asking for. `callback` gets
     ///
     /// - the failure of a write, or of the flusher itself, after which the queue takes nothing until a
-    ///   [reopen](Queue::reopen);
+    ///   [reopen](crate::Queue::reopen);
     /// - [`Error::Stalled`], once for each stall that has lasted for the [stall limit](Options::stall_limit);
     /// - the failure of a sync;
     /// - from the drop of the last handle, the cause for which something was left undrained, unless a
-    ///   [`close`](Queue::close) has told it before. That drop waits until the callback has returned, for a second at most.
+    ///   [`close`](crate::Queue::close) has told it before. That drop waits until the callback has returned, for a second at most.
     ///
     /// It runs on the thread that runs all callbacks of the process, one after the other ([`Notify`](crate::Notify)): it may
-    /// append, wait and [reopen](Queue::reopen), and a panic in it ends nothing but itself. A handle of this queue that the
+    /// append, wait and [reopen](crate::Queue::reopen), and a panic in it ends nothing but itself. A handle of this queue that the
     /// callback owns would keep the queue open for ever: give it one that can be taken away. The last `on_error` counts.
     ///
     /// ```
