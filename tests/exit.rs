@@ -95,7 +95,7 @@ fn a_closed_queue_stays_closed_at_exit_and_its_loss_is_told_once() {
         mem::forget((reader, writer));
         let full = small().open("/dev/full").unwrap();
         full.writen(b"no room\n", TRY).unwrap();
-        full.close(None).unwrap_err();
+        full.close(Some(Duration::ZERO)).unwrap_err();
         // One whose flusher never comes back: whoever closed it has given up, and so does the end.
         let is_called: &'static AtomicBool = Box::leak(Box::default());
         let sink = Hangs(is_called);

@@ -107,6 +107,7 @@ impl<'q> Entry<'q> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[inline]
+    #[track_caller]
     pub fn set_bytes_used(&mut self, n: usize) {
         let len = self.len();
         self.fill.set(n, len);

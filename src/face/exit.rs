@@ -1,9 +1,10 @@
 //! The end of the process: what was posted is written before it, whoever holds the handles.
 
 use super::registry;
+use crate::actors::Reporter;
 use crate::primitives::os::process::{at_exit, complain};
 use crate::primitives::sync::plain::{AtomicBool, Ordering};
-use crate::words::{Error, Operation};
+use crate::words::{Error, Operation, Undrained};
 
 /// Has the queues of this process drained when it ends. Called before the first one is there.
 ///
@@ -28,10 +29,15 @@ extern "C" fn drain() {
         return;
     };
     for (reporter, undrained) in registry.exit() {
-        if reporter.is_set() {
-            reporter.report_last(undrained.cause);
-        } else {
-            complain(&format!("alq: at exit, {undrained}\n"));
-        }
+        last_words(&reporter, "at exit", undrained);
+    }
+}
+
+/// Tells what is left when nobody can ask any more: the callback of the queue, or else standard error.
+pub fn last_words(reporter: &Reporter, when: &str, undrained: Undrained) {
+    if reporter.is_set() {
+        reporter.report_last(undrained.cause);
+    } else {
+        complain(&format!("alq: {when}, {undrained}\n"));
     }
 }

@@ -32,8 +32,9 @@ use crate::words::{Error, Flags, Position, WhenFull};
 /// A record of a lane that does nothing more is written as soon as any other: the flusher takes what is posted of an open
 /// span, and [seals](Lane::seal) the span itself as soon as something lies behind it, so an idle lane never holds up
 /// another. The room that an idle lane has claimed and not used is given back when somebody needs it; a
-/// [`NOWAIT`](Flags::NOWAIT) append that finds the ring full for that reason is refused, once
-/// ([`Stats::refused_for_lanes`](crate::Stats::refused_for_lanes) counts those that were refused while lanes held room).
+/// [`NOWAIT`](Flags::NOWAIT) append that finds the ring full for that reason is refused until
+/// the flusher has given it back, which takes it some microseconds or a wake-up
+/// ([`Stats::refused_for_lanes`](crate::Stats::refused_for_lanes) counts what was refused while lanes held room).
 ///
 /// # A thread that stops
 ///
@@ -130,7 +131,7 @@ impl Lane {
         self.copy(record, flags, None)
     }
 
-    /// [`writen`](Lane::writen) that waits for room for `timeout` at most.
+    /// [`writen`](Lane::writen) that waits for room for `timeout` at most. (With `NOWAIT` it does not wait at all.)
     ///
     /// # Errors
     ///
@@ -176,7 +177,7 @@ impl Lane {
         self.entry(len, flags, None)
     }
 
-    /// [`getn`](Lane::getn) that waits for room for `timeout` at most.
+    /// [`getn`](Lane::getn) that waits for room for `timeout` at most. (With `NOWAIT` it does not wait at all.)
     ///
     /// # Errors
     ///

@@ -15,6 +15,9 @@ use crate::words::{Error, Flags, Position};
 
 /// A reservation in a [`Lane`](crate::Lane), from [`Lane::getn`](crate::Lane::getn): as an [`Entry`](crate::Entry), but only one is open at a time.
 ///
+/// As a slice it shows what an earlier record left there, and posted without having been written to, it appends all of that:
+/// fill it, or say with [`set_bytes_used`](LaneEntry::set_bytes_used) how much you have filled; `write!` does so itself.
+///
 /// Dropped without [`post`](LaneEntry::post) it posts nothing and holds up nobody. Forgotten ([`core::mem::forget`]), it
 /// is taken back when the lane next appends, seals, or is dropped.
 ///
@@ -96,6 +99,7 @@ impl<'l> LaneEntry<'l> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[inline]
+    #[track_caller]
     pub fn set_bytes_used(&mut self, n: usize) {
         self.fill.set(n, self.len);
     }

@@ -2,6 +2,7 @@
 
 use std::os::fd::AsFd;
 use std::path::Path;
+use std::time::Duration;
 
 use super::exit;
 use super::options::Options;
@@ -110,6 +111,13 @@ impl Options {
     /// The sizes of the ring that the options ask for.
     fn geometry(&self) -> Result<Geometry, Error> {
         check_bytes("lane_span", self.lane_span_bytes as u64)?;
+        if let Some(limit) = self.stall_limit.filter(|limit| *limit < STALL_LIMIT_MIN) {
+            return Err(Error::InvalidOption {
+                option: "stall_limit",
+                value: limit.as_nanos() as u64,
+                allowed: "a millisecond (1000000 ns) or more, or None",
+            });
+        }
         let capacity = |option, bytes| {
             check_bytes(option, bytes)?;
             Ok::<_, Error>(bytes.max(CAPACITY_MIN).next_power_of_two() as u32)
@@ -121,8 +129,8 @@ impl Options {
         if self.loss_line_every.is_some() {
             return Err(Error::InvalidOption {
                 option: "loss_lines",
-                value: entry_len as u64,
-                allowed: "on a variable queue only: a fixed one has records of one length",
+                value: count as u64,
+                allowed: "left out of a queue of fixed entries: a line is none",
             });
         }
         if count > COUNT_MAX {
@@ -139,13 +147,16 @@ impl Options {
     }
 }
 
+/// A healthy descriptor must be able to take something within it.
+const STALL_LIMIT_MIN: Duration = Duration::from_millis(1);
+
 /// A number of bytes that a ring may have.
 fn check_bytes(option: &'static str, bytes: u64) -> Result<(), Error> {
     if bytes == 0 || bytes > Geometry::MAX_CAPACITY {
         return Err(Error::InvalidOption {
             option,
             value: bytes,
-            allowed: "1 byte to 2 GiB in all",
+            allowed: "1 byte to 2 GiB",
         });
     }
     Ok(())

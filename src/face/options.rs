@@ -145,7 +145,7 @@ impl Options {
 
     /// How long `flush`, completions, `close` and the drop of the last handle wait while nothing moves, before they give up and
     /// say what stands in the way; `None` waits for ever. Data that is slow to go out is waited for as long as
-    /// some of it goes. A stall that has begun before the call counts, but for one more try. It also bounds a `WAITOK` append that waits behind an open reservation (`Held`).
+    /// some of it goes. A millisecond at least. A stall that has begun before the call counts, but for one more try. It also bounds a `WAITOK` append that waits behind an open reservation (`Held`).
     ///
     /// ```
     /// use std::time::Duration;
@@ -184,7 +184,8 @@ impl Options {
     ///   [reopen](crate::Queue::reopen);
     /// - [`Error::Stalled`], once for each stall that has lasted for the [stall limit](Options::stall_limit);
     /// - the failure of a sync;
-    /// - from the drop of the last handle, the cause for which something was left undrained, unless a
+    /// - from the drop of the last handle, and at the end of the process, the cause for which something was left undrained, and is
+    ///   lost (without a callback, standard error is told how much that is), unless a
     ///   [`close`](crate::Queue::close) has told it before. That drop waits until the callback has returned, for a second at most.
     ///
     /// It runs on the thread that runs all callbacks of the process, one after the other ([`Notify`](crate::Notify)): it may
@@ -229,7 +230,7 @@ impl Options {
     /// Within which time an activating post is on its way to the descriptor, without any call and whatever the load: 10 ms
     /// by default. (A reservation in front that stays open holds it up all the same, and so does a descriptor that takes
     /// nothing.) The flusher rests for a quarter of it at most, and for no more than it takes to fill a part of the
-    /// ring; a longer time means fewer wake-ups. Records posted with [`NOACTIVATE`](crate::Flags::NOACTIVATE) have no such
+    /// ring; a longer time means fewer wake-ups, and with 0 it looks all the time while there is traffic. Records posted with [`NOACTIVATE`](crate::Flags::NOACTIVATE) have no such
     /// bound.
     ///
     /// ```
@@ -251,8 +252,10 @@ impl Options {
     /// ```
     ///
     /// at most once in `every`, so that the loss cannot flood the log that tells of it; a line that had to wait comes later
-    /// than its place, at the latest when the queue is closed. Off by default; not on a fixed queue, whose records all have
-    /// one length. An append that is tried again counts as often as it was refused.
+    /// than its place, at the latest when the queue is closed, dropped, or the process ends. It comes between two records, so
+    /// those should end in a newline. Off by default; not on a fixed queue, whose records all have
+    /// one length. Counted is what was refused with [`WouldBlock`](Error::WouldBlock), as often as it was, by the
+    /// bytes that were asked for; not what timed out, or failed.
     ///
     /// ```
     /// use alq::{Flags, Options};

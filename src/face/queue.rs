@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::completion::Completion;
+use super::exit;
 use super::registry::registry;
 use super::reopen::Opening;
 use super::{aside, barrier};
@@ -51,7 +52,7 @@ use crate::words::{Error, Level, Position, SyncOp, Undrained};
 /// then the first post after a pause wakes it (some microseconds). One that has to wait may allocate.
 ///
 /// A queue has the memory of its [capacity](crate::Options::capacity) and a quarter more, one thread (`alq-flusher`, the
-/// default stack, of which some 10 KiB are touched) and one descriptor. While a record is written in part, a copy of that
+/// 2 MiB of stack, of which some 10 KiB are touched) and one descriptor. While a record is written in part, a copy of that
 /// part is kept, for a [`reopen`](Queue::reopen). A queue that nobody posts to costs no time. A
 /// descriptor that takes nothing holds up its own queue and no other.
 ///
@@ -94,7 +95,7 @@ impl Drop for Owner {
         let was_closed = self.shared.ring.ended().is_some(); // by a call that has told what was left
         let left = barrier::close(&self.shared, self.shared.patience(None));
         if let (Err(undrained), false) = (left, was_closed) {
-            self.shared.reporter.report_last(undrained.cause);
+            exit::last_words(&self.shared.reporter, "a queue was dropped", undrained);
         }
         registry().leave(self.shared.id);
     }
