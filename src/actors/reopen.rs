@@ -4,10 +4,8 @@
 
 use std::collections::VecDeque;
 
-use super::shared::Shared;
-use crate::ends::{Pending, Reach, Sink};
-use crate::memory::Memory;
-use crate::primitives::sync::{Arc, AtomicBool, AtomicU64, Mutex, Ordering, PlainArc};
+use crate::ends::Sink;
+use crate::primitives::sync::{AtomicBool, AtomicU64, Mutex, Ordering, PlainArc};
 use crate::words::Error;
 
 /// The reopens of one queue.
@@ -79,6 +77,30 @@ impl Reopening {
         request
     }
 
+    /// Puts a request in the line, of which `announce` is told the number before anybody can meet it.
+    ///
+    /// # Errors
+    ///
+    /// That of `announce`; nothing is asked then. `None` says that nobody will meet a request any more.
+    pub fn ask<T>(
+        &self,
+        cut: u64,
+        sink: PlainArc<dyn Sink>,
+        announce: impl FnOnce(u64) -> Result<T, Error>,
+    ) -> Result<Option<T>, Error> {
+        let mut line = self.line.lock();
+        if line.is_over {
+            return Ok(None);
+        }
+        let number = line.came + 1;
+        let announced = announce(number)?;
+        line.came = number;
+        line.requests.push_back(Request { number, cut, sink });
+        // Relaxed: see `is_wanted`.
+        self.is_wanted.store(true, Ordering::Relaxed);
+        Ok(Some(announced))
+    }
+
     /// The request with this number has been met, and all before it. For the flusher.
     pub fn set_met(&self, number: u64) {
         // Release, pairs with the Acquire in `has_met`: who is told that the new sink has taken over may tell others.
@@ -99,37 +121,5 @@ impl Reopening {
             core::mem::take(&mut line.requests)
         };
         drop(left); // sinks of the caller's may call into the queue: not under the lock
-    }
-}
-
-impl<M: Memory> Shared<M> {
-    /// Has `sink` take over behind the last record that was posted before the call. The pending is done when it has.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::TooManyOutstanding`]; [`Error::Closed`] if the queue takes no more; its failure if its thread is gone.
-    pub fn reopen(&self, sink: PlainArc<dyn Sink>) -> Result<Arc<Pending>, Error> {
-        let over = || self.failure().unwrap_or(Error::Closed);
-        if self.ring.ended().is_some() {
-            return Err(over());
-        }
-        let cut = self.ring.posted_end();
-        let pending = {
-            let mut line = self.reopening.line.lock();
-            if line.is_over {
-                return Err(over());
-            }
-            let number = line.came + 1;
-            let pending = Arc::new(Pending::new(cut, Reach::Reopened(number)));
-            self.watch.add(Arc::clone(&pending))?;
-            line.came = number;
-            line.requests.push_back(Request { number, cut, sink });
-            // Relaxed: see `is_wanted`.
-            self.reopening.is_wanted.store(true, Ordering::Relaxed);
-            pending
-        };
-        self.settle(); // the flusher may have ended meanwhile
-        self.bell.ring();
-        Ok(pending)
     }
 }

@@ -12,7 +12,7 @@ use super::standstill::Standstill;
 use crate::ends::{Aside, DrainCounters, Pending, PostCounters, Reach, Sink, Stats, Watch};
 use crate::memory::Memory;
 use crate::primitives::sync::{
-    AtomicBool, AtomicU32, AtomicU64, Mutex, Ordering, PlainArc, ThreadId, this_thread,
+    Arc, AtomicBool, AtomicU32, AtomicU64, Mutex, Ordering, PlainArc, ThreadId, this_thread,
     unique_number,
 };
 use crate::primitives::{Doorbell, Event, Home, Interest, Waiters};
@@ -238,6 +238,27 @@ impl<M: Memory> Shared<M> {
         // Release, pairs with the Acquire in `has_finished`: the last counts are seen.
         self.finished.store(true, Ordering::Release);
         self.settle();
+    }
+
+    /// Has `sink` take over behind the last record that was posted before the call. The pending is done when it has.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::TooManyOutstanding`]; [`Error::Closed`] if the queue takes no more; its failure if its thread is gone.
+    pub fn reopen(&self, sink: PlainArc<dyn Sink>) -> Result<Arc<Pending>, Error> {
+        let over = || self.failure().unwrap_or(Error::Closed);
+        if self.ring.ended().is_some() {
+            return Err(over());
+        }
+        let cut = self.ring.posted_end();
+        let announce = |number| {
+            let pending = Arc::new(Pending::new(cut, Reach::Reopened(number)));
+            self.watch.add(Arc::clone(&pending)).map(|()| pending)
+        };
+        let pending = self.reopening.ask(cut, sink, announce)?.ok_or_else(over)?;
+        self.settle(); // the flusher may have ended meanwhile
+        self.bell.ring();
+        Ok(pending)
     }
 
     /// Something has moved that others wait for: resolves what has come to its end, and wakes those who look.

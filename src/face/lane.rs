@@ -78,38 +78,16 @@ pub struct Lane {
     _not_sync: PhantomData<Cell<()>>,
 }
 
-impl Queue {
-    /// A lane of this queue, for one producer. See [`Lane`].
-    ///
-    /// Any number of lanes may exist. One that is not used costs its few hundred bytes, and the flusher a look when it seals
-    /// spans: some nanoseconds. Making one takes a
-    /// lock for a moment; the lane itself never does.
-    ///
-    /// ```
-    /// # let dir = tempfile::tempdir()?;
-    /// # let queue = alq::Options::new().open(dir.path().join("app.log"))?;
-    /// let mut lane = queue.lane();
-    /// lane.writen(b"one record\n", alq::Flags::WAITOK)?;
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    #[must_use]
-    pub fn lane(&self) -> Lane {
-        let shared = self.shared();
-        let owner = if shared.home.is_here() {
-            shared.ring.enter_lane(shared.lane_span)
-        } else {
-            shared.ring.lane_of_nobody(shared.lane_span)
-        };
-        Lane {
+/// Appending.
+impl Lane {
+    pub(super) fn new(queue: Queue, owner: Owner) -> Self {
+        Self {
             owner,
-            queue: self.clone(),
+            queue,
             _not_sync: PhantomData,
         }
     }
-}
 
-/// Appending.
-impl Lane {
     /// Appends one record: whole or not at all, never mixed with another. As [`Queue::writen`].
     ///
     /// # Errors

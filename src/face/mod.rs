@@ -11,6 +11,7 @@ mod fill;
 mod lane;
 mod lane_entry;
 mod open;
+mod opening;
 mod options;
 mod queue;
 pub mod registry;

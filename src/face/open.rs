@@ -5,10 +5,10 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::exit;
+use super::opening::Opening;
 use super::options::Options;
 use super::queue::Queue;
 use super::registry::registry;
-use super::reopen::Opening;
 use crate::actors::{Config, Flusher, Shared, start};
 use crate::ends::Sink;
 use crate::memory::Mirror;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::reopen::Opening;
+use super::opening::Opening;
 use crate::actors::Reporter;
 use crate::words::{Error, Order};
 

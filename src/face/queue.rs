@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::completion::Completion;
 use super::exit;
+use super::opening::Opening;
 use super::registry::registry;
-use super::reopen::Opening;
 use super::{aside, barrier};
 use crate::actors::Shared;
 use crate::ends::{Pending, Reach, Stats};

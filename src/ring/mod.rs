@@ -6,6 +6,8 @@ mod accounts;
 mod batch;
 mod drain;
 mod lane;
+#[cfg(all(test, not(alq_loom)))]
+mod lane_tests;
 mod lanes;
 mod reserve;
 mod seal;

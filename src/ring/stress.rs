@@ -8,7 +8,8 @@ use std::thread;
 use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
 use nix::unistd::Pid;
 
-use super::tests::{append_in_lane, ring};
+use super::lane_tests::append_in_lane;
+use super::tests::ring;
 use super::{Drained, Holes};
 use crate::primitives::sync::{Arc, AtomicBool, Ordering};
 

@@ -1,0 +1,63 @@
+//! Opening the far end of a queue: a log, or a descriptor.
+
+use std::io;
+use std::os::fd::BorrowedFd;
+use std::path::{Path, PathBuf};
+
+use crate::ends::FileSink;
+use crate::primitives::os;
+use crate::words::{Error, Operation};
+
+/// How logs are opened.
+#[derive(Clone, Copy, Debug)]
+pub struct Opening {
+    pub mode: u32,
+    pub follow_links: bool,
+}
+
+impl Default for Opening {
+    fn default() -> Self {
+        Self {
+            mode: 0o600,
+            follow_links: false,
+        }
+    }
+}
+
+impl Opening {
+    /// The log at `path`, created if need be.
+    pub fn open(self, path: &Path) -> Result<FileSink, Error> {
+        if self.mode > 0o7777 {
+            return Err(Error::InvalidOption {
+                option: "mode",
+                value: u64::from(self.mode),
+                allowed: "0 to 0o7777",
+            });
+        }
+        let open_error = |error| Error::io(Operation::Open, &error);
+        let (fd, created) = os::open_log(path, self.mode, self.follow_links).map_err(open_error)?;
+        let directory = if created {
+            directory_of(path).map_err(open_error)?
+        } else {
+            None
+        };
+        FileSink::new(fd, directory).map_err(open_error)
+    }
+
+    /// What `fd` refers to.
+    pub fn duplicate(fd: BorrowedFd<'_>) -> Result<FileSink, Error> {
+        let error = |error| Error::io(Operation::Duplicate, &error);
+        if !os::is_writable(fd).map_err(error)? {
+            return Err(Error::BadDescriptor);
+        }
+        let duplicate = fd.try_clone_to_owned().map_err(error)?;
+        FileSink::new(duplicate, None).map_err(error)
+    }
+}
+
+/// The directory that a log was created in, to be synced with it.
+fn directory_of(path: &Path) -> io::Result<Option<PathBuf>> {
+    // The log may have been created through a link.
+    let path = path.canonicalize()?;
+    Ok(path.parent().map(Path::to_owned))
+}
