@@ -10,6 +10,7 @@ step() {
     printf -- '--- %s: %d s\n' "$1" $((SECONDS - start))
 }
 
+step ci/tools.sh
 step ci/fmt.sh
 step ci/clippy.sh
 step ci/doc.sh
