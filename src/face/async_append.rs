@@ -158,7 +158,7 @@ impl<'fd> AsyncAppend<'fd> {
     ///
     /// # Errors
     ///
-    /// As [`write`](AsyncAppend::write); [`Error::InvalidLength`] if a `Display` failed. Nothing is appended then.
+    /// As [`write`](AsyncAppend::write); [`Error::Format`] if a `Display` failed. Nothing is appended then.
     ///
     /// ```standalone_crate
     /// let stdout = std::io::stdout();

@@ -166,7 +166,7 @@ impl<'q> Entry<'q> {
     /// # Errors
     ///
     /// [`Error::TooLarge`] if it does not fit; what fitted is kept. `len` is what would have been needed so far.
-    /// [`Error::InvalidLength`] if a `Display` failed by itself.
+    /// [`Error::Format`] if a `Display` failed by itself.
     ///
     /// ```
     /// # let dir = tempfile::tempdir()?;

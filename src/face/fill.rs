@@ -57,7 +57,7 @@ impl Fill {
     ///
     /// # Errors
     ///
-    /// [`Error::TooLarge`] if it does not fit, [`Error::InvalidLength`] if a `Display` failed by itself.
+    /// [`Error::TooLarge`] if it does not fit, [`Error::Format`] if a `Display` failed by itself.
     pub(super) fn append_fmt(
         &mut self,
         entry: &mut [u8],
@@ -74,7 +74,7 @@ impl Fill {
         // A Display may go on after an error, or fail without one.
         match (missing, result) {
             (0, Ok(())) => Ok(()),
-            (0, Err(fmt::Error)) => Err(Error::InvalidLength { len: used }),
+            (0, Err(fmt::Error)) => Err(Error::Format),
             (missing, _) => Err(Error::TooLarge {
                 len: used + missing,
                 max,

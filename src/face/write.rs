@@ -47,7 +47,7 @@ impl fmt::Write for Draft {
 ///
 /// # Errors
 ///
-/// Those of `append`; [`Error::InvalidLength`] if a `Display` failed.
+/// Those of `append`; [`Error::Format`] if a `Display` failed.
 pub(super) fn with_text(
     args: fmt::Arguments<'_>,
     append: impl FnOnce(&[u8]) -> Result<(), Error>,
@@ -60,7 +60,7 @@ pub(super) fn with_text(
     let result = fmt::Write::write_fmt(&mut draft, args);
     let text = draft.text();
     if result.is_err() {
-        return Err(Error::InvalidLength { len: text.len() });
+        return Err(Error::Format);
     }
     if text.is_empty() {
         return Ok(());
@@ -77,7 +77,7 @@ impl Queue {
     ///
     /// # Errors
     ///
-    /// As [`writen`](Queue::writen); [`Error::InvalidLength`] if a `Display` failed. Nothing is appended then.
+    /// As [`writen`](Queue::writen); [`Error::Format`] if a `Display` failed. Nothing is appended then.
     ///
     /// ```
     /// # let dir = tempfile::tempdir()?;

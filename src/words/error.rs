@@ -74,6 +74,8 @@ pub enum Error {
         /// The length that was asked for.
         len: usize,
     },
+    /// A `Display` said that it failed, so there is no text to append.
+    Format,
     /// Both or neither of [`Flags::WAITOK`] and [`Flags::NOWAIT`], or a bit without a name.
     InvalidFlags {
         /// What was given.
@@ -146,6 +148,7 @@ impl Error {
             Self::Interrupted => libc::EINTR,
             Self::TooLarge { .. } => libc::EMSGSIZE,
             Self::InvalidLength { .. }
+            | Self::Format
             | Self::InvalidFlags { .. }
             | Self::WrongMode
             | Self::InvalidOption { .. }
@@ -183,6 +186,7 @@ impl fmt::Display for Error {
                 write!(f, "{len} bytes can never fit; the most is {max}")
             }
             Self::InvalidLength { len } => write!(f, "a record cannot have {len} bytes"),
+            Self::Format => f.write_str("a value to be formatted said that it failed"),
             Self::InvalidFlags { flags } => {
                 write!(
                     f,
