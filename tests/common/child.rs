@@ -4,6 +4,7 @@ use std::env;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
+use std::time::Duration;
 
 use super::{DEADLINE, spawn};
 
@@ -91,7 +92,7 @@ fn run(test: &str, child: &str, folder: Option<&Path>) -> (ExitStatus, String, S
     let stdout = text_of(child.stdout.take().unwrap());
     let stderr = text_of(child.stderr.take().unwrap());
     // The child fails by itself after DEADLINE; this is for one that cannot.
-    let end = std::time::Instant::now() + 2 * DEADLINE;
+    let end = std::time::Instant::now() + 2 * DEADLINE + stress_time();
     let status = loop {
         if let Some(status) = child.try_wait().unwrap() {
             break status;
@@ -99,7 +100,7 @@ fn run(test: &str, child: &str, folder: Option<&Path>) -> (ExitStatus, String, S
         if std::time::Instant::now() > end {
             child.kill().unwrap();
         }
-        std::thread::sleep(std::time::Duration::from_millis(1));
+        std::thread::sleep(Duration::from_millis(1));
     };
     (status, stdout.join(), stderr.join())
 }
@@ -110,4 +111,10 @@ fn text_of(mut pipe: impl Read + Send + 'static) -> super::Watched<String> {
         pipe.read_to_end(&mut bytes).unwrap();
         String::from_utf8_lossy(&bytes).into_owned()
     })
+}
+
+/// What the long form of a test may take beyond the usual.
+fn stress_time() -> Duration {
+    let seconds = env::var("ALQ_STRESS_SECONDS").map(|text| text.parse().unwrap());
+    Duration::from_secs(seconds.unwrap_or(0))
 }
