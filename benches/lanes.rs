@@ -76,7 +76,7 @@ fn check(path: &Path, len: usize, writers: usize, count: usize) {
 }
 
 /// The limit: blocks of 64 KiB, filled and written.
-fn write_loop(path: &Path, len: usize, count: usize) {
+fn write_loop(path: &Path, len: usize, _: usize, count: usize) {
     let mut file = OpenOptions::new()
         .create_new(true)
         .append(true)
@@ -95,7 +95,7 @@ fn write_loop(path: &Path, len: usize, count: usize) {
 }
 
 /// One producer, a wait-free ring of bytes, and a thread that writes what it finds: at most so fast is a lane to be.
-fn rtrb(path: &Path, len: usize, count: usize) {
+fn rtrb(path: &Path, len: usize, _: usize, count: usize) {
     let mut file = OpenOptions::new()
         .create_new(true)
         .append(true)
@@ -178,23 +178,15 @@ type Run = fn(&Path, usize, usize, usize);
 
 /// What takes part: the name, the number of producers, the length of a record.
 const CONTESTANTS: [(&str, usize, usize, Run); 12] = [
-    ("write(2), 64 KiB", 1, 100, |path, len, _, count| {
-        write_loop(path, len, count);
-    }),
-    ("rtrb + plain drain", 1, 100, |path, len, _, count| {
-        rtrb(path, len, count);
-    }),
+    ("write(2), 64 KiB", 1, 100, write_loop),
+    ("rtrb + plain drain", 1, 100, rtrb),
     ("queue", 1, 100, shared),
     ("queue", 2, 100, shared),
     ("lane", 1, 100, lanes),
     ("lanes", 2, 100, lanes),
     ("lanes", 4, 100, lanes),
-    ("write(2), 64 KiB", 1, 16, |path, len, _, count| {
-        write_loop(path, len, count);
-    }),
-    ("rtrb + plain drain", 1, 16, |path, len, _, count| {
-        rtrb(path, len, count);
-    }),
+    ("write(2), 64 KiB", 1, 16, write_loop),
+    ("rtrb + plain drain", 1, 16, rtrb),
     ("queue", 1, 16, shared),
     ("lane", 1, 16, lanes),
     ("lanes", 2, 16, lanes),

@@ -285,7 +285,7 @@ impl<M: Memory> Ring<M> {
     pub(super) fn enter(&self) -> Arc<Block> {
         let mut blocks = self.lanes.blocks.lock();
         self.retire_lanes(&mut blocks);
-        blocks.last_id += 1;
+        blocks.last_id = blocks.last_id.wrapping_add(1);
         let block = Arc::new(Block::new(blocks.last_id));
         blocks.list.push(Arc::clone(&block));
         block
