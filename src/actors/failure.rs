@@ -32,8 +32,9 @@ impl<M: Memory> Shared<M> {
         let word = flusher | u64::from(errno.unsigned_abs());
         // Before anybody can be told of it: a lane with room in its span would not notice.
         self.ring.ask_lanes();
-        // Release, pairs with the Acquire in `failure`. A plain store: only the flusher comes here.
-        self.failure.store(word, Ordering::Release);
+        // Relaxed: the word carries nothing but itself, and whoever is refused or woken for it sees it by the gate or by the
+        // wake-up. A plain store: only the flusher comes here.
+        self.failure.store(word, Ordering::Relaxed);
         self.ring.fail();
         self.ring.ask_lanes(); // those that have opened a span meanwhile, or they find the gate
         self.waiters.wake_all();
@@ -43,25 +44,25 @@ impl<M: Memory> Shared<M> {
 
     /// Takes a failure back: another sink has taken over. For the flusher.
     pub fn recover(&self) {
-        // Relaxed load: only the flusher stores. Release, pairs with the Acquire in `failure`.
+        // Relaxed on both: as in `fail`.
         let word = self.failure.load(Ordering::Relaxed);
         if word != 0 && word & Failure::OVER == 0 {
-            self.failure.store(word | Failure::OVER, Ordering::Release);
+            self.failure.store(word | Failure::OVER, Ordering::Relaxed);
             self.ring.recover();
         }
     }
 
     /// Why the queue has failed, if it has.
     pub fn failure(&self) -> Option<Error> {
-        // Acquire, pairs with the Release in `fail` and `recover`.
-        let word = self.failure.load(Ordering::Acquire);
+        // Relaxed: as in `fail`.
+        let word = self.failure.load(Ordering::Relaxed);
         (word != 0 && word & Failure::OVER == 0).then(|| Self::error_of(word))
     }
 
     /// Why a claim was refused that has seen the queue fail; it may have recovered since.
     pub fn last_failure(&self) -> Option<Error> {
-        // Acquire: as in `failure`.
-        let word = self.failure.load(Ordering::Acquire);
+        // Relaxed: as in `fail`.
+        let word = self.failure.load(Ordering::Relaxed);
         (word != 0).then(|| Self::error_of(word))
     }
 

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use super::shared::Shared;
 use crate::ends::Kind;
 use crate::memory::Memory;
+use crate::primitives::sync::is_mutant;
 use crate::primitives::{Interest, Ticket};
 use crate::ring::{Refusal, Reservation};
 use crate::words::{Error, Order, Tail};
@@ -130,9 +131,12 @@ impl<M: Memory> Shared<M> {
                 self.ring.set_turns(false);
             }
         });
-        // The next in line may go, or take over the wake-up of one that gave up.
-        self.room_came();
-        if self.waiters.is_awaited() {
+        // [line.next] The next in line may go, or take over the wake-up of one that gave up.
+        if !is_mutant("line.next") {
+            self.room_came();
+        }
+        // [line.bell]
+        if self.waiters.is_awaited() && !is_mutant("line.bell") {
             // What this one posts may wake nobody, and the others had the flusher look before they slept.
             self.bell.ring();
         }

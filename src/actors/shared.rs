@@ -12,8 +12,8 @@ use super::standstill::Standstill;
 use crate::ends::{Aside, DrainCounters, Pending, PostCounters, Reach, Sink, Stats, Watch};
 use crate::memory::Memory;
 use crate::primitives::sync::{
-    Arc, AtomicBool, AtomicU32, AtomicU64, Mutex, Ordering, PlainArc, ThreadId, this_thread,
-    unique_number,
+    Arc, AtomicBool, AtomicU32, AtomicU64, Mutex, Ordering, PlainArc, ThreadId, is_mutant,
+    this_thread, unique_number, unless_mutant,
 };
 use crate::primitives::{Doorbell, Event, Home, Interest, Waiters};
 use crate::ring::{Drain, Posted, Ring};
@@ -224,19 +224,20 @@ impl<M: Memory> Shared<M> {
 
     /// The flusher is done, but the sync thread is not.
     pub fn set_flusher_done(&self) {
-        // Release, pairs with the Acquire in `is_flusher_done`: the last tail is seen.
-        self.flusher_done.store(true, Ordering::Release);
+        // Relaxed: it is set under the lock of `Durability::state`, and whoever has seen it takes that next.
+        self.flusher_done.store(true, Ordering::Relaxed);
     }
 
     pub fn is_flusher_done(&self) -> bool {
-        // Acquire, pairs with the Release in `set_flusher_done`.
-        self.flusher_done.load(Ordering::Acquire)
+        // Relaxed: see `set_flusher_done`.
+        self.flusher_done.load(Ordering::Relaxed)
     }
 
     /// Nobody will write or sync any more. What is still waited for is told so.
     pub fn finish(&self) {
-        // Release, pairs with the Acquire in `has_finished`: the last counts are seen.
-        self.finished.store(true, Ordering::Release);
+        // [finish.set] Release, pairs with [finish.has]: the last counts are seen, and the sink is at rest.
+        self.finished
+            .store(true, unless_mutant("finish.set", Ordering::Release));
         self.settle();
     }
 
@@ -256,7 +257,10 @@ impl<M: Memory> Shared<M> {
             self.watch.add(Arc::clone(&pending)).map(|()| pending)
         };
         let pending = self.reopening.ask(cut, sink, announce)?.ok_or_else(over)?;
-        self.settle(); // the flusher may have ended meanwhile
+        // [reopen.again] The flusher may have met it meanwhile, or ended.
+        if !is_mutant("reopen.again") {
+            self.settle();
+        }
         self.bell.ring();
         Ok(pending)
     }
@@ -300,8 +304,9 @@ impl<M: Memory> Shared<M> {
     }
 
     pub fn has_finished(&self) -> bool {
-        // Acquire, pairs with the Release in `finish`.
-        self.finished.load(Ordering::Acquire)
+        // [finish.has] Acquire, pairs with [finish.set].
+        self.finished
+            .load(unless_mutant("finish.has", Ordering::Acquire))
     }
 
     /// What a caller is told who waits behind a reservation that stays open.

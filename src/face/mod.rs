@@ -16,7 +16,7 @@ mod options;
 mod queue;
 pub mod registry;
 mod reopen;
-mod suspend;
+pub mod suspend;
 mod write;
 
 pub use async_append::AsyncAppend;

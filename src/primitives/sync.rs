@@ -26,7 +26,7 @@ pub mod plain {
 }
 
 /// Whether the models run on the mutant `name` (`ALQ_MUTANT`): the code with one weakness built in, which a model must find.
-/// There are none outside of the models.
+/// It is called after the label of the place that it weakens (docs/ordering.md). There are none outside of the models.
 #[cfg(alq_loom)]
 pub fn is_mutant(name: &str) -> bool {
     static MUTANT: std::sync::OnceLock<String> = std::sync::OnceLock::new();
@@ -42,11 +42,13 @@ pub const fn is_mutant(_name: &str) -> bool {
 /// `strong`, or Relaxed in the mutant `name`.
 #[inline]
 pub fn unless_mutant(name: &str, strong: Ordering) -> Ordering {
-    if is_mutant(name) {
-        Ordering::Relaxed
-    } else {
-        strong
-    }
+    or_mutant(name, Ordering::Relaxed, strong)
+}
+
+/// `strong`, or `weak` in the mutant `name`.
+#[inline]
+pub fn or_mutant(name: &str, weak: Ordering, strong: Ordering) -> Ordering {
+    if is_mutant(name) { weak } else { strong }
 }
 
 #[cfg(any(test, alq_loom))] // only the heap memory uses it

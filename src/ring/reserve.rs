@@ -14,7 +14,7 @@ use crossbeam_utils::Backoff;
 
 use super::{Gate, Ring};
 use crate::memory::{Memory, Slot};
-use crate::primitives::sync::Ordering;
+use crate::primitives::sync::{Ordering, is_mutant, unless_mutant};
 use crate::words::{Head, Place, State, Tail, Width, extend};
 
 /// Why a claim was refused.
@@ -91,10 +91,13 @@ impl<M: Memory> Ring<M> {
         debug_assert!(len > 0 && len <= self.geometry.capacity());
         let claims = &*self.claims;
         let backoff = Backoff::new();
-        // Acquire, pairs with the AcqRel claims and give-backs: `seen`, read next, is then at least what the
-        // last claimer relied on, so that head - seen never exceeds the capacity for a head that is current.
-        // Without it `seen` could be older; the room check would notice, unless it were 4 GiB older.
-        let mut bits = claims.head.load(Ordering::Acquire);
+        // [claim.head] Acquire, pairs with [give_back.take]: the bytes that were given back are this claim's alone. And with
+        // [claim.take]: `seen`, read next, is then at least what the last claimer relied on, so that head - seen never
+        // exceeds the capacity for a head that is current. (Without that, `seen` could be older; the room check would
+        // notice, unless it were 4 GiB older.)
+        let mut bits = claims
+            .head
+            .load(unless_mutant("claim.head", Ordering::Acquire));
         loop {
             let head = Head::from_bits(bits);
             let mut tail = claims.seen.load();
@@ -110,13 +113,14 @@ impl<M: Memory> Ring<M> {
                     Look::Refused(refusal) => return Err(refusal),
                 }
             }
-            // AcqRel: Release, pairs with the Acquire of later claims (see above); Acquire, pairs with the
-            // Release of a give-back, whose owner has stopped touching the bytes that are claimed here.
+            // [claim.take] Release, pairs with [head.load] and with the looks of later claims (see above). No Acquire: the
+            // load that has got `bits` has read the same store, and was one.
+            // [claim.retry] Acquire if it fails: as [claim.head].
             let claim = claims.head.compare_exchange_weak(
                 bits,
                 head.claimed(width, len).to_bits(),
-                Ordering::AcqRel,
-                Ordering::Acquire,
+                unless_mutant("claim.take", Ordering::Release),
+                unless_mutant("claim.retry", Ordering::Acquire),
             );
             match claim {
                 Ok(_) => return Ok(self.claimed(head, tail, len)),
@@ -163,8 +167,10 @@ impl<M: Memory> Ring<M> {
     #[cold]
     fn look_again(&self, bits: u64, len: u32, width: Width, passed: u32) -> Look {
         let tail = self.claims.seen.raise(self.drained.tail.load());
-        // Acquire, pairs with the gate's RMWs in `close`: after the head has jumped, the reason is seen.
-        let gate = self.claims.gate.load(Ordering::Acquire);
+        // [gate.look] Acquire, pairs with [gate.fail]: why it has failed is seen. (Why the head has jumped is seen by the
+        // load of the head.)
+        let order = unless_mutant("gate.look", Ordering::Acquire);
+        let gate = self.claims.gate.load(order);
         if let Some(refusal) = Gate::refusal(gate & !passed) {
             return Look::Refused(refusal);
         }
@@ -175,12 +181,11 @@ impl<M: Memory> Ring<M> {
             return Look::Room(tail);
         }
         // A head that is older than the tail looks full. Only one that has not moved proves that it is.
-        // Acquire: as the first load in `reserve`.
-        let now = self.claims.head.load(Ordering::Acquire);
-        if now == bits {
-            // Acquire: as above; the head may have jumped between the two looks.
-            let gate = self.claims.gate.load(Ordering::Acquire);
-            Look::Refused(Gate::refusal(gate).unwrap_or(Refusal::Full))
+        // [claim.again] Acquire: as [claim.head].
+        let order = unless_mutant("claim.again", Ordering::Acquire);
+        let now = self.claims.head.load(order);
+        if now == bits || is_mutant("claim.again:skip") {
+            Look::Refused(Refusal::Full)
         } else {
             Look::Moved(now)
         }
@@ -197,12 +202,12 @@ impl<M: Memory> Ring<M> {
             .to_bits()
         };
         // The sequence stays: it names this span, and a head that differs only in `pos` cannot come back.
-        // AcqRel: Release, pairs with the Acquire of the next claim: the owner's writes to the bytes that it gets
-        // happen before its own. Acquire keeps the chain of claims whole for those who read the head next.
+        // [give_back.take] Release, pairs with [claim.head], [claim.retry] and [claim.again]: the owner's writes to the
+        // bytes that the next claim gets happen before its own. No Acquire: this thread reads nothing by it.
         let result = self.claims.head.compare_exchange(
             head(len),
             head(used),
-            Ordering::AcqRel,
+            unless_mutant("give_back.take", Ordering::Release),
             Ordering::Relaxed,
         );
         result.is_ok()
@@ -210,8 +215,9 @@ impl<M: Memory> Ring<M> {
 
     /// Why every claim would be refused now, whatever room there is.
     pub fn refusal(&self) -> Option<Refusal> {
-        // Acquire: as in `look_again`.
-        Gate::refusal(self.claims.gate.load(Ordering::Acquire) & !Gate::WAITED)
+        // [gate.refusal] Acquire, pairs with [gate.fail].
+        let order = unless_mutant("gate.refusal", Ordering::Acquire);
+        Gate::refusal(self.claims.gate.load(order) & !Gate::WAITED)
     }
 
     #[inline]
@@ -322,11 +328,10 @@ impl<M: Memory> Reservation<'_, M> {
         let gave_back = used < self.len
             && ring.give_back(Width::Slot.after(seq), self.start as u32, self.len, used);
         let state = State::closed(ring.geometry.tag(seq), used);
-        // Release, pairs with the Acquire load of the state in the drain: who sees the span sees its place and
-        // its bytes.
-        ring.slot(seq)
-            .state
-            .store(state.to_bits(), Ordering::Release);
+        // [post.state] Release, pairs with [drain.state], [survey.look] and [survey.late]: who sees the span sees its place
+        // and its bytes.
+        let order = unless_mutant("post.state", Ordering::Release);
+        ring.slot(seq).state.store(state.to_bits(), order);
         Posted {
             seq,
             start: self.start,
