@@ -118,7 +118,7 @@ pub fn take_all(drain: &mut Drain, ring: &Ring<Heap>, file: &mut Vec<u8>, len: u
 pub struct Cells(Arc<Heap>);
 
 impl Cells {
-    const COUNT: u32 = 32;
+    const COUNT: u32 = 64;
 
     pub fn new() -> Self {
         Self(Arc::new(Heap::new(Geometry::new(Self::COUNT, 4))))

@@ -205,8 +205,12 @@ impl Block {
     /// The owner's side: it is at work, and has posted `records` so far.
     #[inline]
     pub(super) fn set_busy(&self, records: u64) {
-        // Relaxed: the fence that follows orders it. Before `set_open`, the Release there carries it.
-        self.owner.store(records << 1 | BUSY, Ordering::Relaxed);
+        // [block.begin] Release, pairs with [block.records]: who counts the records that it says finds them in the ring. For
+        // the seal, the fence that follows orders it, or the Release in `set_open`.
+        self.owner.store(
+            records << 1 | BUSY,
+            unless_mutant("block.begin", Ordering::Release),
+        );
     }
 
     /// The owner's side: it is not at work any more.
@@ -249,7 +253,7 @@ impl Block {
 
     /// Records posted in spans of this lane so far.
     pub(super) fn records(&self) -> u64 {
-        // [block.records] Acquire, pairs with [block.idle]: what is read of the ring next is not older than these records.
+        // [block.records] Acquire, pairs with [block.idle] and [block.begin]: what is read of the ring next is not older than these records.
         let order = unless_mutant("block.records", Ordering::Acquire);
         self.owner.load(order) >> 1
     }

@@ -1,7 +1,8 @@
-//! A queue that has failed: who is refused is told why.
+//! A queue that has failed: who is refused is told why, and lanes get to know.
 
-use alq::model::Order;
-use alq_loom_tests::{explore, queue};
+use alq::model::{Holes, Kind, Order};
+use alq::{Error, Operation};
+use alq_loom_tests::{SPAN, explore, queue, queue_for_lanes, write, write_in_lane};
 use loom::sync::Arc;
 use loom::thread;
 
@@ -12,7 +13,61 @@ fn a_failed_queue_says_why() {
         let (shared, _flusher, _file) = queue(4, Order::Any);
         let other = Arc::clone(&shared);
         let writer = thread::spawn(move || other.try_reserve(1).map(drop));
-        shared.fail(alq::Operation::Write, 5);
-        assert_ne!(writer.join().unwrap(), Err(alq::Error::Closed));
+        shared.fail(Operation::Write, 5);
+        assert_ne!(writer.join().unwrap(), Err(Error::Closed));
+    });
+}
+
+/// The same for one that waits for room, or is about to.
+#[test]
+fn a_queue_that_fails_tells_a_writer_that_waits() {
+    explore("a_queue_that_fails_tells_a_writer_that_waits", 3, || {
+        let (shared, _flusher, _file) = queue(4, Order::Any);
+        write(&shared, b'x', 4, false);
+        let other = Arc::clone(&shared);
+        let writer = thread::spawn(move || other.wait_reserve(1, Kind::Writen, None).map(drop));
+        shared.fail(Operation::Write, 5);
+        assert_eq!(writer.join().unwrap(), Err(shared.failure().unwrap()));
+    });
+}
+
+/// A lane that opens a span as the queue fails: its next record, with room in that span, is refused.
+#[test]
+fn a_lane_that_opens_a_span_as_the_queue_fails() {
+    explore("a_lane_that_opens_a_span_as_the_queue_fails", 3, || {
+        let (shared, _flusher, _file) = queue_for_lanes();
+        let mut owner = shared.ring.enter_lane(SPAN);
+        let other = Arc::clone(&shared);
+        let lane = thread::spawn(move || {
+            let first = write_in_lane(&other, &mut owner, b'a', 1);
+            (owner, first)
+        });
+        shared.fail(Operation::Write, 5);
+        let (mut owner, first) = lane.join().unwrap();
+        assert_ne!(first, Err(Error::Closed));
+        let second = write_in_lane(&shared, &mut owner, b'b', 1);
+        assert_eq!(second, Err(shared.failure().unwrap()));
+    });
+}
+
+/// A failure against a lane at work, and a last drain that goes past what it must not wait for: who appends to a span that it
+/// was asked for has begun before, and is waited for.
+#[test]
+fn a_lane_that_finds_the_queue_failed_is_sealed_without_a_race() {
+    let name = "a_lane_that_finds_the_queue_failed_is_sealed_without_a_race";
+    explore(name, 2, || {
+        let (shared, mut flusher, _file) = queue_for_lanes();
+        let mut owner = shared.ring.enter_lane(SPAN);
+        let other = Arc::clone(&shared);
+        let lane = thread::spawn(move || {
+            let _ = write_in_lane(&other, &mut owner, b'a', 1);
+            let _ = write_in_lane(&other, &mut owner, b'b', 1);
+        });
+        shared.fail(Operation::Write, 5);
+        shared.recover();
+        flusher.step();
+        flusher.step();
+        lane.join().unwrap();
+        let _ = Holes::Wait;
     });
 }

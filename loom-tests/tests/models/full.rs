@@ -1,7 +1,7 @@
 //! A full ring: what does not fit is refused, and what fits is not, however old the head and the tail are that a claim has seen.
 
-use alq::model::{Heap, Refusal, Ring};
-use alq_loom_tests::{explore, ring, ring_before_wrap, take};
+use alq::model::{Geometry, Heap, Refusal, Ring};
+use alq_loom_tests::{append, explore, ring, ring_before_wrap, take};
 use loom::sync::Arc;
 use loom::thread;
 
@@ -58,5 +58,30 @@ fn nothing_is_refused_for_a_stale_head_or_tail() {
         claimer.join().unwrap();
         take(&mut drain, &ring, &mut file);
         assert!(file.windows(2).any(|record| record == b"aa"));
+    });
+}
+
+/// A ring of one entry of two bytes, as a fixed queue has it: whoever looks at its fill never finds more than that, though
+/// head and tail are read one after the other. The claimers share what they have seen of the tail.
+#[test]
+fn a_fixed_ring_never_seems_to_hold_more_than_its_entries() {
+    let name = "a_fixed_ring_never_seems_to_hold_more_than_its_entries";
+    explore(name, 2, || {
+        let geometry = Geometry::new(8, 4).with_spans_max(1);
+        let (ring, mut drain) = Ring::new(Heap::new(geometry));
+        append(&ring, b'x', 2);
+        let ring = Arc::new(ring);
+        let claim = || {
+            let ring = Arc::clone(&ring);
+            thread::spawn(move || ring.reserve(2).is_ok_and(|entry| entry.post(2).end == 4))
+        };
+        let claims = [claim(), claim()];
+        let other = Arc::clone(&ring);
+        let reader = thread::spawn(move || assert!(other.fill() <= 2));
+        take(&mut drain, &ring, &mut Vec::new());
+        for claim in claims {
+            claim.join().unwrap();
+        }
+        reader.join().unwrap();
     });
 }

@@ -5,7 +5,7 @@ use std::sync::Mutex;
 
 use alq::SyncOp;
 use alq::model::{Flusher, Heap, Pace, Pending, Reach, Shared, Sink, drive};
-use alq_loom_tests::{Memory, explore, queue_with_sync, write};
+use alq_loom_tests::{Cells, Memory, explore, queue_with_sync, write};
 use loom::sync::Arc;
 use loom::sync::atomic::{AtomicU64, Ordering};
 use loom::thread;
@@ -122,4 +122,61 @@ fn the_last_sync_that_is_due_is_done_before_the_end() {
             assert_eq!(last.result(), Some(Ok(())));
         },
     );
+}
+
+/// A sink whose first sync fails.
+#[derive(Default)]
+struct Failing {
+    has_failed: Mutex<bool>,
+    cells: Cells,
+}
+
+impl Sink for Failing {
+    fn write(&self, runs: &[IoSlice<'_>]) -> io::Result<usize> {
+        Ok(runs.iter().map(|run| run.len()).sum())
+    }
+
+    fn sync(&self, _: SyncOp) -> io::Result<()> {
+        let mut has_failed = self.has_failed.lock().unwrap();
+        self.cells.write(usize::from(*has_failed), 1);
+        if !core::mem::replace(&mut *has_failed, true) {
+            return Err(io::Error::from_raw_os_error(5));
+        }
+        Ok(())
+    }
+}
+
+/// A sync fails, another sink takes over, and its sync succeeds: whoever looks meanwhile never takes for durable what the
+/// first has doubted, and whoever finds the second durable finds its sync at rest.
+#[test]
+fn what_a_failed_sync_has_doubted_is_never_durable() {
+    explore("what_a_failed_sync_has_doubted_is_never_durable", 3, || {
+        let sink = std::sync::Arc::new(Failing::default());
+        let cells = sink.cells.clone();
+        let (shared, mut flusher) = queue_with_sync(8, std::sync::Arc::<Failing>::clone(&sink));
+        write(&shared, b'a', 1, false);
+        flusher.step();
+        let full = |target| pending(target, Reach::Durable(SyncOp::Full));
+        shared.watch.add(full(1)).unwrap();
+        let theirs = Arc::clone(&shared);
+        let reader = thread::spawn(move || {
+            for op in [SyncOp::Data, SyncOp::Full] {
+                let behind = theirs.durability.verdict(2, op);
+                if behind == Some(Ok(())) {
+                    cells.read(1, 1);
+                }
+                let doubted = theirs.durability.verdict(1, op);
+                assert_ne!(doubted, Some(Ok(())));
+                assert!(behind != Some(Ok(())) || doubted.is_some());
+            }
+        });
+        assert!(shared.sync_step());
+        shared.replace_sink(sink, 1, true);
+        write(&shared, b'b', 1, false);
+        flusher.step();
+        shared.watch.add(full(2)).unwrap();
+        while shared.sync_step() {}
+        reader.join().unwrap();
+        assert_eq!(shared.durability.verdict(2, SyncOp::Full), Some(Ok(())));
+    });
 }

@@ -3,11 +3,13 @@
 mod close;
 mod completion;
 mod dropped;
+mod event;
 mod failure;
 mod flush;
 mod full;
 mod group_sync;
 mod lanes;
+mod loss;
 mod ordered;
 mod publish;
 mod reopen;

@@ -1,7 +1,10 @@
 //! The seal of a lane's span, under its owner's feet or by itself. The heap memory tracks every byte, so a copy into bytes that
 //! have changed hands fails the model, whatever comes of it.
 
-use alq_loom_tests::{SPAN, append, append_in_lane, explore, ring_for_lanes, take, take_all};
+use alq::model::Drained;
+use alq_loom_tests::{
+    SPAN, append, append_in_lane, explore, ring_for_lanes, take, take_all, try_append_in_lane,
+};
 use loom::sync::Arc;
 use loom::thread;
 
@@ -184,5 +187,79 @@ fn two_lanes_and_a_shared_post() {
         take_all(&mut drain, &ring, &mut file, 5);
         let at = |letter| file.iter().position(|other| *other == letter).unwrap();
         assert!(at(b'a') < at(b'b') && at(b'x') < at(b'y'), "{file:?}");
+    });
+}
+
+/// Somebody else than the drain asks for a span, and the drain, which finds it asked for, relies on that one's fence.
+#[test]
+fn a_drain_that_finds_a_span_asked_for_already() {
+    explore("a_drain_that_finds_a_span_asked_for_already", 2, || {
+        let (ring, mut drain) = ring_for_lanes(16, 4);
+        let mut owner = ring.enter_lane(SPAN);
+        append_in_lane(&ring, &mut owner, b'a', 1);
+        append(&ring, b'z', 12); // the ring is full
+        let ring = Arc::new(ring);
+        let other = Arc::clone(&ring);
+        let lane = thread::spawn(move || try_append_in_lane(&other, &mut owner, b'b', 1));
+        let asking = Arc::clone(&ring);
+        let asker = thread::spawn(move || asking.ask_lanes());
+        let mut file = Vec::new();
+        take(&mut drain, &ring, &mut file);
+        take(&mut drain, &ring, &mut file);
+        if ring.reserve(4).map(|y| y.post(4)).is_ok() {
+            assert_eq!(file.last(), Some(&b'z'), "where the span was");
+        }
+        lane.join().unwrap();
+        asker.join().unwrap();
+    });
+}
+
+/// Room is asked for by somebody who has seen a lane open a span: the drain seals that one, though it has not seen as much.
+#[test]
+fn room_is_wanted_of_a_span_that_the_drain_has_not_seen() {
+    let name = "room_is_wanted_of_a_span_that_the_drain_has_not_seen";
+    explore(name, 2, || {
+        let (ring, mut drain) = ring_for_lanes(32, 8);
+        let mut owner = ring.enter_lane(SPAN);
+        let mut idle = ring.enter_lane(SPAN);
+        append_in_lane(&ring, &mut idle, b'i', 1);
+        let mut file = Vec::new();
+        take(&mut drain, &ring, &mut file);
+        let ring = Arc::new(ring);
+        let opening = Arc::clone(&ring);
+        let lane = thread::spawn(move || {
+            append_in_lane(&opening, &mut owner, b'l', 1);
+            opening.lanes().want_room();
+        });
+        take(&mut drain, &ring, &mut file);
+        lane.join().unwrap();
+        while !matches!(take(&mut drain, &ring, &mut file), Drained::Empty) {}
+        assert_eq!(file, b"il");
+        assert!(ring.reserve(32).is_ok(), "both are sealed");
+    });
+}
+
+/// A lane that goes away while somebody counts: its record is counted once, and for ever.
+#[test]
+fn a_lane_that_goes_away_is_counted_once() {
+    explore("a_lane_that_goes_away_is_counted_once", 3, || {
+        let (ring, mut drain) = ring_for_lanes(16, 4);
+        append(&ring, b'z', 1);
+        take(&mut drain, &ring, &mut Vec::new());
+        let mut owner = ring.enter_lane(SPAN);
+        let ring = Arc::new(ring);
+        let other = Arc::clone(&ring);
+        let reader = thread::spawn(move || {
+            let (done, outstanding) = other.outstanding();
+            assert_eq!(
+                outstanding.lane_records, outstanding.lane_records_posted,
+                "{done:?} {outstanding:?}: nothing of it is written"
+            );
+        });
+        append_in_lane(&ring, &mut owner, b'a', 1);
+        owner.leave(&ring);
+        owner.drop_lane();
+        reader.join().unwrap();
+        assert_eq!(ring.outstanding().1.lane_records_posted, 1);
     });
 }

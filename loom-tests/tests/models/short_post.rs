@@ -1,6 +1,6 @@
 //! Short posts: the newest gives its room back, and any other leaves padding.
 
-use alq::model::{Heap, Ring};
+use alq::model::{Drained, Heap, Ring};
 use alq_loom_tests::{append, explore, ring, take, take_all};
 use loom::sync::Arc;
 use loom::thread;
@@ -49,4 +49,33 @@ fn given_back_bytes_change_hands() {
         take(&mut drain, &ring, &mut file);
         assert_eq!(file, b"abbb");
     });
+}
+
+/// The same with a claim that is under way: it has found room behind the reservation, or none, and takes the bytes that are
+/// given back meanwhile.
+#[test]
+fn bytes_that_are_given_back_to_a_claim_under_way() {
+    for (capacity, expected) in [(8, Some(4)), (4, None)] {
+        let name = format!("bytes_that_are_given_back_to_a_claim_under_way/{capacity}");
+        explore(&name, 4, move || {
+            let (ring, mut drain) = ring(capacity);
+            let ring = Arc::new(ring);
+            let mut reservation = ring.reserve(4).expect("an empty ring");
+            let other = Arc::clone(&ring);
+            let claimer = thread::spawn(move || match other.reserve(3) {
+                Ok(mut reservation) => {
+                    reservation.fill(b"bbb");
+                    Some(reservation.post(3).end - 3)
+                }
+                Err(_) => None,
+            });
+            reservation.fill(b"aaaa");
+            let gave_back = reservation.post(1).gave_back;
+            let start = claimer.join().unwrap();
+            assert!(start == expected || (gave_back && start == Some(1)));
+            let mut file = Vec::new();
+            while !matches!(take(&mut drain, &ring, &mut file), Drained::Empty) {}
+            assert_eq!(file, if start.is_some() { &b"abbb"[..] } else { b"a" });
+        });
+    }
 }
