@@ -182,6 +182,38 @@ impl Sink for Memory {
     }
 }
 
+/// A sink that somebody must have let go of when a cell of it is read: its drop writes the cell.
+#[derive(Debug, Default)]
+pub struct Dropped {
+    pub cells: Cells,
+}
+
+impl Drop for Dropped {
+    fn drop(&mut self) {
+        self.cells.write(0, 1);
+    }
+}
+
+impl Sink for Dropped {
+    fn write(&self, runs: &[IoSlice<'_>]) -> io::Result<usize> {
+        Ok(runs.iter().map(|run| run.len()).sum())
+    }
+
+    fn sync(&self, _op: alq::SyncOp) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// A queue without a thread in front of such a sink, and its cell.
+pub fn queue_on_dropped(capacity: u32) -> (loom::sync::Arc<Shared<Heap>>, Flusher<Heap>, Cells) {
+    let cells = Cells::new();
+    let sink = Arc::new(Dropped {
+        cells: cells.clone(),
+    });
+    let (shared, flusher) = build(Geometry::new(capacity, 4), Order::Any, sink, None);
+    (shared, flusher, cells)
+}
+
 /// A queue without a thread: what its callers share, its flusher, and the file.
 pub fn queue(
     capacity: u32,

@@ -12,8 +12,8 @@ use super::standstill::Standstill;
 use crate::ends::{Aside, DrainCounters, Pending, PostCounters, Reach, Sink, Stats, Watch};
 use crate::memory::Memory;
 use crate::primitives::sync::{
-    Arc, AtomicBool, AtomicU32, AtomicU64, Mutex, Ordering, PlainArc, ThreadId, is_mutant,
-    this_thread, unique_number, unless_mutant,
+    Arc, AtomicBool, AtomicU32, AtomicU64, Mutex, Ordering, PlainArc, ThreadId, this_thread,
+    unique_number, unless_mutant,
 };
 use crate::primitives::{Doorbell, Event, Home, Interest, Waiters};
 use crate::ring::{Drain, Posted, Ring};
@@ -257,10 +257,7 @@ impl<M: Memory> Shared<M> {
             self.watch.add(Arc::clone(&pending)).map(|()| pending)
         };
         let pending = self.reopening.ask(cut, sink, announce)?.ok_or_else(over)?;
-        // [reopen.again] The flusher may have met it meanwhile, or ended.
-        if !is_mutant("reopen.again") {
-            self.settle();
-        }
+        // No settling: whoever meets the request, or ends the line, has taken the lock under which it was announced.
         self.bell.ring();
         Ok(pending)
     }

@@ -26,11 +26,13 @@ pub mod plain {
 }
 
 /// Whether the models run on the mutant `name` (`ALQ_MUTANT`): the code with one weakness built in, which a model must find.
-/// It is called after the label of the place that it weakens (docs/ordering.md). There are none outside of the models.
+/// It is called after the label of the place that it weakens (docs/ordering.md); several at once are joined with `+`. There
+/// are none outside of the models.
 #[cfg(alq_loom)]
 pub fn is_mutant(name: &str) -> bool {
     static MUTANT: std::sync::OnceLock<String> = std::sync::OnceLock::new();
-    *MUTANT.get_or_init(|| std::env::var("ALQ_MUTANT").unwrap_or_default()) == name
+    let mutants = MUTANT.get_or_init(|| std::env::var("ALQ_MUTANT").unwrap_or_default());
+    !mutants.is_empty() && mutants.split('+').any(|mutant| mutant == name)
 }
 
 #[cfg(not(alq_loom))]

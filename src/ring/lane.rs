@@ -195,6 +195,7 @@ impl Owner {
             self.ring == ring.identity() && len <= room,
             "a lane writes to what it has claimed"
         );
+        ring.memory.begin_write(pos, len);
         ring.memory.at(pos)
     }
 
@@ -321,10 +322,10 @@ impl Owner {
         // [lane.gate] Light, pairs with [lanes.gate]: either that finds this span, or we find the gate shut.
         self.fences.light_at("lane.gate");
         if ring.refusal().is_some() {
+            // The record that is begun is the last. No fence: this owner sees its own wish, and the lock shows the drain
+            // that it is busy.
             let _lock = ring.lanes.blocks.lock();
-            self.block.ask(claim.seq); // the record that is begun is the last
-            // [lane.asked] Heavy, pairs with [lane.begin], under the lock: see `Block::ask`.
-            self.fences.heavy_at("lane.asked");
+            self.block.ask(claim.seq);
         }
         Ok(())
     }

@@ -258,8 +258,8 @@ impl Block {
         self.owner.load(order) >> 1
     }
 
-    /// Asks for `seq` and all spans before; `false` if that was asked before. Whoever asks holds the lock of the list, and
-    /// lets a heavy fence follow before it lets go of that.
+    /// Asks for `seq` and all spans before; `false` if that was asked before. Whoever asks holds the lock of the list, and,
+    /// if it is not the owner, lets a heavy fence follow before it lets go of that.
     pub(super) fn ask(&self, seq: u64) -> bool {
         // Relaxed on both: the lock keeps those apart who ask, and the fence orders the store. Looked at first: a store
         // would take the line from the owner.

@@ -324,7 +324,8 @@ impl<M: Memory> Reservation<'_, M> {
     fn publish(&self, used: u32) -> Posted {
         debug_assert!(used <= self.len);
         let (ring, seq) = (self.ring, self.seq as u32);
-        ring.memory.end_write(self.start as u32, used);
+        // All of it: what is given back may have been written, too.
+        ring.memory.end_write(self.start as u32, self.len);
         let gave_back = used < self.len
             && ring.give_back(Width::Slot.after(seq), self.start as u32, self.len, used);
         let state = State::closed(ring.geometry.tag(seq), used);

@@ -3,7 +3,7 @@
 use alq::Error;
 use alq::model::{Kind, Order, Pace, barrier, drive};
 use alq_loom_tests::{
-    FOR_EVER, SPAN, explore, queue, queue_for_lanes, start, write, write_in_lane,
+    FOR_EVER, SPAN, explore, queue, queue_for_lanes, queue_on_dropped, start, write, write_in_lane,
 };
 use loom::sync::Arc;
 use loom::thread;
@@ -91,5 +91,25 @@ fn a_close_with_an_open_lane() {
         let stats = shared.stats();
         assert_eq!(stats.posted_bytes, expected.len() as u64);
         assert_eq!((stats.fill_bytes, stats.abandoned), (0, 0));
+    });
+}
+
+/// Whoever sees the end of a queue sees that the flusher has let go of its sink: the descriptor is closed.
+#[test]
+fn who_sees_the_end_finds_the_sink_closed() {
+    explore("who_sees_the_end_finds_the_sink_closed", 2, || {
+        let (shared, mut flusher, cells) = queue_on_dropped(4);
+        write(&shared, b'a', 1, false);
+        let theirs = Arc::clone(&shared);
+        let waiter = thread::spawn(move || {
+            let finished = || theirs.has_finished().then_some(());
+            theirs.progress.wait_until(None, finished).unwrap();
+            cells.read(0, 1);
+        });
+        shared.ring.close();
+        drive(&mut flusher, Pace::parking(4));
+        drop(flusher);
+        shared.flusher_ended();
+        waiter.join().unwrap();
     });
 }

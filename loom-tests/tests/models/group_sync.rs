@@ -180,3 +180,30 @@ fn what_a_failed_sync_has_doubted_is_never_durable() {
         assert_eq!(shared.durability.verdict(2, SyncOp::Full), Some(Ok(())));
     });
 }
+
+/// Whoever finds a position durable finds the sync at rest that made it so, and all that was done before.
+#[test]
+fn who_finds_it_durable_finds_the_sync_at_rest() {
+    for op in [SyncOp::Data, SyncOp::Full] {
+        let name = format!("who_finds_it_durable_finds_the_sync_at_rest/{op:?}");
+        explore(&name, 3, move || {
+            let sink = std::sync::Arc::new(Failing::default());
+            *sink.has_failed.lock().unwrap() = true; // and will not fail any more
+            let cells = sink.cells.clone();
+            let (shared, mut flusher) = queue_with_sync(8, sink);
+            write(&shared, b'a', 1, false);
+            flusher.step();
+            let one = pending(1, Reach::Durable(op));
+            shared.watch.add(one).unwrap();
+            let theirs = Arc::clone(&shared);
+            let reader = thread::spawn(move || {
+                if theirs.durability.verdict(1, op) == Some(Ok(())) {
+                    cells.read(1, 1);
+                }
+            });
+            assert!(shared.sync_step());
+            reader.join().unwrap();
+            assert_eq!(shared.durability.verdict(1, op), Some(Ok(())));
+        });
+    }
+}

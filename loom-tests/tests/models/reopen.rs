@@ -1,8 +1,8 @@
 //! Reopen: a cut between what was posted before and after, and whoever asks is told.
 
 use alq::Error;
-use alq::model::{Order, Step};
-use alq_loom_tests::{Memory, explore, queue, start, write};
+use alq::model::{Order, Step, Subscriber};
+use alq_loom_tests::{Memory, explore, queue, queue_on_dropped, start, write};
 use loom::sync::Arc;
 use loom::thread;
 
@@ -48,5 +48,28 @@ fn a_reopen_as_the_queue_ends_is_told() {
             Err(error) => assert_eq!(error, Error::Closed),
         }
         end.join().unwrap();
+    });
+}
+
+/// Whoever is told of a reopen, by the flusher or by somebody who happens to look, finds that it has let go of the old sink.
+#[test]
+fn who_is_told_of_a_reopen_finds_the_old_sink_closed() {
+    let name = "who_is_told_of_a_reopen_finds_the_old_sink_closed";
+    explore(name, 3, || {
+        let (shared, mut flusher, cells) = queue_on_dropped(4);
+        write(&shared, b'a', 1, false);
+        let new = std::sync::Arc::new(Memory::default());
+        let reopened = shared.reopen(new).unwrap();
+        let told = Subscriber::Callback(Box::new(move |result| {
+            assert_eq!(result, Ok(()));
+            cells.read(0, 1);
+        }));
+        assert!(reopened.subscribe(1, told).is_ok());
+        let theirs = Arc::clone(&shared);
+        let other = thread::spawn(move || theirs.settle());
+        flusher.step();
+        flusher.step();
+        other.join().unwrap();
+        assert_eq!(reopened.result(), Some(Ok(())));
     });
 }

@@ -263,3 +263,26 @@ fn a_lane_that_goes_away_is_counted_once() {
         assert_eq!(ring.outstanding().1.lane_records_posted, 1);
     });
 }
+
+/// What a lane has counted is found in the ring, or is written, also when the drain has sealed its span meanwhile.
+#[test]
+fn what_a_lane_has_counted_is_found() {
+    explore("what_a_lane_has_counted_is_found", 1, || {
+        let (ring, mut drain) = ring_for_lanes(16, 4);
+        let mut owner = ring.enter_lane(SPAN);
+        let ring = Arc::new(ring);
+        let other = Arc::clone(&ring);
+        let reader = thread::spawn(move || {
+            let (done, outstanding) = other.outstanding();
+            assert!(
+                done.bytes + outstanding.bytes >= outstanding.lane_records_posted,
+                "{done:?} {outstanding:?}: each has one byte"
+            );
+        });
+        append_in_lane(&ring, &mut owner, b'a', 1);
+        ring.lanes().want_room();
+        take(&mut drain, &ring, &mut Vec::new());
+        take(&mut drain, &ring, &mut Vec::new());
+        reader.join().unwrap();
+    });
+}

@@ -41,3 +41,51 @@ fn a_give_back_wakes_the_writer() {
         thread.join().unwrap();
     });
 }
+
+/// A waiter that is woken sees the room for which it is, also where the fence of the notifier is none of the processor's. (The
+/// waiter was in the line before, so that the mutant `line.notify` alone does no harm here.)
+#[test]
+fn a_wake_up_carries_the_room() {
+    explore("a_wake_up_carries_the_room", 3, || {
+        let (shared, mut flusher, _file) = queue(4, Order::Any);
+        write(&shared, b'a', 4, false);
+        let ticket = shared.waiters.join(2, || ());
+        let drainer = thread::spawn(move || flusher.step());
+        let reservation = loop {
+            ticket.look();
+            match shared.ring.reserve_in_turn(2) {
+                Ok(reservation) => break reservation,
+                Err(_) => ticket.sleep(None),
+            }
+        };
+        reservation.post(2);
+        ticket.leave(|| ());
+        drainer.join().unwrap();
+    });
+}
+
+/// Two writers, of which the first posts in a way that wakes nobody: the second, which sleeps for the room that this record
+/// takes, gets it all the same. (One thread is both: the second has joined the line, and had the flusher look, before.)
+#[test]
+fn who_leaves_the_line_has_the_flusher_look_for_the_others() {
+    let name = "who_leaves_the_line_has_the_flusher_look_for_the_others";
+    explore(name, 1, || {
+        let (shared, flusher, _file) = queue(4, Order::Any);
+        write(&shared, b'x', 4, false);
+        let second = shared.waiters.join(4, || ());
+        let thread = start(flusher, &shared);
+        let first = shared.wait_reserve(3, Kind::Writen, None).unwrap();
+        shared.posted(first.post(3), false);
+        let reservation = loop {
+            second.look();
+            match shared.ring.reserve_in_turn(4) {
+                Ok(reservation) => break reservation,
+                Err(_) => second.sleep(None),
+            }
+        };
+        second.leave(|| ());
+        shared.posted(reservation.post(4), false);
+        barrier::close(&shared, FOR_EVER()).unwrap();
+        thread.join().unwrap();
+    });
+}
