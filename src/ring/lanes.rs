@@ -253,9 +253,9 @@ impl Block {
 
     /// Records posted in spans of this lane so far.
     pub(super) fn records(&self) -> u64 {
-        // [block.records] Acquire, pairs with [block.idle] and [block.begin]: what is read of the ring next is not older than these records.
-        let order = unless_mutant("block.records", Ordering::Acquire);
-        self.owner.load(order) >> 1
+        // [block.records] Acquire, pairs with [block.idle] and [block.begin]: what is read of the ring next is not older than
+        // these records.
+        self.owner.load(Ordering::Acquire) >> 1
     }
 
     /// Asks for `seq` and all spans before; `false` if that was asked before. Whoever asks holds the lock of the list, and,

@@ -279,10 +279,11 @@ fn what_a_lane_has_counted_is_found() {
                 "{done:?} {outstanding:?}: each has one byte"
             );
         });
-        append_in_lane(&ring, &mut owner, b'a', 1);
+        let other = Arc::clone(&ring);
+        let lane = thread::spawn(move || append_in_lane(&other, &mut owner, b'a', 1));
         ring.lanes().want_room();
         take(&mut drain, &ring, &mut Vec::new());
-        take(&mut drain, &ring, &mut Vec::new());
         reader.join().unwrap();
+        lane.join().unwrap();
     });
 }
