@@ -52,8 +52,6 @@ pub struct Flusher<M> {
     pub(super) sink: PlainArc<dyn Sink>,
     drain: Drain,
     gap_line: GapLine,
-    /// How much of the torn record this sink has got again, while it has not got all of it.
-    repeating: Option<usize>,
     batch_limit: u32,
 }
 
@@ -83,7 +81,6 @@ impl<M: Memory> Flusher<M> {
             sink,
             drain,
             gap_line: GapLine::default(),
-            repeating: None,
             batch_limit,
         }
     }
@@ -109,9 +106,6 @@ impl<M: Memory> Flusher<M> {
         let fill = u64::from(shared.ring.fill());
         if fill > shared.post_counts.high_water_bytes.get() {
             shared.post_counts.high_water_bytes.raise(fill);
-        }
-        if let Some(from) = self.repeating {
-            return self.repeat(from);
         }
         let is_last = shared.ring.ended().is_some();
         let limit = match self.gap_line.place(&shared.gaps, is_last) {
@@ -152,28 +146,9 @@ impl<M: Memory> Flusher<M> {
         }
     }
 
-    /// Writes the head of the record that a reopen has found torn, from byte `from` on, to the file that is to have it
-    /// whole.
-    fn repeat(&mut self, from: usize) -> Step {
-        let shared = &*self.shared;
-        let rest = &self.drain.torn()[from..];
-        shared.standstill.set_blocked(false);
-        match write(&*self.sink, &[IoSlice::new(rest)]) {
-            Ok(taken) => {
-                assert!(taken <= rest.len(), "a sink took more than it got");
-                self.repeating = (taken < rest.len()).then_some(from + taken);
-                shared.standstill.end_stall();
-                shared.drain_counts.drains.add_alone(1);
-                shared.drain_counts.repeated.add_alone(taken as u64);
-                Step::Again
-            }
-            Err(error) => self.refused(&error),
-        }
-    }
-
     /// How much may be written before a line that belongs to `place`: 0 if it is its turn.
     fn room_before(&self, place: u64) -> u32 {
-        if !self.drain.torn().is_empty() {
+        if self.drain.ahead() > 0 {
             return self.batch_limit; // no line inside of a record
         }
         let before = place.saturating_sub(self.drain.position());
@@ -259,7 +234,7 @@ impl<M: Memory> Flusher<M> {
             return false;
         }
         let position = self.drain.position();
-        let is_at_end = self.drain.torn().is_empty() && !self.gap_line.is_torn();
+        let is_at_end = self.drain.ahead() == 0 && !self.gap_line.is_torn();
         let has_failed = self.shared.failure().is_some();
         let mut is_overdue = false;
         let is_due = |cut| {
@@ -279,7 +254,8 @@ impl<M: Memory> Flusher<M> {
         let before = self.sink.file_id();
         let is_same = before.is_some() && before == request.sink.file_id();
         if !is_same {
-            self.repeating = (!self.drain.torn().is_empty()).then_some(0);
+            let again = self.drain.restart(&shared.ring);
+            shared.drain_counts.repeated.add_alone(u64::from(again));
             self.gap_line.restart();
         }
         let can_sync = self.sink.can_sync();

@@ -16,7 +16,6 @@ mod stress;
 pub mod survey;
 #[cfg(all(test, not(alq_loom)))]
 mod tests;
-mod torn;
 
 use crossbeam_utils::CachePadded;
 
