@@ -82,8 +82,8 @@ pub struct Stats {
     pub wakeups: u64,
     /// Why the descriptor takes nothing, while it does: there is no room, or the other side does not read.
     pub stalled: Option<Stall>,
-    /// Bytes that a [`reopen`](crate::Queue::reopen) has put into a second file: the head of a record that was written in
-    /// part, and is whole in the new file. They count once in `written_bytes`.
+    /// Bytes that a [`reopen`](crate::Queue::reopen) has left behind at the end of a file: the head of a record that was
+    /// written in part, and is written whole to the next file. `written_bytes` counts them there, and not here.
     pub repeated: u64,
     /// Bytes of the lines that tell of losses ([`Options::loss_lines`](crate::Options::loss_lines)): they are in the file, and in
     /// no other count.
