@@ -5,14 +5,15 @@ use std::io::{self, IoSlice};
 use std::time::Duration;
 
 use super::gap::GapLine;
+use super::recovery::note_of;
 use super::reopen::Request;
 use super::shared::{Last, Shared};
 use crate::ends::Sink;
-use crate::memory::Memory;
+use crate::memory::{Journal, Memory};
 use crate::primitives::Interest;
 use crate::primitives::sync::{Arc, PlainArc, is_mutant};
 use crate::ring::{Drain, Drained, Holes};
-use crate::words::{Error, Operation};
+use crate::words::{Error, Head, Intent, LogEnd, Operation};
 
 /// What one step came to, and so what the driver does next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -121,8 +122,12 @@ impl<M: Memory> Flusher<M> {
             return self.tell_of_gap();
         }
         let sink = &*self.sink;
+        let (start, ahead) = (self.drain.tail(), self.drain.ahead());
         let drained = self.drain.step(&shared.ring, limit.max(1), holes, |runs| {
             shared.standstill.set_blocked(false); // from here on it is the sink that is waited for
+            if let Some(journal) = shared.ring.journal() {
+                intend(journal, sink, start, ahead, runs);
+            }
             write(sink, runs)
         });
         match drained {
@@ -259,6 +264,9 @@ impl<M: Memory> Flusher<M> {
             self.gap_line.restart();
         }
         let can_sync = self.sink.can_sync();
+        if let Some(journal) = shared.ring.journal() {
+            journal.note_log(&note_of(&*request.sink));
+        }
         shared.aside.goes_on_in(&request.sink);
         let before = core::mem::replace(&mut self.sink, PlainArc::clone(&request.sink));
         shared.replace_sink(request.sink, self.drain.position(), can_sync);
@@ -268,6 +276,21 @@ impl<M: Memory> Flusher<M> {
         shared.reopening.set_met(request.number);
         shared.settle();
     }
+}
+
+/// Notes what the next write is to append, in case that the process does not live to see the end of it.
+fn intend(journal: &Journal, sink: &dyn Sink, start: Head, ahead: u32, runs: &[IoSlice<'_>]) {
+    let end = sink.end().unwrap_or_default();
+    let bytes: usize = runs.iter().map(|run| run.len()).sum();
+    journal.intend(Intent {
+        generation: 0,
+        start,
+        bytes: ahead + bytes as u32,
+        end: LogEnd {
+            size_bytes: end.size_bytes.saturating_sub(u64::from(ahead)),
+            ..end
+        },
+    });
 }
 
 /// One write, which must take something.

@@ -57,13 +57,13 @@ pub struct Drain {
 }
 
 impl Drain {
-    pub(super) fn new(ring: usize, origin: Tail) -> Self {
+    pub(super) fn new(ring: usize, origin: Tail, taken: u32) -> Self {
         Self {
             ring,
             cursor: Cursor {
                 seq: origin.seq,
                 pos: origin.pos,
-                taken: 0,
+                taken,
             },
             done: Accounts {
                 tail: origin,
@@ -96,6 +96,14 @@ impl Drain {
             ring.drained.publish(&self.done);
         }
         ahead
+    }
+
+    /// Where the drain stands, as one word.
+    pub fn tail(&self) -> Head {
+        Head {
+            seq: self.cursor.seq as u32,
+            pos: self.cursor.pos as u32,
+        }
     }
 
     /// Hands some `limit` bytes of posted records to `write`, in order, and frees the records of which it says that it took
@@ -143,6 +151,23 @@ impl Drain {
             },
             None => self.standstill(ring),
         })
+    }
+
+    /// Goes past what a process has written that did not live to say so: of the next `bytes`, as many as `written` says.
+    /// Says how many were looked at, and how many were written.
+    pub fn pass_written<M: Memory>(
+        &mut self,
+        ring: &Ring<M>,
+        bytes: u32,
+        written: impl FnOnce(&[IoSlice<'_>]) -> Option<usize>,
+    ) -> (u32, Option<u32>) {
+        let batch = self.walk(ring, Limit::Exactly(bytes), Holes::Wait);
+        let written = written(&ring.slices(&batch)[..batch.count]);
+        let written = written.map(|written| batch.bytes.min(written as u32));
+        if let Some(written @ 1..) = written {
+            self.take(ring, written, Holes::Wait);
+        }
+        (batch.bytes, written)
     }
 
     /// Hands out what has not been written of `batch`; says how many bytes were taken.
@@ -245,6 +270,10 @@ impl Drain {
             abandoned: self.done.abandoned + batch.abandoned,
             ahead,
         };
+        if let Some(journal) = ring.journal() {
+            // Before the room is anybody's again.
+            journal.advance(self.tail(), batch.bytes, ahead);
+        }
         ring.drained.publish(&self.done);
         Some(batch.more)
     }
