@@ -78,7 +78,7 @@ impl Inheritance {
         let runs = self.found.spans.iter().map(|span| {
             let len = span.unwritten().min(left);
             left -= len;
-            let pos = self.tail.pos.wrapping_add(span.start.max(0) as u32);
+            let pos = self.tail.pos.wrapping_add(span.unwritten_from());
             (pos, len as u32)
         });
         Some((intent, runs.filter(|run| run.1 > 0).collect()))

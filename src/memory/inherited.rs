@@ -63,11 +63,18 @@ pub(super) unsafe fn keep_from_children(at: *mut u8, len: usize, lock: Option<Ow
     Kept(node)
 }
 
+impl Kept {
+    /// Gives the lock back before the mapping is gone, which would keep it.
+    pub(super) fn unlock(&self) {
+        self.0.close_lock(true);
+    }
+}
+
 impl Drop for Kept {
     fn drop(&mut self) {
         // Release on both, in this order: whoever finds the node free finds it without an address.
         self.0.at.store(ptr::null_mut(), Ordering::Release);
-        self.0.close_lock();
+        self.0.close_lock(true);
         self.0.len.store(0, Ordering::Release);
     }
 }
@@ -77,12 +84,12 @@ const NO_LOCK: i32 = -1;
 
 impl Node {
     /// Closes the descriptor, unless that has been done: by the handler, in a child that drops a ring later.
-    fn close_lock(&self) {
+    fn close_lock(&self, unlock: bool) {
         // Relaxed: whoever gets the number owns the descriptor.
         let lock = self.lock.swap(NO_LOCK, Ordering::Relaxed);
         if lock != NO_LOCK {
             // SAFETY: the node owned it, and has forgotten it.
-            unsafe { close(lock) };
+            unsafe { close(lock, unlock) };
         }
     }
 }
@@ -133,7 +140,7 @@ extern "C" fn in_child() {
             // SAFETY: the parent owned the mapping when it forked, or the address would not be there; here nothing
             // but slices of the parent's entries refers to it, and those promise no content.
             unsafe { map_private_over(at, len) };
-            node.close_lock();
+            node.close_lock(false); // the lock itself is the parent's, too
         }
         next = node.next;
     }

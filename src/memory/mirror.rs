@@ -38,7 +38,7 @@ pub struct Mirror {
     slots: NonNull<Slot>,
     journal: Option<Journal>,
     /// Before the mappings: it must be dropped before they are unmapped.
-    _kept: Kept,
+    kept: Kept,
     /// Never looked at: what `bytes` and `slots` point into.
     _maps: [Option<MmapRaw>; 2],
 }
@@ -72,14 +72,14 @@ impl Mirror {
         let file = os::memory_file(u64::from(geometry.capacity()))?;
         // SAFETY: `views` is two views long, and nothing refers to it yet.
         unsafe { lay_views(views.as_mut_ptr(), capacity, &file, 0) }?;
-        // SAFETY: both views belong to `views`, which is unmapped after `_kept` is dropped.
+        // SAFETY: both views belong to `views`, which is unmapped after `kept` is dropped.
         let kept = unsafe { keep_from_children(views.as_mut_ptr(), 2 * capacity, None) };
         Ok(Self {
             geometry,
             bytes: start_of(&views)?,
             slots: start_of(&slots)?.cast(),
             journal: None,
-            _kept: kept,
+            kept,
             _maps: [Some(views), Some(slots)],
         })
     }
@@ -102,7 +102,7 @@ impl Mirror {
         let bytes = unsafe { start.add(front) };
         // SAFETY: `map` ends with room for two views, and nothing refers to it yet.
         unsafe { lay_views(bytes, capacity, &file, front) }?;
-        // SAFETY: all of it belongs to `map`, which is unmapped after `_kept` is dropped.
+        // SAFETY: all of it belongs to `map`, which is unmapped after `kept` is dropped.
         let kept = unsafe { keep_from_children(start, len, Some(file.into())) };
         let header = start_of(&map)?;
         // SAFETY: `map` is longer than that.
@@ -115,7 +115,7 @@ impl Mirror {
             slots: slots.cast(),
             // SAFETY: it is mapped, readable and writable, for as long as `map` lives, which the value keeps.
             journal: Some(unsafe { Journal::at(header.cast()) }),
-            _kept: kept,
+            kept,
             _maps: [Some(map), None],
         })
     }
@@ -166,6 +166,10 @@ unsafe impl Memory for Mirror {
 
     fn journal(&self) -> Option<&Journal> {
         self.journal.as_ref()
+    }
+
+    fn release(&self) {
+        self.kept.unlock();
     }
 }
 

@@ -73,6 +73,9 @@ pub unsafe trait Memory: Send + Sync {
         None
     }
 
+    /// Nobody will touch the words or bytes any more: others may have the file.
+    fn release(&self) {}
+
     /// The owner of `[pos, pos + len)` is about to write there.
     #[inline]
     fn begin_write(&self, _pos: u32, _len: u32) {}

@@ -144,7 +144,8 @@ pub unsafe fn map_view(
     let populate = if populate { libc::MAP_POPULATE } else { 0 };
     let flags = libc::MAP_SHARED | libc::MAP_FIXED | populate;
     let access = libc::PROT_READ | libc::PROT_WRITE;
-    let (fd, offset) = (file.as_raw_fd(), offset as libc::off_t);
+    let offset = libc::off_t::try_from(offset).map_err(|_| io::ErrorKind::InvalidInput)?;
+    let fd = file.as_raw_fd();
     // SAFETY: MAP_FIXED replaces exactly [at, at + len), which the caller owns; the descriptor is open.
     let view = unsafe { libc::mmap(at.cast(), len, access, flags, fd, offset) };
     if view == libc::MAP_FAILED {

@@ -132,7 +132,8 @@ impl Drain {
             taken = self.hand_out(ring, &batch, write)?;
             let ahead = self.done.ahead + taken;
             if ahead < batch.bytes {
-                self.take(ring, ahead, holes)
+                self.take(ring, ahead, holes);
+                Some(true)
             } else {
                 self.commit(ring, &batch, 0)
             }
@@ -187,12 +188,11 @@ impl Drain {
     }
 
     /// Goes to where the last record ends of the first `bytes` from the cursor on; what lies behind it of them is ahead.
-    fn take<M: Memory>(&mut self, ring: &Ring<M>, bytes: u32, holes: Holes) -> Option<bool> {
+    fn take<M: Memory>(&mut self, ring: &Ring<M>, bytes: u32, holes: Holes) {
         let whole = self.walk(ring, Limit::Exactly(bytes), holes).whole;
         let whole = whole.unwrap_or(0);
         let batch = self.walk(ring, Limit::Exactly(whole), holes);
         self.commit(ring, &batch, bytes - whole);
-        Some(true)
     }
 
     /// Collects what is posted from the cursor on, up to `limit`, without moving anything.

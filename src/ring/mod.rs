@@ -177,6 +177,11 @@ impl<M: Memory> Ring<M> {
         self.memory.journal()
     }
 
+    /// The ring is drained, and no handle is left that could claim or post: others may have its memory.
+    pub fn release(&self) {
+        self.memory.release();
+    }
+
     /// How far the drain has come.
     #[inline]
     pub fn tail(&self) -> Tail {

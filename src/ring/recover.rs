@@ -35,6 +35,11 @@ impl Span {
         self.start + i64::from(self.committed)
     }
 
+    /// How many bytes behind the tail those of its bytes begin that lie there.
+    pub fn unwritten_from(self) -> u32 {
+        self.start.max(0).unsigned_abs() as u32
+    }
+
     /// How many of its bytes lie behind the tail.
     pub fn unwritten(self) -> u64 {
         self.end()
@@ -103,7 +108,10 @@ fn read(geometry: Geometry, tail: Head, ahead: u32, words: impl Fn(usize) -> (u6
         State::of_lap(note, geometry.tag(behind)).is_none()
     };
     let capacity = i64::from(geometry.capacity());
-    let start = i64::from(place.start.wrapping_sub(tail.pos).cast_signed());
+    let start = match place.start.wrapping_sub(tail.pos) {
+        ahead if ahead <= geometry.capacity() => i64::from(ahead),
+        behind => i64::from(behind) - (1 << 32),
+    };
     let span = Span {
         ahead,
         start,

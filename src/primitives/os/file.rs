@@ -147,12 +147,17 @@ pub fn is_appending(fd: BorrowedFd<'_>) -> io::Result<bool> {
     Ok(flags & libc::O_APPEND != 0)
 }
 
-/// Gives a descriptor back that was kept as a number. May be called in a child of fork(3).
+/// Gives a descriptor back that was kept as a number, and before that, if `unlock` says so, its lock: mappings of the file keep
+/// that otherwise. May be called in a child of fork(3).
 ///
 /// # Safety
 ///
 /// The caller must own the descriptor, and nobody may use it afterwards.
-pub unsafe fn close(fd: RawFd) {
+pub unsafe fn close(fd: RawFd, unlock: bool) {
+    if unlock {
+        // SAFETY: flock takes no pointer; the caller owns the descriptor.
+        unsafe { libc::flock(fd, libc::LOCK_UN) };
+    }
     // SAFETY: the caller owns it.
     drop(unsafe { OwnedFd::from_raw_fd(fd) });
 }
