@@ -33,7 +33,7 @@ pub struct Stats {
     pub fill_bytes: u64,
     /// The largest fill that the flusher found when it looked, or a caller that was refused or had to wait.
     pub high_water_bytes: u64,
-    /// Bytes of records posted.
+    /// Bytes of records posted, and of those that were found in a [ring file](crate::Options::ring_file).
     pub posted_bytes: u64,
     /// Records posted (those of 0 bytes are none).
     pub posted_records: u64,
@@ -43,7 +43,8 @@ pub struct Stats {
     /// it has taken all of the span that they are in.
     pub written_records: u64,
     /// Bytes of records that were posted and will never be written: left behind by a close that gave up, or posted
-    /// after a close had stepped over their reservation.
+    /// after a close had stepped over their reservation. With a [ring file](crate::Options::ring_file), the former are there, for
+    /// the next queue.
     pub lost_bytes: u64,
     /// The records that these bytes belong to.
     pub lost_records: u64,

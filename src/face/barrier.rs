@@ -247,6 +247,7 @@ fn account<M: Memory>(shared: &Shared<M>) -> Result<(), Undrained> {
         bytes: outstanding.bytes,
         records: outstanding.records,
         abandoned: done.abandoned + outstanding.held,
+        in_ring_file: shared.ring.journal().is_some(),
         cause,
     })
 }

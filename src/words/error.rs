@@ -272,6 +272,9 @@ pub struct Undrained {
     pub records: u64,
     /// Reservations that were still open, and were stepped over.
     pub abandoned: u64,
+    /// Whether the bytes stay in a [ring file](crate::Options::ring_file), for the next queue that opens it; otherwise they are
+    /// lost.
+    pub in_ring_file: bool,
     /// What stood in the way.
     pub cause: Error,
 }
@@ -283,6 +286,7 @@ impl Undrained {
             bytes: self.bytes + other.bytes,
             records: self.records + other.records,
             abandoned: self.abandoned + other.abandoned,
+            in_ring_file: self.in_ring_file && other.in_ring_file,
             cause: self.cause,
         }
     }
@@ -294,11 +298,17 @@ impl fmt::Display for Undrained {
             bytes,
             records,
             abandoned,
+            in_ring_file,
             cause,
         } = self;
+        let kept = if *in_ring_file {
+            " (they stay in the ring file)"
+        } else {
+            ""
+        };
         write!(
             f,
-            "{bytes} bytes in {records} records not written, {abandoned} open reservations stepped over: {cause}"
+            "{bytes} bytes in {records} records not written{kept}, {abandoned} open reservations stepped over: {cause}"
         )
     }
 }
@@ -363,6 +373,7 @@ mod tests {
             bytes: 10,
             records: 2,
             abandoned: 1,
+            in_ring_file: false,
             cause: Error::TimedOut,
         };
         assert!(undrained.to_string().contains("10 bytes in 2 records"));

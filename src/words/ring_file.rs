@@ -123,7 +123,7 @@ impl core::fmt::Display for Layout {
 
 /// FNV-1a over the bytes of `words`; never 0, so that zeros are not a checked word.
 ///
-/// Source: RFC 9923 (the 64-bit form).
+/// Source: The FNV Non-Cryptographic Hash Algorithm (draft-eastlake-fnv), the 64-bit form.
 pub fn checksum(words: &[u64]) -> u64 {
     let bytes = words.iter().flat_map(|word| word.to_le_bytes());
     let hash = bytes.fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| {
