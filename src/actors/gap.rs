@@ -4,7 +4,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::primitives::sync::{AtomicU64, Ordering, unless_mutant};
+use crate::primitives::sync::{AtomicU64, Ordering};
 
 /// What was refused since the last line, and where.
 #[derive(Debug)]
@@ -38,9 +38,10 @@ impl Gaps {
         // Relaxed: a line that comes between this look and the next loss leaves this record to that one's line.
         if self.at.load(Ordering::Relaxed) == 0 {
             // [gap.note] Release, pairs with [gap.take]: what was counted before is seen.
-            let order = unless_mutant("gap.note", Ordering::Release);
             let place = position() + 1;
-            let _ = self.at.compare_exchange(0, place, order, Ordering::Relaxed);
+            let _ = self
+                .at
+                .compare_exchange(0, place, Ordering::Release, Ordering::Relaxed);
         }
     }
 
@@ -53,11 +54,7 @@ impl Gaps {
     /// The line that is to be written now, if there is one. For the flusher.
     fn take(&self) -> Option<String> {
         // [gap.take] Acquire, pairs with [gap.note].
-        if self
-            .at
-            .swap(0, unless_mutant("gap.take", Ordering::Acquire))
-            == 0
-        {
+        if self.at.swap(0, Ordering::Acquire) == 0 {
             return None;
         }
         // Relaxed on both: ordered by `at`; what is counted meanwhile is told by this line or the next.
