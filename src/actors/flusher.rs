@@ -199,7 +199,7 @@ impl<M: Memory> Flusher<M> {
     /// claims that came before the end may have come after the look.
     fn empty(&self) -> Step {
         match self.shared.ring.ended() {
-            // [finish.again]
+            // [finish.again] Nothing left to do only at the very end.
             Some(end) if self.drain.has_reached(end) || is_mutant("finish.again") => Step::Finished,
             _ => Step::Empty,
         }

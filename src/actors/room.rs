@@ -135,7 +135,7 @@ impl<M: Memory> Shared<M> {
         if !is_mutant("line.next") {
             self.room_came();
         }
-        // [line.bell]
+        // [line.bell] The others may be in need of a drain.
         if self.waiters.is_awaited() && !is_mutant("line.bell") {
             // What this one posts may wake nobody, and the others had the flusher look before they slept.
             self.bell.ring();

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::source::{Source, assert_none, between, is_label, read, sources};
+use crate::source::{Source, assert_none, is_label, labels_in, quoted, read, sources};
 
 /// A comment may stand so many lines above the ordering that it speaks of.
 const NEAR: usize = 14;
@@ -37,9 +37,7 @@ fn table() -> Option<Vec<Row>> {
 fn row(line: &str) -> Row {
     let cells: Vec<&str> = line.split('|').map(str::trim).collect();
     assert_eq!(cells.len(), 7, "five columns: {line}");
-    let quoted = |cell| between(cell, ('`', '`'), |_| true);
-    // The text between two quoted words is between two back-quotes, too.
-    let words = |cell| quoted(cell).into_iter().filter(|word| !word.contains(' '));
+    let words = |cell| quoted(cell, '`').into_iter().map(str::to_owned);
     Row {
         stores: words(cells[1]).collect(),
         looks: words(cells[2]).collect(),
@@ -55,7 +53,9 @@ fn labels(source: &Source) -> Vec<String> {
     let mut found = Vec::new();
     for mut rest in comments {
         while let Some((label, behind)) = rest.split_once(']') {
-            found.extend(is_label(label).then(|| label.to_owned()));
+            // With a colon behind it, it goes on with a sentence.
+            let is_here = is_label(label) && behind.starts_with(' ');
+            found.extend(is_here.then(|| label.to_owned()));
             match behind.strip_prefix(" [") {
                 Some(next) => rest = next,
                 None => break,
@@ -67,22 +67,13 @@ fn labels(source: &Source) -> Vec<String> {
 
 /// What is named as a mutant in the code.
 fn mutants_in(text: &str) -> BTreeSet<String> {
-    let calls = [
-        "is_mutant(",
-        "unless_mutant(",
-        "or_mutant(",
-        "_at(",
-        "acq_rel(",
-    ];
-    let named = |call: &&str| {
+    let calls = ["_mutant(", "_at(", "acq_rel("];
+    let named = |call: &&str| -> Vec<String> {
         let arguments = text.split(call).skip(1);
-        let names = arguments.map(|rest| {
-            let until = rest.find([')', ';']).unwrap_or(rest.len());
-            between(&rest[..until], ('"', '"'), |name| {
-                is_label(name.split(':').next().unwrap_or(""))
-            })
-        });
-        names.flatten().collect::<Vec<_>>()
+        let arguments = arguments.filter_map(|rest| rest.split([')', ';']).next());
+        let names = arguments.flat_map(|arguments| quoted(arguments, '"'));
+        let names = names.filter(|name| is_label(name.split(':').next().unwrap()));
+        names.map(str::to_owned).collect()
     };
     calls.iter().flat_map(named).collect()
 }
@@ -125,7 +116,7 @@ fn every_ordering_has_its_reason() {
                 let mut comments = above.clone().filter_map(|line| line.split_once("//"));
                 comments.any(|(_, comment)| what(comment))
             };
-            let labelled = has(|comment| between(comment, ('[', ']'), is_label).len() > 0);
+            let labelled = has(|comment| !labels_in(comment).is_empty());
             let explained = has(|comment| STRONG.iter().any(|word| comment.contains(word)));
             let relaxed = has(|comment| comment.contains("Relaxed"));
             let is_fine = if strong || named {
@@ -172,7 +163,8 @@ fn labels_and_table_agree() {
                 complaints.push(format!("[{label}] stands at two places"));
             }
         }
-        for pointed in between(&source.text, ('[', ']'), is_label) {
+        let comments = source.text.lines().filter_map(|line| line.split_once("//"));
+        for pointed in comments.flat_map(|(_, comment)| labels_in(comment)) {
             if !table
                 .iter()
                 .any(|row| row.stores.contains(&pointed) || row.looks.contains(&pointed))

@@ -53,18 +53,19 @@ impl Source {
     }
 }
 
-/// Everything between `open` and `close` in `text` for which `is_wanted`.
-pub fn between(
-    text: &str,
-    (open, close): (char, char),
-    is_wanted: fn(&str) -> bool,
-) -> BTreeSet<String> {
-    let parts = text.split(open).skip(1);
-    let inside = parts.filter_map(|part| part.split_once(close).map(|(inside, _)| inside));
+/// What stands in brackets in `text` and is a label.
+pub fn labels_in(text: &str) -> BTreeSet<String> {
+    let parts = text.split('[').skip(1);
+    let inside = parts.filter_map(|part| part.split_once(']').map(|(inside, _)| inside));
     inside
-        .filter(|inside| is_wanted(inside))
+        .filter(|inside| is_label(inside))
         .map(str::to_owned)
         .collect()
+}
+
+/// What stands between a `mark` and the next one in `text`.
+pub fn quoted(text: &str, mark: char) -> Vec<&str> {
+    text.split(mark).skip(1).step_by(2).collect()
 }
 
 /// Whether `text` has the form of a label: `claim.head`.
