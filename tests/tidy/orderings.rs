@@ -4,9 +4,6 @@ use std::collections::BTreeSet;
 
 use crate::source::{Source, assert_none, is_label, labels_in, quoted, read, sources};
 
-/// A comment may stand so many lines above the ordering that it speaks of.
-const NEAR: usize = 14;
-
 const ACCESSES: [&str; 7] = [
     ".load(",
     ".store(",
@@ -111,18 +108,22 @@ fn every_ordering_has_its_reason() {
                 continue; // of something that is no atomic
             }
             count += 1;
-            let above = lines[at.saturating_sub(NEAR)..=at].iter();
-            let has = |what: fn(&str) -> bool| {
-                let mut comments = above.clone().filter_map(|line| line.split_once("//"));
-                comments.any(|(_, comment)| what(comment))
-            };
-            let labelled = has(|comment| !labels_in(comment).is_empty());
-            let explained = has(|comment| STRONG.iter().any(|word| comment.contains(word)));
-            let relaxed = has(|comment| comment.contains("Relaxed"));
-            let is_fine = if strong || named {
-                labelled || (explained && call.contains("compiler_fence"))
+            // The comments in front of it, up to a blank line.
+            let above = lines[..=at]
+                .iter()
+                .rev()
+                .take_while(|line| !line.is_empty());
+            let comments: String = above
+                .filter_map(|line| line.split_once("//"))
+                .map(|(_, comment)| comment)
+                .collect();
+            let is_labelled = !labels_in(&comments).is_empty();
+            let is_fine = if call.contains("compiler_fence") {
+                comments.contains("SeqCst")
+            } else if strong || named {
+                is_labelled
             } else {
-                labelled || relaxed
+                is_labelled || comments.contains("Relaxed")
             };
             if !is_fine {
                 missing.push(format!("{}:{}: {}", source.path, at + 1, line.trim()));
