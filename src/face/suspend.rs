@@ -64,6 +64,10 @@ pub fn suspend(list: &[Option<&Completion>], timeout: Option<Duration>) -> Resul
 }
 
 /// Sleeps until a member wakes the word.
+///
+/// # Errors
+///
+/// [`Error::Interrupted`] and [`Error::TimedOut`].
 pub fn sleep(word: &Futex, deadline: Option<Instant>) -> Result<(), Error> {
     let mut interrupted = false;
     loop {

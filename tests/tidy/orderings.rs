@@ -140,12 +140,13 @@ fn every_ordering_has_its_reason() {
 /// The text of the call that begins in the first of `lines`, up to its last bracket.
 fn call_at(lines: &[&str]) -> String {
     let mut call = String::new();
-    let mut depth = 0;
+    let (mut opened, mut closed) = (0, 0);
     for line in lines.iter().take(8) {
         let code = line.split("//").next().unwrap();
         call.push_str(code);
-        depth += code.matches('(').count() as i32 - code.matches(')').count() as i32;
-        if depth <= 0 {
+        opened += code.matches('(').count();
+        closed += code.matches(')').count();
+        if closed >= opened {
             break;
         }
     }
