@@ -37,6 +37,10 @@ pub enum Command {
 /// `alq recover`, appends it. With --resume a run that was killed is simply started again.
 #[derive(Debug, Args)]
 #[command(after_help = EXIT_CODES)]
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "each is a flag of the command line"
+)]
 pub struct Append {
     /// Where to append
     pub file: PathBuf,
