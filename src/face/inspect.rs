@@ -9,7 +9,7 @@ use crate::actors::Inheritance;
 use crate::ends::log_file;
 use crate::memory::{Image, read_layout};
 use crate::primitives::os::file::{lock_holder, open_existing};
-use crate::words::{Error, Intent, Layout, Live, Operation, Recovery};
+use crate::words::{Error, Intent, Layout, Live, Operation, Recovery, RingFileProblem};
 
 /// What a ring file holds, and what its queue is doing.
 #[derive(Clone, Debug)]
@@ -58,9 +58,8 @@ pub fn inspect(path: impl AsRef<Path>) -> Result<State, Error> {
     let file = open_existing(path, false).map_err(system)?;
     let len = file.metadata().map_err(system)?.len();
     let layout = read_layout(&file, len).map_err(system)?.map_err(wrong)?;
-    let image = Image::read(&file, layout).map_err(system)?;
-    let inheritance =
-        Inheritance::of(layout.geometry, image.entries, |at| image.slot(at)).map_err(wrong)?;
+    let (image, inheritance) = look(&file, layout).map_err(system)?;
+    let inheritance = inheritance.map_err(wrong)?;
     let pid = lock_holder(&file);
     let log = image.log.and_then(|note| note.path);
     let mut pending = inheritance.summary();
@@ -82,6 +81,23 @@ pub fn inspect(path: impl AsRef<Path>) -> Result<State, Error> {
         fill_bytes: inheritance.fill_bytes(),
         live: image.live,
     })
+}
+
+/// How often a file is looked at that seems damaged.
+const LOOKS: usize = 10;
+
+/// Reads the words of the ring. What contradicts itself may have been read while it changed, so it is read again.
+fn look(file: &File, layout: Layout) -> io::Result<(Image, Result<Inheritance, RingFileProblem>)> {
+    let mut looks = 0;
+    loop {
+        let image = Image::read(file, layout)?;
+        let found = Inheritance::of(layout.geometry, image.entries, |at| image.slot(at));
+        let is_sound = |found: &Inheritance| found.summary().damaged == 0;
+        looks += 1;
+        if found.as_ref().is_ok_and(is_sound) || looks == LOOKS {
+            return Ok((image, found));
+        }
+    }
 }
 
 /// How much of the write that was under way the log holds.
