@@ -165,6 +165,7 @@ fn refusals_and_a_failure_are_shown() {
         [1, 8, 8],
         "{report}"
     );
+    assert!(queue.close(None).unwrap_err().in_ring_file);
 }
 
 #[test]

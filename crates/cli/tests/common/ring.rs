@@ -125,10 +125,14 @@ pub fn left(options: Options, written: &[&str], posted: &[&str]) -> Left {
     queue.flush().unwrap();
     let held = reserve(&queue);
     posted.iter().for_each(|text| append(&queue, text));
+    let len = 8 * written.len() as u64;
+    wait_until("what the flusher shows", || {
+        let live = alq::ring_file::inspect(&used).unwrap().live;
+        live.shown_ns > 0 && live.written_bytes == len
+    });
     fs::copy(&used, &ring).unwrap();
     drop(held);
     queue.close(None).unwrap();
-    let len = 8 * written.len() as u64;
     let file = File::options().write(true).open(&log).unwrap();
     file.set_len(len).unwrap();
     fs::remove_file(used).unwrap();
