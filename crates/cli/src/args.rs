@@ -13,7 +13,7 @@ use clap::{Args, Parser, Subcommand};
     version,
     about = "An asynchronous append queue on the command line",
     disable_help_subcommand = true,
-    after_help = EXIT_CODES
+    after_help = "Exit codes: 0 done, 1 error, 2 wrong usage, 3 parts of a ring file were damaged; each command's help says more"
 )]
 pub struct Cli {
     #[command(subcommand)]
@@ -151,7 +151,6 @@ Exit codes:
   0  all input was written
   1  input or output error; the message says how much was not written
   2  wrong usage
-  3  (alq recover) parts of the ring were damaged
 On SIGINT or SIGTERM, what was read is written, and then alq dies by that signal.
 If that takes longer than half a second, another signal ends it at once.";
 

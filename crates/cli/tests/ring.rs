@@ -227,6 +227,17 @@ fn resuming_is_refused_where_it_cannot_be_right() {
     refuse(&fifo, source(), &["it is no file"]);
 }
 
+/// A refusal is not held up by a pipe that takes nothing of what was left.
+#[test]
+fn a_refusal_leaves_in_the_ring_what_nobody_reads() {
+    let mut stuck = Stuck::start();
+    stuck.feed("hello\n");
+    let left = stuck.kill();
+    let mut command = with_ring(&left.ring);
+    command.arg("--resume").arg(&left.log).assert().code(1);
+    assert_eq!(number(&stat(&left.ring), "pending_bytes"), 6);
+}
+
 #[test]
 fn resuming_counts_what_was_left_in_the_ring() {
     let left = left(Options::new(), &["line 01\n"], &["line 02\n"]);
