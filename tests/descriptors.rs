@@ -109,7 +109,7 @@ fn sockets_work_blocking_and_nonblocking() {
 fn a_write_ends_where_a_record_ends() {
     // A datagram socket shows each write by itself.
     let (reader, writer) = UnixDatagram::pair().unwrap();
-    reader.set_read_timeout(Some(common::DEADLINE)).unwrap();
+    reader.set_read_timeout(Some(DEADLINE)).unwrap();
     let queue = small().from_fd(&writer).unwrap();
     let held = queue.getn(1, TRY).unwrap(); // so that the rest goes out at once
     for seq in 0..60 {
