@@ -52,7 +52,7 @@ pub fn run(options: &Recover) -> Result<Recovery, Failure> {
                 "it is not known which log it is for (a pipe, say): name a file with --into FILE";
             Failure::new(ring.display(), problem)
         })?;
-        write(ring, log, into.is_some(), &state)?
+        write(ring, log, &state)?
     };
     let report = Report {
         ring: ring.display().to_string(),
@@ -74,9 +74,8 @@ pub fn run(options: &Recover) -> Result<Recovery, Failure> {
 }
 
 /// Appends to `log` what is in the ring file at `ring`, until it is there and, if it is a file, on disk.
-fn write(ring: &Path, log: &Path, is_other: bool, state: &State) -> Result<Recovery, Failure> {
-    let sizes = ring::sizes(state).other_log(is_other);
-    let target = Target::recover(log, ring, sizes)?;
+fn write(ring: &Path, log: &Path, state: &State) -> Result<Recovery, Failure> {
+    let target = Target::recover(log, ring, ring::sizes(state))?;
     let recovery = target.queue().recovery().copied().unwrap_or_default();
     let synced = target.sync(); // fails with the cause of a failed write, which the close tells better
     target.close().and(synced)?;

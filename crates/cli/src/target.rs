@@ -58,7 +58,8 @@ impl<'a> Target<'a> {
 
     /// The file at `path`, for what is in the ring file, which has these sizes.
     pub fn recover(path: &'a Path, ring: &'a Path, sizes: Options) -> Result<Self, Failure> {
-        let queue = sizes.stall_limit(None).ring_file(ring).open(path);
+        let sizes = sizes.stall_limit(None);
+        let queue = sizes.ring_file(ring).other_log(true).open(path);
         let queue = queue.map_err(|error| match error {
             Error::Io {
                 errno,
