@@ -135,7 +135,7 @@ impl<'a> Pump<'a> {
             progress,
             // A quarter, so that reading and writing overlap; no ring is smaller than a page.
             chunk: (queue.capacity() / 4).min(CHUNK_MAX),
-            is_settled: true,
+            is_settled: false, // the ring file may have held something
             counts_lines,
             lines: 0,
         }

@@ -110,6 +110,21 @@ fn what_a_full_disk_leaves_stays_in_the_ring() {
 }
 
 #[test]
+fn a_full_disk_is_noticed_while_no_input_comes() {
+    let (dir, _) = scratch();
+    let ring = dir.path().join("ring");
+    let mut command = with_ring(&ring);
+    command.args(["--stall-limit=0.2", "/dev/full"]);
+    command.assert().code(1);
+    let (reader, writer) = common::pipe();
+    let args = ["--ring", name(&ring), "--stall-limit=0.2", "/dev/full"];
+    let mut tool = Running::append(args, reader);
+    assert_eq!(tool.end().code(), Some(1)); // with the input still open
+    drop(writer);
+    assert_eq!(number(&stat(&ring), "pending_bytes"), 1);
+}
+
+#[test]
 fn a_second_signal_leaves_what_was_read_in_the_ring() {
     let mut stuck = Stuck::start();
     stuck.feed("hello\n");
