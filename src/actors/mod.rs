@@ -13,7 +13,7 @@ mod room;
 mod shared;
 mod standstill;
 pub mod syncer;
-#[cfg(all(test, not(alq_loom)))]
+#[cfg(all(test, not(alq_model)))]
 mod tests;
 pub mod thread;
 

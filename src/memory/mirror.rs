@@ -104,7 +104,7 @@ unsafe impl Memory for Mirror {
     }
 }
 
-#[cfg(all(test, not(alq_loom)))]
+#[cfg(all(test, not(alq_model)))]
 mod tests {
     use super::{Memory, Mirror};
     use crate::words::Geometry;

@@ -6,15 +6,15 @@ mod accounts;
 mod batch;
 mod drain;
 mod lane;
-#[cfg(all(test, not(alq_loom)))]
+#[cfg(all(test, not(alq_model)))]
 mod lane_tests;
 mod lanes;
 mod reserve;
 mod seal;
-#[cfg(all(test, not(alq_loom)))]
+#[cfg(all(test, not(alq_model)))]
 mod stress;
 pub mod survey;
-#[cfg(all(test, not(alq_loom)))]
+#[cfg(all(test, not(alq_model)))]
 mod tests;
 mod torn;
 
