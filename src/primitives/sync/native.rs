@@ -92,9 +92,9 @@ impl Tracked {
     pub const fn write(&self) {}
 }
 
-/// Registers this process for [`membarrier`]; `false` where the kernel has none.
+/// Registers this process for [`membarrier`]; `false` where the kernel has none. (Miri has none.)
 pub fn membarrier_register() -> bool {
-    os::membarrier_register()
+    !cfg!(miri) && os::membarrier_register()
 }
 
 /// A full fence on every running thread of the process; `false` if the system refused.
