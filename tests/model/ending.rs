@@ -4,16 +4,37 @@ use alq::{Error, Flags, Lane, Operation, Queue};
 
 use super::far_end::{Files, Memory};
 use super::op::Trouble;
+use super::reference::Reference;
 use super::world::{IN_VAIN, io_error};
 
 pub struct Ending {
     pub lanes: Vec<Lane>,
-    /// What was posted, in order.
-    pub stream: Vec<u8>,
+    pub reference: Reference,
     /// What the far end takes, and why no more, if that is not all.
     pub stuck_at: Option<(usize, Trouble)>,
     pub memory: Memory,
     pub files: Files,
+}
+
+/// Fails unless the files hold what was posted; says how many bytes at the end of the first one are in the next one, too.
+/// Those begin with a record: the one that was torn is whole in the next file, perhaps with others before it.
+pub fn check(reference: &Reference, first: &[u8], rest: &[u8]) -> usize {
+    let stream = reference.stream();
+    let len = first.len() + rest.len();
+    assert!(
+        len >= stream.len(),
+        "{} bytes are missing",
+        stream.len() - len
+    );
+    let repeated = len - stream.len();
+    let cut = first.len() - repeated;
+    assert!(
+        repeated == 0 || reference.is_end(cut),
+        "repeated from within a record"
+    );
+    let is_whole = first[..] == stream[..first.len()] && *rest == stream[cut..];
+    assert!(is_whole, "the files are not what was posted");
+    repeated
 }
 
 impl Ending {
@@ -22,30 +43,23 @@ impl Ending {
         match self.stuck_at {
             Some((limit, trouble)) => self.close_stuck(&queue, limit, trouble),
             None if with_drop => {
-                let repeated = queue.stats().repeated as usize;
                 self.lanes.clear();
                 drop(queue);
-                self.check_file(repeated, self.stream.len());
+                self.check_files();
             }
             None => self.close(&queue),
         }
     }
 
-    /// What is in the file, and is no torn head that the next one has whole.
-    fn check_file(&self, repeated: usize, written: usize) {
-        let mut file = self.memory.bytes();
-        file.truncate(file.len() - repeated);
-        file.extend(self.files.bytes());
-        assert!(
-            file == self.stream[..written],
-            "the file is not what was posted"
-        );
+    /// Says how many bytes are in two files.
+    fn check_files(&self) -> usize {
+        check(&self.reference, &self.memory.bytes(), &self.files.bytes())
     }
 
     fn close(&mut self, queue: &Queue) {
         queue.close(None).unwrap();
         let stats = queue.stats();
-        assert_eq!(stats.written_bytes, self.stream.len() as u64);
+        assert_eq!(stats.written_bytes, self.reference.bytes() as u64);
         assert_eq!(stats.written_records, stats.posted_records);
         assert_eq!(
             (stats.fill_bytes, stats.lost_bytes, stats.abandoned),
@@ -53,7 +67,7 @@ impl Ending {
         );
         let claimed = queue.position().bytes();
         assert_eq!(claimed, stats.written_bytes + stats.padding_bytes);
-        self.check_file(stats.repeated as usize, self.stream.len());
+        assert_eq!(stats.repeated, self.check_files() as u64);
         self.check_refusals(queue, &Error::Closed);
         queue.close(None).unwrap();
     }
@@ -65,14 +79,14 @@ impl Ending {
             Trouble::Failed => (None, io_error(Operation::Write)),
             Trouble::NotReady | Trouble::NoSpace => (Some(IN_VAIN), Error::TimedOut),
         };
-        let left = (self.stream.len() - limit) as u64;
+        let left = (self.reference.bytes() - limit) as u64;
         for _ in 0..2 {
             let undrained = queue.close(timeout).unwrap_err();
             assert_eq!((undrained.bytes, undrained.abandoned), (left, 0));
             assert_eq!(undrained.cause, cause);
             assert!(undrained.records > 0);
         }
-        self.check_file(0, limit);
+        assert!(self.memory.bytes() == self.reference.stream()[..limit]);
         assert_eq!(queue.stats().written_bytes, limit as u64);
         if trouble != Trouble::Failed {
             self.check_refusals(queue, &Error::Closed);

@@ -53,10 +53,6 @@ impl Memory {
         self.change(|state| state.bytes.clone())
     }
 
-    pub fn len(&self) -> usize {
-        self.change(|state| state.bytes.len())
-    }
-
     /// Waits until it has taken `len` bytes: they are on their way.
     pub fn wait_for(&self, len: usize) {
         let (state, changed) = &*self.state;

@@ -12,17 +12,3 @@ mod world;
 
 pub use op::{Op, Settings};
 pub use world::run;
-
-/// The sequence that `bytes` stand for; what does not fill an operation is left out.
-pub fn decode(bytes: &[u8]) -> (Settings, Vec<Op>) {
-    let (settings, rest) = bytes.split_at_checked(Settings::LEN).unwrap_or_default();
-    let settings = settings
-        .try_into()
-        .map(Settings::decode)
-        .unwrap_or_default();
-    let ops = rest.chunks_exact(Op::LEN);
-    (
-        settings,
-        ops.map(|op| Op::decode(op.try_into().unwrap())).collect(),
-    )
-}

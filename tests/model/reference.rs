@@ -110,8 +110,7 @@ impl Reference {
                 }
             }
         }
-        let mut in_order: Vec<_> = self.records.iter().collect();
-        in_order.sort_by_key(|record| record.position.bytes());
+        let in_order = self.in_order();
         for pair in in_order.windows(2) {
             let begin = pair[1].position.bytes() - pair[1].bytes.len() as u64;
             assert!(
@@ -119,10 +118,24 @@ impl Reference {
                 "two records overlap: {pair:?}"
             );
         }
+        let bytes = |record: &&Posted| record.bytes.clone();
+        in_order.iter().flat_map(bytes).collect()
+    }
+
+    fn in_order(&self) -> Vec<&Posted> {
+        let mut in_order: Vec<_> = self.records.iter().collect();
+        in_order.sort_by_key(|record| record.position.bytes());
         in_order
-            .iter()
-            .flat_map(|record| record.bytes.clone())
-            .collect()
+    }
+
+    /// Whether a record ends at byte `len` of the stream.
+    pub fn is_end(&self, len: usize) -> bool {
+        let mut end = 0;
+        let mut ends = self.in_order().into_iter().map(|record| {
+            end += record.bytes.len();
+            end
+        });
+        len == 0 || ends.any(|end| end == len)
     }
 
     /// What a sync of all that was posted is to say, if `fails` says what the next one that is made comes to.
