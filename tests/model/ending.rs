@@ -29,8 +29,8 @@ pub fn check(reference: &Reference, first: &[u8], rest: &[u8]) -> usize {
     let repeated = len - stream.len();
     let cut = first.len() - repeated;
     assert!(
-        repeated == 0 || reference.is_end(cut),
-        "repeated from within a record"
+        rest.is_empty() || reference.is_end(cut),
+        "the next file does not begin with a record"
     );
     let is_whole = first[..] == stream[..first.len()] && *rest == stream[cut..];
     assert!(is_whole, "the files are not what was posted");

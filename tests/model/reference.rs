@@ -1,5 +1,7 @@
 //! What was appended, and what the file must hold for it.
 
+use std::ops::Range;
+
 use alq::{Position, SyncOp};
 
 /// A moment: how many claims, posts and seals came before.
@@ -23,8 +25,8 @@ pub struct Reference {
     seals: Vec<(usize, Tick)>,
     /// How many records good syncs have covered, by `Data` and `Full`.
     synced: [usize; 2],
-    /// The records up to this one that no good sync has covered, none ever will.
-    lost: usize,
+    /// What was written when a sync failed, and not covered by a good one: none ever will.
+    lost: Vec<Range<usize>>,
     /// A sync has failed, and no other file has taken over since.
     is_sync_broken: bool,
 }
@@ -69,9 +71,11 @@ impl Reference {
         self.records.iter().map(|record| record.bytes.len()).sum()
     }
 
-    pub fn position(&self, index: usize) -> Option<Position> {
+    /// Where one of the records ends, and whether it will never be durable.
+    pub fn any(&self, index: usize) -> Option<(Position, bool)> {
         let index = index.checked_rem(self.records.len())?;
-        Some(self.records[index].position)
+        let is_lost = self.lost.iter().any(|lost| lost.contains(&index));
+        Some((self.records[index].position, is_lost))
     }
 
     /// Whether something was posted through the queue itself that was claimed after `tick`.
@@ -146,14 +150,16 @@ impl Reference {
             SyncOp::Data => data.max(full),
             SyncOp::Full => full,
         };
-        if count <= known || (count <= self.lost && !self.is_sync_broken) {
+        let lost = self.lost.last().map_or(0, |lost| lost.end);
+        if count <= known || (count <= lost && !self.is_sync_broken) {
             return Verdict::Either;
         }
         if self.is_sync_broken {
             return Verdict::Never;
         }
         if fails {
-            (self.is_sync_broken, self.lost) = (true, count);
+            self.is_sync_broken = true;
+            self.lost.push(data.max(full)..count);
             return Verdict::Never;
         }
         self.synced[usize::from(op == SyncOp::Full)] = count;

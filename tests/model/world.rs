@@ -142,7 +142,7 @@ impl World<'_> {
 }
 
 /// The operations.
-impl<'q> World<'q> {
+impl World<'_> {
     fn step(&mut self, op: Op) {
         match op {
             Op::Write { who, len, quiet } => self.write(who, len, quiet),
@@ -336,11 +336,15 @@ impl<'q> World<'q> {
     }
 
     fn wait_for(&self, record: usize) {
-        if let Some(position) = self.reference.position(record).filter(|_| self.can_take(0)) {
-            self.queue
-                .completion(position, Level::Written)
-                .wait()
-                .unwrap();
+        let record = self.reference.any(record).filter(|_| self.can_take(0));
+        if let Some((position, is_lost)) = record {
+            let written = self.queue.completion(position, Level::Written);
+            written.wait().unwrap();
+            if is_lost {
+                // Whatever was synced since, and to whatever file.
+                let durable = self.queue.completion(position, Level::Durable);
+                assert_eq!(durable.wait(), Err(io_error(Operation::Sync)));
+            }
         }
     }
 
