@@ -18,6 +18,7 @@ step ci/test.sh
 step ci/loom.sh
 step ci/mutants.sh
 step ci/shuttle.sh
+step ci/fuzz.sh
 step ci/stream.sh
 step ci/examples.sh
 step ci/comparison.sh
