@@ -3,7 +3,7 @@
 
 use std::fs;
 
-use alq::{Level, Options, Queue, Status, SyncOp};
+use alq::{Flags, Level, Options, Queue, Status, SyncOp};
 use alq_shuttle_tests::{FarEnd, Ledger, Mood, Producer, Way, below, explore};
 use shuttle::thread::{self, JoinHandle, yield_now};
 
@@ -172,5 +172,20 @@ fn failure_and_reopen() {
         let expected = ledger.expected();
         assert!(bytes == expected, "the two files are not what was posted");
         check_accounts(&queue, &ledger, &expected);
+    });
+}
+
+/// Whoever has been told that the queue has failed is refused from then on, through the queue and in a lane with room in its
+/// span.
+#[test]
+fn who_knows_of_a_failure_is_refused() {
+    explore("who_knows_of_a_failure_is_refused", || {
+        let (queue, _, _) = open(options(), Mood::Failing(1));
+        let mut lane = queue.lane();
+        lane.writen(b"in a span with room", Flags::WAITOK).unwrap();
+        let failure = queue.flush().unwrap_err();
+        assert_eq!(queue.writen(b"late", Flags::NOWAIT), Err(failure.clone()));
+        assert_eq!(lane.writen(b"late", Flags::NOWAIT), Err(failure));
+        queue.close(None).unwrap_err();
     });
 }
