@@ -1,5 +1,7 @@
 //! How a queue ends, and what is to be found then.
 
+use std::thread;
+
 use alq::{Error, Flags, Lane, Operation, Queue};
 
 use super::far_end::{Files, Memory};
@@ -74,7 +76,10 @@ impl Ending {
 
     fn close_stuck(&mut self, queue: &Queue, limit: usize, trouble: Trouble) {
         queue.activate();
-        self.memory.wait_for(limit); // what is counted as left must not be on its way
+        // What is counted as left must not be on its way.
+        while queue.stats().written_bytes < limit as u64 {
+            thread::yield_now();
+        }
         let (timeout, cause) = match trouble {
             Trouble::Failed => (None, io_error(Operation::Write)),
             Trouble::NotReady | Trouble::NoSpace => (Some(IN_VAIN), Error::TimedOut),

@@ -53,13 +53,6 @@ impl Memory {
         self.change(|state| state.bytes.clone())
     }
 
-    /// Waits until it has taken `len` bytes: they are on their way.
-    pub fn wait_for(&self, len: usize) {
-        let (state, changed) = &*self.state;
-        let is_short = |state: &mut State| state.bytes.len() < len;
-        drop(changed.wait_while(state.lock().unwrap(), is_short).unwrap());
-    }
-
     pub fn synced(&self) -> usize {
         self.change(|state| state.synced)
     }
