@@ -8,6 +8,7 @@ mod completion;
 mod entry;
 mod exit;
 mod fill;
+pub mod inspect;
 mod lane;
 mod lane_entry;
 mod open;
@@ -16,6 +17,7 @@ mod options;
 mod queue;
 pub mod registry;
 mod reopen;
+mod ring_file;
 mod suspend;
 mod write;
 
