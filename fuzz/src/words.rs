@@ -20,7 +20,7 @@ pub fn words(bytes: &[u8]) {
 }
 
 fn geometry(bytes: &mut Bytes<'_>) -> Geometry {
-    let geometry = Geometry::new(1 << bytes.below(32), 4 << bytes.below(30));
+    let geometry = Geometry::new(1 << bytes.below(32), 4 << bytes.below(29));
     match bytes.u32() {
         0 => geometry,
         max => geometry.with_spans_max(1 + max % geometry.slots()),
