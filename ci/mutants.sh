@@ -32,6 +32,8 @@ durable.raise_full               group_sync::who_finds_it_durable_finds_the_sync
 end.jump                         close::close_against_a_writer
 event.notify                     event::a_waiter_is_seen_or_sees
 event.wait                       event::a_waiter_is_seen_or_sees
+failure.seen                    failure::who_is_told_of_a_failure_is_refused
+failure.told+lanes.gate+lanes.asked  failure::who_is_told_of_a_failure_is_refused
 fence.heavy                      wake_flusher::a_post_wakes_the_flusher
 fence.light                      wake_flusher::a_post_wakes_the_flusher
 finish.again                     close::close_against_a_writer

@@ -49,3 +49,19 @@ fn a_lane_that_opens_a_span_as_the_queue_fails() {
         assert_eq!(second, Err(shared.failure().unwrap()));
     });
 }
+
+/// Whoever has been told that the queue has failed is refused.
+#[test]
+fn who_is_told_of_a_failure_is_refused() {
+    explore("who_is_told_of_a_failure_is_refused", 3, || {
+        let (shared, _flusher, _file) = queue(4, Order::Any);
+        let other = Arc::clone(&shared);
+        let writer = thread::spawn(move || {
+            if let Some(failure) = other.failure() {
+                assert_eq!(other.try_reserve(1).map(drop), Err(failure));
+            }
+        });
+        shared.fail(Operation::Write, 5);
+        writer.join().unwrap();
+    });
+}
