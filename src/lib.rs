@@ -21,6 +21,8 @@ pub use face::{
     AsyncAppend, Completion, Entry, Lane, LaneEntry, Notify, Options, Queue, flush_all, shutdown,
     suspend,
 };
+#[doc(hidden)] // for the C library, where an entry has no lifetime
+pub use face::Detached;
 pub use words::{Error, Flags, Level, Operation, Position, Status, SyncOp, Undrained};
 
 /// The switch of [`AsyncAppend`].

@@ -10,7 +10,7 @@ use super::aside::{self, OwnMemory};
 use super::fill::Fill;
 use crate::actors::Shared;
 use crate::memory::Mirror;
-use crate::ring::Reservation;
+use crate::ring::{Claim, Reservation};
 use crate::words::{Error, Flags, Position};
 
 /// A reservation: contiguous bytes of the ring itself, to be filled in place and posted. Source: `struct ale` in
@@ -147,6 +147,17 @@ impl<'q> Entry<'q> {
     pub fn post_flags(mut self, flags: Flags) -> Position {
         let used = self.fill.used() as u32;
         self.finish(used, flags.activates())
+    }
+
+    pub(super) fn queue_id(&self) -> u64 {
+        self.shared.id
+    }
+
+    /// The two halves: a claim of the ring, or memory of its own. The caller has the duty to post them.
+    #[inline]
+    pub(super) fn into_parts(mut self) -> (Option<Claim>, Option<OwnMemory>) {
+        let claim = self.reservation.take().map(Reservation::into_claim);
+        (claim, self.own.take())
     }
 
     #[inline]
