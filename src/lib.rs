@@ -17,12 +17,12 @@ mod ring;
 mod words;
 
 pub use ends::{Sink, Stall, Stats, Waits};
+#[doc(hidden)] // for the C library, where an entry has no lifetime
+pub use face::Detached;
 pub use face::{
     AsyncAppend, Completion, Entry, Lane, LaneEntry, Notify, Options, Queue, flush_all, shutdown,
     suspend,
 };
-#[doc(hidden)] // for the C library, where an entry has no lifetime
-pub use face::Detached;
 pub use words::{Error, Flags, Level, Operation, Position, Status, SyncOp, Undrained};
 
 /// The switch of [`AsyncAppend`].

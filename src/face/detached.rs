@@ -76,9 +76,7 @@ impl Detached {
     #[inline]
     pub fn slot(&self, queue: &Queue) -> Option<usize> {
         match self.part {
-            Part::Ring(claim) => {
-                Some(queue.shared().ring.geometry().slot(claim.seq() as u32))
-            }
+            Part::Ring(claim) => Some(queue.shared().ring.geometry().slot(claim.seq() as u32)),
             Part::Own(_) => None,
         }
     }
