@@ -32,6 +32,8 @@
 
 #define ALQ_VERSION "0.1.0"
 
+struct sigevent; /* <signal.h> may hide it */
+
 #ifdef __cplusplus
 extern "C" {
 #endif
