@@ -13,7 +13,8 @@
  *  - A handle is a queue, an entry, a request, a lane or options, as a call of this library has returned it. One that is
  *    NULL, or was closed or freed, is EINVAL, and nothing happens. A pointer that never was a handle is undefined.
  *  - Errors are numbers of <errno.h>, returned; 0 is success. Those in the manner of aio_fsync(3) return -1 and set errno.
- *    A call that returns nothing, or a pointer, sets errno if it fails. A call that succeeds leaves errno alone.
+ *    A call that returns a pointer says NULL, and sets errno. One that returns nothing sets errno if it fails, and leaves
+ *    it alone if it does not.
  *  - A struct timespec is a time from now on; NULL is what the comment says; negative, or with a tv_nsec that is not 0 to
  *    999999999, it is EINVAL. Clocks that are set do not matter.
  *  - A fault of this library (a panic) ends the process with a message on standard error and abort(3): it never goes on in
@@ -32,7 +33,8 @@
 
 #define ALQ_VERSION "0.1.0"
 
-struct sigevent; /* <signal.h> may hide it */
+struct sigevent; /* <signal.h> and <time.h> may hide these */
+struct timespec;
 
 #ifdef __cplusplus
 extern "C" {
@@ -128,7 +130,7 @@ void alq_flush(struct alq *alq);
 
 /*
  * Writes what is posted and frees the queue. What cannot be written, because nothing has moved for the stall limit, is told
- * to the error callback, called by this thread before the call returns, or else on standard error. Blocks.
+ * to the error callback, called by this thread before the call returns, or else on standard error; errno has the cause. Blocks.
  *
  * If entries are open, it waits for the stall limit, then writes what is behind them. They may still be filled and
  * posted (EINVAL): the memory of such a queue is kept.
@@ -286,7 +288,7 @@ struct alq_stats {
 };
 
 /* Stores a snapshot. size is sizeof(struct alq_stats). Returns 0 or EINVAL. Never blocks anybody; some microseconds. */
-int alq_stats(const struct alq *alq, struct alq_stats *stats, size_t size);
+int alq_get_stats(const struct alq *alq, struct alq_stats *stats, size_t size);
 
 /* --------------------------------------------------------------------- a consistent state, as with POSIX aio ---- */
 

@@ -8,7 +8,7 @@ use alq::{AsyncAppend, Error};
 
 use crate::errors::set_errno;
 use crate::handle::Table;
-use crate::queue::borrow;
+use crate::open::borrow;
 
 /// An appender, as C holds it. The header says that one thread at a time uses it.
 pub struct Appender(UnsafeCell<State>);

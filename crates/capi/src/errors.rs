@@ -23,6 +23,17 @@ pub fn set_errno(errno: c_int) {
     unsafe { *place = errno };
 }
 
+/// For a call that has only errno to say that it failed: whatever `call` does to errno on its way, afterwards it is what
+/// `call` returns, or, if that is 0, what it was.
+pub fn through_errno(call: impl FnOnce() -> c_int) {
+    // SAFETY: the address is that of this thread's errno, always valid.
+    let place = unsafe { libc::__errno_location() };
+    // SAFETY: as above.
+    let before = unsafe { *place };
+    let errno = call();
+    set_errno(if errno == 0 { before } else { errno });
+}
+
 /// `0`, or the number of the error.
 #[inline]
 pub fn status<T>(result: Result<T, Error>) -> c_int {

@@ -7,7 +7,7 @@ use std::ptr;
 use alq::Lane;
 
 use crate::append::{append_status, flags_of, record};
-use crate::errors::set_errno;
+use crate::errors::{set_errno, through_errno};
 use crate::handle::Table;
 use crate::queue::{Alq, QUEUES};
 
@@ -47,18 +47,22 @@ pub unsafe extern "C" fn alq_lane_writen(
 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn alq_lane_seal(lane: *mut AlqLane) {
-    // SAFETY: as the header says.
-    match unsafe { LANES.get(lane) } {
+    through_errno(|| {
+        // SAFETY: as the header says.
+        let Some(AlqLane(lane)) = (unsafe { LANES.get(lane) }) else {
+            return libc::EINVAL;
+        };
         // SAFETY: one thread at a time uses the lane, and this is it.
-        Some(AlqLane(lane)) => unsafe { &mut *lane.get() }.seal(),
-        None => set_errno(libc::EINVAL),
-    }
+        unsafe { &mut *lane.get() }.seal();
+        0
+    });
 }
 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn alq_lane_close(lane: *mut AlqLane) {
     // SAFETY: as the header says.
-    if unsafe { LANES.remove(lane) }.is_none() {
-        set_errno(libc::EINVAL);
-    }
+    through_errno(|| match unsafe { LANES.remove(lane) } {
+        Some(_) => 0,
+        None => libc::EINVAL,
+    });
 }

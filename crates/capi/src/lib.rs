@@ -26,6 +26,7 @@ mod handle;
 mod header;
 mod hook;
 mod lane;
+mod open;
 mod options;
 mod process;
 mod queue;

@@ -1,22 +1,19 @@
-//! `struct alq`: opening, flushing, reopening, closing.
+//! `struct alq`: flushing, reopening, closing.
 
-use std::ffi::{CStr, OsStr, c_char, c_int};
-use std::os::fd::{BorrowedFd, RawFd};
-use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::ffi::{c_char, c_int};
 use std::ptr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use alq::{Error, Options, Queue, Undrained};
+use alq::{Queue, Undrained};
 use libc::timespec;
 
 use crate::completion::{AlqReq, give_out};
 use crate::entries::Entries;
-use crate::errors::{complain, set_errno, status};
+use crate::errors::{complain, set_errno, status, through_errno};
 use crate::handle::Table;
 use crate::hook::Hook;
-use crate::options::{AlqOptions, AlqOptionsCell};
+use crate::open::{borrow, path_of};
 use crate::time::duration;
 
 /// A queue, as C holds it.
@@ -25,9 +22,9 @@ pub struct Alq {
     pub entries: Entries,
     /// The length of every record, if it is fixed.
     pub entry_len: Option<c_int>,
-    hook: Option<Arc<Hook>>,
+    pub hook: Option<Arc<Hook>>,
     /// The process that opened it: in a child of fork(2), a lock of its parent's may be taken for ever.
-    process: u32,
+    pub process: u32,
 }
 
 /// All queues that are open.
@@ -35,9 +32,6 @@ pub static QUEUES: Table<Alq> = Table::new();
 
 /// Those that were closed while entries were open: whoever still fills one must find its memory.
 static RETIRED: Table<Alq> = Table::new();
-
-/// `ALQ_ORDERED`.
-const ORDERED: c_int = 0x10;
 
 /// `struct alq_undrained`.
 #[repr(C)]
@@ -77,215 +71,29 @@ impl AlqUndrained {
 }
 
 impl Alq {
-    /// Opens a queue with `how`.
-    fn open(
-        from: AlqOptions,
-        how: impl FnOnce(Options) -> Result<Queue, Error>,
-    ) -> Result<Self, c_int> {
-        let AlqOptions {
-            mut options,
-            on_error,
-            entry_len,
-        } = from;
-        let hook = on_error.map(|target| Arc::new(Hook::new(target)));
-        if let Some(hook) = &hook {
-            let hook = Arc::clone(hook);
-            options = options.on_error(move |error| {
-                hook.tell(error);
-            });
-        }
-        let queue = how(options).map_err(|error| open_errno(&error))?;
-        let entries = Entries::new(&queue).ok_or(libc::ENOMEM)?;
-        Ok(Self {
-            queue,
-            entries,
-            entry_len,
-            hook,
-            process: std::process::id(),
-        })
-    }
-
-    /// Closes the queue and frees it, or keeps what somebody may still write to.
-    fn close(self, timeout: Option<Duration>) -> Result<(), Undrained> {
+    /// Closes the queue and frees it, or keeps what somebody may still write to. What is left is given to `tell`, with the
+    /// hook, which is called no more after that.
+    fn close(
+        self,
+        timeout: Option<Duration>,
+        tell: impl FnOnce(&Result<(), Undrained>, Option<&Hook>),
+    ) -> c_int {
         let result = self.queue.close(timeout);
-        let abandoned = result.as_ref().is_err_and(|left| left.abandoned > 0);
+        let hook = self.hook.clone();
         let is_foreign = self.process != std::process::id();
+        let abandoned = result.as_ref().is_err_and(|left| left.abandoned > 0);
         let entries = &self.entries;
         if abandoned || entries.any_open_aside() || (is_foreign && entries.any_open()) {
             RETIRED.insert(self);
+        } else {
+            drop(self);
         }
-        result
-    }
-
-    /// The hook is not called any more, once this has returned.
-    fn end_hook(hook: Option<&Hook>, process: u32) {
-        if process == std::process::id() {
-            hook.inspect(|hook| hook.end());
+        tell(&result, hook.as_deref());
+        if let (Some(hook), false) = (hook, is_foreign) {
+            hook.end();
         }
+        status(result.map_err(|undrained| undrained.cause))
     }
-}
-
-/// What opening says. After a shutdown: `EBUSY`, as alq(9).
-fn open_errno(error: &Error) -> c_int {
-    match error {
-        Error::Closed => libc::EBUSY,
-        other => other.raw_os_error(),
-    }
-}
-
-/// The path at `file`.
-///
-/// # Errors
-///
-/// `EINVAL` for `NULL`.
-///
-/// # Safety
-///
-/// `file` must be `NULL` or a string, for as long as the result is used.
-unsafe fn path_of<'a>(file: *const c_char) -> Result<&'a Path, c_int> {
-    if file.is_null() {
-        return Err(libc::EINVAL);
-    }
-    // SAFETY: this function asks for the same.
-    let name = unsafe { CStr::from_ptr(file) };
-    Ok(Path::new(OsStr::from_bytes(name.to_bytes())))
-}
-
-/// Borrows a descriptor of the caller's.
-///
-/// # Errors
-///
-/// `EBADF` for a negative one.
-///
-/// # Safety
-///
-/// It must stay open while the result is used. (Whether it is open at all, the system says.)
-pub unsafe fn borrow<'a>(fd: RawFd) -> Result<BorrowedFd<'a>, c_int> {
-    if fd < 0 {
-        return Err(libc::EBADF);
-    }
-    // SAFETY: this function asks for the same; -1 was refused.
-    Ok(unsafe { BorrowedFd::borrow_raw(fd) })
-}
-
-/// Opens a queue and gives its handle out.
-///
-/// # Safety
-///
-/// `alq` must be `NULL` or valid.
-unsafe fn open(alq: *mut *mut Alq, queue: impl FnOnce() -> Result<Alq, c_int>) -> c_int {
-    if alq.is_null() {
-        return libc::EINVAL;
-    }
-    let (handle, errno) = match queue() {
-        Ok(queue) => (QUEUES.insert(queue), 0),
-        Err(errno) => (ptr::null_mut(), errno),
-    };
-    // SAFETY: this function asks for the same.
-    unsafe { alq.write(handle) };
-    errno
-}
-
-/// The first two: a file, its mode and the rest.
-///
-/// # Safety
-///
-/// As the header says.
-unsafe fn open_file(
-    alq: *mut *mut Alq,
-    file: *const c_char,
-    mode: c_int,
-    options: impl FnOnce(&mut AlqOptions) -> Result<(), c_int>,
-) -> c_int {
-    let queue = || {
-        let mut all = AlqOptions::new();
-        options(&mut all)?;
-        let mode = u32::try_from(mode).map_err(|_| libc::EINVAL)?;
-        // SAFETY: this function asks for the same.
-        let path = unsafe { path_of(file) }?;
-        Alq::open(all, |options| options.mode(mode).open(path))
-    };
-    // SAFETY: this function asks for the same.
-    unsafe { open(alq, queue) }
-}
-
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn alq_open_flags(
-    alq: *mut *mut Alq,
-    file: *const c_char,
-    _cred: *mut Ucred,
-    cmode: c_int,
-    size: c_int,
-    flags: c_int,
-) -> c_int {
-    let options = |all: &mut AlqOptions| {
-        if flags & !ORDERED != 0 {
-            return Err(libc::EINVAL);
-        }
-        let size = usize::try_from(size).map_err(|_| libc::EINVAL)?;
-        all.options = Options::new().capacity(size).ordered(flags & ORDERED != 0);
-        Ok(())
-    };
-    // SAFETY: as the header says.
-    unsafe { open_file(alq, file, cmode, options) }
-}
-
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn alq_open(
-    alq: *mut *mut Alq,
-    file: *const c_char,
-    _cred: *mut Ucred,
-    cmode: c_int,
-    size: c_int,
-    count: c_int,
-) -> c_int {
-    let options = |all: &mut AlqOptions| {
-        let (Ok(len), Ok(entries)) = (usize::try_from(size), usize::try_from(count)) else {
-            return Err(libc::EINVAL);
-        };
-        all.options = Options::new().fixed(len, entries);
-        all.entry_len = (count > 0).then_some(size);
-        Ok(())
-    };
-    // SAFETY: as the header says.
-    unsafe { open_file(alq, file, cmode, options) }
-}
-
-/// `struct ucred`, which nobody looks at.
-pub struct Ucred;
-
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn alq_open_path(
-    alq: *mut *mut Alq,
-    file: *const c_char,
-    options: *const AlqOptionsCell,
-) -> c_int {
-    let queue = || {
-        // SAFETY: as the header says.
-        let options = unsafe { AlqOptions::of(options) }?;
-        // SAFETY: as the header says.
-        let path = unsafe { path_of(file) }?;
-        Alq::open(options, |options| options.open(path))
-    };
-    // SAFETY: as the header says.
-    unsafe { open(alq, queue) }
-}
-
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn alq_open_fd(
-    alq: *mut *mut Alq,
-    fd: c_int,
-    options: *const AlqOptionsCell,
-) -> c_int {
-    let queue = || {
-        // SAFETY: as the header says.
-        let options = unsafe { AlqOptions::of(options) }?;
-        // SAFETY: it is used in this call only.
-        let fd = unsafe { borrow(fd) }?;
-        Alq::open(options, |options| options.from_fd(fd))
-    };
-    // SAFETY: as the header says.
-    unsafe { open(alq, queue) }
 }
 
 #[unsafe(no_mangle)]
@@ -300,20 +108,20 @@ pub unsafe extern "C" fn alq_capacity(alq: *const Alq) -> usize {
 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn alq_activate(alq: *mut Alq) {
-    // SAFETY: as the header says.
-    match unsafe { QUEUES.get(alq) } {
-        Some(alq) => alq.queue.activate(),
-        None => set_errno(libc::EINVAL),
-    }
+    through_errno(|| {
+        // SAFETY: as the header says.
+        let Some(alq) = (unsafe { QUEUES.get(alq) }) else {
+            return libc::EINVAL;
+        };
+        alq.queue.activate();
+        0
+    });
 }
 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn alq_flush(alq: *mut Alq) {
     // SAFETY: as the header says.
-    let errno = unsafe { alq_flush_timeout(alq, ptr::null()) };
-    if errno != 0 {
-        set_errno(errno);
-    }
+    through_errno(|| unsafe { alq_flush_timeout(alq, ptr::null()) });
 }
 
 #[unsafe(no_mangle)]
@@ -329,20 +137,18 @@ pub unsafe extern "C" fn alq_flush_timeout(alq: *mut Alq, timeout: *const timesp
 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn alq_close(alq: *mut Alq) {
-    // SAFETY: as the header says.
-    let Some(alq) = (unsafe { QUEUES.remove(alq) }) else {
-        return set_errno(libc::EINVAL);
-    };
-    let (hook, process) = (alq.hook.clone(), alq.process);
-    if let Err(undrained) = alq.close(None) {
-        let told = hook
-            .as_ref()
-            .is_some_and(|hook| hook.tell(&undrained.cause));
+    let tell = |result: &Result<(), Undrained>, hook: Option<&Hook>| {
+        let Err(undrained) = result else { return };
+        let told = hook.is_some_and(|hook| hook.tell(&undrained.cause));
         if !told {
             complain(&["alq: alq_close, ", &undrained.to_string(), "\n"]);
         }
-    }
-    Alq::end_hook(hook.as_deref(), process);
+    };
+    // SAFETY: as the header says.
+    through_errno(|| match unsafe { QUEUES.remove(alq) } {
+        Some(alq) => alq.close(None, tell),
+        None => libc::EINVAL,
+    });
 }
 
 #[unsafe(no_mangle)]
@@ -356,15 +162,13 @@ pub unsafe extern "C" fn alq_close_timeout(
         return libc::EINVAL;
     };
     // SAFETY: as the header says.
-    let Some(alq) = (unsafe { QUEUES.remove(alq) }) else {
-        return libc::EINVAL;
-    };
-    let (hook, process) = (alq.hook.clone(), alq.process);
-    let result = alq.close(timeout);
-    Alq::end_hook(hook.as_deref(), process);
-    // SAFETY: as the header says.
-    unsafe { AlqUndrained::tell(left, &result) };
-    status(result.map_err(|undrained| undrained.cause))
+    match unsafe { QUEUES.remove(alq) } {
+        // SAFETY: as the header says.
+        Some(alq) => alq.close(timeout, |result, _| unsafe {
+            AlqUndrained::tell(left, result);
+        }),
+        None => libc::EINVAL,
+    }
 }
 
 #[unsafe(no_mangle)]

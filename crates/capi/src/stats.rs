@@ -96,7 +96,11 @@ impl From<Stats> for AlqStats {
 }
 
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn alq_stats(alq: *const Alq, stats: *mut AlqStats, size: usize) -> c_int {
+pub unsafe extern "C" fn alq_get_stats(
+    alq: *const Alq,
+    stats: *mut AlqStats,
+    size: usize,
+) -> c_int {
     // SAFETY: as the header says.
     let Some(alq) = (unsafe { QUEUES.get(alq) }) else {
         return libc::EINVAL;

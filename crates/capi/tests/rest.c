@@ -127,7 +127,7 @@ static void counts(void)
     IS(alq_writen(alq, "12345\n", 6, ALQ_WAITOK), 0);
     IS(alq_flush_timeout(alq, NULL), 0);
     memset(&large, 0xff, sizeof large);
-    IS(alq_stats(alq, &large.stats, sizeof large), 0);
+    IS(alq_get_stats(alq, &large.stats, sizeof large), 0);
     IS(large.stats.posted_bytes, 6);
     IS(large.stats.posted_records, 1);
     IS(large.stats.written_bytes, 6);
@@ -136,14 +136,14 @@ static void counts(void)
     IS(large.newer[0], 0);
     IS(large.newer[1], 0);
     memset(&stats, 0xff, sizeof stats);
-    IS(alq_stats(alq, &stats, sizeof stats.capacity_bytes), 0);
+    IS(alq_get_stats(alq, &stats, sizeof stats.capacity_bytes), 0);
     IS(stats.capacity_bytes, 1 << 20);
     IS(stats.fill_bytes, UINT64_MAX); /* beyond the size that was given */
-    IS(alq_stats(alq, NULL, sizeof stats), EINVAL);
-    IS(alq_stats(alq, &stats, 0), EINVAL);
-    IS(alq_stats(NULL, &stats, sizeof stats), EINVAL);
+    IS(alq_get_stats(alq, NULL, sizeof stats), EINVAL);
+    IS(alq_get_stats(alq, &stats, 0), EINVAL);
+    IS(alq_get_stats(NULL, &stats, sizeof stats), EINVAL);
     alq_close(alq);
-    IS(alq_stats(alq, &stats, sizeof stats), EINVAL);
+    IS(alq_get_stats(alq, &stats, sizeof stats), EINVAL);
 }
 
 struct told {
@@ -194,7 +194,7 @@ static void errors_are_told(void)
     NO(alq_getn(alq, 8, ALQ_NOWAIT), EPIPE);
     IS(alq_flush_timeout(alq, NULL), EPIPE);
     FAILS(alq_flush(alq), EPIPE);
-    IS(alq_stats(alq, &stats, sizeof stats), 0);
+    IS(alq_get_stats(alq, &stats, sizeof stats), 0);
     IS(stats.last_errno, EPIPE);
     IS(alq_reopen_path(alq, path("rescued.log"), &req), 0);
     IS(alq_suspend(&req, 1, NULL), 0);
