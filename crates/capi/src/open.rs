@@ -64,7 +64,7 @@ fn open_errno(error: &Error) -> c_int {
 /// # Safety
 ///
 /// `file` must be `NULL` or a string, for as long as the result is used.
-unsafe fn path_of<'a>(file: *const c_char) -> Result<&'a Path, c_int> {
+pub unsafe fn path_of<'a>(file: *const c_char) -> Result<&'a Path, c_int> {
     if file.is_null() {
         return Err(libc::EINVAL);
     }
