@@ -23,7 +23,7 @@ trap 'rm -rf "$work"' EXIT
 nm -D --defined-only "$built/libalq.so" | awk '{ print $3 }' | sort >"$work/symbols"
 sed 's/^/-u/' "$work/symbols" >"$work/roots"
 ld -r --gc-sections "@$work/roots" -o "$work/alq.o" "$built/libalq.a"
-objcopy --strip-debug --keep-global-symbols="$work/symbols" "$work/alq.o"
+objcopy --strip-debug --remove-section=.llvmbc --remove-section=.llvmcmd --keep-global-symbols="$work/symbols" "$work/alq.o"
 ar rcsD "$work/libalq.a" "$work/alq.o"
 
 version=$(sed -n 's/^#define ALQ_VERSION "\(.*\)"$/\1/p' crates/capi/include/alq.h)

@@ -7,15 +7,29 @@ use crate::ends::Kind;
 use crate::memory::Memory;
 use crate::primitives::{Interest, Ticket};
 use crate::ring::{Refusal, Reservation};
-use crate::words::{Error, Order, Tail};
+use crate::words::{Error, Order, Tail, WhenFull};
 
 impl<M: Memory> Shared<M> {
+    /// Reserves: at once, or else as `when_full` says. (One claim for both, so that the caller's code has it once.)
+    #[inline]
+    pub fn reserve(
+        &self,
+        len: u32,
+        when_full: WhenFull,
+        kind: Kind,
+        deadline: impl FnOnce() -> Option<Instant>,
+    ) -> Result<Reservation<'_, M>, Error> {
+        match (self.ring.reserve(len), when_full) {
+            (Ok(reservation), _) => Ok(reservation),
+            (Err(refusal), WhenFull::Refuse) => Err(self.refused(refusal, len)),
+            (Err(_), WhenFull::Wait) => self.wait_for_room(len, kind, deadline()),
+        }
+    }
+
     /// Reserves, or says why not. Never sleeps.
     #[inline]
     pub fn try_reserve(&self, len: u32) -> Result<Reservation<'_, M>, Error> {
-        self.ring
-            .reserve(len)
-            .map_err(|refusal| self.refused(refusal, len))
+        self.reserve(len, WhenFull::Refuse, Kind::Getn, || None)
     }
 
     /// Reserves, asleep until there is room, or until `deadline`.
@@ -26,10 +40,7 @@ impl<M: Memory> Shared<M> {
         kind: Kind,
         deadline: Option<Instant>,
     ) -> Result<Reservation<'_, M>, Error> {
-        match self.ring.reserve(len) {
-            Ok(reservation) => Ok(reservation),
-            Err(_) => self.wait_for_room(len, kind, deadline),
-        }
+        self.reserve(len, WhenFull::Wait, kind, || deadline)
     }
 
     /// Wakes those for whom there is room now; says whether anybody was waiting. What made room must be stored before. Not

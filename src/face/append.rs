@@ -236,10 +236,7 @@ impl Queue {
         if !self.shared().home.is_here() {
             return Err(Error::Forked);
         }
-        match when_full {
-            WhenFull::Refuse => self.shared().try_reserve(len),
-            WhenFull::Wait => self.shared().wait_reserve(len, kind, deadline()),
-        }
+        self.shared().reserve(len, when_full, kind, deadline)
     }
 
     /// Appends a record that the ring has `refused` without it, if the queue takes any at all.
@@ -279,7 +276,11 @@ impl Queue {
     }
 
     /// Fills a reservation with the whole record and posts it.
-    #[inline]
+    #[inline(always)]
+    #[expect(
+        clippy::inline_always,
+        reason = "the hot path; as a call of its own it gets the reservation through memory"
+    )]
     fn copy(
         &self,
         mut reservation: Reservation<'_, Mirror>,
