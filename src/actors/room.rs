@@ -10,26 +10,28 @@ use crate::ring::{Refusal, Reservation};
 use crate::words::{Error, Order, Tail, WhenFull};
 
 impl<M: Memory> Shared<M> {
-    /// Reserves: at once, or else as `when_full` says. (One claim for both, so that the caller's code has it once.)
-    #[inline]
-    pub fn reserve(
+    /// What a reservation comes to that the ring has refused: the error, or, if the caller waits, what that brings.
+    #[cold]
+    pub fn reserve_later(
         &self,
+        refusal: Refusal,
         len: u32,
         when_full: WhenFull,
         kind: Kind,
-        deadline: impl FnOnce() -> Option<Instant>,
+        deadline: Option<Instant>,
     ) -> Result<Reservation<'_, M>, Error> {
-        match (self.ring.reserve(len), when_full) {
-            (Ok(reservation), _) => Ok(reservation),
-            (Err(refusal), WhenFull::Refuse) => Err(self.refused(refusal, len)),
-            (Err(_), WhenFull::Wait) => self.wait_for_room(len, kind, deadline()),
+        match when_full {
+            WhenFull::Refuse => Err(self.refused(refusal, len)),
+            WhenFull::Wait => self.wait_for_room(len, kind, deadline),
         }
     }
 
     /// Reserves, or says why not. Never sleeps.
     #[inline]
     pub fn try_reserve(&self, len: u32) -> Result<Reservation<'_, M>, Error> {
-        self.reserve(len, WhenFull::Refuse, Kind::Getn, || None)
+        self.ring
+            .reserve(len)
+            .map_err(|refusal| self.refused(refusal, len))
     }
 
     /// Reserves, asleep until there is room, or until `deadline`.
@@ -40,7 +42,10 @@ impl<M: Memory> Shared<M> {
         kind: Kind,
         deadline: Option<Instant>,
     ) -> Result<Reservation<'_, M>, Error> {
-        self.reserve(len, WhenFull::Wait, kind, || deadline)
+        match self.ring.reserve(len) {
+            Ok(reservation) => Ok(reservation),
+            Err(_) => self.wait_for_room(len, kind, deadline),
+        }
     }
 
     /// Wakes those for whom there is room now; says whether anybody was waiting. What made room must be stored before. Not

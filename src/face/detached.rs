@@ -1,16 +1,17 @@
 //! Entries without a lifetime, for an interface that knows none: the C library.
 
-use super::aside::OwnMemory;
+use super::aside::{self, OwnMemory};
 use super::entry::Entry;
 use super::queue::Queue;
 use crate::ring::Claim;
+use crate::words::{Flags, Position};
 
 /// What an [`Entry`] is when nothing borrows its queue: the right to post it, and no way to its bytes.
 ///
-/// [`Queue::attach`] makes it an entry again. Dropped, it stays open for ever, like an entry that was forgotten.
+/// [`Queue::post_detached`] posts it. Dropped, it stays open for ever, like an entry that was forgotten.
 #[doc(hidden)]
 #[derive(Debug)]
-#[must_use = "a detached entry stays open until it is attached again, and posted or dropped"]
+#[must_use = "a detached entry stays open until it is posted"]
 pub struct Detached {
     /// The number of its queue.
     queue: u64,
@@ -26,8 +27,7 @@ enum Part {
 impl Entry<'_> {
     /// Ends the borrow of the queue, and keeps the reservation. What `set_bytes_used` and `write!` have done is forgotten.
     ///
-    /// Pointers to the bytes, taken before, stay valid until the entry is posted or dropped, as long as a handle of the
-    /// queue lives.
+    /// Pointers to the bytes, taken before, stay valid until the entry is posted, as long as a handle of the queue lives.
     #[doc(hidden)]
     #[inline]
     pub fn detach(self) -> Detached {
@@ -41,24 +41,31 @@ impl Entry<'_> {
 }
 
 impl Queue {
-    /// Makes an entry of a detached one again.
+    /// Posts the first `used` bytes of a detached entry; 0 posts nothing.
     ///
     /// # Panics
     ///
-    /// If it is of another queue.
+    /// If it is of another queue, or has fewer bytes.
     #[doc(hidden)]
     #[inline]
-    pub fn attach(&self, detached: Detached) -> Entry<'_> {
+    pub fn post_detached(&self, detached: Detached, used: usize, flags: Flags) -> Position {
         let shared = self.shared();
-        assert_eq!(
-            detached.queue, shared.id,
-            "an entry of queue {} attached to queue {}",
-            detached.queue, shared.id
+        assert!(
+            detached.queue == shared.id && used <= detached.len(),
+            "a detached entry of {} bytes of queue {}, posted to queue {} with {used}",
+            detached.len(),
+            detached.queue,
+            shared.id
         );
         match detached.part {
-            // It came from this ring, in `detach`, and nobody else has it.
-            Part::Ring(claim) => Entry::new(shared, shared.ring.reservation(claim)),
-            Part::Own(memory) => Entry::of_its_own(shared, memory),
+            Part::Ring(claim) if shared.home.is_here() => {
+                // It came from this ring, in `detach`, and nobody else has it.
+                let posted = shared.ring.reservation(claim).post(used as u32);
+                shared.posted(posted, flags.activates());
+                Position::new(shared.id, posted.end)
+            }
+            Part::Ring(claim) => aside::leave_to_the_parent(shared, shared.ring.reservation(claim)),
+            Part::Own(memory) => aside::post(shared, &memory[..used]),
         }
     }
 
@@ -70,6 +77,16 @@ impl Queue {
 }
 
 impl Detached {
+    /// How many bytes were reserved.
+    #[inline]
+    #[expect(clippy::len_without_is_empty, reason = "none is")]
+    pub fn len(&self) -> usize {
+        match &self.part {
+            Part::Ring(claim) => claim.len(),
+            Part::Own(memory) => memory.len(),
+        }
+    }
+
     /// A number below [`Queue::slots`] that no other open entry of the queue has. `None` for an entry that is none of the
     /// ring: in a child of fork(2), and once the process ends.
     #[doc(hidden)]
@@ -87,7 +104,7 @@ mod tests {
     use crate::{Flags, Options};
 
     #[test]
-    fn entries_are_detached_and_attached_in_any_order() {
+    fn detached_entries_are_posted_in_any_order() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("app.log");
         let queue = Options::new().open(&path).unwrap();
@@ -104,20 +121,29 @@ mod tests {
         assert_eq!(slots.len(), 3, "each has a slot of its own");
         assert!(slots.iter().all(|slot| slot.unwrap() < queue.slots()));
 
-        drop(queue.attach(detached.remove(1))); // posts nothing
-        queue.attach(detached.remove(1)).post();
-        queue.attach(detached.remove(0)).post();
+        queue.post_detached(detached.remove(1), 0, Flags::empty());
+        queue.post_detached(detached.remove(1), 2, Flags::NOACTIVATE);
+        queue.post_detached(detached.remove(0), 1, Flags::empty());
         queue.flush().unwrap();
-        assert_eq!(std::fs::read(&path).unwrap(), b"a\nc\n");
+        assert_eq!(std::fs::read(&path).unwrap(), b"ac\n");
     }
 
     #[test]
-    #[should_panic(expected = "attached to queue")]
+    #[should_panic(expected = "posted to queue")]
     fn an_entry_of_another_queue_is_refused() {
         let dir = tempfile::tempdir().unwrap();
         let open = |name| Options::new().open(dir.path().join(name)).unwrap();
         let (one, other) = (open("one.log"), open("other.log"));
         let detached = one.getn(1, Flags::NOWAIT).unwrap().detach();
-        drop(other.attach(detached));
+        other.post_detached(detached, 1, Flags::empty());
+    }
+
+    #[test]
+    #[should_panic(expected = "with 2")]
+    fn more_than_was_reserved_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let queue = Options::new().open(dir.path().join("app.log")).unwrap();
+        let detached = queue.getn(1, Flags::NOWAIT).unwrap().detach();
+        queue.post_detached(detached, 2, Flags::empty());
     }
 }

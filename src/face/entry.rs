@@ -214,11 +214,7 @@ fn finish_aside(
         let own = own.unwrap_or_default();
         return aside::post(shared, &own[..used as usize]);
     };
-    // In a child of fork(2): it is the parent's, who posts it or not.
-    let start = reservation.start();
-    reservation.forsake();
-    shared.aside.foreign.add(1);
-    Position::new(shared.id, start)
+    aside::leave_to_the_parent(shared, reservation)
 }
 
 impl Deref for Entry<'_> {

@@ -56,6 +56,11 @@ impl Claim {
     pub fn seq(self) -> u64 {
         self.seq
     }
+
+    /// How many bytes it has.
+    pub fn len(self) -> usize {
+        self.len as usize
+    }
 }
 
 /// `len` contiguous bytes of the ring that belong to the holder until it posts. Dropped, it posts nothing.
@@ -74,7 +79,8 @@ impl<M: Memory> Ring<M> {
     /// # Errors
     ///
     /// See [`Refusal`]. Never blocks, allocates or makes a system call.
-    #[inline]
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "as for `claim`")]
     pub fn reserve(&self, len: u32) -> Result<Reservation<'_, M>, Refusal> {
         Ok(self.reservation(self.claim(len, Width::Slot, 0)?))
     }

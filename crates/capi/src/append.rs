@@ -116,12 +116,16 @@ pub unsafe extern "C" fn alq_get(alq: *mut Alq, flags: c_int) -> *mut Ale {
 }
 
 /// Gives an entry out.
-#[inline]
+#[inline(always)]
+#[expect(
+    clippy::inline_always,
+    reason = "the hot path; as a call it gets the entry through memory"
+)]
 fn open(alq: &Alq, entry: Result<Entry<'_>, Error>) -> *mut Ale {
     match entry {
         Ok(mut entry) => {
-            let (data, len) = (entry.as_mut_ptr(), entry.len());
-            alq.entries.open(&alq.queue, data, len, entry.detach())
+            let data = entry.as_mut_ptr();
+            alq.entries.open(&alq.queue, data, entry.detach())
         }
         Err(error) => refused(append_errno(&error)),
     }
@@ -142,9 +146,8 @@ pub unsafe extern "C" fn alq_post_flags(alq: *mut Alq, ale: *mut Ale, flags: c_i
     };
     match alq.entries.take(ale) {
         Ok((detached, used)) => {
-            let mut entry = alq.queue.attach(detached);
-            entry.set_bytes_used(used);
-            entry.post_flags(Flags::from_bits_truncate(flags as u32) & Flags::NOACTIVATE);
+            let flags = Flags::from_bits_truncate(flags as u32) & Flags::NOACTIVATE;
+            alq.queue.post_detached(detached, used, flags);
         }
         Err(what) => misuse("alq_post", what),
     }

@@ -27,7 +27,6 @@ pub struct Ale {
 struct Place {
     ale: UnsafeCell<Ale>,
     open: AtomicBool,
-    len: UnsafeCell<usize>,
     detached: UnsafeCell<MaybeUninit<Detached>>,
 }
 
@@ -70,23 +69,21 @@ impl Entries {
         Layout::array::<Place>(slots).ok()
     }
 
-    /// Opens an entry of `len` bytes at `data`, and gives out its `struct ale`.
+    /// Opens an entry whose bytes are at `data`, and gives out its `struct ale`.
     #[inline]
-    pub fn open(&self, queue: &Queue, data: *mut u8, len: usize, detached: Detached) -> *mut Ale {
+    pub fn open(&self, queue: &Queue, data: *mut u8, detached: Detached) -> *mut Ale {
         let place = match detached.slot(queue) {
             Some(slot) => self.place(slot),
             None => self.aside_place(),
         };
-        // SAFETY: the slot is that of this entry, or the place was taken by this call: nobody else looks at it until it
-        // is open. So it is below, too.
-        unsafe { place.detached.get().write(MaybeUninit::new(detached)) };
-        // SAFETY: as above.
-        unsafe { place.len.get().write(len) };
         let ale = Ale {
-            ae_bytesused: len as isize,
+            ae_bytesused: detached.len() as isize,
             ae_data: data.cast(),
             ae_pad: 0,
         };
+        // SAFETY: the slot is that of this entry, or the place was taken by this call: nobody else looks at it until it
+        // is open. So it is below, too.
+        unsafe { place.detached.get().write(MaybeUninit::new(detached)) };
         // SAFETY: as above.
         unsafe { place.ale.get().write(ale) };
         // Release, pairs with the swap in `take`: whatever thread posts it sees the rest.
@@ -116,15 +113,13 @@ impl Entries {
         // SAFETY: open until now, and not any more: this thread has it alone. So it is below, too.
         let detached = unsafe { place.detached.get().cast::<Detached>().read() };
         // SAFETY: as above.
-        let len = unsafe { *place.len.get() };
-        // SAFETY: as above.
         let used = unsafe { (*place.ale.get()).ae_bytesused };
         if let Some(taken) = taken {
             // Release, pairs with the Acquire in `aside_place`.
             taken.store(false, Ordering::Release);
         }
         match usize::try_from(used) {
-            Ok(used) if used <= len => Ok((detached, used)),
+            Ok(used) if used <= detached.len() => Ok((detached, used)),
             _ => Err("ae_bytesused is negative, or more than was reserved"),
         }
     }
