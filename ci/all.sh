@@ -19,5 +19,6 @@ step ci/loom.sh
 step ci/mutants.sh
 step ci/stream.sh
 step ci/examples.sh
+step ci/capi.sh
 step ci/comparison.sh
 printf '\nall checks passed in %d s\n' "$SECONDS"

@@ -7,6 +7,8 @@
 //! A row is the median burst divided by 64, with the 10th percentile and the 90th. The two callers have a queue each, of the
 //! same kind, in the same process; the one in C calls through the shared library.
 #![allow(unsafe_code)]
+#![allow(clippy::cast_possible_wrap)] // C counts in `int`
+#![allow(clippy::no_mangle_with_rust_abi)] // names for callgrind, which nobody links with
 
 use std::ffi::{CString, c_char, c_int, c_void};
 use std::hint::black_box;
@@ -25,7 +27,7 @@ const CAPACITY: usize = 1 << 20;
 /// Appends so many records of this length, and says how often it was refused.
 type Burst = unsafe extern "C" fn(*const c_void, c_int, c_int) -> c_int;
 
-/// The three bursts of from_c.c.
+/// The three bursts of `from_c.c`.
 struct C {
     open: unsafe extern "C" fn(*const c_char, c_int) -> c_int,
     bursts: [Burst; 3],
