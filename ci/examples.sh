@@ -36,6 +36,8 @@ check() {
 
 checked=
 cd "$work"
+(ulimit -c 0 && ! "$programs/crash_safe" crash.log 2>/dev/null) || { echo 'crash_safe: it survived' >&2; exit 1; }
+check crash_safe '^[0-9]+ bytes were posted and not written; 0 may be in the log twice$' crash.log
 check threads '^ +written_records: 4000,$' threads.log
 check packet_log '^50000 packets, 50000 lines, ' packets.log 50000
 check driver_log '^all accounted for$' trace.bin
@@ -51,6 +53,9 @@ has() {
 has threads.log 'worker 3 step 999, formatted in the ring'
 has packets.log 'o,49999,192\.0\.2\.1,[0-9]+,198\.51\.100\.2,443,[0-9]+'
 has daemon.log.1 'daemon\|ERR\|out of ports'
+has crash.log 'line 999'
+has crash.log 'the last run was cut off'
+[ "$(wc -l <crash.log)" = 1000 ] || { echo 'crash.log: not 1000 lines' >&2; exit 1; }
 has daemon.log 'daemon\|EMER\|the end'
 
 # None is forgotten.

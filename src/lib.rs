@@ -16,18 +16,27 @@ mod primitives;
 mod ring;
 mod words;
 
-pub use ends::{Sink, Stall, Stats, Waits};
+pub use ends::{FileSink, Sink, Stall, Stats, Waits};
 #[doc(hidden)] // for the C library, where an entry has no lifetime
 pub use face::Detached;
 pub use face::{
     AsyncAppend, Completion, Entry, Lane, LaneEntry, Notify, Options, Queue, flush_all, shutdown,
     suspend,
 };
-pub use words::{Error, Flags, Level, Operation, Position, Status, SyncOp, Undrained};
+pub use words::{
+    Error, Flags, Level, LogEnd, Operation, Position, Recovery, RingFileProblem, Status, SyncOp,
+    Undrained,
+};
 
 /// The switch of [`AsyncAppend`].
 pub mod async_append {
     pub use crate::face::async_append::enable;
+}
+
+/// Looking at a [ring file](Options::ring_file).
+pub mod ring_file {
+    pub use crate::face::inspect::{State, inspect};
+    pub use crate::words::Live;
 }
 
 /// The examples of docs/alq.md are tests.

@@ -5,14 +5,15 @@ use std::io::{self, IoSlice};
 use std::time::Duration;
 
 use super::gap::GapLine;
+use super::recovery::note_of;
 use super::reopen::Request;
 use super::shared::{Last, Shared};
 use crate::ends::Sink;
-use crate::memory::Memory;
+use crate::memory::{Journal, Memory};
 use crate::primitives::Interest;
 use crate::primitives::sync::{Arc, PlainArc, is_mutant};
 use crate::ring::{Drain, Drained, Holes};
-use crate::words::{Error, Operation};
+use crate::words::{Error, Head, Intent, LogEnd, Operation};
 
 /// What one step came to, and so what the driver does next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,8 +53,6 @@ pub struct Flusher<M> {
     pub(super) sink: PlainArc<dyn Sink>,
     drain: Drain,
     gap_line: GapLine,
-    /// How much of the torn record this sink has got again, while it has not got all of it.
-    repeating: Option<usize>,
     batch_limit: u32,
 }
 
@@ -83,7 +82,6 @@ impl<M: Memory> Flusher<M> {
             sink,
             drain,
             gap_line: GapLine::default(),
-            repeating: None,
             batch_limit,
         }
     }
@@ -110,9 +108,6 @@ impl<M: Memory> Flusher<M> {
         if fill > shared.post_counts.high_water_bytes.get() {
             shared.post_counts.high_water_bytes.raise(fill);
         }
-        if let Some(from) = self.repeating {
-            return self.repeat(from);
-        }
         let is_last = shared.ring.ended().is_some();
         let limit = match self.gap_line.place(&shared.gaps, is_last) {
             Some(place) => self.room_before(place),
@@ -127,8 +122,12 @@ impl<M: Memory> Flusher<M> {
             return self.tell_of_gap();
         }
         let sink = &*self.sink;
+        let (start, ahead) = (self.drain.tail(), self.drain.ahead());
         let drained = self.drain.step(&shared.ring, limit.max(1), holes, |runs| {
             shared.standstill.set_blocked(false); // from here on it is the sink that is waited for
+            if let Some(journal) = shared.ring.journal() {
+                intend(journal, sink, start, ahead, runs);
+            }
             write(sink, runs)
         });
         match drained {
@@ -152,28 +151,9 @@ impl<M: Memory> Flusher<M> {
         }
     }
 
-    /// Writes the head of the record that a reopen has found torn, from byte `from` on, to the file that is to have it
-    /// whole.
-    fn repeat(&mut self, from: usize) -> Step {
-        let shared = &*self.shared;
-        let rest = &self.drain.torn()[from..];
-        shared.standstill.set_blocked(false);
-        match write(&*self.sink, &[IoSlice::new(rest)]) {
-            Ok(taken) => {
-                assert!(taken <= rest.len(), "a sink took more than it got");
-                self.repeating = (taken < rest.len()).then_some(from + taken);
-                shared.standstill.end_stall();
-                shared.drain_counts.drains.add_alone(1);
-                shared.drain_counts.repeated.add_alone(taken as u64);
-                Step::Again
-            }
-            Err(error) => self.refused(&error),
-        }
-    }
-
     /// How much may be written before a line that belongs to `place`: 0 if it is its turn.
     fn room_before(&self, place: u64) -> u32 {
-        if !self.drain.torn().is_empty() {
+        if self.drain.ahead() > 0 {
             return self.batch_limit; // no line inside of a record
         }
         let before = place.saturating_sub(self.drain.position());
@@ -259,7 +239,7 @@ impl<M: Memory> Flusher<M> {
             return false;
         }
         let position = self.drain.position();
-        let is_at_end = self.drain.torn().is_empty() && !self.gap_line.is_torn();
+        let is_at_end = self.drain.ahead() == 0 && !self.gap_line.is_torn();
         let has_failed = self.shared.failure().is_some();
         let mut is_overdue = false;
         let is_due = |cut| {
@@ -279,10 +259,14 @@ impl<M: Memory> Flusher<M> {
         let before = self.sink.file_id();
         let is_same = before.is_some() && before == request.sink.file_id();
         if !is_same {
-            self.repeating = (!self.drain.torn().is_empty()).then_some(0);
+            let again = self.drain.restart(&shared.ring);
+            shared.drain_counts.repeated.add_alone(u64::from(again));
             self.gap_line.restart();
         }
         let can_sync = self.sink.can_sync();
+        if let Some(journal) = shared.ring.journal() {
+            journal.note_log(&note_of(&*request.sink));
+        }
         shared.aside.goes_on_in(&request.sink);
         let before = core::mem::replace(&mut self.sink, PlainArc::clone(&request.sink));
         shared.replace_sink(request.sink, self.drain.position(), can_sync);
@@ -292,6 +276,21 @@ impl<M: Memory> Flusher<M> {
         shared.reopening.set_met(request.number);
         shared.settle();
     }
+}
+
+/// Notes what the next write is to append, in case that the process does not live to see the end of it.
+fn intend(journal: &Journal, sink: &dyn Sink, start: Head, ahead: u32, runs: &[IoSlice<'_>]) {
+    let end = sink.end().unwrap_or_default();
+    let bytes: usize = runs.iter().map(|run| run.len()).sum();
+    journal.intend(Intent {
+        generation: 0,
+        start,
+        bytes: ahead + bytes as u32,
+        end: LogEnd {
+            size_bytes: end.size_bytes.saturating_sub(u64::from(ahead)),
+            ..end
+        },
+    });
 }
 
 /// One write, which must take something.

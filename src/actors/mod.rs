@@ -7,10 +7,12 @@ mod gap;
 mod lane;
 pub mod notifier;
 pub mod pace;
+mod recovery;
 mod reopen;
 mod report;
 mod room;
 mod shared;
+mod show;
 mod standstill;
 pub mod syncer;
 #[cfg(all(test, not(alq_loom)))]
@@ -18,6 +20,7 @@ mod tests;
 pub mod thread;
 
 pub use flusher::Flusher;
+pub use recovery::{Inheritance, note_of};
 pub use report::Reporter;
 pub use shared::{Config, Last, Shared};
 pub use thread::start;

@@ -16,7 +16,9 @@ use crate::primitives::sync::{
     unique_number,
 };
 use crate::primitives::{Doorbell, Event, Home, Interest, Waiters};
-use crate::ring::{Drain, Posted, Ring};
+#[cfg(any(test, alq_loom))]
+use crate::ring::Drain;
+use crate::ring::{Posted, Ring};
 use crate::words::{Error, Order, Position};
 
 /// One queue, seen from both sides.
@@ -92,9 +94,15 @@ pub enum Last {
 
 impl<M: Memory> Shared<M> {
     /// A queue on `memory`, and its drain. `sink` is what `fsync` will sync.
+    #[cfg(any(test, alq_loom))]
     pub fn new(memory: M, config: Config, sink: Option<PlainArc<dyn Sink>>) -> (Self, Drain) {
         let (ring, drain) = Ring::new(memory);
-        let shared = Self {
+        (Self::with(ring, config, sink), drain)
+    }
+
+    /// A queue on `ring`.
+    pub fn with(ring: Ring<M>, config: Config, sink: Option<PlainArc<dyn Sink>>) -> Self {
+        Self {
             home: Home::here(),
             id: unique_number(),
             ring,
@@ -120,8 +128,7 @@ impl<M: Memory> Shared<M> {
             last: AtomicU32::new(Last::Drain as u32),
             finished: AtomicBool::new(false),
             room_given: AtomicBool::new(false),
-        };
-        (shared, drain)
+        }
     }
 
     /// Wakes whom a post must wake: usually nobody.

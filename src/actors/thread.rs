@@ -45,6 +45,7 @@ pub fn drive<M: Memory>(flusher: &mut Flusher<M>, mut pace: Pace) {
         shared
             .standstill
             .set_blocked(matches!(step, Step::Blocked { .. }));
+        shared.show();
         if matches!(step, Step::Moved { .. }) {
             back_off = BackOff::new();
         }

@@ -242,7 +242,7 @@ mod tests {
         let path = |name: &str| dir.path().join(name);
         let sink = |name: &str| -> PlainArc<dyn Sink> {
             let file = File::create(path(name)).unwrap();
-            PlainArc::new(FileSink::new(file.into(), None).unwrap())
+            PlainArc::new(FileSink::new(file.into()).unwrap())
         };
         let mut held = sink("0");
         let aside = Aside::new(Some(&held));

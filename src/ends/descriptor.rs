@@ -7,12 +7,14 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::log_file;
 use super::sink::Sink;
 use crate::primitives::os;
 use crate::primitives::sync::{AtomicBool, Mutex, Ordering};
-use crate::words::SyncOp;
+use crate::words::{LogEnd, SyncOp};
 
-/// A descriptor that is appended to with write(2), or writev(2) where padding splits the bytes.
+/// A descriptor that is appended to with write(2), or writev(2) where padding splits the bytes: what a queue on a path or a
+/// descriptor ends in, for a [`Sink`] of one's own that does something beside.
 ///
 /// A write to a pipe, a socket or a terminal can block for as long as the other side does not read, and nobody could
 /// take it back then: not a close that has given up, and has counted the bytes as left. So those are written to
@@ -23,28 +25,51 @@ pub struct FileSink {
     /// Whether a write must not wait in the kernel.
     nowait: AtomicBool,
     can_sync: bool,
+    is_file: bool,
+    is_appending: bool,
     file_id: (u64, u64),
     /// The directory of a log that was created, until its entry is durable.
     directory: Mutex<Option<PathBuf>>,
 }
 
 impl FileSink {
-    /// A sink on `fd`, and on its directory if it was just created there.
+    /// A sink on `fd`, which must be open for writing.
     ///
     /// # Errors
     ///
-    /// Those of fstat(2).
-    pub fn new(fd: OwnedFd, directory: Option<PathBuf>) -> io::Result<Self> {
+    /// Those of fstat(2) and `fcntl(2)`.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// let log = std::fs::File::options().append(true).create(true).open(dir.path().join("app.log"))?;
+    /// let queue = alq::Options::new().to_sink(alq::FileSink::new(log.into())?)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn new(fd: OwnedFd) -> io::Result<Self> {
         let file = File::from(fd);
         let metadata = file.metadata()?;
         let kind = metadata.file_type();
         Ok(Self {
-            file,
             nowait: AtomicBool::new(!kind.is_file()),
             can_sync: kind.is_file() || kind.is_block_device(),
+            is_file: kind.is_file(),
+            is_appending: os::file::is_appending(file.as_fd())?,
             file_id: (metadata.dev(), metadata.ino()),
-            directory: Mutex::new(directory),
+            directory: Mutex::new(None),
+            file,
         })
+    }
+
+    /// The same for a file that was just created in `directory`, whose entry is synced with it.
+    #[must_use]
+    pub(crate) fn created_in(self, directory: Option<PathBuf>) -> Self {
+        *self.directory.lock() = directory;
+        self
+    }
+
+    /// Whether it can be told where a write has begun: of what is no file, nobody asks.
+    pub(crate) fn is_recoverable(&self) -> bool {
+        !self.is_file || self.is_appending
     }
 
     fn write_waiting(&self, runs: &[IoSlice<'_>]) -> io::Result<usize> {
@@ -86,6 +111,19 @@ impl Sink for FileSink {
 
     fn file_id(&self) -> Option<(u64, u64)> {
         Some(self.file_id)
+    }
+
+    fn end(&self) -> Option<LogEnd> {
+        let is_log = self.is_file && self.is_appending;
+        is_log.then(|| log_file::end_of(&self.file).ok())?
+    }
+
+    fn holds(&self, end: &LogEnd, runs: &[IoSlice<'_>]) -> Option<usize> {
+        log_file::held(&self.file, end, runs).ok()?
+    }
+
+    fn path(&self) -> Option<PathBuf> {
+        self.is_file.then(|| log_file::path_of(&self.file).ok())?
     }
 
     /// The first sync of a log that was created covers its directory entry too: without it, the file itself could be

@@ -2,6 +2,7 @@
 
 mod aside;
 mod descriptor;
+pub mod log_file;
 mod pending;
 mod sink;
 mod stats;

@@ -2,11 +2,12 @@
 
 use std::io::{self, IoSlice};
 use std::os::fd::BorrowedFd;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::primitives::sync::sleep;
-use crate::words::SyncOp;
+use crate::words::{LogEnd, SyncOp};
 
 /// The far end of a queue, for [`Options::to_sink`](crate::Options::to_sink).
 ///
@@ -89,6 +90,26 @@ pub trait Sink: Send + Sync {
     fn file_id(&self) -> Option<(u64, u64)> {
         None
     }
+
+    /// Where the next write begins, in which file, if it begins at the end of a regular file. A queue with a
+    /// [ring file](crate::Options::ring_file) notes it before each write; without it, a write that was under way when the
+    /// process was killed is done once more.
+    fn end(&self) -> Option<LogEnd> {
+        None
+    }
+
+    /// How many of the bytes of `runs` stand in the file behind `end`, which an earlier process has noted before it wrote
+    /// them: all that there is behind it must be their beginning, or all of them. `None` if it cannot be told, as when the
+    /// file is another, or shorter than it was, or holds other bytes.
+    fn holds(&self, end: &LogEnd, runs: &[IoSlice<'_>]) -> Option<usize> {
+        let _ = (end, runs);
+        None
+    }
+
+    /// Where the file is, for messages, and to tell one log from another.
+    fn path(&self) -> Option<PathBuf> {
+        None
+    }
 }
 
 impl<T: Sink + ?Sized> Sink for Arc<T> {
@@ -114,5 +135,17 @@ impl<T: Sink + ?Sized> Sink for Arc<T> {
 
     fn file_id(&self) -> Option<(u64, u64)> {
         (**self).file_id()
+    }
+
+    fn end(&self) -> Option<LogEnd> {
+        (**self).end()
+    }
+
+    fn holds(&self, end: &LogEnd, runs: &[IoSlice<'_>]) -> Option<usize> {
+        (**self).holds(end, runs)
+    }
+
+    fn path(&self) -> Option<PathBuf> {
+        (**self).path()
     }
 }

@@ -33,7 +33,7 @@ pub struct Stats {
     pub fill_bytes: u64,
     /// The largest fill that the flusher found when it looked, or a caller that was refused or had to wait.
     pub high_water_bytes: u64,
-    /// Bytes of records posted.
+    /// Bytes of records posted, and of those that were found in a [ring file](crate::Options::ring_file).
     pub posted_bytes: u64,
     /// Records posted (those of 0 bytes are none).
     pub posted_records: u64,
@@ -43,7 +43,8 @@ pub struct Stats {
     /// it has taken all of the span that they are in.
     pub written_records: u64,
     /// Bytes of records that were posted and will never be written: left behind by a close that gave up, or posted
-    /// after a close had stepped over their reservation.
+    /// after a close had stepped over their reservation. With a [ring file](crate::Options::ring_file), the former are there, for
+    /// the next queue.
     pub lost_bytes: u64,
     /// The records that these bytes belong to.
     pub lost_records: u64,
@@ -82,8 +83,8 @@ pub struct Stats {
     pub wakeups: u64,
     /// Why the descriptor takes nothing, while it does: there is no room, or the other side does not read.
     pub stalled: Option<Stall>,
-    /// Bytes that a [`reopen`](crate::Queue::reopen) has put into a second file: the head of a record that was written in
-    /// part, and is whole in the new file. They count once in `written_bytes`.
+    /// Bytes that a [`reopen`](crate::Queue::reopen) has left behind at the end of a file: the head of a record that was
+    /// written in part, and is written whole to the next file. `written_bytes` counts them there, and not here.
     pub repeated: u64,
     /// Bytes of the lines that tell of losses ([`Options::loss_lines`](crate::Options::loss_lines)): they are in the file, and in
     /// no other count.

@@ -113,8 +113,8 @@ impl Patience {
 /// What must move, lest a wait is told that nothing does.
 fn standing<M: Memory>(shared: &Shared<M>) -> (Tail, u64, u64) {
     let durable = shared.durability.reached(SyncOp::Data);
-    let repeated = shared.drain_counts.repeated.get();
-    (shared.ring.tail(), durable, repeated)
+    let drains = shared.drain_counts.drains.get(); // also of a part of a record
+    (shared.ring.tail(), durable, drains)
 }
 
 /// A wait rings, so that the sink is tried once more; this is for that.
@@ -247,6 +247,7 @@ fn account<M: Memory>(shared: &Shared<M>) -> Result<(), Undrained> {
         bytes: outstanding.bytes,
         records: outstanding.records,
         abandoned: done.abandoned + outstanding.held,
+        in_ring_file: shared.ring.journal().is_some(),
         cause,
     })
 }

@@ -9,6 +9,7 @@ mod detached;
 mod entry;
 mod exit;
 mod fill;
+pub mod inspect;
 mod lane;
 mod lane_entry;
 mod open;
@@ -17,6 +18,7 @@ mod options;
 mod queue;
 pub mod registry;
 mod reopen;
+mod ring_file;
 mod suspend;
 mod write;
 

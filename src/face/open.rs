@@ -9,11 +9,11 @@ use super::opening::Opening;
 use super::options::Options;
 use super::queue::Queue;
 use super::registry::registry;
+use super::ring_file::check_appending;
 use crate::actors::{Config, Flusher, Shared, start};
 use crate::ends::Sink;
-use crate::memory::Mirror;
 use crate::primitives::sync::{Arc, PlainArc};
-use crate::words::{Error, Geometry, Operation};
+use crate::words::{Error, Geometry, Layout, Operation};
 
 /// One page: the smallest unit that can be mapped twice.
 const CAPACITY_MIN: u64 = 4096;
@@ -43,9 +43,9 @@ impl Options {
     /// assert_eq!(error, Error::Io { operation: Operation::Open, errno: 2 }); // ENOENT
     /// ```
     pub fn open(self, path: impl AsRef<Path>) -> Result<Queue, Error> {
-        let geometry = self.geometry()?;
+        let layout = self.layout()?;
         let sink = self.opening.open(path.as_ref())?;
-        self.start(geometry, PlainArc::new(sink))
+        self.start(layout, PlainArc::new(sink))
     }
 
     /// A queue on an open descriptor, which is duplicated: the caller may close its own at any time.
@@ -67,9 +67,12 @@ impl Options {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn from_fd(self, fd: impl AsFd) -> Result<Queue, Error> {
-        let geometry = self.geometry()?;
+        let layout = self.layout()?;
         let sink = Opening::duplicate(fd.as_fd())?;
-        self.start(geometry, PlainArc::new(sink))
+        if let Some(path) = &self.ring_file {
+            check_appending(path, &sink)?;
+        }
+        self.start(layout, PlainArc::new(sink))
     }
 
     /// A queue that ends in a sink of the caller's.
@@ -81,14 +84,14 @@ impl Options {
     ///
     /// See [`Sink`] for an example.
     pub fn to_sink(self, sink: impl Sink + 'static) -> Result<Queue, Error> {
-        let geometry = self.geometry()?;
-        self.start(geometry, PlainArc::new(sink))
+        let layout = self.layout()?;
+        self.start(layout, PlainArc::new(sink))
     }
 
-    fn start(&self, geometry: Geometry, sink: PlainArc<dyn Sink>) -> Result<Queue, Error> {
+    fn start(&self, layout: Layout, sink: PlainArc<dyn Sink>) -> Result<Queue, Error> {
         exit::arm()?;
         self.reporter.start()?;
-        let memory = Mirror::map(geometry).map_err(|error| Error::io(Operation::Map, &error))?;
+        let (ring, drain, recovery) = self.ring(layout, &*sink)?;
         let config = Config {
             order: self.order,
             // On a fixed queue each entry is a claim of its own.
@@ -97,15 +100,23 @@ impl Options {
             outstanding_max: self.outstanding_max,
             loss_line_every: self.loss_line_every,
         };
-        let (mut shared, drain) = Shared::new(memory, config, Some(PlainArc::clone(&sink)));
+        let mut shared = Shared::with(ring, config, Some(PlainArc::clone(&sink)));
         shared.reporter = self.reporter.clone();
         let shared = Arc::new(shared);
         let flusher = Flusher::new(Arc::clone(&shared), drain, sink);
         start(flusher, self.max_delay / 4).map_err(|error| Error::io(Operation::Spawn, &error))?;
         let entry_len = self.fixed.map(|(len, _)| len as u32);
-        let queue = Queue::new(Arc::clone(&shared), entry_len, self.opening);
+        let in_file = recovery.zip(self.ring_file.clone());
+        let queue = Queue::new(Arc::clone(&shared), entry_len, self.opening, in_file);
         registry().enter(&shared)?; // refused, the queue is dropped: its thread ends
         Ok(queue)
+    }
+
+    fn layout(&self) -> Result<Layout, Error> {
+        Ok(Layout {
+            geometry: self.geometry()?,
+            entry_len: self.fixed.map_or(0, |(len, _)| len as u32),
+        })
     }
 
     /// The sizes of the ring that the options ask for.

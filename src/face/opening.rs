@@ -41,7 +41,8 @@ impl Opening {
         } else {
             None
         };
-        FileSink::new(fd, directory).map_err(open_error)
+        let sink = FileSink::new(fd).map_err(open_error)?;
+        Ok(sink.created_in(directory))
     }
 
     /// What `fd` refers to.
@@ -51,7 +52,7 @@ impl Opening {
             return Err(Error::BadDescriptor);
         }
         let duplicate = fd.try_clone_to_owned().map_err(error)?;
-        FileSink::new(duplicate, None).map_err(error)
+        FileSink::new(duplicate).map_err(error)
     }
 }
 

@@ -1,5 +1,6 @@
 //! How a queue is to be.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::opening::Opening;
@@ -31,6 +32,9 @@ pub struct Options {
     pub(super) lane_span_bytes: usize,
     pub(super) max_delay: Duration,
     pub(super) loss_line_every: Option<Duration>,
+    pub(super) ring_file: Option<PathBuf>,
+    pub(super) other_log: bool,
+    pub(super) ring_optional: bool,
     /// `entry_len` and `count`.
     pub(super) fixed: Option<(usize, usize)>,
 }
@@ -57,6 +61,9 @@ impl Options {
             lane_span_bytes: 1 << 14,
             max_delay: Duration::from_millis(10),
             loss_line_every: None,
+            ring_file: None,
+            other_log: false,
+            ring_optional: false,
             fixed: None,
         }
     }

@@ -1,5 +1,6 @@
 //! The queue: a cheap handle that any thread appends through.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::completion::Completion;
@@ -11,7 +12,7 @@ use crate::actors::Shared;
 use crate::ends::{Pending, Reach, Stats};
 use crate::memory::Mirror;
 use crate::primitives::sync::Arc;
-use crate::words::{Error, Level, Position, SyncOp, Undrained};
+use crate::words::{Error, Level, Position, Recovery, SyncOp, Undrained};
 
 /// An append queue: records go into a preallocated ring, and one flusher thread writes them to a descriptor.
 ///
@@ -78,13 +79,15 @@ pub struct Queue {
     entry_len: Option<u32>,
     /// How a reopen opens.
     opening: Opening,
-    _owner: Arc<Owner>,
+    owner: Arc<Owner>,
 }
 
 /// What all handles share; its drop is the drop of the last handle.
 #[derive(Debug)]
 struct Owner {
     shared: Arc<Shared<Mirror>>,
+    /// What was found in the ring file, and which one it is.
+    in_file: Option<(Recovery, PathBuf)>,
 }
 
 impl Drop for Owner {
@@ -94,6 +97,9 @@ impl Drop for Owner {
         }
         let was_closed = self.shared.ring.ended().is_some(); // by a call that has told what was left
         let left = barrier::close(&self.shared, self.shared.patience(None));
+        if left.is_ok() {
+            self.shared.ring.release();
+        }
         if let (Err(undrained), false) = (left, was_closed) {
             exit::last_words(&self.shared.reporter, "a queue was dropped", undrained);
         }
@@ -106,15 +112,17 @@ impl Queue {
         shared: Arc<Shared<Mirror>>,
         entry_len: Option<u32>,
         opening: Opening,
+        in_file: Option<(Recovery, PathBuf)>,
     ) -> Self {
         let owner = Arc::new(Owner {
             shared: Arc::clone(&shared),
+            in_file,
         });
         Self {
             shared,
             entry_len,
             opening,
-            _owner: owner,
+            owner,
         }
     }
 
@@ -137,6 +145,11 @@ impl Queue {
 
     pub(super) fn handle(&self) -> &Arc<Shared<Mirror>> {
         &self.shared
+    }
+
+    /// What was found in the ring file, and which one it is.
+    pub(super) fn in_file(&self) -> Option<&(Recovery, PathBuf)> {
+        self.owner.in_file.as_ref()
     }
 
     pub(super) fn opening(&self) -> Opening {

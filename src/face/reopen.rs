@@ -6,6 +6,7 @@ use std::path::Path;
 use super::completion::Completion;
 use super::opening::Opening;
 use super::queue::Queue;
+use super::ring_file::check_appending;
 use crate::actors::Shared;
 use crate::ends::FileSink;
 use crate::primitives::sync::PlainArc;
@@ -95,6 +96,9 @@ impl Queue {
         };
         if !self.shared().home.is_here() {
             return Err(Error::Forked);
+        }
+        if let Some((_, ring_file)) = self.in_file() {
+            check_appending(ring_file, &sink)?;
         }
         Shared::start_syncer_before(self.handle(), &sink).map_err(why)?;
         let pending = self.shared().reopen(PlainArc::new(sink))?;

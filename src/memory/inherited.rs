@@ -2,18 +2,21 @@
 //!
 //! A ring is mapped from a file, twice, so it is shared memory: a child that writes into the slice of an entry of its
 //! parent's would write into the parent's log. So in the child, before fork(3) returns, private memory is laid over
-//! every ring. (A child that a raw clone(2) makes has no such handler; it must leave those slices alone.)
+//! every ring, and a ring file's descriptor is closed: a child that lives on must not keep the lock of a parent that
+//! does not. (A child that a raw clone(2) makes has no such handler; it must leave those slices alone.)
 //!
 //! # Safety
 //!
 //! The nodes of the list are leaked, so a pointer to one is valid for ever.
 #![allow(unsafe_code)]
 
+use std::os::fd::{IntoRawFd, OwnedFd};
 use std::ptr;
 
+use crate::primitives::os::file::close;
 use crate::primitives::os::process::{at_fork_in_child, map_private_over};
 use crate::primitives::process::leave_home;
-use crate::primitives::sync::plain::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
+use crate::primitives::sync::plain::{AtomicBool, AtomicI32, AtomicPtr, AtomicUsize, Ordering};
 
 /// The rings of this process: a list that only grows, whose nodes are used again. No lock: a fork at any moment finds
 /// it whole, so the parent's side of the fork needs no handler, and the child's waits for nobody.
@@ -29,6 +32,8 @@ struct Node {
     len: AtomicUsize,
     /// Its address; 0 while there is none.
     at: AtomicPtr<u8>,
+    /// The descriptor that holds the lock of a ring file, owned by the node; -1 if there is none.
+    lock: AtomicI32,
     next: *mut Node,
 }
 
@@ -39,27 +44,53 @@ pub(super) struct Kept(&'static Node);
 // SAFETY: `next` is written before the node is shared, and never again; the rest is atomics.
 unsafe impl Sync for Node {}
 
-/// Has private memory laid over `[at, at + len)` in every child.
+/// Has private memory laid over `[at, at + len)` in every child, and `lock` closed there; here, it is closed with the result.
 ///
 /// # Safety
 ///
 /// The range must be a mapping of the caller's, and stay mapped until the result is dropped.
-pub(super) unsafe fn keep_from_children(at: *mut u8, len: usize) -> Kept {
+pub(super) unsafe fn keep_from_children(at: *mut u8, len: usize, lock: Option<OwnedFd>) -> Kept {
     // Relaxed on both: registered twice, the handler runs twice in a row, which changes nothing.
     if !REGISTERED.load(Ordering::Relaxed) && at_fork_in_child(in_child).is_ok() {
         REGISTERED.store(true, Ordering::Relaxed);
     }
     let node = take_node(len);
+    let lock = lock.map_or(NO_LOCK, IntoRawFd::into_raw_fd);
+    // Relaxed: carried by the Release below.
+    node.lock.store(lock, Ordering::Relaxed);
     // Release, pairs with the Acquire in `in_child`: the length is there first.
     node.at.store(at, Ordering::Release);
     Kept(node)
+}
+
+impl Kept {
+    /// Gives the lock back before the mapping is gone, which would keep it.
+    pub(super) fn unlock(&self) {
+        self.0.close_lock(true);
+    }
 }
 
 impl Drop for Kept {
     fn drop(&mut self) {
         // Release on both, in this order: whoever finds the node free finds it without an address.
         self.0.at.store(ptr::null_mut(), Ordering::Release);
+        self.0.close_lock(true);
         self.0.len.store(0, Ordering::Release);
+    }
+}
+
+/// The number of no descriptor.
+const NO_LOCK: i32 = -1;
+
+impl Node {
+    /// Closes the descriptor, unless that has been done: by the handler, in a child that drops a ring later.
+    fn close_lock(&self, unlock: bool) {
+        // Relaxed: whoever gets the number owns the descriptor.
+        let lock = self.lock.swap(NO_LOCK, Ordering::Relaxed);
+        if lock != NO_LOCK {
+            // SAFETY: the node owned it, and has forgotten it.
+            unsafe { close(lock, unlock) };
+        }
     }
 }
 
@@ -81,6 +112,7 @@ fn take_node(len: usize) -> &'static Node {
     let fresh = Box::leak(Box::new(Node {
         len: AtomicUsize::new(len),
         at: AtomicPtr::new(ptr::null_mut()),
+        lock: AtomicI32::new(NO_LOCK),
         // Relaxed: compared with below.
         next: VIEWS.load(Ordering::Relaxed),
     }));
@@ -108,6 +140,7 @@ extern "C" fn in_child() {
             // SAFETY: the parent owned the mapping when it forked, or the address would not be there; here nothing
             // but slices of the parent's entries refers to it, and those promise no content.
             unsafe { map_private_over(at, len) };
+            node.close_lock(false); // the lock itself is the parent's, too
         }
         next = node.next;
     }

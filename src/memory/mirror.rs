@@ -1,4 +1,4 @@
-//! The production memory: bytes mapped twice in a row, descriptors in a mapping of their own.
+//! The production memory: bytes mapped twice in a row, and descriptors; of this process alone, or of a file.
 //!
 //! # Safety
 //!
@@ -6,15 +6,18 @@
 //! reached through raw pointers and atomics: no reference to the bytes exists here.
 #![allow(unsafe_code)]
 
+use core::ptr::NonNull;
+use std::fs::File;
 use std::io;
 use std::slice;
 
 use memmap2::{MmapOptions, MmapRaw};
 
 use super::inherited::{Kept, keep_from_children};
+use super::journal::Journal;
 use super::{Memory, Slot};
 use crate::primitives::os;
-use crate::words::Geometry;
+use crate::words::{Geometry, Layout};
 
 /// A ring of bytes mapped twice in a row, so that every reservation and every drained run is one contiguous
 /// slice, wherever it stands.
@@ -26,14 +29,25 @@ use crate::words::Geometry;
 /// +---------------------------+---------------------------+
 ///                    ^------------------^  a record over the end of the ring
 /// ```
+///
+/// Of a ring file, the header and the descriptors lie right before the first view.
 #[derive(Debug)]
 pub struct Mirror {
     geometry: Geometry,
-    /// Before the views: it must be dropped before they are unmapped.
-    _kept: Kept,
-    views: MmapRaw,
-    slots: MmapRaw,
+    bytes: NonNull<u8>,
+    slots: NonNull<Slot>,
+    journal: Option<Journal>,
+    /// Before the mappings: it must be dropped before they are unmapped.
+    kept: Kept,
+    /// Never looked at: what `bytes` and `slots` point into.
+    _maps: [Option<MmapRaw>; 2],
 }
+
+// SAFETY: the pointers are into mappings that belong to the value; what is behind them is atomics, and bytes that are
+// touched only through `Memory`, whose callers own the ranges that they name.
+unsafe impl Send for Mirror {}
+// SAFETY: as above.
+unsafe impl Sync for Mirror {}
 
 /// Descriptors are touched in turn, 256 to a page. Up to this size they are all brought in at once; beyond it, a ring
 /// of few large records never touches most of them, and one of many small ones pays for a page in 256 records, once.
@@ -53,33 +67,82 @@ impl Mirror {
         if slots_len <= SLOTS_POPULATED_MAX {
             slots.populate();
         }
-        let slots = slots.map_anon()?.into();
-        // Reserves both views in one piece; the two calls below replace it page by page.
+        let slots: MmapRaw = slots.map_anon()?.into();
         let views: MmapRaw = MmapOptions::new().len(2 * capacity).map_anon()?.into();
         let file = os::memory_file(u64::from(geometry.capacity()))?;
-        let first = views.as_mut_ptr();
-        // SAFETY: [first, first + capacity) is the first half of the mapping that `views` owns, and nothing
-        // refers to it yet.
-        unsafe { os::map_view(first, capacity, &file, true)? };
-        // SAFETY: `views` is 2 * capacity bytes long, so the offset stays inside the same mapping.
-        let second = unsafe { first.add(capacity) };
-        // SAFETY: [second, second + capacity) is the second half of it, and nothing refers to it yet.
-        unsafe { os::map_view(second, capacity, &file, false)? };
-        // SAFETY: both views belong to `views`, which is unmapped after `_kept` is dropped.
-        let kept = unsafe { keep_from_children(first, 2 * capacity) };
+        // SAFETY: `views` is two views long, and nothing refers to it yet.
+        unsafe { lay_views(views.as_mut_ptr(), capacity, &file, 0) }?;
+        // SAFETY: both views belong to `views`, which is unmapped after `kept` is dropped.
+        let kept = unsafe { keep_from_children(views.as_mut_ptr(), 2 * capacity, None) };
         Ok(Self {
             geometry,
-            _kept: kept,
-            views,
-            slots,
+            bytes: start_of(&views)?,
+            slots: start_of(&slots)?.cast(),
+            journal: None,
+            kept,
+            _maps: [Some(views), Some(slots)],
+        })
+    }
+
+    /// Maps the ring file `file`, which has this layout and is locked by its descriptor; both belong to the ring from now on.
+    ///
+    /// # Errors
+    ///
+    /// Those of `mmap(2)`.
+    pub fn map_file(layout: Layout, file: File) -> io::Result<Self> {
+        let capacity = layout.geometry.capacity() as usize;
+        let front = layout.bytes_at();
+        let len = front + 2 * capacity;
+        let map: MmapRaw = MmapOptions::new().len(len).map_anon()?.into();
+        let start = map.as_mut_ptr();
+        let populate = layout.geometry.slots() as usize * size_of::<Slot>() <= SLOTS_POPULATED_MAX;
+        // SAFETY: `map` begins with room for the front, and nothing refers to it yet.
+        unsafe { os::map_view(start, front, &file, 0, populate) }?;
+        // SAFETY: `map` is longer than that.
+        let bytes = unsafe { start.add(front) };
+        // SAFETY: `map` ends with room for two views, and nothing refers to it yet.
+        unsafe { lay_views(bytes, capacity, &file, front) }?;
+        // SAFETY: all of it belongs to `map`, which is unmapped after `kept` is dropped.
+        let kept = unsafe { keep_from_children(start, len, Some(file.into())) };
+        let header = start_of(&map)?;
+        // SAFETY: `map` is longer than that.
+        let slots = unsafe { header.add(Layout::SLOTS_AT) };
+        // SAFETY: as above.
+        let bytes = unsafe { header.add(front) };
+        Ok(Self {
+            geometry: layout.geometry,
+            bytes,
+            slots: slots.cast(),
+            // SAFETY: it is mapped, readable and writable, for as long as `map` lives, which the value keeps.
+            journal: Some(unsafe { Journal::at(header.cast()) }),
+            kept,
+            _maps: [Some(map), None],
         })
     }
 }
 
-// SAFETY: requirement by requirement: the slot slice is the whole mapping `slots`, whose address never
-// changes and which the kernel zeroes; `at` is an offset below the capacity into two views of capacity bytes
-// each, so capacity bytes are valid behind it; byte i behind it is the same page byte as at(pos + i), because
-// both views show the same file from its start; nothing here touches the bytes.
+/// Lays two views of the `capacity` bytes of `file` at `offset` over `at`, one behind the other.
+///
+/// # Safety
+///
+/// `[at, at + 2 * capacity)` must lie in a mapping that the caller owns and that nothing refers to.
+unsafe fn lay_views(at: *mut u8, capacity: usize, file: &File, offset: usize) -> io::Result<()> {
+    // SAFETY: the first half of the caller's range.
+    unsafe { os::map_view(at, capacity, file, offset, true) }?;
+    // SAFETY: the range is twice that long.
+    let second = unsafe { at.add(capacity) };
+    // SAFETY: the second half of it.
+    unsafe { os::map_view(second, capacity, file, offset, false) }
+}
+
+fn start_of(map: &MmapRaw) -> io::Result<NonNull<u8>> {
+    NonNull::new(map.as_mut_ptr()).ok_or_else(|| io::ErrorKind::OutOfMemory.into())
+}
+
+// SAFETY: requirement by requirement: the slot slice is the whole range of the descriptors, whose address never
+// changes, and which the kernel zeroes or an earlier life of the file has left; `at` is an offset below the capacity into
+// two views of capacity bytes each, so capacity bytes are valid behind it; byte i behind it is the same page byte as
+// at(pos + i), because both views show the same part of the file; nothing here touches the bytes.
 unsafe impl Memory for Mirror {
     #[inline]
     fn geometry(&self) -> Geometry {
@@ -88,19 +151,25 @@ unsafe impl Memory for Mirror {
 
     #[inline]
     fn slots(&self) -> &[Slot] {
-        #[expect(clippy::cast_ptr_alignment, reason = "a mapping is page aligned")]
-        let first = self.slots.as_mut_ptr().cast::<Slot>();
         let count = self.geometry.slots() as usize;
-        // SAFETY: the mapping is page aligned, `count` slots long, lives as long as `self`, and is only ever
-        // accessed as these atomics (all-zero bytes are valid atomics).
-        unsafe { slice::from_raw_parts(first, count) }
+        // SAFETY: the range is page aligned, `count` slots long, lives as long as `self`, and is only ever
+        // accessed as these atomics (any bytes are valid atomics).
+        unsafe { slice::from_raw_parts(self.slots.as_ptr(), count) }
     }
 
     #[inline]
     fn at(&self, pos: u32) -> *mut u8 {
         let offset = self.geometry.offset(pos);
-        // SAFETY: the offset is below the capacity, and `views` is twice that long.
-        unsafe { self.views.as_mut_ptr().add(offset) }
+        // SAFETY: the offset is below the capacity, and the views are twice that long.
+        unsafe { self.bytes.as_ptr().add(offset) }
+    }
+
+    fn journal(&self) -> Option<&Journal> {
+        self.journal.as_ref()
+    }
+
+    fn release(&self) {
+        self.kept.unlock();
     }
 }
 

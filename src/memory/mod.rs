@@ -7,13 +7,19 @@
 
 #[cfg(any(test, alq_loom))]
 pub mod heap;
+mod image;
 mod inherited;
+mod journal;
 mod mirror;
+mod ring_file;
 
-use crate::primitives::sync::AtomicU64;
+use crate::primitives::sync::{AtomicU64, Ordering};
 use crate::words::Geometry;
 
+pub use image::Image;
+pub use journal::Journal;
 pub use mirror::Mirror;
+pub use ring_file::{RingFile, read_layout};
 
 /// One descriptor: two words with one writer at a time.
 ///
@@ -28,6 +34,15 @@ pub struct Slot {
     pub state: AtomicU64,
 }
 
+impl Slot {
+    /// The place and the state, for whoever has the ring alone.
+    pub fn words(&self) -> (u64, u64) {
+        // Relaxed: nobody stores.
+        let place = self.place.load(Ordering::Relaxed);
+        (place, self.state.load(Ordering::Relaxed))
+    }
+}
+
 /// The words and bytes of one ring.
 ///
 /// The ring computes positions; a memory only says where they are. `pos` is a 32-bit byte position, of
@@ -36,7 +51,8 @@ pub struct Slot {
 /// # Safety
 ///
 /// For as long as the value lives, an implementation must
-/// - return from [`slots`](Memory::slots) always the same slice, `geometry().slots()` long, zeroed at first;
+/// - return from [`slots`](Memory::slots) always the same slice, `geometry().slots()` long, zeroed at first, or with a
+///   [journal](Memory::journal) as an earlier life has left it;
 /// - return from [`at`](Memory::at) a pointer that is valid for reads and writes of `geometry().capacity()`
 ///   bytes, the same one for the same `pos` modulo the capacity;
 /// - make byte `i` behind `at(pos)` the same byte as byte 0 behind `at(pos + i)`, at the latest after
@@ -51,6 +67,14 @@ pub unsafe trait Memory: Send + Sync {
 
     /// Where the byte at `pos` is, with the rest of the ring contiguous behind it.
     fn at(&self, pos: u32) -> *mut u8;
+
+    /// Where the drain notes how far it has come, if this memory outlives the process.
+    fn journal(&self) -> Option<&Journal> {
+        None
+    }
+
+    /// Nobody will touch the words or bytes any more: others may have the file.
+    fn release(&self) {}
 
     /// The owner of `[pos, pos + len)` is about to write there.
     #[inline]

@@ -6,13 +6,14 @@
 //! integers, so each block argues only about what the call does with the pointer that it gets.
 #![allow(unsafe_code)]
 
+pub mod file;
 pub mod process;
 pub mod thread;
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, IoSlice};
 use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::ptr;
@@ -102,13 +103,7 @@ pub fn wait_writable(fd: BorrowedFd<'_>, limit: Duration) -> io::Result<()> {
 ///
 /// `EFBIG` if the process may not make files of that size: growing one would raise SIGXFSZ.
 pub fn memory_file(len: u64) -> io::Result<File> {
-    let mut limit = MaybeUninit::<libc::rlimit>::uninit();
-    // SAFETY: the pointer is to room for one `rlimit`, which the call fills if it succeeds.
-    check(unsafe { libc::getrlimit(libc::RLIMIT_FSIZE, limit.as_mut_ptr()) })?;
-    // SAFETY: getrlimit succeeded.
-    if unsafe { limit.assume_init() }.rlim_cur < len {
-        return Err(io::Error::from_raw_os_error(libc::EFBIG));
-    }
+    check_file_limit(len)?;
     // SAFETY: the name is a NUL-terminated literal that the kernel copies.
     let fd = check(unsafe { libc::memfd_create(c"alq-ring".as_ptr(), libc::MFD_CLOEXEC) })?;
     // SAFETY: memfd_create returned a descriptor that nobody else knows, so we may own it.
@@ -117,18 +112,42 @@ pub fn memory_file(len: u64) -> io::Result<File> {
     Ok(file)
 }
 
-/// Lays the first `len` bytes of `file` over the mapping at `at`, shared, readable and writable.
+/// Whether this process may make a file of `len` bytes.
+///
+/// # Errors
+///
+/// `EFBIG` if not: growing one would raise SIGXFSZ.
+fn check_file_limit(len: u64) -> io::Result<()> {
+    let mut limit = MaybeUninit::<libc::rlimit>::uninit();
+    // SAFETY: the pointer is to room for one `rlimit`, which the call fills if it succeeds.
+    check(unsafe { libc::getrlimit(libc::RLIMIT_FSIZE, limit.as_mut_ptr()) })?;
+    // SAFETY: getrlimit succeeded.
+    if unsafe { limit.assume_init() }.rlim_cur < len {
+        return Err(io::Error::from_raw_os_error(libc::EFBIG));
+    }
+    Ok(())
+}
+
+/// Lays `len` bytes of `file`, from `offset` on, over the mapping at `at`, shared, readable and writable.
 /// `populate` brings every page in now, so that no first touch pays for it. Source: mmap(2).
 ///
 /// # Safety
 ///
 /// `[at, at + len)` must lie in a mapping that the caller owns and that nothing refers to.
-pub unsafe fn map_view(at: *mut u8, len: usize, file: &File, populate: bool) -> io::Result<()> {
+pub unsafe fn map_view(
+    at: *mut u8,
+    len: usize,
+    file: &File,
+    offset: usize,
+    populate: bool,
+) -> io::Result<()> {
     let populate = if populate { libc::MAP_POPULATE } else { 0 };
     let flags = libc::MAP_SHARED | libc::MAP_FIXED | populate;
     let access = libc::PROT_READ | libc::PROT_WRITE;
+    let offset = libc::off_t::try_from(offset).map_err(|_| io::ErrorKind::InvalidInput)?;
+    let fd = file.as_raw_fd();
     // SAFETY: MAP_FIXED replaces exactly [at, at + len), which the caller owns; the descriptor is open.
-    let view = unsafe { libc::mmap(at.cast(), len, access, flags, file.as_fd().as_raw_fd(), 0) };
+    let view = unsafe { libc::mmap(at.cast(), len, access, flags, fd, offset) };
     if view == libc::MAP_FAILED {
         return Err(io::Error::last_os_error());
     }

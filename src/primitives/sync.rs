@@ -22,7 +22,9 @@ pub fn unique_number() -> u64 {
 /// The atomics of the standard library, in both worlds: for words of the whole process, which are no part of any
 /// protocol that the model sees.
 pub mod plain {
-    pub use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicUsize, Ordering};
+    pub use std::sync::atomic::{
+        AtomicBool, AtomicI32, AtomicPtr, AtomicU32, AtomicUsize, Ordering,
+    };
 }
 
 /// Whether the models run on the mutant `name` (`ALQ_MUTANT`): the code with one weakness built in, which a model must find.

@@ -5,7 +5,7 @@ use crate::primitives::sync::{AtomicU64, Ordering, fence, spin_loop};
 use crate::words::Tail;
 
 /// How far the drain has come and what it did with the bytes on the way: the tail's position is always
-/// `bytes + padding` on from where the ring started. What an abandoned reservation had taken counts as padding once
+/// `bytes - ahead + padding` on from where the ring started. What an abandoned reservation had taken counts as padding once
 /// the drain has gone past it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Accounts {
@@ -19,6 +19,8 @@ pub struct Accounts {
     pub padding: u64,
     /// Open reservations stepped over.
     pub abandoned: u64,
+    /// Bytes taken of the record in hand: it lies behind the tail until all of it is.
+    pub ahead: u32,
 }
 
 /// The accounts as words, written by the drain alone: a sequence lock, so that a reader gets numbers of one moment.
@@ -33,6 +35,7 @@ pub(super) struct Ledger {
     records: AtomicU64,
     padding: AtomicU64,
     abandoned: AtomicU64,
+    ahead: AtomicU64,
 }
 
 impl Ledger {
@@ -44,6 +47,7 @@ impl Ledger {
             records: AtomicU64::new(0),
             padding: AtomicU64::new(0),
             abandoned: AtomicU64::new(0),
+            ahead: AtomicU64::new(0),
         }
     }
 
@@ -61,6 +65,8 @@ impl Ledger {
         self.records.store(accounts.records, Ordering::Relaxed);
         self.padding.store(accounts.padding, Ordering::Relaxed);
         self.abandoned.store(accounts.abandoned, Ordering::Relaxed);
+        self.ahead
+            .store(u64::from(accounts.ahead), Ordering::Relaxed);
         self.tail.publish(accounts.tail);
         // Release, pairs with the Acquire load in `read`: who sees the even version sees all of the stores.
         self.version.store(version + 2, Ordering::Release);
@@ -78,6 +84,7 @@ impl Ledger {
                 records: self.records.load(Ordering::Relaxed),
                 padding: self.padding.load(Ordering::Relaxed),
                 abandoned: self.abandoned.load(Ordering::Relaxed),
+                ahead: self.ahead.load(Ordering::Relaxed) as u32,
             };
             // Acquire fence, pairs with the Release fence in `publish`.
             fence(Ordering::Acquire);

@@ -11,7 +11,6 @@ use std::io::IoSlice;
 
 use super::batch::{Batch, Cursor, Limit, RUNS_MAX, is_caught_up};
 use super::seal::{Seals, Wanted};
-use super::torn::Torn;
 use super::{Accounts, Ring, SteppedOver};
 use crate::memory::Memory;
 use crate::primitives::sync::Ordering;
@@ -53,19 +52,18 @@ pub struct Drain {
     cursor: Cursor,
     done: Accounts,
     seals: Seals,
-    torn: Torn,
     /// The room of all spans before this sequence is wanted.
     wanted_before: u64,
 }
 
 impl Drain {
-    pub(super) fn new(ring: usize, origin: Tail) -> Self {
+    pub(super) fn new(ring: usize, origin: Tail, taken: u32) -> Self {
         Self {
             ring,
             cursor: Cursor {
                 seq: origin.seq,
                 pos: origin.pos,
-                taken: 0,
+                taken,
             },
             done: Accounts {
                 tail: origin,
@@ -73,26 +71,44 @@ impl Drain {
                 records: 0,
                 padding: 0,
                 abandoned: 0,
+                ahead: 0,
             },
             seals: Seals::default(),
-            torn: Torn::default(),
             wanted_before: 0,
         }
     }
 
-    /// The position up to which everything is written.
+    /// The position up to which everything is written: where a record ends.
     pub fn position(&self) -> u64 {
         self.cursor.pos
     }
 
-    /// What has been written of the record in hand: nothing, if the drain stands at a record's end.
-    pub fn torn(&self) -> &[u8] {
-        self.torn.bytes()
+    /// How many bytes of the record in hand are written. The ring keeps it until all of it is.
+    pub fn ahead(&self) -> u32 {
+        self.done.ahead
     }
 
-    /// Hands some `limit` bytes of posted records to `write`, in order, and frees as many as it says it took. What it
-    /// is handed ends where a record ends: one that is longer than `limit` comes alone. It is not called when there
-    /// are none.
+    /// Begins the record in hand anew, for another file that is to have it whole; says how many bytes that gets once more.
+    pub fn restart<M: Memory>(&mut self, ring: &Ring<M>) -> u32 {
+        let ahead = core::mem::take(&mut self.done.ahead);
+        if ahead > 0 {
+            self.done.bytes -= u64::from(ahead);
+            ring.drained.publish(&self.done);
+        }
+        ahead
+    }
+
+    /// Where the drain stands, as one word.
+    pub fn tail(&self) -> Head {
+        Head {
+            seq: self.cursor.seq as u32,
+            pos: self.cursor.pos as u32,
+        }
+    }
+
+    /// Hands some `limit` bytes of posted records to `write`, in order, and frees the records of which it says that it took
+    /// the last byte. What it is handed goes on where the last write ended, and ends where a record ends: one that is longer
+    /// than `limit` comes alone. It is not called when there are none.
     ///
     /// # Errors
     ///
@@ -110,28 +126,24 @@ impl Drain {
         write: impl FnOnce(&[IoSlice<'_>]) -> Result<usize, E>,
     ) -> Result<Drained, E> {
         assert_eq!(self.ring, ring.identity(), "a drain empties its own ring");
-        let mut batch = self.walk(ring, Limit::About(limit), holes);
-        if batch.bytes > 0 {
-            let taken = write(&ring.slices(&batch)[..batch.count])?;
-            assert!(
-                taken <= batch.bytes as usize,
-                "a sink took more than it got"
-            );
-            if taken < batch.bytes as usize {
-                batch = self.walk(ring, Limit::Exactly(taken as u32), holes);
+        let batch = self.walk(ring, Limit::About(limit), holes);
+        let mut taken = 0;
+        let moved = if batch.bytes > 0 {
+            taken = self.hand_out(ring, &batch, write)?;
+            let ahead = self.done.ahead + taken;
+            if ahead < batch.bytes {
+                self.take(ring, ahead, holes);
+                Some(true)
+            } else {
+                self.commit(ring, &batch, 0)
             }
-        }
-        if batch.whole == Some(batch.bytes) {
-            self.torn.clear();
         } else {
-            let written = &ring.slices(&batch)[..batch.count];
-            self.torn.follow(written, batch.whole);
-        }
-        let moved = self.commit(ring, &batch);
+            self.commit(ring, &batch, 0)
+        };
         let is_due = self.seal(ring);
         Ok(match moved {
             Some(more) => Drained::Moved {
-                bytes: batch.bytes,
+                bytes: taken,
                 more: more || is_due,
             },
             None if is_due => Drained::Moved {
@@ -140,6 +152,47 @@ impl Drain {
             },
             None => self.standstill(ring),
         })
+    }
+
+    /// Goes past what a process has written that did not live to say so: of the next `bytes`, as many as `written` says.
+    /// Says how many were looked at, and how many were written.
+    pub fn pass_written<M: Memory>(
+        &mut self,
+        ring: &Ring<M>,
+        bytes: u32,
+        written: impl FnOnce(&[IoSlice<'_>]) -> Option<usize>,
+    ) -> (u32, Option<u32>) {
+        let batch = self.walk(ring, Limit::Exactly(bytes), Holes::Wait);
+        let written = written(&ring.slices(&batch)[..batch.count]);
+        let written = written.map(|written| batch.bytes.min(written as u32));
+        if let Some(written @ 1..) = written {
+            self.take(ring, written, Holes::Wait);
+        }
+        (batch.bytes, written)
+    }
+
+    /// Hands out what has not been written of `batch`; says how many bytes were taken.
+    fn hand_out<M: Memory, E>(
+        &self,
+        ring: &Ring<M>,
+        batch: &Batch,
+        write: impl FnOnce(&[IoSlice<'_>]) -> Result<usize, E>,
+    ) -> Result<u32, E> {
+        let mut slices = ring.slices(batch);
+        let mut runs = &mut slices[..batch.count];
+        IoSlice::advance_slices(&mut runs, self.done.ahead as usize);
+        let taken = write(runs)?;
+        let rest = batch.bytes - self.done.ahead;
+        assert!(taken <= rest as usize, "a sink took more than it got");
+        Ok(taken as u32)
+    }
+
+    /// Goes to where the last record ends of the first `bytes` from the cursor on; what lies behind it of them is ahead.
+    fn take<M: Memory>(&mut self, ring: &Ring<M>, bytes: u32, holes: Holes) {
+        let whole = self.walk(ring, Limit::Exactly(bytes), holes).whole;
+        let whole = whole.unwrap_or(0);
+        let batch = self.walk(ring, Limit::Exactly(whole), holes);
+        self.commit(ring, &batch, bytes - whole);
     }
 
     /// Collects what is posted from the cursor on, up to `limit`, without moving anything.
@@ -185,9 +238,10 @@ impl Drain {
             && !self.seals.is_due(cursor.seq)
     }
 
-    /// Moves the cursor and the tail to the end of `batch`; says whether there is more, if that was any way.
-    fn commit<M: Memory>(&mut self, ring: &Ring<M>, batch: &Batch) -> Option<bool> {
-        if batch.end == self.cursor {
+    /// Moves the cursor and the tail to the end of `batch`, behind which `ahead` bytes are written; says whether there is
+    /// more, if that was any way.
+    fn commit<M: Memory>(&mut self, ring: &Ring<M>, batch: &Batch, ahead: u32) -> Option<bool> {
+        if batch.end == self.cursor && ahead == self.done.ahead {
             return None;
         }
         if batch.abandoned > 0 {
@@ -210,11 +264,16 @@ impl Drain {
                 seq: self.cursor.seq,
                 pos: self.cursor.pos,
             },
-            bytes: self.done.bytes + u64::from(batch.bytes),
+            bytes: self.done.bytes - u64::from(self.done.ahead) + u64::from(batch.bytes + ahead),
             records: self.done.records + batch.records,
             padding: self.done.padding + batch.padding + u64::from(unused),
             abandoned: self.done.abandoned + batch.abandoned,
+            ahead,
         };
+        if let Some(journal) = ring.journal() {
+            // Before the room is anybody's again.
+            journal.advance(self.tail(), batch.bytes, ahead);
+        }
         ring.drained.publish(&self.done);
         Some(batch.more)
     }

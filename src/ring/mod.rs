@@ -9,6 +9,7 @@ mod lane;
 #[cfg(all(test, not(alq_loom)))]
 mod lane_tests;
 mod lanes;
+mod recover;
 mod reserve;
 mod seal;
 #[cfg(all(test, not(alq_loom)))]
@@ -16,13 +17,12 @@ mod stress;
 pub mod survey;
 #[cfg(all(test, not(alq_loom)))]
 mod tests;
-mod torn;
 
 use crossbeam_utils::CachePadded;
 
 use accounts::Ledger;
 
-use crate::memory::Memory;
+use crate::memory::{Journal, Memory};
 use crate::primitives::sync::{AtomicU32, AtomicU64, Mutex, Ordering};
 use crate::words::{Geometry, Head, Room, Tail};
 
@@ -30,6 +30,7 @@ pub use accounts::Accounts;
 pub use drain::{Drain, Drained, Holes};
 pub use lane::Owner;
 pub use lanes::Lanes;
+pub use recover::{Found, find};
 pub use reserve::{Claim, Posted, Refusal, Reservation};
 
 /// A ring of bytes and descriptors that any number of threads reserve in and one drain empties.
@@ -143,6 +144,12 @@ impl<M: Memory> Ring<M> {
             seq: origin.seq as u32,
             pos: origin.pos as u32,
         };
+        Self::between(memory, origin, 0, head)
+    }
+
+    /// A ring that holds what lies between `origin` and `head`. Of the span at `origin`, which is a lane's then, `taken`
+    /// bytes are written.
+    fn between(memory: M, origin: Tail, taken: u32, head: Head) -> (Self, Drain) {
         let ring = Self {
             geometry: memory.geometry(),
             memory,
@@ -156,13 +163,23 @@ impl<M: Memory> Ring<M> {
             lanes: Lanes::new(),
             stepped_over: Mutex::new(Vec::new()),
         };
-        let drain = Drain::new(ring.identity(), origin);
+        let drain = Drain::new(ring.identity(), origin, taken);
         (ring, drain)
     }
 
     /// The sizes.
     pub fn geometry(&self) -> Geometry {
         self.geometry
+    }
+
+    /// Where the drain notes how far it has come, if the ring outlives the process.
+    pub fn journal(&self) -> Option<&Journal> {
+        self.memory.journal()
+    }
+
+    /// The ring is drained, and no handle is left that could claim or post: others may have its memory.
+    pub fn release(&self) {
+        self.memory.release();
     }
 
     /// How far the drain has come.

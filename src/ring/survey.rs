@@ -89,7 +89,9 @@ impl<M: Memory> Ring<M> {
             // The lanes first: what they have posted by then, the walk finds in the ring, or it is written.
             let mut lanes = self.lane_counts();
             let done = self.accounts();
-            if let Some(counted) = self.count_from(done.tail, &mut lanes) {
+            if let Some(mut counted) = self.count_from(done.tail, &mut lanes) {
+                // The record in hand lies behind the tail, whatever is written of it.
+                counted.bytes = counted.bytes.saturating_sub(u64::from(done.ahead));
                 return (done, counted);
             }
         }

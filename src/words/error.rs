@@ -3,8 +3,9 @@
 use core::fmt;
 use core::time::Duration;
 use std::io;
+use std::path::PathBuf;
 
-use super::{Flags, Position};
+use super::{Flags, Position, RingFileProblem};
 
 /// The step that failed in [`Error::Io`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -26,6 +27,8 @@ pub enum Operation {
     Signal,
     /// The flusher thread panicked (the fault of a sink, or ours).
     Flusher,
+    /// Opening, making, locking or reading the ring file.
+    RingFile,
 }
 
 impl Operation {
@@ -39,6 +42,7 @@ impl Operation {
             Self::Sync => "cannot make the log durable",
             Self::Signal => "cannot queue the signal",
             Self::Flusher => "the flusher thread panicked",
+            Self::RingFile => "cannot open or make the ring file",
         }
     }
 }
@@ -125,6 +129,13 @@ pub enum Error {
     WouldDeadlock,
     /// The queue, or the completion, is one of the parent process, of which this is a child by fork(2).
     Forked,
+    /// There is a ring file, and it cannot be used like this. Nothing of it was changed.
+    RingFile {
+        /// The ring file.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: Box<RingFileProblem>,
+    },
     /// The system said no. A queue that has failed stays so until it is [reopened](crate::Queue::reopen): what was posted
     /// and is not written stays in the ring, and later appends get the same error.
     Io {
@@ -142,7 +153,7 @@ impl Error {
     /// assert_eq!(alq::Error::WouldBlock.raw_os_error(), 11); // EAGAIN on Linux
     /// ```
     #[must_use]
-    pub const fn raw_os_error(&self) -> i32 {
+    pub fn raw_os_error(&self) -> i32 {
         match *self {
             Self::WouldBlock | Self::TooManyOutstanding => libc::EAGAIN,
             Self::Interrupted => libc::EINTR,
@@ -160,6 +171,7 @@ impl Error {
             Self::Held { .. } | Self::WouldDeadlock => libc::EDEADLK,
             Self::BadDescriptor => libc::EBADF,
             Self::Forked => libc::ESRCH,
+            Self::RingFile { ref problem, .. } => problem.errno(),
             Self::Stalled { errno } | Self::Io { errno, .. } => errno,
         }
     }
@@ -217,6 +229,10 @@ impl fmt::Display for Error {
             Self::WouldDeadlock => f.write_str("a wait on the flusher thread would never end"),
             Self::BadDescriptor => f.write_str("the descriptor is not open for writing"),
             Self::Forked => f.write_str("it belongs to the parent of this process"),
+            Self::RingFile {
+                ref path,
+                ref problem,
+            } => write!(f, "ring file {}: {problem}", path.display()),
             Self::Io {
                 operation: operation @ Operation::Open,
                 errno: errno @ libc::ELOOP,
@@ -256,6 +272,9 @@ pub struct Undrained {
     pub records: u64,
     /// Reservations that were still open, and were stepped over.
     pub abandoned: u64,
+    /// Whether the bytes stay in a [ring file](crate::Options::ring_file), for the next queue that opens it; otherwise they are
+    /// lost.
+    pub in_ring_file: bool,
     /// What stood in the way.
     pub cause: Error,
 }
@@ -267,6 +286,7 @@ impl Undrained {
             bytes: self.bytes + other.bytes,
             records: self.records + other.records,
             abandoned: self.abandoned + other.abandoned,
+            in_ring_file: self.in_ring_file && other.in_ring_file,
             cause: self.cause,
         }
     }
@@ -278,11 +298,17 @@ impl fmt::Display for Undrained {
             bytes,
             records,
             abandoned,
+            in_ring_file,
             cause,
         } = self;
+        let kept = if *in_ring_file {
+            " (they stay in the ring file)"
+        } else {
+            ""
+        };
         write!(
             f,
-            "{bytes} bytes in {records} records not written, {abandoned} open reservations stepped over: {cause}"
+            "{bytes} bytes in {records} records not written{kept}, {abandoned} open reservations stepped over: {cause}"
         )
     }
 }
@@ -347,6 +373,7 @@ mod tests {
             bytes: 10,
             records: 2,
             abandoned: 1,
+            in_ring_file: false,
             cause: Error::TimedOut,
         };
         assert!(undrained.to_string().contains("10 bytes in 2 records"));

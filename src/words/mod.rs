@@ -7,6 +7,9 @@ mod geometry;
 mod head;
 mod level;
 mod position;
+mod recovery;
+mod ring_file;
+mod ring_notes;
 
 pub use descriptor::{Phase, Place, State, Tag};
 pub use error::{Error, Operation, Undrained};
@@ -15,3 +18,6 @@ pub use geometry::{Geometry, Room, Tail, Width, extend, next_seq};
 pub use head::Head;
 pub use level::{Level, Status, SyncOp};
 pub use position::Position;
+pub use recovery::{Recovery, RingFileProblem};
+pub use ring_file::{Entries, Intent, Layout, LogEnd};
+pub use ring_notes::{Live, LogNote};

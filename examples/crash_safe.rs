@@ -1,0 +1,46 @@
+//! A log that a `kill -9` does not shorten: it kills itself in the middle of line 1000; run it again, and it goes on.
+//!
+//!     cargo run --example crash_safe -- demo.log
+//!
+//! The ring is the file beside the log (on a disk here; best on tmpfs, as in /dev/shm).
+
+use std::process::{ExitCode, abort};
+
+use alq::{Flags, Options};
+
+fn run(path: &str) -> Result<(), Box<dyn std::error::Error>> {
+    let queue = Options::new()
+        .ring_file(format!("{path}.ring"))
+        .open(path)?;
+    let found = queue.recovery().copied().unwrap_or_default();
+    println!(
+        "{} bytes were posted and not written; {} may be in the log twice",
+        found.bytes, found.possibly_repeated
+    );
+    if found.skipped > 0 {
+        writeln!(queue, "the last run was cut off")?;
+        queue.close(None)?;
+        return Ok(());
+    }
+    for n in 1..1000 {
+        let line = format!("line {n}\n");
+        queue.writen(line.as_bytes(), Flags::WAITOK | Flags::NOACTIVATE)?; // nobody is in a hurry to write it
+    }
+    let mut entry = queue.getn(100, Flags::WAITOK)?;
+    write!(entry, "line 1000: half of what it is to")?;
+    abort(); // no destructor runs, and no handler
+}
+
+fn main() -> ExitCode {
+    let Some(path) = std::env::args().nth(1) else {
+        eprintln!("usage: crash_safe FILE");
+        return ExitCode::from(2);
+    };
+    match run(&path) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("crash_safe: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,32 @@
+//! What a queue with a ring file shows of itself in that file.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use super::shared::Shared;
+use crate::memory::Memory;
+use crate::words::Live;
+
+impl<M: Memory> Shared<M> {
+    /// Shows what the queue is doing, if somebody can look. For the flusher.
+    pub fn show(&self) {
+        let Some(journal) = self.ring.journal() else {
+            return;
+        };
+        let stall = self.standstill.stall();
+        let age = stall.map_or(Duration::ZERO, |stall| stall.age);
+        let failure = self.failure();
+        let now = SystemTime::now().duration_since(UNIX_EPOCH);
+        journal.show(&Live {
+            shown_ns: now.unwrap_or_default().as_nanos() as u64,
+            written_bytes: self.ring.accounts().bytes,
+            refused_records: self.post_counts.refused_records.get(),
+            refused_bytes: self.post_counts.refused_bytes.get(),
+            drains: self.drain_counts.drains.get(),
+            high_water_bytes: self.post_counts.high_water_bytes.get(),
+            stall_errno: stall.map_or(0, |stall| stall.errno.unsigned_abs()),
+            stall_ns: age.as_nanos() as u64,
+            failure_errno: failure.map_or(0, |error| error.raw_os_error().unsigned_abs()),
+            ..Live::default()
+        });
+    }
+}

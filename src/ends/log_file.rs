@@ -1,0 +1,75 @@
+//! What can be told of a log that is a regular file: where it ends, and what it holds.
+
+use std::fs::{self, File};
+use std::io::{self, IoSlice};
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::{FileExt, MetadataExt};
+use std::path::PathBuf;
+use std::time::UNIX_EPOCH;
+
+use crate::words::LogEnd;
+
+/// Where `file` ends now.
+///
+/// # Errors
+///
+/// Those of statx(2).
+pub fn end_of(file: &File) -> io::Result<LogEnd> {
+    let metadata = file.metadata()?;
+    let born = metadata.created().ok();
+    let born = born.and_then(|born| born.duration_since(UNIX_EPOCH).ok());
+    Ok(LogEnd {
+        device: metadata.dev(),
+        inode: metadata.ino(),
+        birth_ns: born.map_or(0, |born| born.as_nanos() as u64),
+        size_bytes: metadata.len(),
+    })
+}
+
+/// The path of `file`, as the kernel knows it now.
+pub fn path_of(file: &File) -> io::Result<PathBuf> {
+    fs::read_link(in_proc(file))
+}
+
+/// Where the kernel shows the descriptor, whatever names the file has by now.
+fn in_proc(file: &File) -> PathBuf {
+    format!("/proc/self/fd/{}", file.as_raw_fd()).into()
+}
+
+/// As [`Sink::holds`](super::Sink::holds), of `file`, which may be open for writing alone.
+pub fn held(file: &File, end: &LogEnd, runs: &[IoSlice<'_>]) -> io::Result<Option<usize>> {
+    let now = end_of(file)?;
+    let Some(mut left) = now.size_bytes.checked_sub(end.size_bytes) else {
+        return Ok(None);
+    };
+    if !now.is_same_file(end) {
+        return Ok(None);
+    }
+    let reader = File::open(in_proc(file))?;
+    let mut offset = end.size_bytes;
+    for run in runs {
+        let part = &run[..run.len().min(usize::try_from(left).unwrap_or(usize::MAX))];
+        if !is_at(&reader, offset, part)? {
+            return Ok(None);
+        }
+        offset += part.len() as u64;
+        left -= part.len() as u64;
+    }
+    Ok(Some((offset - end.size_bytes) as usize))
+}
+
+/// How much of a file is compared at once.
+const COMPARED_LEN: usize = 1 << 16;
+
+fn is_at(reader: &File, mut offset: u64, bytes: &[u8]) -> io::Result<bool> {
+    let mut part = vec![0; COMPARED_LEN.min(bytes.len())];
+    for chunk in bytes.chunks(COMPARED_LEN) {
+        let part = &mut part[..chunk.len()];
+        reader.read_exact_at(part, offset)?;
+        if part != chunk {
+            return Ok(false);
+        }
+        offset += chunk.len() as u64;
+    }
+    Ok(true)
+}

@@ -1,0 +1,163 @@
+//! System calls about files that others may have open, too.
+//!
+//! # Safety
+//!
+//! As in the file above this one: every block is one call into libc, and argues about its pointers.
+#![allow(unsafe_code)]
+
+use std::ffi::CString;
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use super::{check, check_file_limit};
+
+/// Takes the lock on `file`, for as long as its descriptor or a copy of that is open; `false` if somebody else has it.
+/// Source: flock(2).
+pub fn try_lock(file: &File) -> io::Result<bool> {
+    // SAFETY: flock takes no pointer; the descriptor is open.
+    match check(unsafe { libc::flock(file.as_raw_fd(), libc::LOCK_EX | libc::LOCK_NB) }) {
+        Ok(_) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// The process that has the lock on `file`, where the system tells. Source: proc(5), `/proc/locks`.
+pub fn lock_holder(file: &File) -> Option<u32> {
+    let metadata = file.metadata().ok()?;
+    let (major, minor) = (libc::major(metadata.dev()), libc::minor(metadata.dev()));
+    let id = format!("{major:02x}:{minor:02x}:{}", metadata.ino());
+    let locks = fs::read_to_string("/proc/locks").ok()?;
+    let line = locks.lines().find(|line| {
+        let mut words = line.split_whitespace();
+        words.nth(1) == Some("FLOCK") && words.nth(3) == Some(&id)
+    })?;
+    line.split_whitespace().nth(4)?.parse().ok()
+}
+
+/// Opens a file that is there, for reading, and also for `writing`; a FIFO or a link is not waited for or followed.
+pub fn open_existing(path: &Path, writing: bool) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(writing);
+    options.custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_NOCTTY);
+    options.open(path)
+}
+
+/// A new file of `len` zeros that has no name yet, of mode 0600, and what its name is to be made of. The room is taken at
+/// once: who maps the file is not killed for a full disk later.
+///
+/// # Errors
+///
+/// Those of open(2) and write(2), and `EFBIG` if the process may not make files of that size.
+pub fn unnamed_file(path: &Path, len: u64) -> io::Result<Unnamed> {
+    check_file_limit(len)?;
+    let unnamed = Unnamed::create(path)?;
+    let zeros = vec![0; (1 << 20).min(len as usize)];
+    let mut written = 0;
+    while written < len {
+        let part = zeros.len().min((len - written) as usize);
+        std::os::unix::fs::FileExt::write_all_at(unnamed.file(), &zeros[..part], written)?;
+        written += part as u64;
+    }
+    Ok(unnamed)
+}
+
+/// A file that is not to be seen before it is whole.
+#[derive(Debug)]
+pub struct Unnamed {
+    file: File,
+    /// The name that it must have meanwhile, on a file system without unnamed files.
+    stand_in: Option<PathBuf>,
+}
+
+impl Unnamed {
+    fn create(path: &Path) -> io::Result<Self> {
+        let directory = match path.parent() {
+            Some(parent) if parent != Path::new("") => parent,
+            _ => Path::new("."),
+        };
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).mode(0o600);
+        // Source: open(2), `O_TMPFILE`.
+        let unnamed = options
+            .clone()
+            .custom_flags(libc::O_TMPFILE)
+            .open(directory);
+        match unnamed {
+            Ok(file) => {
+                return Ok(Self {
+                    file,
+                    stand_in: None,
+                });
+            }
+            Err(error) => match error.raw_os_error() {
+                Some(libc::EOPNOTSUPP | libc::EISDIR | libc::EINVAL) => {}
+                _ => return Err(error),
+            },
+        }
+        let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?;
+        let name = format!(".{}.{}.new", name.to_string_lossy(), std::process::id());
+        let stand_in = directory.join(name);
+        let file = options.create_new(true).open(&stand_in)?;
+        Ok(Self {
+            file,
+            stand_in: Some(stand_in),
+        })
+    }
+
+    pub fn file(&self) -> &File {
+        &self.file
+    }
+
+    /// Gives it its name, unless that is taken: `AlreadyExists` then. Source: linkat(2).
+    pub fn name(self, path: &Path) -> io::Result<File> {
+        if let Some(stand_in) = &self.stand_in {
+            fs::hard_link(stand_in, path)?;
+        } else {
+            let from = c_string(format!("/proc/self/fd/{}", self.file.as_raw_fd()).as_ref())?;
+            let to = c_string(path)?;
+            let (here, flags) = (libc::AT_FDCWD, libc::AT_SYMLINK_FOLLOW);
+            // SAFETY: both are NUL-terminated strings that live over the call.
+            check(unsafe { libc::linkat(here, from.as_ptr(), here, to.as_ptr(), flags) })?;
+        }
+        self.file.try_clone()
+    }
+}
+
+impl Drop for Unnamed {
+    fn drop(&mut self) {
+        if let Some(stand_in) = &self.stand_in {
+            let _ = fs::remove_file(stand_in); // nobody is left to be told
+        }
+    }
+}
+
+fn c_string(path: &Path) -> io::Result<CString> {
+    Ok(CString::new(path.as_os_str().as_bytes())?)
+}
+
+/// Whether writes to `fd` go to the end. Source: fcntl(2), `F_GETFL`.
+pub fn is_appending(fd: BorrowedFd<'_>) -> io::Result<bool> {
+    // SAFETY: F_GETFL takes no pointer; the descriptor is borrowed, so it is open.
+    let flags = check(unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_GETFL) })?;
+    Ok(flags & libc::O_APPEND != 0)
+}
+
+/// Gives a descriptor back that was kept as a number, and before that, if `unlock` says so, its lock: mappings of the file keep
+/// that otherwise. May be called in a child of fork(3).
+///
+/// # Safety
+///
+/// The caller must own the descriptor, and nobody may use it afterwards.
+pub unsafe fn close(fd: RawFd, unlock: bool) {
+    if unlock {
+        // SAFETY: flock takes no pointer; the caller owns the descriptor.
+        unsafe { libc::flock(fd, libc::LOCK_UN) };
+    }
+    // SAFETY: the caller owns it.
+    drop(unsafe { OwnedFd::from_raw_fd(fd) });
+}

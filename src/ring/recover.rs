@@ -1,0 +1,223 @@
+//! Taking over a ring that a process has left behind: what is posted in it, and how to go on.
+//!
+//! Nothing that is read here is trusted: the descriptors may be of any process, or damaged.
+
+use super::{Drain, Ring};
+use crate::memory::Memory;
+use crate::primitives::sync::Ordering;
+use crate::words::{Geometry, Head, Phase, Place, State, Tail, next_seq};
+
+/// What the descriptors of a ring hold from its tail on.
+#[derive(Debug, Default)]
+pub struct Found {
+    /// The posted spans, in order, none over another.
+    pub spans: Vec<Span>,
+    /// Reservations that were never posted.
+    pub skipped: u64,
+    /// Descriptors that cannot be right.
+    pub damaged: u64,
+}
+
+/// A posted span.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Span {
+    /// How many sequences behind the tail.
+    pub ahead: u32,
+    /// How many bytes behind the tail it starts; less than 0 if a part of it is written.
+    pub start: i64,
+    /// How many bytes of it are records.
+    pub committed: u32,
+    pub phase: Phase,
+}
+
+impl Span {
+    pub fn end(self) -> i64 {
+        self.start + i64::from(self.committed)
+    }
+
+    /// How many bytes behind the tail those of its bytes begin that lie there.
+    pub fn unwritten_from(self) -> u32 {
+        self.start.max(0).unsigned_abs() as u32
+    }
+
+    /// How many of its bytes lie behind the tail.
+    pub fn unwritten(self) -> u64 {
+        self.end()
+            .clamp(0, i64::from(self.committed))
+            .unsigned_abs()
+    }
+}
+
+/// What one descriptor is.
+enum Slot {
+    Posted(Span),
+    /// Claimed, and no more.
+    Skipped,
+    /// It claims to be posted, and cannot be.
+    Damaged,
+    /// Of an earlier lap, or nothing.
+    Unused,
+}
+
+/// Reads all descriptors of a ring whose tail is `tail`; `words` gives the place and the state of the one with an index.
+///
+/// No word says where the ring ends: a descriptor belongs to this lap if its own words say so.
+pub fn find(geometry: Geometry, tail: Head, words: impl Fn(usize) -> (u64, u64)) -> Found {
+    let mut found = Found::default();
+    let mut posted = Vec::new();
+    let mut ahead = 0;
+    while ahead < geometry.slots() {
+        let mut next = ahead + 1;
+        match read(geometry, tail, ahead, &words) {
+            Slot::Posted(span) => {
+                let seq = u64::from(tail.seq.wrapping_add(ahead));
+                next = ahead + (next_seq(seq, span.phase) - seq) as u32;
+                posted.push(span);
+            }
+            Slot::Skipped => found.skipped += 1,
+            Slot::Damaged => found.damaged += 1,
+            Slot::Unused => {}
+        }
+        ahead = next;
+    }
+    let count = posted.len();
+    found.spans = longest_chain(&posted);
+    found.damaged += (count - found.spans.len()) as u64;
+    found
+}
+
+fn read(geometry: Geometry, tail: Head, ahead: u32, words: impl Fn(usize) -> (u64, u64)) -> Slot {
+    let seq = tail.seq.wrapping_add(ahead);
+    let (place, state) = words(geometry.slot(seq));
+    let place = Place::from_bits(place);
+    let is_claimed = place.seq == seq;
+    let Some(State {
+        phase, committed, ..
+    }) = State::of_lap(state, geometry.tag(seq))
+    else {
+        return if is_claimed {
+            Slot::Skipped
+        } else {
+            Slot::Unused
+        };
+    };
+    // The descriptor behind that of a lane's span is its note, which is no span.
+    let is_noted = !phase.is_of_lane() || {
+        let behind = seq.wrapping_add(1);
+        let (_, note) = words(geometry.slot(behind));
+        State::of_lap(note, geometry.tag(behind)).is_none()
+    };
+    let capacity = i64::from(geometry.capacity());
+    let start = match place.start.wrapping_sub(tail.pos) {
+        ahead if ahead <= geometry.capacity() => i64::from(ahead),
+        behind => i64::from(behind) - (1 << 32),
+    };
+    let span = Span {
+        ahead,
+        start,
+        committed,
+        phase,
+    };
+    // Only the span in hand may begin before the tail, up to which it is written.
+    let is_inside = span.end() <= capacity && (start >= 0 || (ahead == 0 && span.end() >= 0));
+    if is_claimed && is_noted && is_inside {
+        Slot::Posted(span)
+    } else {
+        Slot::Damaged
+    }
+}
+
+/// The most spans that follow one another without one lying over the next. Where descriptors contradict each other, any
+/// of them may be the wrong one; so no more spans are given up than are wrong.
+fn longest_chain(spans: &[Span]) -> Vec<Span> {
+    /// The last span of a chain: which one, and which comes before.
+    struct Link {
+        span: usize,
+        before: Option<usize>,
+    }
+    let mut links: Vec<Link> = Vec::with_capacity(spans.len());
+    let mut best: Vec<usize> = Vec::new(); // of the chains with n + 1 spans, the link of the one that ends first
+    for (index, span) in spans.iter().enumerate() {
+        let start = span.start.max(0);
+        let len = best.partition_point(|&link| spans[links[link].span].end() <= start);
+        let link = links.len();
+        links.push(Link {
+            span: index,
+            before: len.checked_sub(1).map(|before| best[before]),
+        });
+        match best.get_mut(len) {
+            None => best.push(link),
+            Some(other) if span.end() < spans[links[*other].span].end() => *other = link,
+            Some(_) => {}
+        }
+    }
+    let mut chain = Vec::with_capacity(best.len());
+    let mut next = best.last().copied();
+    while let Some(link) = next {
+        chain.push(spans[links[link].span]);
+        next = links[link].before;
+    }
+    chain.reverse();
+    chain
+}
+
+impl<M: Memory> Ring<M> {
+    /// Goes on with the ring that `memory` holds, whose tail is `tail`, and in which `spans` were [found](find): they come
+    /// out of the drain first.
+    ///
+    /// It may be killed at any point and done again: a span that was found stays one, and nothing else becomes one.
+    pub fn resume(memory: M, tail: Head, spans: &[Span]) -> (Self, Drain) {
+        // One lap of 2^32 on, so that everything before it is a number, too.
+        let origin = Tail {
+            seq: 1 << 32 | u64::from(tail.seq),
+            pos: 1 << 32 | u64::from(tail.pos),
+        };
+        let head = normalize(&memory, origin, spans);
+        let in_hand = spans.first().filter(|first| first.ahead == 0);
+        let taken = in_hand.map_or(0, |span| span.start.min(0).unsigned_abs() as u32);
+        Self::between(memory, origin, taken, head)
+    }
+}
+
+/// Makes every descriptor one that the drain can rely on, and says where the ring ends. What is not posted becomes a dropped
+/// entry, or nothing; a lane's span is sealed, and its records are counted by nobody.
+fn normalize<M: Memory>(memory: &M, origin: Tail, spans: &[Span]) -> Head {
+    let geometry = memory.geometry();
+    let slot = |seq: u64| &memory.slots()[geometry.slot(seq as u32)];
+    // Relaxed on all: nobody else has the ring yet.
+    let clear = |seq: u64| {
+        if slot(seq).state.load(Ordering::Relaxed) != 0 {
+            slot(seq).state.store(0, Ordering::Relaxed);
+        }
+    };
+    let (mut seq, mut pos) = (origin.seq, origin.pos);
+    for span in spans {
+        for hole in seq..origin.seq + u64::from(span.ahead) {
+            let (seq, start) = (hole as u32, pos as u32);
+            let dropped = State::closed(geometry.tag(seq), 0);
+            clear(hole); // killed between the two stores, it is of no lap
+            slot(hole)
+                .place
+                .store(Place { seq, start }.to_bits(), Ordering::Relaxed);
+            // Release, for the order alone.
+            slot(hole).state.store(dropped.to_bits(), Ordering::Release);
+        }
+        seq = origin.seq + u64::from(span.ahead);
+        let next = next_seq(seq, span.phase);
+        if span.phase.is_of_lane() {
+            let open = State::open(geometry.tag(seq as u32), span.committed);
+            slot(seq)
+                .state
+                .store(open.sealed().to_bits(), Ordering::Relaxed);
+            (seq + 1..next).for_each(clear); // also its note: the numbers of lanes begin anew
+        }
+        seq = next;
+        pos = origin.pos.saturating_add_signed(span.end());
+    }
+    // A damaged one could pass for one of a later lap.
+    (seq..origin.seq + u64::from(geometry.slots())).for_each(clear);
+    Head {
+        seq: seq as u32,
+        pos: pos as u32,
+    }
+}

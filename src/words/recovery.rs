@@ -1,0 +1,125 @@
+//! What was found in a ring file, and what can be wrong with one.
+
+use core::fmt;
+use std::path::PathBuf;
+
+/// What was found in a [ring file](crate::Options::ring_file) when its queue was opened, and what became of it.
+///
+/// All counts are 0 if the file was made then, or if an earlier process has drained it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Recovery {
+    /// Bytes that were posted and, as far as the ring file knew, not written.
+    pub bytes: u64,
+    /// The spans that held them: one a record, or a run of records of a [lane](crate::Lane).
+    pub spans: u64,
+    /// Reservations that were never posted. Nothing of them is written.
+    pub skipped: u64,
+    /// Of the bytes, those that the log was found to hold already. The rest is appended before anything new.
+    pub already_written: u64,
+    /// Of the bytes, those that are appended although they may be in a log already: a write was under way, and the log was
+    /// written by others since, cut, replaced, or is no regular file.
+    pub possibly_repeated: u64,
+    /// Descriptors that cannot be right. What they described is not written; all others are.
+    pub damaged: u64,
+}
+
+/// What is wrong with a ring file. Each message says what to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RingFileProblem {
+    /// Another queue has it open, of this process or of another.
+    InUse {
+        /// The process, where the system tells.
+        pid: Option<u32>,
+    },
+    /// It does not begin as a ring file does.
+    NotARingFile,
+    /// It was made by another version of the format.
+    OtherVersion {
+        /// The version that it names.
+        version: u64,
+    },
+    /// It was made on a machine of the other byte order.
+    OtherByteOrder,
+    /// It is shorter or longer than its header says.
+    WrongLength {
+        /// Its length in bytes.
+        len: u64,
+        /// The length that its header says.
+        expected: u64,
+    },
+    /// Its header contradicts itself.
+    Damaged {
+        /// Which part of it.
+        part: &'static str,
+    },
+    /// It was made with another capacity, or for entries of another length or number.
+    OtherGeometry {
+        /// What was made, in the words of [`Options`](crate::Options).
+        found: String,
+        /// What was asked for.
+        asked: String,
+    },
+    /// It holds records for another log.
+    OtherLog {
+        /// That log, as it was named.
+        log: PathBuf,
+        /// How many bytes of records.
+        bytes: u64,
+    },
+    /// The log is a file that is not open for appending, so nobody could tell where a write has begun.
+    NotAppending,
+    /// The log is the ring file.
+    IsTheLog,
+}
+
+impl RingFileProblem {
+    /// The errno that says the same.
+    pub(crate) const fn errno(&self) -> i32 {
+        match self {
+            Self::InUse { .. } => libc::EBUSY,
+            _ => libc::EINVAL,
+        }
+    }
+}
+
+impl fmt::Display for RingFileProblem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::InUse { pid: Some(pid) } => write!(f, "process {pid} has it open"),
+            Self::InUse { pid: None } => f.write_str("another queue has it open"),
+            Self::NotARingFile => f.write_str(
+                "it is no ring file; if nobody needs it, remove it, or give another path",
+            ),
+            Self::OtherVersion { version } => write!(
+                f,
+                "it has format version {version}, and this is version 1: recover it with the release that made it"
+            ),
+            Self::OtherByteOrder => f.write_str(
+                "it was made on a machine of the other byte order: recover it on such a machine",
+            ),
+            Self::WrongLength { len, expected } => write!(
+                f,
+                "it has {len} bytes, and its header says {expected}: it was cut or copied in part; put it right or away"
+            ),
+            Self::Damaged { part } => write!(
+                f,
+                "{part} are damaged, so what it holds cannot be told; move it away to begin a new one"
+            ),
+            Self::OtherGeometry { found, asked } => write!(
+                f,
+                "it was made for {found}, and {asked} is asked for: open it as it was made, or recover it and remove it"
+            ),
+            Self::OtherLog { log, bytes } => write!(
+                f,
+                "it holds {bytes} bytes for another log, {}: open it with that, or recover it first",
+                log.display()
+            ),
+            Self::NotAppending => f.write_str(
+                "the log must be open for appending (O_APPEND), lest nobody can tell what is written",
+            ),
+            Self::IsTheLog => f.write_str("it is the log itself: give it a path of its own"),
+        }
+    }
+}

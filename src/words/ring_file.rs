@@ -1,0 +1,309 @@
+//! The format of a ring file: what lies where, and how its words are checked. docs/format.md shows it as pictures.
+
+use super::RingFileProblem as Problem;
+use super::{Geometry, Head};
+
+/// The sizes of one ring file.
+///
+/// ```text
+/// 0            4096         8192            +16 a slot        +capacity
+/// +------------+------------+---------------+-----------------+
+/// |   header   | log's path |  descriptors  |      bytes      |
+/// +------------+------------+---------------+-----------------+
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Layout {
+    /// The sizes of the ring.
+    pub geometry: Geometry,
+    /// The length of every record of a fixed queue; 0 on a variable one.
+    pub entry_len: u32,
+}
+
+impl Layout {
+    /// Where the path of the log is noted.
+    pub const PATH_AT: usize = 4096;
+    /// Where the descriptors begin.
+    pub const SLOTS_AT: usize = 8192;
+    /// How many words at the start never change.
+    pub const FIXED_WORDS: usize = 8;
+
+    const MAGIC: u64 = u64::from_ne_bytes(*b"alq ring");
+    /// Reads otherwise on a machine of the other byte order.
+    const ORDER: u64 = 0x0102_0304_0506_0708;
+    /// Another number is another format: there is no reading of one by the other.
+    const VERSION: u64 = 1;
+
+    /// Where the bytes begin: behind the descriptors, on a page.
+    pub const fn bytes_at(self) -> usize {
+        let slots = self.geometry.slots() as usize * 16;
+        Self::SLOTS_AT + slots.next_multiple_of(4096)
+    }
+
+    /// The length of the file.
+    pub const fn file_len(self) -> usize {
+        self.bytes_at() + self.geometry.capacity() as usize
+    }
+
+    /// The words at the start of the file.
+    pub fn to_words(self) -> [u64; Self::FIXED_WORDS] {
+        let mut words = [
+            Self::MAGIC,
+            Self::ORDER,
+            Self::VERSION,
+            u64::from(self.geometry.capacity()),
+            u64::from(self.geometry.slots()),
+            u64::from(self.geometry.spans_max()),
+            u64::from(self.entry_len),
+            0,
+        ];
+        words[7] = checksum(&words[..7]);
+        words
+    }
+
+    /// What the words at the start of a file of `len` bytes say.
+    ///
+    /// # Errors
+    ///
+    /// The problem with them.
+    pub fn from_words(words: &[u64; Self::FIXED_WORDS], len: u64) -> Result<Self, Problem> {
+        let [
+            magic,
+            order,
+            version,
+            capacity,
+            slots,
+            spans_max,
+            entry_len,
+            check,
+        ] = *words;
+        if magic != Self::MAGIC {
+            return Err(Problem::NotARingFile);
+        }
+        if order == Self::ORDER.swap_bytes() {
+            return Err(Problem::OtherByteOrder);
+        }
+        if order == Self::ORDER && version != Self::VERSION && version < 1 << 16 {
+            return Err(Problem::OtherVersion { version });
+        }
+        let is_whole = check == checksum(&words[..7]) && order == Self::ORDER;
+        let is_size = |value: u64, min: u32| {
+            value.is_power_of_two() && value >= u64::from(min) && value <= Geometry::MAX_CAPACITY
+        };
+        let is_sane = is_size(capacity, 4096)
+            && is_size(slots, Geometry::MIN_SLOTS)
+            && (1..=slots).contains(&spans_max)
+            && entry_len <= capacity;
+        if !(is_whole && is_sane) {
+            return Err(Problem::Damaged {
+                part: "the sizes in its header",
+            });
+        }
+        let geometry = Geometry::new(capacity as u32, slots as u32);
+        let layout = Self {
+            geometry: geometry.with_spans_max(spans_max as u32),
+            entry_len: entry_len as u32,
+        };
+        let expected = layout.file_len() as u64;
+        if len != expected {
+            return Err(Problem::WrongLength { len, expected });
+        }
+        Ok(layout)
+    }
+}
+
+impl core::fmt::Display for Layout {
+    /// In the words of the options.
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self.entry_len {
+            0 => write!(f, "capacity({})", self.geometry.capacity()),
+            len => write!(f, "fixed({len}, {})", self.geometry.spans_max()),
+        }
+    }
+}
+
+/// FNV-1a over the bytes of `words`; never 0, so that zeros are not a checked word.
+///
+/// Source: The FNV Non-Cryptographic Hash Algorithm (draft-eastlake-fnv), the 64-bit form.
+pub fn checksum(words: &[u64]) -> u64 {
+    let bytes = words.iter().flat_map(|word| word.to_le_bytes());
+    let hash = bytes.fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    });
+    hash.max(1)
+}
+
+/// Where the next write to a log begins, in which file: what a ring file notes before each write.
+///
+/// Inode numbers come back after a delete, so they prove nothing alone: whoever finds such a note compares the bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LogEnd {
+    /// The device that the file is on.
+    pub device: u64,
+    /// The number of the file there; 0 for what is no file.
+    pub inode: u64,
+    /// When the file was made, in nanoseconds since 1970; 0 if the file system does not say.
+    pub birth_ns: u64,
+    /// Its length in bytes.
+    pub size_bytes: u64,
+}
+
+impl LogEnd {
+    /// Whether both are ends of one file, as far as numbers can tell.
+    #[must_use]
+    pub const fn is_same_file(&self, other: &Self) -> bool {
+        self.device == other.device && self.inode == other.inode && self.birth_ns == other.birth_ns
+    }
+}
+
+/// What is about to be written: `bytes` bytes of records from `start` on, to the end of a log as it was before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Intent {
+    /// Grows with every intent: of two that count the newer one does.
+    pub generation: u64,
+    /// The tail at which the write begins.
+    pub start: Head,
+    /// How many bytes of records.
+    pub bytes: u32,
+    /// Where they go; `inode` 0 for a pipe or a socket, of which nothing can be compared.
+    pub end: LogEnd,
+}
+
+impl Intent {
+    /// How many words one takes: one cache line.
+    pub const WORDS: usize = 8;
+
+    /// The words that hold it.
+    pub fn to_words(self) -> [u64; Self::WORDS] {
+        let mut words = [
+            self.generation,
+            self.start.to_bits(),
+            u64::from(self.bytes),
+            self.end.size_bytes,
+            self.end.device,
+            self.end.inode,
+            self.end.birth_ns,
+            0,
+        ];
+        words[7] = checksum(&words[..7]);
+        words
+    }
+
+    /// The intent that `words` hold; `None` if they were not stored to the end.
+    pub fn from_words(words: &[u64; Self::WORDS]) -> Option<Self> {
+        let [
+            generation,
+            start,
+            bytes,
+            size_bytes,
+            device,
+            inode,
+            birth_ns,
+            check,
+        ] = *words;
+        (check == checksum(&words[..7])).then_some(Self {
+            generation,
+            start: Head::from_bits(start),
+            bytes: bytes as u32,
+            end: LogEnd {
+                device,
+                inode,
+                birth_ns,
+                size_bytes,
+            },
+        })
+    }
+}
+
+/// What the header of a ring file says of the log: how far it has come, and what was about to be written.
+#[derive(Clone, Copy, Debug)]
+pub struct Entries {
+    /// Where the tail was before, where it is, and the complement of that.
+    pub tail: [u64; 3],
+    /// The two intents, written in turn.
+    pub intents: [[u64; Intent::WORDS]; 2],
+}
+
+impl Entries {
+    /// How far the log has come; `None` if the words contradict each other.
+    pub fn tail(&self) -> Option<Head> {
+        let [previous, tail, check] = self.tail;
+        // Killed between the last two stores, the complement is that of the tail before.
+        (!check == tail || !check == previous).then_some(Head::from_bits(tail))
+    }
+
+    /// The write that was under way, if one was: the newer intent that begins at the tail.
+    pub fn intent(&self) -> Option<Intent> {
+        let tail = self.tail()?;
+        self.newest().filter(|intent| intent.start == tail)
+    }
+
+    /// The intent that was noted last.
+    pub fn newest(&self) -> Option<Intent> {
+        let intents = self.intents.iter().filter_map(Intent::from_words);
+        intents.max_by_key(|intent| intent.generation)
+    }
+
+    /// Whether words stand in the place of an intent that no process has left there that was killed.
+    pub fn has_damaged_intent(&self) -> bool {
+        let is_damaged = |words: &[u64; 8]| words[7] != 0 && Intent::from_words(words).is_none();
+        self.intents.iter().any(is_damaged)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Intent, Layout, LogEnd, Problem};
+    use crate::words::{Geometry, Head};
+
+    const LAYOUT: Layout = Layout {
+        geometry: Geometry::new(4096, 64),
+        entry_len: 0,
+    };
+
+    #[test]
+    fn the_words_at_the_start_round_trip_and_say_what_is_wrong() {
+        let len = LAYOUT.file_len() as u64;
+        assert_eq!(len, 8192 + 4096 + 4096);
+        let words = LAYOUT.to_words();
+        assert_eq!(Layout::from_words(&words, len), Ok(LAYOUT));
+        let wrong = Problem::WrongLength {
+            len: len - 1,
+            expected: len,
+        };
+        assert_eq!(Layout::from_words(&words, len - 1), Err(wrong));
+        let with = |at: usize, word| {
+            let mut words = words;
+            words[at] = word;
+            Layout::from_words(&words, len)
+        };
+        assert_eq!(with(0, 0), Err(Problem::NotARingFile));
+        assert_eq!(with(1, words[1].swap_bytes()), Err(Problem::OtherByteOrder));
+        assert_eq!(with(2, 2), Err(Problem::OtherVersion { version: 2 }));
+    }
+
+    #[test]
+    fn every_flipped_bit_of_a_header_or_an_intent_is_seen() {
+        let intent = Intent {
+            generation: 7,
+            start: Head { seq: 64, pos: 12 },
+            bytes: 100,
+            end: LogEnd {
+                device: 1,
+                inode: 2,
+                birth_ns: 3,
+                size_bytes: 4,
+            },
+        };
+        assert_eq!(Intent::from_words(&intent.to_words()), Some(intent));
+        assert_eq!(Intent::from_words(&[0; 8]), None);
+        for bit in 0..512 {
+            let flip = |mut words: [u64; 8]| {
+                words[bit / 64] ^= 1 << (bit % 64);
+                words
+            };
+            let len = LAYOUT.file_len() as u64;
+            assert!(Layout::from_words(&flip(LAYOUT.to_words()), len).is_err());
+            assert_eq!(Intent::from_words(&flip(intent.to_words())), None);
+        }
+    }
+}
