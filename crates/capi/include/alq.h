@@ -175,6 +175,21 @@ int alq_options_max_delay(struct alq_options *options, const struct timespec *de
 /* Has the log itself say where records were refused, at most once in this time. Off by default. NULL is EINVAL. */
 int alq_options_loss_lines(struct alq_options *options, const struct timespec *every);
 
+/*
+ * Keeps the ring in a file, best on tmpfs (/dev/shm, /run): what was posted outlives a kill -9, an abort, the OOM killer. The
+ * next queue that is opened with the same ring file and log writes, before anything new, what had not been written. The file
+ * is made if it is not there, and stays. What opening then says besides: EBUSY if a queue has it open; EINVAL if it is no
+ * ring file, damaged, made for other sizes, or holds records for another log; the message for the error callback says
+ * which, and what to do. NULL is EINVAL.
+ */
+int alq_options_ring_file(struct alq_options *options, const char *file);
+
+/* Whether a ring file that holds records for another log is taken over all the same. Off by default. */
+int alq_options_other_log(struct alq_options *options, int other);
+
+/* Whether a queue has a ring in memory where the system does not let it have its ring file. Off by default. */
+int alq_options_ring_optional(struct alq_options *options, int optional);
+
 /* How many requests may be outstanding, 65536 by default. */
 int alq_options_outstanding_max(struct alq_options *options, size_t requests);
 
@@ -182,10 +197,12 @@ int alq_options_outstanding_max(struct alq_options *options, size_t requests);
 int alq_options_lane_span(struct alq_options *options, size_t bytes);
 
 /*
- * Whom to tell of errors that nobody asks for: a write or a sync that failed, a stall, what alq_close could not write.
- * error is a number of <errno.h>; message is one line of text, valid during the call. NULL takes the callback away.
+ * Whom to tell of errors that nobody asks for: a write or a sync that failed, a stall, what alq_close could not write; and
+ * what stood in the way of opening. error is a number of <errno.h>; message is one line of text, valid during the call. NULL
+ * takes the callback away.
  *
- * It is called by a thread of the library, which calls all callbacks of the process one after the other, or by alq_close;
+ * It is called by a thread of the library, which calls all callbacks of the process one after the other, or by alq_close,
+ * alq_open_path and alq_open_fd themselves;
  * never by two threads at once for one queue. It may append, wait, reopen and close. Once alq_close or alq_close_timeout has
  * returned it is not called again, so arg may go then; if other queues have the same arg, when the last is closed.
  */
@@ -224,6 +241,7 @@ struct alq_undrained {
     uint64_t records;   /* those records */
     uint64_t abandoned; /* entries that were still open, and are stepped over */
     int cause;          /* what stood in the way, a number of <errno.h>; 0 if everything is written */
+    int in_ring_file;   /* 1 if the bytes stay in a ring file, for the next queue; 0 if they are lost */
 };
 
 /*
@@ -289,6 +307,19 @@ struct alq_stats {
 
 /* Stores a snapshot. size is sizeof(struct alq_stats). Returns 0 or EINVAL. Never blocks anybody; some microseconds. */
 int alq_get_stats(const struct alq *alq, struct alq_stats *stats, size_t size);
+
+/* What was found in the ring file when the queue was opened, and what became of it. New members come behind the last one. */
+struct alq_recovery {
+    uint64_t bytes;             /* posted and, as far as the ring file knew, not written */
+    uint64_t spans;             /* that held them: one a record, or a run of records of a lane */
+    uint64_t skipped;           /* entries that were never posted */
+    uint64_t already_written;   /* of the bytes, those that the log was found to hold */
+    uint64_t possibly_repeated; /* of the bytes, those that are written although they may be in a log already */
+    uint64_t damaged;           /* descriptors that cannot be right; what they described is not written */
+};
+
+/* Stores it. size is sizeof(struct alq_recovery). Returns 0; ENOENT for a queue without a ring file; EINVAL. Never blocks. */
+int alq_get_recovery(const struct alq *alq, struct alq_recovery *recovery, size_t size);
 
 /* --------------------------------------------------------------------- a consistent state, as with POSIX aio ---- */
 

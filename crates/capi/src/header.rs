@@ -10,16 +10,17 @@ use std::process::Command;
 use crate::completion::SigEvent;
 use crate::entries::Ale;
 use crate::queue::AlqUndrained;
-use crate::stats::AlqStats;
+use crate::stats::{AlqRecovery, AlqStats};
 
 /// Rust's name of a type and C's.
-const NAMES: [(&str, &str); 10] = [
+const NAMES: [(&str, &str); 11] = [
     ("Alq", "alq"),
     ("Ale", "ale"),
     ("Ucred", "ucred"),
     ("AlqReq", "alq_req"),
     ("AlqLane", "alq_lane"),
     ("AlqStats", "alq_stats"),
+    ("AlqRecovery", "alq_recovery"),
     ("AlqUndrained", "alq_undrained"),
     ("AlqOptionsCell", "alq_options"),
     ("Appender", "async_append"),
@@ -74,7 +75,19 @@ fn layouts() -> String {
         bytes,
         records,
         abandoned,
-        cause
+        cause,
+        in_ring_file
+    );
+    layout!(
+        out,
+        AlqRecovery,
+        "alq_recovery",
+        bytes,
+        spans,
+        skipped,
+        already_written,
+        possibly_repeated,
+        damaged
     );
     layout!(
         out,

@@ -35,7 +35,13 @@ impl Alq {
                 hook.tell(error);
             });
         }
-        let queue = how(options).map_err(|error| open_errno(&error))?;
+        let queue = how(options).map_err(|error| {
+            // The number alone may say little: which option it is, what is wrong with a ring file.
+            if let Some(hook) = &hook {
+                hook.tell(&error);
+            }
+            open_errno(&error)
+        })?;
         let entries = Entries::new(&queue).ok_or(libc::ENOMEM)?;
         Ok(Self {
             queue,

@@ -7,6 +7,7 @@ use libc::{mode_t, timespec};
 
 use crate::handle::Table;
 use crate::hook::Target;
+use crate::open::path_of;
 use crate::time::{duration, needed_duration};
 
 /// What queues are opened with.
@@ -198,6 +199,37 @@ pub unsafe extern "C" fn alq_options_lane_span(
 ) -> c_int {
     // SAFETY: as the header says.
     unsafe { set(options, |all| all.lane_span(bytes)) }
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn alq_options_ring_file(
+    options: *mut AlqOptionsCell,
+    file: *const c_char,
+) -> c_int {
+    // SAFETY: as the header says.
+    match unsafe { path_of(file) } {
+        // SAFETY: as the header says.
+        Ok(path) => unsafe { set(options, |all| all.ring_file(path)) },
+        Err(errno) => errno,
+    }
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn alq_options_other_log(
+    options: *mut AlqOptionsCell,
+    other: c_int,
+) -> c_int {
+    // SAFETY: as the header says.
+    unsafe { set(options, |all| all.other_log(other != 0)) }
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn alq_options_ring_optional(
+    options: *mut AlqOptionsCell,
+    optional: c_int,
+) -> c_int {
+    // SAFETY: as the header says.
+    unsafe { set(options, |all| all.ring_optional(optional != 0)) }
 }
 
 #[unsafe(no_mangle)]

@@ -40,6 +40,7 @@ pub struct AlqUndrained {
     pub records: u64,
     pub abandoned: u64,
     pub cause: c_int,
+    pub in_ring_file: c_int,
 }
 
 impl AlqUndrained {
@@ -55,12 +56,14 @@ impl AlqUndrained {
                 records: 0,
                 abandoned: 0,
                 cause: 0,
+                in_ring_file: 0,
             },
             Err(undrained) => Self {
                 bytes: undrained.bytes,
                 records: undrained.records,
                 abandoned: undrained.abandoned,
                 cause: undrained.cause.raw_os_error(),
+                in_ring_file: c_int::from(undrained.in_ring_file),
             },
         };
         if !left.is_null() {

@@ -1,9 +1,10 @@
-//! `struct alq_stats`.
+//! `struct alq_stats` and `struct alq_recovery`.
 
 use std::ffi::c_int;
+use std::ptr;
 use std::time::Duration;
 
-use alq::{Error, Stats};
+use alq::{Error, Recovery, Stats};
 
 use crate::queue::{Alq, QUEUES};
 
@@ -95,6 +96,50 @@ impl From<Stats> for AlqStats {
     }
 }
 
+/// What was found in a ring file: the members of the header, in its order. New ones come behind the last.
+#[repr(C)]
+pub struct AlqRecovery {
+    pub bytes: u64,
+    pub spans: u64,
+    pub skipped: u64,
+    pub already_written: u64,
+    pub possibly_repeated: u64,
+    pub damaged: u64,
+}
+
+impl From<&Recovery> for AlqRecovery {
+    fn from(found: &Recovery) -> Self {
+        Self {
+            bytes: found.bytes,
+            spans: found.spans,
+            skipped: found.skipped,
+            already_written: found.already_written,
+            possibly_repeated: found.possibly_repeated,
+            damaged: found.damaged,
+        }
+    }
+}
+
+/// Copies as much of a struct as the caller knows of, and zeros behind it if that is more.
+///
+/// # Safety
+///
+/// `T` must have no padding, and `to` be `NULL` or valid for `size` bytes (which need not be those of a `T`).
+unsafe fn copy_out<T>(from: &T, to: *mut T, size: usize) -> c_int {
+    if to.is_null() || size == 0 {
+        return libc::EINVAL;
+    }
+    let known = size.min(size_of::<T>());
+    let to: *mut u8 = to.cast();
+    // SAFETY: `known` is no more than either has.
+    unsafe { ptr::copy_nonoverlapping(ptr::from_ref(from).cast(), to, known) };
+    // SAFETY: as above.
+    let rest = unsafe { to.add(known) };
+    // SAFETY: as above.
+    unsafe { rest.write_bytes(0, size - known) };
+    0
+}
+
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn alq_get_stats(
     alq: *const Alq,
@@ -102,21 +147,26 @@ pub unsafe extern "C" fn alq_get_stats(
     size: usize,
 ) -> c_int {
     // SAFETY: as the header says.
+    match unsafe { QUEUES.get(alq) } {
+        // SAFETY: as the header says; 64 bits, then an even number of 32.
+        Some(alq) => unsafe { copy_out(&AlqStats::from(alq.queue.stats()), stats, size) },
+        None => libc::EINVAL,
+    }
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn alq_get_recovery(
+    alq: *const Alq,
+    recovery: *mut AlqRecovery,
+    size: usize,
+) -> c_int {
+    // SAFETY: as the header says.
     let Some(alq) = (unsafe { QUEUES.get(alq) }) else {
         return libc::EINVAL;
     };
-    if stats.is_null() || size == 0 {
-        return libc::EINVAL;
+    match alq.queue.recovery() {
+        // SAFETY: as the header says; 64 bits each.
+        Some(found) => unsafe { copy_out(&AlqRecovery::from(found), recovery, size) },
+        None => libc::ENOENT,
     }
-    let now = AlqStats::from(alq.queue.stats());
-    let known = size.min(size_of::<AlqStats>());
-    let to: *mut u8 = stats.cast();
-    // SAFETY: the header says that there is room for `size` bytes, which need not be all that the struct has here; the
-    // source has `known` bytes, none of them padding.
-    unsafe { std::ptr::copy_nonoverlapping((&raw const now).cast(), to, known) };
-    // SAFETY: as above. A program that knows more members than this library finds zeros.
-    let rest = unsafe { to.add(known) };
-    // SAFETY: as above.
-    unsafe { rest.write_bytes(0, size - known) };
-    0
 }
