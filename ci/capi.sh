@@ -79,6 +79,13 @@ c crates/capi/tests/unload.c -o "$work/unload"
 [ "$(cat "$work/unload.log")" = $'before\nafter' ]
 say 'a library that was closed stays'
 
+# The program of the manual.
+sed -n '/^```c$/,/^```$/p' docs/c-api.md | sed '/^```/d' >"$work/manual.c"
+c "$work/manual.c" -o "$work/manual" "${libs[@]}"
+(cd "$work" && ./manual)
+[ "$(cat "$work/app.log")" = 'a record' ]
+say 'the program of docs/c-api.md'
+
 # Every example, in both languages and without any shared library, does what its first lines say.
 check() {
     local example=$1 expected=$2 output=$3
