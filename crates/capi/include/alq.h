@@ -257,7 +257,7 @@ struct alq_req;
  * Goes on in another file: a descriptor, which is duplicated, or the file at a path, opened as the queue's own was. For a
  * log that was renamed, or when the old file has failed. The cut is between two records, and nothing is lost.
  *
- * Returns 0 at once. If req is not NULL, a request is stored there, which is done when the new file has taken over; it
+ * Returns 0 at once (alq_reopen_path blocks as open(2) does). If req is not NULL, a request is stored there, which is done when the new file has taken over; it
  * must be given to alq_return or alq_release. On an error the old file stays in use, and NULL is stored: what open(2) says;
  * EBADF if fd is not open for writing; EAGAIN for too many requests; ESHUTDOWN; EINVAL.
  */
