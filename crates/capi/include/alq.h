@@ -204,7 +204,7 @@ int alq_options_lane_span(struct alq_options *options, size_t bytes);
  * It is called by a thread of the library, which calls all callbacks of the process one after the other, or by alq_close,
  * alq_open_path and alq_open_fd themselves;
  * never by two threads at once for one queue. It may append, wait, reopen and close. Once alq_close or alq_close_timeout has
- * returned it is not called again, so arg may go then; if other queues have the same arg, when the last is closed.
+ * returned, or opening has failed, it is not called again, so arg may go then; if several queues have it, after the last.
  */
 int alq_options_on_error(struct alq_options *options, void (*callback)(void *arg, int error, const char *message),
                          void *arg);

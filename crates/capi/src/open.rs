@@ -39,6 +39,7 @@ impl Alq {
             // The number alone may say little: which option it is, what is wrong with a ring file.
             if let Some(hook) = &hook {
                 hook.tell(&error);
+                hook.end();
             }
             open_errno(&error)
         })?;
