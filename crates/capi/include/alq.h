@@ -159,19 +159,15 @@ int alq_options_fixed(struct alq_options *options, size_t entry_len, size_t coun
 
 /* Whether those who wait get room in the order in which they came (ALQ_ORDERED). Off by default. */
 int alq_options_ordered(struct alq_options *options, int ordered);
-
 /* The permissions of a file that is created, 0 to 07777, less the umask. 0600 by default. */
 int alq_options_mode(struct alq_options *options, mode_t mode);
-
 /* Whether a path may be a symbolic link. Off by default. */
 int alq_options_follow_links(struct alq_options *options, int follow);
-
 /* How long flush, close and wait go on while nothing moves: a millisecond or more, 5 s by default; NULL is for ever. */
 int alq_options_stall_limit(struct alq_options *options, const struct timespec *limit);
 
 /* Within which time an activating post is on its way, whatever happens. 10 ms by default. NULL is EINVAL. */
 int alq_options_max_delay(struct alq_options *options, const struct timespec *delay);
-
 /* Has the log itself say where records were refused, at most once in this time. Off by default. NULL is EINVAL. */
 int alq_options_loss_lines(struct alq_options *options, const struct timespec *every);
 
@@ -186,13 +182,11 @@ int alq_options_ring_file(struct alq_options *options, const char *file);
 
 /* Whether a ring file that holds records for another log is taken over all the same. Off by default. */
 int alq_options_other_log(struct alq_options *options, int other);
-
 /* Whether a queue has a ring in memory where the system does not let it have its ring file. Off by default. */
 int alq_options_ring_optional(struct alq_options *options, int optional);
 
 /* How many requests may be outstanding, 65536 by default. */
 int alq_options_outstanding_max(struct alq_options *options, size_t requests);
-
 /* How many bytes a lane claims at once, at most: 1 to 2^31, 16 KiB by default. */
 int alq_options_lane_span(struct alq_options *options, size_t bytes);
 
@@ -251,6 +245,7 @@ struct alq_undrained {
  */
 int alq_close_timeout(struct alq *alq, const struct timespec *timeout, struct alq_undrained *left);
 
+/* A request: a point in the stream of a queue that will be written, or on disk. Each is to be returned or released. */
 struct alq_req;
 
 /*
@@ -322,9 +317,6 @@ struct alq_recovery {
 int alq_get_recovery(const struct alq *alq, struct alq_recovery *recovery, size_t size);
 
 /* --------------------------------------------------------------------- a consistent state, as with POSIX aio ---- */
-
-/* A request: a point in the stream of a queue that will be written, or on disk. Each is to be returned or released. */
-struct alq_req;
 
 /*
  * Makes durable what was posted before the call: O_DSYNC as fdatasync(2), O_SYNC as fsync(2). Stores a request in *req,
