@@ -166,7 +166,7 @@ int alq_options_follow_links(struct alq_options *options, int follow);
 /* How long flush, close and wait go on while nothing moves: a millisecond or more, 5 s by default; NULL is for ever. */
 int alq_options_stall_limit(struct alq_options *options, const struct timespec *limit);
 
-/* Within which time an activating post is on its way, whatever happens. 10 ms by default. NULL is EINVAL. */
+/* Within which time an activating post is on its way, whatever the load. 10 ms by default. NULL is EINVAL. */
 int alq_options_max_delay(struct alq_options *options, const struct timespec *delay);
 /* Has the log itself say where records were refused, at most once in this time. Off by default. NULL is EINVAL. */
 int alq_options_loss_lines(struct alq_options *options, const struct timespec *every);
@@ -196,9 +196,9 @@ int alq_options_lane_span(struct alq_options *options, size_t bytes);
  * takes the callback away.
  *
  * It is called by a thread of the library, which calls all callbacks of the process one after the other, or by alq_close,
- * alq_open_path and alq_open_fd themselves;
- * never by two threads at once for one queue. It may append, wait, reopen and close. Once alq_close or alq_close_timeout has
- * returned, or opening has failed, it is not called again, so arg may go then; if several queues have it, after the last.
+ * alq_open_path and alq_open_fd themselves; never by two threads at once for one queue. It may append, wait, reopen and
+ * close. Once alq_close or alq_close_timeout has returned, or opening has failed, it is not called again, so arg may go then;
+ * if several queues have it, after the last.
  */
 int alq_options_on_error(struct alq_options *options, void (*callback)(void *arg, int error, const char *message),
                          void *arg);
