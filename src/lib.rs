@@ -17,6 +17,8 @@ mod ring;
 mod words;
 
 pub use ends::{FileSink, Sink, Stall, Stats, Waits};
+#[doc(hidden)] // for the C library, where an entry has no lifetime
+pub use face::Detached;
 pub use face::{
     AsyncAppend, Completion, Entry, Lane, LaneEntry, Notify, Options, Queue, flush_all, shutdown,
     suspend,

@@ -8,9 +8,25 @@ use crate::memory::Memory;
 use crate::primitives::sync::is_mutant;
 use crate::primitives::{Interest, Ticket};
 use crate::ring::{Refusal, Reservation};
-use crate::words::{Error, Order, Tail};
+use crate::words::{Error, Order, Tail, WhenFull};
 
 impl<M: Memory> Shared<M> {
+    /// What a reservation comes to that the ring has refused: the error, or, if the caller waits, what that brings.
+    #[cold]
+    pub fn reserve_later(
+        &self,
+        refusal: Refusal,
+        len: u32,
+        when_full: WhenFull,
+        kind: Kind,
+        deadline: Option<Instant>,
+    ) -> Result<Reservation<'_, M>, Error> {
+        match when_full {
+            WhenFull::Refuse => Err(self.refused(refusal, len)),
+            WhenFull::Wait => self.wait_for_room(len, kind, deadline),
+        }
+    }
+
     /// Reserves, or says why not. Never sleeps.
     #[inline]
     pub fn try_reserve(&self, len: u32) -> Result<Reservation<'_, M>, Error> {

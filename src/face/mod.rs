@@ -5,6 +5,7 @@ mod aside;
 pub mod async_append;
 pub mod barrier;
 mod completion;
+mod detached;
 mod entry;
 mod exit;
 mod fill;
@@ -23,6 +24,7 @@ mod write;
 
 pub use async_append::AsyncAppend;
 pub use completion::{Completion, Notify};
+pub use detached::Detached;
 pub use entry::Entry;
 pub use lane::Lane;
 pub use lane_entry::LaneEntry;

@@ -31,7 +31,7 @@ pub use drain::{Drain, Drained, Holes};
 pub use lane::Owner;
 pub use lanes::Lanes;
 pub use recover::{Found, find};
-pub use reserve::{Posted, Refusal, Reservation};
+pub use reserve::{Claim, Posted, Refusal, Reservation};
 
 /// A ring of bytes and descriptors that any number of threads reserve in and one drain empties.
 #[derive(Debug)]

@@ -45,10 +45,22 @@ pub struct Posted {
 
 /// What a claim took: the sequence of its (first) descriptor, and `len` bytes from `start` on.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Claim {
-    pub seq: u64,
-    pub start: u64,
-    pub len: u32,
+pub struct Claim {
+    pub(super) seq: u64,
+    pub(super) start: u64,
+    pub(super) len: u32,
+}
+
+impl Claim {
+    /// The sequence of its (first) descriptor.
+    pub fn seq(self) -> u64 {
+        self.seq
+    }
+
+    /// How many bytes it has.
+    pub fn len(self) -> usize {
+        self.len as usize
+    }
 }
 
 /// `len` contiguous bytes of the ring that belong to the holder until it posts. Dropped, it posts nothing.
@@ -67,7 +79,8 @@ impl<M: Memory> Ring<M> {
     /// # Errors
     ///
     /// See [`Refusal`]. Never blocks, allocates or makes a system call.
-    #[inline]
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "as for `claim`")]
     pub fn reserve(&self, len: u32) -> Result<Reservation<'_, M>, Refusal> {
         Ok(self.reservation(self.claim(len, Width::Slot, 0)?))
     }
@@ -153,8 +166,9 @@ impl<M: Memory> Ring<M> {
         }
     }
 
+    /// The reservation of a claim of this ring that has not posted: the caller sees to both.
     #[inline]
-    pub(super) fn reservation(&self, claim: Claim) -> Reservation<'_, M> {
+    pub fn reservation(&self, claim: Claim) -> Reservation<'_, M> {
         Reservation {
             ring: self,
             start: claim.start,
@@ -291,7 +305,8 @@ impl<M: Memory> Reservation<'_, M> {
     }
 
     /// What it is, without its duty to post: whoever has that must see to it.
-    pub(super) fn into_claim(self) -> Claim {
+    #[inline]
+    pub fn into_claim(self) -> Claim {
         let claim = Claim {
             seq: self.seq,
             start: self.start,
