@@ -335,13 +335,16 @@ impl Owner {
     fn mark<M: Memory>(&self, ring: &Ring<M>) {
         let seq = self.span.seq;
         // Relaxed on all: the descriptors are this lane's, and the Release of the state carries them.
-        let note = ring.slot((seq + 1) as u32);
-        note.place.store(self.records, Ordering::Relaxed);
-        note.state
-            .store(State::note(self.block.id), Ordering::Relaxed);
-        for unused in seq + 2..next_seq(seq, Phase::Open) {
+        for unused in seq + 1..next_seq(seq, Phase::Open) {
             let slot = ring.slot(unused as u32);
-            slot.state.store(0, Ordering::Relaxed);
+            let (before, state) = if unused == seq + 1 {
+                (self.records as u32, State::note(self.block.id))
+            } else {
+                (0, 0)
+            };
+            let place = Place::of_none(unused as u32, before);
+            slot.place.store(place, Ordering::Relaxed);
+            slot.state.store(state, Ordering::Relaxed);
         }
     }
 

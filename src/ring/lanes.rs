@@ -95,14 +95,15 @@ impl LaneCounts {
         self.lanes.iter().any(|lane| lane.busy == Some(seq))
     }
 
-    /// How many records the lane that a span's note names has posted beyond the `before` that the note says; the first
-    /// time.
-    pub fn take_records(&mut self, note: u64, before: u64) -> u64 {
+    /// How many records the lane that a span's note names has posted beyond the `before` that the note says, modulo 2^32; the
+    /// first time. The span may have been opened after the records were counted.
+    pub fn take_records(&mut self, note: u64, before: u32) -> u64 {
         let is_it = |lane: &&mut LaneCount| State::is_note(note, lane.id) && !lane.is_taken;
         let lane = self.lanes.iter_mut().find(is_it);
         lane.map_or(0, |lane| {
             lane.is_taken = true;
-            lane.records.saturating_sub(before)
+            let beyond = (lane.records as u32).wrapping_sub(before);
+            u64::from(if beyond < 1 << 31 { beyond } else { 0 })
         })
     }
 }

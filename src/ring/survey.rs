@@ -193,7 +193,7 @@ impl<M: Memory> Ring<M> {
         let note = self.slot(seq.wrapping_add(1));
         // Relaxed on both: ordered by the state of the span, which was read with Acquire.
         let state = note.state.load(Ordering::Relaxed);
-        let before = note.place.load(Ordering::Relaxed);
+        let before = Place::from_bits(note.place.load(Ordering::Relaxed)).start;
         lanes.take_records(state, before)
     }
 
