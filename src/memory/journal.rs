@@ -132,6 +132,8 @@ impl Journal {
         let bits = tail.to_bits();
         // Relaxed: this thread has stored it.
         let before = words.tail.load(Ordering::Relaxed);
+        // Whoever had it before may have been killed before he stored the complement.
+        words.check.store(!before, Ordering::Release);
         words.previous.store(before, Ordering::Release);
         // Release, pairs with the Acquire in `tail`: from here on the intent for what comes next counts.
         words.tail.store(bits, Ordering::Release);

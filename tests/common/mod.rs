@@ -6,6 +6,7 @@ pub mod exit;
 pub mod fork;
 pub mod sink;
 pub mod task;
+pub mod torture;
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read};

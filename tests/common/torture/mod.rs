@@ -1,0 +1,5 @@
+//! Processes that are killed, what they had done by then, and what the log must hold afterwards.
+
+pub mod label;
+pub mod life;
+pub mod oracle;
