@@ -108,6 +108,15 @@ impl Journal {
         store(line, &intent.to_words());
     }
 
+    /// Clears what is damaged of the intents: it has been told.
+    pub fn clear_damaged(&self) {
+        for line in &self.header().intents {
+            if Intent::is_damaged(&line.each_ref().map(load)) {
+                line[7].store(0, Ordering::Release); // as one that is not whole; pairs with the Acquire in `load`
+            }
+        }
+    }
+
     /// The tail moves to `tail`, over `whole` bytes of the records that were intended; `ahead` more of them are written
     /// behind it. To be stored before anybody may use the room again.
     pub fn advance(&self, tail: Head, whole: u32, ahead: u32) {
@@ -129,15 +138,13 @@ impl Journal {
     /// Stores where the tail is.
     pub fn set_tail(&self, tail: Head) {
         let words = &self.header().tail;
-        let bits = tail.to_bits();
         // Relaxed: this thread has stored it.
         let before = words.tail.load(Ordering::Relaxed);
-        // Whoever had it before may have been killed before he stored the complement.
-        words.check.store(!before, Ordering::Release);
-        words.previous.store(before, Ordering::Release);
-        // Release, pairs with the Acquire in `tail`: from here on the intent for what comes next counts.
-        words.tail.store(bits, Ordering::Release);
-        words.check.store(!bits, Ordering::Release);
+        let words = [&words.previous, &words.tail, &words.check];
+        for (word, value) in Entries::tail_stores(before, tail.to_bits()) {
+            // Release, pairs with the Acquire in `load`: from the tail on the intent for what comes next counts.
+            words[word].store(value, Ordering::Release);
+        }
     }
 
     /// Notes which log the records are for.

@@ -188,6 +188,11 @@ impl Intent {
         words
     }
 
+    /// Whether `words` are none, and not one that was not stored to the end either.
+    pub fn is_damaged(words: &[u64; Self::WORDS]) -> bool {
+        words[7] != 0 && Self::from_words(words).is_none()
+    }
+
     /// The intent that `words` hold; `None` if they were not stored to the end.
     pub fn from_words(words: &[u64; Self::WORDS]) -> Option<Self> {
         let [
@@ -224,6 +229,13 @@ pub struct Entries {
 }
 
 impl Entries {
+    /// The stores that move the tail from `before` to `tail`: which of its words gets what. Killed between any two, also of a
+    /// process whose own predecessor was, one of both is told.
+    pub const fn tail_stores(before: u64, tail: u64) -> [(usize, u64); 4] {
+        // First the complement that a process may have been killed in front of.
+        [(2, !before), (0, before), (1, tail), (2, !tail)]
+    }
+
     /// How far the log has come; `None` if the words contradict each other.
     pub fn tail(&self) -> Option<Head> {
         let [previous, tail, check] = self.tail;
@@ -245,14 +257,13 @@ impl Entries {
 
     /// Whether words stand in the place of an intent that no process has left there that was killed.
     pub fn has_damaged_intent(&self) -> bool {
-        let is_damaged = |words: &[u64; 8]| words[7] != 0 && Intent::from_words(words).is_none();
-        self.intents.iter().any(is_damaged)
+        self.intents.iter().any(Intent::is_damaged)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Intent, Layout, LogEnd, Problem};
+    use super::{Entries, Intent, Layout, LogEnd, Problem};
     use crate::words::{Geometry, Head};
 
     const LAYOUT: Layout = Layout {
@@ -304,6 +315,49 @@ mod tests {
             let len = LAYOUT.file_len() as u64;
             assert!(Layout::from_words(&flip(LAYOUT.to_words()), len).is_err());
             assert_eq!(Intent::from_words(&flip(intent.to_words())), None);
+        }
+    }
+
+    /// The words of a tail after some of the stores that move it.
+    fn moved(mut words: [u64; 3], to: u64, stores: usize) -> [u64; 3] {
+        for (word, value) in &Entries::tail_stores(words[1], to)[..stores] {
+            words[*word] = *value;
+        }
+        words
+    }
+
+    fn told(tail: [u64; 3]) -> Option<u64> {
+        let intents = [[0; Intent::WORDS]; 2];
+        Entries { tail, intents }.tail().map(Head::to_bits)
+    }
+
+    #[test]
+    fn whoever_moves_the_tail_may_be_killed_anywhere_and_so_may_the_next() {
+        let fresh = [0, 10, !10];
+        for (first, second) in (0..=4).flat_map(|first| (0..=4).map(move |second| (first, second))) {
+            let left = moved(fresh, 20, first);
+            let tail = if first < 3 { 10 } else { 20 };
+            assert_eq!(told(left), Some(tail), "{first}");
+            let left = moved(left, 30, second);
+            let tail = if second < 3 { tail } else { 30 };
+            assert_eq!(told(left), Some(tail), "{first}, {second}");
+        }
+    }
+
+    /// But for the moment between two stores, in which the complement is that of the tail before.
+    #[test]
+    fn every_flipped_bit_of_a_tail_is_seen() {
+        let fresh = [0, 10, !10];
+        for words in [fresh, moved(fresh, 20, 4)] {
+            for bit in 0..64 {
+                let flip = |word: usize| {
+                    let mut words = words;
+                    words[word] ^= 1 << bit;
+                    told(words)
+                };
+                assert_eq!((flip(1), flip(2)), (None, None), "{bit}");
+                assert_eq!(flip(0), told(words), "{bit}");
+            }
         }
     }
 }
