@@ -334,7 +334,8 @@ mod tests {
     #[test]
     fn whoever_moves_the_tail_may_be_killed_anywhere_and_so_may_the_next() {
         let fresh = [0, 10, !10];
-        for (first, second) in (0..=4).flat_map(|first| (0..=4).map(move |second| (first, second))) {
+        for (first, second) in (0..=4).flat_map(|first| (0..=4).map(move |second| (first, second)))
+        {
             let left = moved(fresh, 20, first);
             let tail = if first < 3 { 10 } else { 20 };
             assert_eq!(told(left), Some(tail), "{first}");

@@ -93,7 +93,11 @@ pub enum Said {
     NotPosted,
     Impossible,
     /// Where it starts and ends behind the tail, and how many descriptors are its own.
-    Posted { start: i64, end: i64, width: u32 },
+    Posted {
+        start: i64,
+        end: i64,
+        width: u32,
+    },
 }
 
 impl<'i> Reading<'i> {
@@ -129,7 +133,11 @@ impl<'i> Reading<'i> {
     fn phase(&self, ahead: u32) -> u64 {
         let (seq, _, state) = self.words(ahead);
         let lap = u64::from(seq >> self.slots.trailing_zeros()) & ((1 << 30) - 1);
-        if state >> 34 == lap { state >> 32 & 3 } else { 0 }
+        if state >> 34 == lap {
+            state >> 32 & 3
+        } else {
+            0
+        }
     }
 
     pub fn said(&self, ahead: u32) -> Said {
@@ -138,7 +146,11 @@ impl<'i> Reading<'i> {
         if phase == 0 {
             return Said::NotPosted;
         }
-        let width = if phase == 2 { 1 } else { ((seq + 1) | 3) + 1 - seq };
+        let width = if phase == 2 {
+            1
+        } else {
+            ((seq + 1) | 3) + 1 - seq
+        };
         let line_is_free =
             ahead + width <= self.slots && (1..width).all(|next| self.phase(ahead + next) == 0);
         let behind = (place as u32).wrapping_sub(self.tail.1);
@@ -216,7 +228,11 @@ pub fn outcomes(before: &Reading<'_>, now: &Reading<'_>, slot: u32) -> Vec<(Vec<
     match now.said(ahead) {
         Said::NotPosted => vec![(without, false)],
         _ if owner.is_some() => {
-            let rest: Vec<_> = spans.iter().filter(|span| Some(*span) != owner).copied().collect();
+            let rest: Vec<_> = spans
+                .iter()
+                .filter(|span| Some(*span) != owner)
+                .copied()
+                .collect();
             vec![(without, true), (now.bytes(&rest), true)]
         }
         Said::Impossible => vec![(without, true)],

@@ -134,7 +134,9 @@ impl Sink for Camera {
         let mut taken = 0;
         while taken < limit {
             let part = 1 + self.below(limit - taken);
-            taken += self.file.write(&[IoSlice::new(&bytes[taken..taken + part])])?;
+            taken += self
+                .file
+                .write(&[IoSlice::new(&bytes[taken..taken + part])])?;
             self.take("after a part of the write");
         }
         Ok(taken)
