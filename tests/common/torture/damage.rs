@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use alq::{Error, Options, Recovery, RingFileProblem, ring_file};
 
+use super::image::put;
 use crate::common::WAIT;
 
 /// Where the ring file is, its log, and how both are opened.
@@ -23,8 +24,9 @@ impl Desk {
             ring,
             log: folder.join("log"),
             options: Box::new(move || {
-                let limit = Some(Duration::from_secs(10));
-                options().ring_file(&path).stall_limit(limit)
+                let options = options().ring_file(&path);
+                let options = options.stall_limit(Some(Duration::from_secs(10)));
+                options.max_delay(Duration::from_micros(100)) // nobody waits for a nap
             }),
         }
     }
@@ -38,8 +40,8 @@ impl Desk {
         log: &[u8],
         after: &[u8],
     ) -> Result<(Recovery, Vec<u8>), RingFileProblem> {
-        fs::write(&self.ring, ring).unwrap();
-        fs::write(&self.log, log).unwrap();
+        put(&self.ring, ring);
+        put(&self.log, log);
         let told = ring_file::inspect(&self.ring);
         let queue = match (self.options)().open(&self.log) {
             Ok(queue) => queue,

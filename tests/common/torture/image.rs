@@ -1,9 +1,9 @@
 //! A ring file and its log as they were at some moment: what a kill at that moment leaves.
 
-use std::fs;
-use std::io::{self, IoSlice};
+use std::fs::{self, OpenOptions};
+use std::io::{self, IoSlice, Write};
 use std::os::fd::BorrowedFd;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -23,6 +23,15 @@ pub struct Image {
     pub label: String,
 }
 
+/// Gives a file this content. It is not cut to nothing before: ext4 would write it to the disk at once then.
+pub fn put(path: &Path, bytes: &[u8]) {
+    let mut options = OpenOptions::new();
+    let file = options.write(true).create(true).truncate(false).open(path);
+    let mut file = file.unwrap();
+    file.write_all(bytes).unwrap();
+    file.set_len(bytes.len() as u64).unwrap();
+}
+
 impl Image {
     pub fn take(place: &Place, posted: &[Record], label: String) -> Self {
         Self {
@@ -35,8 +44,8 @@ impl Image {
 
     /// Puts both back, into the same files, so that the log is still the one that was noted.
     pub fn restore(&self, place: &Place) {
-        fs::write(&place.ring, &self.ring).unwrap();
-        fs::write(&place.log, &self.log).unwrap();
+        put(&place.ring, &self.ring);
+        put(&place.log, &self.log);
     }
 
     /// Recovers it.
