@@ -17,6 +17,8 @@ step ci/doc.sh
 step ci/test.sh
 step ci/loom.sh
 step ci/mutants.sh
+step ci/shuttle.sh
+step ci/fuzz.sh
 step ci/stream.sh
 step ci/examples.sh
 step ci/comparison.sh

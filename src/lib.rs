@@ -1,7 +1,7 @@
 #![doc = include_str!("../README.md")]
 #![cfg_attr(docsrs, feature(doc_cfg))]
-// The model has no descriptors and no membarrier, and makes the inside visible.
-#![cfg_attr(alq_loom, allow(dead_code, missing_docs))]
+// The model has no descriptors and no membarrier, and makes the inside visible; so do the fuzz targets.
+#![cfg_attr(any(alq_model, fuzzing), allow(dead_code, missing_docs))]
 
 #[cfg(not(all(target_os = "linux", target_pointer_width = "64")))]
 compile_error!(
@@ -47,8 +47,8 @@ pub struct Manual;
 #[doc = include_str!("../docs/process.md")]
 pub struct Process;
 
-/// The inside, for the model checker and nobody else.
-#[cfg(alq_loom)]
+/// The inside, for the model checkers, the fuzz targets, and nobody else.
+#[cfg(any(alq_model, fuzzing))]
 #[doc(hidden)]
 pub mod model {
     pub use crate::actors::flusher::{Flusher, Step};
@@ -60,5 +60,8 @@ pub mod model {
     pub use crate::memory::{Memory, heap::Heap};
     pub use crate::primitives::{Doorbell, Event, Interest, sync};
     pub use crate::ring::{Drain, Drained, Holes, Owner, Posted, Refusal, Reservation, Ring};
-    pub use crate::words::{Geometry, Head, Order, Tail, WhenFull};
+    pub use crate::words::{
+        Geometry, Head, Order, Phase, Place, Room, State, Tag, Tail, WhenFull, Width, extend,
+        next_seq,
+    };
 }

@@ -162,7 +162,7 @@ impl Durability {
     }
 }
 
-#[cfg(all(test, not(alq_loom)))]
+#[cfg(all(test, not(alq_model)))]
 mod tests {
     use super::Durability;
     use crate::words::{Error, SyncOp};

@@ -13,7 +13,7 @@ struct Failure;
 impl Failure {
     /// The flusher itself is at fault.
     const FLUSHER: u64 = 1 << 32;
-    /// A reopen has ended it. The rest stays, for those who were refused before.
+    /// It is not in force: a reopen has ended it, or it is about to begin. The rest is for those who were refused.
     const OVER: u64 = 1 << 33;
 }
 
@@ -30,12 +30,14 @@ impl<M: Memory> Shared<M> {
             0
         };
         let word = flusher | u64::from(errno.unsigned_abs());
-        // Before anybody can be told of it: a lane with room in its span would not notice.
-        self.ring.ask_lanes();
-        // Release, pairs with the Acquire in `failure`. A plain store: only the flusher comes here.
-        self.failure.store(word, Ordering::Release);
+        // Whoever has been told of it must be refused, and whoever is refused must be told why: so first the why, then the
+        // gate, to which lanes with room in their span must be sent, and only then is it told.
+        // Release on both stores, pairs with the Acquire in `failure` and `last_failure`: who is told finds the gate shut.
+        // Plain stores: only the flusher comes here.
+        self.failure.store(word | Failure::OVER, Ordering::Release);
         self.ring.fail();
-        self.ring.ask_lanes(); // those that have opened a span meanwhile, or they find the gate
+        self.ring.ask_lanes();
+        self.failure.store(word, Ordering::Release);
         self.waiters.wake_all();
         self.reporter.report(Self::error_of(word));
         self.settle();

@@ -131,7 +131,7 @@ impl GapLine {
     }
 }
 
-#[cfg(all(test, not(alq_loom)))]
+#[cfg(all(test, not(alq_model)))]
 mod tests {
     use std::time::Duration;
 

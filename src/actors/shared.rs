@@ -16,7 +16,7 @@ use crate::primitives::sync::{
     unique_number,
 };
 use crate::primitives::{Doorbell, Event, Home, Interest, Waiters};
-#[cfg(any(test, alq_loom))]
+#[cfg(any(test, alq_model))]
 use crate::ring::Drain;
 use crate::ring::{Posted, Ring};
 use crate::words::{Error, Order, Position};
@@ -94,7 +94,7 @@ pub enum Last {
 
 impl<M: Memory> Shared<M> {
     /// A queue on `memory`, and its drain. `sink` is what `fsync` will sync.
-    #[cfg(any(test, alq_loom))]
+    #[cfg(any(test, alq_model))]
     pub fn new(memory: M, config: Config, sink: Option<PlainArc<dyn Sink>>) -> (Self, Drain) {
         let (ring, drain) = Ring::new(memory);
         (Self::with(ring, config, sink), drain)

@@ -228,7 +228,7 @@ fn write_all(
     Ok(())
 }
 
-#[cfg(all(test, not(alq_loom)))]
+#[cfg(all(test, not(alq_model)))]
 mod tests {
     use std::fs::{self, File};
 

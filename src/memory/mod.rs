@@ -5,7 +5,7 @@
 //! This file declares the contract ([`Memory`]) on which every byte access of the ring rests.
 #![allow(unsafe_code)]
 
-#[cfg(any(test, alq_loom))]
+#[cfg(any(test, fuzzing, alq_model))]
 pub mod heap;
 mod image;
 mod inherited;

@@ -6,16 +6,16 @@ mod accounts;
 mod batch;
 mod drain;
 mod lane;
-#[cfg(all(test, not(alq_loom)))]
+#[cfg(all(test, not(alq_model)))]
 mod lane_tests;
 mod lanes;
 mod recover;
 mod reserve;
 mod seal;
-#[cfg(all(test, not(alq_loom)))]
+#[cfg(all(test, not(alq_model)))]
 mod stress;
 pub mod survey;
-#[cfg(all(test, not(alq_loom)))]
+#[cfg(all(test, not(alq_model)))]
 mod tests;
 
 use crossbeam_utils::CachePadded;

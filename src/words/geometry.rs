@@ -88,6 +88,10 @@ impl Geometry {
     /// The fewest descriptors that a tag of 30 bits can number.
     pub const MIN_SLOTS: u32 = 4;
 
+    /// The most descriptors. The head of a ring that was closed while it was full is two laps ahead of the tail: that
+    /// must not be all of the 32-bit sequences, or it would seem to be empty.
+    pub const MAX_SLOTS: u32 = 1 << 30;
+
     /// A ring of `capacity` bytes with `slots` descriptors.
     ///
     /// # Panics
@@ -95,7 +99,8 @@ impl Geometry {
     /// If either is no power of two, or out of range: the callers have rounded and checked before.
     pub const fn new(capacity: u32, slots: u32) -> Self {
         assert!(capacity.is_power_of_two() && capacity as u64 <= Self::MAX_CAPACITY);
-        assert!(slots.is_power_of_two() && slots >= Self::MIN_SLOTS && slots <= 1 << 31);
+        assert!(slots.is_power_of_two());
+        assert!(slots >= Self::MIN_SLOTS && slots <= Self::MAX_SLOTS);
         Self {
             capacity,
             slots,
@@ -248,6 +253,17 @@ mod tests {
     fn a_closed_head_has_no_room_even_in_an_empty_ring() {
         let head = Head { seq: 9, pos: 9 }.closed(SIZES.slots());
         assert!(!SIZES.has_room(head, Tail { seq: 9, pos: 9 }, 1, Width::Slot));
+    }
+
+    #[test]
+    fn a_full_ring_of_the_most_descriptors_has_no_room_once_it_is_closed() {
+        let sizes = Geometry::new(64, Geometry::MAX_SLOTS);
+        let head = Head {
+            seq: Geometry::MAX_SLOTS,
+            pos: 0,
+        };
+        let closed = head.closed(sizes.slots());
+        assert!(!sizes.has_room(closed, Tail { seq: 0, pos: 0 }, 1, Width::Slot));
     }
 
     #[test]
