@@ -10,7 +10,8 @@ use std::{env, fs};
 
 use alq::{FileSink, Options, Queue, RingFileProblem};
 use common::child::end_of_child;
-use common::torture::damage::{Desk, Reading, outcomes};
+use common::torture::damage::{Reading, outcomes};
+use common::torture::desk::Desk;
 use common::torture::label::{Label, Labelled, arm, die};
 use common::{LATER, TRY, WAIT, append_to, wait_until_parked};
 

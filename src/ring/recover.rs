@@ -189,10 +189,13 @@ fn normalize<M: Memory>(memory: &M, origin: Tail, spans: &[Span]) -> Head {
     // Relaxed on all: nobody else has the ring yet.
     let clear = |seq: u64| {
         let Slot { place, state } = slot(seq);
-        for word in [state, place] {
-            if word.load(Ordering::Relaxed) != 0 {
-                word.store(0, Ordering::Relaxed);
-            }
+        if state.load(Ordering::Relaxed) != 0 {
+            state.store(0, Ordering::Relaxed);
+        }
+        // The complement is a place that no lap has here.
+        let bits = place.load(Ordering::Relaxed);
+        if geometry.slot(Place::from_bits(bits).seq) == geometry.slot(seq as u32) {
+            place.store(!bits, Ordering::Relaxed);
         }
     };
     let (mut seq, mut pos) = (origin.seq, origin.pos);

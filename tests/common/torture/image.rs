@@ -1,14 +1,15 @@
 //! A ring file and its log as they were at some moment: what a kill at that moment leaves.
 
-use std::fs::{self, OpenOptions};
-use std::io::{self, IoSlice, Write};
+use std::fs;
+use std::io::{self, IoSlice};
 use std::os::fd::BorrowedFd;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use alq::{FileSink, LogEnd, Queue, Recovery, Sink, SyncOp};
 
+use super::desk::put;
 use super::life::Place;
 use crate::common::{Numbers, Record, append_to, parse};
 
@@ -21,15 +22,6 @@ pub struct Image {
     pub posted: Vec<Record>,
     /// When it was taken.
     pub label: String,
-}
-
-/// Gives a file this content. It is not cut to nothing before: ext4 would write it to the disk at once then.
-pub fn put(path: &Path, bytes: &[u8]) {
-    let mut options = OpenOptions::new();
-    let file = options.write(true).create(true).truncate(false).open(path);
-    let mut file = file.unwrap();
-    file.write_all(bytes).unwrap();
-    file.set_len(bytes.len() as u64).unwrap();
 }
 
 impl Image {
