@@ -5,10 +5,26 @@ use std::io;
 use std::mem::MaybeUninit;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::exit;
+use std::ptr;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use super::DEADLINE;
+
+/// A value of zeros that children of this process share with it, for ever.
+///
+/// # Safety
+///
+/// `T` must be made of atomics alone.
+pub unsafe fn shared<T: Sync>() -> &'static T {
+    let access = libc::PROT_READ | libc::PROT_WRITE;
+    let flags = libc::MAP_SHARED | libc::MAP_ANONYMOUS;
+    // SAFETY: a new mapping, which replaces none.
+    let at = unsafe { libc::mmap(ptr::null_mut(), size_of::<T>(), access, flags, -1, 0) };
+    assert_ne!(at, libc::MAP_FAILED);
+    // SAFETY: as long as a `T`, page aligned, zeroed, of atomics (the caller says), and never unmapped.
+    unsafe { &*at.cast() }
+}
 
 /// How a child ends.
 #[derive(Clone, Copy, PartialEq, Eq)]

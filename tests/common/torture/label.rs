@@ -1,16 +1,16 @@
 //! Points at which a process kills itself, and a sink that has some of them.
 
-use std::io::{self, IoSlice};
+use std::io::{self, IoSlice, Write};
 use std::os::fd::BorrowedFd;
 use std::path::PathBuf;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use alq::{FileSink, LogEnd, Sink, SyncOp};
 use rustix::process::{Signal, getpid, kill_process};
 
-use crate::common::Numbers;
+use crate::common::{Numbers, append_to};
 
 /// Where a process is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -149,6 +149,79 @@ impl Sink for Labelled {
 
     fn path(&self) -> Option<PathBuf> {
         pass(Label::RecoveryBegins);
+        self.file.path()
+    }
+}
+
+/// A log that takes so many bytes of the first write, and kills the process then.
+pub struct Deadly {
+    pub file: FileSink,
+    pub bytes: usize,
+    /// What somebody else appends right before.
+    pub others: Option<(PathBuf, &'static [u8])>,
+}
+
+impl Sink for Deadly {
+    fn write(&self, runs: &[IoSlice<'_>]) -> io::Result<usize> {
+        if let Some((path, bytes)) = &self.others {
+            append_to(path).write_all(bytes)?;
+        }
+        let bytes: Vec<u8> = runs.iter().flat_map(|run| run.to_vec()).collect();
+        let taken = self.bytes.min(bytes.len());
+        if taken > 0 {
+            self.file.write(&[IoSlice::new(&bytes[..taken])])?;
+        }
+        die();
+    }
+
+    fn sync(&self, op: SyncOp) -> io::Result<()> {
+        self.file.sync(op)
+    }
+
+    fn end(&self) -> Option<LogEnd> {
+        self.file.end()
+    }
+
+    fn file_id(&self) -> Option<(u64, u64)> {
+        self.file.file_id()
+    }
+
+    fn path(&self) -> Option<PathBuf> {
+        self.file.path()
+    }
+}
+
+/// A log that fails with an errno once it has taken so many bytes, until it is told to go on.
+pub struct Failing {
+    pub file: FileSink,
+    pub left: AtomicUsize,
+    pub errno: i32,
+}
+
+impl Sink for Failing {
+    fn write(&self, runs: &[IoSlice<'_>]) -> io::Result<usize> {
+        let bytes: Vec<u8> = runs.iter().flat_map(|run| run.to_vec()).collect();
+        let taken = bytes.len().min(self.left.load(Ordering::Relaxed));
+        if taken == 0 {
+            return Err(io::Error::from_raw_os_error(self.errno));
+        }
+        self.left.fetch_sub(taken, Ordering::Relaxed);
+        self.file.write(&[IoSlice::new(&bytes[..taken])])
+    }
+
+    fn sync(&self, op: SyncOp) -> io::Result<()> {
+        self.file.sync(op)
+    }
+
+    fn end(&self) -> Option<LogEnd> {
+        self.file.end()
+    }
+
+    fn file_id(&self) -> Option<(u64, u64)> {
+        self.file.file_id()
+    }
+
+    fn path(&self) -> Option<PathBuf> {
         self.file.path()
     }
 }

@@ -1,9 +1,9 @@
 //! What processes say of each record, in memory that outlives them; and what the log must hold.
 #![allow(unsafe_code, reason = "memory that is shared with children of fork(2)")]
 
-use std::ptr;
 use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
 
+use crate::common::fork::shared;
 use crate::common::parse;
 
 /// How many writers there may be.
@@ -76,15 +76,8 @@ pub struct Oracle(&'static Table);
 impl Oracle {
     /// One that children of this process inherit, and that stays.
     pub fn new() -> Self {
-        let (access, flags) = (
-            libc::PROT_READ | libc::PROT_WRITE,
-            libc::MAP_SHARED | libc::MAP_ANONYMOUS,
-        );
-        // SAFETY: a new mapping, which replaces none.
-        let at = unsafe { libc::mmap(ptr::null_mut(), size_of::<Table>(), access, flags, -1, 0) };
-        assert_ne!(at, libc::MAP_FAILED);
-        // SAFETY: as long as a table, page aligned, zeroed, of atomics alone, and never unmapped.
-        Self(unsafe { &*at.cast() })
+        // SAFETY: a table is made of atomics.
+        Self(unsafe { shared() })
     }
 
     /// Forgets all records, but not what was found.
