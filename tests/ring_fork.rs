@@ -3,7 +3,6 @@
 mod common;
 
 use std::fs;
-use std::mem;
 use std::path::Path;
 use std::sync::Mutex;
 use std::thread;
@@ -56,7 +55,7 @@ fn a_child_that_lives_on_does_not_keep_the_ring_file_of_a_parent_that_was_killed
             fs::write(folder.join("has ended"), "").unwrap();
         });
         wait_for("a child", || folder.join("lives").exists());
-        mem::forget(child);
+        let _lives_on = child;
         die();
     });
     let Some(ended) = ended else { return };

@@ -82,7 +82,7 @@ fn check_all(place: &Place, images: &[Image], depth: usize, seed: usize) -> usiz
         if depth > 0 && number % 4 == 0 {
             image.restore(place);
             let album = Album::default();
-            album.lock().posted = image.posted.clone();
+            album.lock().posted.clone_from(&image.posted);
             let queue = Camera::open(place, &album, seed + number);
             queue.close(None).unwrap();
             drop(queue);

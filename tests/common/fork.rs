@@ -83,7 +83,8 @@ impl Child {
         let mut info = MaybeUninit::<libc::siginfo_t>::zeroed();
         let how = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT;
         // SAFETY: the pointer is to one `siginfo_t`.
-        let result = unsafe { libc::waitid(libc::P_PID, self.0 as _, info.as_mut_ptr(), how) };
+        let result =
+            unsafe { libc::waitid(libc::P_PID, self.0.unsigned_abs(), info.as_mut_ptr(), how) };
         assert_eq!(result, 0, "{}", io::Error::last_os_error());
         // SAFETY: zeroes are a `siginfo_t`.
         let info = unsafe { info.assume_init() };

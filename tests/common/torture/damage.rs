@@ -81,7 +81,7 @@ impl<'i> Reading<'i> {
         } else {
             i64::from(behind) - (1 << 32)
         };
-        let end = start + (state & u64::from(u32::MAX)) as i64;
+        let end = start + i64::from(state as u32);
         let is_inside = end <= i64::from(self.capacity) && (start >= 0 || (ahead == 0 && end >= 0));
         if (place >> 32) as u32 == seq && line_is_free && is_inside {
             Said::Posted { start, end, width }
@@ -110,7 +110,7 @@ impl<'i> Reading<'i> {
     pub fn bytes(&self, spans: &[(u32, i64, i64)]) -> Vec<u8> {
         let positions = spans.iter().flat_map(|&(_, start, end)| start.max(0)..end);
         let byte = |ahead: i64| {
-            let at = self.tail.1.wrapping_add(ahead as u32) & (self.capacity - 1);
+            let at = self.tail.1.wrapping_add(ahead.unsigned_abs() as u32) & (self.capacity - 1);
             self.image[self.bytes_at + at as usize]
         };
         positions.map(byte).collect()

@@ -268,21 +268,18 @@ impl<'l> Writer<'l> {
             Err(error) => return self.refused(record, &error, flags),
         };
         self.claimed(record);
-        match self.numbers.below(4) {
-            end @ 0..=1 => {
-                self.never(record);
-                fill(&mut entry, record);
-                if end == 0 {
-                    mem::forget(entry);
-                    lane.seal(); // takes it back: nobody waits while he holds an entry
-                }
-            }
-            _ => {
-                fill(&mut entry, record);
-                entry.set_bytes_used(record.len);
-                entry.post_flags(flags);
-                self.posted(record);
-            }
+        let end = self.numbers.below(4);
+        if end < 2 {
+            self.never(record);
+        }
+        fill(&mut entry, record);
+        if end == 0 {
+            mem::forget(entry);
+            lane.seal(); // takes it back: nobody waits while he holds an entry
+        } else if end > 1 {
+            entry.set_bytes_used(record.len);
+            entry.post_flags(flags);
+            self.posted(record);
         }
     }
 }

@@ -81,7 +81,7 @@ impl Oracle {
     }
 
     /// Forgets all records, but not what was found.
-    pub fn clear(&self) {
+    pub fn clear(self) {
         for (next, notes) in self.0.next.iter().zip(&self.0.notes) {
             for note in &notes[..next.swap(0, Ordering::Relaxed) as usize] {
                 note.fate.store(Fate::Unused as u8, Ordering::Relaxed);
@@ -89,16 +89,16 @@ impl Oracle {
         }
     }
 
-    pub fn clock(&self) -> u64 {
+    pub fn clock(self) -> u64 {
         self.0.clock.load(Ordering::Relaxed)
     }
 
-    fn tick(&self) -> u64 {
+    fn tick(self) -> u64 {
         self.0.clock.fetch_add(1, Ordering::SeqCst)
     }
 
     /// Begins a record of `writer`; `None` if it has had enough.
-    pub fn begin(&self, writer: usize, way: Way, life: u32) -> Option<u32> {
+    pub fn begin(self, writer: usize, way: Way, life: u32) -> Option<u32> {
         let seq = self.0.next[writer].load(Ordering::Relaxed);
         let note = self.0.notes[writer].get(seq as usize)?;
         let is_of_lane = u8::from(way == Way::Lane);
@@ -112,18 +112,18 @@ impl Oracle {
     }
 
     /// Its claim has returned.
-    pub fn claimed(&self, writer: usize, seq: u32) {
+    pub fn claimed(self, writer: usize, seq: u32) {
         let note = &self.0.notes[writer][seq as usize];
         note.after.store(self.tick(), Ordering::Relaxed);
     }
 
-    pub fn set(&self, writer: usize, seq: u32, fate: Fate) {
+    pub fn set(self, writer: usize, seq: u32, fate: Fate) {
         let note = &self.0.notes[writer][seq as usize];
         note.fate.store(fate as u8, Ordering::SeqCst);
     }
 
     /// A process has opened its ring file. Nothing but kills has happened, so nothing may be in doubt.
-    pub fn found(&self, recovery: &alq::Recovery) {
+    pub fn found(self, recovery: &alq::Recovery) {
         assert_eq!((recovery.damaged, recovery.possibly_repeated), (0, 0));
         let found = [
             1,
@@ -136,7 +136,7 @@ impl Oracle {
         }
     }
 
-    pub fn sums(&self) -> Found {
+    pub fn sums(self) -> Found {
         let [recoveries, bytes, already_written, skipped] = self
             .0
             .found
@@ -151,7 +151,7 @@ impl Oracle {
     }
 
     /// Fails unless `log` holds every posted record once, none that was never posted, and all in order. Says how many.
-    pub fn check(&self, log: &[u8]) -> usize {
+    pub fn check(self, log: &[u8]) -> usize {
         let records = parse(log);
         let mut seen = vec![vec![false; RECORDS_MAX]; WRITERS];
         let mut last = [[None; 2]; WRITERS];
