@@ -174,6 +174,19 @@ fn a_log_that_was_renamed_leaves_the_run_to_its_successor() {
     });
 }
 
+/// It holds what ours did, and yet nobody knows what became of ours.
+#[test]
+fn a_copy_of_a_log_is_another() {
+    at_each_cut("a_copy_of_a_log_is_another", |folder, written| {
+        let (log, copy) = (folder.join("log"), folder.join("copy"));
+        fs::copy(&log, &copy).unwrap();
+        fs::rename(&copy, &log).unwrap();
+        let (recovery, text) = recover(folder);
+        assert_eq!(text, [BEFORE, &RUN[..written], RUN].concat());
+        assert_found(recovery, 0, RUN.len());
+    });
+}
+
 /// A file that has the number of another and even its bytes is not that one.
 #[test]
 fn a_number_that_comes_back_proves_nothing() {
