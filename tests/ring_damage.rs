@@ -279,6 +279,8 @@ fn bits(recorded: &Recorded) -> Vec<usize> {
     for ahead in 0..spans.last().map_or(0, |span| span.0) + 4 {
         let at = reading.descriptor_at(ahead);
         bits.extend(every(at..at + 16, step));
+        let phase = 8 * at + 64 + 32;
+        bits.extend(phase..phase + 4); // and the lowest bits of the lap
     }
     bits.extend(every(rest, 1999));
     bits
