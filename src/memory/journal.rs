@@ -96,17 +96,15 @@ impl Journal {
     /// Notes what is about to be written. `generation` is not the caller's to set.
     pub fn intend(&self, intent: Intent) {
         let entries = self.read();
-        let last = entries.newest();
-        let generation = last.map_or(0, |last| last.generation) + 1;
-        // In the place of the older one: the newer may be the one that counts until this one is whole.
-        let is_second = last.is_some() && last == Intent::from_words(&entries.intents[0]);
-        let line = &self.header().intents[usize::from(is_second)];
+        let generation = entries.newest().map_or(0, |last| last.generation) + 1;
+        let line = &self.header().intents[entries.next_place()];
         let intent = Intent {
             generation,
             ..intent
         };
-        line[7].store(0, Ordering::Relaxed); // no intent, until it is whole
-        store(line, &intent.to_words());
+        for (word, value) in intent.stores() {
+            line[word].store(value, Ordering::Release); // pairs with the Acquire in `load`
+        }
     }
 
     /// Clears what is damaged of the intents: it has been told.

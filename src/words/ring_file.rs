@@ -188,6 +188,16 @@ impl Intent {
         words
     }
 
+    /// The stores that note it: which of its words gets what. It does not count before the last.
+    pub fn stores(self) -> [(usize, u64); Self::WORDS + 1] {
+        let words = self.to_words();
+        let mut stores = [(Self::WORDS - 1, 0); Self::WORDS + 1]; // first there is none
+        for (word, value) in words.into_iter().enumerate() {
+            stores[word + 1] = (word, value);
+        }
+        stores
+    }
+
     /// Whether `words` are none, and not one that was not stored to the end either.
     pub fn is_damaged(words: &[u64; Self::WORDS]) -> bool {
         words[7] != 0 && Self::from_words(words).is_none()
@@ -243,16 +253,25 @@ impl Entries {
         (!check == tail || !check == previous).then_some(Head::from_bits(tail))
     }
 
-    /// The write that was under way, if one was: the newer intent that begins at the tail.
+    /// The write that was under way, if one was: the newer of the intents that begin at the tail. One for what comes behind
+    /// may have been noted already.
     pub fn intent(&self) -> Option<Intent> {
         let tail = self.tail()?;
-        self.newest().filter(|intent| intent.start == tail)
+        let intents = self.intents.iter().filter_map(Intent::from_words);
+        let counting = intents.filter(|intent| intent.start == tail);
+        counting.max_by_key(|intent| intent.generation)
     }
 
     /// The intent that was noted last.
     pub fn newest(&self) -> Option<Intent> {
         let intents = self.intents.iter().filter_map(Intent::from_words);
         intents.max_by_key(|intent| intent.generation)
+    }
+
+    /// In the place of which intent the next one is noted: not of the one that counts, which does so until the next is whole.
+    pub fn next_place(&self) -> usize {
+        let kept = self.intent().or_else(|| self.newest());
+        usize::from(kept.is_some() && kept == Intent::from_words(&self.intents[0]))
     }
 
     /// Whether words stand in the place of an intent that no process has left there that was killed.
@@ -342,6 +361,52 @@ mod tests {
             let left = moved(left, 30, second);
             let tail = if second < 3 { tail } else { 30 };
             assert_eq!(told(left), Some(tail), "{first}, {second}");
+        }
+    }
+
+    /// What a killed process has left of the moves of a tail with an intent for the rest, done again by the next ones, which
+    /// are killed, too: at every point it is told what is under way.
+    #[test]
+    fn whoever_notes_an_intent_may_be_killed_anywhere_and_so_may_the_next() {
+        let [before, behind] = [10, 20].map(Head::from_bits);
+        let intent = |start, bytes| Intent {
+            generation: 0,
+            start,
+            bytes,
+            end: LogEnd::default(),
+        };
+        let check = |entries: &Entries| {
+            let tail = entries.tail().unwrap();
+            let bytes = if tail == before { 100 } else { 40 };
+            let told = entries.intent().map(|told| (told.start, told.bytes));
+            assert_eq!(told, Some((tail, bytes)));
+        };
+        /// The stores of one process: the intent for the rest, and the tail.
+        fn kill(entries: Entries, rest: Intent, depth: u32, check: &dyn Fn(&Entries)) {
+            let place = entries.next_place();
+            let generation = entries.newest().map_or(0, |last| last.generation) + 1;
+            let rest = Intent { generation, ..rest };
+            let mut left = entries;
+            let mut look = |left: &Entries| {
+                check(left);
+                if depth > 0 {
+                    kill(*left, rest, depth - 1, check);
+                }
+            };
+            for (word, value) in rest.stores() {
+                left.intents[place][word] = value;
+                look(&left);
+            }
+            for (word, value) in Entries::tail_stores(left.tail[1], rest.start.to_bits()) {
+                left.tail[word] = value;
+                look(&left);
+            }
+        }
+        for first in 0..2 {
+            let mut intents = [[0; Intent::WORDS]; 2];
+            intents[first] = intent(before, 100).to_words();
+            let tail = [0, 10, !10];
+            kill(Entries { tail, intents }, intent(behind, 40), 2, &check);
         }
     }
 

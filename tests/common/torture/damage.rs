@@ -120,9 +120,12 @@ impl<'i> Reading<'i> {
     pub fn under_way(&self) -> Option<usize> {
         let of = |at: usize| (at..at + 8).map(|at| word(self.image, 8 * at));
         let intents = [16, 24].map(|at| of(at).collect::<Vec<u64>>());
-        let whole = intents.iter().filter(|words| words[7] != 0);
-        let newest = whole.max_by_key(|words| words[0])?;
-        (newest[1] == word(self.image, 72)).then_some(newest[3] as usize)
+        let is_counting = |words: &&Vec<u64>| words[7] != 0 && words[1] == word(self.image, 72);
+        let newest = intents
+            .iter()
+            .filter(is_counting)
+            .max_by_key(|words| words[0])?;
+        Some(newest[3] as usize)
     }
 }
 
