@@ -28,7 +28,7 @@ const PRODUCERS: usize = 3;
 /// The handler of signals is one more writer.
 const HANDLER: usize = 2 * PRODUCERS;
 
-const ROUND: Duration = Duration::from_millis(1000);
+const ROUND: Duration = Duration::from_secs(1);
 
 static QUEUE: AtomicPtr<Queue> = AtomicPtr::new(ptr::null_mut());
 static HANDLED: AtomicU32 = AtomicU32::new(0);

@@ -145,7 +145,8 @@ impl World<'_> {
         let posted: usize = self.posted.iter().map(|(_, record)| record.len()).sum();
         assert_eq!(done.bytes, self.file.len() as u64);
         assert_eq!(done.bytes + outstanding.bytes, posted as u64);
-        assert_eq!(origin.pos + done.bytes + done.padding, done.tail.pos);
+        let written_to = done.tail.pos + u64::from(done.ahead);
+        assert_eq!(origin.pos + done.bytes + done.padding, written_to);
         assert_eq!(outstanding.held, self.held.len() as u64);
         assert!(self.ring.fill() <= self.ring.geometry().capacity());
         if let Some(last) = self.posted.iter().map(|(end, _)| *end).max() {
