@@ -37,7 +37,7 @@ fn a_child_that_lives_on_does_not_keep_the_ring_file_of_a_parent_that_was_killed
         wait_until_parked(&queue);
         queue.writen(b"posted\n", LATER).unwrap();
         let held = Mutex::new(queue.getn(100, TRY).ok());
-        let child = fork(End::AtOnce, || {
+        let _child = fork(End::AtOnce, || {
             // The parent's parent reads these two to their end.
             for fd in 1..=2 {
                 let _ = nix::unistd::close(fd);
@@ -55,7 +55,6 @@ fn a_child_that_lives_on_does_not_keep_the_ring_file_of_a_parent_that_was_killed
             fs::write(folder.join("has ended"), "").unwrap();
         });
         wait_for("a child", || folder.join("lives").exists());
-        let _lives_on = child;
         die();
     });
     let Some(ended) = ended else { return };

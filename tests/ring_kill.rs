@@ -6,12 +6,13 @@ mod common;
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::Path;
+use std::sync::atomic::Ordering;
 use std::{env, fs, hint, process, thread};
 
 use common::Numbers;
 use common::child::in_child;
 use common::fork::{self, Child, fork};
-use common::torture::label::Label;
+use common::torture::label::{Deaths, Label, count_deaths};
 use common::torture::life::{Life, Place};
 use common::torture::oracle::{Oracle, WRITERS};
 
@@ -108,11 +109,15 @@ fn chain(folder: &Path, oracle: Oracle, numbers: &mut Numbers, kills: usize) -> 
 }
 
 #[test]
+#[allow(unsafe_code, reason = "memory that processes share")]
 fn whoever_is_killed_has_posted_what_he_was_told_and_once() {
     let test = "whoever_is_killed_has_posted_what_he_was_told_and_once";
     in_child(test, || {
         let folders = ["/dev/shm", "/var/tmp"].map(|on| tempfile::tempdir_in(on).unwrap());
         let oracle = Oracle::new();
+        // SAFETY: they are atomics.
+        let deaths: &'static Deaths = unsafe { fork::shared() };
+        count_deaths(deaths);
         let (mut done, mut records) = (0, 0);
         let mut chain_number = seed();
         while done < kills() {
@@ -135,6 +140,11 @@ fn whoever_is_killed_has_posted_what_he_was_told_and_once() {
         }
         let sums = oracle.sums();
         println!("{done} kills, {records} records in the logs, {sums:?}");
-        assert!(sums.bytes > 0 && sums.already_written > 0 && sums.skipped > 0);
+        for (label, deaths) in Label::ALL.iter().zip(deaths) {
+            let deaths = deaths.load(Ordering::Relaxed);
+            println!("{deaths} {label:?}");
+            assert!(deaths > 0 || done < 2000, "nobody has died at {label:?}");
+        }
+        assert!(done < 100 || sums.bytes > 0 && sums.already_written > 0 && sums.skipped > 0);
     });
 }

@@ -364,6 +364,28 @@ mod tests {
         }
     }
 
+    /// The stores of one process, the intent for the rest and the tail, and behind each of them those of the next one.
+    fn kill(entries: Entries, rest: Intent, depth: u32, check: &dyn Fn(&Entries)) {
+        let place = entries.next_place();
+        let generation = entries.newest().map_or(0, |last| last.generation) + 1;
+        let rest = Intent { generation, ..rest };
+        let mut left = entries;
+        let look = |left: &Entries| {
+            check(left);
+            if depth > 0 {
+                kill(*left, rest, depth - 1, check);
+            }
+        };
+        for (word, value) in rest.stores() {
+            left.intents[place][word] = value;
+            look(&left);
+        }
+        for (word, value) in Entries::tail_stores(left.tail[1], rest.start.to_bits()) {
+            left.tail[word] = value;
+            look(&left);
+        }
+    }
+
     /// What a killed process has left of the moves of a tail with an intent for the rest, done again by the next ones, which
     /// are killed, too: at every point it is told what is under way.
     #[test]
@@ -381,27 +403,6 @@ mod tests {
             let told = entries.intent().map(|told| (told.start, told.bytes));
             assert_eq!(told, Some((tail, bytes)));
         };
-        /// The stores of one process: the intent for the rest, and the tail.
-        fn kill(entries: Entries, rest: Intent, depth: u32, check: &dyn Fn(&Entries)) {
-            let place = entries.next_place();
-            let generation = entries.newest().map_or(0, |last| last.generation) + 1;
-            let rest = Intent { generation, ..rest };
-            let mut left = entries;
-            let mut look = |left: &Entries| {
-                check(left);
-                if depth > 0 {
-                    kill(*left, rest, depth - 1, check);
-                }
-            };
-            for (word, value) in rest.stores() {
-                left.intents[place][word] = value;
-                look(&left);
-            }
-            for (word, value) in Entries::tail_stores(left.tail[1], rest.start.to_bits()) {
-                left.tail[word] = value;
-                look(&left);
-            }
-        }
         for first in 0..2 {
             let mut intents = [[0; Intent::WORDS]; 2];
             intents[first] = intent(before, 100).to_words();

@@ -3,8 +3,8 @@
 use std::io::{self, IoSlice, Write};
 use std::os::fd::BorrowedFd;
 use std::path::PathBuf;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use std::sync::{Mutex, OnceLock};
 use std::time::Duration;
 
 use alq::{FileSink, LogEnd, Sink, SyncOp};
@@ -62,6 +62,16 @@ static ARMED: AtomicU32 = AtomicU32::new(0);
 /// At which pass.
 static PASSES: AtomicU32 = AtomicU32::new(0);
 
+/// How many have died at each.
+pub type Deaths = [AtomicU32; Label::ALL.len()];
+
+/// Where that is counted: in memory that outlives the process.
+static DEATHS: OnceLock<&'static Deaths> = OnceLock::new();
+
+pub fn count_deaths(deaths: &'static Deaths) {
+    DEATHS.set(deaths).expect("only once");
+}
+
 /// This process dies when it passes `label` for the `nth` time, counted from 1.
 pub fn arm(label: Label, nth: u32) {
     PASSES.store(nth, Ordering::Relaxed);
@@ -71,6 +81,9 @@ pub fn arm(label: Label, nth: u32) {
 pub fn pass(label: Label) {
     let is_armed = ARMED.load(Ordering::Relaxed) == label as u32 + 1;
     if is_armed && PASSES.fetch_sub(1, Ordering::Relaxed) == 1 {
+        if let Some(deaths) = DEATHS.get() {
+            deaths[label as usize].fetch_add(1, Ordering::Relaxed);
+        }
         die();
     }
 }
