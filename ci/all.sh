@@ -21,5 +21,6 @@ step ci/shuttle.sh
 step ci/fuzz.sh
 step ci/stream.sh
 step ci/examples.sh
+step ci/capi.sh
 step ci/comparison.sh
 printf '\nall checks passed in %d s\n' "$SECONDS"

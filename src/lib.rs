@@ -17,6 +17,8 @@ mod ring;
 mod words;
 
 pub use ends::{FileSink, Sink, Stall, Stats, Waits};
+#[doc(hidden)] // for the C library, where an entry has no lifetime
+pub use face::Detached;
 pub use face::{
     AsyncAppend, Completion, Entry, Lane, LaneEntry, Notify, Options, Queue, flush_all, shutdown,
     suspend,
@@ -56,7 +58,7 @@ pub mod model {
     pub use crate::actors::thread::drive;
     pub use crate::actors::{Config, Last, Shared};
     pub use crate::ends::{Kind, Pending, Reach, Sink, Subscriber, WOKEN, Watch};
-    pub use crate::face::{barrier, registry::Registry};
+    pub use crate::face::{barrier, registry::Registry, suspend};
     pub use crate::memory::{Memory, heap::Heap};
     pub use crate::primitives::{Doorbell, Event, Interest, sync};
     pub use crate::ring::{Drain, Drained, Holes, Owner, Posted, Refusal, Reservation, Ring};

@@ -103,7 +103,7 @@ impl Journal {
             ..intent
         };
         for (word, value) in intent.stores() {
-            line[word].store(value, Ordering::Release); // pairs with the Acquire in `load`
+            line[word].store(value, Ordering::Release); // as in [journal.store]
         }
     }
 
@@ -111,7 +111,7 @@ impl Journal {
     pub fn clear_damaged(&self) {
         for line in &self.header().intents {
             if Intent::is_damaged(&line.each_ref().map(load)) {
-                line[7].store(0, Ordering::Release); // as one that is not whole; pairs with the Acquire in `load`
+                line[7].store(0, Ordering::Release); // as one that is not whole: [journal.store]
             }
         }
     }
@@ -141,7 +141,8 @@ impl Journal {
         let before = words.tail.load(Ordering::Relaxed);
         let words = [&words.previous, &words.tail, &words.check];
         for (word, value) in Entries::tail_stores(before, tail.to_bits()) {
-            // Release, pairs with the Acquire in `load`: from the tail on the intent for what comes next counts.
+            // [journal.tail] Release on all of them, pairs with [journal.load], in this order: from the tail on the intent for
+            // what comes next counts.
             words[word].store(value, Ordering::Release);
         }
     }
@@ -149,7 +150,8 @@ impl Journal {
     /// Notes which log the records are for.
     pub fn note_log(&self, note: &LogNote) {
         let log = &self.header().log;
-        log[0].store(0, Ordering::Relaxed); // no note, until it is whole
+        // Relaxed: before the Releases of what follows. No note, until it is whole.
+        log[0].store(0, Ordering::Relaxed);
         store(log, &note.to_words());
     }
 
@@ -173,11 +175,12 @@ impl Journal {
 /// Stores `words`, the last one last.
 fn store(line: &[AtomicU64], words: &[u64]) {
     for (word, value) in line.iter().zip(words) {
-        word.store(*value, Ordering::Release); // pairs with the Acquire of whoever reads them
+        // [journal.store] Release, pairs with [journal.load]: in this order, also for another process.
+        word.store(*value, Ordering::Release);
     }
 }
 
-// Acquire, pairs with the Release in `store` and in `set_tail`.
 fn load(word: &AtomicU64) -> u64 {
+    // [journal.load] Acquire, pairs with [journal.store] and [journal.tail].
     word.load(Ordering::Acquire)
 }

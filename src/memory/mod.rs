@@ -37,7 +37,7 @@ pub struct Slot {
 impl Slot {
     /// The place and the state, for whoever has the ring alone.
     pub fn words(&self) -> (u64, u64) {
-        // Relaxed: nobody stores.
+        // [slot.words] Relaxed: nobody stores.
         let place = self.place.load(Ordering::Relaxed);
         (place, self.state.load(Ordering::Relaxed))
     }

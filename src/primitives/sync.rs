@@ -41,11 +41,13 @@ pub mod plain {
 }
 
 /// Whether the models run on the mutant `name` (`ALQ_MUTANT`): the code with one weakness built in, which a model must find.
-/// There are none outside of the models.
+/// It is called after the label of the place that it weakens (docs/ordering.md); several at once are joined with `+`. There
+/// are none outside of the models.
 #[cfg(alq_model)]
 pub fn is_mutant(name: &str) -> bool {
     static MUTANT: std::sync::OnceLock<String> = std::sync::OnceLock::new();
-    *MUTANT.get_or_init(|| std::env::var("ALQ_MUTANT").unwrap_or_default()) == name
+    let mutants = MUTANT.get_or_init(|| std::env::var("ALQ_MUTANT").unwrap_or_default());
+    !mutants.is_empty() && mutants.split('+').any(|mutant| mutant == name)
 }
 
 #[cfg(not(alq_model))]
@@ -57,11 +59,13 @@ pub const fn is_mutant(_name: &str) -> bool {
 /// `strong`, or Relaxed in the mutant `name`.
 #[inline]
 pub fn unless_mutant(name: &str, strong: Ordering) -> Ordering {
-    if is_mutant(name) {
-        Ordering::Relaxed
-    } else {
-        strong
-    }
+    or_mutant(name, Ordering::Relaxed, strong)
+}
+
+/// `strong`, or `weak` in the mutant `name`.
+#[inline]
+pub fn or_mutant(name: &str, weak: Ordering, strong: Ordering) -> Ordering {
+    if is_mutant(name) { weak } else { strong }
 }
 
 #[cfg(any(test, fuzzing, alq_model))] // only the heap memory uses it

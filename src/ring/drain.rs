@@ -13,7 +13,7 @@ use super::batch::{Batch, Cursor, Limit, RUNS_MAX, is_caught_up};
 use super::seal::{Seals, Wanted};
 use super::{Accounts, Ring, SteppedOver};
 use crate::memory::Memory;
-use crate::primitives::sync::Ordering;
+use crate::primitives::sync::{Ordering, unless_mutant};
 use crate::words::{Head, Phase, Place, State, Tail, extend, next_seq};
 
 /// What the drain does at a span that is not posted.
@@ -355,8 +355,11 @@ impl<M: Memory> Ring<M> {
     fn span(&self, cursor: Cursor) -> Option<(u64, State)> {
         let seq = cursor.seq as u32;
         let slot = self.slot(seq);
-        // Acquire, pairs with the Release store in `publish`: the place and the bytes are seen too.
-        let bits = slot.state.load(Ordering::Acquire);
+        // [drain.state] Acquire, pairs with [post.state], [lane.opened], [lane.commit] and [lane.seal]: the place and the
+        // bytes are seen, too.
+        let bits = slot
+            .state
+            .load(unless_mutant("drain.state", Ordering::Acquire));
         let state = State::of_lap(bits, self.geometry.tag(seq))?;
         if cursor.taken > 0 {
             return Some((cursor.pos - u64::from(cursor.taken), state));

@@ -201,6 +201,22 @@ mod tests {
     }
 
     #[test]
+    fn phases_say_what_may_still_happen() {
+        let all = [Phase::Open, Phase::Closed, Phase::Sealed];
+        assert_eq!(all.map(Phase::is_final), [false, true, true]);
+        assert_eq!(all.map(Phase::is_of_lane), [true, false, true]);
+        let open = State::open(Tag::of_lap(7), 12);
+        let phase = Phase::Sealed;
+        assert_eq!(open.sealed(), State { phase, ..open });
+    }
+
+    #[test]
+    fn a_note_names_one_lane() {
+        assert_eq!(State::note(3), 3 << 34);
+        assert!(!State::is_note(State::note(3), 4));
+    }
+
+    #[test]
     fn another_lap_and_a_zeroed_word_do_not_exist() {
         let bits = State::closed(Tag::of_lap(7), 12).to_bits();
         assert_eq!(State::of_lap(bits, Tag::of_lap(8)), None);

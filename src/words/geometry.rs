@@ -274,6 +274,7 @@ mod tests {
         assert_eq!(next_seq(5, Phase::Closed), 6);
         assert_eq!(next_seq(5, Phase::Open), 8);
         assert_eq!(next_seq(8, Phase::Sealed), 12);
+        assert_eq!(next_seq(7, Phase::Open), 12);
         let fits = |seq| {
             let tail = Tail { seq: 4, pos: 0 };
             SIZES.has_room(Head { seq, pos: 0 }, tail, 1, Width::Line)

@@ -1,26 +1,20 @@
-//! Completions and the group sync: who is told, by whom, and what is on disk then. A wake-up that is lost is a dead-lock
-//! of the model. Preemption bounds stand at each model.
+//! Completions, and `suspend` on several: who is told, by whom, and that nobody is forgotten.
 
-use std::io::{self, IoSlice};
 use std::sync::Mutex;
 
 use alq::model::sync::Futex;
-use alq::model::{
-    Flusher, Heap, Order, Pace, Pending, Reach, Shared, Sink, Subscriber, WOKEN, Watch, drive,
-};
+use alq::model::{Order, Pending, Reach, Subscriber, WOKEN, Watch, suspend};
 use alq::{Error, SyncOp};
-use alq_loom_tests::{Memory, explore, queue, queue_with_sync, write};
+use alq_loom_tests::{explore, queue, write};
 use loom::sync::Arc;
 use loom::sync::atomic::{AtomicU64, Ordering};
 use loom::thread;
 
 const DATA: Reach = Reach::Durable(SyncOp::Data);
 
-/// Sleeps until `word` is woken, as `suspend` does.
+/// Sleeps until `word` is woken, by the shipping code of `suspend`.
 fn sleep(word: &Futex) {
-    while word.load(Ordering::Acquire) != WOKEN {
-        word.wait(0, None);
-    }
+    suspend::sleep(word, None).unwrap();
 }
 
 fn pending(target: u64, reach: Reach) -> Arc<Pending> {
@@ -112,114 +106,6 @@ fn a_sleeper_on_two_completions_is_woken_by_either() {
         assert_eq!(first.result(), None);
         resolver.join().unwrap();
     });
-}
-
-/// A sink whose sync remembers how far the ring had been drained when it began, once it has returned.
-#[derive(Default)]
-struct Disk {
-    shared: Mutex<Option<Arc<Shared<Heap>>>>,
-    durable: Mutex<Option<Arc<AtomicU64>>>,
-}
-
-impl Disk {
-    /// A queue in front of it, and how far it has come.
-    fn queue(self: &std::sync::Arc<Self>) -> (Arc<Shared<Heap>>, Flusher<Heap>, Arc<AtomicU64>) {
-        let (shared, flusher) = queue_with_sync(8, std::sync::Arc::<Self>::clone(self));
-        let durable = Arc::new(AtomicU64::new(0));
-        *self.shared.lock().unwrap() = Some(Arc::clone(&shared));
-        *self.durable.lock().unwrap() = Some(Arc::clone(&durable));
-        (shared, flusher, durable)
-    }
-
-    /// Lets go of the queue, which holds the sink.
-    fn let_go(&self) {
-        *self.shared.lock().unwrap() = None;
-        *self.durable.lock().unwrap() = None;
-    }
-}
-
-impl Sink for Disk {
-    fn write(&self, runs: &[IoSlice<'_>]) -> io::Result<usize> {
-        Ok(runs.iter().map(|run| run.len()).sum())
-    }
-
-    fn sync(&self, _: SyncOp) -> io::Result<()> {
-        let shared = self.shared.lock().unwrap().clone().unwrap();
-        let durable = self.durable.lock().unwrap().clone().unwrap();
-        let began_at = shared.ring.tail().pos;
-        thread::yield_now(); // the disk turns
-        durable.fetch_max(began_at, Ordering::SeqCst);
-        Ok(())
-    }
-}
-
-/// One thread syncs, another posts, drains, and comes late: nobody is done before a sync that began after its bytes were
-/// written has returned; and the late-comer is seen by this sync or needs the next.
-#[test]
-fn nobody_is_durable_before_a_sync_that_began_after_its_bytes_were_written() {
-    let name = "nobody_is_durable_before_a_sync_that_began_after_its_bytes_were_written";
-    explore(name, 2, || {
-        let disk = std::sync::Arc::new(Disk::default());
-        let (shared, mut flusher, durable) = disk.queue();
-        write(&shared, b'a', 1, false);
-        flusher.step();
-        let first = pending(1, DATA);
-        shared.watch.add(Arc::clone(&first)).unwrap();
-        let late = pending(3, DATA);
-        let theirs = Arc::clone(&shared);
-        let syncer = thread::spawn(move || theirs.sync_step());
-        write(&shared, b'b', 2, false);
-        shared.watch.add(Arc::clone(&late)).unwrap();
-        shared.settle();
-        flusher.step();
-        let check = |one: &Pending| {
-            if let Some(result) = one.result() {
-                assert_eq!(result, Ok(()));
-                assert!(durable.load(Ordering::SeqCst) >= one.target);
-                return true;
-            }
-            false
-        };
-        check(&late);
-        check(&first);
-        syncer.join().unwrap();
-        assert!(check(&first));
-        let is_done = check(&late);
-        assert_eq!(
-            shared.sync_step(),
-            !is_done,
-            "who came late is looked at again"
-        );
-        assert!(check(&late));
-        assert!(!shared.sync_step(), "nothing is due any more");
-        disk.let_go();
-    });
-}
-
-/// The end of a queue with its own sync thread: what is written by the last drain, and waited for, is synced before the
-/// sync thread ends. The wait is made before the close, so it must not be told that the queue is closed.
-#[test]
-fn the_last_sync_that_is_due_is_done_before_the_end() {
-    explore(
-        "the_last_sync_that_is_due_is_done_before_the_end",
-        2,
-        || {
-            let sink = std::sync::Arc::new(Memory::default());
-            let (shared, mut flusher) = queue_with_sync(4, sink);
-            Shared::start_syncer(&shared).unwrap();
-            write(&shared, b'a', 1, false);
-            let last = pending(1, DATA);
-            shared.watch.add(Arc::clone(&last)).unwrap();
-            shared.settle();
-            shared.ring.close();
-            drive(&mut flusher, Pace::parking(4));
-            drop(flusher);
-            shared.flusher_ended();
-            let finished = || shared.has_finished().then_some(());
-            shared.progress.wait_until(None, finished).unwrap();
-            assert_eq!(last.result(), Some(Ok(())));
-        },
-    );
 }
 
 /// Whether a model has seen all outcomes that it is for.
