@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::shared::Shared;
 use crate::memory::Memory;
 use crate::primitives::sync::{Ordering, unless_mutant};
+use crate::ring::Refusal;
 use crate::words::{Error, Operation};
 
 /// A failure word: errno, and bits. 0 while nothing has failed.
@@ -68,6 +69,13 @@ impl<M: Memory> Shared<M> {
         // Relaxed: the gate carries it.
         let word = self.failure.load(Ordering::Relaxed);
         (word != 0).then(|| Self::error_of(word))
+    }
+
+    /// Why appends are refused, from the first one that is: the rest is told a moment later.
+    pub fn failure_so_far(&self) -> Option<Error> {
+        let is_refused = || self.ring.refusal() == Some(Refusal::Failed);
+        self.failure()
+            .or_else(|| is_refused().then(|| self.last_failure())?)
     }
 
     fn error_of(word: u64) -> Error {

@@ -272,14 +272,22 @@ impl<M: Memory> Shared<M> {
     /// Something has moved that others wait for: resolves what has come to its end, and wakes those who look.
     pub fn settle(&self) {
         if self.watch.is_awaited() {
+            let has_finished = self.has_finished(); // first: what has come by then is seen by all looks behind it
             let written = self.ring.tail().pos;
-            self.watch.settle(|pending| self.outcome(pending, written));
+            self.watch
+                .settle(|pending| self.outcome(pending, written, has_finished));
         }
         self.progress.notify();
     }
 
-    /// What has become of `pending`, now that everything up to `written` is.
-    fn outcome(&self, pending: &Pending, written: u64) -> Option<Result<(), Error>> {
+    /// What has become of `pending`, now that everything up to `written` is, and nothing more comes if the queue
+    /// `has_finished`.
+    fn outcome(
+        &self,
+        pending: &Pending,
+        written: u64,
+        has_finished: bool,
+    ) -> Option<Result<(), Error>> {
         let is_written = pending.target <= written;
         let is_record = !matches!(pending.reach, Reach::Reopened(_));
         if is_record
@@ -303,8 +311,8 @@ impl<M: Memory> Shared<M> {
             _ if is_written => None,
             _ => self.failure(),
         };
-        let over = || self.has_finished().then_some(Error::Closed);
-        failure.or_else(over).map(Err)
+        let over = has_finished.then_some(Error::Closed);
+        failure.or(over).map(Err)
     }
 
     pub fn has_finished(&self) -> bool {
@@ -373,7 +381,7 @@ impl<M: Memory> Shared<M> {
             stalled: self.standstill.stall(),
             repeated: self.drain_counts.repeated.get(),
             loss_line_bytes: self.drain_counts.loss_line_bytes.get(),
-            last_error: self.failure(),
+            last_error: self.failure_so_far(),
         }
     }
 }

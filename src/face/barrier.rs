@@ -149,12 +149,13 @@ pub fn flush_to<M: Memory>(
     patience: Patience,
 ) -> Result<(), Error> {
     let ready = || {
+        let has_finished = shared.has_finished(); // first: what it has ended with is known then
         if shared.ring.tail().pos >= target {
             Some(Ok(()))
         } else if let Some(error) = shared.failure() {
             Some(Err(error))
         } else {
-            shared.has_finished().then_some(Err(Error::Closed))
+            has_finished.then_some(Err(Error::Closed))
         }
     };
     patience.wait_for(shared, ready)
