@@ -125,10 +125,15 @@ impl<M: Memory> Flusher<M> {
         let (start, ahead) = (self.drain.tail(), self.drain.ahead());
         let drained = self.drain.step(&shared.ring, limit.max(1), holes, |runs| {
             shared.standstill.set_blocked(false); // from here on it is the sink that is waited for
-            if let Some(journal) = shared.ring.journal() {
-                intend(journal, sink, start, ahead, runs);
+            let Some(journal) = shared.ring.journal() else {
+                return write(sink, runs);
+            };
+            intend(journal, sink, start, ahead, runs);
+            let taken = write(sink, runs);
+            if taken.as_ref().is_err_and(took_nothing) && ahead == 0 {
+                journal.withdraw(); // others may write to the log before the next try
             }
-            write(sink, runs)
+            taken
         });
         match drained {
             Ok(Drained::Moved { bytes, more }) => {
@@ -291,6 +296,15 @@ fn intend(journal: &Journal, sink: &dyn Sink, start: Head, ahead: u32, runs: &[I
             ..end
         },
     });
+}
+
+/// Whether an error of write(2) says that the file is as it was.
+fn took_nothing(error: &io::Error) -> bool {
+    let errno = error.raw_os_error();
+    matches!(
+        errno,
+        Some(libc::ENOSPC | libc::EDQUOT | libc::EAGAIN | libc::EINTR)
+    )
 }
 
 /// One write, which must take something.

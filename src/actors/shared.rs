@@ -346,7 +346,8 @@ impl<M: Memory> Shared<M> {
         let (done, outstanding) = self.ring.outstanding();
         let late = self.ring.posted_too_late();
         let aside = self.aside.stats();
-        let left = |outstanding| if finished { outstanding } else { 0 };
+        let is_lost = finished && self.ring.journal().is_none(); // in a ring file it stays
+        let left = |outstanding| if is_lost { outstanding } else { 0 };
         let lane_records_left = outstanding.lane_records + late.lane_records;
         let written_records =
             (done.records + outstanding.lane_records_posted).saturating_sub(lane_records_left);

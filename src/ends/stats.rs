@@ -43,8 +43,8 @@ pub struct Stats {
     /// it has taken all of the span that they are in.
     pub written_records: u64,
     /// Bytes of records that were posted and will never be written: left behind by a close that gave up, or posted
-    /// after a close had stepped over their reservation. With a [ring file](crate::Options::ring_file), the former are there, for
-    /// the next queue.
+    /// after a close had stepped over their reservation. (What a close leaves in a [ring file](crate::Options::ring_file) is not
+    /// lost, but still in the ring.)
     pub lost_bytes: u64,
     /// The records that these bytes belong to.
     pub lost_records: u64,

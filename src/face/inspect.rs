@@ -111,7 +111,11 @@ fn held(
     intent: &Intent,
     runs: &[(u32, u32)],
 ) -> io::Result<Option<u32>> {
-    let log = File::open(log.ok_or(io::ErrorKind::NotFound)?)?;
+    // Whatever the path leads to by now: it is not waited for, and read only if it is a regular file.
+    let log = open_existing(log.ok_or(io::ErrorKind::NotFound)?, false)?;
+    if !log.metadata()?.is_file() {
+        return Ok(None);
+    }
     let mut bytes = Vec::new();
     for &(pos, len) in runs {
         let offset = layout.geometry.offset(pos);

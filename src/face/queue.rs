@@ -287,7 +287,12 @@ impl Queue {
         if !self.shared.home.is_here() {
             return Err(Error::Forked);
         }
-        Shared::start_syncer(&self.shared)?;
+        // A thread that a panic has ended leaves its failure.
+        let why = |error| match error {
+            Error::Closed => self.shared.failure().unwrap_or(error),
+            other => other,
+        };
+        Shared::start_syncer(&self.shared).map_err(why)?;
         self.watch(self.shared.ring.posted_end(), Reach::Durable(op))
     }
 

@@ -52,9 +52,17 @@ fn words_at<const N: usize>(words: &[u64], at: usize) -> [u64; N] {
 
 /// Reads `count` words from the byte `at` on.
 pub(super) fn read_words(file: &File, at: usize, count: usize) -> io::Result<Vec<u64>> {
-    let mut bytes = vec![0; count * 8];
-    file.read_exact_at(&mut bytes, at as u64)?;
-    let words = bytes.chunks_exact(8);
-    let word = |bytes: &[u8]| u64::from_ne_bytes(bytes.try_into().expect("8 bytes"));
-    Ok(words.map(word).collect())
+    const PART: usize = 1 << 13;
+    let mut words = Vec::new();
+    words
+        .try_reserve_exact(count)
+        .map_err(|_| io::ErrorKind::OutOfMemory)?;
+    let mut bytes = vec![0; PART.min(count) * 8];
+    while words.len() < count {
+        let part = &mut bytes[..PART.min(count - words.len()) * 8];
+        file.read_exact_at(part, (at + words.len() * 8) as u64)?;
+        let word = |bytes: &[u8]| u64::from_ne_bytes(bytes.try_into().expect("8 bytes"));
+        words.extend(part.chunks_exact(8).map(word));
+    }
+    Ok(words)
 }

@@ -107,6 +107,16 @@ impl Journal {
         }
     }
 
+    /// Takes the newest intent back: the write has taken nothing.
+    pub fn withdraw(&self) {
+        let newest = self.read().newest();
+        for line in &self.header().intents {
+            if newest.is_some() && newest == Intent::from_words(&line.each_ref().map(load)) {
+                line[7].store(0, Ordering::Release); // as one that is not whole: [journal.store]
+            }
+        }
+    }
+
     /// Clears what is damaged of the intents: it has been told.
     pub fn clear_damaged(&self) {
         for line in &self.header().intents {
@@ -150,9 +160,11 @@ impl Journal {
     /// Notes which log the records are for.
     pub fn note_log(&self, note: &LogNote) {
         let log = &self.header().log;
-        // Relaxed: before the Releases of what follows. No note, until it is whole.
+        let words = note.to_words();
+        // Relaxed: before the Releases of what follows. No note, until its check is there, which comes last.
         log[0].store(0, Ordering::Relaxed);
-        store(log, &note.to_words());
+        store(&log[1..], &words[1..]);
+        store(&log[..1], &words[..1]);
     }
 
     /// Which log the records are for; `None` if that was not noted to the end.

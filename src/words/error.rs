@@ -272,8 +272,8 @@ pub struct Undrained {
     pub records: u64,
     /// Reservations that were still open, and were stepped over.
     pub abandoned: u64,
-    /// Whether the bytes stay in a [ring file](crate::Options::ring_file), for the next queue that opens it; otherwise they are
-    /// lost.
+    /// Whether all of the bytes stay in [ring files](crate::Options::ring_file), for the next queues that open them; otherwise
+    /// they are lost, or some are.
     pub in_ring_file: bool,
     /// What stood in the way.
     pub cause: Error,
@@ -286,7 +286,11 @@ impl Undrained {
             bytes: self.bytes + other.bytes,
             records: self.records + other.records,
             abandoned: self.abandoned + other.abandoned,
-            in_ring_file: self.in_ring_file && other.in_ring_file,
+            in_ring_file: match (self.bytes, other.bytes) {
+                (0, _) => other.in_ring_file,
+                (_, 0) => self.in_ring_file,
+                _ => self.in_ring_file && other.in_ring_file,
+            },
             cause: self.cause,
         }
     }

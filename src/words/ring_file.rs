@@ -92,7 +92,8 @@ impl Layout {
         let is_sane = is_size(capacity, 4096, Geometry::MAX_CAPACITY)
             && is_size(slots, Geometry::MIN_SLOTS, u64::from(Geometry::MAX_SLOTS))
             && (1..=slots).contains(&spans_max)
-            && entry_len <= capacity;
+            && entry_len <= capacity
+            && slots <= most_slots(capacity, spans_max, entry_len);
         if !(is_whole && is_sane) {
             return Err(Problem::Damaged {
                 part: "the sizes in its header",
@@ -118,6 +119,22 @@ impl core::fmt::Display for Layout {
             0 => write!(f, "capacity({})", self.geometry.capacity()),
             len => write!(f, "fixed({len}, {})", self.geometry.spans_max()),
         }
+    }
+}
+
+/// As many descriptors as the options can ask for, and not more: somebody may want to have us read that many.
+const fn most_slots(capacity: u64, spans_max: u64, entry_len: u64) -> u64 {
+    let most = if entry_len == 0 {
+        capacity / 64
+    } else if spans_max > capacity {
+        capacity
+    } else {
+        spans_max.next_power_of_two()
+    };
+    if most > Geometry::MIN_SLOTS as u64 {
+        most
+    } else {
+        Geometry::MIN_SLOTS as u64
     }
 }
 

@@ -235,7 +235,7 @@ struct alq_undrained {
     uint64_t records;   /* those records */
     uint64_t abandoned; /* entries that were still open, and are stepped over */
     int cause;          /* what stood in the way, a number of <errno.h>; 0 if everything is written */
-    int in_ring_file;   /* 1 if the bytes stay in a ring file, for the next queue; 0 if they are lost */
+    int in_ring_file;   /* 1 if they stay in a ring file, for the next queue; 0 if some are lost */
 };
 
 /*
@@ -271,7 +271,7 @@ struct alq_stats {
     uint64_t posted_records;    /* those with a byte at least */
     uint64_t written_bytes;     /* that the file has taken */
     uint64_t written_records;   /* that the file has taken to their last byte */
-    uint64_t lost_bytes;        /* posted, and never to be written */
+    uint64_t lost_bytes;        /* posted, and never to be written; what stays in a ring file is not lost */
     uint64_t lost_records;      /* the records that they belong to */
     uint64_t late_bytes;        /* of the lost ones: posted after a close had stepped over their entry */
     uint64_t late_records;      /* the records that they belong to */

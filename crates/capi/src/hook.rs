@@ -1,10 +1,9 @@
 //! Whom to tell of errors that nobody asks for: a function of the caller's, and its argument.
 
-use std::cell::Cell;
 use std::ffi::{CString, c_char, c_int, c_void};
-use std::ptr;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::thread::{self, ThreadId};
 
 use alq::Error;
 
@@ -30,11 +29,8 @@ pub struct Hook {
     ended: AtomicBool,
     /// Held while the callback runs.
     running: Mutex<()>,
-}
-
-thread_local! {
-    /// The hook whose callback this thread is in.
-    static CURRENT: Cell<*const Hook> = const { Cell::new(ptr::null()) };
+    /// On which thread it runs.
+    runs_on: Mutex<Option<ThreadId>>,
 }
 
 impl Hook {
@@ -43,6 +39,7 @@ impl Hook {
             target,
             ended: AtomicBool::new(false),
             running: Mutex::new(()),
+            runs_on: Mutex::new(None),
         }
     }
 
@@ -59,10 +56,10 @@ impl Hook {
         if self.ended.load(Ordering::Relaxed) {
             return true;
         }
-        CURRENT.set(self);
+        self.set_runs_on(Some(thread::current().id()));
         // SAFETY: the header says that it may be called with these until the queue is closed, and `end` waits for this.
         unsafe { (self.target.callback)(self.target.arg, error.raw_os_error(), message.as_ptr()) };
-        CURRENT.set(ptr::null());
+        self.set_runs_on(None);
         true
     }
 
@@ -75,7 +72,13 @@ impl Hook {
         }
     }
 
+    fn set_runs_on(&self, thread: Option<ThreadId>) {
+        *self.runs_on.lock().unwrap_or_else(PoisonError::into_inner) = thread;
+    }
+
+    /// Whether this very callback is what calls.
     fn is_current(&self) -> bool {
-        ptr::eq(CURRENT.get(), self)
+        let runs_on = self.runs_on.lock().unwrap_or_else(PoisonError::into_inner);
+        *runs_on == Some(thread::current().id())
     }
 }
