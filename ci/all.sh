@@ -19,5 +19,7 @@ step ci/loom.sh
 step ci/mutants.sh
 step ci/stream.sh
 step ci/examples.sh
+step ci/instructions.sh
 step ci/comparison.sh
+step ci/bench.sh quick
 printf '\nall checks passed in %d s\n' "$SECONDS"

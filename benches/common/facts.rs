@@ -10,7 +10,7 @@ use std::time::Instant;
 /// some tries, since whoever else runs only adds to it.
 pub fn line_ns() -> f64 {
     const TRIES: u64 = 20;
-    const TRIPS: u64 = 1000;
+    const TRIPS: u64 = 200;
     let ball = AtomicU64::new(0);
     let turn = |first: u64, n: u64| {
         while ball.load(Ordering::Acquire) != 2 * n + first {

@@ -98,12 +98,9 @@ pub fn write_json(bench: &str, results: &[(Case, Vec<Turn>)]) {
 pub fn print(results: &[(Case, Vec<Turn>)], bases: &[Contestant]) {
     for distance in [Distance::Near, Distance::Far, Distance::Moved] {
         let of = |turns: &[Turn]| turns.iter().filter(|t| t.distance() == distance).count();
-        let most = results.iter().map(|(_, turns)| of(turns)).max();
-        let most = most.unwrap_or(0);
-        if most > 0 {
-            println!("\n{}, {most} rounds at most:", distance.name());
-        }
-        if most > 0 && distance != Distance::Moved {
+        let count: usize = results.iter().map(|(_, turns)| of(turns)).sum();
+        println!("\n{}: {count} turns", distance.name());
+        if count > 0 && distance != Distance::Moved {
             table(results, bases, distance);
         }
     }
@@ -112,32 +109,32 @@ pub fn print(results: &[(Case, Vec<Turn>)], bases: &[Contestant]) {
 fn table(results: &[(Case, Vec<Turn>)], bases: &[Contestant], distance: Distance) {
     let mut heading = None;
     for (case, turns) in results {
-        let names = case.figures(turns);
-        if heading.as_ref() != Some(&names) {
+        let names = case.work.kind.figures();
+        if heading.replace(names) != Some(names) {
             print!("{:<46}", "");
-            names.iter().for_each(|name| print!("{name:>12}"));
-            bases.iter().for_each(|base| print!("  x {}", base.name));
+            names.iter().for_each(|name| print!(" {name:>12}"));
+            let of = |base: &Contestant| format!("x {}", base.name);
+            bases.iter().for_each(|base| print!(" {:>22}", of(base)));
             println!();
-            heading = Some(names.clone());
+        }
+        let row = names
+            .iter()
+            .map(|name| figure(turns, name, distance).map(|(spread, _)| spread[0]));
+        if row.clone().all(|median| median.is_none()) {
+            continue;
         }
         print!("{:<46}", case.title());
-        for name in &names {
-            match figure(turns, name, distance) {
-                Some(([median, _, _], _)) => print!("{median:>12.2}"),
-                None => print!("{:>12}", "-"),
-            }
+        for median in row {
+            let shown = median.map_or("-".to_owned(), |median| format!("{median:.2}"));
+            print!(" {shown:>12}");
         }
-        let first = names.first().map_or("", |name| name);
         for base in bases {
-            let width = base.name.len() + 4;
             let base = base_of(results, case, base);
-            let ratio = base.and_then(|base| ratio(turns, first, base, first, distance));
-            match ratio {
-                Some([median, least, most]) => {
-                    print!("{:>width$}", format!("{median:.2} ({least:.2}-{most:.2})"));
-                }
-                None => print!("{:>width$}", "-"),
-            }
+            let ratio = base.and_then(|base| ratio(turns, names[0], base, names[0], distance));
+            let shown = ratio.map_or("-".to_owned(), |[median, least, most]| {
+                format!("{median:.2} ({least:.2}-{most:.2})")
+            });
+            print!(" {shown:>22}");
         }
         println!();
     }

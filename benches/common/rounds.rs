@@ -84,21 +84,6 @@ impl Case {
         )
     }
 
-    /// The names of its figures, the first one first.
-    pub fn figures(&self, turns: &[Turn]) -> Vec<String> {
-        let mut names: Vec<_> = turns
-            .first()
-            .map(|turn| turn.figures.keys().cloned().collect())
-            .unwrap_or_default();
-        let first = match self.work.kind {
-            Kind::Bursts | Kind::Sustained => "ns",
-            Kind::Interval | Kind::Busy | Kind::Stalled => "p999",
-            Kind::Idle => "wakeups_s",
-        };
-        names.sort_by_key(|name: &String| name != first);
-        names
-    }
-
     /// Whether this is what `base` did with the work of `case`.
     pub fn is_base_of(&self, case: &Self, base: &Contestant) -> bool {
         self.contestant.name == base.name && self.work == case.work && self.place == case.place

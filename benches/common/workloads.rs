@@ -80,6 +80,26 @@ impl Kind {
         Self::ALL.iter().find(is_it).expect("all are there").0
     }
 
+    /// The figures to show, the one that counts most first.
+    pub fn figures(self) -> &'static [&'static str] {
+        match self {
+            Self::Bursts => &["ns", "p50", "p99", "p999", "p9999", "max"],
+            Self::Sustained => &["ns", "cpu_ns", "gb_s", "peak_kib", "lost"],
+            Self::Interval | Self::Busy => &["p999", "p50", "p99", "p9999", "max"],
+            Self::Idle => &["wakeups_s", "cpu_ms_s"],
+            Self::Stalled => &[
+                "p999",
+                "max",
+                "full_p999",
+                "full_max",
+                "before_p999",
+                "taken",
+                "refused",
+                "lost",
+            ],
+        }
+    }
+
     pub fn of(name: &str) -> Option<Self> {
         let found = Self::ALL.iter().find(|(own, _)| *own == name);
         found.map(|(_, kind)| *kind)
