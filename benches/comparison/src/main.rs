@@ -5,6 +5,7 @@
 
 #[path = "../../common/mod.rs"]
 mod common;
+mod goals;
 mod losses;
 mod peers;
 mod tables;
