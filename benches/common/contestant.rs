@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::workloads::{self, Figures, Work};
+use super::workloads::{self, Figures, Kind, Work};
 
 /// What a contestant leaves in the folder of its turn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,6 +58,8 @@ pub struct Contestant {
     pub lossless: bool,
     pub producers: usize,
     pub leaves: Leaves,
+    /// What it can do.
+    pub kinds: &'static [Kind],
     pub run: fn(&Work, &Path) -> Figures,
 }
 
@@ -68,6 +70,11 @@ impl Contestant {
             lossless: L::LOSSLESS,
             producers: L::PRODUCERS,
             leaves: L::LEAVES,
+            kinds: match L::LEAVES {
+                Leaves::TheFile => &Kind::ALL,
+                Leaves::Nothing => &[Kind::Bursts, Kind::Sustained],
+                Leaves::NamedFiles => Kind::WITHOUT_PIPE,
+            },
             run: workloads::run::<L>,
         }
     }

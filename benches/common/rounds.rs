@@ -57,15 +57,11 @@ pub struct Case {
 impl Case {
     /// Whether there is such a case: not every contestant takes every number of producers, or every path.
     pub fn is_possible(&self) -> bool {
-        let kind = self.work.kind;
-        self.contestant.producers >= self.work.producers
-            && match self.contestant.leaves {
-                Leaves::TheFile => true,
-                Leaves::Nothing => {
-                    self.place == Place::Tmpfs && matches!(kind, Kind::Bursts | Kind::Sustained)
-                }
-                Leaves::NamedFiles => self.place != Place::Null && kind != Kind::Stalled,
-            }
+        let contestant = &self.contestant;
+        contestant.producers >= self.work.producers
+            && contestant.kinds.contains(&self.work.kind)
+            && (self.place == Place::Tmpfs || contestant.leaves != Leaves::Nothing)
+            && (self.place != Place::Null || contestant.leaves == Leaves::TheFile)
     }
 
     pub fn title(&self) -> String {

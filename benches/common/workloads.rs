@@ -66,18 +66,27 @@ pub enum Kind {
 }
 
 impl Kind {
-    const ALL: [(&'static str, Self); 6] = [
-        ("bursts", Self::Bursts),
-        ("sustained", Self::Sustained),
-        ("interval", Self::Interval),
-        ("busy", Self::Busy),
-        ("idle", Self::Idle),
-        ("stalled", Self::Stalled),
+    pub const ALL: [Self; 6] = [
+        Self::Bursts,
+        Self::Sustained,
+        Self::Interval,
+        Self::Busy,
+        Self::Idle,
+        Self::Stalled,
     ];
 
+    /// Those whose log is a file.
+    pub const WITHOUT_PIPE: &'static [Self] = Self::ALL.split_at(5).0;
+
     pub fn name(self) -> &'static str {
-        let is_it = |(_, kind): &&(&str, Self)| *kind == self;
-        Self::ALL.iter().find(is_it).expect("all are there").0
+        match self {
+            Self::Bursts => "bursts",
+            Self::Sustained => "sustained",
+            Self::Interval => "interval",
+            Self::Busy => "busy",
+            Self::Idle => "idle",
+            Self::Stalled => "stalled",
+        }
     }
 
     /// The figures to show, the one that counts most first.
@@ -101,8 +110,7 @@ impl Kind {
     }
 
     pub fn of(name: &str) -> Option<Self> {
-        let found = Self::ALL.iter().find(|(own, _)| *own == name);
-        found.map(|(_, kind)| *kind)
+        Self::ALL.into_iter().find(|kind| kind.name() == name)
     }
 }
 

@@ -1,12 +1,11 @@
 //! Others that append records to a file, beside this queue.
 //!
-//!     cargo run --release -- losses     what is lost: the table of docs/reliability.md
-//!     cargo run --release -- rounds     what it costs: the tables of docs/benchmarks.md
+//!     cargo run --release -- rounds               what it costs
+//!     cargo run --release -- tables JSON PAGE     the tables of docs/benchmarks.md, from what all benchmarks found
 
 #[path = "../../common/mod.rs"]
 mod common;
 mod goals;
-mod losses;
 mod peers;
 mod tables;
 
@@ -22,22 +21,15 @@ use common::workloads::{Kind, Work};
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    match arguments
-        .iter()
-        .map(String::as_str)
-        .collect::<Vec<_>>()
-        .as_slice()
-    {
-        ["losses"] => losses::table(),
-        ["losses", case, whose, path] => losses::case(case, whose, path),
-        ["rounds"] | ["--turn" | "--spin", ..] => return rounds(),
-        ["tables", json, page] => return tables::write(json.as_ref(), page.as_ref()),
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match arguments[..] {
+        ["rounds"] | ["--turn" | "--spin", ..] => rounds(),
+        ["tables", json, page] => tables::write(json.as_ref(), page.as_ref()),
         _ => {
-            eprintln!("usage: alq-comparison losses | rounds | tables JSON PAGE");
-            return ExitCode::from(2);
+            eprintln!("usage: alq-comparison rounds | tables JSON PAGE");
+            ExitCode::from(2)
         }
     }
-    ExitCode::SUCCESS
 }
 
 /// The bytes of a turn of the longer kind.

@@ -7,9 +7,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 
-use bbqueue::BBQueue as Queue;
-use bbqueue::nicknames::YakiNiku;
-use bbqueue::prod_cons::stream::StreamProducer;
+use bbqueue::nicknames::{GogiGui, YakiNiku};
+use bbqueue::prod_cons::stream::{StreamConsumer, StreamProducer};
 use bbqueue::traits::storage::BoxedSlice;
 
 use crate::common::contestant::{Append, Log};
@@ -17,7 +16,7 @@ use crate::common::limits::{CAPACITY, append_to};
 use crate::common::rings::{NAP, wait_until};
 
 pub struct BBQueue {
-    queue: Arc<YakiNiku>,
+    queue: GogiGui,
     done: Arc<AtomicBool>,
     drain: JoinHandle<()>,
 }
@@ -30,9 +29,9 @@ impl Log for BBQueue {
     type Producer = Producer;
 
     fn open(path: &Path) -> Self {
-        let queue = Arc::new(Queue::new_with_storage(BoxedSlice::new(CAPACITY)));
+        let queue = GogiGui::new_with_storage(BoxedSlice::new(CAPACITY));
         let done = Arc::new(AtomicBool::new(false));
-        let (file, from, until) = (append_to(path), queue.clone(), done.clone());
+        let (file, from, until) = (append_to(path), queue.stream_consumer(), done.clone());
         Self {
             queue,
             done,
@@ -51,8 +50,7 @@ impl Log for BBQueue {
     }
 }
 
-fn drain(queue: &Arc<YakiNiku>, done: &AtomicBool, mut file: File) {
-    let consumer = queue.stream_consumer();
+fn drain(consumer: &StreamConsumer<Arc<YakiNiku>>, done: &AtomicBool, mut file: File) {
     loop {
         let done = done.load(Ordering::Acquire);
         match consumer.read() {

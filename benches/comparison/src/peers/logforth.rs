@@ -1,14 +1,12 @@
 //! logforth 0.30: its asynchronous appender, which blocks when full, around its file appender, called with records as its
 //! logger makes them.
 
-use std::io;
-use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::Arc;
 
+use logforth::append::Async;
 use logforth::append::asynchronous::AsyncBuilder;
 use logforth::append::file::FileBuilder;
-use logforth::append::{Append as _, Async};
 use logforth::record::Record;
 use logforth::{Diagnostic, Error, Layout};
 
@@ -48,7 +46,7 @@ impl Log for Logforth {
     }
 
     fn finish(self) -> u64 {
-        self.0.flush().expect("it takes all");
+        logforth::Append::flush(&*self.0).expect("it takes all");
         0
     }
 }
@@ -56,7 +54,8 @@ impl Log for Logforth {
 impl Append for Arc<Async> {
     fn append(&mut self, record: &[u8]) {
         let text = text(record);
-        let record = Record::builder().payload(format_args!("{text}")).build();
+        let payload = format_args!("{text}");
+        let record = Record::builder().payload(payload).build();
         logforth::Append::append(&**self, &record, &[]).expect("it takes all");
     }
 }

@@ -11,7 +11,10 @@ use crate::common::contestant::{Append, Log};
 use crate::common::limits::append_to;
 
 /// A writer and what its drop waits for.
-pub struct Appender(NonBlocking, WorkerGuard);
+pub struct Appender {
+    writer: NonBlocking,
+    guard: WorkerGuard,
+}
 
 impl Appender {
     fn new(lossy: bool, writer: impl Write + Send + 'static) -> Self {
@@ -19,12 +22,12 @@ impl Appender {
             .lossy(lossy)
             .buffered_lines_limit(RECORDS);
         let (writer, guard) = builder.finish(writer);
-        Self(writer, guard)
+        Self { writer, guard }
     }
 
     fn finish(self) -> u64 {
-        let counter = self.0.error_counter();
-        drop(self);
+        let counter = self.writer.error_counter();
+        drop(self.guard);
         counter.dropped_lines() as u64
     }
 }
@@ -45,7 +48,7 @@ macro_rules! log {
             }
 
             fn producer(&mut self) -> NonBlocking {
-                self.0.0.clone()
+                self.0.writer.clone()
             }
 
             fn finish(self) -> u64 {

@@ -99,13 +99,12 @@ fn queue(path: &Path) -> Queue {
     Options::new().open(path).expect("a queue")
 }
 
-/// One case, in the process that is for it.
-pub fn case(case: &str, whose: &str, path: &str) {
-    println!("{}", run(case, whose == "alq", Path::new(path)));
-}
-
-/// The whole table.
-pub fn table() {
+fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if let [case, whose, path] = &arguments[..] {
+        println!("{}", run(case, whose == "alq", Path::new(path)));
+        return;
+    }
     println!("| what is done | tracing-appender 0.2 | alq |\n|---|---|---|");
     for (case, what) in CASES {
         let [theirs, ours] = ["tracing-appender", "alq"].map(|whose| child(case, whose));
@@ -149,7 +148,7 @@ fn child(case: &str, whose: &str) -> String {
     let program = std::env::current_exe().expect("this program");
     let began = Instant::now();
     let output = Command::new(program)
-        .args(["losses", case, whose])
+        .args([case, whose])
         .arg(&path)
         .output()
         .expect("it runs");
@@ -224,9 +223,11 @@ fn run(case: &str, ours: bool, path: &Path) -> String {
         }
         ("allocate", true) => {
             let queue = queue(path);
-            allocations_of(|line| drop(queue.writen(line, Flags::WAITOK).expect("taken")))
+            allocations_of(|line| {
+                queue.writen(line, Flags::WAITOK).expect("taken");
+            })
         }
-        _ => panic!("usage: alq-comparison"),
+        _ => panic!("usage: losses"),
     }
 }
 
