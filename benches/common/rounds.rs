@@ -101,7 +101,7 @@ impl Case {
 }
 
 /// How long a turn may take before it counts as hung.
-const LIMIT: Duration = Duration::from_secs(600);
+const LIMIT: Duration = Duration::from_secs(120);
 
 /// The whole of a benchmark: this process runs the rounds, its children the turns.
 pub fn run(bench: &str, cases: &[Case], bases: &[Contestant], default_rounds: usize) -> ExitCode {
