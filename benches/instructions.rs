@@ -117,7 +117,9 @@ fn facade() {
     assert_eq!(bytes as usize, 2 * RECORDS * RECORD.len());
 }
 
-const CASES: [(&str, fn(&Queue)); 5] = [
+type Case = (&'static str, fn(&Queue));
+
+const CASES: [Case; 5] = [
     ("writen", writen),
     ("getn+post", getn),
     ("lane.writen", lane_writen),

@@ -100,7 +100,7 @@ impl Writer {
             let written = unsafe { libc::aio_return(block) };
             // SAFETY: the block is done, so nobody else uses it.
             let len = unsafe { (*block).aio_nbytes };
-            assert_eq!(written, len as isize, "errno {error}"); // where Open vSwitch ignores it
+            assert_eq!(usize::try_from(written), Ok(len), "errno {error}"); // where Open vSwitch ignores it
             self.block_tail += 1;
             self.byte_tail += len;
             done += 1;

@@ -21,7 +21,7 @@ pub fn wait_until(mut taken: impl FnMut() -> bool) {
     let mut tries = 0_u32;
     while !taken() {
         tries += 1;
-        if tries.is_multiple_of(1024) {
+        if tries & 1023 == 0 {
             thread::yield_now();
         } else {
             spin_loop();
