@@ -20,8 +20,8 @@ pub const NAP: Duration = Duration::from_micros(50);
 pub fn wait_until(mut taken: impl FnMut() -> bool) {
     let mut tries = 0_u32;
     while !taken() {
-        tries += 1;
-        if tries & 1023 == 0 {
+        tries = (tries + 1) % 1024;
+        if tries == 0 {
             thread::yield_now();
         } else {
             spin_loop();
