@@ -17,8 +17,11 @@ step ci/doc.sh
 step ci/test.sh
 step ci/loom.sh
 step ci/mutants.sh
+step ci/shuttle.sh
+step ci/fuzz.sh
 step ci/stream.sh
 step ci/examples.sh
+step ci/capi.sh
 step ci/instructions.sh
 step ci/comparison.sh
 step ci/bench.sh quick

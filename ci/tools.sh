@@ -1,12 +1,18 @@
 #!/usr/bin/env bash
-# Programs of others that checks need, where they can be installed; elsewhere those checks skip themselves by name.
+# Programs of others that checks need, where they can be installed. Without logrotate its tests skip themselves by name, without
+# valgrind instructions are not counted; what
+# the checks of the C library need they ask for (a C compiler is there wherever Rust is).
 set -euo pipefail
-if ! command -v logrotate >/dev/null && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
-    { apt-get update && apt-get install -y --no-install-recommends logrotate; } >/dev/null 2>&1 ||
-        echo 'logrotate cannot be installed here: its tests are skipped'
-fi
-if ! command -v valgrind >/dev/null && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
-    { apt-get update && apt-get install -y --no-install-recommends valgrind; } >/dev/null 2>&1 ||
-        echo 'valgrind cannot be installed here: instructions are not counted'
-fi
-command -v logrotate valgrind || true
+
+# $1: the package; $2: a program of it.
+want() {
+    if ! command -v "$2" >/dev/null && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+        { apt-get update && apt-get install -y --no-install-recommends "$1"; } >/dev/null 2>&1 ||
+            echo "$1 cannot be installed here"
+    fi
+    command -v "$2" || true
+}
+want logrotate logrotate
+want g++ c++
+want pkg-config pkg-config
+want valgrind valgrind

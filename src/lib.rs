@@ -1,7 +1,7 @@
 #![doc = include_str!("../README.md")]
 #![cfg_attr(docsrs, feature(doc_cfg))]
-// The model has no descriptors and no membarrier, and makes the inside visible.
-#![cfg_attr(alq_loom, allow(dead_code, missing_docs))]
+// The model has no descriptors and no membarrier, and makes the inside visible; so do the fuzz targets.
+#![cfg_attr(any(alq_model, fuzzing), allow(dead_code, missing_docs))]
 
 #[cfg(not(all(target_os = "linux", target_pointer_width = "64")))]
 compile_error!(
@@ -17,6 +17,8 @@ mod ring;
 mod words;
 
 pub use ends::{FileSink, Sink, Stall, Stats, Waits};
+#[doc(hidden)] // for the C library, where an entry has no lifetime
+pub use face::Detached;
 pub use face::{
     AsyncAppend, Completion, Entry, Lane, LaneEntry, Notify, Options, Queue, flush_all, shutdown,
     suspend,
@@ -47,8 +49,8 @@ pub struct Manual;
 #[doc = include_str!("../docs/process.md")]
 pub struct Process;
 
-/// The inside, for the model checker and nobody else.
-#[cfg(alq_loom)]
+/// The inside, for the model checkers, the fuzz targets, and nobody else.
+#[cfg(any(alq_model, fuzzing))]
 #[doc(hidden)]
 pub mod model {
     pub use crate::actors::flusher::{Flusher, Step};
@@ -56,9 +58,12 @@ pub mod model {
     pub use crate::actors::thread::drive;
     pub use crate::actors::{Config, Last, Shared};
     pub use crate::ends::{Kind, Pending, Reach, Sink, Subscriber, WOKEN, Watch};
-    pub use crate::face::{barrier, registry::Registry};
+    pub use crate::face::{barrier, registry::Registry, suspend};
     pub use crate::memory::{Memory, heap::Heap};
     pub use crate::primitives::{Doorbell, Event, Interest, sync};
     pub use crate::ring::{Drain, Drained, Holes, Owner, Posted, Refusal, Reservation, Ring};
-    pub use crate::words::{Geometry, Head, Order, Tail, WhenFull};
+    pub use crate::words::{
+        Geometry, Head, Order, Phase, Place, Room, State, Tag, Tail, WhenFull, Width, extend,
+        next_seq,
+    };
 }

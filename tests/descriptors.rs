@@ -6,10 +6,10 @@ use std::fs::{File, OpenOptions};
 use std::io::{Read, Write};
 use std::os::unix::net::{UnixDatagram, UnixStream};
 
-use alq::{AsyncAppend, Queue};
+use alq::{AsyncAppend, Options, Queue};
 use common::{
-    Log, Numbers, Record, TRY, WAIT, assert_complete, nonblocking, parse, pipe, read_all,
-    room_waits, small, spawn, wait_for,
+    DEADLINE, Log, Numbers, Record, TRY, WAIT, assert_complete, fill_up, nonblocking, parse, pipe,
+    read_all, room_waits, small, spawn, wait_for,
 };
 
 #[test]
@@ -109,7 +109,7 @@ fn sockets_work_blocking_and_nonblocking() {
 fn a_write_ends_where_a_record_ends() {
     // A datagram socket shows each write by itself.
     let (reader, writer) = UnixDatagram::pair().unwrap();
-    reader.set_read_timeout(Some(common::DEADLINE)).unwrap();
+    reader.set_read_timeout(Some(DEADLINE)).unwrap();
     let queue = small().from_fd(&writer).unwrap();
     let held = queue.getn(1, TRY).unwrap(); // so that the rest goes out at once
     for seq in 0..60 {
@@ -170,4 +170,24 @@ fn the_synchronous_appender_writes_records_of_any_size_before_it_returns() {
     writeln!(appender, "{}", 7).unwrap();
     (&file).write_all(b"still open\n").unwrap();
     assert_eq!(log.text(), large + "7\nstill open\n");
+}
+
+/// The kernel cannot write to a FIFO without waiting, unless that is non-blocking.
+#[test]
+fn a_fifo_that_nobody_reads_is_a_stall_until_somebody_does() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("fifo");
+    nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    // For both, so that no open waits for the other end.
+    let both = File::options().read(true).write(true).open(&path).unwrap();
+    let mut reader = File::open(&path).unwrap();
+    let filler = fill_up(&both);
+    let queue = Options::new().open(&path).unwrap();
+    queue.writen(b"patient\n", TRY).unwrap();
+    let errno = || queue.stats().stalled.map(|stall| stall.errno);
+    wait_for("the stall", || errno() == Some(libc::EAGAIN));
+    let mut read = vec![0; filler + 8];
+    reader.read_exact(&mut read).unwrap();
+    assert_eq!(&read[filler..], b"patient\n");
+    queue.close(Some(DEADLINE)).unwrap();
 }

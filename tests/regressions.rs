@@ -8,7 +8,9 @@ use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::time::Duration;
 
 use alq::{Error, Options};
-use common::{Log, Record, STALLS_SOON, TRY, WAIT, fill_up, parse, pipe, read_all, small, spawn};
+use common::{
+    Log, Record, STALLS_SOON, TRY, WAIT, fill_up, nonblocking, parse, pipe, read_all, small, spawn,
+};
 
 #[test]
 fn the_oldest_held_length_is_that_of_one_entry() {
@@ -155,4 +157,19 @@ fn text_that_does_not_fit_is_an_error_whatever_its_display_says() {
     let mut entry = queue.getn(4, TRY).unwrap();
     let result = write!(entry, "{Careless}");
     assert_eq!(result, Err(Error::TooLarge { len: 6, max: 4 }));
+}
+
+/// The drain, which seals the spans of lanes at the end, is stuck in front of them.
+#[test]
+fn a_lane_with_room_in_its_span_takes_nothing_after_a_close_that_gave_up() {
+    let (_reader, writer) = pipe().unwrap();
+    fill_up(&writer);
+    let queue = small().from_fd(nonblocking(&writer)).unwrap();
+    let mut lane = queue.lane();
+    lane.writen(b"before\n", TRY).unwrap();
+    let undrained = queue.close(Some(Duration::from_millis(1))).unwrap_err();
+    assert_eq!(undrained.bytes, 7);
+    assert_eq!(lane.writen(b"after\n", TRY), Err(Error::Closed));
+    assert_eq!(lane.getn(6, WAIT).err(), Some(Error::Closed));
+    assert_eq!(queue.stats().posted_bytes, 7);
 }

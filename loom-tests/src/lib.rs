@@ -14,9 +14,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use alq::model::barrier::Patience;
 use alq::model::{
-    Config, Drain, Drained, Flusher, Geometry, Heap, Holes, Kind, Order, Owner, Ring, Shared, Sink,
-    Tail, WhenFull,
+    Config, Drain, Drained, Flusher, Geometry, Heap, Holes, Kind, Memory as _, Order, Owner, Pace,
+    Ring, Shared, Sink, Tail, WhenFull, drive,
 };
 
 /// Explores `model` with at most `preemptions` preemptions (and as many more as `ALQ_LOOM_MORE_PREEMPTIONS` says),
@@ -111,15 +112,54 @@ pub fn take_all(drain: &mut Drain, ring: &Ring<Heap>, file: &mut Vec<u8>, len: u
     assert_eq!(file.len(), len);
 }
 
-/// A sink that keeps what it gets, `take_max` bytes at a time.
+/// Cells beside the atomics: an access without a happens-before edge to the last one fails the model, whatever values were
+/// seen.
+#[derive(Clone, Debug)]
+pub struct Cells(Arc<Heap>);
+
+impl Cells {
+    const COUNT: u32 = 64;
+
+    pub fn new() -> Self {
+        Self(Arc::new(Heap::new(Geometry::new(Self::COUNT, 4))))
+    }
+
+    pub fn write(&self, first: usize, len: usize) {
+        assert!(first + len <= Self::COUNT as usize);
+        self.0.begin_write(first as u32, len as u32);
+    }
+
+    pub fn read(&self, first: usize, len: usize) {
+        self.0.begin_read(first as u32, len as u32);
+    }
+}
+
+impl Default for Cells {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// A sink that keeps what it gets. Whoever reads a byte of it must know that it was written: there is a cell beside each.
 #[derive(Clone, Debug, Default)]
 pub struct Memory {
     file: Arc<Mutex<Vec<u8>>>,
+    cells: Cells,
 }
 
 impl Memory {
+    /// All that was written.
     pub fn contents(&self) -> Vec<u8> {
-        self.file.lock().unwrap().clone()
+        let file = self.file.lock().unwrap();
+        self.cells.read(0, file.len());
+        file.clone()
+    }
+
+    /// The first `len` bytes, while more may be written.
+    pub fn first(&self, len: u64) -> Vec<u8> {
+        let len = len as usize;
+        self.cells.read(0, len);
+        self.file.lock().unwrap()[..len].to_vec()
     }
 }
 
@@ -128,7 +168,9 @@ impl Sink for Memory {
         let mut file = self.file.lock().unwrap();
         let before = file.len();
         runs.iter().for_each(|run| file.extend_from_slice(run));
-        Ok(file.len() - before)
+        let taken = file.len() - before;
+        self.cells.write(before, taken);
+        Ok(taken)
     }
 
     fn wait_ready(&self, _limit: Duration) -> io::Result<()> {
@@ -138,6 +180,38 @@ impl Sink for Memory {
     fn sync(&self, _op: alq::SyncOp) -> io::Result<()> {
         Ok(())
     }
+}
+
+/// A sink that somebody must have let go of when a cell of it is read: its drop writes the cell.
+#[derive(Debug, Default)]
+pub struct Dropped {
+    pub cells: Cells,
+}
+
+impl Drop for Dropped {
+    fn drop(&mut self) {
+        self.cells.write(0, 1);
+    }
+}
+
+impl Sink for Dropped {
+    fn write(&self, runs: &[IoSlice<'_>]) -> io::Result<usize> {
+        Ok(runs.iter().map(|run| run.len()).sum())
+    }
+
+    fn sync(&self, _op: alq::SyncOp) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// A queue without a thread in front of such a sink, and its cell.
+pub fn queue_on_dropped(capacity: u32) -> (loom::sync::Arc<Shared<Heap>>, Flusher<Heap>, Cells) {
+    let cells = Cells::new();
+    let sink = Arc::new(Dropped {
+        cells: cells.clone(),
+    });
+    let (shared, flusher) = build(Geometry::new(capacity, 4), Order::Any, sink, None);
+    (shared, flusher, cells)
 }
 
 /// A queue without a thread: what its callers share, its flusher, and the file.
@@ -158,6 +232,35 @@ pub fn queue_on(
     (shared, flusher, file)
 }
 
+/// The longest span of the lanes here.
+pub const SPAN: u32 = 4;
+
+/// A queue with room for the spans of some lanes.
+pub fn queue_for_lanes() -> (loom::sync::Arc<Shared<Heap>>, Flusher<Heap>, Memory) {
+    queue_on(Geometry::new(16, 16), Order::Any)
+}
+
+/// The patience of a call that nothing but its end ends: no time passes in a model.
+pub const FOR_EVER: fn() -> Patience = || Patience::new(None, None);
+
+/// Runs the shipping driver until the queue is closed and drained. It parks at once: a nap would end by itself.
+pub fn start(
+    mut flusher: Flusher<Heap>,
+    shared: &loom::sync::Arc<Shared<Heap>>,
+) -> loom::thread::JoinHandle<()> {
+    let shared = loom::sync::Arc::clone(shared);
+    loom::thread::spawn(move || {
+        drive(&mut flusher, Pace::parking(8));
+        shared.finish();
+    })
+}
+
+/// Waits until everything up to `end` is written, without a call that would wake the flusher.
+pub fn wait_written(shared: &Shared<Heap>, end: u64) {
+    let written = || (shared.ring.tail().pos >= end).then_some(());
+    shared.progress.wait_until(None, written).unwrap();
+}
+
 /// The same in front of a sink that is synced too.
 pub fn queue_with_sync(
     capacity: u32,
@@ -175,10 +278,10 @@ fn build(
 ) -> (loom::sync::Arc<Shared<Heap>>, Flusher<Heap>) {
     let config = Config {
         order,
-        lane_span: 4,
+        lane_span: SPAN,
         stall_limit: None,
         outstanding_max: 8,
-        loss_line_every: None,
+        loss_line_every: Some(Duration::ZERO),
     };
     let (shared, drain) = Shared::new(Heap::new(geometry), config, synced);
     let shared = loom::sync::Arc::new(shared);

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use crate::ends::Sink;
 use crate::primitives::Event;
-use crate::primitives::sync::{AtomicBool, AtomicU64, Mutex, Ordering, PlainArc};
+use crate::primitives::sync::{AtomicBool, AtomicU64, Mutex, Ordering, PlainArc, unless_mutant};
 use crate::words::{Error, SyncOp};
 
 /// What the callers of `fsync`, the flusher and the sync thread share.
@@ -95,29 +95,38 @@ impl Durability {
 
     /// Up to where syncs by `op` have returned.
     pub fn reached(&self, op: SyncOp) -> u64 {
-        // Acquire, pairs with the Release in `raise`: a caller that learns that a record is durable may tell others
-        // so; and `verdict`, which reads on, sees every gap that lies before it.
+        // A caller that learns that a record is durable may tell others so; and `verdict`, which reads on, sees every gap
+        // that lies before it.
         match op {
-            SyncOp::Data => self.data.load(Ordering::Acquire),
-            SyncOp::Full => self.full.load(Ordering::Acquire),
+            // [durable.data] Acquire, pairs with [durable.raise_data].
+            SyncOp::Data => self
+                .data
+                .load(unless_mutant("durable.data", Ordering::Acquire)),
+            // [durable.full] Acquire, pairs with [durable.raise_full].
+            SyncOp::Full => self
+                .full
+                .load(unless_mutant("durable.full", Ordering::Acquire)),
         }
     }
 
     /// A sync by `op` has covered everything up to `pos`, but for the gaps.
     pub(super) fn raise(&self, op: SyncOp, pos: u64) {
-        // Release, pairs with `reached`. An fsync is an fdatasync too.
-        self.data.fetch_max(pos, Ordering::Release);
+        // [durable.raise_data] Release, pairs with [durable.data]. An fsync is an fdatasync too.
+        let order = unless_mutant("durable.raise_data", Ordering::Release);
+        self.data.fetch_max(pos, order);
         if op == SyncOp::Full {
-            self.full.fetch_max(pos, Ordering::Release);
+            // [durable.raise_full] Release, pairs with [durable.full].
+            let order = unless_mutant("durable.raise_full", Ordering::Release);
+            self.full.fetch_max(pos, order);
         }
     }
 
     /// Whether what ends at `target` is durable by `op`, or never will be; `None` while neither is known.
     pub fn verdict(&self, target: u64, op: SyncOp) -> Option<Result<(), Error>> {
         let is_reached = target <= self.reached(op);
-        // Acquire, pairs with the Release in `doubt`. A mark that was raised over a gap was raised after it was noted,
-        // so whoever has seen the mark sees the doubt.
-        if !self.is_doubted.load(Ordering::Acquire) {
+        // Relaxed: a mark that was raised over a gap was raised after it was noted, so whoever has seen the mark sees the
+        // doubt; and the gap itself is behind the lock, under which the doubt was set.
+        if !self.is_doubted.load(Ordering::Relaxed) {
             return is_reached.then_some(Ok(()));
         }
         let state = self.state.lock();
@@ -151,9 +160,9 @@ impl Durability {
                 error,
             }),
         }
-        // Release, pairs with the Acquire in `verdict`. Never taken back: after a failed sync the system may have
-        // dropped the dirty pages, and a later success would say nothing about them.
-        self.is_doubted.store(true, Ordering::Release);
+        // Relaxed: see `verdict`. Never taken back: after a failed sync the system may have dropped the dirty pages, and a
+        // later success would say nothing about them.
+        self.is_doubted.store(true, Ordering::Relaxed);
     }
 
     /// A sync may be due. Any thread; takes no lock unless the sync thread sleeps.
@@ -162,7 +171,7 @@ impl Durability {
     }
 }
 
-#[cfg(all(test, not(alq_loom)))]
+#[cfg(all(test, not(alq_model)))]
 mod tests {
     use super::Durability;
     use crate::words::{Error, SyncOp};

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::shared::Shared;
 use crate::memory::Memory;
-use crate::primitives::sync::Ordering;
+use crate::primitives::sync::{Ordering, unless_mutant};
 use crate::words::{Error, Operation};
 
 /// A failure word: errno, and bits. 0 while nothing has failed.
@@ -13,7 +13,7 @@ struct Failure;
 impl Failure {
     /// The flusher itself is at fault.
     const FLUSHER: u64 = 1 << 32;
-    /// A reopen has ended it. The rest stays, for those who were refused before.
+    /// It is not in force: a reopen has ended it, or it is about to begin. The rest is for those who were refused.
     const OVER: u64 = 1 << 33;
 }
 
@@ -30,12 +30,16 @@ impl<M: Memory> Shared<M> {
             0
         };
         let word = flusher | u64::from(errno.unsigned_abs());
-        // Before anybody can be told of it: a lane with room in its span would not notice.
-        self.ring.ask_lanes();
-        // Release, pairs with the Acquire in `failure`. A plain store: only the flusher comes here.
-        self.failure.store(word, Ordering::Release);
+        // Whoever has been told of it must be refused, and whoever is refused must be told why: so first the why, then the
+        // gate, to which lanes with room in their span must be sent, and only then is it told. Plain stores: only the flusher
+        // comes here.
+        // Relaxed: the gate carries it to whoever is refused.
+        self.failure.store(word | Failure::OVER, Ordering::Relaxed);
         self.ring.fail();
-        self.ring.ask_lanes(); // those that have opened a span meanwhile, or they find the gate
+        self.ring.ask_lanes();
+        // [failure.told] Release, pairs with [failure.seen]: who is told finds the gate shut.
+        self.failure
+            .store(word, unless_mutant("failure.told", Ordering::Release));
         self.waiters.wake_all();
         self.reporter.report(Self::error_of(word));
         self.settle();
@@ -43,25 +47,26 @@ impl<M: Memory> Shared<M> {
 
     /// Takes a failure back: another sink has taken over. For the flusher.
     pub fn recover(&self) {
-        // Relaxed load: only the flusher stores. Release, pairs with the Acquire in `failure`.
+        // Relaxed on both: only the flusher stores, and nothing is read behind it.
         let word = self.failure.load(Ordering::Relaxed);
         if word != 0 && word & Failure::OVER == 0 {
-            self.failure.store(word | Failure::OVER, Ordering::Release);
+            self.failure.store(word | Failure::OVER, Ordering::Relaxed);
             self.ring.recover();
         }
     }
 
     /// Why the queue has failed, if it has.
     pub fn failure(&self) -> Option<Error> {
-        // Acquire, pairs with the Release in `fail` and `recover`.
-        let word = self.failure.load(Ordering::Acquire);
+        // [failure.seen] Acquire, pairs with [failure.told].
+        let order = unless_mutant("failure.seen", Ordering::Acquire);
+        let word = self.failure.load(order);
         (word != 0 && word & Failure::OVER == 0).then(|| Self::error_of(word))
     }
 
     /// Why a claim was refused that has seen the queue fail; it may have recovered since.
     pub fn last_failure(&self) -> Option<Error> {
-        // Acquire: as in `failure`.
-        let word = self.failure.load(Ordering::Acquire);
+        // Relaxed: the gate carries it.
+        let word = self.failure.load(Ordering::Relaxed);
         (word != 0).then(|| Self::error_of(word))
     }
 

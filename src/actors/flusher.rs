@@ -136,10 +136,9 @@ impl<M: Memory> Flusher<M> {
                     shared.standstill.end_stall();
                     shared.drain_counts.drains.add_alone(1);
                 }
-                // A lane may have opened a span since a writer looked that still waits.
-                let is_room_wanted = shared.room_came()
-                    && !is_mutant("room_wanted_once")
-                    && shared.want_room_of_lanes();
+                // [room.again] A lane may have opened a span since a writer looked that still waits.
+                let is_room_wanted =
+                    shared.room_came() && !is_mutant("room.again") && shared.want_room_of_lanes();
                 shared.settle();
                 shared.durability.look();
                 let more = more || is_room_wanted || shared.reopening.is_wanted();
@@ -200,7 +199,8 @@ impl<M: Memory> Flusher<M> {
     /// claims that came before the end may have come after the look.
     fn empty(&self) -> Step {
         match self.shared.ring.ended() {
-            Some(end) if self.drain.has_reached(end) => Step::Finished,
+            // [finish.again] Nothing left to do only at the very end.
+            Some(end) if self.drain.has_reached(end) || is_mutant("finish.again") => Step::Finished,
             _ => Step::Empty,
         }
     }

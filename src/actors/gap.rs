@@ -37,7 +37,7 @@ impl Gaps {
         self.bytes.fetch_add(u64::from(len), Ordering::Relaxed);
         // Relaxed: a line that comes between this look and the next loss leaves this record to that one's line.
         if self.at.load(Ordering::Relaxed) == 0 {
-            // Release, pairs with the Acquire in `take`: what was counted before is seen.
+            // [gap.note] Release, pairs with [gap.take]: what was counted before is seen.
             let place = position() + 1;
             let _ = self
                 .at
@@ -53,7 +53,7 @@ impl Gaps {
 
     /// The line that is to be written now, if there is one. For the flusher.
     fn take(&self) -> Option<String> {
-        // Acquire, pairs with the Release in `note`.
+        // [gap.take] Acquire, pairs with [gap.note].
         if self.at.swap(0, Ordering::Acquire) == 0 {
             return None;
         }
@@ -131,7 +131,7 @@ impl GapLine {
     }
 }
 
-#[cfg(all(test, not(alq_loom)))]
+#[cfg(all(test, not(alq_model)))]
 mod tests {
     use std::time::Duration;
 

@@ -15,7 +15,7 @@ mod shared;
 mod show;
 mod standstill;
 pub mod syncer;
-#[cfg(all(test, not(alq_loom)))]
+#[cfg(all(test, not(alq_model)))]
 mod tests;
 pub mod thread;
 

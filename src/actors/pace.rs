@@ -40,7 +40,7 @@ impl Pace {
     }
 
     /// The same without naps: it parks at once.
-    #[cfg(any(test, alq_loom))]
+    #[cfg(any(test, alq_model))]
     pub fn parking(capacity: u32) -> Self {
         Self {
             idle_naps_max: 0,

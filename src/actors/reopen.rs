@@ -5,7 +5,7 @@
 use std::collections::VecDeque;
 
 use crate::ends::Sink;
-use crate::primitives::sync::{AtomicBool, AtomicU64, Mutex, Ordering, PlainArc};
+use crate::primitives::sync::{AtomicBool, AtomicU64, Mutex, Ordering, PlainArc, unless_mutant};
 use crate::words::Error;
 
 /// The reopens of one queue.
@@ -103,14 +103,18 @@ impl Reopening {
 
     /// The request with this number has been met, and all before it. For the flusher.
     pub fn set_met(&self, number: u64) {
-        // Release, pairs with the Acquire in `has_met`: who is told that the new sink has taken over may tell others.
-        self.met.store(number, Ordering::Release);
+        // [reopen.met] Release, pairs with [reopen.has_met]: who is told that the new sink has taken over finds the old one
+        // at rest.
+        self.met
+            .store(number, unless_mutant("reopen.met", Ordering::Release));
     }
 
     /// Whether the request with this number has been met.
     pub fn has_met(&self, number: u64) -> bool {
-        // Acquire, pairs with the Release in `set_met`.
-        self.met.load(Ordering::Acquire) >= number
+        // [reopen.has_met] Acquire, pairs with [reopen.met].
+        self.met
+            .load(unless_mutant("reopen.has_met", Ordering::Acquire))
+            >= number
     }
 
     /// Nobody will meet a request any more.

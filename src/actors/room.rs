@@ -5,11 +5,28 @@ use std::time::{Duration, Instant};
 use super::shared::Shared;
 use crate::ends::Kind;
 use crate::memory::Memory;
+use crate::primitives::sync::is_mutant;
 use crate::primitives::{Interest, Ticket};
 use crate::ring::{Refusal, Reservation};
-use crate::words::{Error, Order, Tail};
+use crate::words::{Error, Order, Tail, WhenFull};
 
 impl<M: Memory> Shared<M> {
+    /// What a reservation comes to that the ring has refused: the error, or, if the caller waits, what that brings.
+    #[cold]
+    pub fn reserve_later(
+        &self,
+        refusal: Refusal,
+        len: u32,
+        when_full: WhenFull,
+        kind: Kind,
+        deadline: Option<Instant>,
+    ) -> Result<Reservation<'_, M>, Error> {
+        match when_full {
+            WhenFull::Refuse => Err(self.refused(refusal, len)),
+            WhenFull::Wait => self.wait_for_room(len, kind, deadline),
+        }
+    }
+
     /// Reserves, or says why not. Never sleeps.
     #[inline]
     pub fn try_reserve(&self, len: u32) -> Result<Reservation<'_, M>, Error> {
@@ -130,9 +147,12 @@ impl<M: Memory> Shared<M> {
                 self.ring.set_turns(false);
             }
         });
-        // The next in line may go, or take over the wake-up of one that gave up.
-        self.room_came();
-        if self.waiters.is_awaited() {
+        // [line.next] The next in line may go, or take over the wake-up of one that gave up.
+        if !is_mutant("line.next") {
+            self.room_came();
+        }
+        // [line.bell] The others may be in need of a drain.
+        if self.waiters.is_awaited() && !is_mutant("line.bell") {
             // What this one posts may wake nobody, and the others had the flusher look before they slept.
             self.bell.ring();
         }

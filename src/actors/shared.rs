@@ -13,10 +13,10 @@ use crate::ends::{Aside, DrainCounters, Pending, PostCounters, Reach, Sink, Stat
 use crate::memory::Memory;
 use crate::primitives::sync::{
     Arc, AtomicBool, AtomicU32, AtomicU64, Mutex, Ordering, PlainArc, ThreadId, this_thread,
-    unique_number,
+    unique_number, unless_mutant,
 };
 use crate::primitives::{Doorbell, Event, Home, Interest, Waiters};
-#[cfg(any(test, alq_loom))]
+#[cfg(any(test, alq_model))]
 use crate::ring::Drain;
 use crate::ring::{Posted, Ring};
 use crate::words::{Error, Order, Position};
@@ -94,7 +94,7 @@ pub enum Last {
 
 impl<M: Memory> Shared<M> {
     /// A queue on `memory`, and its drain. `sink` is what `fsync` will sync.
-    #[cfg(any(test, alq_loom))]
+    #[cfg(any(test, alq_model))]
     pub fn new(memory: M, config: Config, sink: Option<PlainArc<dyn Sink>>) -> (Self, Drain) {
         let (ring, drain) = Ring::new(memory);
         (Self::with(ring, config, sink), drain)
@@ -231,19 +231,20 @@ impl<M: Memory> Shared<M> {
 
     /// The flusher is done, but the sync thread is not.
     pub fn set_flusher_done(&self) {
-        // Release, pairs with the Acquire in `is_flusher_done`: the last tail is seen.
-        self.flusher_done.store(true, Ordering::Release);
+        // Relaxed: it is set under the lock of `Durability::state`, and whoever has seen it takes that next.
+        self.flusher_done.store(true, Ordering::Relaxed);
     }
 
     pub fn is_flusher_done(&self) -> bool {
-        // Acquire, pairs with the Release in `set_flusher_done`.
-        self.flusher_done.load(Ordering::Acquire)
+        // Relaxed: see `set_flusher_done`.
+        self.flusher_done.load(Ordering::Relaxed)
     }
 
     /// Nobody will write or sync any more. What is still waited for is told so.
     pub fn finish(&self) {
-        // Release, pairs with the Acquire in `has_finished`: the last counts are seen.
-        self.finished.store(true, Ordering::Release);
+        // [finish.set] Release, pairs with [finish.has]: the last counts are seen, and the sink is at rest.
+        self.finished
+            .store(true, unless_mutant("finish.set", Ordering::Release));
         self.settle();
     }
 
@@ -263,7 +264,7 @@ impl<M: Memory> Shared<M> {
             self.watch.add(Arc::clone(&pending)).map(|()| pending)
         };
         let pending = self.reopening.ask(cut, sink, announce)?.ok_or_else(over)?;
-        self.settle(); // the flusher may have ended meanwhile
+        // No settling: whoever meets the request, or ends the line, has taken the lock under which it was announced.
         self.bell.ring();
         Ok(pending)
     }
@@ -307,8 +308,9 @@ impl<M: Memory> Shared<M> {
     }
 
     pub fn has_finished(&self) -> bool {
-        // Acquire, pairs with the Release in `finish`.
-        self.finished.load(Ordering::Acquire)
+        // [finish.has] Acquire, pairs with [finish.set].
+        self.finished
+            .load(unless_mutant("finish.has", Ordering::Acquire))
     }
 
     /// What a caller is told who waits behind a reservation that stays open.

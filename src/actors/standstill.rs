@@ -108,7 +108,7 @@ impl Standstill {
     }
 }
 
-#[cfg(all(test, not(alq_loom)))]
+#[cfg(all(test, not(alq_model)))]
 mod tests {
     use super::Standstill;
 

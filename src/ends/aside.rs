@@ -63,7 +63,7 @@ impl Aside {
         // Relaxed: only the flusher stores it.
         let next = 1 - self.current.load(Ordering::Relaxed);
         *self.sinks[next].lock() = Some(PlainArc::downgrade(sink));
-        // Release, pairs with the Acquire in `sink`: the slot is filled.
+        // [aside.goes_on] Release, pairs with [aside.sink] and [aside.keep]: the slot is filled, and its lock free.
         self.current.store(next, Ordering::Release);
         if let Some(kept) = &mut *self.kept.lock() {
             *kept = PlainArc::clone(sink);
@@ -73,7 +73,7 @@ impl Aside {
     /// Where the flusher writes to, unless it has let go of it. Never waits, for a child of fork(2); nobody has the lock
     /// but one who has read `current` before it changed twice.
     fn sink(&self) -> Option<PlainArc<dyn Sink>> {
-        // Acquire, pairs with the Release above.
+        // [aside.sink] Acquire, pairs with [aside.goes_on].
         let current = self.current.load(Ordering::Acquire);
         let sink = self.sinks[current].try_lock()?;
         sink.as_ref().and_then(PlainWeak::upgrade)
@@ -81,7 +81,7 @@ impl Aside {
 
     /// Keeps the sink when the flusher lets go of it.
     pub fn keep(&self) {
-        // Acquire: as in `sink`. A slot that has been filled anew meanwhile is as good.
+        // [aside.keep] Acquire, pairs with [aside.goes_on]. A slot that has been filled anew meanwhile is as good.
         let current = self.current.load(Ordering::Acquire);
         let sink = self.sinks[current].lock();
         *self.kept.lock() = sink.as_ref().and_then(PlainWeak::upgrade);
@@ -228,7 +228,7 @@ fn write_all(
     Ok(())
 }
 
-#[cfg(all(test, not(alq_loom)))]
+#[cfg(all(test, not(alq_model)))]
 mod tests {
     use std::fs::{self, File};
 

@@ -18,7 +18,8 @@ use crate::words::{LogEnd, SyncOp};
 ///
 /// A write to a pipe, a socket or a terminal can block for as long as the other side does not read, and nobody could
 /// take it back then: not a close that has given up, and has counted the bytes as left. So those are written to
-/// without waiting, and waited for with poll(2). The descriptor's own mode stays as it is: others may share it.
+/// without waiting, and waited for with poll(2). The descriptor's own mode stays as it is: others may share it. (One that the queue
+/// has opened itself is made non-blocking: the kernel cannot write to a FIFO without waiting in another way.)
 #[derive(Debug)]
 pub struct FileSink {
     file: File,
@@ -65,6 +66,18 @@ impl FileSink {
     pub(crate) fn created_in(self, directory: Option<PathBuf>) -> Self {
         *self.directory.lock() = directory;
         self
+    }
+
+    /// Has no write wait, for a descriptor that nobody else has.
+    ///
+    /// # Errors
+    ///
+    /// Those of `fcntl(2)`.
+    pub(crate) fn never_wait(&self) -> io::Result<()> {
+        if self.is_file {
+            return Ok(());
+        }
+        os::file::set_nonblocking(self.file.as_fd())
     }
 
     /// Whether it can be told where a write has begun: of what is no file, nobody asks.

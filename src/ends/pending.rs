@@ -4,7 +4,7 @@ use core::fmt;
 use core::task::Waker;
 
 use crate::primitives::os;
-use crate::primitives::sync::{Arc, AtomicU32, Futex, Mutex, Ordering, fence};
+use crate::primitives::sync::{Arc, AtomicU32, Futex, Mutex, Ordering, fence, or_mutant};
 use crate::words::{Error, SyncOp};
 
 /// Which watermark must reach the target.
@@ -61,8 +61,8 @@ impl Subscriber {
         match self {
             Self::Task(waker) => waker.wake(),
             Self::Sleeper(word) => {
-                // Release, pairs with the Acquire load of the sleeper: it sees the result.
-                word.store(WOKEN, Ordering::Release);
+                // Relaxed: the result is behind the lock, which was let go of before.
+                word.store(WOKEN, Ordering::Relaxed);
                 word.wake_all();
             }
             // Nobody is left to be told that the queue of signals is full; `status` says what came of it.
@@ -177,9 +177,9 @@ impl Watch {
 
     /// Whether anything is waited for. What moved must be stored before the call.
     pub fn is_awaited(&self) -> bool {
-        // SeqCst fence, pairs with itself on another thread: of one who has added and one who has moved a watermark, at
-        // least one sees the other.
-        fence(Ordering::SeqCst);
+        // [watch.fence] SeqCst, pairs with itself on another thread: of one who has added and one who has moved a watermark,
+        // at least one sees the other.
+        fence(or_mutant("watch.fence", Ordering::AcqRel, Ordering::SeqCst));
         // Relaxed: ordered by the fence.
         self.count.load(Ordering::Relaxed) != 0
     }

@@ -1,6 +1,6 @@
 //! The appending calls of a queue: records copied in, and reservations; variable and fixed.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::aside::{self, Waiting};
 use super::barrier::deadline_in;
@@ -9,7 +9,7 @@ use super::lane::Lane;
 use super::queue::Queue;
 use crate::ends::Kind;
 use crate::memory::Mirror;
-use crate::ring::Reservation;
+use crate::ring::{Refusal, Reservation};
 use crate::words::{Error, Flags, Position, WhenFull};
 
 /// Appending to a variable queue.
@@ -40,10 +40,8 @@ impl Queue {
     /// ```
     #[inline]
     pub fn writen(&self, record: &[u8], flags: Flags) -> Result<Position, Error> {
-        match self.reserve(record.len(), flags, Kind::Writen, || None) {
-            Ok(reservation) => Ok(self.copy(reservation, record, flags)),
-            Err(refused) => self.append_aside(refused, record, flags, None),
-        }
+        let how = self.how_variable(record.len(), flags, None)?;
+        self.append(record, how)
     }
 
     /// [`writen`](Queue::writen) that waits for room for `timeout` at most. (With `NOWAIT` it does not wait at all.)
@@ -65,11 +63,8 @@ impl Queue {
         flags: Flags,
         timeout: Duration,
     ) -> Result<Position, Error> {
-        let deadline = || deadline_in(timeout);
-        match self.reserve(record.len(), flags, Kind::Writen, deadline) {
-            Ok(reservation) => Ok(self.copy(reservation, record, flags)),
-            Err(refused) => self.append_aside(refused, record, flags, Some(timeout)),
-        }
+        let how = self.how_variable(record.len(), flags, Some(timeout))?;
+        self.append(record, how)
     }
 
     /// Reserves `len` contiguous bytes of the ring itself, to be filled in place and posted. Source: `alq_getn` in
@@ -97,10 +92,8 @@ impl Queue {
     /// ```
     #[inline]
     pub fn getn(&self, len: usize, flags: Flags) -> Result<Entry<'_>, Error> {
-        match self.reserve(len, flags, Kind::Getn, || None) {
-            Ok(reservation) => Ok(Entry::new(self.shared(), reservation)),
-            Err(refused) => self.entry_aside(refused, len, flags, None),
-        }
+        let how = self.how_variable(len, flags, None)?;
+        self.entry(how)
     }
 
     /// [`getn`](Queue::getn) that waits for room for `timeout` at most. (With `NOWAIT` it does not wait at all.)
@@ -123,24 +116,25 @@ impl Queue {
         flags: Flags,
         timeout: Duration,
     ) -> Result<Entry<'_>, Error> {
-        let deadline = || deadline_in(timeout);
-        match self.reserve(len, flags, Kind::Getn, deadline) {
-            Ok(reservation) => Ok(Entry::new(self.shared(), reservation)),
-            Err(refused) => self.entry_aside(refused, len, flags, Some(timeout)),
-        }
+        let how = self.how_variable(len, flags, Some(timeout))?;
+        self.entry(how)
     }
 
     #[inline]
-    fn reserve(
+    fn how_variable(
         &self,
         len: usize,
         flags: Flags,
-        kind: Kind,
-        deadline: impl FnOnce() -> Option<Instant>,
-    ) -> Result<Reservation<'_, Mirror>, Error> {
+        timeout: Option<Duration>,
+    ) -> Result<How, Error> {
         let when_full = flags.when_full()?;
         let len = self.check_variable(len)?;
-        self.reserve_checked(len, when_full, kind, deadline)
+        Ok(How {
+            len,
+            when_full,
+            activate: flags.activates(),
+            timeout,
+        })
     }
 
     /// Whether a record of `len` bytes can be in this queue, of variable records.
@@ -181,16 +175,12 @@ impl Queue {
     /// ```
     #[inline]
     pub fn write_fixed(&self, record: &[u8], flags: Flags) -> Result<Position, Error> {
-        let when_full = flags.when_full()?;
-        let entry_len = self.entry_len().ok_or(Error::WrongMode)?;
+        let how = self.how_fixed(flags)?;
         let len = record.len();
-        if len != entry_len as usize {
+        if len != how.len as usize {
             return Err(Error::InvalidLength { len });
         }
-        match self.reserve_checked(entry_len, when_full, Kind::Writen, || None) {
-            Ok(reservation) => Ok(self.copy(reservation, record, flags)),
-            Err(refused) => self.append_aside(refused, record, flags, None),
-        }
+        self.append(record, how)
     }
 
     /// Reserves one entry of the length that the queue was [made for](crate::Options::fixed). Source: `alq_get` in
@@ -214,81 +204,123 @@ impl Queue {
     /// ```
     #[inline]
     pub fn get(&self, flags: Flags) -> Result<Entry<'_>, Error> {
+        let how = self.how_fixed(flags)?;
+        self.entry(how)
+    }
+
+    #[inline]
+    fn how_fixed(&self, flags: Flags) -> Result<How, Error> {
         let when_full = flags.when_full()?;
-        let entry_len = self.entry_len().ok_or(Error::WrongMode)?;
-        match self.reserve_checked(entry_len, when_full, Kind::Getn, || None) {
-            Ok(reservation) => Ok(Entry::new(self.shared(), reservation)),
-            Err(refused) => self.entry_aside(refused, entry_len as usize, flags, None),
-        }
+        let len = self.entry_len().ok_or(Error::WrongMode)?;
+        Ok(How {
+            len,
+            when_full,
+            activate: flags.activates(),
+            timeout: None,
+        })
     }
 }
 
+/// An append whose arguments are checked.
+#[derive(Clone, Copy)]
+struct How {
+    len: u32,
+    when_full: WhenFull,
+    activate: bool,
+    timeout: Option<Duration>,
+}
+
+impl How {
+    fn waiting(self) -> Waiting {
+        Waiting::new(self.when_full == WhenFull::Wait, self.timeout)
+    }
+}
+
+/// The fast path is all of it inlined, and what it has reserved stays in registers: whatever may wait or fail is a call, for
+/// the whole of the rest.
 impl Queue {
-    /// Reserves a length that is known to be possible.
-    #[inline]
-    fn reserve_checked(
-        &self,
-        len: u32,
-        when_full: WhenFull,
-        kind: Kind,
-        deadline: impl FnOnce() -> Option<Instant>,
-    ) -> Result<Reservation<'_, Mirror>, Error> {
-        if !self.shared().home.is_here() {
-            return Err(Error::Forked);
-        }
-        match when_full {
-            WhenFull::Refuse => self.shared().try_reserve(len),
-            WhenFull::Wait => self.shared().wait_reserve(len, kind, deadline()),
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "as for `copy`")]
+    fn append(&self, record: &[u8], how: How) -> Result<Position, Error> {
+        match self.reserve_now(how.len) {
+            Ok(reservation) => Ok(self.copy(reservation, record, how.activate)),
+            Err(refusal) => self.append_later(refusal, record, how),
         }
     }
 
-    /// Appends a record that the ring has `refused` without it, if the queue takes any at all.
-    #[cold]
-    fn append_aside(
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "as for `copy`")]
+    fn entry(&self, how: How) -> Result<Entry<'_>, Error> {
+        match self.reserve_now(how.len) {
+            Ok(reservation) => Ok(Entry::new(self.shared(), reservation)),
+            Err(refusal) => self.entry_later(refusal, how),
+        }
+    }
+
+    /// Reserves a length that is known to be possible; `None` says that this is a child of fork(2).
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "as for `copy`")]
+    fn reserve_now(&self, len: u32) -> Result<Reservation<'_, Mirror>, Option<Refusal>> {
+        if !self.shared().home.is_here() {
+            return Err(None);
+        }
+        self.shared().ring.reserve(len).map_err(Some)
+    }
+
+    fn reserve_later(
         &self,
-        refused: Error,
+        refusal: Option<Refusal>,
+        how: How,
+        kind: Kind,
+    ) -> Result<Reservation<'_, Mirror>, Error> {
+        let refusal = refusal.ok_or(Error::Forked)?;
+        let deadline = how.timeout.and_then(deadline_in);
+        self.shared()
+            .reserve_later(refusal, how.len, how.when_full, kind, deadline)
+    }
+
+    /// Appends a record that the ring has refused: once there is room, or without the ring, if the queue takes any at all.
+    #[cold]
+    fn append_later(
+        &self,
+        refusal: Option<Refusal>,
         record: &[u8],
-        flags: Flags,
-        timeout: Option<Duration>,
+        how: How,
     ) -> Result<Position, Error> {
-        aside::append(
-            self.shared(),
-            refused,
-            record,
-            Waiting::new(flags.contains(Flags::WAITOK), timeout),
-        )
+        match self.reserve_later(refusal, how, Kind::Writen) {
+            Ok(reservation) => Ok(self.copy(reservation, record, how.activate)),
+            Err(refused) => aside::append(self.shared(), refused, record, how.waiting()),
+        }
     }
 
     /// The same for an entry.
     #[cold]
-    fn entry_aside(
-        &self,
-        refused: Error,
-        len: usize,
-        flags: Flags,
-        timeout: Option<Duration>,
-    ) -> Result<Entry<'_>, Error> {
+    fn entry_later(&self, refusal: Option<Refusal>, how: How) -> Result<Entry<'_>, Error> {
         let shared = self.shared();
-        let memory = aside::memory(
-            shared,
-            refused,
-            len,
-            Waiting::new(flags.contains(Flags::WAITOK), timeout),
-        )?;
-        Ok(Entry::of_its_own(shared, memory))
+        match self.reserve_later(refusal, how, Kind::Getn) {
+            Ok(reservation) => Ok(Entry::new(shared, reservation)),
+            Err(refused) => {
+                let memory = aside::memory(shared, refused, how.len as usize, how.waiting())?;
+                Ok(Entry::of_its_own(shared, memory))
+            }
+        }
     }
 
     /// Fills a reservation with the whole record and posts it.
-    #[inline]
+    #[inline(always)]
+    #[expect(
+        clippy::inline_always,
+        reason = "as a call it gets the reservation through memory, which costs 3 to 5 ns"
+    )]
     fn copy(
         &self,
         mut reservation: Reservation<'_, Mirror>,
         record: &[u8],
-        flags: Flags,
+        activate: bool,
     ) -> Position {
         reservation.fill(record);
         let posted = reservation.post(record.len() as u32);
-        self.shared().posted(posted, flags.activates());
+        self.shared().posted(posted, activate);
         Position::new(self.shared().id, posted.end)
     }
 }

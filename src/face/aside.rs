@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::actors::Shared;
 use crate::memory::Mirror;
-use crate::ring::Refusal;
+use crate::ring::{Refusal, Reservation};
 use crate::words::{Error, Position};
 
 /// Whether a call waits, and for how long.
@@ -58,6 +58,18 @@ pub(super) fn post(shared: &Shared<Mirror>, record: &[u8]) -> Position {
         shared.aside.lost(record);
         end(shared)
     })
+}
+
+/// In a child of fork(2), the end of an entry of the parent's: whether it is posted is the parent's business.
+#[cold]
+pub(super) fn leave_to_the_parent(
+    shared: &Shared<Mirror>,
+    reservation: Reservation<'_, Mirror>,
+) -> Position {
+    let start = reservation.start();
+    reservation.forsake();
+    shared.aside.foreign.add(1);
+    Position::new(shared.id, start)
 }
 
 /// Returns once an append may go past the ring; or why none may.

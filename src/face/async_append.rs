@@ -79,8 +79,20 @@ impl<'fd> AsyncAppend<'fd> {
     /// let appender = alq::AsyncAppend::new(&stdout);
     /// ```
     pub fn new(fd: &'fd impl AsFd) -> Self {
+        Self::on(fd.as_fd())
+    }
+
+    /// [`new`](AsyncAppend::new) on a descriptor that is borrowed already.
+    ///
+    /// ```
+    /// use std::os::fd::AsFd;
+    ///
+    /// let stdout = std::io::stdout();
+    /// let appender = alq::AsyncAppend::on(stdout.as_fd());
+    /// ```
+    pub fn on(fd: BorrowedFd<'fd>) -> Self {
         let mut appender = Self {
-            fd: fd.as_fd(),
+            fd,
             mode: Mode::Waiting,
         };
         appender.switch();

@@ -174,6 +174,7 @@ fn obstacle<M: Memory>(shared: &Shared<M>) -> Error {
 /// Ends the intake: from now on every append is refused, and whoever waits for room is told.
 pub fn end_intake<M: Memory>(shared: &Shared<M>) {
     if shared.ring.close() {
+        shared.ring.ask_lanes(); // those with room in their span do not come to the gate by themselves
         shared.waiters.wake_all();
         shared.bell.ring();
     }
@@ -188,6 +189,7 @@ pub fn set_aside<M: Memory>(shared: &Shared<M>) {
     }
     shared.aside.keep();
     if shared.ring.set_aside() {
+        shared.ring.ask_lanes(); // as in `end_intake`
         shared.waiters.wake_all();
         shared.bell.ring();
     } else {

@@ -10,7 +10,7 @@ use super::aside::{self, OwnMemory};
 use super::fill::Fill;
 use crate::actors::Shared;
 use crate::memory::Mirror;
-use crate::ring::Reservation;
+use crate::ring::{Claim, Reservation};
 use crate::words::{Error, Flags, Position};
 
 /// A reservation: contiguous bytes of the ring itself, to be filled in place and posted. Source: `struct ale` in
@@ -149,6 +149,17 @@ impl<'q> Entry<'q> {
         self.finish(used, flags.activates())
     }
 
+    pub(super) fn queue_id(&self) -> u64 {
+        self.shared.id
+    }
+
+    /// The two halves: a claim of the ring, or memory of its own. The caller has the duty to post them.
+    #[inline]
+    pub(super) fn into_parts(mut self) -> (Option<Claim>, Option<OwnMemory>) {
+        let claim = self.reservation.take().map(Reservation::into_claim);
+        (claim, self.own.take())
+    }
+
     #[inline]
     fn finish(&mut self, used: u32, activate: bool) -> Position {
         match self.reservation.take() {
@@ -203,11 +214,7 @@ fn finish_aside(
         let own = own.unwrap_or_default();
         return aside::post(shared, &own[..used as usize]);
     };
-    // In a child of fork(2): it is the parent's, who posts it or not.
-    let start = reservation.start();
-    reservation.forsake();
-    shared.aside.foreign.add(1);
-    Position::new(shared.id, start)
+    aside::leave_to_the_parent(shared, reservation)
 }
 
 impl Deref for Entry<'_> {

@@ -14,8 +14,8 @@ use crate::words::{Error, Operation, Undrained};
 pub fn arm() -> Result<(), Error> {
     /// Children inherit it, and the handler.
     static ARMED: AtomicBool = AtomicBool::new(false);
-    // Relaxed on both: armed twice, the second drain finds nothing to do.
-    if !ARMED.load(Ordering::Relaxed) {
+    // Relaxed on both: armed twice, the second drain finds nothing to do. No process ends inside of a model.
+    if !cfg!(alq_model) && !ARMED.load(Ordering::Relaxed) {
         at_exit(drain).map_err(|error| Error::io(Operation::Map, &error))?;
         ARMED.store(true, Ordering::Relaxed);
     }

@@ -9,7 +9,7 @@ use crate::actors::Inheritance;
 use crate::ends::log_file;
 use crate::memory::{Image, read_layout};
 use crate::primitives::os::file::{lock_holder, open_existing};
-use crate::words::{Error, Intent, Layout, Live, Operation, Recovery};
+use crate::words::{Error, Intent, Layout, Live, Operation, Recovery, RingFileProblem};
 
 /// What a ring file holds, and what its queue is doing.
 #[derive(Clone, Debug)]
@@ -24,7 +24,7 @@ pub struct State {
     /// The process that has it open, as far as the system tells (`/proc/locks`).
     pub pid: Option<u32>,
     /// What a recovery would find. While the file is in use, `skipped` are the reservations that are open, and nothing is
-    /// known of what is being written.
+    /// known of what is being written, or damaged.
     pub pending: Recovery,
     /// Bytes of the ring in use, padding included, up to the last posted record.
     pub fill_bytes: u64,
@@ -58,13 +58,15 @@ pub fn inspect(path: impl AsRef<Path>) -> Result<State, Error> {
     let file = open_existing(path, false).map_err(system)?;
     let len = file.metadata().map_err(system)?.len();
     let layout = read_layout(&file, len).map_err(system)?.map_err(wrong)?;
-    let image = Image::read(&file, layout).map_err(system)?;
-    let inheritance =
-        Inheritance::of(layout.geometry, image.entries, |at| image.slot(at)).map_err(wrong)?;
-    let pid = lock_holder(&file);
+    let pid_before = lock_holder(&file);
+    let (image, inheritance) = look(&file, layout).map_err(system)?;
+    let inheritance = inheritance.map_err(wrong)?;
+    let pid = pid_before.or_else(|| lock_holder(&file));
     let log = image.log.and_then(|note| note.path);
     let mut pending = inheritance.summary();
-    if pid.is_none() {
+    if pid.is_some() {
+        pending.damaged = 0; // words that contradict each other were read while they changed
+    } else {
         let outcome = inheritance.under_way().map(|(intent, runs)| {
             let held = held(&file, layout, log.as_deref(), &intent, &runs);
             let bytes = runs.iter().map(|run| run.1).sum();
@@ -82,6 +84,23 @@ pub fn inspect(path: impl AsRef<Path>) -> Result<State, Error> {
         fill_bytes: inheritance.fill_bytes(),
         live: image.live,
     })
+}
+
+/// How often a file is looked at that seems damaged.
+const LOOKS: usize = 10;
+
+/// Reads the words of the ring. Those that contradict each other may have been read while they changed, so they are read again.
+fn look(file: &File, layout: Layout) -> io::Result<(Image, Result<Inheritance, RingFileProblem>)> {
+    let mut looks = 0;
+    loop {
+        let image = Image::read(file, layout)?;
+        let found = Inheritance::of(layout.geometry, image.entries, |at| image.slot(at));
+        let is_sound = |found: &Inheritance| found.summary().damaged == 0;
+        looks += 1;
+        if found.as_ref().is_ok_and(is_sound) || looks == LOOKS {
+            return Ok((image, found));
+        }
+    }
 }
 
 /// How much of the write that was under way the log holds.

@@ -42,6 +42,7 @@ impl Opening {
             None
         };
         let sink = FileSink::new(fd).map_err(open_error)?;
+        sink.never_wait().map_err(open_error)?;
         Ok(sink.created_in(directory))
     }
 

@@ -64,11 +64,15 @@ pub fn suspend(list: &[Option<&Completion>], timeout: Option<Duration>) -> Resul
 }
 
 /// Sleeps until a member wakes the word.
-fn sleep(word: &Futex, deadline: Option<Instant>) -> Result<(), Error> {
+///
+/// # Errors
+///
+/// [`Error::Interrupted`] and [`Error::TimedOut`].
+pub fn sleep(word: &Futex, deadline: Option<Instant>) -> Result<(), Error> {
     let mut interrupted = false;
     loop {
-        // Acquire, pairs with the Release of the resolver: its result is seen.
-        if word.load(Ordering::Acquire) == WOKEN {
+        // Relaxed: the result is behind the lock of the member, which is taken next, to unsubscribe.
+        if word.load(Ordering::Relaxed) == WOKEN {
             return Ok(());
         }
         if interrupted {

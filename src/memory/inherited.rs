@@ -58,7 +58,7 @@ pub(super) unsafe fn keep_from_children(at: *mut u8, len: usize, lock: Option<Ow
     let lock = lock.map_or(NO_LOCK, IntoRawFd::into_raw_fd);
     // Relaxed: carried by the Release below.
     node.lock.store(lock, Ordering::Relaxed);
-    // Release, pairs with the Acquire in `in_child`: the length is there first.
+    // [views.at] Release, pairs with [views.child_at]: the length and the lock are there first.
     node.at.store(at, Ordering::Release);
     Kept(node)
 }
@@ -72,7 +72,8 @@ impl Kept {
 
 impl Drop for Kept {
     fn drop(&mut self) {
-        // Release on both, in this order: whoever finds the node free finds it without an address.
+        // [views.clear] [views.free] Release on both, in this order, pair with [views.take]: whoever finds the node
+        // free finds it without an address.
         self.0.at.store(ptr::null_mut(), Ordering::Release);
         self.0.close_lock(true);
         self.0.len.store(0, Ordering::Release);
@@ -96,11 +97,11 @@ impl Node {
 
 /// A node for a mapping of `len` bytes: one that is free, or a new one.
 fn take_node(len: usize) -> &'static Node {
-    // Acquire, pairs with the Release below: the node is seen.
+    // [views.list] Acquire, pairs with [views.push]: the node is seen.
     let mut next = VIEWS.load(Ordering::Acquire);
     // SAFETY: null, or a node.
     while let Some(node) = unsafe { next.as_ref() } {
-        // AcqRel: Acquire, pairs with the Release in `drop`; of two takers one gets it.
+        // [views.take] AcqRel: Acquire, pairs with [views.free]; of two takers one gets it.
         let taken = node
             .len
             .compare_exchange(0, len, Ordering::AcqRel, Ordering::Relaxed);
@@ -116,7 +117,7 @@ fn take_node(len: usize) -> &'static Node {
         // Relaxed: compared with below.
         next: VIEWS.load(Ordering::Relaxed),
     }));
-    // Release, pairs with the Acquire loads. A failure only says what the first is now.
+    // [views.push] Release, pairs with [views.list] and [views.child_list]. A failure only says what the first is now.
     while let Err(first) =
         VIEWS.compare_exchange(fresh.next, fresh, Ordering::Release, Ordering::Relaxed)
     {
@@ -128,11 +129,11 @@ fn take_node(len: usize) -> &'static Node {
 /// The handler of fork(3), on the only thread of the child.
 extern "C" fn in_child() {
     leave_home();
-    // Acquire: as in `take_node`.
+    // [views.child_list] Acquire, pairs with [views.push].
     let mut next = VIEWS.load(Ordering::Acquire);
     // SAFETY: null, or a node.
     while let Some(node) = unsafe { next.as_ref() } {
-        // Acquire, pairs with the Release in `keep_from_children`.
+        // [views.child_at] Acquire, pairs with [views.at].
         let at = node.at.load(Ordering::Acquire);
         if !at.is_null() {
             // Relaxed: written before the address.

@@ -31,8 +31,9 @@ pub struct Header {
     log: [AtomicU64; LogNote::WORDS],
 }
 
-const _: () = assert!(size_of::<Header>() == Layout::SLOTS_AT);
-const _: () = assert!(core::mem::offset_of!(Header, log) == Layout::PATH_AT);
+// The words of a model checker are more than their bits: no ring file there.
+const _: () = assert!(cfg!(alq_model) || size_of::<Header>() == Layout::SLOTS_AT);
+const _: () = assert!(cfg!(alq_model) || core::mem::offset_of!(Header, log) == Layout::PATH_AT);
 
 /// The tail, three times over: `{ seq 32, pos 32 }`.
 #[repr(C, align(64))]
@@ -104,7 +105,8 @@ impl Journal {
             generation,
             ..intent
         };
-        line[7].store(0, Ordering::Relaxed); // no intent, until it is whole
+        // Relaxed: before the Releases of what follows. No intent, until it is whole.
+        line[7].store(0, Ordering::Relaxed);
         store(line, &intent.to_words());
     }
 
@@ -132,8 +134,9 @@ impl Journal {
         let bits = tail.to_bits();
         // Relaxed: this thread has stored it.
         let before = words.tail.load(Ordering::Relaxed);
+        // [journal.tail] Release on all three, pairs with [journal.load], in this order: from the second on the intent for
+        // what comes next counts.
         words.previous.store(before, Ordering::Release);
-        // Release, pairs with the Acquire in `tail`: from here on the intent for what comes next counts.
         words.tail.store(bits, Ordering::Release);
         words.check.store(!bits, Ordering::Release);
     }
@@ -141,7 +144,8 @@ impl Journal {
     /// Notes which log the records are for.
     pub fn note_log(&self, note: &LogNote) {
         let log = &self.header().log;
-        log[0].store(0, Ordering::Relaxed); // no note, until it is whole
+        // Relaxed: before the Releases of what follows. No note, until it is whole.
+        log[0].store(0, Ordering::Relaxed);
         store(log, &note.to_words());
     }
 
@@ -165,11 +169,12 @@ impl Journal {
 /// Stores `words`, the last one last.
 fn store(line: &[AtomicU64], words: &[u64]) {
     for (word, value) in line.iter().zip(words) {
-        word.store(*value, Ordering::Release); // pairs with the Acquire of whoever reads them
+        // [journal.store] Release, pairs with [journal.load]: in this order, also for another process.
+        word.store(*value, Ordering::Release);
     }
 }
 
-// Acquire, pairs with the Release in `store` and in `set_tail`.
 fn load(word: &AtomicU64) -> u64 {
+    // [journal.load] Acquire, pairs with [journal.store] and [journal.tail].
     word.load(Ordering::Acquire)
 }

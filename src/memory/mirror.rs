@@ -49,6 +49,24 @@ unsafe impl Send for Mirror {}
 // SAFETY: as above.
 unsafe impl Sync for Mirror {}
 
+/// The descriptors of a mapping that is as long as they need, and zeroed: that they are, but for a model checker's.
+fn slots_at(start: NonNull<u8>, geometry: Geometry) -> NonNull<Slot> {
+    let slots = start.cast();
+    #[cfg(alq_model)]
+    for index in 0..geometry.slots() as usize {
+        let slot = Slot {
+            place: crate::primitives::sync::AtomicU64::new(0),
+            state: crate::primitives::sync::AtomicU64::new(0),
+        };
+        // SAFETY: the mapping is that long, and begins with a page, so it is aligned for any of them.
+        let place = unsafe { slots.add(index) };
+        // SAFETY: as above, and nobody else knows of it yet.
+        unsafe { place.write(slot) };
+    }
+    let _ = geometry;
+    slots
+}
+
 /// Descriptors are touched in turn, 256 to a page. Up to this size they are all brought in at once; beyond it, a ring
 /// of few large records never touches most of them, and one of many small ones pays for a page in 256 records, once.
 const SLOTS_POPULATED_MAX: usize = 4 << 20;
@@ -77,7 +95,7 @@ impl Mirror {
         Ok(Self {
             geometry,
             bytes: start_of(&views)?,
-            slots: start_of(&slots)?.cast(),
+            slots: slots_at(start_of(&slots)?, geometry),
             journal: None,
             kept,
             _maps: [Some(views), Some(slots)],
@@ -173,7 +191,7 @@ unsafe impl Memory for Mirror {
     }
 }
 
-#[cfg(all(test, not(alq_loom)))]
+#[cfg(all(test, not(alq_model)))]
 mod tests {
     use super::{Memory, Mirror};
     use crate::words::Geometry;

@@ -5,7 +5,7 @@
 //! This file declares the contract ([`Memory`]) on which every byte access of the ring rests.
 #![allow(unsafe_code)]
 
-#[cfg(any(test, alq_loom))]
+#[cfg(any(test, fuzzing, alq_model))]
 pub mod heap;
 mod image;
 mod inherited;
@@ -37,7 +37,7 @@ pub struct Slot {
 impl Slot {
     /// The place and the state, for whoever has the ring alone.
     pub fn words(&self) -> (u64, u64) {
-        // Relaxed: nobody stores.
+        // [slot.words] Relaxed: nobody stores.
         let place = self.place.load(Ordering::Relaxed);
         (place, self.state.load(Ordering::Relaxed))
     }

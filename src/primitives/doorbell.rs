@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::fence::Fences;
-use super::sync::{AtomicU64, Futex, Ordering};
+use super::sync::{AtomicU64, Futex, Ordering, is_mutant, unless_mutant};
 
 /// What the drain wants to be woken for, `{ kind, seq }` packed into one word that posts read.
 ///
@@ -72,9 +72,9 @@ impl Doorbell {
     /// What the drain wants to hear of, read after a publication. On the hot path of every post.
     #[inline]
     pub fn interest_after_publication(&self) -> Interest {
-        // Pairs with the heavy fence in `park`: either the drain's last look sees the publication, or this
+        // [post.fence] Light, pairs with [park.fence]: either the drain's last look sees the publication, or this
         // load sees its interest.
-        self.fences.light();
+        self.fences.light_at("post.fence");
         // Relaxed: ordered by the fences; the word carries nothing but itself.
         Interest::from_bits(self.interest.load(Ordering::Relaxed))
     }
@@ -96,9 +96,12 @@ impl Doorbell {
 
     /// Wakes the drain, or lets its next sleep return at once. Any thread; never blocks.
     pub fn ring(&self) {
-        // Release, pairs with the Acquire swaps in `nap` and `park`: what the ringer did before is seen by
-        // the step that follows the wake-up. RMW: a ring is never overwritten by the drain falling asleep.
-        if self.signal.swap(RUNG, Ordering::Release) == ASLEEP {
+        // [bell.ring] Release, pairs with [bell.taken]: what the ringer did before is seen by the step that follows
+        // the wake-up. RMW: a ring is never overwritten by the drain falling asleep.
+        let before = self
+            .signal
+            .swap(RUNG, unless_mutant("bell.ring", Ordering::Release));
+        if before == ASLEEP {
             self.signal.wake_all();
         }
     }
@@ -116,9 +119,10 @@ impl Doorbell {
     pub fn park(&self, interest: Interest, limit: Option<Duration>, is_due: impl FnOnce() -> bool) {
         // Relaxed: the heavy fence orders it before the last look.
         self.interest.store(interest.to_bits(), Ordering::Relaxed);
-        // Pairs with the light fence in `interest_after_publication`.
-        self.fences.heavy();
-        if is_due() {
+        // [park.fence] Heavy, pairs with [post.fence].
+        self.fences.heavy_at("park.fence");
+        // [park.look] What was published before this drain was seen to park rings nobody.
+        if !is_mutant("park.look") && is_due() {
             self.awake();
         } else {
             self.sleep(limit);
@@ -126,10 +130,11 @@ impl Doorbell {
     }
 
     fn sleep(&self, duration: Option<Duration>) {
-        // Acquire on both, pairs with the Release swap in `ring`. The RMW keeps a ring that came first.
+        // Relaxed on both: silent is what this thread has made it, and a ring that came first is kept, and taken by
+        // `awake`.
         let found =
             self.signal
-                .compare_exchange(SILENT, ASLEEP, Ordering::Acquire, Ordering::Acquire);
+                .compare_exchange(SILENT, ASLEEP, Ordering::Relaxed, Ordering::Relaxed);
         if found.is_ok() {
             self.signal.wait(ASLEEP, duration);
         }
@@ -137,8 +142,9 @@ impl Doorbell {
     }
 
     fn awake(&self) {
-        // Acquire, pairs with the Release swap in `ring`, whose ring this takes away.
-        self.signal.swap(SILENT, Ordering::Acquire);
+        // [bell.taken] Acquire, pairs with [bell.ring], whose ring this takes away.
+        self.signal
+            .swap(SILENT, unless_mutant("bell.taken", Ordering::Acquire));
         // Relaxed: a post that still sees the old interest rings in vain.
         self.interest
             .store(Interest::Nothing.to_bits(), Ordering::Relaxed);

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::sync::{AtomicU32, Futex, Ordering, fence};
+use super::sync::{AtomicU32, Futex, Ordering, fence, or_mutant};
 
 /// An eventcount: waiters announce themselves, look at their condition once more, and sleep until the epoch
 /// moves; a notifier that finds nobody announced pays one fence and one load.
@@ -39,13 +39,17 @@ impl Event {
     ///
     /// What made a condition true must be stored before the call.
     pub fn notify(&self) {
-        // SeqCst fence, pairs with the one in `wait_until`: the condition that the caller stored before is
-        // seen by a waiter that we do not see.
-        fence(Ordering::SeqCst);
+        // [event.notify] SeqCst, pairs with [event.wait]: the condition that the caller stored before is seen by a
+        // waiter that we do not see.
+        fence(or_mutant(
+            "event.notify",
+            Ordering::AcqRel,
+            Ordering::SeqCst,
+        ));
         if self.has_waiters() {
-            // Release, pairs with the Acquire load of the epoch in `wait_until`: who sees the new epoch sees
-            // the condition too. An RMW, so that two notifiers move it twice.
-            self.epoch.fetch_add(1, Ordering::Release);
+            // Relaxed: who sees the new epoch sees the condition too, by the two fences, one of which came before this
+            // and the other comes behind the load. An RMW, so that two notifiers move it twice.
+            self.epoch.fetch_add(1, Ordering::Relaxed);
             self.epoch.wake_all();
         }
     }
@@ -72,10 +76,10 @@ impl Event {
         ready: &mut impl FnMut() -> Option<T>,
     ) -> Option<T> {
         loop {
-            // Acquire, pairs with the Release in `notify`: a look that follows the new epoch sees the condition.
-            let epoch = self.epoch.load(Ordering::Acquire);
-            // SeqCst fence, pairs with the one in `notify`: the announcement comes before the look.
-            fence(Ordering::SeqCst);
+            // Relaxed: the fence orders it, before the look at the condition.
+            let epoch = self.epoch.load(Ordering::Relaxed);
+            // [event.wait] SeqCst, pairs with [event.notify]: the announcement comes before the look.
+            fence(or_mutant("event.wait", Ordering::AcqRel, Ordering::SeqCst));
             if let Some(value) = ready() {
                 return Some(value);
             }

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use super::sync::{Ordering, compiler_fence, fence, membarrier, membarrier_register, plain, sleep};
+use super::sync::{
+    Ordering, compiler_fence, fence, is_mutant, membarrier, membarrier_register, or_mutant, plain,
+    sleep,
+};
 
 /// Whether this process has registered for the expedited membarrier: not tried yet, or one of the two below.
 static REGISTERED: plain::AtomicU32 = plain::AtomicU32::new(0);
@@ -37,6 +40,9 @@ pub fn renew_registration() {
 /// [`heavy`](Fences::heavy) makes every running thread of the process execute a full fence. Where it has
 /// not, both are `fence(SeqCst)`. One protocol, two prices; the model checker sees the second form.
 ///
+/// Each place that calls one has a label of its own, and calls it through [`light_at`](Fences::light_at) or
+/// [`heavy_at`](Fences::heavy_at), so that a mutant can leave it out.
+///
 /// Source: membarrier(2), `MEMBARRIER_CMD_PRIVATE_EXPEDITED`.
 #[derive(Clone, Copy, Debug)]
 pub struct Fences {
@@ -51,25 +57,39 @@ impl Fences {
         }
     }
 
-    /// The side that runs often.
+    /// The side that runs often, at the place with that label.
     #[inline]
-    pub fn light(self) {
-        if self.asymmetric {
-            // Keeps the compiler from moving the load up; the fence proper is executed on this thread by
-            // the partner's `heavy`.
-            compiler_fence(Ordering::SeqCst);
-        } else {
-            // SeqCst fence, pairs with the one in `heavy`: of two threads that each store, fence and
-            // load, at least one sees the other's store. Nothing weaker orders a store before a load.
-            fence(Ordering::SeqCst);
+    pub fn light_at(self, label: &str) {
+        if !is_mutant(label) {
+            self.light();
         }
     }
 
-    /// The side that runs seldom.
-    pub fn heavy(self) {
+    /// The side that runs seldom, at the place with that label.
+    #[inline]
+    pub fn heavy_at(self, label: &str) {
+        if !is_mutant(label) {
+            self.heavy();
+        }
+    }
+
+    #[inline]
+    fn light(self) {
+        if self.asymmetric {
+            // SeqCst, of the compiler: keeps it from moving the load up; the fence proper is executed on this
+            // thread by the partner's `heavy`.
+            compiler_fence(Ordering::SeqCst);
+        } else {
+            // [fence.light] SeqCst, pairs with [fence.heavy]: of two threads that each store, fence and load, at
+            // least one sees the other's store. Nothing weaker orders a store before a load.
+            fence(or_mutant("fence.light", Ordering::AcqRel, Ordering::SeqCst));
+        }
+    }
+
+    fn heavy(self) {
         if !self.asymmetric {
-            // SeqCst fence, pairs with the one in `light`.
-            fence(Ordering::SeqCst);
+            // [fence.heavy] SeqCst, pairs with [fence.light].
+            fence(or_mutant("fence.heavy", Ordering::AcqRel, Ordering::SeqCst));
         } else if !membarrier() {
             // A sandbox that came later has taken it away. Time does the same: no processor holds a store back for so
             // long, and a thread that was stopped between its store and its load was fenced by the switch.

@@ -55,14 +55,14 @@ impl Home {
 }
 
 fn word() -> &'static AtomicU32 {
-    // Acquire, pairs with the Release below: the page is mapped.
+    // [home.word] Acquire, pairs with [home.page]: the page is mapped.
     let mut word = WORD.load(Ordering::Acquire);
     if word.is_null() {
         let fresh = match wiped_on_fork() {
             Ok(page) => page.as_ptr(),
             Err(_) => ptr::from_ref(&UNWIPED).cast_mut(),
         };
-        // Release, pairs with the load above; Acquire, for the word of another thread. The page of the one that loses
+        // [home.page] Release, pairs with [home.word]; Acquire, for the word of another thread. The page of the one that loses
         // is left: it happens once, if ever, and is one page.
         word = match WORD.compare_exchange(
             ptr::null_mut(),
@@ -81,7 +81,7 @@ fn word() -> &'static AtomicU32 {
 
 /// For the handler of fork(3): in the child nothing is at home any more, also where the kernel has not wiped the word.
 pub fn leave_home() {
-    // Acquire: as in `word`.
+    // [home.leave] Acquire, pairs with [home.page].
     let word = WORD.load(Ordering::Acquire);
     if !word.is_null() {
         // SAFETY: as in `word`.
@@ -109,7 +109,7 @@ impl<T: Send + Sync> PerProcess<T> {
 
     /// That of this process, if it has one already.
     pub fn existing(&self) -> Option<&'static T> {
-        // Acquire, pairs with the Release in `get`: the value is seen.
+        // [process.existing] Acquire, pairs with [process.get]: the value is seen.
         let owned = self.0.load(Ordering::Acquire);
         // SAFETY: it is null, or was leaked by `get`, and is never written again.
         let owned = unsafe { owned.as_ref() }?;
@@ -132,7 +132,7 @@ impl<T: Send + Sync> PerProcess<T> {
                 home: Home::here(),
                 value: make(),
             }));
-            // Release, pairs with the Acquire in `existing`. The loser's box is freed: nobody has seen it.
+            // [process.get] Release, pairs with [process.existing]. The loser's box is freed: nobody has seen it.
             if self
                 .0
                 .compare_exchange(stale, fresh, Ordering::Release, Ordering::Relaxed)

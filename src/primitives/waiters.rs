@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::fence::Fences;
-use super::sync::{Arc, AtomicU32, Futex, Mutex, Ordering};
+use super::sync::{Arc, AtomicU32, Futex, Mutex, Ordering, unless_mutant};
 
 /// A line of sleepers. Whoever makes room says how much there is, and only those wake up for whom it is enough.
 ///
@@ -64,8 +64,8 @@ impl Waiters {
             // Relaxed: the fence below orders it before the look.
             self.count.fetch_add(1, Ordering::Relaxed);
         }
-        // Pairs with the light fence in `is_awaited`: the announcement comes before the look that follows.
-        self.fences.heavy();
+        // [line.join] Heavy, pairs with [line.notify]: the announcement comes before the look that follows.
+        self.fences.heavy_at("line.join");
         Ticket {
             waiters: self,
             place,
@@ -75,8 +75,8 @@ impl Waiters {
     /// Whether somebody waits. What made room must be stored before the call.
     #[inline]
     pub fn is_awaited(&self) -> bool {
-        // Pairs with the heavy fence in `join`: a waiter that is not seen here sees the room.
-        self.fences.light();
+        // [line.notify] Light, pairs with [line.join]: a waiter that is not seen here sees the room.
+        self.fences.light_at("line.notify");
         // Relaxed: ordered by the fence.
         self.count.load(Ordering::Relaxed) != 0
     }
@@ -107,8 +107,11 @@ impl Waiters {
 
 impl Place {
     fn wake(&self) {
-        // Release, pairs with the Acquire in `Ticket::look`: the look that follows the wake-up sees the room.
-        if self.woken.swap(WOKEN, Ordering::Release) == ASLEEP {
+        // [line.wake] Release, pairs with [line.look]: the look that follows the wake-up sees the room.
+        let before = self
+            .woken
+            .swap(WOKEN, unless_mutant("line.wake", Ordering::Release));
+        if before == ASLEEP {
             self.woken.wake_all();
         }
     }
@@ -117,8 +120,10 @@ impl Place {
 impl Ticket<'_> {
     /// To be called before each look: a wake-up that comes after it is not slept through.
     pub fn look(&self) {
-        // Acquire, pairs with the Release in `wake`. An RMW: it takes the latest wake-up, not an older value.
-        self.place.woken.swap(ASLEEP, Ordering::Acquire);
+        // [line.look] Acquire, pairs with [line.wake]. An RMW: it takes the latest wake-up, not an older value.
+        self.place
+            .woken
+            .swap(ASLEEP, unless_mutant("line.look", Ordering::Acquire));
     }
 
     /// Whether nobody is before this one.

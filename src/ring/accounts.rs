@@ -1,7 +1,7 @@
 //! What the drain has done, in numbers that belong together.
 
 use super::Progress;
-use crate::primitives::sync::{AtomicU64, Ordering, fence, spin_loop};
+use crate::primitives::sync::{AtomicU64, Ordering, fence, is_mutant, spin_loop, unless_mutant};
 use crate::words::Tail;
 
 /// How far the drain has come and what it did with the bytes on the way: the tail's position is always
@@ -56,10 +56,11 @@ impl Ledger {
         // Relaxed: this thread is the only writer.
         let version = self.version.load(Ordering::Relaxed);
         self.version.store(version + 1, Ordering::Relaxed);
-        // Release fence, with two partners. The Acquire fence in `read`: who sees one of the stores below sees the
-        // odd version, and reads again. The Acquire loads of the tail by claims: who sees bytes free also sees
-        // that this thread has finished reading them.
-        fence(Ordering::Release);
+        // [ledger.odd] Release fence, with two partners. [ledger.again]: who sees one of the stores below sees the odd
+        // version, and reads again. [tail.pos]: who sees bytes free also sees that this thread has finished reading them.
+        if !is_mutant("ledger.odd") {
+            fence(Ordering::Release);
+        }
         // Relaxed: held together by the version.
         self.bytes.store(accounts.bytes, Ordering::Relaxed);
         self.records.store(accounts.records, Ordering::Relaxed);
@@ -68,15 +69,17 @@ impl Ledger {
         self.ahead
             .store(u64::from(accounts.ahead), Ordering::Relaxed);
         self.tail.publish(accounts.tail);
-        // Release, pairs with the Acquire load in `read`: who sees the even version sees all of the stores.
-        self.version.store(version + 2, Ordering::Release);
+        // [ledger.even] Release, pairs with [ledger.version]: who sees the even version sees all of the stores.
+        let order = unless_mutant("ledger.even", Ordering::Release);
+        self.version.store(version + 2, order);
     }
 
     /// The numbers of one moment. The drain writes for some nanoseconds only, so this rarely goes round.
     pub(super) fn read(&self) -> Accounts {
         loop {
-            // Acquire, pairs with the last store in `publish`.
-            let version = self.version.load(Ordering::Acquire);
+            // [ledger.version] Acquire, pairs with [ledger.even].
+            let order = unless_mutant("ledger.version", Ordering::Acquire);
+            let version = self.version.load(order);
             // Relaxed: held together by the version.
             let accounts = Accounts {
                 tail: self.tail.load(),
@@ -86,8 +89,10 @@ impl Ledger {
                 abandoned: self.abandoned.load(Ordering::Relaxed),
                 ahead: self.ahead.load(Ordering::Relaxed) as u32,
             };
-            // Acquire fence, pairs with the Release fence in `publish`.
-            fence(Ordering::Acquire);
+            // [ledger.again] Acquire fence, pairs with [ledger.odd].
+            if !is_mutant("ledger.again") {
+                fence(Ordering::Acquire);
+            }
             // Relaxed: ordered by the fence.
             if version % 2 == 0 && self.version.load(Ordering::Relaxed) == version {
                 return accounts;

@@ -13,7 +13,7 @@ use super::batch::{Batch, Cursor, Limit, RUNS_MAX, is_caught_up};
 use super::seal::{Seals, Wanted};
 use super::{Accounts, Ring, SteppedOver};
 use crate::memory::Memory;
-use crate::primitives::sync::Ordering;
+use crate::primitives::sync::{Ordering, unless_mutant};
 use crate::words::{Head, Phase, Place, State, Tail, extend, next_seq};
 
 /// What the drain does at a span that is not posted.
@@ -223,6 +223,9 @@ impl Drain {
                     }
                 }
                 None => {
+                    if let Some(start) = ring.claimed_start(batch.end) {
+                        batch.skip_to(start);
+                    }
                     batch.more = false;
                     break;
                 }
@@ -351,12 +354,25 @@ impl Drain {
 }
 
 impl<M: Memory> Ring<M> {
+    /// Where the span at the cursor starts, which is claimed and not posted, if that is known yet: what lies before it is
+    /// padding, and its room is free.
+    fn claimed_start(&self, cursor: Cursor) -> Option<u64> {
+        let seq = cursor.seq as u32;
+        // Relaxed: the word says by itself whether it is of this span, and nothing else is read by it. What lies before has
+        // been seen posted.
+        let place = Place::from_bits(self.slot(seq).place.load(Ordering::Relaxed));
+        (place.seq == seq && cursor.taken == 0).then(|| extend(cursor.pos, place.start))
+    }
+
     /// The start and state of the span at the cursor, if it exists.
     fn span(&self, cursor: Cursor) -> Option<(u64, State)> {
         let seq = cursor.seq as u32;
         let slot = self.slot(seq);
-        // Acquire, pairs with the Release store in `publish`: the place and the bytes are seen too.
-        let bits = slot.state.load(Ordering::Acquire);
+        // [drain.state] Acquire, pairs with [post.state], [lane.opened], [lane.commit] and [lane.seal]: the place and the
+        // bytes are seen, too.
+        let bits = slot
+            .state
+            .load(unless_mutant("drain.state", Ordering::Acquire));
         let state = State::of_lap(bits, self.geometry.tag(seq))?;
         if cursor.taken > 0 {
             return Some((cursor.pos - u64::from(cursor.taken), state));

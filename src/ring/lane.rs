@@ -131,10 +131,8 @@ impl Owner {
     #[inline]
     fn begin(&mut self) -> bool {
         self.block.set_busy(self.records);
-        // Pairs with the heavy fence of the drain in `seal.rs`: either it sees that we are busy, or we see its wish.
-        if !is_mutant("lane_owner_fence") {
-            self.fences.light();
-        }
+        // [lane.begin] Light, pairs with [seal.ask]: either the drain sees that we are busy, or we see its wish.
+        self.fences.light_at("lane.begin");
         !self.block.is_asked(self.span.seq)
     }
 
@@ -197,6 +195,7 @@ impl Owner {
             self.ring == ring.identity() && len <= room,
             "a lane writes to what it has claimed"
         );
+        ring.memory.begin_write(pos, len);
         ring.memory.at(pos)
     }
 
@@ -230,10 +229,10 @@ impl Owner {
         if used > 0 {
             ring.memory.end_write(start as u32, used);
             span.committed += used;
-            // Release, pairs with the Acquire load of the state in the drain: the bytes are seen.
+            // [lane.commit] Release, pairs with [drain.state]: the bytes are seen.
             ring.slot(seq).state.store(
                 span.state | u64::from(span.committed),
-                unless_mutant("lane_commit", Ordering::Release),
+                unless_mutant("lane.commit", Ordering::Release),
             );
             self.records += 1;
             self.position = end;
@@ -263,7 +262,8 @@ impl Owner {
         if self.span.len == 0 {
             return None;
         }
-        let is_ours = self.begin() || is_mutant("lane_late_store");
+        // [lane.leave] An owner that was asked must not touch the descriptor: it may serve another span by now.
+        let is_ours = self.begin() || is_mutant("lane.leave");
         let span = core::mem::replace(&mut self.span, Span::NONE);
         // Twice what was used: a full one is followed by a longer one, one that was sealed early by a shorter one.
         let next_len = span.committed.saturating_mul(2);
@@ -310,22 +310,22 @@ impl Owner {
         // In this order: whoever sees the span sees that its owner is busy in it, and has something to wait for.
         self.block.set_busy(self.records);
         self.block.set_last(claim.seq);
-        if !is_mutant("lane_open_late") {
+        if !is_mutant("lane.opened:early") {
             ring.lanes.shut(self.block.set_open(claim.seq, claim.len));
         }
-        // Release, pairs with the Acquire load of the state in the drain: the place is seen, and `open`.
-        ring.slot(claim.seq as u32)
-            .state
-            .store(state, Ordering::Release);
-        if is_mutant("lane_open_late") {
+        // [lane.opened] Release, pairs with [drain.state]: the place is seen, and `open`.
+        let order = unless_mutant("lane.opened", Ordering::Release);
+        ring.slot(claim.seq as u32).state.store(state, order);
+        if is_mutant("lane.opened:early") {
             ring.lanes.shut(self.block.set_open(claim.seq, claim.len));
         }
-        // Pairs with the heavy fence of `fail`: either that finds this span, or we find the gate shut.
-        self.fences.light();
+        // [lane.gate] Light, pairs with [lanes.gate]: either that finds this span, or we find the gate shut.
+        self.fences.light_at("lane.gate");
         if ring.refusal().is_some() {
+            // The record that is begun is the last. No fence: this owner sees its own wish, and the lock shows the drain
+            // that it is busy.
             let _lock = ring.lanes.blocks.lock();
-            self.block.ask(claim.seq); // the record that is begun is the last
-            self.fences.heavy();
+            self.block.ask(claim.seq);
         }
         Ok(())
     }
@@ -335,13 +335,16 @@ impl Owner {
     fn mark<M: Memory>(&self, ring: &Ring<M>) {
         let seq = self.span.seq;
         // Relaxed on all: the descriptors are this lane's, and the Release of the state carries them.
-        let note = ring.slot((seq + 1) as u32);
-        note.place.store(self.records, Ordering::Relaxed);
-        note.state
-            .store(State::note(self.block.id), Ordering::Relaxed);
-        for unused in seq + 2..next_seq(seq, Phase::Open) {
+        for unused in seq + 1..next_seq(seq, Phase::Open) {
             let slot = ring.slot(unused as u32);
-            slot.state.store(0, Ordering::Relaxed);
+            let (before, state) = if unused == seq + 1 {
+                (self.records as u32, State::note(self.block.id))
+            } else {
+                (0, 0)
+            };
+            let place = Place::of_none(unused as u32, before);
+            slot.place.store(place, Ordering::Relaxed);
+            slot.state.store(state, Ordering::Relaxed);
         }
     }
 
@@ -365,8 +368,11 @@ pub(super) fn seal<M: Memory>(ring: &Ring<M>, seq: u64, len: u32) -> bool {
     let next = next_seq(seq, Phase::Open) as u32;
     let gave_back =
         state.committed < len && ring.give_back(next, place.start, len, state.committed);
-    // Release, pairs with the Acquire load of the state in the drain and in `survey.rs`.
-    slot.state
-        .store(state.sealed().to_bits(), Ordering::Release);
+    // [lane.seal] Release, pairs with [drain.state] and [survey.look]: who sees this word, and not the commits before it,
+    // sees the bytes, too.
+    slot.state.store(
+        state.sealed().to_bits(),
+        unless_mutant("lane.seal", Ordering::Release),
+    );
     gave_back
 }

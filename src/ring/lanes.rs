@@ -95,14 +95,15 @@ impl LaneCounts {
         self.lanes.iter().any(|lane| lane.busy == Some(seq))
     }
 
-    /// How many records the lane that a span's note names has posted beyond the `before` that the note says; the first
-    /// time.
-    pub fn take_records(&mut self, note: u64, before: u64) -> u64 {
+    /// How many records the lane that a span's note names has posted beyond the `before` that the note says, modulo 2^32; the
+    /// first time. The span may have been opened after the records were counted.
+    pub fn take_records(&mut self, note: u64, before: u32) -> u64 {
         let is_it = |lane: &&mut LaneCount| State::is_note(note, lane.id) && !lane.is_taken;
         let lane = self.lanes.iter_mut().find(is_it);
         lane.map_or(0, |lane| {
             lane.is_taken = true;
-            lane.records.saturating_sub(before)
+            let beyond = (lane.records as u32).wrapping_sub(before);
+            u64::from(if beyond < 1 << 31 { beyond } else { 0 })
         })
     }
 }
@@ -125,15 +126,19 @@ impl Lanes {
 
     /// Asks the drain to seal all spans once it has caught up with them. Async-signal-safe; the caller rings.
     pub fn want_room(&self) {
-        // Release, pairs with the Acquire in `take_wanted`: the head that the caller has found is not newer than the one
-        // that the drain reads next.
-        self.wanted.store(true, Ordering::Release);
+        // [room.want] Release, pairs with [room.wanted]: the head that the caller has found is not newer than the one that
+        // the drain reads next.
+        self.wanted
+            .store(true, unless_mutant("room.want", Ordering::Release));
     }
 
     /// Whether that was asked since the last call. For the drain.
     pub(super) fn take_wanted(&self) -> bool {
-        // Acquire on the swap, pairs with the Release in `want_room`. The load only saves it.
-        self.wanted.load(Ordering::Relaxed) && self.wanted.swap(false, Ordering::Acquire)
+        // [room.wanted] Acquire on the swap, pairs with [room.want]. Relaxed: the load only saves it.
+        self.wanted.load(Ordering::Relaxed)
+            && self
+                .wanted
+                .swap(false, unless_mutant("room.wanted", Ordering::Acquire))
     }
 
     /// Counts `len` bytes as open, if all that are stay within `max`.
@@ -169,24 +174,24 @@ impl Block {
 
     /// The span that is open: the low half of its sequence, and its length.
     pub(super) fn open(&self) -> Option<(u32, u32)> {
-        // Acquire, pairs with the Release in `set_open`: an owner that has gone on to another span has made its last
+        // [block.open] Acquire, pairs with [block.set_open]: an owner that has gone on to another span has made its last
         // commit to the one before, and that is seen.
         let bits = self
             .control
             .open
-            .load(unless_mutant("lane_open_acquire", Ordering::Acquire));
+            .load(unless_mutant("block.open", Ordering::Acquire));
         let (seq, len) = ((bits >> 32) as u32, bits as u32);
         (len != 0).then_some((seq, len))
     }
 
     /// The owner's side. Gives the length of the span that was open until now, unless the drain has shut it.
     pub(super) fn set_open(&self, seq: u64, len: u32) -> u32 {
-        // Release, pairs with the Acquire in `open`: what was committed before, and `busy`, are seen. An RMW: of the
+        // [block.set_open] Release, pairs with [block.open]: what was committed before, and `busy`, are seen. An RMW: of the
         // owner and the drain, one shuts the span before.
         let bits = u64::from(seq as u32) << 32 | u64::from(len);
         self.control
             .open
-            .swap(bits, unless_mutant("lane_open_release", Ordering::Release)) as u32
+            .swap(bits, unless_mutant("block.set_open", Ordering::Release)) as u32
     }
 
     /// The drain's side: shuts span `seq` of `len` bytes, unless its owner has.
@@ -201,18 +206,20 @@ impl Block {
     /// The owner's side: it is at work, and has posted `records` so far.
     #[inline]
     pub(super) fn set_busy(&self, records: u64) {
-        // Relaxed: the fence that follows orders it. Before `set_open`, the Release there carries it.
-        self.owner.store(records << 1 | BUSY, Ordering::Relaxed);
+        // [block.begin] Release, pairs with [block.records]: who counts the records that it says finds them in the ring. For
+        // the seal, the fence that follows orders it, or the Release in `set_open`.
+        self.owner.store(
+            records << 1 | BUSY,
+            unless_mutant("block.begin", Ordering::Release),
+        );
     }
 
     /// The owner's side: it is not at work any more.
     #[inline]
     pub(super) fn set_idle(&self, records: u64) {
-        // Release, pairs with the Acquire in `is_busy`: who sees it sees the commit before.
-        self.owner.store(
-            records << 1,
-            unless_mutant("lane_idle_release", Ordering::Release),
-        );
+        // [block.idle] Release, pairs with [block.busy] and [block.records]: who sees it sees the commit before.
+        self.owner
+            .store(records << 1, unless_mutant("block.idle", Ordering::Release));
     }
 
     /// The owner's side: whether it was asked for `seq`, its span.
@@ -230,28 +237,30 @@ impl Block {
 
     /// The owner's side: it goes away. Its span has been left.
     pub(super) fn set_dropped(&self) {
-        // Release, pairs with the Acquire in `is_dropped`.
-        self.control.dropped.store(true, Ordering::Release);
+        // [block.drop] Release, pairs with [block.is_dropped].
+        let order = unless_mutant("block.drop", Ordering::Release);
+        self.control.dropped.store(true, order);
     }
 
     /// Whether the owner is at work: it may be about to commit, or holds a reservation.
     #[inline]
     pub(super) fn is_busy(&self) -> bool {
-        // Acquire, pairs with the Release that ends a record: who sees 0 sees all commits before.
+        // [block.busy] Acquire, pairs with [block.idle]: who sees 0 sees all commits before.
         let bits = self
             .owner
-            .load(unless_mutant("lane_busy_acquire", Ordering::Acquire));
-        bits & BUSY != 0 && !is_mutant("lane_busy_ignored")
+            .load(unless_mutant("block.busy", Ordering::Acquire));
+        bits & BUSY != 0 && !is_mutant("block.busy:ignored")
     }
 
     /// Records posted in spans of this lane so far.
     pub(super) fn records(&self) -> u64 {
-        // Acquire, pairs as in `is_busy`: what is read of the ring next is not older than these records.
+        // [block.records] Acquire, pairs with [block.idle] and [block.begin]: what is read of the ring next is not older than
+        // these records.
         self.owner.load(Ordering::Acquire) >> 1
     }
 
-    /// Asks for `seq` and all spans before; `false` if that was asked before. Whoever asks holds the lock of the list, and
-    /// lets a heavy fence follow before it lets go of that.
+    /// Asks for `seq` and all spans before; `false` if that was asked before. Whoever asks holds the lock of the list, and,
+    /// if it is not the owner, lets a heavy fence follow before it lets go of that.
     pub(super) fn ask(&self, seq: u64) -> bool {
         // Relaxed on both: the lock keeps those apart who ask, and the fence orders the store. Looked at first: a store
         // would take the line from the owner.
@@ -264,14 +273,15 @@ impl Block {
 
     /// The newest span of this lane.
     pub(super) fn last(&self) -> u64 {
-        // Relaxed: ordered by `records`, which is read before.
+        // Relaxed: ordered by `is_dropped`, which is read before.
         self.control.last.load(Ordering::Relaxed)
     }
 
     /// Whether the owner is gone.
     pub(super) fn is_dropped(&self) -> bool {
-        // Acquire, pairs with the Release in `set_dropped`: its last span is seen.
-        self.control.dropped.load(Ordering::Acquire)
+        // [block.is_dropped] Acquire, pairs with [block.drop]: its last span is seen, and its last record.
+        let order = unless_mutant("block.is_dropped", Ordering::Acquire);
+        self.control.dropped.load(order)
     }
 }
 
@@ -294,15 +304,16 @@ impl<M: Memory> Ring<M> {
     /// Has every lane leave its span before its next record, and so come to the gate. Nobody waits for that.
     pub fn ask_lanes(&self) {
         let blocks = self.lanes.blocks.lock();
-        // Pairs with the light fence in `Owner::open`: of a lane that opens a span we see it, or it sees the gate.
-        self.lanes.fences.heavy();
+        // [lanes.gate] Heavy, pairs with [lane.gate]: of a lane that opens a span we see it, or it sees the gate.
+        self.lanes.fences.heavy_at("lanes.gate");
         let tail = self.tail();
         for block in &blocks.list {
             if let Some((seq, _)) = block.open() {
                 block.ask(extend(tail.seq, seq));
             }
         }
-        self.lanes.fences.heavy(); // under the lock: see `Block::ask`
+        // [lanes.asked] Heavy, pairs with [lane.begin], under the lock: see `Block::ask`.
+        self.lanes.fences.heavy_at("lanes.asked");
     }
 
     /// Forgets lanes that are gone and whose records are all written.

@@ -6,16 +6,16 @@ mod accounts;
 mod batch;
 mod drain;
 mod lane;
-#[cfg(all(test, not(alq_loom)))]
+#[cfg(all(test, not(alq_model)))]
 mod lane_tests;
 mod lanes;
 mod recover;
 mod reserve;
 mod seal;
-#[cfg(all(test, not(alq_loom)))]
+#[cfg(all(test, not(alq_model)))]
 mod stress;
 pub mod survey;
-#[cfg(all(test, not(alq_loom)))]
+#[cfg(all(test, not(alq_model)))]
 mod tests;
 
 use crossbeam_utils::CachePadded;
@@ -23,7 +23,7 @@ use crossbeam_utils::CachePadded;
 use accounts::Ledger;
 
 use crate::memory::{Journal, Memory};
-use crate::primitives::sync::{AtomicU32, AtomicU64, Mutex, Ordering};
+use crate::primitives::sync::{AtomicU32, AtomicU64, Mutex, Ordering, or_mutant, unless_mutant};
 use crate::words::{Geometry, Head, Room, Tail};
 
 pub use accounts::Accounts;
@@ -31,7 +31,7 @@ pub use drain::{Drain, Drained, Holes};
 pub use lane::Owner;
 pub use lanes::Lanes;
 pub use recover::{Found, find};
-pub use reserve::{Posted, Refusal, Reservation};
+pub use reserve::{Claim, Posted, Refusal, Reservation};
 
 /// A ring of bytes and descriptors that any number of threads reserve in and one drain empties.
 #[derive(Debug)]
@@ -83,35 +83,48 @@ impl Progress {
         }
     }
 
-    /// Acquire on both, pairs with the Release fence of the drain before `publish` and with the Release half of
-    /// `raise`: who sees bytes and descriptors free also sees that the drain has finished reading them.
+    /// Who sees bytes and descriptors free also sees that the drain has finished reading them.
     #[inline]
     fn load(&self) -> Tail {
         Tail {
-            seq: self.seq.load(Ordering::Acquire),
-            pos: self.pos.load(Ordering::Acquire),
+            // [tail.seq] Acquire, pairs with [tail.publish] and [seen.seq]: the position is at least as new.
+            seq: self.seq.load(unless_mutant("tail.seq", Ordering::Acquire)),
+            // [tail.pos] Acquire, pairs with [ledger.odd] and [seen.pos]: it may be newer than the sequence.
+            pos: self.pos.load(unless_mutant("tail.pos", Ordering::Acquire)),
         }
     }
 
-    /// The drain's side. The caller has executed a Release fence, which pairs with `load`.
-    ///
-    /// The position first, and the sequence with Release: who claims a descriptor that this frees has seen the bytes
-    /// freed, too, and so has whoever sees that claim. A fixed queue never seems to hold more than its entries.
+    /// The drain's side. The caller has executed a Release fence, [ledger.odd].
     fn publish(&self, tail: Tail) {
-        // Relaxed: see above.
+        // Relaxed: ordered by that fence.
         self.pos.store(tail.pos, Ordering::Relaxed);
-        self.seq.store(tail.seq, Ordering::Release);
+        // [tail.publish] Release, pairs with [tail.seq]. Behind the position: who claims a descriptor that this frees has
+        // seen the bytes freed, too, and so has whoever sees that claim. A fixed queue never seems to hold more than its
+        // entries.
+        self.seq
+            .store(tail.seq, unless_mutant("tail.publish", Ordering::Release));
     }
 
     /// Moves the copy forward to `tail`, never back, and returns where it stands.
     ///
     /// A plain store by a claimer that was slow would take back what a faster one has seen, and a third
-    /// would compute the 64-bit position of its record from it. AcqRel: Release, pairs with `load`, hands the
-    /// drain's release on; Acquire, since the value that another claimer left may be the newer one.
+    /// would compute the 64-bit position of its record from it.
     fn raise(&self, tail: Tail) -> Tail {
+        // AcqRel: Release hands the drain's release on; Acquire, since the value that another claimer left may be the
+        // newer one, and is used then.
+        let acq_rel = |no_acquire, no_release| {
+            let or_acquire = or_mutant(no_release, Ordering::Acquire, Ordering::AcqRel);
+            or_mutant(no_acquire, Ordering::Release, or_acquire)
+        };
+        // [seen.seq] Pairs with [tail.seq], and with itself.
+        let order = acq_rel("seen.seq:acquire", "seen.seq:release");
+        let seq = self.seq.fetch_max(tail.seq, order);
+        // [seen.pos] Pairs with [tail.pos], and with itself.
+        let order = acq_rel("seen.pos:acquire", "seen.pos:release");
+        let pos = self.pos.fetch_max(tail.pos, order);
         Tail {
-            seq: tail.seq.max(self.seq.fetch_max(tail.seq, Ordering::AcqRel)),
-            pos: tail.pos.max(self.pos.fetch_max(tail.pos, Ordering::AcqRel)),
+            seq: tail.seq.max(seq),
+            pos: tail.pos.max(pos),
         }
     }
 }
@@ -208,10 +221,16 @@ impl<M: Memory> Ring<M> {
 
     /// The head; of a closed ring, the head at which it ended.
     fn head(&self) -> Head {
-        // Acquire, pairs with the AcqRel claims: the tail that the last claimer relied on is seen too. Also with
-        // the jump in `close`: the gate and the end are seen behind it.
-        let head = Head::from_bits(self.claims.head.load(Ordering::Acquire));
+        let head = self.head_word();
         self.end_of(head).unwrap_or(head)
+    }
+
+    /// The head as it stands, beyond the end of a closed ring.
+    fn head_word(&self) -> Head {
+        // [head.load] Acquire, pairs with [claim.take]: the tail that the last claimer relied on is seen, too. And with
+        // [end.jump]: the gate and the end are seen behind it.
+        let order = unless_mutant("head.load", Ordering::Acquire);
+        Head::from_bits(self.claims.head.load(order))
     }
 
     /// Where the ring ended, if `head` is the one that a close has made.
@@ -227,15 +246,16 @@ impl<M: Memory> Ring<M> {
     /// Refuses all later claims with [`Refusal::Failed`]. Claims that are under way still post; lanes get to know of it
     /// with [`ask_lanes`](Ring::ask_lanes).
     pub fn fail(&self) {
-        // Release, pairs with the Acquire loads in `look_again` and `refusal`: who sees the bit can tell why. (A claim
-        // that misses it stays in the ring and is accounted for there.)
-        self.claims.gate.fetch_or(Gate::FAILED, Ordering::Release);
+        // [gate.fail] Release, pairs with [gate.look] and [gate.refusal]: who sees the bit can tell why. (A claim that
+        // misses it stays in the ring and is accounted for there.)
+        let order = unless_mutant("gate.fail", Ordering::Release);
+        self.claims.gate.fetch_or(Gate::FAILED, order);
     }
 
     /// Lets claims succeed again after [`fail`](Ring::fail).
     pub fn recover(&self) {
-        // Release, pairs with the Acquire loads of the gate: as in `fail`.
-        self.claims.gate.fetch_and(!Gate::FAILED, Ordering::Release);
+        // Relaxed: a claim that it lets in needs nothing from here.
+        self.claims.gate.fetch_and(!Gate::FAILED, Ordering::Relaxed);
     }
 
     /// Lets only [`reserve_in_turn`](Ring::reserve_in_turn) claim, or everybody again.
@@ -259,9 +279,9 @@ impl<M: Memory> Ring<M> {
     /// Ends the intake for ever: every claim is either before the end, and part of the ring, or refused.
     /// `false` if somebody else closes it or has.
     pub fn close(&self) -> bool {
-        // AcqRel RMW: of two closers one comes first. Release, pairs with the Acquire loads of the gate: who
-        // sees the head jump (below) sees this bit and is told `Closed`, not `Full`.
-        let before = self.claims.gate.fetch_or(Gate::CLOSED, Ordering::AcqRel);
+        // Relaxed RMW: of two closers one comes first. The jump of the head carries the bit: who sees that is told
+        // `Closed`, not `Full`.
+        let before = self.claims.gate.fetch_or(Gate::CLOSED, Ordering::Relaxed);
         if before & Gate::CLOSED != 0 {
             return false;
         }
@@ -273,8 +293,9 @@ impl<M: Memory> Ring<M> {
     /// [`Refusal::Aside`].
     pub fn set_aside(&self) -> bool {
         let gate = &self.claims.gate;
-        // AcqRel: as in `close`. Relaxed otherwise: corrected by the RMW.
-        let set = gate.fetch_update(Ordering::AcqRel, Ordering::Relaxed, |gate| {
+        // [gate.aside] Release, pairs with [gate.is_aside]: the sink that is kept for these appends is there, and its lock
+        // free. Relaxed otherwise: corrected by the RMW.
+        let set = gate.fetch_update(Ordering::Release, Ordering::Relaxed, |gate| {
             (gate & Gate::CLOSED == 0).then_some(gate | Gate::CLOSED | Gate::ASIDE)
         });
         if set.is_ok() {
@@ -285,7 +306,7 @@ impl<M: Memory> Ring<M> {
 
     /// Whether appends go on past the ring.
     pub fn is_aside(&self) -> bool {
-        // Acquire: as in `refusal`.
+        // [gate.is_aside] Acquire, pairs with [gate.aside].
         self.claims.gate.load(Ordering::Acquire) & Gate::ASIDE != 0
     }
 
@@ -304,13 +325,13 @@ impl<M: Memory> Ring<M> {
             // Relaxed: published by the Release of the jump.
             self.claims.end.store(bits, Ordering::Relaxed);
             let closed = Head::from_bits(bits).closed(slots).to_bits();
-            // AcqRel: Acquire, pairs with the claims before, whose number `end` counts; Release, pairs with
-            // the Acquire of a later claim, which then finds no descriptor free and the gate closed, and of
-            // `head`, which finds the end.
+            // [end.jump] Release, pairs with [claim.head], [claim.retry] and [claim.again], which then find no descriptor
+            // free and the gate closed, and with [head.load], which finds the end. No Acquire: this thread reads nothing
+            // by it, and an RMW hands on what the claims before it have released.
             match self.claims.head.compare_exchange(
                 bits,
                 closed,
-                Ordering::AcqRel,
+                unless_mutant("end.jump", Ordering::Release),
                 Ordering::Relaxed,
             ) {
                 Ok(_) => return,
@@ -321,8 +342,7 @@ impl<M: Memory> Ring<M> {
 
     /// Where a closed ring ended; `None` while it takes claims.
     pub fn ended(&self) -> Option<Head> {
-        // Acquire: as in `head`.
-        self.end_of(Head::from_bits(self.claims.head.load(Ordering::Acquire)))
+        self.end_of(self.head_word())
     }
 
     /// Whether the ring has ended and the drain has come to its end. Async-signal-safe.

@@ -199,7 +199,7 @@ fn normalize<M: Memory>(memory: &M, origin: Tail, spans: &[Span]) -> Head {
             slot(hole)
                 .place
                 .store(Place { seq, start }.to_bits(), Ordering::Relaxed);
-            // Release, for the order alone.
+            // [recover.hole] Release, pairs with [slot.words] of whoever recovers next, if this is killed: the place is there first.
             slot(hole).state.store(dropped.to_bits(), Ordering::Release);
         }
         seq = origin.seq + u64::from(span.ahead);

@@ -14,7 +14,7 @@ use crossbeam_utils::Backoff;
 
 use super::{Gate, Ring};
 use crate::memory::{Memory, Slot};
-use crate::primitives::sync::Ordering;
+use crate::primitives::sync::{Ordering, is_mutant, unless_mutant};
 use crate::words::{Head, Place, State, Tail, Width, extend};
 
 /// Why a claim was refused.
@@ -45,10 +45,22 @@ pub struct Posted {
 
 /// What a claim took: the sequence of its (first) descriptor, and `len` bytes from `start` on.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Claim {
-    pub seq: u64,
-    pub start: u64,
-    pub len: u32,
+pub struct Claim {
+    pub(super) seq: u64,
+    pub(super) start: u64,
+    pub(super) len: u32,
+}
+
+impl Claim {
+    /// The sequence of its (first) descriptor.
+    pub fn seq(self) -> u64 {
+        self.seq
+    }
+
+    /// How many bytes it has.
+    pub fn len(self) -> usize {
+        self.len as usize
+    }
 }
 
 /// `len` contiguous bytes of the ring that belong to the holder until it posts. Dropped, it posts nothing.
@@ -67,7 +79,8 @@ impl<M: Memory> Ring<M> {
     /// # Errors
     ///
     /// See [`Refusal`]. Never blocks, allocates or makes a system call.
-    #[inline]
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "as for `claim`")]
     pub fn reserve(&self, len: u32) -> Result<Reservation<'_, M>, Refusal> {
         Ok(self.reservation(self.claim(len, Width::Slot, 0)?))
     }
@@ -91,10 +104,13 @@ impl<M: Memory> Ring<M> {
         debug_assert!(len > 0 && len <= self.geometry.capacity());
         let claims = &*self.claims;
         let backoff = Backoff::new();
-        // Acquire, pairs with the AcqRel claims and give-backs: `seen`, read next, is then at least what the
-        // last claimer relied on, so that head - seen never exceeds the capacity for a head that is current.
-        // Without it `seen` could be older; the room check would notice, unless it were 4 GiB older.
-        let mut bits = claims.head.load(Ordering::Acquire);
+        // [claim.head] Acquire, pairs with [give_back.take]: the bytes that were given back are this claim's alone. And with
+        // [claim.take]: `seen`, read next, is then at least what the last claimer relied on, so that head - seen never
+        // exceeds the capacity for a head that is current. (Without that, `seen` could be older; the room check would
+        // notice, unless it were 4 GiB older.)
+        let mut bits = claims
+            .head
+            .load(unless_mutant("claim.head", Ordering::Acquire));
         loop {
             let head = Head::from_bits(bits);
             let mut tail = claims.seen.load();
@@ -110,13 +126,14 @@ impl<M: Memory> Ring<M> {
                     Look::Refused(refusal) => return Err(refusal),
                 }
             }
-            // AcqRel: Release, pairs with the Acquire of later claims (see above); Acquire, pairs with the
-            // Release of a give-back, whose owner has stopped touching the bytes that are claimed here.
+            // [claim.take] Release, pairs with [head.load] and with the looks of later claims (see above). No Acquire: the
+            // load that has got `bits` has read the same store, and was one.
+            // [claim.retry] Acquire if it fails: as [claim.head].
             let claim = claims.head.compare_exchange_weak(
                 bits,
                 head.claimed(width, len).to_bits(),
-                Ordering::AcqRel,
-                Ordering::Acquire,
+                unless_mutant("claim.take", Ordering::Release),
+                unless_mutant("claim.retry", Ordering::Acquire),
             );
             match claim {
                 Ok(_) => return Ok(self.claimed(head, tail, len)),
@@ -149,8 +166,9 @@ impl<M: Memory> Ring<M> {
         }
     }
 
+    /// The reservation of a claim of this ring that has not posted: the caller sees to both.
     #[inline]
-    pub(super) fn reservation(&self, claim: Claim) -> Reservation<'_, M> {
+    pub fn reservation(&self, claim: Claim) -> Reservation<'_, M> {
         Reservation {
             ring: self,
             start: claim.start,
@@ -163,8 +181,10 @@ impl<M: Memory> Ring<M> {
     #[cold]
     fn look_again(&self, bits: u64, len: u32, width: Width, passed: u32) -> Look {
         let tail = self.claims.seen.raise(self.drained.tail.load());
-        // Acquire, pairs with the gate's RMWs in `close`: after the head has jumped, the reason is seen.
-        let gate = self.claims.gate.load(Ordering::Acquire);
+        // [gate.look] Acquire, pairs with [gate.fail]: why it has failed is seen. (Why the head has jumped is seen by the
+        // load of the head.)
+        let order = unless_mutant("gate.look", Ordering::Acquire);
+        let gate = self.claims.gate.load(order);
         if let Some(refusal) = Gate::refusal(gate & !passed) {
             return Look::Refused(refusal);
         }
@@ -175,12 +195,11 @@ impl<M: Memory> Ring<M> {
             return Look::Room(tail);
         }
         // A head that is older than the tail looks full. Only one that has not moved proves that it is.
-        // Acquire: as the first load in `reserve`.
-        let now = self.claims.head.load(Ordering::Acquire);
-        if now == bits {
-            // Acquire: as above; the head may have jumped between the two looks.
-            let gate = self.claims.gate.load(Ordering::Acquire);
-            Look::Refused(Gate::refusal(gate).unwrap_or(Refusal::Full))
+        // [claim.again] Acquire: as [claim.head].
+        let order = unless_mutant("claim.again", Ordering::Acquire);
+        let now = self.claims.head.load(order);
+        if now == bits || is_mutant("claim.again:skip") {
+            Look::Refused(Refusal::Full)
         } else {
             Look::Moved(now)
         }
@@ -197,12 +216,12 @@ impl<M: Memory> Ring<M> {
             .to_bits()
         };
         // The sequence stays: it names this span, and a head that differs only in `pos` cannot come back.
-        // AcqRel: Release, pairs with the Acquire of the next claim: the owner's writes to the bytes that it gets
-        // happen before its own. Acquire keeps the chain of claims whole for those who read the head next.
+        // [give_back.take] Release, pairs with [claim.head], [claim.retry] and [claim.again]: the owner's writes to the
+        // bytes that the next claim gets happen before its own. No Acquire: this thread reads nothing by it.
         let result = self.claims.head.compare_exchange(
             head(len),
             head(used),
-            Ordering::AcqRel,
+            unless_mutant("give_back.take", Ordering::Release),
             Ordering::Relaxed,
         );
         result.is_ok()
@@ -210,8 +229,9 @@ impl<M: Memory> Ring<M> {
 
     /// Why every claim would be refused now, whatever room there is.
     pub fn refusal(&self) -> Option<Refusal> {
-        // Acquire: as in `look_again`.
-        Gate::refusal(self.claims.gate.load(Ordering::Acquire) & !Gate::WAITED)
+        // [gate.refusal] Acquire, pairs with [gate.fail].
+        let order = unless_mutant("gate.refusal", Ordering::Acquire);
+        Gate::refusal(self.claims.gate.load(order) & !Gate::WAITED)
     }
 
     #[inline]
@@ -285,7 +305,8 @@ impl<M: Memory> Reservation<'_, M> {
     }
 
     /// What it is, without its duty to post: whoever has that must see to it.
-    pub(super) fn into_claim(self) -> Claim {
+    #[inline]
+    pub fn into_claim(self) -> Claim {
         let claim = Claim {
             seq: self.seq,
             start: self.start,
@@ -318,15 +339,15 @@ impl<M: Memory> Reservation<'_, M> {
     fn publish(&self, used: u32) -> Posted {
         debug_assert!(used <= self.len);
         let (ring, seq) = (self.ring, self.seq as u32);
-        ring.memory.end_write(self.start as u32, used);
+        // All of it: what is given back may have been written, too.
+        ring.memory.end_write(self.start as u32, self.len);
         let gave_back = used < self.len
             && ring.give_back(Width::Slot.after(seq), self.start as u32, self.len, used);
         let state = State::closed(ring.geometry.tag(seq), used);
-        // Release, pairs with the Acquire load of the state in the drain: who sees the span sees its place and
-        // its bytes.
-        ring.slot(seq)
-            .state
-            .store(state.to_bits(), Ordering::Release);
+        // [post.state] Release, pairs with [drain.state], [survey.look] and [survey.late]: who sees the span sees its place
+        // and its bytes.
+        let order = unless_mutant("post.state", Ordering::Release);
+        ring.slot(seq).state.store(state.to_bits(), order);
         Posted {
             seq,
             start: self.start,

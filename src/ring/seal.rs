@@ -6,7 +6,7 @@ use super::Ring;
 use super::lane;
 use super::lanes::Block;
 use crate::memory::Memory;
-use crate::primitives::sync::{Arc, is_mutant};
+use crate::primitives::sync::Arc;
 use crate::words::{Head, Phase, next_seq};
 
 /// Which open spans are to be sealed, besides the one that the drain stands in.
@@ -94,10 +94,10 @@ fn ask<M: Memory>(ring: &Ring<M>, from: u64, head: Head, wanted: Wanted) -> Opti
             is_new |= block.ask(from + u64::from(ahead));
         }
     }
-    // Pairs with the light fence in `Owner::begin`: whoever begins a record behind it sees what was asked; of all others
-    // we see that they are busy, or what they have committed. Whoever has asked before has fenced before.
-    if is_new && !is_mutant("lane_drain_fence") {
-        ring.lanes().fences.heavy();
+    // [seal.ask] Heavy, pairs with [lane.begin]: whoever begins a record behind it sees what was asked; of all others we see
+    // that they are busy, or what they have committed. Whoever has asked before has fenced before.
+    if is_new {
+        ring.lanes().fences.heavy_at("seal.ask");
     }
     in_hand
 }

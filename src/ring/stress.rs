@@ -77,7 +77,7 @@ fn an_owner_and_a_drain_on_two_cores() {
         assert_eq!(rest.len() % 4, 0, "records are whole");
         rest.clear();
         if sealed == seals && !last {
-            is_over.store(true, Ordering::Relaxed);
+            is_over.store(true, Ordering::Relaxed); // Relaxed: it orders nothing
             last = owner.is_finished();
         } else if last && drained == Ok(Drained::Empty) {
             break;

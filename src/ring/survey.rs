@@ -3,7 +3,7 @@
 use super::lanes::LaneCounts;
 use super::{Accounts, Ring, SteppedOver};
 use crate::memory::Memory;
-use crate::primitives::sync::Ordering;
+use crate::primitives::sync::{Ordering, unless_mutant};
 use crate::words::{Head, Phase, Place, State, Tail, extend, next_seq};
 
 /// What lies between the tail and the head, span by span.
@@ -129,8 +129,10 @@ impl<M: Memory> Ring<M> {
     /// Where the span `seq` starts and how far it has come, if its descriptor serves this lap.
     fn committed(&self, seq: u32) -> Option<(u32, State)> {
         let slot = self.slot(seq);
-        // Acquire: as in `look`.
-        let bits = slot.state.load(Ordering::Acquire);
+        // [survey.late] Acquire, pairs with [post.state] and [lane.commit]: the place is seen, too.
+        let bits = slot
+            .state
+            .load(unless_mutant("survey.late", Ordering::Acquire));
         let state = State::of_lap(bits, self.geometry.tag(seq))?;
         // Relaxed: ordered by the state.
         let place = Place::from_bits(slot.place.load(Ordering::Relaxed));
@@ -191,7 +193,7 @@ impl<M: Memory> Ring<M> {
         let note = self.slot(seq.wrapping_add(1));
         // Relaxed on both: ordered by the state of the span, which was read with Acquire.
         let state = note.state.load(Ordering::Relaxed);
-        let before = note.place.load(Ordering::Relaxed);
+        let before = Place::from_bits(note.place.load(Ordering::Relaxed)).start;
         lanes.take_records(state, before)
     }
 
@@ -214,8 +216,11 @@ impl<M: Memory> Ring<M> {
             let place = Place::from_bits(bits);
             (place.seq == seq).then(|| self.relative(place.start, tail))
         };
-        // Acquire, pairs with the Release store in `publish`: the place is seen too.
-        let state = State::of_lap(slot.state.load(Ordering::Acquire), tag);
+        // [survey.look] Acquire, pairs with [post.state], [lane.opened] and [lane.seal]: the place is seen, too.
+        let bits = slot
+            .state
+            .load(unless_mutant("survey.look", Ordering::Acquire));
+        let state = State::of_lap(bits, tag);
         // Relaxed: ordered by the state, or checked by its sequence.
         let start = start_of(slot.place.load(Ordering::Relaxed));
         match (state, start) {

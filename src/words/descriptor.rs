@@ -75,6 +75,17 @@ impl Place {
     pub const fn to_bits(self) -> u64 {
         (self.seq as u64) << 32 | self.start as u64
     }
+
+    /// A word for the descriptor of `seq` that is no place of a span: it names a sequence that lies half of all sequences
+    /// away, so it is overwritten before that comes. `value` is for whoever knows what stands there.
+    #[inline]
+    pub const fn of_none(seq: u32, value: u32) -> u64 {
+        Self {
+            seq: seq ^ 1 << 31,
+            start: value,
+        }
+        .to_bits()
+    }
 }
 
 /// How far a span has come: `{ tag, phase, committed }`, published with Release by its owner.
@@ -133,7 +144,8 @@ impl State {
     }
 
     /// What the second descriptor of a lane's span holds in the place of a state: the number of the lane, and no phase,
-    /// so that nobody takes it for a span. (Its place holds how many records the lane had posted before the span.)
+    /// so that nobody takes it for a span. (Its place holds how many records the lane had posted before the span, modulo 2^32:
+    /// see [`Place::of_none`].)
     #[inline]
     pub const fn note(lane: u32) -> u64 {
         (lane as u64) << 34
@@ -198,6 +210,22 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn phases_say_what_may_still_happen() {
+        let all = [Phase::Open, Phase::Closed, Phase::Sealed];
+        assert_eq!(all.map(Phase::is_final), [false, true, true]);
+        assert_eq!(all.map(Phase::is_of_lane), [true, false, true]);
+        let open = State::open(Tag::of_lap(7), 12);
+        let phase = Phase::Sealed;
+        assert_eq!(open.sealed(), State { phase, ..open });
+    }
+
+    #[test]
+    fn a_note_names_one_lane() {
+        assert_eq!(State::note(3), 3 << 34);
+        assert!(!State::is_note(State::note(3), 4));
     }
 
     #[test]

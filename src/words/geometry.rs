@@ -88,6 +88,10 @@ impl Geometry {
     /// The fewest descriptors that a tag of 30 bits can number.
     pub const MIN_SLOTS: u32 = 4;
 
+    /// The most descriptors. The head of a ring that was closed while it was full is two laps ahead of the tail: that
+    /// must not be all of the 32-bit sequences, or it would seem to be empty.
+    pub const MAX_SLOTS: u32 = 1 << 30;
+
     /// A ring of `capacity` bytes with `slots` descriptors.
     ///
     /// # Panics
@@ -95,7 +99,8 @@ impl Geometry {
     /// If either is no power of two, or out of range: the callers have rounded and checked before.
     pub const fn new(capacity: u32, slots: u32) -> Self {
         assert!(capacity.is_power_of_two() && capacity as u64 <= Self::MAX_CAPACITY);
-        assert!(slots.is_power_of_two() && slots >= Self::MIN_SLOTS && slots <= 1 << 31);
+        assert!(slots.is_power_of_two());
+        assert!(slots >= Self::MIN_SLOTS && slots <= Self::MAX_SLOTS);
         Self {
             capacity,
             slots,
@@ -251,6 +256,17 @@ mod tests {
     }
 
     #[test]
+    fn a_full_ring_of_the_most_descriptors_has_no_room_once_it_is_closed() {
+        let sizes = Geometry::new(64, Geometry::MAX_SLOTS);
+        let head = Head {
+            seq: Geometry::MAX_SLOTS,
+            pos: 0,
+        };
+        let closed = head.closed(sizes.slots());
+        assert!(!sizes.has_room(closed, Tail { seq: 0, pos: 0 }, 1, Width::Slot));
+    }
+
+    #[test]
     fn a_lane_takes_the_rest_of_its_line_and_fits_where_that_does() {
         let behind = |seq| Width::Line.after(seq);
         assert_eq!([4, 5, 6, 7, 8].map(behind), [8, 8, 8, 12, 12]);
@@ -258,6 +274,7 @@ mod tests {
         assert_eq!(next_seq(5, Phase::Closed), 6);
         assert_eq!(next_seq(5, Phase::Open), 8);
         assert_eq!(next_seq(8, Phase::Sealed), 12);
+        assert_eq!(next_seq(7, Phase::Open), 12);
         let fits = |seq| {
             let tail = Tail { seq: 4, pos: 0 };
             SIZES.has_room(Head { seq, pos: 0 }, tail, 1, Width::Line)

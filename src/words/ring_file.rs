@@ -86,11 +86,11 @@ impl Layout {
             return Err(Problem::OtherVersion { version });
         }
         let is_whole = check == checksum(&words[..7]) && order == Self::ORDER;
-        let is_size = |value: u64, min: u32| {
-            value.is_power_of_two() && value >= u64::from(min) && value <= Geometry::MAX_CAPACITY
+        let is_size = |value: u64, min: u32, max: u64| {
+            value.is_power_of_two() && value >= u64::from(min) && value <= max
         };
-        let is_sane = is_size(capacity, 4096)
-            && is_size(slots, Geometry::MIN_SLOTS)
+        let is_sane = is_size(capacity, 4096, Geometry::MAX_CAPACITY)
+            && is_size(slots, Geometry::MIN_SLOTS, u64::from(Geometry::MAX_SLOTS))
             && (1..=slots).contains(&spans_max)
             && entry_len <= capacity;
         if !(is_whole && is_sane) {

@@ -4,9 +4,11 @@
 pub mod child;
 pub mod exit;
 pub mod fork;
+pub mod load;
 pub mod sink;
 pub mod task;
 
+use std::fmt;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read};
 use std::os::fd::{AsFd, AsRawFd};
@@ -174,15 +176,23 @@ impl Record {
     pub const MIN_LEN: usize = 20;
 
     pub fn text(self) -> String {
+        let mut text = String::new();
+        self.write_to(&mut text).unwrap();
+        text
+    }
+
+    /// The same without an allocation, for signal handlers.
+    pub fn write_to(self, out: &mut impl fmt::Write) -> fmt::Result {
         let Self { writer, seq, len } = self;
         assert!(len >= Self::MIN_LEN);
-        let mut text = format!("{writer}:{seq}:{len}:");
-        for i in text.len()..len - 1 {
+        write!(out, "{writer}:{seq}:{len}:")?;
+        let digits = |number: usize| number.max(1).ilog10() as usize + 1;
+        let header = digits(writer) + digits(seq as usize) + digits(len) + 3;
+        for i in header..len - 1 {
             let letter = (writer * 7 + seq as usize * 13 + i * 3) % 26;
-            text.push((b'a' + letter as u8) as char);
+            out.write_char((b'a' + letter as u8) as char)?;
         }
-        text.push('\n');
-        text
+        out.write_char('\n')
     }
 
     fn parse(line: &str) -> Option<Self> {

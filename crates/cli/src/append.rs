@@ -1,6 +1,7 @@
 //! `alq append`: standard input goes into the ring, the flusher of the queue takes it from there.
 
 use std::io;
+use std::path::Path;
 use std::time::Instant;
 
 use alq::{Error, Flags, Queue};
@@ -9,6 +10,8 @@ use crate::args::Append;
 use crate::input::{Found, Input, Ready};
 use crate::progress::Progress;
 use crate::report::{self, Failure, Summary};
+use crate::resume;
+use crate::ring;
 use crate::signals::Signals;
 use crate::target::{CHECK_INTERVAL, Target};
 
@@ -29,6 +32,12 @@ pub fn run(options: &Append) -> Result<Ending, Failure> {
     let target = Target::open(options)?;
     let input = open_input(&target)?;
     let queue = target.queue();
+    if let (Some(ring), Some(recovery)) = (&options.ring, queue.recovery()) {
+        ring::tell(ring, recovery);
+    }
+    if options.resume {
+        resume::skip_appended(&target, &input)?;
+    }
     let progress = progress(options, &target, &input);
     // Not before FILE is open: a FIFO without a reader is waited for, and a signal must end that wait.
     let signals = handle_signals(&target, &progress)?;
@@ -49,6 +58,7 @@ pub fn run(options: &Append) -> Result<Ending, Failure> {
         report::line(&Summary {
             lines,
             elapsed,
+            bytes: target.written_bytes(),
             stats: queue.stats(),
         });
     }
@@ -75,14 +85,19 @@ fn open_input(target: &Target<'_>) -> Result<Input, Failure> {
 
 fn handle_signals(target: &Target<'_>, progress: &Progress) -> Result<Signals, Failure> {
     let path = target.path().to_owned();
+    let ring = target.ring().map(Path::to_owned);
     let (queue, progress) = (target.queue().clone(), progress.clone());
     let still_busy = move || {
         let stats = queue.stats();
         let left = stats.posted_bytes - stats.written_bytes;
         let path = path.display();
+        let outcome = match &ring {
+            Some(ring) => format!("leaves them in {}", ring.display()),
+            None => "gives them up".to_owned(),
+        };
         progress.clear();
         report::line(&format_args!(
-            "{path}: {left} bytes are still to be written; another signal gives them up"
+            "{path}: {left} bytes are still to be written; another signal {outcome}"
         ));
     };
     Signals::handle(still_busy).map_err(|error| Failure::new("signals", error))
@@ -120,7 +135,7 @@ impl<'a> Pump<'a> {
             progress,
             // A quarter, so that reading and writing overlap; no ring is smaller than a page.
             chunk: (queue.capacity() / 4).min(CHUNK_MAX),
-            is_settled: true,
+            is_settled: false, // the ring file may have held something
             counts_lines,
             lines: 0,
         }

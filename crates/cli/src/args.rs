@@ -13,7 +13,7 @@ use clap::{Args, Parser, Subcommand};
     version,
     about = "An asynchronous append queue on the command line",
     disable_help_subcommand = true,
-    after_help = EXIT_CODES
+    after_help = "Exit codes: 0 done, 1 error, 2 wrong usage, 3 parts of a ring file were damaged; each command's help says more"
 )]
 pub struct Cli {
     #[command(subcommand)]
@@ -24,27 +24,43 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     Append(Append),
+    Recover(Recover),
+    Stat(Stat),
 }
 
 /// Append standard input to FILE.
 ///
 /// Input is read straight into a ring in memory, and a second thread writes the ring to FILE, so that reading
 /// and writing go on at once. FILE is created if need be; it may also be a pipe or a device.
+///
+/// With --ring the ring is a file: what was read outlives a kill -9, and the next `alq append` with the same ring, or
+/// `alq recover`, appends it. With --resume a run that was killed is simply started again.
 #[derive(Debug, Args)]
 #[command(after_help = EXIT_CODES)]
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "each is a flag of the command line"
+)]
 pub struct Append {
     /// Where to append
     pub file: PathBuf,
 
-    /// Size of the ring: 1 byte to 2G; K, M and G are powers of 1024
+    /// Size of the ring: 1 byte to 2G; K, M and G are powers of 1024 [default: 1M, or what RING was made with]
     #[arg(
         long,
         value_name = "SIZE",
-        default_value = "1M",
         allow_negative_numbers = true,
         value_parser = capacity
     )]
-    pub capacity: usize,
+    pub capacity: Option<usize>,
+
+    /// Keep the ring in this file, best in /dev/shm or /run; what an earlier run has left there is appended first
+    #[arg(long, value_name = "RING")]
+    pub ring: Option<PathBuf>,
+
+    /// Go on behind what FILE holds, which must be the beginning of standard input, a file, and nothing else
+    #[arg(long)]
+    pub resume: bool,
 
     /// Report success only once the data, and a new file's directory entry, are on disk
     #[arg(long)]
@@ -78,6 +94,57 @@ pub struct Append {
     #[arg(long)]
     pub quiet: bool,
 }
+
+/// Write what a killed process has left in RING.
+///
+/// What was posted and not written is appended to the log that it is for, in order, and synced; then the ring is empty. The ring
+/// may be of any program that uses the library.
+#[derive(Debug, Args)]
+#[command(after_help = RECOVER_EXIT_CODES)]
+pub struct Recover {
+    /// The ring file
+    pub ring: PathBuf,
+
+    /// Append to FILE, created if need be, instead of the log that is noted in RING
+    #[arg(long, value_name = "FILE", conflicts_with = "dry_run")]
+    pub into: Option<PathBuf>,
+
+    /// Change nothing, and print what would be done
+    #[arg(long)]
+    pub dry_run: bool,
+
+    /// Print one JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Show what RING holds, and what its queue is doing.
+///
+/// RING may be in use, or left by a process that is gone; nothing of it is locked or changed.
+#[derive(Debug, Args)]
+#[command(after_help = STAT_EXIT_CODES)]
+pub struct Stat {
+    /// The ring file
+    pub ring: PathBuf,
+
+    /// Print one JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+const RECOVER_EXIT_CODES: &str = "\
+Exit codes:
+  0  everything that RING holds is written, or nothing was left
+  1  RING cannot be used, or the log not be written; what is not written stays in RING
+  2  wrong usage
+  3  as 0, but parts of RING were damaged, and are not written
+With --dry-run, the code is that of the run that it foresees.";
+
+const STAT_EXIT_CODES: &str = "\
+Exit codes:
+  0  printed
+  1  RING cannot be read
+  2  wrong usage";
 
 const EXIT_CODES: &str = "\
 Exit codes:

@@ -1,8 +1,9 @@
 //! Standard input: waiting for it or for a signal, and reading it without a buffer in between.
 
 use std::fs::{File, Metadata};
-use std::io::{self, IsTerminal, Read, Seek};
+use std::io::{self, IsTerminal, Read, Seek, SeekFrom};
 use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::fs::FileExt;
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -51,11 +52,26 @@ impl Input {
         self.file.is_terminal()
     }
 
+    /// The length, if it is a regular file.
+    pub fn len(&self) -> Option<u64> {
+        let metadata = self.file.metadata().ok().filter(Metadata::is_file)?;
+        Some(metadata.len())
+    }
+
+    /// Reads what is at an offset of a regular file; the next `read` is not moved by that.
+    pub fn read_exact_at(&self, room: &mut [u8], offset: u64) -> io::Result<()> {
+        self.file.read_exact_at(room, offset)
+    }
+
+    /// The next `read` begins at this offset.
+    pub fn go_to(&self, offset: u64) -> io::Result<()> {
+        (&self.file).seek(SeekFrom::Start(offset)).map(drop)
+    }
+
     /// How much is still to be read of a regular file; unknown for anything else.
     pub fn bytes_left(&self) -> Option<u64> {
-        let metadata = self.file.metadata().ok().filter(Metadata::is_file)?;
-        let position = (&self.file).stream_position().ok()?;
-        Some(metadata.len().saturating_sub(position))
+        let position = (&self.file).stream_position().ok();
+        Some(self.len()?.saturating_sub(position?))
     }
 
     /// Waits until a read would not block, or `signal` is readable, for `limit` at most.

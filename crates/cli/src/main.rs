@@ -1,12 +1,13 @@
-//! `alq`, the command-line tool: appends its standard input to a file through an [`alq::Queue`].
+//! `alq`, the command-line tool: appends its standard input to a file through an [`alq::Queue`], and looks after ring files.
 //!
 //! # Exit codes
 //!
 //! | code | meaning |
 //! |---|---|
-//! | 0 | all input was written (and with `--fsync` is on disk) |
+//! | 0 | all input was written (and with `--fsync` is on disk); what the ring file held is written; it was shown |
 //! | 1 | an input or output error; the message says how much was not written |
 //! | 2 | wrong usage |
+//! | 3 | `alq recover`: as 0, but parts of the ring file were damaged |
 //!
 //! After SIGINT or SIGTERM the tool writes what it has read and then dies by that signal, so that its parent
 //! sees what happened. A signal that was ignored when the tool started stays ignored.
@@ -15,8 +16,12 @@ mod append;
 mod args;
 mod input;
 mod progress;
+mod recover;
 mod report;
+mod resume;
+mod ring;
 mod signals;
+mod stat;
 mod target;
 
 use std::process::ExitCode;
@@ -26,20 +31,29 @@ use args::{Cli, Command};
 /// What clap itself uses for wrong usage.
 const WRONG_USAGE: u8 = 2;
 
+/// A ring file was recovered, but for what was damaged.
+const DAMAGED: u8 = 3;
+
 fn main() -> ExitCode {
     let cli = match Cli::read() {
         Ok(cli) => cli,
         Err(error) => return refuse(&error),
     };
-    let Command::Append(options) = cli.command;
-    match append::run(&options) {
-        Ok(append::Ending::Input) => ExitCode::SUCCESS,
-        Ok(append::Ending::Signal(signal)) => signals::die_by(signal),
-        Err(failure) => {
-            report::line(&failure);
-            ExitCode::FAILURE
-        }
-    }
+    let ended = match &cli.command {
+        Command::Append(options) => append::run(options).map(|ending| match ending {
+            append::Ending::Input => ExitCode::SUCCESS,
+            append::Ending::Signal(signal) => signals::die_by(signal),
+        }),
+        Command::Recover(options) => recover::run(options).map(|recovery| match recovery.damaged {
+            0 => ExitCode::SUCCESS,
+            _ => ExitCode::from(DAMAGED),
+        }),
+        Command::Stat(options) => stat::run(options).map(|()| ExitCode::SUCCESS),
+    };
+    ended.unwrap_or_else(|failure| {
+        report::line(&failure);
+        ExitCode::FAILURE
+    })
 }
 
 /// Prints what clap has to say: a help text, a version, or what is wrong with the command line.

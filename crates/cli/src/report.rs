@@ -1,10 +1,11 @@
-//! What the tool says on standard error: one line a message, and never a panic.
+//! What the tool says: a line a message on standard error, tables and JSON on standard output; and never a panic.
 
 use std::fmt::{self, Display};
 use std::io::{self, Write};
 use std::time::Duration;
 
 use alq::Stats;
+use serde::Serialize;
 
 /// Prints one line. Nobody can be told when standard error is closed or full, so that is ignored.
 pub fn line(message: &dyn Display) {
@@ -34,6 +35,8 @@ impl Display for Failure {
 pub struct Summary {
     pub lines: u64,
     pub elapsed: Duration,
+    /// Those of the input.
+    pub bytes: u64,
     pub stats: Stats,
 }
 
@@ -42,12 +45,12 @@ impl Display for Summary {
         let Self {
             lines,
             elapsed,
+            bytes,
             stats,
         } = self;
-        let bytes = stats.written_bytes;
         let seconds = elapsed.as_secs_f64();
         let rate = if seconds > 0.0 {
-            bytes as f64 / seconds / 1e9
+            *bytes as f64 / seconds / 1e9
         } else {
             0.0
         };
@@ -57,4 +60,56 @@ impl Display for Summary {
             stats.drains, stats.high_water_bytes, stats.capacity_bytes
         )
     }
+}
+
+/// A line of a table on standard output.
+#[derive(Debug)]
+pub struct Row {
+    label: &'static str,
+    value: Value,
+}
+
+#[derive(Debug)]
+enum Value {
+    Text(String),
+    Count(u64, &'static str),
+}
+
+impl Row {
+    pub fn text(label: &'static str, text: &str) -> Self {
+        let value = Value::Text(text.to_owned());
+        Self { label, value }
+    }
+
+    pub fn count(label: &'static str, count: u64, unit: &'static str) -> Self {
+        let value = Value::Count(count, unit);
+        Self { label, value }
+    }
+}
+
+/// Prints the rows: the numbers are flush right, the units behind them.
+pub fn table(rows: &[Row]) -> Result<(), Failure> {
+    let labels = rows.iter().map(|row| row.label.len()).max().unwrap_or(0);
+    let numbers = rows.iter().map(|row| match row.value {
+        Value::Text(_) => 0,
+        Value::Count(count, _) => count.to_string().len(),
+    });
+    let numbers = numbers.max().unwrap_or(0);
+    let lines = rows.iter().map(|Row { label, value }| match value {
+        Value::Text(text) => format!("{label:labels$}  {text}\n"),
+        Value::Count(count, unit) => format!("{label:labels$}  {count:>numbers$} {unit}\n"),
+    });
+    print(&lines.collect::<String>())
+}
+
+/// Prints one JSON object on a line.
+pub fn json(object: &impl Serialize) -> Result<(), Failure> {
+    let text = serde_json::to_string(object).map_err(|error| Failure::new("JSON", error))?;
+    print(&format!("{text}\n"))
+}
+
+fn print(text: &str) -> Result<(), Failure> {
+    let mut out = io::stdout();
+    let printed = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    printed.map_err(|error| Failure::new("standard output", error))
 }

@@ -12,14 +12,19 @@ use rustix::io::Errno;
 
 use crate::args::Append;
 use crate::report::Failure;
+use crate::ring;
 
 /// How soon it is noticed that FILE takes nothing, while something else is waited for.
 pub const CHECK_INTERVAL: Duration = Duration::from_millis(100);
+
+/// How long a full disk is waited for, if nobody asks for another time.
+const STALL_LIMIT: Duration = Duration::from_secs(5);
 
 /// FILE, open for appending through a queue.
 #[derive(Debug)]
 pub struct Target<'a> {
     path: &'a Path,
+    ring: Option<&'a Path>,
     metadata: Metadata,
     queue: Queue,
     fsync: bool,
@@ -30,17 +35,19 @@ impl<'a> Target<'a> {
     /// Opens the file, creating it if need be. Blocks as open(2) does: a FIFO waits for its reader.
     pub fn open(options: &'a Append) -> Result<Self, Failure> {
         let path = &*options.file;
-        let queue = Options::new()
-            .capacity(options.capacity)
+        let mut queue = Options::new()
+            .capacity(ring::capacity(options)?)
             .mode(options.mode)
             .follow_links(options.follow_links)
-            .stall_limit(None) // a reader that pauses is waited for, as with cat(1); a full disk: see `given_up`
-            .open(path)
-            .map_err(|error| refusal(&error, options))?;
-        let metadata = fs::metadata(path).map_err(|error| Failure::new(path.display(), error))?;
+            .stall_limit(None); // a reader that pauses is waited for, as with cat(1); a full disk: see `given_up`
+        if let Some(ring) = &options.ring {
+            queue = queue.ring_file(ring);
+        }
+        let queue = queue.open(path).map_err(|error| refusal(&error, options))?;
         let target = Self {
             path,
-            metadata,
+            ring: options.ring.as_deref(),
+            metadata: metadata(path)?,
             queue,
             fsync: options.fsync,
             stall_limit: options.stall_limit,
@@ -49,12 +56,48 @@ impl<'a> Target<'a> {
         Ok(target)
     }
 
+    /// The file at `path`, for what is in the ring file, which has these sizes.
+    pub fn recover(path: &'a Path, ring: &'a Path, sizes: Options) -> Result<Self, Failure> {
+        let sizes = sizes.stall_limit(None);
+        let queue = sizes.ring_file(ring).other_log(true).open(path);
+        let queue = queue.map_err(|error| match error {
+            Error::Io {
+                errno,
+                operation: Operation::Open,
+            } => cannot_open(path, errno, "; it is a symbolic link: name the file itself"),
+            error => ring::refusal(ring, &error),
+        })?;
+        let metadata = metadata(path)?;
+        Ok(Self {
+            path,
+            ring: Some(ring),
+            fsync: metadata.is_file(),
+            metadata,
+            queue,
+            stall_limit: STALL_LIMIT,
+        })
+    }
+
     pub fn queue(&self) -> &Queue {
         &self.queue
     }
 
     pub fn path(&self) -> &Path {
         self.path
+    }
+
+    pub fn ring(&self) -> Option<&Path> {
+        self.ring
+    }
+
+    /// How much of what was posted here is written, without what was found in the ring file.
+    pub fn written_bytes(&self) -> u64 {
+        let found = self.queue.recovery().map_or(0, |recovery| recovery.bytes);
+        self.queue.stats().written_bytes.saturating_sub(found)
+    }
+
+    pub fn is_file(&self) -> bool {
+        self.metadata.is_file()
     }
 
     /// Whether the file is a terminal, where the log is already to be seen.
@@ -67,7 +110,7 @@ impl<'a> Target<'a> {
     /// Whether `other` is the same regular file: to append a file to itself would never end.
     pub fn is_same_file(&self, other: &Metadata) -> bool {
         let identity = |metadata: &Metadata| (metadata.dev(), metadata.ino());
-        self.metadata.is_file() && identity(&self.metadata) == identity(other)
+        self.is_file() && identity(&self.metadata) == identity(other)
     }
 
     /// With `--fsync`, waits until everything is on disk; otherwise does nothing.
@@ -113,15 +156,25 @@ impl<'a> Target<'a> {
         }
     }
 
+    /// Waits until everything is written.
+    pub fn flush(&self) -> Result<(), Failure> {
+        let flushed = self.wait(|limit| self.queue.flush_timeout(limit));
+        flushed.map_err(|cause| self.failure(cause))
+    }
+
     /// Writes out what is posted, and says how much could not be.
     pub fn close(&self) -> Result<(), Failure> {
         let flushed = self.wait(|limit| self.queue.flush_timeout(limit));
         let limit = flushed.is_err().then_some(Duration::ZERO);
-        let cause = match (flushed, self.queue.close(limit)) {
-            (_, Ok(())) => return Ok(()),
-            (Err(cause), _) => cause,
-            (Ok(()), Err(undrained)) => undrained.cause,
-        };
+        match (flushed, self.queue.close(limit)) {
+            (_, Ok(())) => Ok(()),
+            (Err(cause), _) => Err(self.failure(cause)),
+            (Ok(()), Err(undrained)) => Err(self.failure(undrained.cause)),
+        }
+    }
+
+    /// What to say when not everything is written.
+    fn failure(&self, cause: Error) -> Failure {
         let problem = match cause {
             Error::Stalled { errno } => format!(
                 "no room for {:?}: {}",
@@ -135,35 +188,74 @@ impl<'a> Target<'a> {
             cause => cause.to_string(),
         };
         let stats = self.queue.stats();
-        let written = stats.written_bytes;
-        let left = stats.posted_bytes - written;
-        let counts = format!("{written} bytes are written, {left} bytes are read and not written");
-        Err(Failure::new(
+        let written = self.written_bytes();
+        let left = stats.posted_bytes - stats.written_bytes;
+        let counts = match self.ring {
+            None => format!("{left} bytes are read and not written"),
+            Some(ring) => {
+                let ring = ring.display();
+                format!("{left} bytes stay in {ring}, and `alq recover {ring}` writes them")
+            }
+        };
+        Failure::new(
             self.path.display(),
-            format!("{problem}; {counts}"),
-        ))
+            format!("{problem}; {written} bytes are written, {counts}"),
+        )
     }
+}
+
+impl Drop for Target<'_> {
+    /// After a failure behind the opening: what was found in the ring file stays there, if the file does not take it at once.
+    /// The drop of the queue would wait for ever.
+    fn drop(&mut self) {
+        let _ = self.queue.close(Some(Duration::ZERO)); // closed already, or nothing is lost
+    }
+}
+
+fn metadata(path: &Path) -> Result<Metadata, Failure> {
+    fs::metadata(path).map_err(|error| Failure::new(path.display(), error))
 }
 
 /// What to say when the queue cannot be opened.
 fn refusal(error: &Error, options: &Append) -> Failure {
     let path = &*options.file;
-    let errno = match *error {
-        Error::Io {
-            operation: Operation::Open,
-            errno,
-        } => errno,
-        Error::Io {
-            operation: Operation::Map,
-            ..
-        } => return Failure::new(format_args!("--capacity {}", options.capacity), error),
-        _ => return Failure::new(path.display(), error),
+    let links = if options.follow_links {
+        ""
+    } else {
+        "; it is a symbolic link, which --follow-links follows"
     };
+    match (error, &options.ring) {
+        (
+            &Error::Io {
+                operation: Operation::Open,
+                errno,
+            },
+            _,
+        ) => cannot_open(path, errno, links),
+        (
+            Error::Io {
+                operation: Operation::Map,
+                ..
+            },
+            _,
+        ) => Failure::new("--capacity", error),
+        (
+            Error::RingFile { .. }
+            | Error::Io {
+                operation: Operation::RingFile,
+                ..
+            },
+            Some(ring),
+        ) => ring::refusal(ring, error),
+        _ => Failure::new(path.display(), error),
+    }
+}
+
+/// What to say when open(2) has failed; `links` is what to do about a symbolic link.
+fn cannot_open(path: &Path, errno: i32, links: &str) -> Failure {
     let is_link = fs::symlink_metadata(path).is_ok_and(|found| found.is_symlink());
     let way_out = match Errno::from_raw_os_error(errno) {
-        Errno::LOOP if is_link && !options.follow_links => {
-            "; it is a symbolic link, which --follow-links follows"
-        }
+        Errno::LOOP if is_link => links,
         Errno::NOENT if path.as_os_str().is_empty() => "; the name is empty",
         Errno::NOENT => "; its directory must exist",
         Errno::ISDIR => "; name a file in it",

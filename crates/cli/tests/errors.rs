@@ -8,25 +8,9 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use common::{ALQ, Running, append, fifo, numbers, pipe, scratch, wait_until};
+use common::{ALQ, Running, append, fifo, name, numbers, pipe, refused, scratch, wait_until};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
-
-/// Runs the command, which must fail with `code` and one line that has all `parts`.
-#[track_caller]
-fn refused(command: &mut assert_cmd::Command, code: i32, parts: &[&str]) {
-    let run = command.assert().code(code).stdout("");
-    let said = String::from_utf8(run.get_output().stderr.clone()).unwrap();
-    assert_eq!(said.lines().count(), 1, "{said}");
-    assert!(said.starts_with("alq: ") && said.ends_with('\n'), "{said}");
-    for part in parts {
-        assert!(said.contains(part), "no {part:?} in: {said}");
-    }
-}
-
-fn name(path: &Path) -> &str {
-    path.to_str().unwrap()
-}
 
 #[test]
 fn a_symbolic_link_is_followed_only_when_asked() {

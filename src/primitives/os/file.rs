@@ -147,6 +147,16 @@ pub fn is_appending(fd: BorrowedFd<'_>) -> io::Result<bool> {
     Ok(flags & libc::O_APPEND != 0)
 }
 
+/// Has writes to `fd`, and to every other descriptor of the same open(2), fail with `WouldBlock` rather than wait. Source: fcntl(2).
+pub fn set_nonblocking(fd: BorrowedFd<'_>) -> io::Result<()> {
+    // SAFETY: F_GETFL takes no pointer; the descriptor is borrowed, so it is open.
+    let flags = check(unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_GETFL) })?;
+    let flags = flags | libc::O_NONBLOCK;
+    // SAFETY: F_SETFL takes no pointer; the descriptor is open, as above.
+    check(unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_SETFL, flags) })?;
+    Ok(())
+}
+
 /// Gives a descriptor back that was kept as a number, and before that, if `unlock` says so, its lock: mappings of the file keep
 /// that otherwise. May be called in a child of fork(3).
 ///

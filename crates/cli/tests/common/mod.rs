@@ -5,6 +5,8 @@
     reason = "each test program uses a part of it"
 )]
 
+pub mod ring;
+
 use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::os::fd::OwnedFd;
@@ -32,9 +34,32 @@ pub fn scratch() -> (TempDir, PathBuf) {
 
 /// `alq append ARGS`, to be run by `assert_cmd`.
 pub fn append<S: AsRef<OsStr>>(args: impl IntoIterator<Item = S>) -> assert_cmd::Command {
-    let mut command = assert_cmd::Command::new(ALQ);
-    command.arg("append").args(args).timeout(DEADLINE);
+    let mut command = alq(["append"]);
+    command.args(args);
     command
+}
+
+/// `alq ARGS`, to be run by `assert_cmd`.
+pub fn alq<S: AsRef<OsStr>>(args: impl IntoIterator<Item = S>) -> assert_cmd::Command {
+    let mut command = assert_cmd::Command::new(ALQ);
+    command.args(args).timeout(DEADLINE);
+    command
+}
+
+/// Runs the command, which must fail with `code` and one line that has all `parts`.
+#[track_caller]
+pub fn refused(command: &mut assert_cmd::Command, code: i32, parts: &[&str]) {
+    let run = command.assert().code(code).stdout("");
+    let said = String::from_utf8(run.get_output().stderr.clone()).unwrap();
+    assert_eq!(said.lines().count(), 1, "{said}");
+    assert!(said.starts_with("alq: ") && said.ends_with('\n'), "{said}");
+    for part in parts {
+        assert!(said.contains(part), "no {part:?} in: {said}");
+    }
+}
+
+pub fn name(path: &Path) -> &str {
+    path.to_str().unwrap()
 }
 
 /// A regular text: lines of all lengths, empty ones, and bytes that are no ASCII.

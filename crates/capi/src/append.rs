@@ -1,0 +1,160 @@
+//! Appending: records copied in, and entries.
+
+use std::ffi::{c_int, c_void};
+use std::ptr;
+
+use alq::{Entry, Error, Flags};
+
+use crate::entries::Ale;
+use crate::errors::{append_errno, misuse, set_errno};
+use crate::queue::{Alq, QUEUES};
+
+/// `ALQ_NOWAIT`, `ALQ_WAITOK`, `ALQ_NOACTIVATE` and `ALQ_ORDERED`, which means nothing here.
+const NAMED: c_int = 0x17;
+
+/// The flags as alq(9) reads them: `ALQ_NOWAIT` wins, and who gives neither waits. `None` for a bit without a name.
+#[inline]
+pub fn flags_of(flags: c_int) -> Option<Flags> {
+    if flags & !NAMED != 0 {
+        return None;
+    }
+    let flags = Flags::from_bits_truncate(flags as u32);
+    let when_full = if flags.contains(Flags::NOWAIT) {
+        Flags::NOWAIT
+    } else {
+        Flags::WAITOK
+    };
+    Some(when_full | flags & Flags::NOACTIVATE)
+}
+
+/// The `len` bytes at `data`, if that is a record.
+///
+/// # Safety
+///
+/// `data` must be `NULL`, or valid for `len` bytes, for as long as the result is used.
+#[inline]
+pub unsafe fn record<'a>(data: *const c_void, len: c_int) -> Option<&'a [u8]> {
+    if data.is_null() || len <= 0 {
+        return None;
+    }
+    // SAFETY: this function asks for the same.
+    Some(unsafe { std::slice::from_raw_parts(data.cast(), len as usize) })
+}
+
+/// What an append returns.
+#[inline]
+pub fn append_status<T>(result: Result<T, Error>) -> c_int {
+    match result {
+        Ok(_) => 0,
+        Err(error) => append_errno(&error),
+    }
+}
+
+/// The queue and the flags of an append; `None` if either is not valid.
+///
+/// # Safety
+///
+/// As the header says of `alq`.
+#[inline]
+unsafe fn arguments<'a>(alq: *const Alq, flags: c_int) -> Option<(&'a Alq, Flags)> {
+    // SAFETY: this function asks for the same.
+    let alq = unsafe { QUEUES.get(alq) }?;
+    Some((alq, flags_of(flags)?))
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn alq_writen(
+    alq: *mut Alq,
+    data: *const c_void,
+    len: c_int,
+    flags: c_int,
+) -> c_int {
+    // SAFETY: as the header says.
+    let Some((alq, flags)) = (unsafe { arguments(alq, flags) }) else {
+        return libc::EINVAL;
+    };
+    // SAFETY: as the header says.
+    let Some(record) = (unsafe { record(data, len) }) else {
+        return libc::EINVAL;
+    };
+    append_status(alq.queue.writen(record, flags))
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn alq_write(alq: *mut Alq, data: *const c_void, flags: c_int) -> c_int {
+    // SAFETY: as the header says.
+    let Some((alq, flags)) = (unsafe { arguments(alq, flags) }) else {
+        return libc::EINVAL;
+    };
+    let Some(len) = alq.entry_len else {
+        return libc::EINVAL; // a variable queue
+    };
+    // SAFETY: the header says that it points to the length of an entry.
+    let Some(record) = (unsafe { record(data, len) }) else {
+        return libc::EINVAL;
+    };
+    append_status(alq.queue.write_fixed(record, flags))
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn alq_getn(alq: *mut Alq, len: c_int, flags: c_int) -> *mut Ale {
+    // SAFETY: as the header says.
+    let arguments = unsafe { arguments(alq, flags) };
+    match (arguments, usize::try_from(len)) {
+        (Some((alq, flags)), Ok(len)) => open(alq, alq.queue.getn(len, flags)),
+        _ => refused(libc::EINVAL),
+    }
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn alq_get(alq: *mut Alq, flags: c_int) -> *mut Ale {
+    // SAFETY: as the header says.
+    match unsafe { arguments(alq, flags) } {
+        Some((alq, flags)) => open(alq, alq.queue.get(flags)),
+        None => refused(libc::EINVAL),
+    }
+}
+
+/// Gives an entry out.
+#[inline(always)]
+#[expect(
+    clippy::inline_always,
+    reason = "the hot path; as a call it gets the entry through memory"
+)]
+fn open(alq: &Alq, entry: Result<Entry<'_>, Error>) -> *mut Ale {
+    match entry {
+        Ok(mut entry) => {
+            let data = entry.as_mut_ptr();
+            alq.entries.open(&alq.queue, data, entry.detach())
+        }
+        Err(error) => refused(append_errno(&error)),
+    }
+}
+
+#[cold]
+fn refused(errno: c_int) -> *mut Ale {
+    set_errno(errno);
+    ptr::null_mut()
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn alq_post_flags(alq: *mut Alq, ale: *mut Ale, flags: c_int) {
+    // SAFETY: as the header says.
+    let alq = unsafe { QUEUES.get(alq) };
+    let (Some(alq), false) = (alq, ale.is_null()) else {
+        return set_errno(libc::EINVAL);
+    };
+    match alq.entries.take(ale) {
+        Ok((detached, used)) => {
+            let flags = Flags::from_bits_truncate(flags as u32) & Flags::NOACTIVATE;
+            alq.queue.post_detached(detached, used, flags);
+        }
+        Err(what) => misuse("alq_post", what),
+    }
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn alq_post(alq: *mut Alq, ale: *mut Ale) {
+    // SAFETY: as the header says.
+    unsafe { alq_post_flags(alq, ale, 0) };
+}

@@ -1,0 +1,229 @@
+//! The headers say what the Rust side is. cbindgen declares the functions once more, from the source; the C compiler
+//! refuses declarations that differ, and compares every size, offset and value that the headers rely on.
+
+use std::fmt::Write;
+use std::fs;
+use std::mem::offset_of;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::completion::SigEvent;
+use crate::entries::Ale;
+use crate::queue::AlqUndrained;
+use crate::stats::{AlqRecovery, AlqStats};
+
+/// Rust's name of a type and C's.
+const NAMES: [(&str, &str); 11] = [
+    ("Alq", "alq"),
+    ("Ale", "ale"),
+    ("Ucred", "ucred"),
+    ("AlqReq", "alq_req"),
+    ("AlqLane", "alq_lane"),
+    ("AlqStats", "alq_stats"),
+    ("AlqRecovery", "alq_recovery"),
+    ("AlqUndrained", "alq_undrained"),
+    ("AlqOptionsCell", "alq_options"),
+    ("Appender", "async_append"),
+    ("SigEvent", "sigevent"),
+];
+
+fn crate_dir() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// All functions that Rust exports, declared in C.
+fn declarations() -> String {
+    let mut config = cbindgen::Config {
+        language: cbindgen::Language::C,
+        style: cbindgen::Style::Tag,
+        no_includes: true,
+        ..cbindgen::Config::default()
+    };
+    config.export.item_types = vec![cbindgen::ItemType::Functions];
+    let renamed = NAMES.map(|(rust, c)| (rust.to_owned(), c.to_owned()));
+    config.export.rename.extend(renamed);
+    let library = crate_dir().join("src/lib.rs"); // and its modules
+    let builder = cbindgen::Builder::new()
+        .with_config(config)
+        .with_src(library);
+    let mut out = Vec::new();
+    builder.generate().unwrap().write(&mut out);
+    String::from_utf8(out).unwrap()
+}
+
+/// `_Static_assert`s: a type has this size, and its members these offsets.
+macro_rules! layout {
+    ($out:ident, $rust:ty, $c:literal, $($member:ident $(as $c_member:ident)?),+) => {{
+        let mut is = |what: String, value: usize| {
+            writeln!($out, "_Static_assert({what} == {value}, \"{what}\");").unwrap();
+        };
+        is(format!("sizeof(struct {})", $c), size_of::<$rust>());
+        $(is(
+            format!("offsetof(struct {}, {})", $c, stringify!($member)),
+            offset_of!($rust, $member),
+        );)+
+    }};
+}
+
+fn layouts() -> String {
+    let mut out = String::new();
+    layout!(out, Ale, "ale", ae_bytesused, ae_data, ae_pad);
+    layout!(
+        out,
+        AlqUndrained,
+        "alq_undrained",
+        bytes,
+        records,
+        abandoned,
+        cause,
+        in_ring_file
+    );
+    layout!(
+        out,
+        AlqRecovery,
+        "alq_recovery",
+        bytes,
+        spans,
+        skipped,
+        already_written,
+        possibly_repeated,
+        damaged
+    );
+    layout!(
+        out,
+        AlqStats,
+        "alq_stats",
+        capacity_bytes,
+        fill_bytes,
+        high_water_bytes,
+        posted_bytes,
+        posted_records,
+        written_bytes,
+        written_records,
+        lost_bytes,
+        lost_records,
+        late_bytes,
+        late_records,
+        padding_bytes,
+        refused_bytes,
+        refused_records,
+        refused_for_lanes,
+        waits_writen_turn,
+        waits_writen_room,
+        waits_getn_turn,
+        waits_getn_room,
+        longest_wait_ns,
+        held,
+        oldest_held_bytes,
+        abandoned,
+        foreign,
+        lanes,
+        drains,
+        wakeups,
+        repeated_bytes,
+        loss_line_bytes,
+        stalled_ns,
+        stalled_errno,
+        last_errno,
+        lost_errno,
+        reserved
+    );
+    layout!(
+        out,
+        SigEvent,
+        "sigevent",
+        sigev_value,
+        sigev_signo,
+        sigev_notify,
+        sigev_notify_function,
+        sigev_notify_attributes
+    );
+    let flags = [
+        ("ALQ_NOWAIT", alq::Flags::NOWAIT),
+        ("ALQ_WAITOK", alq::Flags::WAITOK),
+        ("ALQ_NOACTIVATE", alq::Flags::NOACTIVATE),
+    ];
+    for (name, value) in flags {
+        writeln!(
+            out,
+            "_Static_assert({name} == {}, \"{name}\");",
+            value.bits()
+        )
+        .unwrap();
+    }
+    out
+}
+
+/// What the C compiler says to `source`, with the headers included.
+fn compile(source: &str, dir: &Path) -> Result<(), String> {
+    let file = dir.join("check.c");
+    let includes = "#include \"alq.h\"\n#include \"async-append.h\"\n#include <stdbool.h>\n";
+    // The types that Rust takes from libc have other names there.
+    let types = "typedef struct timespec timespec;\n";
+    fs::write(&file, [includes, types, source].concat()).unwrap();
+    let output = Command::new("cc")
+        .args([
+            "-std=gnu11",
+            "-Wall",
+            "-Wextra",
+            "-Werror",
+            "-fsyntax-only",
+            "-I",
+        ])
+        .arg(crate_dir().join("include"))
+        .arg(&file)
+        .output()
+        .expect("a C compiler, cc, is needed");
+    if output.status.success() {
+        Ok(())
+    } else {
+        Err(String::from_utf8_lossy(&output.stderr).into_owned())
+    }
+}
+
+#[test]
+fn the_headers_declare_what_rust_has() {
+    let dir = tempfile::tempdir().unwrap();
+    let source = declarations() + &layouts();
+    compile(&source, dir.path()).unwrap();
+    // Each function is in a header, and has more words there than its declaration.
+    let headers = ["alq.h", "async-append.h"]
+        .map(|name| fs::read_to_string(crate_dir().join("include").join(name)).unwrap())
+        .concat();
+    let declared = source.lines().filter_map(|line| line.split_once('('));
+    let functions: Vec<&str> = declared
+        .filter_map(|(head, _)| head.rsplit([' ', '*']).next())
+        .filter(|name| name.starts_with("al") || name.starts_with("async"))
+        .collect();
+    assert!(functions.len() > 40, "{functions:?}");
+    for name in functions {
+        assert!(
+            headers.contains(&format!("{name}(")),
+            "{name} is in no header"
+        );
+    }
+}
+
+#[test]
+fn a_header_that_lies_is_found_out() {
+    let dir = tempfile::tempdir().unwrap();
+    let other_argument = declarations().replace("int len,", "long len,");
+    assert!(
+        compile(&other_argument, dir.path())
+            .unwrap_err()
+            .contains("conflicting types")
+    );
+    let other_offset = layouts().replace("ae_data) == 8", "ae_data) == 16");
+    assert!(
+        compile(&other_offset, dir.path())
+            .unwrap_err()
+            .contains("static assertion failed")
+    );
+}
+
+#[test]
+fn the_version_of_the_header_is_that_of_the_library() {
+    let header = fs::read_to_string(crate_dir().join("include/alq.h")).unwrap();
+    let version = concat!("#define ALQ_VERSION \"", env!("CARGO_PKG_VERSION"), "\"\n");
+    assert!(header.contains(version), "alq.h has no line {version}");
+}

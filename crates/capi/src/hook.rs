@@ -1,0 +1,81 @@
+//! Whom to tell of errors that nobody asks for: a function of the caller's, and its argument.
+
+use std::cell::Cell;
+use std::ffi::{CString, c_char, c_int, c_void};
+use std::ptr;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use alq::Error;
+
+/// `void (*)(void *arg, int error, const char *message)`.
+pub type Callback = unsafe extern "C" fn(*mut c_void, c_int, *const c_char);
+
+/// A callback as it was given to the options.
+#[derive(Clone, Copy)]
+pub struct Target {
+    pub callback: Callback,
+    pub arg: *mut c_void,
+}
+
+// SAFETY: the header says that the callback is called on any thread, with this argument.
+unsafe impl Send for Target {}
+// SAFETY: as above.
+unsafe impl Sync for Target {}
+
+/// The callback of one queue, until that is closed.
+pub struct Hook {
+    target: Target,
+    /// No call begins any more.
+    ended: AtomicBool,
+    /// Held while the callback runs.
+    running: Mutex<()>,
+}
+
+thread_local! {
+    /// The hook whose callback this thread is in.
+    static CURRENT: Cell<*const Hook> = const { Cell::new(ptr::null()) };
+}
+
+impl Hook {
+    pub fn new(target: Target) -> Self {
+        Self {
+            target,
+            ended: AtomicBool::new(false),
+            running: Mutex::new(()),
+        }
+    }
+
+    /// Tells of an error; `false` if that cannot be, because this very callback closes its queue.
+    pub fn tell(&self, error: &Error) -> bool {
+        if self.is_current() {
+            return false;
+        }
+        let message = CString::new(error.to_string()).unwrap_or_default();
+        let Ok(_running) = self.running.lock() else {
+            return false; // never: a callback of C cannot panic
+        };
+        // Relaxed: the lock orders it, or it says what can still not be told.
+        if self.ended.load(Ordering::Relaxed) {
+            return true;
+        }
+        CURRENT.set(self);
+        // SAFETY: the header says that it may be called with these until the queue is closed, and `end` waits for this.
+        unsafe { (self.target.callback)(self.target.arg, error.raw_os_error(), message.as_ptr()) };
+        CURRENT.set(ptr::null());
+        true
+    }
+
+    /// No call begins after it, and none runs but the one that may be calling this.
+    pub fn end(&self) {
+        // Relaxed: as above.
+        self.ended.store(true, Ordering::Relaxed);
+        if !self.is_current() {
+            drop(self.running.lock());
+        }
+    }
+
+    fn is_current(&self) -> bool {
+        ptr::eq(CURRENT.get(), self)
+    }
+}

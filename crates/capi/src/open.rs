@@ -1,0 +1,218 @@
+//! Opening queues.
+
+use std::ffi::{CStr, OsStr, c_char, c_int};
+use std::os::fd::{BorrowedFd, RawFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use std::ptr;
+use std::sync::Arc;
+
+use alq::{Error, Options, Queue};
+
+use crate::entries::Entries;
+use crate::hook::Hook;
+use crate::options::{AlqOptions, AlqOptionsCell};
+use crate::queue::{Alq, QUEUES};
+
+/// `ALQ_ORDERED`.
+const ORDERED: c_int = 0x10;
+
+impl Alq {
+    /// Opens a queue with `how`.
+    fn open(
+        from: AlqOptions,
+        how: impl FnOnce(Options) -> Result<Queue, Error>,
+    ) -> Result<Self, c_int> {
+        let AlqOptions {
+            mut options,
+            on_error,
+            entry_len,
+        } = from;
+        let hook = on_error.map(|target| Arc::new(Hook::new(target)));
+        if let Some(hook) = &hook {
+            let hook = Arc::clone(hook);
+            options = options.on_error(move |error| {
+                hook.tell(error);
+            });
+        }
+        let queue = how(options).map_err(|error| {
+            // The number alone may say little: which option it is, what is wrong with a ring file.
+            if let Some(hook) = &hook {
+                hook.tell(&error);
+                hook.end();
+            }
+            open_errno(&error)
+        })?;
+        let entries = Entries::new(&queue).ok_or(libc::ENOMEM)?;
+        Ok(Self {
+            queue,
+            entries,
+            entry_len,
+            hook,
+            process: std::process::id(),
+        })
+    }
+}
+
+/// What opening says. After a shutdown: `EBUSY`, as alq(9).
+fn open_errno(error: &Error) -> c_int {
+    match error {
+        Error::Closed => libc::EBUSY,
+        other => other.raw_os_error(),
+    }
+}
+
+/// The path at `file`.
+///
+/// # Errors
+///
+/// `EINVAL` for `NULL`.
+///
+/// # Safety
+///
+/// `file` must be `NULL` or a string, for as long as the result is used.
+pub unsafe fn path_of<'a>(file: *const c_char) -> Result<&'a Path, c_int> {
+    if file.is_null() {
+        return Err(libc::EINVAL);
+    }
+    // SAFETY: this function asks for the same.
+    let name = unsafe { CStr::from_ptr(file) };
+    Ok(Path::new(OsStr::from_bytes(name.to_bytes())))
+}
+
+/// Borrows a descriptor of the caller's.
+///
+/// # Errors
+///
+/// `EBADF` for a negative one.
+///
+/// # Safety
+///
+/// It must stay open while the result is used. (Whether it is open at all, the system says.)
+pub unsafe fn borrow<'a>(fd: RawFd) -> Result<BorrowedFd<'a>, c_int> {
+    if fd < 0 {
+        return Err(libc::EBADF);
+    }
+    // SAFETY: this function asks for the same; -1 was refused.
+    Ok(unsafe { BorrowedFd::borrow_raw(fd) })
+}
+
+/// Opens a queue and gives its handle out.
+///
+/// # Safety
+///
+/// `alq` must be `NULL` or valid.
+unsafe fn open(alq: *mut *mut Alq, queue: impl FnOnce() -> Result<Alq, c_int>) -> c_int {
+    if alq.is_null() {
+        return libc::EINVAL;
+    }
+    let (handle, errno) = match queue() {
+        Ok(queue) => (QUEUES.insert(queue), 0),
+        Err(errno) => (ptr::null_mut(), errno),
+    };
+    // SAFETY: this function asks for the same.
+    unsafe { alq.write(handle) };
+    errno
+}
+
+/// The first two: a file, its mode and the rest.
+///
+/// # Safety
+///
+/// As the header says.
+unsafe fn open_file(
+    alq: *mut *mut Alq,
+    file: *const c_char,
+    mode: c_int,
+    options: impl FnOnce(&mut AlqOptions) -> Result<(), c_int>,
+) -> c_int {
+    let queue = || {
+        let mut all = AlqOptions::new();
+        options(&mut all)?;
+        let mode = u32::try_from(mode).map_err(|_| libc::EINVAL)?;
+        // SAFETY: this function asks for the same.
+        let path = unsafe { path_of(file) }?;
+        Alq::open(all, |options| options.mode(mode).open(path))
+    };
+    // SAFETY: this function asks for the same.
+    unsafe { open(alq, queue) }
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn alq_open_flags(
+    alq: *mut *mut Alq,
+    file: *const c_char,
+    _cred: *mut Ucred,
+    cmode: c_int,
+    size: c_int,
+    flags: c_int,
+) -> c_int {
+    let options = |all: &mut AlqOptions| {
+        if flags & !ORDERED != 0 {
+            return Err(libc::EINVAL);
+        }
+        let size = usize::try_from(size).map_err(|_| libc::EINVAL)?;
+        all.options = Options::new().capacity(size).ordered(flags & ORDERED != 0);
+        Ok(())
+    };
+    // SAFETY: as the header says.
+    unsafe { open_file(alq, file, cmode, options) }
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn alq_open(
+    alq: *mut *mut Alq,
+    file: *const c_char,
+    _cred: *mut Ucred,
+    cmode: c_int,
+    size: c_int,
+    count: c_int,
+) -> c_int {
+    let options = |all: &mut AlqOptions| {
+        let (Ok(len), Ok(entries)) = (usize::try_from(size), usize::try_from(count)) else {
+            return Err(libc::EINVAL);
+        };
+        all.options = Options::new().fixed(len, entries);
+        all.entry_len = (count > 0).then_some(size);
+        Ok(())
+    };
+    // SAFETY: as the header says.
+    unsafe { open_file(alq, file, cmode, options) }
+}
+
+/// `struct ucred`, which nobody looks at.
+pub struct Ucred;
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn alq_open_path(
+    alq: *mut *mut Alq,
+    file: *const c_char,
+    options: *const AlqOptionsCell,
+) -> c_int {
+    let queue = || {
+        // SAFETY: as the header says.
+        let options = unsafe { AlqOptions::of(options) }?;
+        // SAFETY: as the header says.
+        let path = unsafe { path_of(file) }?;
+        Alq::open(options, |options| options.open(path))
+    };
+    // SAFETY: as the header says.
+    unsafe { open(alq, queue) }
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn alq_open_fd(
+    alq: *mut *mut Alq,
+    fd: c_int,
+    options: *const AlqOptionsCell,
+) -> c_int {
+    let queue = || {
+        // SAFETY: as the header says.
+        let options = unsafe { AlqOptions::of(options) }?;
+        // SAFETY: it is used in this call only.
+        let fd = unsafe { borrow(fd) }?;
+        Alq::open(options, |options| options.from_fd(fd))
+    };
+    // SAFETY: as the header says.
+    unsafe { open(alq, queue) }
+}

@@ -1,0 +1,245 @@
+//! `struct alq_options`.
+
+use std::ffi::{c_char, c_int, c_void};
+
+use alq::Options;
+use libc::{mode_t, timespec};
+
+use crate::handle::Table;
+use crate::hook::Target;
+use crate::open::path_of;
+use crate::time::{duration, needed_duration};
+
+/// What queues are opened with.
+#[derive(Clone)]
+pub struct AlqOptions {
+    pub options: Options,
+    pub on_error: Option<Target>,
+    /// The length of every record, if it is fixed.
+    pub entry_len: Option<c_int>,
+}
+
+/// Between calls there is always something in it.
+pub static OPTIONS: Table<AlqOptionsCell> = Table::new();
+
+/// Options that setters change. The header says that one thread at a time uses them.
+pub struct AlqOptionsCell(std::cell::UnsafeCell<AlqOptions>);
+
+// SAFETY: see above.
+unsafe impl Sync for AlqOptionsCell {}
+
+impl AlqOptions {
+    pub fn new() -> Self {
+        Self {
+            options: Options::new(),
+            on_error: None,
+            entry_len: None,
+        }
+    }
+
+    /// The options of a handle; the defaults for `NULL`.
+    ///
+    /// # Errors
+    ///
+    /// `EINVAL` for a handle that is not open.
+    ///
+    /// # Safety
+    ///
+    /// As the header says of `options`.
+    pub unsafe fn of(options: *const AlqOptionsCell) -> Result<Self, c_int> {
+        if options.is_null() {
+            return Ok(Self::new());
+        }
+        // SAFETY: this function asks for the same.
+        let cell = unsafe { OPTIONS.get(options) }.ok_or(libc::EINVAL)?;
+        // SAFETY: one thread at a time uses them, and this is it.
+        Ok(unsafe { &*cell.0.get() }.clone())
+    }
+}
+
+/// Changes the options of a handle. Returns what the function returns: 0, or `EINVAL` for a handle that is not open.
+///
+/// # Safety
+///
+/// As the header says of `options`.
+unsafe fn set(options: *mut AlqOptionsCell, change: impl FnOnce(Options) -> Options) -> c_int {
+    // SAFETY: this function asks for the same.
+    unsafe { set_all(options, |all| all.options = change(all.options.clone())) }
+}
+
+/// # Safety
+///
+/// As [`set`].
+unsafe fn set_all(options: *mut AlqOptionsCell, change: impl FnOnce(&mut AlqOptions)) -> c_int {
+    // SAFETY: this function asks for the same.
+    let Some(cell) = (unsafe { OPTIONS.get(options) }) else {
+        return libc::EINVAL;
+    };
+    // SAFETY: one thread at a time uses them, and this is it.
+    change(unsafe { &mut *cell.0.get() });
+    0
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn alq_options_new() -> *mut AlqOptionsCell {
+    OPTIONS.insert(AlqOptionsCell(
+        std::cell::UnsafeCell::new(AlqOptions::new()),
+    ))
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn alq_options_free(options: *mut AlqOptionsCell) {
+    // SAFETY: as the header says.
+    drop(unsafe { OPTIONS.remove(options) });
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn alq_options_capacity(options: *mut AlqOptionsCell, bytes: usize) -> c_int {
+    let change = |all: &mut AlqOptions| {
+        all.options = all.options.clone().fixed(bytes, 0);
+        all.entry_len = None;
+    };
+    // SAFETY: as the header says.
+    unsafe { set_all(options, change) }
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn alq_options_fixed(
+    options: *mut AlqOptionsCell,
+    entry_len: usize,
+    count: usize,
+) -> c_int {
+    let Ok(len) = c_int::try_from(entry_len) else {
+        return libc::EINVAL;
+    };
+    let change = |all: &mut AlqOptions| {
+        all.options = all.options.clone().fixed(entry_len, count);
+        all.entry_len = (count > 0).then_some(len);
+    };
+    // SAFETY: as the header says.
+    unsafe { set_all(options, change) }
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn alq_options_ordered(
+    options: *mut AlqOptionsCell,
+    ordered: c_int,
+) -> c_int {
+    // SAFETY: as the header says.
+    unsafe { set(options, |all| all.ordered(ordered != 0)) }
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn alq_options_mode(options: *mut AlqOptionsCell, mode: mode_t) -> c_int {
+    // SAFETY: as the header says.
+    unsafe { set(options, |all| all.mode(mode)) }
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn alq_options_follow_links(
+    options: *mut AlqOptionsCell,
+    follow: c_int,
+) -> c_int {
+    // SAFETY: as the header says.
+    unsafe { set(options, |all| all.follow_links(follow != 0)) }
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn alq_options_stall_limit(
+    options: *mut AlqOptionsCell,
+    limit: *const timespec,
+) -> c_int {
+    // SAFETY: as the header says.
+    match unsafe { duration(limit) } {
+        // SAFETY: as the header says.
+        Ok(limit) => unsafe { set(options, |all| all.stall_limit(limit)) },
+        Err(errno) => errno,
+    }
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn alq_options_max_delay(
+    options: *mut AlqOptionsCell,
+    delay: *const timespec,
+) -> c_int {
+    // SAFETY: as the header says.
+    match unsafe { needed_duration(delay) } {
+        // SAFETY: as the header says.
+        Ok(delay) => unsafe { set(options, |all| all.max_delay(delay)) },
+        Err(errno) => errno,
+    }
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn alq_options_loss_lines(
+    options: *mut AlqOptionsCell,
+    every: *const timespec,
+) -> c_int {
+    // SAFETY: as the header says.
+    match unsafe { needed_duration(every) } {
+        // SAFETY: as the header says.
+        Ok(every) => unsafe { set(options, |all| all.loss_lines(every)) },
+        Err(errno) => errno,
+    }
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn alq_options_outstanding_max(
+    options: *mut AlqOptionsCell,
+    requests: usize,
+) -> c_int {
+    // SAFETY: as the header says.
+    unsafe { set(options, |all| all.outstanding_max(requests)) }
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn alq_options_lane_span(
+    options: *mut AlqOptionsCell,
+    bytes: usize,
+) -> c_int {
+    // SAFETY: as the header says.
+    unsafe { set(options, |all| all.lane_span(bytes)) }
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn alq_options_ring_file(
+    options: *mut AlqOptionsCell,
+    file: *const c_char,
+) -> c_int {
+    // SAFETY: as the header says.
+    match unsafe { path_of(file) } {
+        // SAFETY: as the header says.
+        Ok(path) => unsafe { set(options, |all| all.ring_file(path)) },
+        Err(errno) => errno,
+    }
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn alq_options_other_log(
+    options: *mut AlqOptionsCell,
+    other: c_int,
+) -> c_int {
+    // SAFETY: as the header says.
+    unsafe { set(options, |all| all.other_log(other != 0)) }
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn alq_options_ring_optional(
+    options: *mut AlqOptionsCell,
+    optional: c_int,
+) -> c_int {
+    // SAFETY: as the header says.
+    unsafe { set(options, |all| all.ring_optional(optional != 0)) }
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn alq_options_on_error(
+    options: *mut AlqOptionsCell,
+    // Not by its name: the check of the headers must see what it is.
+    callback: Option<unsafe extern "C" fn(*mut c_void, c_int, *const c_char)>,
+    arg: *mut c_void,
+) -> c_int {
+    let target = callback.map(|callback| Target { callback, arg });
+    // SAFETY: as the header says.
+    unsafe { set_all(options, |all| all.on_error = target) }
+}

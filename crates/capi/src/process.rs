@@ -1,0 +1,30 @@
+//! All queues of the process.
+
+use std::ffi::c_int;
+
+use libc::timespec;
+
+use crate::errors::status;
+use crate::queue::AlqUndrained;
+use crate::time::duration;
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn alq_shutdown(timeout: *const timespec, left: *mut AlqUndrained) -> c_int {
+    // SAFETY: as the header says.
+    let Ok(timeout) = (unsafe { duration(timeout) }) else {
+        return libc::EINVAL;
+    };
+    let result = alq::shutdown(timeout);
+    // SAFETY: as the header says.
+    unsafe { AlqUndrained::tell(left, &result) };
+    status(result.map_err(|undrained| undrained.cause))
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn alq_flush_all(timeout: *const timespec) -> c_int {
+    // SAFETY: as the header says.
+    match unsafe { duration(timeout) } {
+        Ok(timeout) => status(alq::flush_all(timeout)),
+        Err(errno) => errno,
+    }
+}

@@ -1,0 +1,172 @@
+//! `struct alq_stats` and `struct alq_recovery`.
+
+use std::ffi::c_int;
+use std::ptr;
+use std::time::Duration;
+
+use alq::{Error, Recovery, Stats};
+
+use crate::queue::{Alq, QUEUES};
+
+/// The members of the header, in its order. New ones come behind the last.
+#[repr(C)]
+pub struct AlqStats {
+    pub capacity_bytes: u64,
+    pub fill_bytes: u64,
+    pub high_water_bytes: u64,
+    pub posted_bytes: u64,
+    pub posted_records: u64,
+    pub written_bytes: u64,
+    pub written_records: u64,
+    pub lost_bytes: u64,
+    pub lost_records: u64,
+    pub late_bytes: u64,
+    pub late_records: u64,
+    pub padding_bytes: u64,
+    pub refused_bytes: u64,
+    pub refused_records: u64,
+    pub refused_for_lanes: u64,
+    pub waits_writen_turn: u64,
+    pub waits_writen_room: u64,
+    pub waits_getn_turn: u64,
+    pub waits_getn_room: u64,
+    pub longest_wait_ns: u64,
+    pub held: u64,
+    pub oldest_held_bytes: u64,
+    pub abandoned: u64,
+    pub foreign: u64,
+    pub lanes: u64,
+    pub drains: u64,
+    pub wakeups: u64,
+    pub repeated_bytes: u64,
+    pub loss_line_bytes: u64,
+    pub stalled_ns: u64,
+    pub stalled_errno: i32,
+    pub last_errno: i32,
+    pub lost_errno: i32,
+    pub reserved: i32,
+}
+
+fn nanoseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+}
+
+fn errno(error: Option<&Error>) -> i32 {
+    error.map_or(0, Error::raw_os_error)
+}
+
+impl From<Stats> for AlqStats {
+    fn from(stats: Stats) -> Self {
+        Self {
+            capacity_bytes: stats.capacity_bytes,
+            fill_bytes: stats.fill_bytes,
+            high_water_bytes: stats.high_water_bytes,
+            posted_bytes: stats.posted_bytes,
+            posted_records: stats.posted_records,
+            written_bytes: stats.written_bytes,
+            written_records: stats.written_records,
+            lost_bytes: stats.lost_bytes,
+            lost_records: stats.lost_records,
+            late_bytes: stats.late_bytes,
+            late_records: stats.late_records,
+            padding_bytes: stats.padding_bytes,
+            refused_bytes: stats.refused_bytes,
+            refused_records: stats.refused_records,
+            refused_for_lanes: stats.refused_for_lanes,
+            waits_writen_turn: stats.waits.writen_turn,
+            waits_writen_room: stats.waits.writen_room,
+            waits_getn_turn: stats.waits.getn_turn,
+            waits_getn_room: stats.waits.getn_room,
+            longest_wait_ns: nanoseconds(stats.waits.longest),
+            held: stats.held,
+            oldest_held_bytes: stats.oldest_held_bytes,
+            abandoned: stats.abandoned,
+            foreign: stats.foreign,
+            lanes: stats.lanes,
+            drains: stats.drains,
+            wakeups: stats.wakeups,
+            repeated_bytes: stats.repeated,
+            loss_line_bytes: stats.loss_line_bytes,
+            stalled_ns: stats.stalled.map_or(0, |stall| nanoseconds(stall.age)),
+            stalled_errno: stats.stalled.map_or(0, |stall| stall.errno),
+            last_errno: errno(stats.last_error.as_ref()),
+            lost_errno: errno(stats.lost_to.as_ref()),
+            reserved: 0,
+        }
+    }
+}
+
+/// What was found in a ring file: the members of the header, in its order. New ones come behind the last.
+#[repr(C)]
+pub struct AlqRecovery {
+    pub bytes: u64,
+    pub spans: u64,
+    pub skipped: u64,
+    pub already_written: u64,
+    pub possibly_repeated: u64,
+    pub damaged: u64,
+}
+
+impl From<&Recovery> for AlqRecovery {
+    fn from(found: &Recovery) -> Self {
+        Self {
+            bytes: found.bytes,
+            spans: found.spans,
+            skipped: found.skipped,
+            already_written: found.already_written,
+            possibly_repeated: found.possibly_repeated,
+            damaged: found.damaged,
+        }
+    }
+}
+
+/// Copies as much of a struct as the caller knows of, and zeros behind it if that is more.
+///
+/// # Safety
+///
+/// `T` must have no padding, and `to` be `NULL` or valid for `size` bytes (which need not be those of a `T`).
+unsafe fn copy_out<T>(from: &T, to: *mut T, size: usize) -> c_int {
+    if to.is_null() || size == 0 {
+        return libc::EINVAL;
+    }
+    let known = size.min(size_of::<T>());
+    let to: *mut u8 = to.cast();
+    // SAFETY: `known` is no more than either has.
+    unsafe { ptr::copy_nonoverlapping(ptr::from_ref(from).cast(), to, known) };
+    // SAFETY: as above.
+    let rest = unsafe { to.add(known) };
+    // SAFETY: as above.
+    unsafe { rest.write_bytes(0, size - known) };
+    0
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn alq_get_stats(
+    alq: *const Alq,
+    stats: *mut AlqStats,
+    size: usize,
+) -> c_int {
+    // SAFETY: as the header says.
+    match unsafe { QUEUES.get(alq) } {
+        // SAFETY: as the header says; 64 bits, then an even number of 32.
+        Some(alq) => unsafe { copy_out(&AlqStats::from(alq.queue.stats()), stats, size) },
+        None => libc::EINVAL,
+    }
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn alq_get_recovery(
+    alq: *const Alq,
+    recovery: *mut AlqRecovery,
+    size: usize,
+) -> c_int {
+    // SAFETY: as the header says.
+    let Some(alq) = (unsafe { QUEUES.get(alq) }) else {
+        return libc::EINVAL;
+    };
+    match alq.queue.recovery() {
+        // SAFETY: as the header says; 64 bits each.
+        Some(found) => unsafe { copy_out(&AlqRecovery::from(found), recovery, size) },
+        None => libc::ENOENT,
+    }
+}

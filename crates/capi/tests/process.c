@@ -1,0 +1,185 @@
+/* The process around a queue: its end, its children, its signals. */
+#include "test.h"
+
+static struct alq *queue;
+
+static void opened(const char *name)
+{
+    IS(alq_open_flags(&queue, path(name), NULL, ALQ_DEFAULT_CMODE, 1 << 16, 0), 0);
+}
+
+/* Posted, never closed, and exit(3): it is in the file. */
+static void left_open(void)
+{
+    struct ale *ale;
+    opened("exit.log");
+    IS(alq_writen(queue, "copied\n", 7, ALQ_WAITOK | ALQ_NOACTIVATE), 0);
+    ale = alq_getn(queue, 7, ALQ_WAITOK);
+    memcpy(ale->ae_data, "filled\n", 7);
+    alq_post_flags(queue, ale, ALQ_NOACTIVATE);
+    exit(0);
+}
+
+/* A handler that was registered before the first queue runs after the drain: what it appends goes past the ring. */
+static void at_the_very_end(void)
+{
+    struct ale *first = alq_getn(queue, 64, ALQ_WAITOK), *second = alq_getn(queue, 64, ALQ_WAITOK), *again;
+    CHECK(first != NULL && second != NULL && first != second);
+    IS(first->ae_bytesused, 64);
+    first->ae_bytesused = sprintf(first->ae_data, "an entry\n");
+    second->ae_bytesused = sprintf(second->ae_data, "another\n");
+    alq_post(queue, first);
+    alq_post(queue, second);
+    again = alq_getn(queue, 64, ALQ_WAITOK);
+    CHECK(again == first || again == second);
+    IS(alq_writen(queue, "a record\n", 9, ALQ_WAITOK), 0);
+    alq_close(queue);
+    memset(again->ae_data, 'x', 64); /* it was open: its memory is kept */
+    FAILS(alq_post(queue, again), EINVAL);
+}
+
+static void after_the_drain(void)
+{
+    CHECK(atexit(at_the_very_end) == 0);
+    opened("after.log");
+    IS(alq_writen(queue, "before\n", 7, ALQ_WAITOK), 0);
+    exit(0);
+}
+
+static void twice_at_the_very_end(void)
+{
+    struct ale *ale = alq_getn(queue, 4, ALQ_WAITOK);
+    ale->ae_bytesused = 0;
+    alq_post(queue, ale);
+    alq_post(queue, ale);
+}
+
+static void after_the_drain_twice(void)
+{
+    CHECK(atexit(twice_at_the_very_end) == 0);
+    opened("twice.log");
+    exit(0);
+}
+
+static struct ale *of_the_parent;
+static struct alq_req *request_of_the_parent;
+
+/* In a child: the parent's queue appends at once; its entries and requests are the parent's. */
+static void child_of_a_user(void)
+{
+    struct alq_stats stats;
+    struct alq_req *req;
+    struct alq *own;
+    struct ale *ale;
+    IS(alq_writen(queue, "child, copied\n", 14, ALQ_WAITOK), 0);
+    ale = alq_getn(queue, 32, ALQ_NOWAIT);
+    CHECK(ale != NULL);
+    ale->ae_bytesused = sprintf(ale->ae_data, "child, filled\n");
+    alq_post(queue, ale);
+    memset(of_the_parent->ae_data, 'x', 7);
+    alq_post(queue, of_the_parent);
+    IS(alq_get_stats(queue, &stats, sizeof stats), 0);
+    IS(stats.foreign, 1);
+    FAILS(IS(alq_fsync(queue, O_DSYNC, &req), -1), ESRCH);
+    IS(alq_error(request_of_the_parent), ESRCH);
+    FAILS(IS(alq_return(request_of_the_parent), -1), ESRCH);
+    IS(alq_reopen(queue, 2, &req), ESRCH);
+    alq_flush(queue);
+    IS(alq_open_path(&own, path("own.log"), NULL), 0);
+    IS(alq_writen(own, "of the child's own\n", 19, ALQ_WAITOK), 0);
+    alq_close(own);
+    alq_close(queue);
+    IS(alq_writen(queue, "x", 1, ALQ_WAITOK), EINVAL);
+}
+
+/* One that closes the queue while an entry of its own is open. */
+static void child_that_forgets(void)
+{
+    struct ale *ale = alq_getn(queue, 8, ALQ_WAITOK);
+    alq_close(queue);
+    memset(ale->ae_data, 'x', 8);
+    memset(of_the_parent->ae_data, 'x', 7);
+    FAILS(alq_post(queue, ale), EINVAL);
+}
+
+static void forks(void)
+{
+    opened("fork.log");
+    IS(alq_writen(queue, "before\n", 7, ALQ_WAITOK), 0);
+    alq_flush(queue);
+    of_the_parent = alq_getn(queue, 7, ALQ_WAITOK);
+    IS(alq_writen(queue, "behind\n", 7, ALQ_WAITOK), 0);
+    IS(alq_fsync(queue, O_DSYNC, &request_of_the_parent), 0);
+    IS(in_child(child_of_a_user), 0);
+    IS(in_child(child_that_forgets), 0);
+    memcpy(of_the_parent->ae_data, "parent\n", 7);
+    alq_post(queue, of_the_parent);
+    IS(alq_suspend(&request_of_the_parent, 1, NULL), 0);
+    IS(alq_return(request_of_the_parent), 0);
+    alq_close(queue);
+    file_is("fork.log", "before\nchild, copied\nchild, filled\nparent\nbehind\n");
+    file_is("own.log", "of the child's own\n");
+}
+
+static void handler(int signo)
+{
+    struct ale *ale;
+    int saved = errno;
+    (void)signo;
+    if (alq_writen(queue, "s\n", 2, ALQ_NOWAIT) != 0)
+        _exit(2);
+    ale = alq_getn(queue, 2, ALQ_NOWAIT);
+    if (ale == NULL)
+        _exit(3);
+    memcpy(ale->ae_data, "e\n", 2);
+    alq_post(queue, ale);
+    if (errno != saved)
+        _exit(4);
+}
+
+/* Appends of a handler, over a thread that appends. */
+static void signals(void)
+{
+    enum { ROUNDS = 500 };
+    struct sigaction action;
+    struct stat about;
+    int i;
+    opened("signals.log");
+    memset(&action, 0, sizeof action);
+    action.sa_handler = handler;
+    CHECK(sigaction(SIGALRM, &action, NULL) == 0);
+    for (i = 0; i < ROUNDS; i++) {
+        struct ale *ale = alq_getn(queue, 4, ALQ_WAITOK);
+        raise(SIGALRM);
+        memcpy(ale->ae_data, "out\n", 4);
+        alq_post(queue, ale);
+        IS(alq_writen(queue, "out\n", 4, ALQ_WAITOK), 0);
+    }
+    alq_close(queue);
+    CHECK(stat(path("signals.log"), &about) == 0);
+    IS(about.st_size, ROUNDS * 12);
+}
+
+/* An appender that nobody destroys, in a program that returns. */
+static void appender_left_open(void)
+{
+    int fd = open(path("appender.log"), O_WRONLY | O_CREAT | O_APPEND, 0600);
+    async_append_enable();
+    async_append_write(async_append_create(fd), "at the end\n", 11);
+}
+
+int main(void)
+{
+    path("");
+    IS(in_child(left_open), 0);
+    file_is("exit.log", "copied\nfilled\n");
+    IS(in_child(after_the_drain), 0);
+    file_is("after.log", "before\nan entry\nanother\na record\n");
+    IS(in_child(after_the_drain_twice), -SIGABRT);
+    CHECK(said("the entry is not open"));
+    IS(in_child(appender_left_open), 0);
+    file_is("appender.log", "at the end\n");
+    forks();
+    signals();
+    return test_end("process");
+}

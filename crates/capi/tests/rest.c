@@ -1,0 +1,354 @@
+/* What there is besides: options, descriptors, reopening, counts, errors that are told, lanes. */
+#include "test.h"
+
+static void options_are_used(void)
+{
+    struct timespec short_time = milliseconds(50);
+    struct alq_options *options = alq_options_new();
+    struct stat about;
+    struct alq *alq;
+    IS(alq_options_capacity(options, 1 << 16), 0);
+    IS(alq_options_ordered(options, 1), 0);
+    IS(alq_options_mode(options, 0640), 0);
+    IS(alq_options_follow_links(options, 1), 0);
+    IS(alq_options_stall_limit(options, NULL), 0);
+    IS(alq_options_stall_limit(options, &short_time), 0);
+    IS(alq_options_max_delay(options, &short_time), 0);
+    IS(alq_options_loss_lines(options, &short_time), 0);
+    IS(alq_options_outstanding_max(options, 10), 0);
+    IS(alq_options_lane_span(options, 1 << 12), 0);
+    CHECK(symlink("target.log", path("link.log")) == 0);
+    IS(alq_open_path(&alq, path("link.log"), options), 0);
+    alq_options_free(options); /* the queue has its own */
+    IS(alq_capacity(alq), 1 << 16);
+    CHECK(stat(path("target.log"), &about) == 0);
+    IS(about.st_mode & 07777, 0640);
+    {
+        struct ale *ale = alq_getn(alq, 1 << 16, ALQ_NOWAIT);
+        IS(alq_writen(alq, "refused\n", 8, ALQ_NOWAIT), EWOULDBLOCK);
+        ale->ae_bytesused = 0;
+        alq_post(alq, ale);
+    }
+    alq_close(alq);
+    file_is("target.log", "alq: 1 record, 8 bytes dropped: queue full\n");
+}
+
+static void options_fail(void)
+{
+    struct timespec negative = { -1, 0 }, zero = { 0, 0 };
+    struct alq_options *options = alq_options_new();
+    struct alq *alq;
+    IS(alq_options_max_delay(options, NULL), EINVAL);
+    IS(alq_options_max_delay(options, &negative), EINVAL);
+    IS(alq_options_loss_lines(options, NULL), EINVAL);
+    IS(alq_options_stall_limit(options, &negative), EINVAL);
+    IS(alq_options_fixed(options, (size_t)-1, 1), EINVAL);
+    IS(alq_options_capacity(options, 0), 0);
+    IS(alq_open_path(&alq, path("o.log"), options), EINVAL);
+    CHECK(alq == NULL);
+    IS(alq_options_fixed(options, 8, 4), 0);
+    IS(alq_open_path(&alq, path("o.log"), options), 0);
+    IS(alq_write(alq, "8 bytes\n", ALQ_WAITOK), 0);
+    alq_close(alq);
+    file_is("o.log", "8 bytes\n");
+    IS(alq_options_fixed(options, 4096, 0), 0);
+    IS(alq_options_stall_limit(options, &zero), 0);
+    IS(alq_open_path(&alq, path("o.log"), options), EINVAL);
+    IS(alq_open_path(&alq, NULL, NULL), EINVAL);
+    IS(alq_open_path(NULL, path("o.log"), NULL), EINVAL);
+    alq_options_free(options);
+    IS(alq_options_capacity(options, 4096), EINVAL);
+    IS(alq_options_fixed(options, 8, 4), EINVAL);
+    IS(alq_options_ordered(options, 1), EINVAL);
+    IS(alq_options_mode(options, 0600), EINVAL);
+    IS(alq_options_follow_links(options, 1), EINVAL);
+    IS(alq_options_stall_limit(options, NULL), EINVAL);
+    IS(alq_options_max_delay(options, &zero), EINVAL);
+    IS(alq_options_loss_lines(options, &zero), EINVAL);
+    IS(alq_options_outstanding_max(options, 1), EINVAL);
+    IS(alq_options_lane_span(options, 1), EINVAL);
+    IS(alq_options_on_error(options, NULL, NULL), EINVAL);
+    IS(alq_open_path(&alq, path("o.log"), options), EINVAL);
+    IS(alq_open_fd(&alq, 1, options), EINVAL);
+    alq_options_free(options);
+    alq_options_free(NULL);
+}
+
+static void descriptors(void)
+{
+    int fd = open(path("fd.log"), O_WRONLY | O_CREAT | O_APPEND, 0600), read_only = open("/dev/null", O_RDONLY);
+    struct alq *alq;
+    IS(alq_open_fd(&alq, fd, NULL), 0);
+    close(fd); /* the queue has its own */
+    IS(alq_writen(alq, "through a descriptor\n", 21, ALQ_WAITOK), 0);
+    alq_close(alq);
+    file_is("fd.log", "through a descriptor\n");
+    IS(alq_open_fd(&alq, read_only, NULL), EBADF);
+    IS(alq_open_fd(&alq, -1, NULL), EBADF);
+    IS(alq_open_fd(&alq, 12345, NULL), EBADF);
+    close(read_only);
+}
+
+static void reopened(void)
+{
+    struct alq *alq;
+    struct alq_req *req;
+    int fd;
+    IS(alq_open_path(&alq, path("r.log"), NULL), 0);
+    IS(alq_writen(alq, "one\n", 4, ALQ_WAITOK), 0);
+    CHECK(rename(path("r.log"), path("r.log.1")) == 0);
+    IS(alq_reopen_path(alq, path("r.log"), &req), 0);
+    IS(alq_suspend(&req, 1, NULL), 0);
+    IS(alq_return(req), 0);
+    IS(alq_writen(alq, "two\n", 4, ALQ_WAITOK), 0);
+    fd = open(path("r.log.2"), O_WRONLY | O_CREAT | O_APPEND, 0600);
+    IS(alq_reopen(alq, fd, NULL), 0);
+    close(fd);
+    alq_flush(alq);
+    fd = open("/dev/null", O_RDONLY);
+    IS(alq_reopen(alq, fd, &req), EBADF);
+    CHECK(req == NULL);
+    close(fd);
+    IS(alq_reopen(alq, -1, &req), EBADF);
+    IS(alq_reopen_path(alq, path("no/such"), &req), ENOENT);
+    IS(alq_reopen_path(alq, NULL, &req), EINVAL);
+    alq_close(alq);
+    IS(alq_reopen(alq, 1, &req), EINVAL);
+    IS(alq_reopen_path(alq, path("r.log"), &req), EINVAL);
+    file_is("r.log.1", "one\n");
+}
+
+static void counts(void)
+{
+    struct { struct alq_stats stats; uint64_t newer[2]; } large;
+    struct alq_stats stats;
+    struct alq *alq;
+    IS(alq_open_path(&alq, path("counts.log"), NULL), 0);
+    IS(alq_writen(alq, "12345\n", 6, ALQ_WAITOK), 0);
+    IS(alq_flush_timeout(alq, NULL), 0);
+    memset(&large, 0xff, sizeof large);
+    IS(alq_get_stats(alq, &large.stats, sizeof large), 0);
+    IS(large.stats.posted_bytes, 6);
+    IS(large.stats.posted_records, 1);
+    IS(large.stats.written_bytes, 6);
+    IS(large.stats.capacity_bytes, 1 << 20);
+    IS(large.stats.last_errno, 0);
+    IS(large.newer[0], 0);
+    IS(large.newer[1], 0);
+    memset(&stats, 0xff, sizeof stats);
+    IS(alq_get_stats(alq, &stats, sizeof stats.capacity_bytes), 0);
+    IS(stats.capacity_bytes, 1 << 20);
+    IS(stats.fill_bytes, UINT64_MAX); /* beyond the size that was given */
+    IS(alq_get_stats(alq, NULL, sizeof stats), EINVAL);
+    IS(alq_get_stats(alq, &stats, 0), EINVAL);
+    IS(alq_get_stats(NULL, &stats, sizeof stats), EINVAL);
+    alq_close(alq);
+    IS(alq_get_stats(alq, &stats, sizeof stats), EINVAL);
+}
+
+struct told {
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    int error, calls;
+    char message[200];
+};
+
+static void tell(void *arg, int error, const char *message)
+{
+    struct told *told = (struct told *)arg;
+    pthread_mutex_lock(&told->lock);
+    told->error = error;
+    told->calls++;
+    snprintf(told->message, sizeof told->message, "%s", message);
+    pthread_cond_signal(&told->changed);
+    pthread_mutex_unlock(&told->lock);
+}
+
+/* A write that fails is told to the callback, to later appends, to flush and to close; and a reopen ends it. */
+static void errors_are_told(void)
+{
+    struct told told;
+    struct alq_options *options = alq_options_new();
+    struct alq_undrained left;
+    struct alq_stats stats;
+    struct alq_req *req;
+    struct alq *alq;
+    int ends[2];
+    memset(&told, 0, sizeof told);
+    pthread_mutex_init(&told.lock, NULL);
+    pthread_cond_init(&told.changed, NULL);
+    IS(alq_options_on_error(options, tell, &told), 0);
+    CHECK(pipe(ends) == 0);
+    IS(alq_open_fd(&alq, ends[1], options), 0);
+    alq_options_free(options);
+    close(ends[0]);
+    close(ends[1]);
+    IS(alq_writen(alq, "kept\n", 5, ALQ_WAITOK), 0);
+    pthread_mutex_lock(&told.lock);
+    while (told.calls == 0)
+        pthread_cond_wait(&told.changed, &told.lock);
+    pthread_mutex_unlock(&told.lock);
+    IS(told.error, EPIPE);
+    CHECK(strstr(told.message, "cannot write") != NULL);
+    IS(alq_writen(alq, "refused\n", 8, ALQ_WAITOK), EPIPE);
+    NO(alq_getn(alq, 8, ALQ_NOWAIT), EPIPE);
+    IS(alq_flush_timeout(alq, NULL), EPIPE);
+    FAILS(alq_flush(alq), EPIPE);
+    IS(alq_get_stats(alq, &stats, sizeof stats), 0);
+    IS(stats.last_errno, EPIPE);
+    IS(alq_reopen_path(alq, path("rescued.log"), &req), 0);
+    IS(alq_suspend(&req, 1, NULL), 0);
+    IS(alq_return(req), 0);
+    IS(alq_flush_timeout(alq, NULL), 0);
+    file_is("rescued.log", "kept\n");
+
+    CHECK(pipe(ends) == 0);
+    IS(alq_reopen(alq, ends[1], &req), 0);
+    IS(alq_suspend(&req, 1, NULL), 0);
+    IS(alq_return(req), 0);
+    close(ends[0]);
+    close(ends[1]);
+    IS(alq_writen(alq, "lost\n", 5, ALQ_WAITOK), 0);
+    IS(alq_flush_timeout(alq, NULL), EPIPE);
+    IS(alq_close_timeout(alq, NULL, &left), EPIPE);
+    IS(left.bytes, 5);
+    IS(left.records, 1);
+    IS(left.abandoned, 0);
+    IS(left.cause, EPIPE);
+    pthread_mutex_destroy(&told.lock); /* nobody calls any more */
+    pthread_cond_destroy(&told.changed);
+}
+
+/* What alq_close cannot write is told by alq_close itself: to the callback, or on standard error. */
+static void close_with_a_callback(void)
+{
+    static struct told told;
+    struct alq_options *options = alq_options_new();
+    struct alq *alq;
+    int ends[2], calls;
+    pthread_mutex_init(&told.lock, NULL);
+    pthread_cond_init(&told.changed, NULL);
+    IS(alq_options_on_error(options, tell, &told), 0);
+    CHECK(pipe(ends) == 0);
+    IS(alq_open_fd(&alq, ends[1], options), 0);
+    alq_options_free(options);
+    close(ends[0]);
+    close(ends[1]);
+    IS(alq_writen(alq, "lost\n", 5, ALQ_WAITOK), 0);
+    IS(alq_flush_timeout(alq, NULL), EPIPE);
+    calls = told.calls;
+    alq_close(alq);
+    CHECK(told.calls > calls);
+    IS(told.error, EPIPE);
+}
+
+static void close_without_a_callback(void)
+{
+    struct alq *alq;
+    int ends[2];
+    CHECK(pipe(ends) == 0);
+    IS(alq_open_fd(&alq, ends[1], NULL), 0);
+    close(ends[0]);
+    IS(alq_writen(alq, "lost\n", 5, ALQ_WAITOK), 0);
+    alq_close(alq);
+}
+
+static struct alq *closed_by_its_callback;
+
+static void close_it(void *arg, int error, const char *message)
+{
+    struct told *told = (struct told *)arg;
+    alq_close(closed_by_its_callback);
+    tell(told, error, message);
+}
+
+static void a_callback_that_closes(void)
+{
+    static struct told told;
+    struct alq_options *options = alq_options_new();
+    int ends[2];
+    pthread_mutex_init(&told.lock, NULL);
+    pthread_cond_init(&told.changed, NULL);
+    IS(alq_options_on_error(options, close_it, &told), 0);
+    CHECK(pipe(ends) == 0);
+    IS(alq_open_fd(&closed_by_its_callback, ends[1], options), 0);
+    alq_options_free(options);
+    close(ends[0]);
+    IS(alq_writen(closed_by_its_callback, "lost\n", 5, ALQ_WAITOK), 0);
+    pthread_mutex_lock(&told.lock);
+    while (told.calls == 0)
+        pthread_cond_wait(&told.changed, &told.lock);
+    IS(told.error, EPIPE);
+    pthread_mutex_unlock(&told.lock);
+    FAILS(alq_close(closed_by_its_callback), EINVAL);
+}
+
+static void timeouts(void)
+{
+    struct timespec none = milliseconds(0), bad = { 0, -1 };
+    struct alq_undrained left;
+    struct alq *alq;
+    struct ale *ale;
+    IS(alq_open_path(&alq, path("timeouts.log"), NULL), 0);
+    ale = alq_getn(alq, 1, ALQ_WAITOK);
+    IS(alq_writen(alq, "x\n", 2, ALQ_WAITOK | ALQ_NOACTIVATE), 0);
+    alq_activate(alq);
+    IS(alq_flush_timeout(alq, &none), ETIMEDOUT);
+    IS(alq_flush_timeout(alq, &bad), EINVAL);
+    IS(alq_flush_all(&none), ETIMEDOUT);
+    IS(alq_flush_all(&bad), EINVAL);
+    IS(alq_shutdown(&bad, NULL), EINVAL);
+    IS(alq_close_timeout(alq, &bad, &left), EINVAL);
+    ale->ae_bytesused = 0;
+    alq_post(alq, ale);
+    IS(alq_flush_all(NULL), 0);
+    file_is("timeouts.log", "x\n");
+    IS(alq_close_timeout(alq, NULL, &left), 0);
+    IS(left.bytes + left.records + left.abandoned, 0);
+    IS(left.cause, 0);
+    IS(alq_close_timeout(alq, NULL, &left), EINVAL);
+    IS(alq_flush_timeout(alq, NULL), EINVAL);
+}
+
+static void lanes(void)
+{
+    struct alq *alq;
+    struct alq_lane *lane;
+    IS(alq_open_path(&alq, path("lanes.log"), NULL), 0);
+    lane = alq_lane_open(alq);
+    CHECK(lane != NULL);
+    IS(alq_lane_writen(lane, "in a lane\n", 10, ALQ_WAITOK), 0);
+    IS(alq_lane_writen(lane, "and again\n", 10, ALQ_NOWAIT), 0);
+    alq_lane_seal(lane);
+    IS(alq_writen(alq, "behind it\n", 10, ALQ_WAITOK), 0);
+    IS(alq_lane_writen(lane, NULL, 1, ALQ_WAITOK), EINVAL);
+    IS(alq_lane_writen(lane, "x", 0, ALQ_WAITOK), EINVAL);
+    IS(alq_lane_writen(lane, "x", 1, 0x80), EINVAL);
+    IS(alq_lane_writen(NULL, "x", 1, ALQ_WAITOK), EINVAL);
+    alq_close(alq);
+    IS(alq_lane_writen(lane, "x", 1, ALQ_WAITOK), EWOULDBLOCK);
+    alq_lane_close(lane);
+    IS(alq_lane_writen(lane, "x", 1, ALQ_WAITOK), EINVAL);
+    FAILS(alq_lane_seal(lane), EINVAL);
+    FAILS(alq_lane_close(lane), EINVAL);
+    NO(alq_lane_open(alq), EINVAL);
+    file_is("lanes.log", "in a lane\nand again\nbehind it\n");
+}
+
+int main(void)
+{
+    options_are_used();
+    options_fail();
+    descriptors();
+    reopened();
+    counts();
+    errors_are_told();
+    IS(in_child(close_with_a_callback), 0);
+    CHECK(said(""));
+    IS(in_child(close_without_a_callback), 0);
+    CHECK(said("alq: alq_close, 5 bytes in 1 records not written"));
+    IS(in_child(a_callback_that_closes), 0);
+    timeouts();
+    lanes();
+    return test_end("rest");
+}

@@ -1,0 +1,149 @@
+/* What every test program uses: checks that say what was expected, a directory of its own, children. */
+#ifndef TEST_H
+#define TEST_H 1
+
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE 1
+#endif
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <valgrind/valgrind.h> /* does nothing outside of valgrind */
+
+#include "alq.h"
+#include "async-append.h"
+
+/* Ends the test program if the condition does not hold. */
+#define CHECK(condition) \
+    do { \
+        if (!(condition)) \
+            failed(__FILE__, __LINE__, #condition, 0, 0); \
+    } while (0)
+
+/* Ends it if two numbers differ. */
+#define IS(actual, expected) \
+    do { \
+        long long actual_ = (long long)(actual), expected_ = (long long)(expected); \
+        if (actual_ != expected_) \
+            failed(__FILE__, __LINE__, #actual " is " #expected, actual_, expected_); \
+    } while (0)
+
+/* A call that returns nothing, or a pointer, and must fail with this errno. */
+#define FAILS(call, number) \
+    do { \
+        errno = 0; \
+        call; \
+        IS(errno, number); \
+    } while (0)
+
+/* A call that must return NULL, with this errno. */
+#define NO(call, number) FAILS(CHECK((call) == NULL), number)
+
+static inline void failed(const char *file, int line, const char *what, long long actual, long long expected)
+{
+    fprintf(stderr, "%s:%d: not so: %s (%lld, %lld)\n", file, line, what, actual, expected);
+    _exit(1);
+}
+
+static char test_dir[64];
+
+static inline void test_remove_dir(void)
+{
+    char command[128];
+    snprintf(command, sizeof command, "rm -rf '%s'", test_dir);
+    if (system(command) != 0)
+        fprintf(stderr, "%s is left\n", test_dir);
+}
+
+/* The path of a file in a directory that is removed by test_end. */
+static inline const char *path(const char *name)
+{
+    static char paths[8][128];
+    static unsigned next;
+    char *to = paths[next++ % 8];
+    if (test_dir[0] == '\0') {
+        strcpy(test_dir, "/tmp/alq-test-XXXXXX");
+        CHECK(mkdtemp(test_dir) != NULL);
+    }
+    snprintf(to, sizeof paths[0], "%s/%s", test_dir, name);
+    return to;
+}
+
+static inline int test_end(const char *name)
+{
+    test_remove_dir();
+    printf("%s: passed\n", name);
+    return 0;
+}
+
+/* Whether a file is exactly this text. */
+static inline void file_is(const char *name, const char *expected)
+{
+    static char text[1 << 16];
+    FILE *file = fopen(path(name), "r");
+    size_t len;
+    CHECK(file != NULL);
+    len = fread(text, 1, sizeof text - 1, file);
+    text[len] = '\0';
+    fclose(file);
+    if (strcmp(text, expected) != 0) {
+        fprintf(stderr, "%s is \"%s\", not \"%s\"\n", name, text, expected);
+        _exit(1);
+    }
+}
+
+/* Runs a function in a child, whose exit status, or -signal, it returns. Standard error of the child goes to "said". */
+static inline int in_child(void (*body)(void))
+{
+    int status, said;
+    pid_t child = fork();
+    CHECK(child >= 0);
+    if (child == 0) {
+        /* What threads of the parent had in hand is lost here, and nobody's fault. Errors still count. */
+        VALGRIND_CLO_CHANGE("--leak-check=no");
+        said = open(path("said"), O_WRONLY | O_CREAT | O_TRUNC, 0600);
+        CHECK(said >= 0 && dup2(said, STDERR_FILENO) >= 0);
+        close(said);
+        body();
+        exit(0);
+    }
+    CHECK(waitpid(child, &status, 0) == child);
+    return WIFSIGNALED(status) ? -WTERMSIG(status) : WEXITSTATUS(status);
+}
+
+/* Whether the last child said this on standard error. */
+static inline int said(const char *what)
+{
+    static char text[1 << 14];
+    FILE *file = fopen(path("said"), "r");
+    size_t len;
+    CHECK(file != NULL);
+    len = fread(text, 1, sizeof text - 1, file);
+    text[len] = '\0';
+    fclose(file);
+    if (strstr(text, what) != NULL)
+        return 1;
+    fprintf(stderr, "it said: %s\n", text);
+    return 0;
+}
+
+static inline struct timespec milliseconds(long ms)
+{
+    struct timespec time;
+    time.tv_sec = ms / 1000;
+    time.tv_nsec = ms % 1000 * 1000000;
+    return time;
+}
+
+#endif

@@ -1,0 +1,64 @@
+//! `--resume`: standard input goes on behind what FILE holds of it.
+//!
+//! Input is appended byte for byte, so a FILE that holds nothing else is the beginning of the input, and its length is where to go
+//! on. That is not believed but compared: neither a note nor a ring file could say it better.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+
+use crate::input::Input;
+use crate::report::Failure;
+use crate::target::Target;
+
+/// How much is compared at once.
+const CHUNK_LEN: usize = 1 << 16;
+
+/// Goes past what FILE holds of standard input.
+pub fn skip_appended(target: &Target<'_>, input: &Input) -> Result<(), Failure> {
+    let failure = |problem: &dyn std::fmt::Display| {
+        Failure::new(target.path().display(), format!("--resume: {problem}"))
+    };
+    if !target.is_file() {
+        return Err(failure(
+            &"it is no file, so nobody can tell what it has got",
+        ));
+    }
+    let Some(all) = input.len() else {
+        return Err(failure(
+            &"standard input is no file, so what was read of it cannot be read again",
+        ));
+    };
+    target.flush()?; // what was found in the ring file belongs to it
+    let file = File::open(target.path()).map_err(|error| failure(&error))?;
+    let len = file.metadata().map_err(|error| failure(&error))?.len();
+    let differs = |at| {
+        failure(&format_args!(
+            "it must hold the beginning of standard input and nothing else, and differs from byte {at} on"
+        ))
+    };
+    let same = same_len(&file, input, len.min(all)).map_err(|error| failure(&error))?;
+    if same < len {
+        return Err(differs(same));
+    }
+    input
+        .go_to(len)
+        .map_err(|error| Failure::new("standard input", error))
+}
+
+/// In how many of the first `len` bytes, which both have, they are the same.
+fn same_len(file: &File, input: &Input, len: u64) -> io::Result<u64> {
+    let (mut ours, mut theirs) = (vec![0; CHUNK_LEN], vec![0; CHUNK_LEN]);
+    let mut at = 0;
+    while at < len {
+        let count = CHUNK_LEN.min((len - at).try_into().unwrap_or(CHUNK_LEN));
+        let (ours, theirs) = (&mut ours[..count], &mut theirs[..count]);
+        file.read_exact_at(ours, at)?;
+        input.read_exact_at(theirs, at)?;
+        if let Some(same) = ours.iter().zip(&*theirs).position(|(a, b)| a != b) {
+            return Ok(at + same as u64);
+        }
+        at += count as u64;
+    }
+    Ok(len)
+}

@@ -1,0 +1,111 @@
+//! Ring files: how they are opened, and what is said about them.
+
+use std::fmt::Write;
+use std::io;
+use std::path::Path;
+
+use alq::ring_file::{State, inspect};
+use alq::{Error, Operation, Options, Recovery, RingFileProblem as Problem};
+use rustix::io::Errno;
+
+use crate::args::Append;
+use crate::report::{self, Failure};
+
+/// The capacity if nobody asks for another.
+const CAPACITY: usize = 1 << 20;
+
+/// The capacity that was asked for, or else that of the ring file, if there is one.
+pub fn capacity(options: &Append) -> Result<usize, Failure> {
+    let Append { capacity, ring, .. } = options;
+    match (capacity, ring) {
+        (Some(capacity), _) => Ok(*capacity),
+        (None, None) => Ok(CAPACITY),
+        (None, Some(ring)) => match inspect(ring) {
+            Ok(state) => Ok(state.capacity_bytes as usize),
+            Err(error) if is_missing(&error) => Ok(CAPACITY),
+            Err(error) => Err(refusal(ring, &error)),
+        },
+    }
+}
+
+fn is_missing(error: &Error) -> bool {
+    matches!(error, Error::Io { errno, .. } if *errno == Errno::NOENT.raw_os_error())
+}
+
+/// What the ring file at `path` holds.
+pub fn look(path: &Path) -> Result<State, Failure> {
+    inspect(path).map_err(|error| refusal(path, &error))
+}
+
+/// Options that fit a ring file.
+pub fn sizes(state: &State) -> Options {
+    match state.fixed {
+        Some((len, count)) => Options::new().fixed(len, count),
+        None => Options::new().capacity(state.capacity_bytes as usize),
+    }
+}
+
+/// What to say when the ring file at `path` cannot be used.
+pub fn refusal(path: &Path, error: &Error) -> Failure {
+    let ring = path.display();
+    let problem = match error {
+        Error::RingFile { problem, .. } => match &**problem {
+            Problem::OtherGeometry { found, .. } if found.starts_with("fixed") => format!(
+                "it was made for {found}, by another program: `alq recover {ring}` writes what it holds"
+            ),
+            Problem::OtherGeometry { found, asked } => format!(
+                "it was made for {found}, and {asked} is asked for: leave out --capacity, or `alq recover {ring}` and remove it"
+            ),
+            Problem::OtherLog { log, bytes } => format!(
+                "it holds {bytes} bytes for another log, {}: first `alq recover {ring}`, or `alq recover {ring} --into FILE`",
+                log.display()
+            ),
+            problem => problem.to_string(),
+        },
+        Error::Io {
+            operation: Operation::RingFile,
+            errno,
+        } => {
+            let error = io::Error::from_raw_os_error(*errno);
+            format!(
+                "cannot open the ring file: {error}{}",
+                way_out(path, *errno)
+            )
+        }
+        error => error.to_string(),
+    };
+    Failure::new(ring, problem)
+}
+
+fn way_out(path: &Path, errno: i32) -> &'static str {
+    let is_directory_there = path
+        .parent()
+        .is_some_and(|parent| parent.as_os_str().is_empty() || parent.is_dir());
+    match Errno::from_raw_os_error(errno) {
+        Errno::LOOP if path.is_symlink() => "; it is a symbolic link: name the file itself",
+        Errno::NOENT if !is_directory_there => "; its directory must exist",
+        Errno::NOSPC => "; the ring takes all of its room at once",
+        _ => "",
+    }
+}
+
+/// Says what an earlier run has left in the ring file at `path`, if it has left anything.
+pub fn tell(path: &Path, recovery: &Recovery) {
+    if *recovery == Recovery::default() {
+        return;
+    }
+    let counts = [
+        (recovery.already_written, "of them already written"),
+        (recovery.possibly_repeated, "of them possibly written twice"),
+        (recovery.skipped, "reservations never posted"),
+        (recovery.damaged, "damaged parts left out"),
+    ];
+    let mut text = format!(
+        "{} bytes of an earlier run are appended first",
+        recovery.bytes
+    );
+    for (count, what) in counts.iter().filter(|(count, _)| *count > 0) {
+        let _ = write!(text, ", {count} {what}"); // there is no room that could run out
+    }
+    report::line(&format_args!("{}: {text}", path.display()));
+}

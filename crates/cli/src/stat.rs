@@ -1,0 +1,177 @@
+//! `alq stat`: what a ring file holds, and what its queue is doing.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use alq::ring_file::State;
+use nix::errno::Errno;
+use serde::Serialize;
+
+use crate::args::Stat;
+use crate::report::{self, Failure, Row};
+use crate::ring;
+
+/// What is printed; with `--json`, under these names. What is not there is null.
+#[derive(Debug, Serialize)]
+struct Report {
+    ring: String,
+    log: Option<String>,
+    /// Who has it open.
+    pid: Option<u32>,
+    /// Who has shown the numbers from `opened_ns` on.
+    shown_by: Option<u32>,
+    read_ns: u64,
+    opened_ns: Option<u64>,
+    shown_ns: Option<u64>,
+    capacity_bytes: u64,
+    entry_bytes: Option<usize>,
+    entries: Option<usize>,
+    fill_bytes: u64,
+    high_water_bytes: u64,
+    pending_bytes: u64,
+    pending_spans: u64,
+    already_written_bytes: u64,
+    possibly_repeated_bytes: u64,
+    open_reservations: u64,
+    damaged: u64,
+    written_bytes: u64,
+    drains: u64,
+    refused_records: u64,
+    refused_bytes: u64,
+    stall: Option<String>,
+    stall_ns: u64,
+    failure: Option<String>,
+}
+
+/// Prints what there is to see.
+pub fn run(options: &Stat) -> Result<(), Failure> {
+    let state = ring::look(&options.ring)?;
+    let report = Report::of(options, &state);
+    if options.json {
+        report::json(&report)
+    } else {
+        report::table(&report.rows())
+    }
+}
+
+impl Report {
+    fn of(options: &Stat, state: &State) -> Self {
+        let State { pending, live, .. } = state;
+        let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH);
+        let if_shown = |value| (live.shown_ns > 0).then_some(value);
+        Self {
+            ring: options.ring.display().to_string(),
+            log: state.log.as_ref().map(|log| log.display().to_string()),
+            pid: state.pid,
+            shown_by: (live.shown_ns > 0).then_some(live.pid),
+            read_ns: since_1970.unwrap_or_default().as_nanos() as u64,
+            opened_ns: if_shown(live.opened_ns),
+            shown_ns: if_shown(live.shown_ns),
+            capacity_bytes: state.capacity_bytes,
+            entry_bytes: state.fixed.map(|(len, _)| len),
+            entries: state.fixed.map(|(_, count)| count),
+            fill_bytes: state.fill_bytes,
+            high_water_bytes: live.high_water_bytes,
+            pending_bytes: pending.bytes,
+            pending_spans: pending.spans,
+            already_written_bytes: pending.already_written,
+            possibly_repeated_bytes: pending.possibly_repeated,
+            open_reservations: pending.skipped,
+            damaged: pending.damaged,
+            written_bytes: live.written_bytes,
+            drains: live.drains,
+            refused_records: live.refused_records,
+            refused_bytes: live.refused_bytes,
+            stall: name(live.stall_errno),
+            stall_ns: live.stall_ns,
+            failure: name(live.failure_errno),
+        }
+    }
+
+    fn rows(&self) -> Vec<Row> {
+        let mut rows = vec![
+            Row::text("ring", &self.ring),
+            Row::text("log", self.log.as_deref().unwrap_or("not known")),
+            Row::text("owner", &self.owner()),
+            Row::text("shown", &self.age(self.shown_ns)),
+            Row::count("capacity", self.capacity_bytes, "bytes"),
+        ];
+        if let (Some(len), Some(count)) = (self.entry_bytes, self.entries) {
+            rows.push(Row::count("entries", count as u64, "at most"));
+            rows.push(Row::count("", len as u64, "bytes each"));
+        }
+        rows.extend([
+            Row::count("fill", self.fill_bytes, "bytes"),
+            Row::count("high water", self.high_water_bytes, "bytes"),
+            Row::count("pending", self.pending_bytes, "bytes"),
+            Row::count("", self.pending_spans, "spans"),
+        ]);
+        if self.pid.is_none() {
+            rows.push(Row::count(
+                "already written",
+                self.already_written_bytes,
+                "bytes",
+            ));
+            rows.push(Row::count(
+                "possibly repeated",
+                self.possibly_repeated_bytes,
+                "bytes",
+            ));
+        }
+        rows.extend([
+            Row::count("open", self.open_reservations, "reservations"),
+            Row::count("damaged", self.damaged, "descriptors"),
+            Row::count("written", self.written_bytes, "bytes"),
+            Row::count("", self.drains, "drains"),
+            Row::count("refused", self.refused_records, "records"),
+            Row::count("", self.refused_bytes, "bytes"),
+            Row::text("stall", &self.stall()),
+            Row::text("failure", self.failure.as_deref().unwrap_or("none")),
+        ]);
+        rows
+    }
+
+    fn owner(&self) -> String {
+        match (self.pid, self.shown_by) {
+            (Some(pid), Some(shown_by)) if pid == shown_by => {
+                format!("process {pid}, opened {}", self.age(self.opened_ns))
+            }
+            (Some(pid), _) => format!("process {pid}"),
+            (None, Some(last)) => {
+                format!(
+                    "none; the last was process {last}, opened {}",
+                    self.age(self.opened_ns)
+                )
+            }
+            (None, None) => "none".to_owned(),
+        }
+    }
+
+    fn stall(&self) -> String {
+        let for_long = seconds(self.stall_ns);
+        self.stall.as_ref().map_or_else(
+            || "none".to_owned(),
+            |errno| format!("{errno}, for {for_long}"),
+        )
+    }
+
+    /// How long before the reading that was.
+    fn age(&self, ns: Option<u64>) -> String {
+        ns.map_or_else(
+            || "never".to_owned(),
+            |ns| format!("{} ago", seconds(self.read_ns.saturating_sub(ns))),
+        )
+    }
+}
+
+fn seconds(ns: u64) -> String {
+    format!("{:.3} s", Duration::from_nanos(ns).as_secs_f64())
+}
+
+/// The name of an errno, as in `EAGAIN`; none for 0.
+fn name(errno: u32) -> Option<String> {
+    let errno = i32::try_from(errno).ok().filter(|errno| *errno != 0)?;
+    match Errno::from_raw(errno) {
+        Errno::UnknownErrno => Some(errno.to_string()),
+        errno => Some(format!("{errno:?}")),
+    }
+}

@@ -1,0 +1,139 @@
+//! A run that is killed at any moment and started again loses nothing and repeats nothing.
+
+mod common;
+
+use std::fs::{self, File};
+use std::io::{Seek, SeekFrom};
+use std::path::Path;
+use std::process::Command;
+use std::thread;
+use std::time::Duration;
+
+use common::ring::{json, number, stat};
+use common::{ALQ, Running, assert_same, name, numbers, scratch};
+use rustix::process::Signal;
+
+/// How many logs are written, each with some kills on the way.
+fn rounds() -> u64 {
+    let rounds = std::env::var("ALQ_TOOL_KILLS").map(|text| text.parse().unwrap());
+    rounds.unwrap_or(20)
+}
+
+/// Numbers without a pattern, the same in every run.
+struct Dice(u64);
+
+impl Dice {
+    fn roll(&mut self, below: u64) -> u64 {
+        // xorshift64
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % below
+    }
+}
+
+/// Lets the tool run for a while, and kills it unless it is done; whether it was done.
+///
+/// The moment may be any: within the start, the recovery, a read, a write, or the end. Nothing depends on which.
+fn kill(mut tool: Running, dice: &mut Dice) -> bool {
+    // Starting takes some milliseconds, and so does the work.
+    thread::sleep(Duration::from_micros(dice.roll(12_000)));
+    tool.signal(Signal::KILL);
+    let status = tool.end();
+    assert!(status.success() || status.code().is_none(), "{status}");
+    status.success()
+}
+
+fn len(log: &Path) -> u64 {
+    fs::metadata(log).map_or(0, |log| log.len())
+}
+
+/// Appends all of `input` by `start`, which is killed some times; the log must then be the input.
+fn killed_some_times(
+    dice: &mut Dice,
+    input: &[u8],
+    start: impl Fn(&mut Dice, [&Path; 3]) -> Running,
+) {
+    let (dir, log) = scratch();
+    let (source, ring) = (dir.path().join("source"), dir.path().join("ring"));
+    fs::write(&source, input).unwrap();
+    let paths = [&*source, &ring, &log];
+    let kills = 1 + dice.roll(8);
+    let is_done = (0..kills).any(|_| {
+        let is_done = kill(start(dice, paths), dice);
+        assert!(input.starts_with(&fs::read(&log).unwrap_or_default()));
+        is_done
+    });
+    if !is_done {
+        let mut last = start(dice, paths);
+        let status = last.end();
+        let said = std::io::read_to_string(last.0.stderr.take().unwrap()).unwrap();
+        assert!(status.success(), "{status}: {said}");
+    }
+    assert_same(&fs::read(&log).unwrap(), input);
+    assert_eq!(number(&stat(&ring), "pending_bytes"), 0);
+}
+
+/// `alq append --ring` with more arguments.
+fn append(more: &[&str], [_, ring, log]: [&Path; 3], input: File) -> Running {
+    let mut command = Command::new(ALQ);
+    command.args(["append", "--quiet", "--ring", name(ring), name(log)]);
+    Running::start(command.args(more), input)
+}
+
+#[test]
+fn with_resume_it_is_simply_started_again() {
+    let input = numbers(100_000);
+    for round in 1..=rounds() {
+        let mut dice = Dice(round);
+        let capacity = format!("--capacity={}", 4096 << (2 * dice.roll(3)));
+        killed_some_times(&mut dice, &input, |_, paths| {
+            let input = File::open(paths[0]).unwrap();
+            append(&["--resume", &capacity], paths, input)
+        });
+    }
+}
+
+#[test]
+fn after_a_recovery_the_length_of_the_log_says_where_to_go_on() {
+    let input = numbers(100_000);
+    for round in 1..=rounds() {
+        let mut dice = Dice(round);
+        killed_some_times(&mut dice, &input, |dice, paths| {
+            let [source, ring, log] = paths;
+            recover(ring, dice);
+            // What `tail -c +$((length + 1)) source` would put out.
+            let mut input = File::open(source).unwrap();
+            input.seek(SeekFrom::Start(len(log))).unwrap();
+            append(&["--capacity=16K"], paths, input)
+        });
+    }
+}
+
+/// `alq recover`, which may be killed and started again, too; and does what its dry run has foreseen.
+fn recover(ring: &Path, dice: &mut Dice) {
+    if !ring.exists() {
+        return;
+    }
+    if dice.roll(2) == 0 {
+        let mut command = Command::new(ALQ);
+        let input = File::open("/dev/null").unwrap();
+        kill(
+            Running::start(
+                command
+                    .arg("recover")
+                    .arg(ring)
+                    .stdout(std::process::Stdio::null()),
+                input,
+            ),
+            dice,
+        );
+    }
+    let recover = Path::new("recover");
+    let foreseen = json(&[recover, Path::new("--dry-run"), ring]);
+    let mut done = json(&[recover, ring]);
+    done["dry_run"] = true.into();
+    assert_eq!(done, foreseen);
+    assert_eq!(number(&done, "possibly_repeated"), 0);
+    assert_eq!(number(&done, "damaged"), 0);
+}

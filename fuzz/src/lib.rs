@@ -1,0 +1,30 @@
+//! What the fuzz targets do with their bytes. Each is a function, so that plain tests can run it on a recorded corpus.
+
+#[cfg(not(fuzzing))]
+compile_error!(
+    "the targets need `--cfg fuzzing`: run cargo in the fuzz folder, whose .cargo/config.toml sets it"
+);
+
+mod bytes;
+#[path = "../../tests/model/mod.rs"]
+mod model;
+mod ring;
+mod words;
+
+pub use ring::ring;
+pub use words::words;
+
+use model::{Op, Settings};
+
+/// A sequence of operations on a whole queue, against the model of tests/operations.rs.
+pub fn operations(bytes: &[u8]) {
+    let (settings, rest) = bytes.split_at_checked(Settings::LEN).unwrap_or_default();
+    let settings = settings
+        .try_into()
+        .map(Settings::decode)
+        .unwrap_or_default();
+    // Checking the order of so many is quadratic.
+    let ops = rest.chunks_exact(Op::LEN).take(300);
+    let ops: Vec<Op> = ops.map(|op| Op::decode(op.try_into().unwrap())).collect();
+    model::run(settings, &ops);
+}

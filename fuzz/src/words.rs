@@ -1,0 +1,127 @@
+//! The words of the ring, and the arithmetic of its sizes, against the same in numbers that do not wrap.
+
+use alq::model::{Geometry, Head, Phase, Place, State, Tail, Width, extend, next_seq};
+
+use crate::bytes::Bytes;
+
+/// Any bits at all, offered to whoever reads them; and sizes, heads and tails that may be.
+pub fn words(bytes: &[u8]) {
+    let mut bytes = Bytes(bytes);
+    let geometry = geometry(&mut bytes);
+    descriptors(geometry, bytes.u64(), bytes.u32());
+    let tail = Tail {
+        seq: u64::from(geometry.slots()) + bytes.u64() % (1 << 62),
+        pos: bytes.u64() % (1 << 62),
+    };
+    let used = u64::from(bytes.u32()) % (u64::from(geometry.capacity()) + 1);
+    let spans = u64::from(bytes.u32()) % (u64::from(geometry.spans_max()) + 1);
+    room(geometry, tail, used, spans, bytes.u32());
+    sequences(geometry, tail.seq, bytes.u32());
+}
+
+fn geometry(bytes: &mut Bytes<'_>) -> Geometry {
+    let geometry = Geometry::new(1 << bytes.below(32), 4 << bytes.below(29));
+    match bytes.u32() {
+        0 => geometry,
+        max => geometry.with_spans_max(1 + max % geometry.slots()),
+    }
+}
+
+/// Whatever a descriptor holds: it is a span of the lap in question, word for word, or it is none.
+fn descriptors(geometry: Geometry, bits: u64, seq: u32) {
+    let tag = geometry.tag(seq);
+    match State::of_lap(bits, tag) {
+        Some(state) => {
+            assert_eq!(state.to_bits(), bits);
+            assert_eq!(state.tag, tag);
+            let sealed = state.sealed();
+            assert_eq!(State::of_lap(sealed.to_bits(), tag), Some(sealed));
+            assert_eq!(sealed.committed, state.committed);
+            assert!(sealed.phase.is_final() && sealed.phase.is_of_lane());
+        }
+        None => {
+            let same_tag = State::closed(tag, bits as u32);
+            assert_ne!(same_tag.to_bits(), bits);
+        }
+    }
+    let lap_later = seq.wrapping_add(geometry.slots());
+    assert_eq!(geometry.slot(lap_later), geometry.slot(seq));
+    let closed = State::closed(tag, bits as u32);
+    assert_eq!(
+        State::of_lap(closed.to_bits(), geometry.tag(lap_later)),
+        None
+    );
+    let note = State::note(bits as u32);
+    assert!(State::is_note(note, bits as u32) && State::of_lap(note, tag).is_none());
+    assert_eq!(Place::from_bits(bits).to_bits(), bits);
+    assert_eq!(Head::from_bits(bits).to_bits(), bits);
+}
+
+/// A head that lies `used` bytes and `spans` spans before `tail`, or behind it.
+fn room(geometry: Geometry, tail: Tail, used: u64, spans: u64, len: u32) {
+    let (seq, pos) = (tail.seq + spans, tail.pos + used);
+    let head = Head {
+        seq: seq as u32,
+        pos: pos as u32,
+    };
+    assert_eq!(u64::from(tail.bytes_to(head)), used);
+    assert_eq!(extend(tail.pos, head.pos), pos);
+    assert_eq!(extend(tail.seq, head.seq), seq);
+    let room = geometry.room(head, tail);
+    assert_eq!(u64::from(room.bytes), u64::from(geometry.capacity()) - used);
+    assert_eq!(
+        u64::from(room.spans),
+        u64::from(geometry.spans_max()) - spans
+    );
+    for width in [Width::Slot, Width::Line] {
+        let count = behind(width, seq) - seq;
+        let fits = used + u64::from(len) <= u64::from(geometry.capacity())
+            && spans + count <= u64::from(geometry.spans_max());
+        assert_eq!(geometry.has_room(head, tail, len, width), fits);
+        if fits {
+            let next = head.claimed(width, len);
+            assert_eq!(extend(tail.pos, next.pos), pos + u64::from(len));
+            assert_eq!(extend(tail.seq, next.seq), seq + count);
+        }
+    }
+    assert!(!geometry.has_room(head.closed(geometry.slots()), tail, 0, Width::Slot));
+    // The same the other way round: a head that is older than the tail, by more than nothing.
+    if used > 0 && used < u64::from(geometry.capacity()) {
+        let late = Tail { seq, pos };
+        let old = Head {
+            seq: tail.seq as u32,
+            pos: tail.pos as u32,
+        };
+        assert!(!geometry.has_room(old, late, 1, Width::Slot));
+        assert_eq!(geometry.room(old, late).bytes, geometry.capacity());
+    }
+}
+
+/// The sequence behind a claim, by the words of docs/ring.md: the next one, or the rest of the line and two at least.
+fn behind(width: Width, seq: u64) -> u64 {
+    match width {
+        Width::Slot => seq + 1,
+        Width::Line => (seq + 2).div_ceil(4) * 4,
+    }
+}
+
+fn sequences(geometry: Geometry, seq: u64, pos: u32) {
+    for phase in [Phase::Open, Phase::Closed, Phase::Sealed] {
+        let width = if phase.is_of_lane() {
+            Width::Line
+        } else {
+            Width::Slot
+        };
+        assert_eq!(next_seq(seq, phase), behind(width, seq));
+        assert_eq!(width.after(seq as u32), next_seq(seq, phase) as u32);
+    }
+    let offset = geometry.offset(pos);
+    assert!(offset < geometry.capacity() as usize);
+    assert_eq!(
+        geometry.offset(pos.wrapping_add(geometry.capacity())),
+        offset
+    );
+    // A span over the whole ring is looked at, wherever it lies.
+    let start = u64::from(pos);
+    assert!(geometry.is_at_mark(1, start, start + u64::from(geometry.capacity())));
+}

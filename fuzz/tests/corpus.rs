@@ -1,0 +1,54 @@
+//! The targets without libFuzzer: on what is recorded in corpus/, and on bytes that look random and are the same at every
+//! run. `ALQ_FUZZ_RUNS` says on how many of those.
+
+use std::fs;
+use std::path::Path;
+
+/// Runs `target` on every file of its corpus, and on `runs` made up ones of `len` bytes at most.
+fn run(name: &str, target: fn(&[u8]), runs: usize, len: usize) {
+    let corpus = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("corpus")
+        .join(name);
+    let mut recorded = 0;
+    for file in fs::read_dir(corpus).expect("its corpus") {
+        target(&fs::read(file.unwrap().path()).unwrap());
+        recorded += 1;
+    }
+    assert!(recorded > 0, "nothing is recorded");
+    let runs = std::env::var("ALQ_FUZZ_RUNS").map_or(runs, |runs| runs.parse().expect("a number"));
+    let mut numbers = Numbers(7);
+    for _ in 0..runs {
+        let len = numbers.next() as usize % len;
+        let bytes: Vec<u8> = (0..len).map(|_| numbers.next() as u8).collect();
+        target(&bytes);
+    }
+    println!("{name}: {recorded} recorded, {runs} made up");
+}
+
+/// splitmix64
+struct Numbers(u64);
+
+impl Numbers {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+}
+
+#[test]
+fn operations() {
+    run("operations", alq_fuzz::operations, 200, 600);
+}
+
+#[test]
+fn ring() {
+    run("ring", alq_fuzz::ring, 20_000, 400);
+}
+
+#[test]
+fn words() {
+    run("words", alq_fuzz::words, 200_000, 64);
+}

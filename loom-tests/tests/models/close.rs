@@ -1,0 +1,115 @@
+//! Close: what was accepted is in the file, what came later is refused.
+
+use alq::Error;
+use alq::model::{Kind, Order, Pace, barrier, drive};
+use alq_loom_tests::{
+    FOR_EVER, SPAN, explore, queue, queue_for_lanes, queue_on_dropped, start, write, write_in_lane,
+};
+use loom::sync::Arc;
+use loom::thread;
+
+/// A close against two writers: what was accepted is in the file, what came later is refused as closed.
+#[test]
+fn close_against_a_writer() {
+    explore("close_against_a_writer", 1, || {
+        let (shared, flusher, file) = queue(8, Order::Any);
+        let thread = start(flusher, &shared);
+        let other = Arc::clone(&shared);
+        let writer = thread::spawn(move || match other.try_reserve(2) {
+            Ok(mut reservation) => {
+                reservation.fill(b"aa");
+                let posted = reservation.post(2);
+                other.posted(posted, true);
+                true
+            }
+            Err(error) => {
+                assert_eq!(error, alq::Error::Closed);
+                false
+            }
+        });
+        barrier::close(&shared, FOR_EVER()).unwrap();
+        let accepted = writer.join().unwrap();
+        thread.join().unwrap();
+        let expected: &[u8] = if accepted { b"aa" } else { b"" };
+        assert_eq!(file.contents(), expected);
+        assert_eq!(shared.stats().posted_bytes, expected.len() as u64);
+    });
+}
+
+/// A close wakes a writer that sleeps for room, and tells it.
+#[test]
+fn close_wakes_a_sleeping_writer() {
+    explore("close_wakes_a_sleeping_writer", 2, || {
+        let (shared, mut flusher, _file) = queue(4, Order::Any);
+        write(&shared, b'a', 4, false);
+        let other = Arc::clone(&shared);
+        let writer = thread::spawn(move || other.wait_reserve(1, Kind::Writen, None).map(drop));
+        // The flusher does not run before the close, so the writer cannot get room before it.
+        barrier::end_intake(&shared);
+        assert_eq!(writer.join().unwrap(), Err(alq::Error::Closed));
+        drive(&mut flusher, Pace::parking(4));
+    });
+}
+
+/// Two closes at once: both return, and nothing is written twice.
+#[test]
+fn two_closes() {
+    explore("two_closes", 1, || {
+        let (shared, flusher, file) = queue(4, Order::Any);
+        write(&shared, b'a', 2, false);
+        let thread = start(flusher, &shared);
+        let other = Arc::clone(&shared);
+        let closer = thread::spawn(move || barrier::close(&other, FOR_EVER()));
+        barrier::close(&shared, FOR_EVER()).unwrap();
+        closer.join().unwrap().unwrap();
+        thread.join().unwrap();
+        assert_eq!(file.contents(), b"aa");
+    });
+}
+
+/// A close against a lane with an open span: what was accepted is in the file, and the lane gets to know.
+#[test]
+fn a_close_with_an_open_lane() {
+    explore("a_close_with_an_open_lane", 2, || {
+        let (shared, mut flusher, file) = queue_for_lanes();
+        let mut owner = shared.ring.enter_lane(SPAN);
+        write_in_lane(&shared, &mut owner, b'a', 1).unwrap();
+        let other = Arc::clone(&shared);
+        let lane = thread::spawn(move || {
+            let more = write_in_lane(&other, &mut owner, b'b', 1);
+            (owner, more)
+        });
+        barrier::end_intake(&shared);
+        drive(&mut flusher, Pace::parking(16));
+        shared.finish();
+        let (mut owner, more) = lane.join().unwrap();
+        assert_eq!(more.clone().err().unwrap_or(Error::Closed), Error::Closed);
+        let expected: &[u8] = if more.is_ok() { b"ab" } else { b"a" };
+        assert_eq!(file.contents(), expected);
+        let late = write_in_lane(&shared, &mut owner, b'c', 1);
+        assert_eq!(late, Err(Error::Closed));
+        let stats = shared.stats();
+        assert_eq!(stats.posted_bytes, expected.len() as u64);
+        assert_eq!((stats.fill_bytes, stats.abandoned), (0, 0));
+    });
+}
+
+/// Whoever sees the end of a queue sees that the flusher has let go of its sink: the descriptor is closed.
+#[test]
+fn who_sees_the_end_finds_the_sink_closed() {
+    explore("who_sees_the_end_finds_the_sink_closed", 2, || {
+        let (shared, mut flusher, cells) = queue_on_dropped(4);
+        write(&shared, b'a', 1, false);
+        let theirs = Arc::clone(&shared);
+        let waiter = thread::spawn(move || {
+            let finished = || theirs.has_finished().then_some(());
+            theirs.progress.wait_until(None, finished).unwrap();
+            cells.read(0, 1);
+        });
+        shared.ring.close();
+        drive(&mut flusher, Pace::parking(4));
+        drop(flusher);
+        shared.flusher_ended();
+        waiter.join().unwrap();
+    });
+}

@@ -1,0 +1,209 @@
+//! The group sync: one for all who wait, and what is on disk when they are told.
+
+use std::io::{self, IoSlice};
+use std::sync::Mutex;
+
+use alq::SyncOp;
+use alq::model::{Flusher, Heap, Pace, Pending, Reach, Shared, Sink, drive};
+use alq_loom_tests::{Cells, Memory, explore, queue_with_sync, write};
+use loom::sync::Arc;
+use loom::sync::atomic::{AtomicU64, Ordering};
+use loom::thread;
+
+const DATA: Reach = Reach::Durable(SyncOp::Data);
+
+fn pending(target: u64, reach: Reach) -> Arc<Pending> {
+    Arc::new(Pending::new(target, reach))
+}
+
+/// A sink whose sync remembers how far the ring had been drained when it began, once it has returned.
+#[derive(Default)]
+struct Disk {
+    shared: Mutex<Option<Arc<Shared<Heap>>>>,
+    durable: Mutex<Option<Arc<AtomicU64>>>,
+}
+
+impl Disk {
+    /// A queue in front of it, and how far it has come.
+    fn queue(self: &std::sync::Arc<Self>) -> (Arc<Shared<Heap>>, Flusher<Heap>, Arc<AtomicU64>) {
+        let (shared, flusher) = queue_with_sync(8, std::sync::Arc::<Self>::clone(self));
+        let durable = Arc::new(AtomicU64::new(0));
+        *self.shared.lock().unwrap() = Some(Arc::clone(&shared));
+        *self.durable.lock().unwrap() = Some(Arc::clone(&durable));
+        (shared, flusher, durable)
+    }
+
+    /// Lets go of the queue, which holds the sink.
+    fn let_go(&self) {
+        *self.shared.lock().unwrap() = None;
+        *self.durable.lock().unwrap() = None;
+    }
+}
+
+impl Sink for Disk {
+    fn write(&self, runs: &[IoSlice<'_>]) -> io::Result<usize> {
+        Ok(runs.iter().map(|run| run.len()).sum())
+    }
+
+    fn sync(&self, _: SyncOp) -> io::Result<()> {
+        let shared = self.shared.lock().unwrap().clone().unwrap();
+        let durable = self.durable.lock().unwrap().clone().unwrap();
+        let began_at = shared.ring.tail().pos;
+        thread::yield_now(); // the disk turns
+        durable.fetch_max(began_at, Ordering::SeqCst);
+        Ok(())
+    }
+}
+
+/// One thread syncs, another posts, drains, and comes late: nobody is done before a sync that began after its bytes were
+/// written has returned; and the late-comer is seen by this sync or needs the next.
+#[test]
+fn nobody_is_durable_before_a_sync_that_began_after_its_bytes_were_written() {
+    let name = "nobody_is_durable_before_a_sync_that_began_after_its_bytes_were_written";
+    explore(name, 2, || {
+        let disk = std::sync::Arc::new(Disk::default());
+        let (shared, mut flusher, durable) = disk.queue();
+        write(&shared, b'a', 1, false);
+        flusher.step();
+        let first = pending(1, DATA);
+        shared.watch.add(Arc::clone(&first)).unwrap();
+        let late = pending(3, DATA);
+        let theirs = Arc::clone(&shared);
+        let syncer = thread::spawn(move || theirs.sync_step());
+        write(&shared, b'b', 2, false);
+        shared.watch.add(Arc::clone(&late)).unwrap();
+        shared.settle();
+        flusher.step();
+        let check = |one: &Pending| {
+            if let Some(result) = one.result() {
+                assert_eq!(result, Ok(()));
+                assert!(durable.load(Ordering::SeqCst) >= one.target);
+                return true;
+            }
+            false
+        };
+        check(&late);
+        check(&first);
+        syncer.join().unwrap();
+        assert!(check(&first));
+        let is_done = check(&late);
+        assert_eq!(
+            shared.sync_step(),
+            !is_done,
+            "who came late is looked at again"
+        );
+        assert!(check(&late));
+        assert!(!shared.sync_step(), "nothing is due any more");
+        disk.let_go();
+    });
+}
+
+/// The end of a queue with its own sync thread: what is written by the last drain, and waited for, is synced before the
+/// sync thread ends. The wait is made before the close, so it must not be told that the queue is closed.
+#[test]
+fn the_last_sync_that_is_due_is_done_before_the_end() {
+    explore(
+        "the_last_sync_that_is_due_is_done_before_the_end",
+        2,
+        || {
+            let sink = std::sync::Arc::new(Memory::default());
+            let (shared, mut flusher) = queue_with_sync(4, sink);
+            Shared::start_syncer(&shared).unwrap();
+            write(&shared, b'a', 1, false);
+            let last = pending(1, DATA);
+            shared.watch.add(Arc::clone(&last)).unwrap();
+            shared.settle();
+            shared.ring.close();
+            drive(&mut flusher, Pace::parking(4));
+            drop(flusher);
+            shared.flusher_ended();
+            let finished = || shared.has_finished().then_some(());
+            shared.progress.wait_until(None, finished).unwrap();
+            assert_eq!(last.result(), Some(Ok(())));
+        },
+    );
+}
+
+/// A sink whose first sync fails.
+#[derive(Default)]
+struct Failing {
+    has_failed: Mutex<bool>,
+    cells: Cells,
+}
+
+impl Sink for Failing {
+    fn write(&self, runs: &[IoSlice<'_>]) -> io::Result<usize> {
+        Ok(runs.iter().map(|run| run.len()).sum())
+    }
+
+    fn sync(&self, _: SyncOp) -> io::Result<()> {
+        let mut has_failed = self.has_failed.lock().unwrap();
+        self.cells.write(usize::from(*has_failed), 1);
+        if !core::mem::replace(&mut *has_failed, true) {
+            return Err(io::Error::from_raw_os_error(5));
+        }
+        Ok(())
+    }
+}
+
+/// A sync fails, another sink takes over, and its sync succeeds: whoever looks meanwhile never takes for durable what the
+/// first has doubted, and whoever finds the second durable finds its sync at rest.
+#[test]
+fn what_a_failed_sync_has_doubted_is_never_durable() {
+    explore("what_a_failed_sync_has_doubted_is_never_durable", 3, || {
+        let sink = std::sync::Arc::new(Failing::default());
+        let cells = sink.cells.clone();
+        let (shared, mut flusher) = queue_with_sync(8, std::sync::Arc::<Failing>::clone(&sink));
+        write(&shared, b'a', 1, false);
+        flusher.step();
+        let full = |target| pending(target, Reach::Durable(SyncOp::Full));
+        shared.watch.add(full(1)).unwrap();
+        let theirs = Arc::clone(&shared);
+        let reader = thread::spawn(move || {
+            for op in [SyncOp::Data, SyncOp::Full] {
+                let behind = theirs.durability.verdict(2, op);
+                if behind == Some(Ok(())) {
+                    cells.read(1, 1);
+                }
+                let doubted = theirs.durability.verdict(1, op);
+                assert_ne!(doubted, Some(Ok(())));
+                assert!(behind != Some(Ok(())) || doubted.is_some());
+            }
+        });
+        assert!(shared.sync_step());
+        shared.replace_sink(sink, 1, true);
+        write(&shared, b'b', 1, false);
+        flusher.step();
+        shared.watch.add(full(2)).unwrap();
+        while shared.sync_step() {}
+        reader.join().unwrap();
+        assert_eq!(shared.durability.verdict(2, SyncOp::Full), Some(Ok(())));
+    });
+}
+
+/// Whoever finds a position durable finds the sync at rest that made it so, and all that was done before.
+#[test]
+fn who_finds_it_durable_finds_the_sync_at_rest() {
+    for op in [SyncOp::Data, SyncOp::Full] {
+        let name = format!("who_finds_it_durable_finds_the_sync_at_rest/{op:?}");
+        explore(&name, 3, move || {
+            let sink = std::sync::Arc::new(Failing::default());
+            *sink.has_failed.lock().unwrap() = true; // and will not fail any more
+            let cells = sink.cells.clone();
+            let (shared, mut flusher) = queue_with_sync(8, sink);
+            write(&shared, b'a', 1, false);
+            flusher.step();
+            let one = pending(1, Reach::Durable(op));
+            shared.watch.add(one).unwrap();
+            let theirs = Arc::clone(&shared);
+            let reader = thread::spawn(move || {
+                if theirs.durability.verdict(1, op) == Some(Ok(())) {
+                    cells.read(1, 1);
+                }
+            });
+            assert!(shared.sync_step());
+            reader.join().unwrap();
+            assert_eq!(shared.durability.verdict(1, op), Some(Ok(())));
+        });
+    }
+}

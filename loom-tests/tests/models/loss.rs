@@ -1,0 +1,30 @@
+//! Lines in the log that tell of losses.
+
+use alq::Error;
+use alq::model::{Order, Step};
+use alq_loom_tests::{explore, queue, write};
+use loom::sync::Arc;
+use loom::thread;
+
+/// A record that is refused as the queue ends: a line tells of it with its bytes, or none does.
+#[test]
+fn a_line_tells_of_a_loss_with_its_bytes() {
+    explore("a_line_tells_of_a_loss_with_its_bytes", 3, || {
+        let (shared, mut flusher, file) = queue(4, Order::Any);
+        write(&shared, b'x', 4, false);
+        let other = Arc::clone(&shared);
+        let refused = thread::spawn(move || {
+            let error = other.try_reserve(2).map(drop).unwrap_err();
+            assert!(matches!(error, Error::WouldBlock | Error::Closed));
+        });
+        shared.ring.close();
+        while flusher.step() != Step::Finished {}
+        refused.join().unwrap();
+        let file = String::from_utf8(file.contents()).unwrap();
+        let line = file.strip_prefix("xxxx").unwrap();
+        assert!(
+            ["", "alq: 1 record, 2 bytes dropped: queue full\n"].contains(&line),
+            "{line}"
+        );
+    });
+}

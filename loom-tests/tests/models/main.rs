@@ -1,0 +1,21 @@
+//! The models, a file for each protocol. One binary, so that they share the cores, and so that a mutant is one run.
+
+mod close;
+mod completion;
+mod dropped;
+mod event;
+mod failure;
+mod flush;
+mod full;
+mod group_sync;
+mod lanes;
+mod loss;
+mod ordered;
+mod publish;
+mod reopen;
+mod seal;
+mod short_post;
+mod shutdown;
+mod wake_flusher;
+mod wake_writer;
+mod wrap;

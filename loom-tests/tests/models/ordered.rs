@@ -1,0 +1,64 @@
+//! Writers that wait in turn.
+
+use alq::model::{Kind, Order};
+use alq_loom_tests::{explore, queue, write};
+use loom::sync::Arc;
+use loom::thread;
+
+/// Two writers that wait on an ordered queue: the one that is first in the line goes first, and hands its turn on.
+#[test]
+fn ordered_writers() {
+    explore("ordered_writers", 1, || {
+        let (shared, mut flusher, file) = queue(4, Order::Arrival);
+        write(&shared, b'x', 4, false);
+        let wait = |letter: u8| {
+            let shared = Arc::clone(&shared);
+            thread::spawn(move || {
+                let mut reservation = shared.wait_reserve(2, Kind::Writen, None).unwrap();
+                reservation.fill(&[letter; 2]);
+                let posted = reservation.post(2);
+                shared.posted(posted, true);
+                posted.end
+            })
+        };
+        let first = wait(b'a');
+        let second = wait(b'b');
+        flusher.step(); // room for both, at once
+        let (a, b) = (first.join().unwrap(), second.join().unwrap());
+        flusher.step();
+        let expected: &[u8] = if a < b { b"xxxxaabb" } else { b"xxxxbbaa" };
+        assert_eq!(file.contents(), expected);
+        assert!(shared.try_reserve(1).is_ok(), "the line is empty");
+    });
+}
+
+/// While somebody waits on an ordered queue, a caller that does not want to wait is refused, and does not sleep; once
+/// nobody does, it is let in again.
+#[test]
+fn nobody_overtakes_an_ordered_writer() {
+    explore("nobody_overtakes_an_ordered_writer", 3, || {
+        let (shared, mut flusher, file) = queue(4, Order::Arrival);
+        write(&shared, b'x', 3, false);
+        let other = Arc::clone(&shared);
+        let writer = thread::spawn(move || {
+            let mut reservation = other.wait_reserve(4, Kind::Writen, None).unwrap();
+            reservation.fill(b"aaaa");
+            other.posted(reservation.post(4), true);
+        });
+        // One byte fits all the while: taken before the writer came, or refused.
+        let mine = shared.try_reserve(1).map(|mut reservation| {
+            reservation.fill(b"y");
+            shared.posted(reservation.post(1), true);
+        });
+        flusher.step();
+        writer.join().unwrap();
+        flusher.step();
+        let expected: &[u8] = if mine.is_ok() {
+            b"xxxyaaaa"
+        } else {
+            b"xxxaaaa"
+        };
+        assert_eq!(file.contents(), expected);
+        assert!(shared.try_reserve(1).is_ok(), "the line is empty");
+    });
+}

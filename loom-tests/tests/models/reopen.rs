@@ -1,0 +1,75 @@
+//! Reopen: a cut between what was posted before and after, and whoever asks is told.
+
+use alq::Error;
+use alq::model::{Order, Step, Subscriber};
+use alq_loom_tests::{Memory, explore, queue, queue_on_dropped, start, write};
+use loom::sync::Arc;
+use loom::thread;
+
+/// A reopen against a flusher that is about to park: it is woken for it. What was posted before the call is in the old
+/// file, what is posted after the completion in the new one.
+#[test]
+fn a_reopen_wakes_the_flusher_and_cuts_between_before_and_after() {
+    let name = "a_reopen_wakes_the_flusher_and_cuts_between_before_and_after";
+    explore(name, 1, || {
+        let (shared, flusher, old) = queue(8, Order::Any);
+        let new = Memory::default();
+        let thread = start(flusher, &shared);
+        write(&shared, b'a', 1, false);
+        let reopened = shared.reopen(std::sync::Arc::new(new.clone())).unwrap();
+        let done = || reopened.result();
+        assert_eq!(shared.progress.wait_until(None, done), Some(Ok(())));
+        write(&shared, b'b', 1, true);
+        shared.ring.close();
+        shared.bell.ring();
+        thread.join().unwrap();
+        assert_eq!((old.contents(), new.contents()), (vec![b'a'], vec![b'b']));
+    });
+}
+
+/// A reopen against the end of a queue: it takes place, or is refused, or told that the queue is closed; never left.
+#[test]
+fn a_reopen_as_the_queue_ends_is_told() {
+    explore("a_reopen_as_the_queue_ends_is_told", 3, || {
+        let (shared, mut flusher, _) = queue(4, Order::Any);
+        let theirs = Arc::clone(&shared);
+        let end = thread::spawn(move || {
+            theirs.ring.close();
+            while flusher.step() != Step::Finished {}
+            drop(flusher);
+            theirs.flusher_ended();
+        });
+        match shared.reopen(std::sync::Arc::new(Memory::default())) {
+            Ok(reopened) => {
+                let done = || reopened.result();
+                let result = shared.progress.wait_until(None, done);
+                assert!(matches!(result, Some(Ok(()) | Err(Error::Closed))));
+            }
+            Err(error) => assert_eq!(error, Error::Closed),
+        }
+        end.join().unwrap();
+    });
+}
+
+/// Whoever is told of a reopen, by the flusher or by somebody who happens to look, finds that it has let go of the old sink.
+#[test]
+fn who_is_told_of_a_reopen_finds_the_old_sink_closed() {
+    let name = "who_is_told_of_a_reopen_finds_the_old_sink_closed";
+    explore(name, 3, || {
+        let (shared, mut flusher, cells) = queue_on_dropped(4);
+        write(&shared, b'a', 1, false);
+        let new = std::sync::Arc::new(Memory::default());
+        let reopened = shared.reopen(new).unwrap();
+        let told = Subscriber::Callback(Box::new(move |result| {
+            assert_eq!(result, Ok(()));
+            cells.read(0, 1);
+        }));
+        assert!(reopened.subscribe(1, told).is_ok());
+        let theirs = Arc::clone(&shared);
+        let other = thread::spawn(move || theirs.settle());
+        flusher.step();
+        flusher.step();
+        other.join().unwrap();
+        assert_eq!(reopened.result(), Some(Ok(())));
+    });
+}

@@ -1,0 +1,87 @@
+//! How a writer that waits for room is woken.
+
+use alq::model::{Heap, Kind, Last, Order, Shared, barrier};
+use alq_loom_tests::{FOR_EVER, explore, queue, start, write};
+use loom::sync::Arc;
+use loom::thread;
+
+/// A writer asleep on a full ring is woken by the drain, whatever flags filled the ring.
+#[test]
+fn a_drain_wakes_the_writer() {
+    explore("a_drain_wakes_the_writer", 1, || {
+        let (shared, flusher, file) = queue(4, Order::Any);
+        write(&shared, b'a', 3, false);
+        let thread = start(flusher, &shared);
+        let mut reservation = shared.wait_reserve(2, Kind::Writen, None).unwrap();
+        reservation.fill(b"bb");
+        let posted = reservation.post(2);
+        shared.posted(posted, true);
+        barrier::close(&shared, FOR_EVER()).unwrap();
+        thread.join().unwrap();
+        assert_eq!(file.contents(), b"aaabb");
+    });
+}
+
+/// Room that is given back wakes a writer, though the drain has nothing to write.
+#[test]
+fn a_give_back_wakes_the_writer() {
+    explore("a_give_back_wakes_the_writer", 1, || {
+        let (shared, flusher, _file) = queue(4, Order::Any);
+        let newest = shared.try_reserve(4).unwrap();
+        let thread = start(flusher, &shared);
+        let other = Arc::clone(&shared);
+        let writer = thread::spawn(move || {
+            drop(other.wait_reserve(3, Kind::Getn, None).unwrap());
+        });
+        let posted = newest.post(0);
+        assert!(posted.gave_back);
+        shared.posted(posted, false);
+        writer.join().unwrap();
+        shared.set_last(Last::Stop);
+        thread.join().unwrap();
+    });
+}
+
+/// A waiter that is woken sees the room for which it is, also where the fence of the notifier is none of the processor's. (The
+/// waiter was in the line before, so that the mutant `line.notify` alone does no harm here.)
+#[test]
+fn a_wake_up_carries_the_room() {
+    explore("a_wake_up_carries_the_room", 3, || {
+        let (shared, mut flusher, _file) = queue(4, Order::Any);
+        write(&shared, b'a', 4, false);
+        let ticket = shared.waiters.join(2, || ());
+        let drainer = thread::spawn(move || flusher.step());
+        let reservation = loop {
+            ticket.look();
+            match shared.ring.reserve_in_turn(2) {
+                Ok(reservation) => break reservation,
+                Err(_) => ticket.sleep(None),
+            }
+        };
+        reservation.post(2);
+        ticket.leave(|| ());
+        drainer.join().unwrap();
+    });
+}
+
+/// Two writers, of which the first posts in a way that wakes nobody: the second, which sleeps for the room that this record
+/// takes, gets it all the same.
+#[test]
+fn who_leaves_the_line_has_the_flusher_look_for_the_others() {
+    let name = "who_leaves_the_line_has_the_flusher_look_for_the_others";
+    explore(name, 0, || {
+        let (shared, flusher, _file) = queue(4, Order::Any);
+        write(&shared, b'x', 4, false);
+        let other = Arc::clone(&shared);
+        let append = |shared: &Shared<Heap>| {
+            let entry = shared.wait_reserve(3, Kind::Writen, None).unwrap();
+            shared.posted(entry.post(3), false);
+        };
+        let writer = thread::spawn(move || append(&other));
+        let thread = start(flusher, &shared);
+        append(&shared);
+        writer.join().unwrap();
+        shared.set_last(Last::Stop);
+        thread.join().unwrap();
+    });
+}

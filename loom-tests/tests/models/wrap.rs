@@ -1,0 +1,80 @@
+//! The wrap: bytes and descriptors serve the next lap only after the drain has let go of them.
+
+use alq::model::{Heap, Ring};
+use alq_loom_tests::{append, explore, ring_before_wrap, take, take_all};
+use loom::sync::Arc;
+use loom::thread;
+
+/// One producer goes round the ring twice, and over the wrap of both halves of the head word: bytes and descriptors
+/// are used again only after the drain has let go of them.
+#[test]
+fn wrap_onto_the_second_lap() {
+    explore("wrap_onto_the_second_lap", 3, || {
+        let (ring, mut drain) = ring_before_wrap(4);
+        let ring = Arc::new(ring);
+        let other = Arc::clone(&ring);
+        let producer = thread::spawn(move || {
+            let origin = u64::from(u32::MAX);
+            for (i, letter) in (1..).zip(*b"abcd") {
+                assert_eq!(append(&other, letter, 3), origin + 3 * i);
+            }
+        });
+        let mut file = Vec::new();
+        take_all(&mut drain, &ring, &mut file, 12);
+        producer.join().unwrap();
+        assert_eq!(file, b"aaabbbcccddd");
+    });
+}
+
+/// Descriptors wrap before bytes do: more records than descriptors, all of one byte.
+#[test]
+fn descriptors_are_reused_only_when_free() {
+    explore("descriptors_are_reused_only_when_free", 2, || {
+        let (ring, mut drain) = ring_before_wrap(16);
+        let ring = Arc::new(ring);
+        let other = Arc::clone(&ring);
+        let producer = thread::spawn(move || {
+            for letter in *b"abcde" {
+                append(&other, letter, 1);
+            }
+        });
+        let mut file = Vec::new();
+        take_all(&mut drain, &ring, &mut file, 5);
+        producer.join().unwrap();
+        assert_eq!(file, b"abcde");
+    });
+}
+
+/// Two producers over the wrap of a ring that is nearly full, while the drain makes room: a claim from a stale head or
+/// against a stale tail would overlap the other's bytes, or bytes that the drain still reads.
+#[test]
+fn two_producers_claim_while_room_comes() {
+    explore("two_producers_claim_while_room_comes", 3, || {
+        let (ring, mut drain) = ring_before_wrap(4);
+        let ring = Arc::new(ring);
+        append(&ring, b'x', 3);
+        let claim = |ring: Arc<Ring<Heap>>, letter: u8| {
+            thread::spawn(move || match ring.reserve(2) {
+                Ok(mut reservation) => {
+                    reservation.fill(&[letter; 2]);
+                    Some((reservation.post(2).end, letter))
+                }
+                Err(_) => None,
+            })
+        };
+        let a = claim(Arc::clone(&ring), b'a');
+        let b = claim(Arc::clone(&ring), b'b');
+        let mut file = Vec::new();
+        take(&mut drain, &ring, &mut file);
+        let mut posted: Vec<_> = [a, b]
+            .map(|thread| thread.join().unwrap())
+            .into_iter()
+            .flatten()
+            .collect();
+        posted.sort_unstable();
+        take(&mut drain, &ring, &mut file);
+        let mut expected = b"xxx".to_vec();
+        expected.extend(posted.iter().flat_map(|(_, letter)| [*letter; 2]));
+        assert_eq!(file, expected);
+    });
+}

@@ -1,0 +1,149 @@
+//! Entries without a lifetime, for an interface that knows none: the C library.
+
+use super::aside::{self, OwnMemory};
+use super::entry::Entry;
+use super::queue::Queue;
+use crate::ring::Claim;
+use crate::words::{Flags, Position};
+
+/// What an [`Entry`] is when nothing borrows its queue: the right to post it, and no way to its bytes.
+///
+/// [`Queue::post_detached`] posts it. Dropped, it stays open for ever, like an entry that was forgotten.
+#[doc(hidden)]
+#[derive(Debug)]
+#[must_use = "a detached entry stays open until it is posted"]
+pub struct Detached {
+    /// The number of its queue.
+    queue: u64,
+    part: Part,
+}
+
+#[derive(Debug)]
+enum Part {
+    Ring(Claim),
+    Own(OwnMemory),
+}
+
+impl Entry<'_> {
+    /// Ends the borrow of the queue, and keeps the reservation. What `set_bytes_used` and `write!` have done is forgotten.
+    ///
+    /// Pointers to the bytes, taken before, stay valid until the entry is posted, as long as a handle of the queue lives.
+    #[doc(hidden)]
+    #[inline]
+    pub fn detach(self) -> Detached {
+        let queue = self.queue_id();
+        let part = match self.into_parts() {
+            (Some(claim), _) => Part::Ring(claim),
+            (None, own) => Part::Own(own.unwrap_or_default()),
+        };
+        Detached { queue, part }
+    }
+}
+
+impl Queue {
+    /// Posts the first `used` bytes of a detached entry; 0 posts nothing.
+    ///
+    /// # Panics
+    ///
+    /// If it is of another queue, or has fewer bytes.
+    #[doc(hidden)]
+    #[inline]
+    pub fn post_detached(&self, detached: Detached, used: usize, flags: Flags) -> Position {
+        let shared = self.shared();
+        assert!(
+            detached.queue == shared.id && used <= detached.len(),
+            "a detached entry of {} bytes of queue {}, posted to queue {} with {used}",
+            detached.len(),
+            detached.queue,
+            shared.id
+        );
+        match detached.part {
+            Part::Ring(claim) if shared.home.is_here() => {
+                // It came from this ring, in `detach`, and nobody else has it.
+                let posted = shared.ring.reservation(claim).post(used as u32);
+                shared.posted(posted, flags.activates());
+                Position::new(shared.id, posted.end)
+            }
+            Part::Ring(claim) => aside::leave_to_the_parent(shared, shared.ring.reservation(claim)),
+            Part::Own(memory) => aside::post(shared, &memory[..used]),
+        }
+    }
+
+    /// How many entries of the ring can be open at once, whatever their lengths: the number of descriptors.
+    #[doc(hidden)]
+    pub fn slots(&self) -> usize {
+        self.shared().ring.geometry().slots() as usize
+    }
+}
+
+impl Detached {
+    /// How many bytes were reserved.
+    #[inline]
+    #[expect(clippy::len_without_is_empty, reason = "none is")]
+    pub fn len(&self) -> usize {
+        match &self.part {
+            Part::Ring(claim) => claim.len(),
+            Part::Own(memory) => memory.len(),
+        }
+    }
+
+    /// A number below [`Queue::slots`] that no other open entry of the queue has. `None` for an entry that is none of the
+    /// ring: in a child of fork(2), and once the process ends.
+    #[doc(hidden)]
+    #[inline]
+    pub fn slot(&self, queue: &Queue) -> Option<usize> {
+        match self.part {
+            Part::Ring(claim) => Some(queue.shared().ring.geometry().slot(claim.seq() as u32)),
+            Part::Own(_) => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{Flags, Options};
+
+    #[test]
+    fn detached_entries_are_posted_in_any_order() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("app.log");
+        let queue = Options::new().open(&path).unwrap();
+        let mut detached: Vec<_> = [b'a', b'b', b'c']
+            .into_iter()
+            .map(|letter| {
+                let mut entry = queue.getn(2, Flags::NOWAIT).unwrap();
+                entry.copy_from_slice(&[letter, b'\n']);
+                entry.detach()
+            })
+            .collect();
+        let mut slots: Vec<_> = detached.iter().map(|one| one.slot(&queue)).collect();
+        slots.dedup();
+        assert_eq!(slots.len(), 3, "each has a slot of its own");
+        assert!(slots.iter().all(|slot| slot.unwrap() < queue.slots()));
+
+        queue.post_detached(detached.remove(1), 0, Flags::empty());
+        queue.post_detached(detached.remove(1), 2, Flags::NOACTIVATE);
+        queue.post_detached(detached.remove(0), 1, Flags::empty());
+        queue.flush().unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"ac\n");
+    }
+
+    #[test]
+    #[should_panic(expected = "posted to queue")]
+    fn an_entry_of_another_queue_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let open = |name| Options::new().open(dir.path().join(name)).unwrap();
+        let (one, other) = (open("one.log"), open("other.log"));
+        let detached = one.getn(1, Flags::NOWAIT).unwrap().detach();
+        other.post_detached(detached, 1, Flags::empty());
+    }
+
+    #[test]
+    #[should_panic(expected = "with 2")]
+    fn more_than_was_reserved_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let queue = Options::new().open(dir.path().join("app.log")).unwrap();
+        let detached = queue.getn(1, Flags::NOWAIT).unwrap().detach();
+        queue.post_detached(detached, 2, Flags::empty());
+    }
+}

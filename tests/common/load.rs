@@ -1,0 +1,85 @@
+//! Load: producers that append by all ways, and a reader that is slow.
+
+use std::io::Read;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use alq::{Flags, Queue};
+
+use super::{Numbers, Record, TRY, WAIT};
+
+/// Appends records until `stop`, by all ways and flags, through the queue as `writer` and through a lane as `writer + 1`;
+/// says how many each.
+pub fn produce(queue: &Queue, writer: usize, stop: &AtomicBool) -> [u32; 2] {
+    let mut numbers = Numbers::new(writer + 900);
+    let mut lane = queue.lane();
+    let mut seqs = [0; 2];
+    while !stop.load(Ordering::Relaxed) {
+        let longest = if numbers.below(50) == 0 { 4000 } else { 150 };
+        let len = Record::MIN_LEN + numbers.below(longest);
+        let way = numbers.below(2);
+        let record = Record {
+            writer: writer + way,
+            seq: seqs[way],
+            len,
+        };
+        let (text, room) = (record.text(), (len + numbers.below(300)).min(4096));
+        let quiet = if numbers.below(3) == 0 {
+            Flags::NOACTIVATE
+        } else {
+            Flags::empty()
+        };
+        let flags = [TRY, WAIT][numbers.below(2)] | quiet;
+        let drops = numbers.below(4) == 0;
+        let appended = match (way, numbers.below(2)) {
+            (0, 0) => queue.writen(text.as_bytes(), flags),
+            (0, _) => queue.getn(room, flags).map(|mut entry| {
+                write!(entry, "{text}").unwrap();
+                entry.post_flags(quiet)
+            }),
+            (_, 0) => lane.writen(text.as_bytes(), flags),
+            (_, _) => lane.getn(room, flags).map(|mut entry| {
+                write!(entry, "{text}").unwrap();
+                entry.post_flags(quiet)
+            }),
+        };
+        match appended {
+            Ok(_) => seqs[way] += 1,
+            // Not taken: the same number comes again.
+            Err(error) => assert_eq!((error, flags.contains(TRY)), (alq::Error::WouldBlock, true)),
+        }
+        if drops {
+            let len = 1 + numbers.below(4096);
+            drop(queue.getn(len, WAIT).unwrap());
+            drop(lane.getn(len, WAIT).unwrap());
+        }
+        if numbers.below(100) == 0 {
+            lane = queue.lane();
+        }
+    }
+    seqs
+}
+
+/// Reads in bursts, with pauses.
+pub fn consume(mut reader: impl Read) -> Vec<u8> {
+    let mut numbers = Numbers::new(1);
+    let mut bytes = Vec::new();
+    let mut piece = vec![0; 1 << 16];
+    loop {
+        match numbers.below(400) {
+            0 => std::thread::sleep(Duration::from_millis(30)), // stops: everything before it fills up
+            1..40 => std::thread::yield_now(),
+            _ => {}
+        }
+        let longest = if numbers.below(10) == 0 {
+            piece.len()
+        } else {
+            300
+        };
+        let len = 1 + numbers.below(longest);
+        match reader.read(&mut piece[..len]).unwrap() {
+            0 => return bytes,
+            len => bytes.extend_from_slice(&piece[..len]),
+        }
+    }
+}

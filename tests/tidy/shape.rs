@@ -1,0 +1,116 @@
+//! Layers, sizes, and where `unsafe` may be.
+
+use crate::source::{assert_none, sources};
+
+/// From the lowest: each imports lower ones only (src/lib.rs, which joins them, imports all).
+const LAYERS: [&str; 7] = [
+    "words",
+    "primitives",
+    "memory",
+    "ring",
+    "ends",
+    "actors",
+    "face",
+];
+
+const FILE_MAX: usize = 400;
+
+/// A screen.
+const FUNCTION_MAX: usize = 70;
+
+/// The files that may have `unsafe` code; each says at its head why it is right.
+const UNSAFE: [&str; 13] = [
+    "src/memory/heap.rs",
+    "src/memory/inherited.rs",
+    "src/memory/journal.rs",
+    "src/memory/mirror.rs",
+    "src/memory/mod.rs",
+    "src/primitives/os.rs",
+    "src/primitives/os/file.rs",
+    "src/primitives/os/process.rs",
+    "src/primitives/os/thread.rs",
+    "src/primitives/process.rs",
+    "src/ring/drain.rs",
+    "src/ring/lane.rs",
+    "src/ring/reserve.rs",
+];
+
+#[test]
+fn a_layer_imports_lower_ones_only() {
+    let mut complaints = Vec::new();
+    for source in sources("src") {
+        let folder = source.path.split('/').nth(1).unwrap();
+        let Some(layer) = LAYERS.iter().position(|layer| *layer == folder) else {
+            assert_eq!(folder, "lib.rs", "a folder that is no layer");
+            continue;
+        };
+        for line in source.lines() {
+            for path in line.split("crate::").skip(1) {
+                let target = path.split(|c: char| !c.is_ascii_lowercase()).next();
+                let lower = LAYERS.iter().position(|layer| Some(*layer) == target);
+                // The examples in documentation are those of a user.
+                let is_code = !line.trim_start().starts_with("//");
+                if is_code && lower.is_none_or(|lower| lower > layer) {
+                    complaints.push(format!("{}: {}", source.path, line.trim()));
+                }
+            }
+        }
+    }
+    assert_none(&complaints);
+}
+
+#[test]
+fn files_and_functions_fit() {
+    let mut complaints = Vec::new();
+    for source in sources("src")
+        .iter()
+        .chain(&sources("loom-tests"))
+        .chain(&sources("tests/tidy"))
+    {
+        let lines: Vec<&str> = source.text.lines().collect();
+        if source.path.contains("/target/") {
+            continue;
+        }
+        if lines.len() > FILE_MAX {
+            complaints.push(format!("{}: {} lines", source.path, lines.len()));
+        }
+        for (at, line) in lines.iter().enumerate() {
+            let len = function_len(line, &lines[at..]);
+            if len > FUNCTION_MAX {
+                complaints.push(format!("{}:{}: {len} lines", source.path, at + 1));
+            }
+        }
+    }
+    assert_none(&complaints);
+}
+
+/// How many lines the function has that begins with `line`: up to the bracket below its first word. 0 if none does.
+fn function_len(line: &str, lines: &[&str]) -> usize {
+    let word = line.trim_start();
+    let is_function = word.starts_with("fn ")
+        || (word.contains(" fn ") && !word.starts_with("//") && !word.contains('"'));
+    if !is_function || line.ends_with([';', '}']) {
+        return 0;
+    }
+    let indent = &line[..line.len() - word.len()];
+    let end = lines.iter().position(|line| {
+        let rest = line.strip_prefix(indent).unwrap_or("");
+        rest == "}" || (rest.starts_with(')') && rest.ends_with(';'))
+    });
+    end.map_or(0, |end| end + 1)
+}
+
+#[test]
+fn unsafe_is_where_it_may_be() {
+    let mut complaints = Vec::new();
+    for source in sources("src") {
+        let allows = source.text.contains("#![allow(unsafe_code)]");
+        if allows && !source.text.contains("//! # Safety") {
+            complaints.push(format!("{}: no word on its safety", source.path));
+        }
+        if source.text.contains("allow(unsafe_code)") != UNSAFE.contains(&&*source.path) {
+            complaints.push(format!("{}: not as the list says", source.path));
+        }
+    }
+    assert_none(&complaints);
+}
