@@ -155,7 +155,7 @@ const GOALS: [Goal; 26] = [
     Goal("sustained", QUEUE, ALL, "ns", Base::Best, 1.0, 1.0),
     Goal("sustained", LANE, ALL, "ns", Base::Best, 1.0, 1.0),
     Goal(
-        "2 producers",
+        "2 producers, to one",
         LANE,
         LANES.producers(2),
         "ns",
@@ -164,7 +164,7 @@ const GOALS: [Goal; 26] = [
         2.0,
     ),
     Goal(
-        "4 producers",
+        "4 producers, to one",
         LANE,
         LANES.producers(4),
         "ns",
@@ -289,9 +289,9 @@ pub fn table(results: &Results) -> String {
     for goal in &GOALS {
         let Goal(what, contestant, _, _, base, near, far) = goal;
         let to = match base {
-            Base::Absolute => "-",
-            Base::Of(name, ..) => name,
-            Base::Best => "the best from crates.io",
+            Base::Absolute => "-".to_owned(),
+            Base::Of(name, ..) => format!("`{name}`"),
+            Base::Best => "the best from crates.io".to_owned(),
         };
         let found =
             [Distance::Near, Distance::Far].map(|distance| measured(results, goal, distance));
@@ -309,7 +309,7 @@ pub fn table(results: &Results) -> String {
         };
         writeln!(
             text,
-            "| {what} | {contestant} | {to} | {} | {} | {} / {} | {} |",
+            "| {what} | `{contestant}` | {to} | {} | {} | {} / {} | {} |",
             show(&found[0]),
             show(&found[1]),
             bound(*near),

@@ -252,7 +252,7 @@ fn table(results: &Results, title: &str, columns: &[Column]) -> String {
     text += "\n|---|";
     text += &"---|".repeat(columns.len());
     for name in names {
-        write!(text, "\n| {name} |").expect("a String grows");
+        write!(text, "\n| `{name}` |").expect("a String grows");
         for Column(_, task, figure) in columns {
             let entry = results.find(task, name);
             let cell = entry.map_or("-".to_owned(), |entry| cell(&entry.turns, figure));
