@@ -9,7 +9,7 @@ if [ $# = 0 ]; then
     cargo test --release --no-default-features --locked -- --nocapture
     exit
 fi
-for target in operations ring words; do
+for target in operations ring ring_file words; do
     # Into a folder of its own, beside what is recorded.
     mkdir -p "target/found/$target"
     cargo +nightly fuzz run --fuzz-dir . "$target" "target/found/$target" "corpus/$target" -- \

@@ -6,12 +6,16 @@ compile_error!(
 );
 
 mod bytes;
+#[path = "../../tests/common/torture/desk.rs"]
+mod desk;
 #[path = "../../tests/model/mod.rs"]
 mod model;
 mod ring;
+mod ring_file;
 mod words;
 
 pub use ring::ring;
+pub use ring_file::ring_file;
 pub use words::words;
 
 use model::{Op, Settings};

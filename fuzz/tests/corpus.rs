@@ -49,6 +49,11 @@ fn ring() {
 }
 
 #[test]
+fn ring_file() {
+    run("ring_file", alq_fuzz::ring_file, 500, 400);
+}
+
+#[test]
 fn words() {
     run("words", alq_fuzz::words, 200_000, 64);
 }

@@ -123,6 +123,9 @@ impl Inheritance {
             drain.pass_written(&ring, intent.bytes, holds)
         });
         self.account(&mut recovery, outcome);
+        if let Some(journal) = ring.journal() {
+            journal.clear_damaged();
+        }
         (ring, drain, recovery)
     }
 }

@@ -234,6 +234,14 @@ pub fn finish<M: Memory>(shared: &Shared<M>, patience: Patience) -> Result<(), U
     account(shared)
 }
 
+/// Whether the flusher of a queue that was closed touches its ring no more. It stops soon, also where it has not come to its end,
+/// unless a write does not return.
+pub fn has_stopped<M: Memory>(shared: &Shared<M>) -> bool {
+    let finished = || shared.has_finished().then_some(());
+    let patience = Patience::new(Some(STEP_OVER_TIME), None);
+    !shared.is_servant() && patience.wait(shared, finished).is_ok()
+}
+
 /// What a queue that takes no more has left undone.
 fn account<M: Memory>(shared: &Shared<M>) -> Result<(), Undrained> {
     let (done, outstanding) = shared.ring.outstanding();

@@ -97,8 +97,8 @@ impl Drop for Owner {
         }
         let was_closed = self.shared.ring.ended().is_some(); // by a call that has told what was left
         let left = barrier::close(&self.shared, self.shared.patience(None));
-        if left.is_ok() {
-            self.shared.ring.release();
+        if self.shared.ring.journal().is_some() && barrier::has_stopped(&self.shared) {
+            self.shared.ring.release(); // what was not written is the next queue's
         }
         if let (Err(undrained), false) = (left, was_closed) {
             exit::last_words(&self.shared.reporter, "a queue was dropped", undrained);

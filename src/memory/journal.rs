@@ -96,18 +96,24 @@ impl Journal {
     /// Notes what is about to be written. `generation` is not the caller's to set.
     pub fn intend(&self, intent: Intent) {
         let entries = self.read();
-        let last = entries.newest();
-        let generation = last.map_or(0, |last| last.generation) + 1;
-        // In the place of the older one: the newer may be the one that counts until this one is whole.
-        let is_second = last.is_some() && last == Intent::from_words(&entries.intents[0]);
-        let line = &self.header().intents[usize::from(is_second)];
+        let generation = entries.newest().map_or(0, |last| last.generation) + 1;
+        let line = &self.header().intents[entries.next_place()];
         let intent = Intent {
             generation,
             ..intent
         };
-        // Relaxed: before the Releases of what follows. No intent, until it is whole.
-        line[7].store(0, Ordering::Relaxed);
-        store(line, &intent.to_words());
+        for (word, value) in intent.stores() {
+            line[word].store(value, Ordering::Release); // as in [journal.store]
+        }
+    }
+
+    /// Clears what is damaged of the intents: it has been told.
+    pub fn clear_damaged(&self) {
+        for line in &self.header().intents {
+            if Intent::is_damaged(&line.each_ref().map(load)) {
+                line[7].store(0, Ordering::Release); // as one that is not whole: [journal.store]
+            }
+        }
     }
 
     /// The tail moves to `tail`, over `whole` bytes of the records that were intended; `ahead` more of them are written
@@ -131,14 +137,14 @@ impl Journal {
     /// Stores where the tail is.
     pub fn set_tail(&self, tail: Head) {
         let words = &self.header().tail;
-        let bits = tail.to_bits();
         // Relaxed: this thread has stored it.
         let before = words.tail.load(Ordering::Relaxed);
-        // [journal.tail] Release on all three, pairs with [journal.load], in this order: from the second on the intent for
-        // what comes next counts.
-        words.previous.store(before, Ordering::Release);
-        words.tail.store(bits, Ordering::Release);
-        words.check.store(!bits, Ordering::Release);
+        let words = [&words.previous, &words.tail, &words.check];
+        for (word, value) in Entries::tail_stores(before, tail.to_bits()) {
+            // [journal.tail] Release on all of them, pairs with [journal.load], in this order: from the tail on the intent for
+            // what comes next counts.
+            words[word].store(value, Ordering::Release);
+        }
     }
 
     /// Notes which log the records are for.

@@ -94,7 +94,8 @@ fn create(path: &Path, layout: Layout) -> io::Result<Option<File>> {
         pos: 0,
     }
     .to_bits();
-    for (at, word) in [(8, tail), (9, tail), (10, !tail)] {
+    // There was none before: were it the same, the complement would prove nothing of the tail.
+    for (at, word) in [(8, 0), (9, tail), (10, !tail)] {
         file.write_all_at(&word.to_ne_bytes(), at * 8)?;
     }
     let words = layout.to_words().map(u64::to_ne_bytes);

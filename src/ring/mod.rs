@@ -190,7 +190,7 @@ impl<M: Memory> Ring<M> {
         self.memory.journal()
     }
 
-    /// The ring is drained, and no handle is left that could claim or post: others may have its memory.
+    /// The drain has stopped, and no handle is left that could claim or post: others may have its memory.
     pub fn release(&self) {
         self.memory.release();
     }

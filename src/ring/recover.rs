@@ -3,7 +3,7 @@
 //! Nothing that is read here is trusted: the descriptors may be of any process, or damaged.
 
 use super::{Drain, Ring};
-use crate::memory::Memory;
+use crate::memory::{Memory, Slot};
 use crate::primitives::sync::Ordering;
 use crate::words::{Geometry, Head, Phase, Place, State, Tail, next_seq};
 
@@ -49,7 +49,7 @@ impl Span {
 }
 
 /// What one descriptor is.
-enum Slot {
+enum Kind {
     Posted(Span),
     /// Claimed, and no more.
     Skipped,
@@ -69,14 +69,14 @@ pub fn find(geometry: Geometry, tail: Head, words: impl Fn(usize) -> (u64, u64))
     while ahead < geometry.slots() {
         let mut next = ahead + 1;
         match read(geometry, tail, ahead, &words) {
-            Slot::Posted(span) => {
+            Kind::Posted(span) => {
                 let seq = u64::from(tail.seq.wrapping_add(ahead));
                 next = ahead + (next_seq(seq, span.phase) - seq) as u32;
                 posted.push(span);
             }
-            Slot::Skipped => found.skipped += 1,
-            Slot::Damaged => found.damaged += 1,
-            Slot::Unused => {}
+            Kind::Skipped => found.skipped += 1,
+            Kind::Damaged => found.damaged += 1,
+            Kind::Unused => {}
         }
         ahead = next;
     }
@@ -86,7 +86,7 @@ pub fn find(geometry: Geometry, tail: Head, words: impl Fn(usize) -> (u64, u64))
     found
 }
 
-fn read(geometry: Geometry, tail: Head, ahead: u32, words: impl Fn(usize) -> (u64, u64)) -> Slot {
+fn read(geometry: Geometry, tail: Head, ahead: u32, words: impl Fn(usize) -> (u64, u64)) -> Kind {
     let seq = tail.seq.wrapping_add(ahead);
     let (place, state) = words(geometry.slot(seq));
     let place = Place::from_bits(place);
@@ -96,17 +96,19 @@ fn read(geometry: Geometry, tail: Head, ahead: u32, words: impl Fn(usize) -> (u6
     }) = State::of_lap(state, geometry.tag(seq))
     else {
         return if is_claimed {
-            Slot::Skipped
+            Kind::Skipped
         } else {
-            Slot::Unused
+            Kind::Unused
         };
     };
-    // The descriptor behind that of a lane's span is its note, which is no span.
-    let is_noted = !phase.is_of_lane() || {
-        let behind = seq.wrapping_add(1);
-        let (_, note) = words(geometry.slot(behind));
-        State::of_lap(note, geometry.tag(behind)).is_none()
-    };
+    // A lane's span has the rest of its line to itself: nothing there is a span, and all of it is in the ring.
+    let width = (next_seq(u64::from(seq), phase) - u64::from(seq)) as u32;
+    let is_alone = ahead + width <= geometry.slots()
+        && (1..width).all(|behind| {
+            let behind = seq.wrapping_add(behind);
+            let (_, state) = words(geometry.slot(behind));
+            State::of_lap(state, geometry.tag(behind)).is_none()
+        });
     let capacity = i64::from(geometry.capacity());
     let start = match place.start.wrapping_sub(tail.pos) {
         ahead if ahead <= geometry.capacity() => i64::from(ahead),
@@ -120,10 +122,10 @@ fn read(geometry: Geometry, tail: Head, ahead: u32, words: impl Fn(usize) -> (u6
     };
     // Only the span in hand may begin before the tail, up to which it is written.
     let is_inside = span.end() <= capacity && (start >= 0 || (ahead == 0 && span.end() >= 0));
-    if is_claimed && is_noted && is_inside {
-        Slot::Posted(span)
+    if is_claimed && is_alone && is_inside {
+        Kind::Posted(span)
     } else {
-        Slot::Damaged
+        Kind::Damaged
     }
 }
 
@@ -186,8 +188,14 @@ fn normalize<M: Memory>(memory: &M, origin: Tail, spans: &[Span]) -> Head {
     let slot = |seq: u64| &memory.slots()[geometry.slot(seq as u32)];
     // Relaxed on all: nobody else has the ring yet.
     let clear = |seq: u64| {
-        if slot(seq).state.load(Ordering::Relaxed) != 0 {
-            slot(seq).state.store(0, Ordering::Relaxed);
+        let Slot { place, state } = slot(seq);
+        if state.load(Ordering::Relaxed) != 0 {
+            state.store(0, Ordering::Relaxed);
+        }
+        // The complement is a place that no lap has here.
+        let bits = place.load(Ordering::Relaxed);
+        if geometry.slot(Place::from_bits(bits).seq) == geometry.slot(seq as u32) {
+            place.store(!bits, Ordering::Relaxed);
         }
     };
     let (mut seq, mut pos) = (origin.seq, origin.pos);
@@ -214,7 +222,7 @@ fn normalize<M: Memory>(memory: &M, origin: Tail, spans: &[Span]) -> Head {
         seq = next;
         pos = origin.pos.saturating_add_signed(span.end());
     }
-    // A damaged one could pass for one of a later lap.
+    // A damaged one could pass for one of a later lap, and a claim that was never posted would be counted again.
     (seq..origin.seq + u64::from(geometry.slots())).for_each(clear);
     Head {
         seq: seq as u32,

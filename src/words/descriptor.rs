@@ -76,12 +76,12 @@ impl Place {
         (self.seq as u64) << 32 | self.start as u64
     }
 
-    /// A word for the descriptor of `seq` that is no place of a span: it names a sequence that lies half of all sequences
-    /// away, so it is overwritten before that comes. `value` is for whoever knows what stands there.
+    /// A word for the descriptor of `seq` that is no place of a span: it names a sequence that no lap has there. `value` is for
+    /// whoever knows what stands there.
     #[inline]
     pub const fn of_none(seq: u32, value: u32) -> u64 {
         Self {
-            seq: seq ^ 1 << 31,
+            seq: seq ^ 1,
             start: value,
         }
         .to_bits()

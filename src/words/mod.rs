@@ -9,6 +9,8 @@ mod level;
 mod position;
 mod recovery;
 mod ring_file;
+#[cfg(test)]
+mod ring_kills;
 mod ring_notes;
 
 pub use descriptor::{Phase, Place, State, Tag};

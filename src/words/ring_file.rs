@@ -188,6 +188,21 @@ impl Intent {
         words
     }
 
+    /// The stores that note it: which of its words gets what. It does not count before the last.
+    pub fn stores(self) -> [(usize, u64); Self::WORDS + 1] {
+        let words = self.to_words();
+        let mut stores = [(Self::WORDS - 1, 0); Self::WORDS + 1]; // first there is none
+        for (word, value) in words.into_iter().enumerate() {
+            stores[word + 1] = (word, value);
+        }
+        stores
+    }
+
+    /// Whether `words` are none, and not one that was not stored to the end either.
+    pub fn is_damaged(words: &[u64; Self::WORDS]) -> bool {
+        words[7] != 0 && Self::from_words(words).is_none()
+    }
+
     /// The intent that `words` hold; `None` if they were not stored to the end.
     pub fn from_words(words: &[u64; Self::WORDS]) -> Option<Self> {
         let [
@@ -224,6 +239,13 @@ pub struct Entries {
 }
 
 impl Entries {
+    /// The stores that move the tail from `before` to `tail`: which of its words gets what. Killed between any two, also of a
+    /// process whose own predecessor was, one of both is told.
+    pub const fn tail_stores(before: u64, tail: u64) -> [(usize, u64); 4] {
+        // First the complement that a process may have been killed in front of.
+        [(2, !before), (0, before), (1, tail), (2, !tail)]
+    }
+
     /// How far the log has come; `None` if the words contradict each other.
     pub fn tail(&self) -> Option<Head> {
         let [previous, tail, check] = self.tail;
@@ -231,10 +253,13 @@ impl Entries {
         (!check == tail || !check == previous).then_some(Head::from_bits(tail))
     }
 
-    /// The write that was under way, if one was: the newer intent that begins at the tail.
+    /// The write that was under way, if one was: the newer of the intents that begin at the tail. One for what comes behind
+    /// may have been noted already.
     pub fn intent(&self) -> Option<Intent> {
         let tail = self.tail()?;
-        self.newest().filter(|intent| intent.start == tail)
+        let intents = self.intents.iter().filter_map(Intent::from_words);
+        let counting = intents.filter(|intent| intent.start == tail);
+        counting.max_by_key(|intent| intent.generation)
     }
 
     /// The intent that was noted last.
@@ -243,10 +268,15 @@ impl Entries {
         intents.max_by_key(|intent| intent.generation)
     }
 
+    /// In the place of which intent the next one is noted: not of the one that counts, which does so until the next is whole.
+    pub fn next_place(&self) -> usize {
+        let kept = self.intent().or_else(|| self.newest());
+        usize::from(kept.is_some() && kept == Intent::from_words(&self.intents[0]))
+    }
+
     /// Whether words stand in the place of an intent that no process has left there that was killed.
     pub fn has_damaged_intent(&self) -> bool {
-        let is_damaged = |words: &[u64; 8]| words[7] != 0 && Intent::from_words(words).is_none();
-        self.intents.iter().any(is_damaged)
+        self.intents.iter().any(Intent::is_damaged)
     }
 }
 

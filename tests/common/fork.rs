@@ -2,12 +2,29 @@
 #![allow(unsafe_code, reason = "fork(2) has no safe form")]
 
 use std::io;
+use std::mem::MaybeUninit;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::exit;
+use std::ptr;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use super::DEADLINE;
+
+/// A value of zeros that children of this process share with it, for ever.
+///
+/// # Safety
+///
+/// `T` must be made of atomics alone.
+pub unsafe fn shared<T: Sync>() -> &'static T {
+    let access = libc::PROT_READ | libc::PROT_WRITE;
+    let flags = libc::MAP_SHARED | libc::MAP_ANONYMOUS;
+    // SAFETY: a new mapping, which replaces none.
+    let at = unsafe { libc::mmap(ptr::null_mut(), size_of::<T>(), access, flags, -1, 0) };
+    assert_ne!(at, libc::MAP_FAILED);
+    // SAFETY: as long as a `T`, page aligned, zeroed, of atomics (the caller says), and never unmapped.
+    unsafe { &*at.cast() }
+}
 
 /// How a child ends.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -55,9 +72,44 @@ fn run(end: End, body: impl FnOnce()) -> ! {
 }
 
 impl Child {
+    /// Kills it, unless it has ended.
+    pub fn kill(&self) {
+        // SAFETY: a child that was not waited for keeps its number.
+        unsafe { libc::kill(self.0, libc::SIGKILL) };
+    }
+
+    /// Whether it has come to its end. It is still to be waited for.
+    pub fn has_ended(&self) -> bool {
+        let mut info = MaybeUninit::<libc::siginfo_t>::zeroed();
+        let how = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT;
+        // SAFETY: the pointer is to one `siginfo_t`.
+        let result =
+            unsafe { libc::waitid(libc::P_PID, self.0.unsigned_abs(), info.as_mut_ptr(), how) };
+        assert_eq!(result, 0, "{}", io::Error::last_os_error());
+        // SAFETY: zeroes are a `siginfo_t`.
+        let info = unsafe { info.assume_init() };
+        info.si_signo != 0
+    }
+
     /// Fails unless it comes to its end, and to a good one.
     #[track_caller]
     pub fn join(self) {
+        assert_eq!(self.status(), 0, "the child has failed");
+    }
+
+    /// Fails unless it comes to be killed.
+    #[track_caller]
+    pub fn join_killed(self) {
+        let status = self.status();
+        assert!(
+            libc::WIFSIGNALED(status) && libc::WTERMSIG(status) == libc::SIGKILL,
+            "the child was not killed, but has ended with {status:#x}"
+        );
+    }
+
+    /// Waits for it, and says how it ended, in the words of wait(2).
+    #[track_caller]
+    fn status(self) -> libc::c_int {
         let end = Instant::now() + DEADLINE;
         let mut status = 0;
         loop {
@@ -69,9 +121,8 @@ impl Child {
                     panic!("the child hangs");
                 }
                 0 => thread::sleep(Duration::from_micros(200)),
-                _ => break,
+                _ => return status,
             }
         }
-        assert_eq!(status, 0, "the child has failed");
     }
 }

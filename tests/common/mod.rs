@@ -7,6 +7,7 @@ pub mod fork;
 pub mod load;
 pub mod sink;
 pub mod task;
+pub mod torture;
 
 use std::fmt;
 use std::fs::{self, File, OpenOptions};

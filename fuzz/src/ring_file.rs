@@ -1,0 +1,201 @@
+//! Ring files that a process could have left, and others: whatever they say, they are recovered or refused.
+
+use std::fs::{self, Metadata};
+use std::os::unix::fs::MetadataExt;
+use std::time::UNIX_EPOCH;
+
+use alq::Options;
+
+use crate::bytes::Bytes;
+use crate::desk::{Desk, put};
+
+/// What is appended after a recovery: as long as the records of the fixed queues.
+const AFTER: &[u8] = b"the record after";
+
+/// The sizes of a ring.
+struct Sizes {
+    capacity: u64,
+    slots: u64,
+    /// Of a fixed queue: how many entries.
+    count: Option<usize>,
+}
+
+impl Sizes {
+    fn options(&self) -> Options {
+        match self.count {
+            None => Options::new().capacity(self.capacity as usize),
+            Some(count) => Options::new().fixed(AFTER.len(), count),
+        }
+    }
+
+    fn words(&self) -> [u64; 8] {
+        let spans_max = self.count.map_or(self.slots, |count| count as u64);
+        let entry_len = self.count.map_or(0, |_| AFTER.len() as u64);
+        let magic = u64::from_ne_bytes(*b"alq ring");
+        let order = 0x0102_0304_0506_0708;
+        checked([
+            magic,
+            order,
+            1,
+            self.capacity,
+            self.slots,
+            spans_max,
+            entry_len,
+            0,
+        ])
+    }
+}
+
+/// The words with their checksum, as docs/format.md describes it.
+fn checked(mut words: [u64; 8]) -> [u64; 8] {
+    let bytes = words[..7].iter().flat_map(|word| word.to_le_bytes());
+    let hash = bytes.fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    });
+    words[7] = hash.max(1);
+    words
+}
+
+struct Image {
+    bytes: Vec<u8>,
+    slots: u64,
+    tail: (u32, u32),
+}
+
+impl Image {
+    fn set(&mut self, at: usize, words: &[u64]) {
+        for (number, word) in words.iter().enumerate() {
+            let at = at + 8 * number;
+            self.bytes[at..at + 8].copy_from_slice(&word.to_ne_bytes());
+        }
+    }
+
+    fn set_descriptor(&mut self, seq: u32, place: u64, state: u64) {
+        let slot = u64::from(seq) & (self.slots - 1);
+        self.set(8192 + 16 * slot as usize, &[place, state]);
+    }
+
+    fn state(&self, seq: u32, phase: u64, committed: u32) -> u64 {
+        let lap = u64::from(seq >> self.slots.trailing_zeros());
+        lap << 34 | phase << 32 | u64::from(committed)
+    }
+
+    /// Spans from the tail on: most as they may be, some not. Says where the last of them ends.
+    fn describe(&mut self, input: &mut Bytes<'_>) -> u32 {
+        let (mut seq, mut pos) = self.tail;
+        for _ in 0..input.below(self.slots as usize + 1) {
+            let kind = input.u8();
+            let len = u32::from(input.u8());
+            let (mut start, mut committed) = (pos, len);
+            if kind & 0x40 != 0 {
+                start = start.wrapping_add_signed(i32::from(input.u8() as i8));
+                committed = committed.wrapping_add_signed(i32::from(input.u8() as i8));
+            }
+            let place = u64::from(seq) << 32 | u64::from(start);
+            match kind % 8 {
+                0 => self.set_descriptor(seq, place, 0), // never posted
+                1 => {}
+                2 => {
+                    let (place, state) = (input.u64(), input.u64());
+                    self.set_descriptor(seq, place, state);
+                }
+                phase @ (3 | 4) => {
+                    // A lane's, with the rest of its line.
+                    let phase = if phase == 3 { 1 } else { 3 };
+                    self.set_descriptor(seq, place, self.state(seq, phase, committed));
+                    let next = seq.wrapping_add(1);
+                    self.set_descriptor(next, u64::from(input.u8()), 7 << 34);
+                    seq = next | 3;
+                }
+                _ => self.set_descriptor(seq, place, self.state(seq, 2, committed)),
+            }
+            seq = seq.wrapping_add(1);
+            pos = start.wrapping_add(committed);
+            if kind & 0x20 != 0 {
+                pos = pos.wrapping_add(u32::from(input.u8())); // padding
+            }
+        }
+        pos
+    }
+}
+
+fn born(log: &Metadata) -> u64 {
+    let born = log.created().ok();
+    let born = born.and_then(|born| born.duration_since(UNIX_EPOCH).ok());
+    born.map_or(0, |born| born.as_nanos() as u64)
+}
+
+pub fn ring_file(input: &[u8]) {
+    let mut input = Bytes(input);
+    let (slots, count) = [(64, None), (64, None), (4, Some(3)), (8, Some(5))][input.below(4)];
+    let sizes = Sizes {
+        capacity: 4096,
+        slots,
+        count,
+    };
+    let folder = tempfile::tempdir_in("/dev/shm").unwrap();
+    let desk = {
+        let sizes = Sizes { ..sizes };
+        Desk::new(folder.path(), move || sizes.options())
+    };
+    let tail = match input.below(4) {
+        0 => (input.u32(), input.u32()),
+        _ => (
+            slots as u32 + u32::from(input.u8()),
+            u32::from(input.u8()) * 31,
+        ),
+    };
+    let mut image = Image {
+        bytes: vec![0; 8192 + 4096 + 4096],
+        slots,
+        tail,
+    };
+    // Bytes that are not the same everywhere, so that it is seen which ones are written.
+    for (at, byte) in image.bytes[12288..].iter_mut().enumerate() {
+        *byte = b'A' + (at % 53) as u8;
+    }
+    image.set(0, &sizes.words());
+    let word = u64::from(tail.0) << 32 | u64::from(tail.1);
+    image.set(64, &[u64::from(input.u8()), word, !word]);
+    let end = image.describe(&mut input);
+
+    // The log: some bytes of earlier writes, and a part of the run.
+    let before = input.below(64);
+    let mut log = vec![b'.'; before];
+    let run = u32::from(input.u8()) << input.below(5);
+    let held = run.min(u32::from(input.u8()) << input.below(5));
+    let ring = |at: u32| image.bytes[12288 + (tail.1.wrapping_add(at) & 4095) as usize];
+    log.extend((0..held).map(ring));
+    put(&desk.log, &log);
+    let of = fs::metadata(&desk.log).unwrap();
+    for at in [128, 192] {
+        let kind = input.u8();
+        if kind & 1 != 0 {
+            let start = if kind & 2 != 0 { word } else { input.u64() };
+            let bytes = if kind & 4 != 0 {
+                run
+            } else {
+                end.wrapping_sub(tail.1)
+            };
+            let generation = u64::from(kind >> 3);
+            let size = before as u64;
+            let intent = [
+                generation,
+                start,
+                u64::from(bytes),
+                size,
+                of.dev(),
+                of.ino(),
+                born(&of),
+                0,
+            ];
+            image.set(at, &checked(intent));
+        }
+    }
+    // And whatever else, unchecked.
+    while !input.is_empty() {
+        let at = input.u32() as usize % image.bytes.len();
+        image.bytes[at] ^= input.u8();
+    }
+    let _ = desk.recover(&image.bytes, &log, AFTER);
+}

@@ -1,0 +1,88 @@
+//! Where a ring file and its log are put to be recovered, and what must hold whatever is in them.
+
+use std::fs::{self, OpenOptions};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use alq::{Error, Flags, Options, Recovery, RingFileProblem, ring_file};
+
+/// Gives a file this content. It is not cut to nothing before: ext4 would write it to the disk at once then.
+pub fn put(path: &Path, bytes: &[u8]) {
+    let mut options = OpenOptions::new();
+    let file = options.write(true).create(true).truncate(false).open(path);
+    let mut file = file.unwrap();
+    file.write_all(bytes).unwrap();
+    file.set_len(bytes.len() as u64).unwrap();
+}
+
+/// Where the ring file is, its log, and how both are opened.
+pub struct Desk {
+    pub ring: PathBuf,
+    pub log: PathBuf,
+    pub options: Box<dyn Fn() -> Options>,
+}
+
+impl Desk {
+    pub fn new(folder: &Path, options: impl Fn() -> Options + 'static) -> Self {
+        let ring = folder.join("ring");
+        let path = ring.clone();
+        Self {
+            ring,
+            log: folder.join("log"),
+            options: Box::new(move || {
+                let options = options().ring_file(&path);
+                let options = options.stall_limit(Some(Duration::from_secs(10)));
+                options.max_delay(Duration::from_micros(100)) // nobody waits for a nap
+            }),
+        }
+    }
+
+    /// Recovers `ring` behind `log`, and appends `after`; says what was found, and what is in the log, or what is wrong.
+    ///
+    /// Fails if anything is recovered twice, or if an inspection has said otherwise.
+    pub fn recover(
+        &self,
+        ring: &[u8],
+        log: &[u8],
+        after: &[u8],
+    ) -> Result<(Recovery, Vec<u8>), RingFileProblem> {
+        put(&self.ring, ring);
+        put(&self.log, log);
+        let told = ring_file::inspect(&self.ring);
+        let queue = match (self.options)().open(&self.log) {
+            Ok(queue) => queue,
+            Err(Error::RingFile { problem, .. }) => {
+                let is_changed = fs::read(&self.ring).unwrap() != ring;
+                assert!(!is_changed, "a refused ring file is left as it is");
+                assert_eq!(fs::read(&self.log).unwrap(), log);
+                return Err(*problem);
+            }
+            Err(other) => panic!("{other}"),
+        };
+        let recovery = *queue.recovery().unwrap();
+        let mut told = told.unwrap().pending;
+        if told.possibly_repeated > 0 {
+            // The inspection goes by the path that is noted, which may be what is damaged.
+            told.already_written = recovery.already_written;
+            told.possibly_repeated = recovery.possibly_repeated;
+        }
+        assert_eq!(told, recovery, "what an inspection tells");
+        queue.flush().unwrap(); // whoever waits for room waits for ever
+        match queue.writen(after, Flags::WAITOK) {
+            Err(Error::WrongMode) => queue.write_fixed(after, Flags::WAITOK),
+            other => other,
+        }
+        .unwrap();
+        queue.close(None).unwrap();
+        drop(queue);
+        let mut text = fs::read(&self.log).unwrap();
+        let grown = (log.len() + after.len()) as u64 + recovery.bytes - recovery.already_written;
+        assert_eq!(text.len() as u64, grown, "{recovery:?}");
+        assert!(text.starts_with(log) && text.ends_with(after));
+        text.truncate(text.len() - after.len());
+        let queue = (self.options)().open(&self.log).unwrap();
+        assert_eq!(queue.recovery(), Some(&Recovery::default()), "once");
+        Ok((recovery, text))
+    }
+}

@@ -1,0 +1,177 @@
+//! A ring file and its log as they were at some moment: what a kill at that moment leaves.
+
+use std::fs;
+use std::io::{self, IoSlice};
+use std::os::fd::BorrowedFd;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use alq::{FileSink, LogEnd, Queue, Recovery, Sink, SyncOp};
+
+use super::desk::put;
+use super::life::Place;
+use crate::common::{Numbers, Record, append_to, parse};
+
+/// What a kill leaves.
+#[derive(Clone, Debug)]
+pub struct Image {
+    pub ring: Vec<u8>,
+    pub log: Vec<u8>,
+    /// The records that are posted.
+    pub posted: Vec<Record>,
+    /// When it was taken.
+    pub label: String,
+}
+
+impl Image {
+    pub fn take(place: &Place, posted: &[Record], label: String) -> Self {
+        Self {
+            ring: fs::read(&place.ring).unwrap(),
+            log: fs::read(&place.log).unwrap(),
+            posted: posted.to_owned(),
+            label,
+        }
+    }
+
+    /// Puts both back, into the same files, so that the log is still the one that was noted.
+    pub fn restore(&self, place: &Place) {
+        put(&place.ring, &self.ring);
+        put(&place.log, &self.log);
+    }
+
+    /// Recovers it.
+    pub fn recover(&self, place: &Place) -> (Recovery, Vec<u8>) {
+        self.restore(place);
+        let queue = place.options().open(&place.log).unwrap();
+        let recovery = *queue.recovery().unwrap();
+        queue.close(None).unwrap();
+        (recovery, fs::read(&place.log).unwrap())
+    }
+
+    /// Fails unless `log` holds what was posted, each once, and each writer's in order.
+    #[track_caller]
+    pub fn assert_holds_all(&self, log: &[u8]) {
+        let written = parse(log);
+        let of = |records: &[Record], writer| -> Vec<u32> {
+            let its = records.iter().filter(|record| record.writer == writer);
+            its.map(|record| record.seq).collect()
+        };
+        for writer in 0..2 {
+            let (found, posted) = (of(&written, writer), of(&self.posted, writer));
+            assert_eq!(found, posted, "{}: of writer {writer}", self.label);
+        }
+    }
+}
+
+/// What is done to a queue whose sink takes [`Image`]s: its records are posted under a lock, so that every image knows them.
+#[derive(Clone, Default)]
+pub struct Album(Arc<Mutex<Pages>>);
+
+#[derive(Default)]
+pub struct Pages {
+    pub posted: Vec<Record>,
+    pub images: Vec<Image>,
+}
+
+impl Album {
+    pub fn lock(&self) -> MutexGuard<'_, Pages> {
+        self.0.lock().unwrap()
+    }
+
+    fn take(&self, place: &Place, label: &str) {
+        let mut pages = self.lock();
+        let label = format!("{} {label}", pages.images.len());
+        let image = Image::take(place, &pages.posted, label);
+        pages.images.push(image);
+    }
+}
+
+/// A log that takes an image at every point where a kill makes a difference, and fails and stops short as it is told.
+pub struct Camera {
+    file: FileSink,
+    place: Place,
+    album: Album,
+    numbers: Mutex<Numbers>,
+}
+
+impl Camera {
+    /// A queue that ends in one.
+    pub fn open(place: &Place, album: &Album, seed: usize) -> Queue {
+        let camera = Self {
+            file: FileSink::new(append_to(&place.log).into()).unwrap(),
+            place: place.clone(),
+            album: album.clone(),
+            numbers: Mutex::new(Numbers::new(seed)),
+        };
+        place.options().to_sink(camera).unwrap()
+    }
+
+    fn take(&self, label: &str) {
+        self.album.take(&self.place, label);
+    }
+
+    fn below(&self, limit: usize) -> usize {
+        self.numbers.lock().unwrap().below(limit)
+    }
+}
+
+impl Sink for Camera {
+    fn write(&self, runs: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.take("after the intent");
+        if let Some(errno) = match self.below(12) {
+            0 => Some(libc::EINTR),
+            1 => Some(libc::EAGAIN),
+            2 => Some(libc::ENOSPC),
+            _ => None,
+        } {
+            return Err(io::Error::from_raw_os_error(errno));
+        }
+        let bytes: Vec<u8> = runs.iter().flat_map(|run| run.to_vec()).collect();
+        let limit = match self.below(2) {
+            0 => bytes.len(),
+            _ => 1 + self.below(bytes.len()), // a short write
+        };
+        let mut taken = 0;
+        while taken < limit {
+            let part = 1 + self.below(limit - taken);
+            taken += self
+                .file
+                .write(&[IoSlice::new(&bytes[taken..taken + part])])?;
+            self.take("after a part of the write");
+        }
+        Ok(taken)
+    }
+
+    fn wait_ready(&self, _limit: Duration) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn sync(&self, op: SyncOp) -> io::Result<()> {
+        self.file.sync(op)
+    }
+
+    fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        self.file.descriptor()
+    }
+
+    fn file_id(&self) -> Option<(u64, u64)> {
+        self.file.file_id()
+    }
+
+    fn end(&self) -> Option<LogEnd> {
+        self.take("before the intent");
+        self.file.end()
+    }
+
+    fn holds(&self, end: &LogEnd, runs: &[IoSlice<'_>]) -> Option<usize> {
+        self.take("in a recovery, before the comparison");
+        let held = self.file.holds(end, runs);
+        self.take("in a recovery, after the comparison");
+        held
+    }
+
+    fn path(&self) -> Option<PathBuf> {
+        self.file.path()
+    }
+}

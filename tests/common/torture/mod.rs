@@ -1,0 +1,8 @@
+//! Processes that are killed, what they had done by then, and what the log must hold afterwards.
+
+pub mod damage;
+pub mod desk;
+pub mod image;
+pub mod label;
+pub mod life;
+pub mod oracle;

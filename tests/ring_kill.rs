@@ -1,0 +1,150 @@
+//! Processes with a ring file that are killed, again and again: the log holds what they were told is posted, once.
+//!
+//! `ALQ_KILLS=20000` is the long form.
+
+mod common;
+
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::path::Path;
+use std::sync::atomic::Ordering;
+use std::{env, fs, hint, process, thread};
+
+use common::Numbers;
+use common::child::in_child;
+use common::fork::{self, Child, fork};
+use common::torture::label::{Deaths, Label, count_deaths};
+use common::torture::life::{Life, Place};
+use common::torture::oracle::{Oracle, WRITERS};
+
+/// How many processes are killed.
+fn kills() -> usize {
+    let kills = env::var("ALQ_KILLS").map(|text| text.parse().unwrap());
+    kills.unwrap_or(300)
+}
+
+fn seed() -> usize {
+    let seed = env::var("ALQ_SEED").map(|text| text.parse().unwrap());
+    seed.unwrap_or(1)
+}
+
+/// A child that fails when anything in it does.
+fn start(body: impl FnOnce()) -> Child {
+    fork(fork::End::AtOnce, || {
+        let say = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |panic| {
+            say(panic);
+            process::abort(); // whichever thread it is
+        }));
+        body();
+    })
+}
+
+/// When a life ends.
+enum End {
+    /// It knows itself.
+    Label(Label, u32),
+    /// After the parent has counted so far: while it opens the ring file, or not much later.
+    Count(usize),
+    /// After so much work.
+    Work(u64),
+}
+
+fn draw_end(numbers: &mut Numbers) -> End {
+    match numbers.below(4) {
+        0 => {
+            let most = 64 << numbers.below(14);
+            End::Count(numbers.below(most))
+        }
+        1 => End::Work(numbers.below(300) as u64),
+        _ => {
+            let label = Label::ALL[numbers.below(Label::ALL.len())];
+            let passes = if label.is_of_recovery() {
+                1
+            } else {
+                1 << numbers.below(6)
+            };
+            End::Label(label, 1 + numbers.below(passes) as u32)
+        }
+    }
+}
+
+/// Some lives on one ring file and one log, each killed; and the look at the log afterwards. Says how many records it holds.
+fn chain(folder: &Path, oracle: Oracle, numbers: &mut Numbers, kills: usize) -> usize {
+    let capacity = [4096, 1 << 14, 1 << 16][numbers.below(3)];
+    let place = Place::in_folder(folder, capacity, numbers.below(3) > 0);
+    oracle.clear();
+    for number in 0..kills {
+        let end = draw_end(numbers);
+        let life = Life {
+            number: number as u32,
+            seed: numbers.below(1 << 30),
+            writers: 1 + numbers.below(WRITERS),
+            operations: 150,
+            end: match end {
+                End::Label(label, nth) => Some((label, nth)),
+                _ => None,
+            },
+        };
+        let since = oracle.clock();
+        let child = start(|| life.live(&place, oracle));
+        match end {
+            End::Label(..) => {}
+            End::Count(count) => (0..count).for_each(|_| hint::spin_loop()),
+            End::Work(work) => {
+                while oracle.clock() < since + work && !child.has_ended() {
+                    thread::yield_now();
+                }
+            }
+        }
+        if !matches!(end, End::Label(..)) {
+            child.kill();
+        }
+        child.join_killed();
+    }
+    start(|| place.recover(oracle)).join();
+    let records = oracle.check(&fs::read(&place.log).unwrap());
+    fs::remove_file(&place.ring).unwrap();
+    fs::remove_file(&place.log).unwrap();
+    records
+}
+
+#[test]
+#[allow(unsafe_code, reason = "memory that processes share")]
+fn whoever_is_killed_has_posted_what_he_was_told_and_once() {
+    let test = "whoever_is_killed_has_posted_what_he_was_told_and_once";
+    in_child(test, || {
+        let folders = ["/dev/shm", "/var/tmp"].map(|on| tempfile::tempdir_in(on).unwrap());
+        let oracle = Oracle::new();
+        // SAFETY: they are atomics.
+        let deaths: &'static Deaths = unsafe { fork::shared() };
+        count_deaths(deaths);
+        let (mut done, mut records) = (0, 0);
+        let mut chain_number = seed();
+        while done < kills() {
+            let mut numbers = Numbers::new(chain_number);
+            let kills = 1 + numbers.below(6);
+            let folder = folders[numbers.below(2)].path();
+            let result = catch_unwind(AssertUnwindSafe(|| {
+                chain(folder, oracle, &mut numbers, kills)
+            }));
+            match result {
+                Ok(more) => records += more,
+                Err(panic) => {
+                    eprintln!("again with ALQ_SEED={chain_number} ALQ_KILLS=1; in {folder:?}");
+                    std::mem::forget(folders);
+                    resume_unwind(panic);
+                }
+            }
+            chain_number += 1;
+            done += kills;
+        }
+        let sums = oracle.sums();
+        println!("{done} kills, {records} records in the logs, {sums:?}");
+        for (label, deaths) in Label::ALL.iter().zip(deaths) {
+            let deaths = deaths.load(Ordering::Relaxed);
+            println!("{deaths} {label:?}");
+            assert!(deaths > 0 || done < 2000, "nobody has died at {label:?}");
+        }
+        assert!(done < 100 || sums.bytes > 0 && sums.already_written > 0 && sums.skipped > 0);
+    });
+}

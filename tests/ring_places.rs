@@ -1,0 +1,116 @@
+//! Ring files where there is no room for them, or no permission: an error, or a ring in memory if that was allowed.
+//!
+//! In a mount namespace of the test's own; skipped where there is none to be had.
+
+mod common;
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+use std::sync::{Arc, Mutex};
+
+use alq::{Error, Operation, Options, Recovery};
+use common::child::end_of_child;
+use common::{NEVER_STALLS, WAIT};
+use nix::sched::{CloneFlags, unshare};
+
+fn mount(arguments: &[&str], on: &Path) -> bool {
+    let status = Command::new("mount").args(arguments).arg(on).status();
+    status.is_ok_and(|status| status.success())
+}
+
+/// Runs `body` where a small tmpfs is mounted; it is given that, and a folder beside it.
+fn on_small_disk(test: &str, size: &str, body: impl Fn(&Path, &Path)) {
+    let ended = end_of_child(test, "", |folder| {
+        let disk = folder.join("disk");
+        fs::create_dir(&disk).unwrap();
+        let is_alone = unshare(CloneFlags::CLONE_NEWNS).is_ok()
+            && mount(&["--make-rprivate"], Path::new("/"))
+            && mount(&["-t", "tmpfs", "-o", size, "none"], &disk);
+        if is_alone {
+            body(&disk, folder);
+        } else {
+            println!("{test}: skipped, no file system can be mounted here");
+        }
+    });
+    if let Some(ended) = ended {
+        print!(
+            "{}",
+            ended
+                .stdout
+                .lines()
+                .find(|line| line.contains("skipped"))
+                .unwrap_or("")
+        );
+        ended.assert_code(0);
+    }
+}
+
+fn options(ring: &Path, optional: bool) -> (Options, Arc<Mutex<Vec<Error>>>) {
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let errors = Arc::clone(&told);
+    let options = Options::new().capacity(1 << 16).ring_file(ring);
+    let options = options
+        .stall_limit(Some(NEVER_STALLS))
+        .ring_optional(optional);
+    let options = options.on_error(move |error| errors.lock().unwrap().push(error.clone()));
+    (options, told)
+}
+
+/// Fails unless a ring file at `ring` is refused with `errno`, leaving nothing, or done without, as the options say.
+fn assert_refused(ring: &Path, log: &Path, errno: i32) {
+    let why = Error::Io {
+        operation: Operation::RingFile,
+        errno,
+    };
+    let (must, _) = options(ring, false);
+    assert_eq!(must.open(log).unwrap_err(), why);
+    let (may, told) = options(ring, true);
+    let queue = may.open(log).unwrap();
+    assert_eq!(queue.recovery(), None);
+    queue.writen(b"all the same\n", WAIT).unwrap();
+    queue.close(None).unwrap();
+    drop(queue);
+    assert_eq!(fs::read(log).unwrap(), b"all the same\n");
+    common::wait_for("the callback", || !told.lock().unwrap().is_empty());
+    assert_eq!(*told.lock().unwrap(), [why]);
+    assert_eq!(fs::read_dir(ring.parent().unwrap()).unwrap().count(), 0);
+}
+
+#[test]
+fn a_full_disk_has_no_room_for_a_ring_file() {
+    let test = "a_full_disk_has_no_room_for_a_ring_file";
+    on_small_disk(test, "size=32k", |disk, folder| {
+        assert_refused(&disk.join("ring"), &folder.join("log"), libc::ENOSPC);
+    });
+}
+
+#[test]
+fn a_disk_that_is_read_only_takes_none() {
+    let test = "a_disk_that_is_read_only_takes_none";
+    on_small_disk(test, "size=1m", |disk, folder| {
+        assert!(mount(&["-o", "remount,ro"], disk));
+        assert_refused(&disk.join("ring"), &folder.join("log"), libc::EROFS);
+    });
+}
+
+/// All of its room is taken when it is made, so whoever fills the disk later does not kill the process.
+#[test]
+fn a_disk_that_fills_up_later_does_no_harm() {
+    let test = "a_disk_that_fills_up_later_does_no_harm";
+    on_small_disk(test, "size=256k", |disk, folder| {
+        let ring = disk.join("ring");
+        let log = folder.join("log");
+        let queue = options(&ring, false).0.open(&log).unwrap();
+        assert!(fs::write(disk.join("filler"), vec![0; 1 << 20]).is_err());
+        let record = [b'x'; 1000];
+        for _ in 0..200 {
+            queue.writen(&record, WAIT).unwrap();
+        }
+        queue.close(None).unwrap();
+        drop(queue);
+        assert_eq!(fs::metadata(&log).unwrap().len(), 200_000);
+        let queue = options(&ring, false).0.open(&log).unwrap();
+        assert_eq!(queue.recovery(), Some(&Recovery::default()));
+    });
+}
