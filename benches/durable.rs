@@ -6,6 +6,8 @@
 //! The contestants take turns, round by round, on files in the target directory's file system; each file is checked
 //! after its round. A row is the median round, with the least and the greatest.
 
+mod common;
+
 use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -14,6 +16,7 @@ use std::thread;
 use std::time::Instant;
 
 use alq::{Flags, Level, Options, SyncOp};
+use common::facts::file_system;
 use hdrhistogram::Histogram;
 
 const LEN: usize = 100;
@@ -101,22 +104,8 @@ fn append_ns(path: &Path, count: usize, with_sync: bool) -> (Histogram<u64>, u32
     (times, syncs)
 }
 
-/// The type of the file system that `path` is on. Source: `proc_pid_mounts(5)`.
-fn file_system(path: &Path) -> String {
-    let path = path.canonicalize().expect("it exists");
-    let mounts = std::fs::read_to_string("/proc/mounts").unwrap_or_default();
-    let mounts = mounts.lines().filter_map(|line| {
-        let mut fields = line.split(' ').skip(1);
-        let (at, kind) = (fields.next()?, fields.next()?);
-        path.starts_with(at).then_some((at.len(), kind))
-    });
-    let nearest = mounts.max_by_key(|(len, _)| *len);
-    nearest.map_or("unknown", |(_, kind)| kind).to_owned()
-}
-
 fn main() {
-    let rounds: usize =
-        std::env::var("ALQ_BENCH_ROUNDS").map_or(7, |n| n.parse().expect("a number"));
+    let rounds = common::rounds(7);
     let place = option_env!("CARGO_TARGET_TMPDIR").map_or_else(std::env::temp_dir, PathBuf::from);
     let dir = tempfile::tempdir_in(place).expect("a directory");
     let path = dir.path().join("log");

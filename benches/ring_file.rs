@@ -14,7 +14,9 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use alq::{Flags, Options, Queue};
-use common::{line_ns, rounds, spread};
+use common::facts::line_ns;
+use common::rounds;
+use common::turns::spread;
 use hdrhistogram::Histogram;
 
 const BURST: usize = 64;

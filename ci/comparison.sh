@@ -3,4 +3,4 @@
 # queue does not.
 set -euo pipefail
 cd "$(dirname "$0")/../benches/comparison"
-cargo run --release --locked
+cargo run --release --locked --bin losses

@@ -1,0 +1,72 @@
+//! ftlog 0.2 with a bounded channel that blocks. It always writes a time and a delay before the message; they are cut off at
+//! its writer, so that the file is the same.
+
+use std::fmt::Display;
+use std::io::{self, BufWriter, Write};
+use std::path::Path;
+
+use ftlog::{FtLogFormat, LevelFilter, LoggerGuard, Record};
+
+use super::{BUFFER, RECORDS, text};
+use crate::common::contestant::{Append, Log};
+use crate::common::limits::append_to;
+
+/// The message alone.
+struct Message;
+
+impl FtLogFormat for Message {
+    fn msg(&self, record: &Record<'_>) -> Box<dyn Send + Sync + Display> {
+        Box::new(record.args().to_string())
+    }
+}
+
+/// A writer of lines, each from behind its last space.
+struct Cut<W>(W);
+
+impl<W: Write> Write for Cut<W> {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        let start = line.iter().rposition(|byte| *byte == b' ');
+        self.0
+            .write_all(&line[start.map_or(0, |space| space + 1)..])?;
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
+}
+
+pub struct FtLog(LoggerGuard);
+
+impl Log for FtLog {
+    const NAME: &'static str = "ftlog";
+    type Producer = Messages;
+
+    fn open(path: &Path) -> Self {
+        let guard = ftlog::builder()
+            .max_log_level(LevelFilter::Info)
+            .format(Message)
+            .utc()
+            .bounded(RECORDS, true)
+            .root(Cut(BufWriter::with_capacity(BUFFER, append_to(path))))
+            .try_init();
+        Self(guard.expect("the only one of the process"))
+    }
+
+    fn producer(&mut self) -> Messages {
+        Messages
+    }
+
+    fn finish(self) -> u64 {
+        drop(self.0);
+        0
+    }
+}
+
+pub struct Messages;
+
+impl Append for Messages {
+    fn append(&mut self, record: &[u8]) {
+        log::info!("{}", text(record));
+    }
+}

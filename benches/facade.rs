@@ -1,0 +1,37 @@
+//! `AsyncAppend` next to what a program would use in its place: glibc's aio as Open vSwitch uses it, a `BufWriter`, and
+//! one write(2) a record. What a call costs, and 400 MB as fast as they go.
+//!
+//!     cargo bench --bench facade
+//!
+//! docs/benchmarks.md says how the rounds work.
+
+mod common;
+
+use std::process::ExitCode;
+
+use common::aio::AIO;
+use common::limits::{BUFFERED, WRITE_EACH};
+use common::ours::FACADE;
+use common::rounds::{Case, Place, run};
+use common::workloads::{Kind, Work};
+
+const BYTES: usize = 400_000_000;
+
+fn main() -> ExitCode {
+    let bursts = Work::alone(Kind::Bursts, common::sized(2000));
+    let sustained = Work::sustained(1, 100, common::sized(BYTES));
+    let works = [
+        (bursts, Place::Tmpfs),
+        (sustained, Place::Tmpfs),
+        (sustained, Place::Disk),
+    ];
+    let mut cases = Vec::new();
+    for (work, place) in works {
+        cases.extend([AIO, WRITE_EACH, BUFFERED, FACADE].map(|contestant| Case {
+            contestant,
+            work,
+            place,
+        }));
+    }
+    run("facade", &cases, &[AIO], 7)
+}

@@ -1,0 +1,24 @@
+//! An open log that nobody appends to for ten seconds: how often its threads wake up, and what they use.
+//!
+//!     cargo bench --bench idle
+//!
+//! docs/benchmarks.md says how the rounds work.
+
+mod common;
+
+use std::process::ExitCode;
+
+use common::ours::{FACADE, LANES, SHARED};
+use common::rings::RTRB;
+use common::rounds::{Case, Place, run};
+use common::workloads::{Kind, Work};
+
+fn main() -> ExitCode {
+    let work = Work::alone(Kind::Idle, common::sized(10));
+    let cases = [RTRB, SHARED, LANES, FACADE].map(|contestant| Case {
+        contestant,
+        work,
+        place: Place::Tmpfs,
+    });
+    run("idle", &cases, &[], 3)
+}

@@ -1,0 +1,142 @@
+//! One way to append, a thousand times, for callgrind to count the instructions: `ci/instructions.sh`.
+//!
+//!     instructions CASE
+//!
+//! The sink takes nothing until the end, so the flusher is inside its write all the time: no wake-up and no seal comes in between, and
+//! the same program executes the same instructions each time.
+
+use std::fs::File;
+use std::hint::black_box;
+use std::io::{IoSlice, Write};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use std::{io, thread};
+
+use alq::{AsyncAppend, Flags, Options, Queue, Sink, SyncOp};
+
+const RECORDS: usize = 1000;
+const RECORD: [u8; 100] = [b'r'; 100];
+
+/// The function that callgrind counts in.
+#[inline(never)]
+fn measured(append: &mut dyn FnMut(&[u8])) {
+    for _ in 0..RECORDS {
+        append(black_box(&RECORD));
+    }
+}
+
+/// A sink that says when it is first called, and returns when it may.
+struct Stuck {
+    entered: Sender<()>,
+    released: Arc<Mutex<()>>,
+}
+
+impl Sink for Stuck {
+    fn write(&self, runs: &[IoSlice<'_>]) -> io::Result<usize> {
+        let _ = self.entered.send(());
+        drop(self.released.lock());
+        Ok(runs.iter().map(|run| run.len()).sum())
+    }
+
+    fn sync(&self, _: SyncOp) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Runs `append` with a queue whose flusher is stuck.
+fn with_queue(append: impl FnOnce(&Queue)) {
+    let released = Arc::new(Mutex::new(()));
+    let held = released.lock().expect("nobody panicked");
+    let (entered, is_entered): (_, Receiver<()>) = channel();
+    let sink = Stuck {
+        entered,
+        released: released.clone(),
+    };
+    let queue = Options::new().capacity(1 << 20).to_sink(sink);
+    let queue = queue.expect("a queue");
+    queue.writen(&RECORD, Flags::WAITOK).expect("there is room");
+    queue.activate();
+    is_entered.recv().expect("the flusher comes");
+    append(&queue);
+    drop(held);
+    queue.close(None).expect("drained");
+}
+
+fn writen(queue: &Queue) {
+    measured(&mut |record| {
+        queue.writen(record, Flags::NOWAIT).expect("room");
+    });
+}
+
+fn getn(queue: &Queue) {
+    measured(&mut |record| {
+        let mut entry = queue.getn(record.len(), Flags::NOWAIT).expect("room");
+        entry.copy_from_slice(record);
+        entry.post();
+    });
+}
+
+fn lane_writen(queue: &Queue) {
+    let mut lane = queue.lane();
+    measured(&mut |record| {
+        lane.writen(record, Flags::NOWAIT).expect("room");
+    });
+}
+
+fn lane_getn(queue: &Queue) {
+    let mut lane = queue.lane();
+    measured(&mut |record| {
+        let mut entry = lane.getn(record.len(), Flags::NOWAIT).expect("room");
+        entry.copy_from_slice(record);
+        entry.post();
+    });
+}
+
+fn refused(queue: &Queue) {
+    while queue.writen(&RECORD, Flags::NOWAIT).is_ok() {}
+    measured(&mut |record| {
+        queue.writen(record, Flags::NOWAIT).expect_err("full");
+    });
+}
+
+/// To a full pipe: this face makes its own sink.
+fn facade() {
+    alq::async_append::enable();
+    let (from, to) = rustix::pipe::pipe().expect("a pipe");
+    let mut appender = AsyncAppend::new(&to);
+    for _ in 0..RECORDS {
+        appender.write(&RECORD).expect("room");
+    }
+    thread::sleep(Duration::from_secs(1)); // the pipe holds less than that: the flusher is stuck in its write
+    measured(&mut |record| appender.write(record).expect("room"));
+    let reader = thread::spawn(|| io::copy(&mut File::from(from), &mut io::sink()));
+    drop(appender);
+    drop(to);
+    let bytes = reader.join().expect("it reads").expect("it reads");
+    assert_eq!(bytes as usize, 2 * RECORDS * RECORD.len());
+}
+
+type Case = (&'static str, fn(&Queue));
+
+const CASES: [Case; 5] = [
+    ("writen", writen),
+    ("getn+post", getn),
+    ("lane.writen", lane_writen),
+    ("lane.getn+post", lane_getn),
+    ("writen-refused", refused),
+];
+
+fn main() {
+    let case = std::env::args().nth(1).unwrap_or_default();
+    if case == "AsyncAppend.write" {
+        return facade();
+    }
+    let found = CASES.iter().find(|(name, _)| *name == case);
+    match found {
+        Some((_, append)) => with_queue(append),
+        None => {
+            let _ = writeln!(io::stdout(), "ci/instructions.sh runs this");
+        }
+    }
+}

@@ -1,0 +1,60 @@
+#!/usr/bin/env bash
+# Runs every benchmark, and puts what they find into docs/benchmarks.md and benches/results/. Needs an hour or two, and a machine that
+# has nothing else to do.
+#
+#     ci/bench.sh          all of it
+#     ci/bench.sh quick    each of them once, with next to nothing to do: whether they work, and every record is found; no figure of it
+#                          means anything, and none is kept
+set -euo pipefail
+cd "$(dirname "$0")/.."
+started=$(date +%Y-%m-%d)
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+export ALQ_BENCH_JSON=$work/results.jsonl
+if [ "${1:-}" = quick ]; then
+    export ALQ_BENCH_ROUNDS=1 ALQ_BENCH_SIZE=2
+fi
+
+# C++ spdlog takes part where it is installed.
+cpp=benches/comparison/cpp
+mkdir -p benches/comparison/target
+if command -v g++ >/dev/null && [ -e /usr/include/spdlog/async.h ]; then
+    g++ -O2 -std=c++17 -DSPDLOG_FMT_EXTERNAL "$cpp/spdlog.cpp" -o benches/comparison/target/spdlog -lfmt -lspdlog -lpthread
+    export ALQ_BENCH_SPDLOG=$PWD/benches/comparison/target/spdlog
+else
+    echo 'spdlog for C++ is not here (libspdlog-dev): the comparison is without it'
+fi
+
+shown=$work/shown
+: >"$shown"
+failed=0
+show() { "$@" | tee -a "$shown" || failed=1; }
+for bench in hot_path sustained lanes facade stalled interval idle; do
+    show cargo bench --quiet --locked --bench "$bench"
+done
+for bench in durable ring_file; do # these have tables of their own
+    show cargo bench --quiet --locked --bench "$bench"
+done
+ALQ_BENCH_FENCE=1 show cargo bench --quiet --locked --bench lanes
+compare() { cargo run --quiet --release --locked --manifest-path benches/comparison/Cargo.toml -- "$@"; }
+if [ "${1:-}" = quick ]; then
+    compare rounds || echo 'the lines above with "round" say who failed; this tree is not to blame for others'
+else
+    show compare rounds
+fi
+
+cp docs/benchmarks.md "$work/benchmarks.md"
+compare tables "$ALQ_BENCH_JSON" "$work/benchmarks.md"
+if [ "${1:-}" = quick ]; then
+    exit "$failed"
+fi
+# What is to draw something from the lines may do it here.
+if [ -x "${ALQ_BENCH_PLOT:-}" ]; then
+    "$ALQ_BENCH_PLOT" "$ALQ_BENCH_JSON"
+fi
+mkdir -p benches/results
+cp "$ALQ_BENCH_JSON" "benches/results/$started.jsonl"
+cp "$shown" "benches/results/$started.txt"
+cp "$work/benchmarks.md" docs/benchmarks.md
+echo "benches/results/$started.jsonl, benches/results/$started.txt and docs/benchmarks.md are written"
+exit "$failed"

@@ -1,0 +1,57 @@
+#!/usr/bin/env bash
+# What an append executes, counted by callgrind: at most a few percent more than what benches/instructions.txt has, and never
+# ten instructions more. The same program has the same count each time, whatever else the machine does.
+#
+#     ci/instructions.sh           compares
+#     ci/instructions.sh record    writes benches/instructions.txt anew
+set -euo pipefail
+cd "$(dirname "$0")/.."
+recorded=benches/instructions.txt
+compiler=$(rustc --version)
+
+if ! command -v valgrind >/dev/null; then
+    echo 'valgrind is not here: instructions are not counted'
+    exit 0
+fi
+program=$(cargo bench --bench instructions --locked --no-run --message-format=json 2>/dev/null |
+    sed -n 's/.*"name":"instructions".*"executable":"\([^"]*\)".*/\1/p')
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+# Instructions a record of a case, in tenths.
+count() {
+    valgrind --tool=callgrind --callgrind-out-file=/dev/null --toggle-collect='instructions::measured*' \
+        "$program" "$1" >"$work/said" 2>&1 || { cat "$work/said" >&2; exit 1; }
+    # A thousand records: the total is in thousandths.
+    awk '/Collected :/ { printf "%d\n", ($4 + 50) / 100 }' "$work/said"
+}
+
+cases='writen getn+post lane.writen lane.getn+post writen-refused AsyncAppend.write'
+if [ "${1:-}" = record ]; then
+    {
+        echo "# Instructions a record of 100 bytes, in tenths, of which the copy has some; ci/instructions.sh record wrote it with"
+        echo "# $compiler"
+        for case in $cases; do echo "$case $(count "$case")"; done
+    } >"$work/recorded"
+    mv "$work/recorded" "$recorded"
+    cat "$recorded"
+    exit 0
+fi
+
+if ! grep -qF "# $compiler" "$recorded"; then
+    echo "$recorded was written with another compiler than $compiler: not compared"
+    exit 0
+fi
+failed=0
+for case in $cases; do
+    was=$(awk -v case="$case" '$1 == case { print $2 }' "$recorded")
+    is=$(count "$case")
+    slack=$((was * 3 / 100 + 10))
+    [ "$slack" -le 90 ] || slack=90
+    printf '%-18s %4d.%d instructions, recorded %d.%d\n' "$case" $((is / 10)) $((is % 10)) $((was / 10)) $((was % 10))
+    if [ "$is" -gt $((was + slack)) ]; then
+        echo "$case: more than $((slack / 10)).$((slack % 10)) more than recorded" >&2
+        failed=1
+    fi
+done
+[ "$failed" = 0 ]
