@@ -4,14 +4,14 @@
 mod common;
 
 use std::fs::{self, File};
-use std::io::{Read, Write};
+use std::io::{self, IoSlice, Read, Write};
 use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::sync::atomic::AtomicUsize;
 
-use alq::{FileSink, Options, Recovery};
+use alq::{FileSink, Options, Recovery, Sink, SyncOp};
 use common::child::end_of_child;
 use common::torture::label::{Deadly, Failing, die};
 use common::{LATER, NEVER_STALLS, WAIT, append_to, fill_up, pipe, read_all, wait_for};
@@ -240,13 +240,28 @@ fn a_record_that_was_cut_before_a_reopen_is_whole_in_the_file_that_is_open_then(
 }
 
 /// Of a pipe or a socket nobody can tell what it has taken: what was tried counts as in doubt, and what was not does not.
+/// A sink in whose write the process is killed.
+struct Fatal;
+
+impl Sink for Fatal {
+    fn write(&self, _: &[IoSlice<'_>]) -> io::Result<usize> {
+        die();
+    }
+
+    fn sync(&self, _: SyncOp) -> io::Result<()> {
+        Ok(())
+    }
+}
+
 #[test]
 fn a_pipe_or_a_socket_gets_what_was_posted_at_least_once() {
     let test = "a_pipe_or_a_socket_gets_what_was_posted_at_least_once";
+    // A write that took nothing, as these say, repeats nothing; of one that did not return nobody knows.
     for (way, is_tried) in [
         ("pipe tried", true),
         ("pipe", false),
         ("socket tried", true),
+        ("killed in a write", false),
     ] {
         let is_socket = way.starts_with("socket");
         let ended = end_of_child(test, way, |folder| {
@@ -259,7 +274,11 @@ fn a_pipe_or_a_socket_gets_what_was_posted_at_least_once() {
                 }
                 die();
             };
-            if is_socket {
+            if way == "killed in a write" {
+                let queue = options(folder).to_sink(Fatal).unwrap();
+                queue.writen(RUN.as_bytes(), WAIT).unwrap();
+                let _ = queue.flush();
+            } else if is_socket {
                 let (mut near, _far) = UnixStream::pair().unwrap();
                 near.set_nonblocking(true).unwrap();
                 while near.write(&[b'#'; 4096]).is_ok() {}
@@ -274,7 +293,8 @@ fn a_pipe_or_a_socket_gets_what_was_posted_at_least_once() {
         let check = |to: &dyn AsFd| {
             let queue = options(ended.folder.path()).from_fd(to.as_fd()).unwrap();
             let recovery = *queue.recovery().unwrap();
-            let doubt = if is_tried { RUN.len() as u64 } else { 0 };
+            let in_doubt = way == "killed in a write";
+            let doubt = if in_doubt { RUN.len() as u64 } else { 0 };
             assert_eq!(recovery.bytes, RUN.len() as u64, "{way}");
             assert_eq!(recovery.possibly_repeated, doubt, "{way}");
             queue.close(None).unwrap();

@@ -2,9 +2,9 @@
 
 mod common;
 
-use std::fs;
+use std::fs::{self, Permissions};
 use std::io::Write;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process;
@@ -279,4 +279,28 @@ fn whoever_cuts_a_ring_file_in_use_kills_its_process() {
         expected: 8192 + 4096 + 4096,
     };
     assert_eq!(problem(options(&ring).open(&log)), wrong);
+}
+
+/// Whoever may write to a ring file could put anything into the log.
+#[test]
+fn a_ring_file_that_others_may_write_to_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let (ring, log) = (dir.path().join("ring"), dir.path().join("log"));
+    let open = || Options::new().ring_file(&ring).open(&log);
+    drop(open().unwrap());
+    let refused = |uid: u32, mode: u32| match open().unwrap_err() {
+        Error::RingFile { problem, .. } => assert_eq!(*problem, Problem::NotOurs { uid, mode }),
+        other => panic!("{other}"),
+    };
+    let me = fs::metadata(&ring).unwrap().uid();
+    for mode in [0o620, 0o602, 0o666] {
+        fs::set_permissions(&ring, Permissions::from_mode(mode)).unwrap();
+        refused(me, mode);
+    }
+    fs::set_permissions(&ring, Permissions::from_mode(0o600)).unwrap();
+    drop(open().unwrap());
+    // Only root can give a file away.
+    if chown(&ring, Some(65534), None).is_ok() {
+        refused(65534, 0o600);
+    }
 }

@@ -117,7 +117,7 @@ impl Options {
             return Err(wrong(Problem::IsTheLog));
         }
         let opened = RingFile::open(path, layout)?;
-        let memory = Mirror::map_file(opened.layout, opened.file).map_err(system)?;
+        let memory = Mirror::map_file(opened).map_err(system)?;
         let journal = memory.journal().expect("a mapped file has one");
         let inheritance = Inheritance::look(&memory, journal).map_err(wrong)?;
         let note = note_of(sink);

@@ -2,71 +2,122 @@
 //!
 //! A ring is mapped from a file, twice, so it is shared memory: a child that writes into the slice of an entry of its
 //! parent's would write into the parent's log. So in the child, before fork(3) returns, private memory is laid over
-//! every ring, and a ring file's descriptor is closed: a child that lives on must not keep the lock of a parent that
-//! does not. (A child that a raw clone(2) makes has no such handler; it must leave those slices alone.)
+//! every ring, and the descriptor that locks a ring file is closed: a child that lives on must not keep the lock of a parent
+//! that does not. (A child that a raw clone(2) makes has no such handler; it must leave those slices alone.)
 //!
 //! # Safety
 //!
 //! The nodes of the list are leaked, so a pointer to one is valid for ever.
 #![allow(unsafe_code)]
 
-use std::os::fd::{IntoRawFd, OwnedFd};
+use std::fs::File;
+use std::io;
+use std::os::fd::{BorrowedFd, IntoRawFd};
 use std::ptr;
+use std::time::Duration;
 
 use crate::primitives::os::file::close;
-use crate::primitives::os::process::{at_fork_in_child, map_private_over};
+use crate::primitives::os::process::{at_fork, map_private_over};
 use crate::primitives::process::leave_home;
 use crate::primitives::sync::plain::{AtomicBool, AtomicI32, AtomicPtr, AtomicUsize, Ordering};
+use crate::primitives::sync::sleep;
 
 /// The rings of this process: a list that only grows, whose nodes are used again. No lock: a fork at any moment finds
-/// it whole, so the parent's side of the fork needs no handler, and the child's waits for nobody.
+/// it whole, so neither side of the fork waits for anybody.
 static VIEWS: AtomicPtr<Node> = AtomicPtr::new(ptr::null_mut());
 
-/// Whether the handler is registered; children inherit both.
+/// Whether the handlers are registered; children inherit both.
 static REGISTERED: AtomicBool = AtomicBool::new(false);
 
-/// The place of one mapping.
+/// Forks of this process that have begun, and that are over.
+static FORKS: [AtomicUsize; 2] = [AtomicUsize::new(0), AtomicUsize::new(0)];
+
+/// The place of one mapping, or of a lock.
 #[derive(Debug)]
 struct Node {
     /// Its length; 0 while nobody uses the node.
     len: AtomicUsize,
     /// Its address; 0 while there is none.
     at: AtomicPtr<u8>,
-    /// The descriptor that holds the lock of a ring file, owned by the node; -1 if there is none.
+    /// A descriptor that is to hold a lock, owned by the node; -1 if there is none.
     lock: AtomicI32,
     next: *mut Node,
 }
 
-/// A mapping that a child will not share, for as long as this lives. To be dropped before it is unmapped.
+/// A mapping, or a lock, that a child will not share, for as long as this lives. To be dropped before it is unmapped.
 #[derive(Debug)]
 pub(super) struct Kept(&'static Node);
 
 // SAFETY: `next` is written before the node is shared, and never again; the rest is atomics.
 unsafe impl Sync for Node {}
 
-/// Has private memory laid over `[at, at + len)` in every child, and `lock` closed there; here, it is closed with the result.
+/// Has private memory laid over `[at, at + len)` in every child.
 ///
 /// # Safety
 ///
 /// The range must be a mapping of the caller's, and stay mapped until the result is dropped.
-pub(super) unsafe fn keep_from_children(at: *mut u8, len: usize, lock: Option<OwnedFd>) -> Kept {
-    // Relaxed on both: registered twice, the handler runs twice in a row, which changes nothing.
-    if !REGISTERED.load(Ordering::Relaxed) && at_fork_in_child(in_child).is_ok() {
-        REGISTERED.store(true, Ordering::Relaxed);
-    }
+pub(super) unsafe fn keep_from_children(at: *mut u8, len: usize) -> Kept {
+    register();
     let node = take_node(len);
-    let lock = lock.map_or(NO_LOCK, IntoRawFd::into_raw_fd);
-    // Relaxed: carried by the Release below.
-    node.lock.store(lock, Ordering::Relaxed);
-    // [views.at] Release, pairs with [views.child_at]: the length and the lock are there first.
+    // [views.at] Release, pairs with [views.child_at]: the length is there first.
     node.at.store(at, Ordering::Release);
     Kept(node)
 }
 
+/// Opens a file whose descriptor no child will have, to be locked by it. A lock belongs to what open(2) has made: a child that
+/// had a copy of the descriptor would keep it.
+///
+/// # Errors
+///
+/// Those of `open`.
+pub(super) fn keep_lock(open: impl Fn() -> io::Result<File>) -> io::Result<Kept> {
+    register();
+    loop {
+        // Relaxed on both: looked at again below.
+        let [begun, over] = FORKS.each_ref().map(|forks| forks.load(Ordering::Relaxed));
+        let node = take_node(1);
+        let kept = Kept(node); // closes it again on every way out
+        // [lock.kept] SeqCst on both, pairs with [fork.begin]: a fork that does not find the descriptor here is seen by the
+        // second look, if it has begun since the first; and one that has begun before was not over then.
+        node.lock.store(open()?.into_raw_fd(), Ordering::SeqCst);
+        if begun == over && FORKS[0].load(Ordering::SeqCst) == begun {
+            return Ok(kept);
+        }
+        drop(kept);
+        sleep(Duration::from_micros(50)); // the fork is over soon
+    }
+}
+
+fn register() {
+    // Relaxed on both: registered twice, the handlers run twice in a row, which changes nothing.
+    if !REGISTERED.load(Ordering::Relaxed) && at_fork(before_fork, after_fork, in_child).is_ok() {
+        REGISTERED.store(true, Ordering::Relaxed);
+    }
+}
+
+extern "C" fn before_fork() {
+    // [fork.begin] SeqCst, pairs with [lock.kept]: this fork finds the descriptor in its node, or is seen by whoever puts it
+    // there.
+    FORKS[0].fetch_add(1, Ordering::SeqCst);
+}
+
+extern "C" fn after_fork() {
+    // Relaxed: it says only that one is over.
+    FORKS[1].fetch_add(1, Ordering::Relaxed);
+}
+
 impl Kept {
-    /// Gives the lock back before the mapping is gone, which would keep it.
+    /// The descriptor that is to hold the lock.
+    pub(super) fn lock(&self) -> BorrowedFd<'_> {
+        // Relaxed: this thread has stored it, or was handed the value.
+        let fd = self.0.lock.load(Ordering::Relaxed);
+        // SAFETY: the node owns it for as long as `self` lives, unless `unlock` was called, after which nobody asks.
+        unsafe { BorrowedFd::borrow_raw(fd) }
+    }
+
+    /// Gives the lock back early.
     pub(super) fn unlock(&self) {
-        self.0.close_lock(true);
+        self.0.close_lock();
     }
 }
 
@@ -75,7 +126,7 @@ impl Drop for Kept {
         // [views.clear] [views.free] Release on both, in this order, pair with [views.take]: whoever finds the node
         // free finds it without an address.
         self.0.at.store(ptr::null_mut(), Ordering::Release);
-        self.0.close_lock(true);
+        self.0.close_lock();
         self.0.len.store(0, Ordering::Release);
     }
 }
@@ -85,12 +136,12 @@ const NO_LOCK: i32 = -1;
 
 impl Node {
     /// Closes the descriptor, unless that has been done: by the handler, in a child that drops a ring later.
-    fn close_lock(&self, unlock: bool) {
+    fn close_lock(&self) {
         // Relaxed: whoever gets the number owns the descriptor.
         let lock = self.lock.swap(NO_LOCK, Ordering::Relaxed);
         if lock != NO_LOCK {
             // SAFETY: the node owned it, and has forgotten it.
-            unsafe { close(lock, unlock) };
+            unsafe { close(lock) };
         }
     }
 }
@@ -129,6 +180,8 @@ fn take_node(len: usize) -> &'static Node {
 /// The handler of fork(3), on the only thread of the child.
 extern "C" fn in_child() {
     leave_home();
+    // Relaxed: this is the only thread. The fork is over here, too.
+    FORKS[1].store(FORKS[0].load(Ordering::Relaxed), Ordering::Relaxed);
     // [views.child_list] Acquire, pairs with [views.push].
     let mut next = VIEWS.load(Ordering::Acquire);
     // SAFETY: null, or a node.
@@ -141,8 +194,8 @@ extern "C" fn in_child() {
             // SAFETY: the parent owned the mapping when it forked, or the address would not be there; here nothing
             // but slices of the parent's entries refers to it, and those promise no content.
             unsafe { map_private_over(at, len) };
-            node.close_lock(false); // the lock itself is the parent's, too
         }
+        node.close_lock(); // the parent has its own copy
         next = node.next;
     }
 }

@@ -15,6 +15,7 @@ use memmap2::{MmapOptions, MmapRaw};
 
 use super::inherited::{Kept, keep_from_children};
 use super::journal::Journal;
+use super::ring_file::RingFile;
 use super::{Memory, Slot};
 use crate::primitives::os;
 use crate::words::{Geometry, Layout};
@@ -38,7 +39,8 @@ pub struct Mirror {
     slots: NonNull<Slot>,
     journal: Option<Journal>,
     /// Before the mappings: it must be dropped before they are unmapped.
-    kept: Kept,
+    _kept: Kept,
+    lock: Option<Kept>,
     /// Never looked at: what `bytes` and `slots` point into.
     _maps: [Option<MmapRaw>; 2],
 }
@@ -91,28 +93,33 @@ impl Mirror {
         // SAFETY: `views` is two views long, and nothing refers to it yet.
         unsafe { lay_views(views.as_mut_ptr(), capacity, &file, 0) }?;
         // SAFETY: both views belong to `views`, which is unmapped after `kept` is dropped.
-        let kept = unsafe { keep_from_children(views.as_mut_ptr(), 2 * capacity, None) };
+        let kept = unsafe { keep_from_children(views.as_mut_ptr(), 2 * capacity) };
         Ok(Self {
             geometry,
             bytes: start_of(&views)?,
             slots: slots_at(start_of(&slots)?, geometry),
             journal: None,
-            kept,
+            _kept: kept,
+            lock: None,
             _maps: [Some(views), Some(slots)],
         })
     }
 
-    /// Maps the ring file `file`, which has this layout and is locked by its descriptor; both belong to the ring from now on.
+    /// Maps a ring file, which belongs to the ring from now on.
     ///
     /// # Errors
     ///
     /// Those of `mmap(2)`.
-    pub fn map_file(layout: Layout, file: File) -> io::Result<Self> {
+    pub fn map_file(opened: RingFile) -> io::Result<Self> {
+        let RingFile { file, lock, layout } = opened;
         let capacity = layout.geometry.capacity() as usize;
         let front = layout.bytes_at();
         let len = front + 2 * capacity;
         let map: MmapRaw = MmapOptions::new().len(len).map_anon()?.into();
         let start = map.as_mut_ptr();
+        // SAFETY: all of it belongs to `map`, which is unmapped after `kept` is dropped. (Before the file is laid over it: a
+        // child at any moment finds what it must not share here.)
+        let kept = unsafe { keep_from_children(start, len) };
         let populate = layout.geometry.slots() as usize * size_of::<Slot>() <= SLOTS_POPULATED_MAX;
         // SAFETY: `map` begins with room for the front, and nothing refers to it yet.
         unsafe { os::map_view(start, front, &file, 0, populate) }?;
@@ -120,8 +127,6 @@ impl Mirror {
         let bytes = unsafe { start.add(front) };
         // SAFETY: `map` ends with room for two views, and nothing refers to it yet.
         unsafe { lay_views(bytes, capacity, &file, front) }?;
-        // SAFETY: all of it belongs to `map`, which is unmapped after `kept` is dropped.
-        let kept = unsafe { keep_from_children(start, len, Some(file.into())) };
         let header = start_of(&map)?;
         // SAFETY: `map` is longer than that.
         let slots = unsafe { header.add(Layout::SLOTS_AT) };
@@ -133,7 +138,8 @@ impl Mirror {
             slots: slots.cast(),
             // SAFETY: it is mapped, readable and writable, for as long as `map` lives, which the value keeps.
             journal: Some(unsafe { Journal::at(header.cast()) }),
-            kept,
+            _kept: kept,
+            lock: Some(lock),
             _maps: [Some(map), None],
         })
     }
@@ -187,7 +193,7 @@ unsafe impl Memory for Mirror {
     }
 
     fn release(&self) {
-        self.kept.unlock();
+        self.lock.iter().for_each(Kept::unlock);
     }
 }
 

@@ -6,13 +6,18 @@ use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
 
 use super::image::read_words;
-use crate::primitives::os::file::{lock_holder, open_existing, try_lock, unnamed_file};
+use super::inherited::{Kept, keep_lock};
+use crate::primitives::os::file::{
+    effective_user, file_id, lock_holder, open_existing, try_lock, unnamed_file,
+};
 use crate::words::{Error, Head, Layout, Operation, RingFileProblem as Problem};
 
 /// A ring file, locked.
 #[derive(Debug)]
 pub struct RingFile {
     pub file: File,
+    /// Holds the lock.
+    pub(super) lock: Kept,
     pub layout: Layout,
 }
 
@@ -24,18 +29,18 @@ impl RingFile {
     /// [`Error::RingFile`] if it is not to be used like this; [`Error::Io`] with what the system said.
     pub fn open(path: &Path, layout: Layout) -> Result<Self, Error> {
         loop {
-            let opened = match open_existing(path, true) {
-                Ok(file) => Some(file),
+            let system = |error| Error::io(Operation::RingFile, &error);
+            let locked = match open_existing(path, true) {
+                Ok(file) => Self::lock(path, file, layout)?,
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                    create(path, layout).map_err(|error| Error::io(Operation::RingFile, &error))?
+                    create(path, layout).map_err(system)?;
+                    None
                 }
-                Err(error) => return Err(Error::io(Operation::RingFile, &error)),
+                Err(error) => return Err(system(error)),
             };
             // Somebody else may have made it, or taken it away, meanwhile.
-            if let Some(file) = opened {
-                if let Some(locked) = Self::lock(path, file, layout)? {
-                    return Ok(locked);
-                }
+            if let Some(locked) = locked {
+                return Ok(locked);
             }
         }
     }
@@ -51,11 +56,23 @@ impl RingFile {
         if !metadata.is_file() {
             return Err(wrong(Problem::NotARingFile));
         }
-        if !try_lock(&file).map_err(system)? {
+        // Its owner can write into it at any time, and so into the log of whoever uses it.
+        let (uid, mode) = (metadata.uid(), metadata.mode() & 0o7777);
+        if uid != effective_user() || mode & 0o022 != 0 {
+            return Err(wrong(Problem::NotOurs { uid, mode }));
+        }
+        let lock = match keep_lock(|| open_existing(path, true)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            lock => lock.map_err(system)?,
+        };
+        let id = (metadata.dev(), metadata.ino());
+        if file_id(lock.lock()).map_err(system)? != id {
+            return Ok(None);
+        }
+        if !try_lock(lock.lock()).map_err(system)? {
             let pid = lock_holder(&file);
             return Err(wrong(Problem::InUse { pid }));
         }
-        let id = (metadata.dev(), metadata.ino());
         let is_there = fs::metadata(path).is_ok_and(|there| (there.dev(), there.ino()) == id);
         if !is_there {
             return Ok(None);
@@ -70,6 +87,7 @@ impl RingFile {
         }
         Ok(Some(Self {
             file,
+            lock,
             layout: found,
         }))
     }
@@ -85,8 +103,8 @@ pub fn read_layout(file: &File, len: u64) -> io::Result<Result<Layout, Problem>>
     Ok(Layout::from_words(&words, len))
 }
 
-/// Makes a ring file, locked, whole before it has its name; `None` if somebody else has made one meanwhile.
-fn create(path: &Path, layout: Layout) -> io::Result<Option<File>> {
+/// Makes a ring file, whole before it has its name, unless somebody else has made one meanwhile.
+fn create(path: &Path, layout: Layout) -> io::Result<()> {
     let unnamed = unnamed_file(path, layout.file_len() as u64)?;
     let file = unnamed.file();
     let tail = Head {
@@ -100,12 +118,8 @@ fn create(path: &Path, layout: Layout) -> io::Result<Option<File>> {
     }
     let words = layout.to_words().map(u64::to_ne_bytes);
     file.write_all_at(words.as_flattened(), 0)?;
-    if !try_lock(file)? {
-        return Ok(None); // somebody has found the file that is not there yet
-    }
     match unnamed.name(path) {
-        Ok(file) => Ok(Some(file)),
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(None),
-        Err(error) => Err(error),
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+        _ => Ok(()),
     }
 }

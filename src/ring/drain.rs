@@ -218,6 +218,7 @@ impl Drain {
                     batch.end.taken = 0;
                 }
                 Some((start, state)) => {
+                    self.check(ring, start, state, batch.end.taken);
                     if batch.abandoned > 0 || !batch.take(start, state, limit) {
                         break;
                     }
@@ -232,6 +233,21 @@ impl Drain {
             }
         }
         batch
+    }
+
+    /// Nothing that this process stores can contradict it; but a ring file is mapped by whoever may open it, and the bytes are
+    /// handed out by these words.
+    ///
+    /// # Panics
+    ///
+    /// If the span is not within the ring, which fails the queue.
+    fn check<M: Memory>(&self, ring: &Ring<M>, start: u64, state: State, taken: u32) {
+        let end = start + u64::from(state.committed);
+        let is_inside = end <= self.cursor.pos + u64::from(ring.geometry.capacity());
+        assert!(
+            is_inside && state.committed >= taken,
+            "somebody else has written to the descriptors of the ring"
+        );
     }
 
     /// Whether the span at `cursor` is a lane's whose owner has been at work since it was asked for it.
@@ -389,7 +405,7 @@ impl<M: Memory> Ring<M> {
         for (slice, run) in slices.iter_mut().zip(&batch.runs[..batch.count]) {
             let pos = run.pos as u32;
             self.memory.begin_read(pos, run.len);
-            // SAFETY: `at` gives capacity >= len valid, initialised bytes; their owners have published them
+            // SAFETY: `at` gives capacity >= len valid, initialised bytes (`check` has seen that); their owners have published them
             // (`span` saw it with Acquire) and nobody writes them before `commit`, which needs `&mut Drain`
             // and comes after the slices are gone.
             let bytes = unsafe { slice::from_raw_parts(self.memory.at(pos), run.len as usize) };

@@ -33,6 +33,13 @@ pub enum RingFileProblem {
         /// The process, where the system tells.
         pid: Option<u32>,
     },
+    /// It belongs to another user, or others may write to it: they could put anything into the log.
+    NotOurs {
+        /// The user that it belongs to.
+        uid: u32,
+        /// Its permissions.
+        mode: u32,
+    },
     /// It does not begin as a ring file does.
     NotARingFile,
     /// It was made by another version of the format.
@@ -89,6 +96,10 @@ impl fmt::Display for RingFileProblem {
         match self {
             Self::InUse { pid: Some(pid) } => write!(f, "process {pid} has it open"),
             Self::InUse { pid: None } => f.write_str("another queue has it open"),
+            Self::NotOurs { uid, mode } => write!(
+                f,
+                "it belongs to user {uid} and has mode {mode:o}, so others could put anything into the log: it must be this user's own, with mode 600"
+            ),
             Self::NotARingFile => f.write_str(
                 "it is no ring file; if nobody needs it, remove it, or give another path",
             ),

@@ -8,6 +8,7 @@
 use std::ffi::CString;
 use std::fs::{self, File, OpenOptions};
 use std::io;
+use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
@@ -15,11 +16,11 @@ use std::path::{Path, PathBuf};
 
 use super::{check, check_file_limit};
 
-/// Takes the lock on `file`, for as long as its descriptor or a copy of that is open; `false` if somebody else has it.
+/// Takes the lock on what `fd` refers to, for as long as its descriptor or a copy of that is open; `false` if somebody else has it.
 /// Source: flock(2).
-pub fn try_lock(file: &File) -> io::Result<bool> {
+pub fn try_lock(fd: BorrowedFd<'_>) -> io::Result<bool> {
     // SAFETY: flock takes no pointer; the descriptor is open.
-    match check(unsafe { libc::flock(file.as_raw_fd(), libc::LOCK_EX | libc::LOCK_NB) }) {
+    match check(unsafe { libc::flock(fd.as_raw_fd(), libc::LOCK_EX | libc::LOCK_NB) }) {
         Ok(_) => Ok(true),
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(false),
         Err(error) => Err(error),
@@ -114,7 +115,7 @@ impl Unnamed {
     }
 
     /// Gives it its name, unless that is taken: `AlreadyExists` then. Source: linkat(2).
-    pub fn name(self, path: &Path) -> io::Result<File> {
+    pub fn name(self, path: &Path) -> io::Result<()> {
         if let Some(stand_in) = &self.stand_in {
             fs::hard_link(stand_in, path)?;
         } else {
@@ -124,7 +125,7 @@ impl Unnamed {
             // SAFETY: both are NUL-terminated strings that live over the call.
             check(unsafe { libc::linkat(here, from.as_ptr(), here, to.as_ptr(), flags) })?;
         }
-        self.file.try_clone()
+        Ok(())
     }
 }
 
@@ -157,17 +158,28 @@ pub fn set_nonblocking(fd: BorrowedFd<'_>) -> io::Result<()> {
     Ok(())
 }
 
-/// Gives a descriptor back that was kept as a number, and before that, if `unlock` says so, its lock: mappings of the file keep
-/// that otherwise. May be called in a child of fork(3).
+/// Gives a descriptor back that was kept as a number. May be called in a child of fork(3).
 ///
 /// # Safety
 ///
 /// The caller must own the descriptor, and nobody may use it afterwards.
-pub unsafe fn close(fd: RawFd, unlock: bool) {
-    if unlock {
-        // SAFETY: flock takes no pointer; the caller owns the descriptor.
-        unsafe { libc::flock(fd, libc::LOCK_UN) };
-    }
+pub unsafe fn close(fd: RawFd) {
     // SAFETY: the caller owns it.
     drop(unsafe { OwnedFd::from_raw_fd(fd) });
+}
+
+/// The user that this process acts as.
+pub fn effective_user() -> u32 {
+    // SAFETY: the call has no arguments and cannot fail.
+    unsafe { libc::geteuid() }
+}
+
+/// The device and the inode of what `fd` refers to. Source: fstat(2).
+pub fn file_id(fd: BorrowedFd<'_>) -> io::Result<(u64, u64)> {
+    let mut stat = MaybeUninit::<libc::stat>::uninit();
+    // SAFETY: the descriptor is open, and the pointer is to room for one `stat`.
+    check(unsafe { libc::fstat(fd.as_raw_fd(), stat.as_mut_ptr()) })?;
+    // SAFETY: fstat succeeded.
+    let stat = unsafe { stat.assume_init() };
+    Ok((stat.st_dev, stat.st_ino))
 }

@@ -27,14 +27,19 @@ pub fn at_exit(handler: extern "C" fn()) -> io::Result<()> {
     }
 }
 
-/// Has `child` called in every child of fork(3), before fork returns there. Source: `pthread_atfork(3)`.
+/// Has `before` and `parent` called around every fork(3), and `child` in the child, before fork returns there. Source:
+/// `pthread_atfork(3)`.
 ///
 /// # Errors
 ///
 /// `ENOMEM` if there is no memory for it.
-pub fn at_fork_in_child(child: unsafe extern "C" fn()) -> io::Result<()> {
-    // SAFETY: no handler is a null pointer that would be called; `child` may be called on any thread.
-    match unsafe { libc::pthread_atfork(None, None, Some(child)) } {
+pub fn at_fork(
+    before: unsafe extern "C" fn(),
+    parent: unsafe extern "C" fn(),
+    child: unsafe extern "C" fn(),
+) -> io::Result<()> {
+    // SAFETY: they are functions without arguments that may be called on any thread.
+    match unsafe { libc::pthread_atfork(Some(before), Some(parent), Some(child)) } {
         0 => Ok(()),
         errno => Err(io::Error::from_raw_os_error(errno)),
     }
