@@ -9,6 +9,7 @@ mod lane;
 #[cfg(all(test, not(alq_model)))]
 mod lane_tests;
 mod lanes;
+mod read;
 mod recover;
 mod reserve;
 mod seal;

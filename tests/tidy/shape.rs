@@ -30,7 +30,7 @@ const UNSAFE: [&str; 13] = [
     "src/primitives/os/process.rs",
     "src/primitives/os/thread.rs",
     "src/primitives/process.rs",
-    "src/ring/drain.rs",
+    "src/ring/read.rs",
     "src/ring/lane.rs",
     "src/ring/reserve.rs",
 ];
