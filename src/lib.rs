@@ -58,7 +58,7 @@ pub mod model {
     pub use crate::actors::thread::drive;
     pub use crate::actors::{Config, Last, Shared};
     pub use crate::ends::{Kind, Pending, Reach, Sink, Subscriber, WOKEN, Watch};
-    pub use crate::face::{barrier, registry::Registry, suspend};
+    pub use crate::face::{barrier, registry::Registry, sleep};
     pub use crate::memory::{Memory, heap::Heap};
     pub use crate::primitives::{Doorbell, Event, Interest, sync};
     pub use crate::ring::{Drain, Drained, Holes, Owner, Posted, Refusal, Reservation, Ring};

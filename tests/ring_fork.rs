@@ -3,8 +3,10 @@
 mod common;
 
 use std::fs;
+use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -126,3 +128,53 @@ fn children_that_drop_post_and_exit_change_nothing_of_the_parents() {
         assert_eq!(text(folder), expected, "{end}");
     }
 }
+
+/// A fork at any moment of the opening: no child has a copy of the descriptor that locks.
+#[test]
+fn a_child_that_was_made_during_an_opening_does_not_keep_the_lock() {
+    let test = "a_child_that_was_made_during_an_opening_does_not_keep_the_lock";
+    let ended = end_of_child(test, "", |folder| {
+        let is_enough = AtomicBool::new(false);
+        let options = || {
+            Options::new()
+                .capacity(4 << 20)
+                .ring_file(folder.join("ring"))
+        };
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                while !is_enough.load(Ordering::Relaxed) {
+                    drop(options().open(folder.join("log")).unwrap());
+                }
+            });
+            wait_for("the first opening", || folder.join("ring").exists());
+            for n in 0..CHILDREN {
+                let _child = fork(End::AtOnce, || {
+                    for fd in 1..=2 {
+                        let _ = nix::unistd::close(fd);
+                    }
+                    fs::write(folder.join(format!("{n} lives")), "").unwrap();
+                    for _ in 0..DEADLINE.as_secs() * 1000 {
+                        if folder.join("over").exists() || !folder.exists() {
+                            break;
+                        }
+                        thread::sleep(Duration::from_millis(1));
+                    }
+                });
+            }
+            let lives = |n| folder.join(format!("{n} lives")).exists();
+            wait_for("the children", || (0..CHILDREN).all(lives));
+            is_enough.store(true, Ordering::Relaxed);
+        });
+        die();
+    });
+    let Some(ended) = ended else { return };
+    assert_eq!(ended.status.signal(), Some(9), "{}", ended.stderr);
+    let folder = ended.folder.path();
+    let queue = Options::new()
+        .capacity(4 << 20)
+        .ring_file(folder.join("ring"));
+    drop(queue.open(folder.join("log")).unwrap());
+    fs::write(folder.join("over"), "").unwrap();
+}
+
+const CHILDREN: usize = 40;

@@ -19,7 +19,7 @@ mod queue;
 pub mod registry;
 mod reopen;
 mod ring_file;
-pub mod suspend;
+mod suspend;
 mod write;
 
 pub use async_append::AsyncAppend;
@@ -31,4 +31,6 @@ pub use lane_entry::LaneEntry;
 pub use options::Options;
 pub use queue::Queue;
 pub use registry::{flush_all, shutdown};
+#[cfg(alq_model)]
+pub use suspend::sleep;
 pub use suspend::suspend;

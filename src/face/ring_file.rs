@@ -24,9 +24,10 @@ impl Options {
     /// written it back. It does not outlive the machine: for that there is [`fsync`](crate::Queue::fsync).
     ///
     /// - A record is in a regular file exactly once, if nobody else has written or replaced the log in the meantime; otherwise,
-    ///   and in a pipe or a socket, at least once, and the count of what may be there twice is told.
+    ///   and in a pipe or a socket, at least once, and the count of what may be there twice is told. (docs/format.md has the one
+    ///   exception: others append the very bytes that were being written when the process was killed.)
     /// - What was reserved and not posted is gone. Of a [lane](crate::Lane), every record that was posted is there.
-    /// - The log must be open for appending. One ring file serves one queue at a time.
+    /// - It must belong to this user, and nobody else may write to it. The log must be open for appending. One ring file serves one queue at a time.
     /// - Positions go on where an earlier process has left the ring; they are no longer bytes since the queue was opened.
     /// - Nobody may cut the file while a queue has it: as with every mapped file, the next access would be SIGBUS.
     ///

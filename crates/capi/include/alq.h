@@ -102,7 +102,8 @@ int alq_write(struct alq *alq, const void *data, int flags);
  * Reserves len contiguous bytes, to be written to ae_data and posted. Any number of entries may be open at once, by any
  * threads; an entry may be posted by another thread. What is posted behind an open entry is written after that is posted.
  *
- * Returns NULL, and sets errno as alq_writen returns it, if there is none. Sleeping, and signal handlers: as alq_writen.
+ * Returns NULL, and sets errno as alq_writen returns it, if there is none. Sleeping, and signal handlers: as alq_writen; but
+ * in a child of fork, and once the process ends, it allocates, so there no handler may call it.
  */
 struct ale *alq_getn(struct alq *alq, int len, int flags);
 
@@ -174,9 +175,9 @@ int alq_options_loss_lines(struct alq_options *options, const struct timespec *e
 /*
  * Keeps the ring in a file, best on tmpfs (/dev/shm, /run): what was posted outlives a kill -9, an abort, the OOM killer. The
  * next queue that is opened with the same ring file and log writes, before anything new, what had not been written. The file
- * is made if it is not there, and stays. What opening then says besides: EBUSY if a queue has it open; EINVAL if it is no
- * ring file, damaged, made for other sizes, or holds records for another log; the message for the error callback says
- * which, and what to do. NULL is EINVAL.
+ * is made if it is not there, and stays. What opening then says besides: EBUSY if a queue has it open (also one that was
+ * closed, while a lane of it is open, and for good if an entry was); EINVAL if it is no ring file, not this user's alone,
+ * damaged, made for other sizes, or for another log; the message for the error callback says which. NULL is EINVAL.
  */
 int alq_options_ring_file(struct alq_options *options, const char *file);
 
