@@ -3,7 +3,7 @@
 use std::sync::Mutex;
 
 use alq::model::sync::Futex;
-use alq::model::{Order, Pending, Reach, Subscriber, WOKEN, Watch, sleep};
+use alq::model::{Order, Pending, Reach, Subscriber, WOKEN, Watch};
 use alq::{Error, SyncOp};
 use alq_loom_tests::{explore, queue, write};
 use loom::sync::Arc;
@@ -14,7 +14,7 @@ const DATA: Reach = Reach::Durable(SyncOp::Data);
 
 /// Sleeps until `word` is woken, by the shipping code of `suspend`.
 fn sleep(word: &Futex) {
-    sleep(word, None).unwrap();
+    alq::model::sleep(word, None).unwrap();
 }
 
 fn pending(target: u64, reach: Reach) -> Arc<Pending> {
