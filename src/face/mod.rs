@@ -31,6 +31,6 @@ pub use lane_entry::LaneEntry;
 pub use options::Options;
 pub use queue::Queue;
 pub use registry::{flush_all, shutdown};
-#[cfg(alq_model)]
+#[cfg(any(alq_model, fuzzing))]
 pub use suspend::sleep;
 pub use suspend::suspend;
