@@ -259,20 +259,3 @@ fn four_threads_append_each_record_once_over_many_laps() {
         assert!(entries > 5 || room_waits(&stats) > 0);
     }
 }
-
-/// A dropped entry leaves padding; it must not cost an entry until the one behind it is posted.
-#[test]
-fn the_room_of_a_dropped_entry_comes_back_while_the_next_one_is_held() {
-    let log = Log::new();
-    let queue = log.open(fixed(64, 64)); // not a byte to spare
-    let dropped = queue.get(TRY).unwrap();
-    let held = queue.get(TRY).unwrap();
-    drop(dropped);
-    let mut others = Vec::new();
-    wait_for("63 more entries", || {
-        others.extend(queue.get(TRY).ok());
-        others.len() == 63
-    });
-    assert_eq!(queue.get(TRY).unwrap_err(), Error::WouldBlock);
-    drop((held, others));
-}

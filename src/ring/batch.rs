@@ -68,12 +68,6 @@ impl Batch {
         }
     }
 
-    /// What lies before `start` is padding.
-    pub(super) fn skip_to(&mut self, start: u64) {
-        self.padding += start - self.end.pos;
-        self.end.pos = start;
-    }
-
     /// Adds `len` bytes at `pos`; `false` if that would take one run too many.
     fn push(&mut self, pos: u64, len: u32) -> bool {
         if let Some(last) = self.runs[..self.count].last_mut() {
@@ -112,8 +106,8 @@ impl Batch {
         if len > 0 && !self.push(from, len) {
             return false;
         }
-        self.skip_to(from);
-        self.end.pos += u64::from(len);
+        self.padding += from - self.end.pos;
+        self.end.pos = from + u64::from(len);
         self.end.taken += len;
         if len == ready {
             self.whole = Some(self.bytes); // committed bytes end where a record ends

@@ -216,9 +216,6 @@ impl Drain {
                     }
                 }
                 None => {
-                    if let Some(start) = ring.claimed_start(batch.end) {
-                        batch.skip_to(start);
-                    }
                     batch.more = false;
                     break;
                 }

@@ -16,16 +16,6 @@ use crate::primitives::sync::{Ordering, unless_mutant};
 use crate::words::{Place, State, extend};
 
 impl<M: Memory> Ring<M> {
-    /// Where the span at the cursor starts, which is claimed and not posted, if that is known yet: what lies before it is
-    /// padding, and its room is free.
-    pub(super) fn claimed_start(&self, cursor: Cursor) -> Option<u64> {
-        let seq = cursor.seq as u32;
-        // Relaxed: the word says by itself whether it is of this span, and nothing else is read by it. What lies before has
-        // been seen posted.
-        let place = Place::from_bits(self.slot(seq).place.load(Ordering::Relaxed));
-        (place.seq == seq && cursor.taken == 0).then(|| extend(cursor.pos, place.start))
-    }
-
     /// The start and state of the span at the cursor, if it exists.
     pub(super) fn span(&self, cursor: Cursor) -> Option<(u64, State)> {
         let seq = cursor.seq as u32;
