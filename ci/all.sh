@@ -24,5 +24,4 @@ step ci/examples.sh
 step ci/capi.sh
 step ci/instructions.sh
 step ci/comparison.sh
-step ci/bench.sh quick
 printf '\nall checks passed in %d s\n' "$SECONDS"
