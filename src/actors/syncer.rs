@@ -68,7 +68,8 @@ impl<M: Memory + 'static> Shared<M> {
         let mut state = shared.durability.state.lock();
         match state.thread {
             Thread::Running => return Ok(()),
-            Thread::Over => return Err(Error::Closed),
+            // A thread that a panic has ended leaves its failure.
+            Thread::Over => return Err(shared.failure().unwrap_or(Error::Closed)),
             Thread::Idle => {}
         }
         let for_thread = Arc::clone(shared);

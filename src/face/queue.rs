@@ -287,12 +287,7 @@ impl Queue {
         if !self.shared.home.is_here() {
             return Err(Error::Forked);
         }
-        // A thread that a panic has ended leaves its failure.
-        let why = |error| match error {
-            Error::Closed => self.shared.failure().unwrap_or(error),
-            other => other,
-        };
-        Shared::start_syncer(&self.shared).map_err(why)?;
+        Shared::start_syncer(&self.shared)?;
         self.watch(self.shared.ring.posted_end(), Reach::Durable(op))
     }
 

@@ -90,17 +90,13 @@ impl Queue {
     }
 
     fn reopen_on(&self, sink: FileSink) -> Result<Completion, Error> {
-        let why = |error| match error {
-            Error::Closed => self.shared().failure().unwrap_or(error),
-            other => other,
-        };
         if !self.shared().home.is_here() {
             return Err(Error::Forked);
         }
         if let Some((_, ring_file)) = self.in_file() {
             check_appending(ring_file, &sink)?;
         }
-        Shared::start_syncer_before(self.handle(), &sink).map_err(why)?;
+        Shared::start_syncer_before(self.handle(), &sink)?;
         let pending = self.shared().reopen(PlainArc::new(sink))?;
         Ok(Completion::new(self.handle(), pending))
     }
