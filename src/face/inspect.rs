@@ -51,10 +51,7 @@ pub struct State {
 pub fn inspect(path: impl AsRef<Path>) -> Result<State, Error> {
     let path = path.as_ref();
     let system = |error: io::Error| Error::io(Operation::RingFile, &error);
-    let wrong = |problem| Error::RingFile {
-        path: path.to_owned(),
-        problem: Box::new(problem),
-    };
+    let wrong = |problem| Error::ring_file(path, problem);
     let file = open_existing(path, false).map_err(system)?;
     let len = file.metadata().map_err(system)?.len();
     let layout = read_layout(&file, len).map_err(system)?.map_err(wrong)?;

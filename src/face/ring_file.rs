@@ -3,7 +3,7 @@
 use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::options::Options;
 use super::queue::Queue;
@@ -112,7 +112,7 @@ impl Options {
         sink: &dyn Sink,
     ) -> Result<(Ring<Mirror>, Drain, Recovery), Error> {
         let system = |error: io::Error| Error::io(Operation::RingFile, &error);
-        let wrong = |problem| wrong(path, problem);
+        let wrong = |problem| Error::ring_file(path, problem);
         let id = fs::metadata(path).map(|there| (there.dev(), there.ino()));
         if id.is_ok_and(|id| sink.file_id() == Some(id)) {
             return Err(wrong(Problem::IsTheLog));
@@ -153,12 +153,6 @@ pub(super) fn check_appending(path: &Path, sink: &FileSink) -> Result<(), Error>
     if sink.is_recoverable() {
         Ok(())
     } else {
-        Err(wrong(path, Problem::NotAppending))
+        Err(Error::ring_file(path, Problem::NotAppending))
     }
-}
-
-fn wrong(path: &Path, problem: Problem) -> Error {
-    let path = PathBuf::from(path);
-    let problem = Box::new(problem);
-    Error::RingFile { path, problem }
 }

@@ -109,18 +109,19 @@ impl Journal {
 
     /// Takes the newest intent back: the write has taken nothing.
     pub fn withdraw(&self) {
-        let newest = self.read().newest();
-        for line in &self.header().intents {
-            if newest.is_some() && newest == Intent::from_words(&line.each_ref().map(load)) {
-                line[7].store(0, Ordering::Release); // as one that is not whole: [journal.store]
-            }
+        if let Some(newest) = self.read().newest() {
+            self.clear(|words| Intent::from_words(words) == Some(newest));
         }
     }
 
     /// Clears what is damaged of the intents: it has been told.
     pub fn clear_damaged(&self) {
+        self.clear(Intent::is_damaged);
+    }
+
+    fn clear(&self, is_it: impl Fn(&[u64; Intent::WORDS]) -> bool) {
         for line in &self.header().intents {
-            if Intent::is_damaged(&line.each_ref().map(load)) {
+            if is_it(&line.each_ref().map(load)) {
                 line[7].store(0, Ordering::Release); // as one that is not whole: [journal.store]
             }
         }
@@ -145,7 +146,7 @@ impl Journal {
     }
 
     /// Stores where the tail is.
-    pub fn set_tail(&self, tail: Head) {
+    fn set_tail(&self, tail: Head) {
         let words = &self.header().tail;
         // Relaxed: this thread has stored it.
         let before = words.tail.load(Ordering::Relaxed);

@@ -48,10 +48,7 @@ impl RingFile {
     /// Locks `file` and checks it; `None` if it is not at `path` any more.
     fn lock(path: &Path, file: File, asked: Layout) -> Result<Option<Self>, Error> {
         let system = |error: io::Error| Error::io(Operation::RingFile, &error);
-        let wrong = |problem| Error::RingFile {
-            path: path.to_owned(),
-            problem: Box::new(problem),
-        };
+        let wrong = |problem| Error::ring_file(path, problem);
         let metadata = file.metadata().map_err(system)?;
         if !metadata.is_file() {
             return Err(wrong(Problem::NotARingFile));

@@ -3,7 +3,7 @@
 use core::fmt;
 use core::time::Duration;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::{Flags, Position, RingFileProblem};
 
@@ -173,6 +173,14 @@ impl Error {
             Self::Forked => libc::ESRCH,
             Self::RingFile { ref problem, .. } => problem.errno(),
             Self::Stalled { errno } | Self::Io { errno, .. } => errno,
+        }
+    }
+
+    /// What is wrong with the ring file at `path`.
+    pub(crate) fn ring_file(path: &Path, problem: RingFileProblem) -> Self {
+        Self::RingFile {
+            path: path.to_owned(),
+            problem: Box::new(problem),
         }
     }
 
