@@ -8,8 +8,10 @@ use alq::{Error, Flags, Queue};
 
 use crate::args::Append;
 use crate::input::{Found, Input, Ready};
+use crate::lines::LinePump;
 use crate::progress::Progress;
-use crate::report::{self, Failure, Summary};
+use crate::report::{self, Dropped, Failure, Summary};
+use crate::requests::Requests;
 use crate::resume;
 use crate::ring;
 use crate::signals::Signals;
@@ -43,9 +45,22 @@ pub fn run(options: &Append) -> Result<Ending, Failure> {
     let signals = handle_signals(&target, &progress)?;
 
     let started = Instant::now();
-    let mut pump = Pump::new(&target, &input, &signals, &progress, !options.quiet);
-    let read = pump.run();
-    let lines = pump.lines;
+    let (read, lines, dropped) = if options.is_lines() {
+        let requests = Requests::handle().map_err(|error| Failure::new("signals", error))?;
+        let from = (&input, chunk(target.queue()));
+        let mut pump = LinePump::new(options, &target, from, (&signals, &requests), &progress)?;
+        let read = pump.run();
+        let tally = pump.tally();
+        let dropped = Dropped {
+            lines: tally.dropped_lines,
+            bytes: tally.dropped_bytes,
+        };
+        (read, tally.lines, dropped)
+    } else {
+        let mut pump = Pump::new(&target, &input, &signals, &progress, !options.quiet);
+        let read = pump.run();
+        (read, pump.lines, Dropped::default())
+    };
     let synced = target.sync(); // fails with the cause of a failed write, which the close tells better
     let finished = target
         .close()
@@ -57,12 +72,18 @@ pub fn run(options: &Append) -> Result<Ending, Failure> {
     if !options.quiet {
         report::line(&Summary {
             lines,
+            dropped,
             elapsed,
             bytes: target.written_bytes(),
             stats: queue.stats(),
         });
     }
     Ok(signals.received().map_or(Ending::Input, Ending::Signal))
+}
+
+/// How much is read at once: a quarter of the ring, so that reading and writing overlap; no ring is smaller than a page.
+fn chunk(queue: &Queue) -> usize {
+    (queue.capacity() / 4).min(CHUNK_MAX)
 }
 
 /// The progress line, unless something else is to be seen on that terminal.
@@ -133,8 +154,7 @@ impl<'a> Pump<'a> {
             input,
             signals,
             progress,
-            // A quarter, so that reading and writing overlap; no ring is smaller than a page.
-            chunk: (queue.capacity() / 4).min(CHUNK_MAX),
+            chunk: chunk(queue),
             is_settled: false, // the ring file may have held something
             counts_lines,
             lines: 0,
@@ -147,8 +167,8 @@ impl<'a> Pump<'a> {
     fn run(&mut self) -> io::Result<()> {
         loop {
             let limit = (!self.is_settled).then_some(CHECK_INTERVAL);
-            match self.input.wait(self.signals.descriptor(), limit)? {
-                Ready::Signal => return Ok(()),
+            match self.input.wait(&[self.signals.descriptor()], limit)? {
+                Ready::Other(_) => return Ok(()),
                 Ready::Nothing if self.has_failed() => return Ok(()),
                 Ready::Nothing => {}
                 Ready::Input => {

@@ -6,6 +6,8 @@ use std::time::Duration;
 use clap::error::{ContextKind, ErrorKind};
 use clap::{Args, Parser, Subcommand};
 
+use crate::catch_args::LineOptions;
+
 /// What `alq` is asked to do.
 #[derive(Debug, Parser)]
 #[command(
@@ -93,6 +95,9 @@ pub struct Append {
     /// Print no summary
     #[arg(long)]
     pub quiet: bool,
+
+    #[command(flatten)]
+    pub lines: LineOptions,
 }
 
 /// Write what a killed process has left in RING.
@@ -152,7 +157,17 @@ Exit codes:
   1  input or output error; the message says how much was not written
   2  wrong usage
 On SIGINT or SIGTERM, what was read is written, and then alq dies by that signal.
-If that takes longer than half a second, another signal ends it at once.";
+If that takes longer than half a second, another signal ends it at once.
+With --line (which --line-max, --timestamp and --when-full=drop imply): SIGTERM
+reads to the end of the line first, for a quarter of a second at most, and SIGHUP
+goes on in a new FILE.";
+
+impl Append {
+    /// Whether input is a stream of lines.
+    pub fn is_lines(&self) -> bool {
+        self.lines.is_on()
+    }
+}
 
 impl Cli {
     /// The command line of this process.

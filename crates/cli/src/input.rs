@@ -1,4 +1,4 @@
-//! Standard input: waiting for it or for a signal, and reading it without a buffer in between.
+//! Standard input: waiting for it or for something else, and reading it without a buffer in between.
 
 use std::fs::{File, Metadata};
 use std::io::{self, IsTerminal, Read, Seek, SeekFrom};
@@ -23,8 +23,8 @@ pub struct Input {
 pub enum Ready {
     /// Standard input has something: bytes, its end, or an error.
     Input,
-    /// A signal has come.
-    Signal,
+    /// The other descriptor with this number is readable.
+    Other(usize),
     /// Neither, for as long as was given.
     Nothing,
 }
@@ -74,24 +74,29 @@ impl Input {
         Some(self.len()?.saturating_sub(position?))
     }
 
-    /// Waits until a read would not block, or `signal` is readable, for `limit` at most.
+    /// Waits until a read would not block, or one of `others` (two at most: the pipes of signals) is readable, for `limit` at most.
     ///
     /// A signal that came before the wait ends it too, because its byte is in the pipe: none is missed. When both
     /// are ready it is the signal, or steady input would hide it.
-    pub fn wait(&self, signal: BorrowedFd<'_>, limit: Option<Duration>) -> io::Result<Ready> {
+    pub fn wait(&self, others: &[BorrowedFd<'_>], limit: Option<Duration>) -> io::Result<Ready> {
         let limit = limit.map(|limit| Timespec {
             tv_sec: limit.as_secs().try_into().unwrap_or(i64::MAX),
             tv_nsec: limit.subsec_nanos().into(),
         });
-        let mut fds = [
-            PollFd::new(&self.file, PollFlags::IN),
-            PollFd::from_borrowed_fd(signal, PollFlags::IN),
-        ];
+        let input = PollFd::new(&self.file, PollFlags::IN);
+        let mut fds = [input.clone(), input.clone(), input];
+        for (place, other) in fds[1..].iter_mut().zip(others) {
+            *place = PollFd::from_borrowed_fd(*other, PollFlags::IN);
+        }
+        let fds = &mut fds[..=others.len()];
         loop {
-            match poll(&mut fds, limit.as_ref()) {
+            match poll(fds, limit.as_ref()) {
                 Ok(0) => return Ok(Ready::Nothing),
-                Ok(_) if !fds[1].revents().is_empty() => return Ok(Ready::Signal),
-                Ok(_) => return Ok(Ready::Input),
+                Ok(_) => {
+                    let is_ready = |fd: &PollFd<'_>| !fd.revents().is_empty();
+                    let other = fds[1..].iter().position(is_ready);
+                    return Ok(other.map_or(Ready::Input, Ready::Other));
+                }
                 Err(Errno::INTR) => {} // the signal's byte is in the pipe by now
                 Err(error) => return Err(error.into()),
             }

@@ -14,13 +14,18 @@
 
 mod append;
 mod args;
+mod catch_args;
 mod input;
+mod intake;
+mod lines;
 mod progress;
 mod recover;
 mod report;
+mod requests;
 mod resume;
 mod ring;
 mod signals;
+mod stamp;
 mod stat;
 mod target;
 

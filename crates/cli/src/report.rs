@@ -30,10 +30,18 @@ impl Display for Failure {
     }
 }
 
+/// What found no room, under `--when-full=drop`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Dropped {
+    pub lines: u64,
+    pub bytes: u64,
+}
+
 /// What was done, for the one line at the end.
 #[derive(Debug)]
 pub struct Summary {
     pub lines: u64,
+    pub dropped: Dropped,
     pub elapsed: Duration,
     /// Those of the input.
     pub bytes: u64,
@@ -44,6 +52,7 @@ impl Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
             lines,
+            dropped,
             elapsed,
             bytes,
             stats,
@@ -58,7 +67,11 @@ impl Display for Summary {
             f,
             "{bytes} bytes, {lines} lines, {seconds:.3} s, {rate:.3} GB/s, {} drains, high-water mark {} of {} bytes",
             stats.drains, stats.high_water_bytes, stats.capacity_bytes
-        )
+        )?;
+        match dropped {
+            Dropped { lines: 0, .. } => Ok(()),
+            Dropped { lines, bytes } => write!(f, ", {lines} lines of {bytes} bytes dropped"),
+        }
     }
 }
 

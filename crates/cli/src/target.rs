@@ -1,8 +1,8 @@
 //! The file that is appended to.
 
-use std::fs::{self, Metadata};
+use std::fs::{self, File, Metadata};
 use std::io;
-use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt};
 use std::path::Path;
 use std::time::Duration;
 
@@ -11,6 +11,7 @@ use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 
 use crate::args::Append;
+use crate::catch_args::WhenFull;
 use crate::report::Failure;
 use crate::ring;
 
@@ -19,6 +20,9 @@ pub const CHECK_INTERVAL: Duration = Duration::from_millis(100);
 
 /// How long a full disk is waited for, if nobody asks for another time.
 const STALL_LIMIT: Duration = Duration::from_secs(5);
+
+/// The least time between two lines that tell of dropped ones.
+const LOSS_LINES_EVERY: Duration = Duration::from_secs(1);
 
 /// FILE, open for appending through a queue.
 #[derive(Debug)]
@@ -40,6 +44,9 @@ impl<'a> Target<'a> {
             .mode(options.mode)
             .follow_links(options.follow_links)
             .stall_limit(None); // a reader that pauses is waited for, as with cat(1); a full disk: see `given_up`
+        if options.lines.when_full == WhenFull::Drop {
+            queue = queue.loss_lines(LOSS_LINES_EVERY);
+        }
         if let Some(ring) = &options.ring {
             queue = queue.ring_file(ring);
         }
@@ -141,6 +148,49 @@ impl<'a> Target<'a> {
         let stalled = |stall: Stall| Error::Stalled { errno: stall.errno };
         let stall = stats.stalled.filter(full).map(stalled);
         stats.last_error.clone().or(stall)
+    }
+
+    /// The same of the queue as it is now.
+    pub fn is_given_up(&self) -> bool {
+        self.given_up(&self.queue.stats()).is_some()
+    }
+
+    /// Goes on in a FILE that is opened anew, created if need be. Everything that was posted goes to the old one, unless that
+    /// takes nothing any more.
+    pub fn reopen(&self) -> Result<(), Failure> {
+        if !self.is_file() {
+            return Ok(()); // nobody renames a pipe to have another one
+        }
+        let reopened = self.queue.reopen_path(self.path);
+        let over = reopened.and_then(|reopened| self.wait(|limit| reopened.wait_timeout(limit)));
+        over.map_err(|error| match error {
+            Error::Io {
+                operation: Operation::Open,
+                errno,
+            } => cannot_open(self.path, errno, "; it is a symbolic link"),
+            error => self.failure(error),
+        })
+    }
+
+    /// Puts FILE aside and goes on in a new one.
+    pub fn rotate(&self) -> Result<(), Failure> {
+        Err(Failure::new(
+            self.path.display(),
+            "it is rotated on a signal only with one of the --rotate options",
+        ))
+    }
+
+    /// Whether FILE ends with a line that is not over, once what was found in the ring file is there.
+    pub fn ends_inside_line(&self) -> bool {
+        let last = || {
+            self.flush().ok()?;
+            let file = File::open(self.path).ok().filter(|_| self.is_file())?;
+            let len = file.metadata().ok()?.len();
+            let mut last = [0];
+            file.read_exact_at(&mut last, len.checked_sub(1)?).ok()?;
+            Some(last[0])
+        };
+        last().is_some_and(|last| last != b'\n')
     }
 
     /// Repeats a wait with a limit, until it is over or FILE is given up.
