@@ -24,8 +24,8 @@ pub use face::{
     suspend,
 };
 pub use words::{
-    Error, Flags, Level, LogEnd, Operation, Position, Recovery, RingFileProblem, Status, SyncOp,
-    Undrained,
+    Error, Flags, Level, LogEnd, Operation, Position, Recovery, RingFileProblem, RotationProblem,
+    Status, SyncOp, Undrained,
 };
 
 /// The switch of [`AsyncAppend`].
@@ -37,6 +37,13 @@ pub mod async_append {
 pub mod ring_file {
     pub use crate::face::inspect::{State, inspect};
     pub use crate::words::Live;
+}
+
+/// Logs that are cut into files: by size, by time, or when asked; docs/rotation.md goes through it.
+#[cfg(feature = "rotate")]
+#[cfg_attr(docsrs, doc(cfg(feature = "rotate")))]
+pub mod rotate {
+    pub use crate::ends::rotate::{Compression, Every, RotateError, RotatingFile, Rotation, Zone};
 }
 
 /// The examples of docs/alq.md are tests.

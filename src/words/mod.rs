@@ -12,6 +12,7 @@ mod ring_file;
 #[cfg(test)]
 mod ring_kills;
 mod ring_notes;
+mod rotation;
 
 pub use descriptor::{Phase, Place, State, Tag};
 pub use error::{Error, Operation, Undrained};
@@ -23,3 +24,4 @@ pub use position::Position;
 pub use recovery::{Recovery, RingFileProblem};
 pub use ring_file::{Entries, Intent, Layout, LogEnd};
 pub use ring_notes::{Live, LogNote};
+pub use rotation::RotationProblem;
