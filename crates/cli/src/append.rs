@@ -7,6 +7,7 @@ use std::time::Instant;
 use alq::{Error, Flags, Queue};
 
 use crate::args::Append;
+use crate::catch_args::WhenFull;
 use crate::input::{Found, Input, Ready};
 use crate::lines::LinePump;
 use crate::progress::Progress;
@@ -31,6 +32,7 @@ const CHUNK_MAX: usize = 256 << 10;
 
 /// Appends standard input as `options` say, and prints the summary.
 pub fn run(options: &Append) -> Result<Ending, Failure> {
+    check(options)?;
     let target = Target::open(options)?;
     let input = open_input(&target)?;
     let queue = target.queue();
@@ -67,6 +69,7 @@ pub fn run(options: &Append) -> Result<Ending, Failure> {
         .and(read.map_err(|error| Failure::new("standard input", error)))
         .and(synced);
     let elapsed = started.elapsed();
+    target.finish_rotation();
     progress.clear(); // whatever is said next
     finished?;
     if !options.quiet {
@@ -92,6 +95,21 @@ fn progress(options: &Append, target: &Target<'_>, input: &Input) -> Progress {
         return Progress::none();
     }
     Progress::on_terminal(target.queue(), input.bytes_left())
+}
+
+/// Whether the options go together.
+fn check(options: &Append) -> Result<(), Failure> {
+    let refuse = |other: &str| {
+        let problem = format!("{other} changes what FILE holds, so that it cannot be compared with standard input");
+        Err(Failure::new("--resume", problem))
+    };
+    match options {
+        Append { resume: false, .. } => Ok(()),
+        _ if options.lines.timestamp.is_some() => refuse("--timestamp"),
+        _ if options.lines.when_full == WhenFull::Drop => refuse("--when-full=drop"),
+        _ if options.rotation.loses_bytes() => refuse("--keep, --keep-age, --keep-bytes or --compress"),
+        _ => Ok(()),
+    }
 }
 
 fn open_input(target: &Target<'_>) -> Result<Input, Failure> {

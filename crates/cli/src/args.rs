@@ -7,6 +7,7 @@ use clap::error::{ContextKind, ErrorKind};
 use clap::{Args, Parser, Subcommand};
 
 use crate::catch_args::LineOptions;
+use crate::rotate_args::RotateOptions;
 
 /// What `alq` is asked to do.
 #[derive(Debug, Parser)]
@@ -98,6 +99,9 @@ pub struct Append {
 
     #[command(flatten)]
     pub lines: LineOptions,
+
+    #[command(flatten)]
+    pub rotation: RotateOptions,
 }
 
 /// Write what a killed process has left in RING.
@@ -158,14 +162,14 @@ Exit codes:
   2  wrong usage
 On SIGINT or SIGTERM, what was read is written, and then alq dies by that signal.
 If that takes longer than half a second, another signal ends it at once.
-With --line (which --line-max, --timestamp and --when-full=drop imply): SIGTERM
-reads to the end of the line first, for a quarter of a second at most, and SIGHUP
-goes on in a new FILE.";
+With --line (which --line-max, --timestamp, --when-full=drop and all of rotation
+imply): SIGTERM reads to the end of the line first, for a quarter of a second at
+most, and SIGHUP goes on in a new FILE.";
 
 impl Append {
     /// Whether input is a stream of lines.
     pub fn is_lines(&self) -> bool {
-        self.lines.is_on()
+        self.lines.is_on() || self.rotation.is_on()
     }
 }
 

@@ -23,7 +23,7 @@ use crate::target::{CHECK_INTERVAL, Target};
 const LINE_GRACE: Duration = Duration::from_millis(250);
 
 /// Where a line may be split, if nobody says another length.
-const LINE_MAX: usize = 64 << 10;
+pub const LINE_MAX: usize = 64 << 10;
 
 /// Moves lines from standard input into the ring.
 #[derive(Debug)]

@@ -18,6 +18,11 @@ pub fn line(message: &dyn Display) {
 pub struct Failure(String);
 
 impl Failure {
+    /// What says by itself what it is about.
+    pub fn whole(problem: impl Display) -> Self {
+        Self(problem.to_string())
+    }
+
     /// `subject` is the path or the option that the user knows.
     pub fn new(subject: impl Display, problem: impl Display) -> Self {
         Self(format!("{subject}: {problem}"))

@@ -1,7 +1,8 @@
 //! `--resume`: standard input goes on behind what FILE holds of it.
 //!
 //! Input is appended byte for byte, so a FILE that holds nothing else is the beginning of the input, and its length is where to go
-//! on. That is not believed but compared: neither a note nor a ring file could say it better.
+//! on. That is not believed but compared: neither a note nor a ring file could say it better. Where FILE is rotated, the files that were cut
+//! off come before it.
 
 use std::fs::File;
 use std::io;
@@ -30,31 +31,33 @@ pub fn skip_appended(target: &Target<'_>, input: &Input) -> Result<(), Failure> 
         ));
     };
     target.flush()?; // what was found in the ring file belongs to it
-    let file = File::open(target.path()).map_err(|error| failure(&error))?;
-    let len = file.metadata().map_err(|error| failure(&error))?.len();
-    let differs = |at| {
-        failure(&format_args!(
-            "it must hold the beginning of standard input and nothing else, and differs from byte {at} on"
-        ))
-    };
-    let same = same_len(&file, input, len.min(all)).map_err(|error| failure(&error))?;
-    if same < len {
-        return Err(differs(same));
+    let io_failure = |error: io::Error| failure(&error);
+    let mut taken = 0;
+    for path in target.files().map_err(io_failure)? {
+        let file = File::open(path).map_err(io_failure)?;
+        let len = file.metadata().map_err(io_failure)?.len();
+        let same = same_len(&file, input, taken, len.min(all - taken)).map_err(io_failure)?;
+        taken += same;
+        if same < len {
+            return Err(failure(&format_args!(
+                "it must hold the beginning of standard input and nothing else, and differs from byte {taken} on"
+            )));
+        }
     }
     input
-        .go_to(len)
+        .go_to(taken)
         .map_err(|error| Failure::new("standard input", error))
 }
 
-/// In how many of the first `len` bytes, which both have, they are the same.
-fn same_len(file: &File, input: &Input, len: u64) -> io::Result<u64> {
+/// In how many of the first `len` bytes of the file, which the input has from `offset` on, they are the same.
+fn same_len(file: &File, input: &Input, offset: u64, len: u64) -> io::Result<u64> {
     let (mut ours, mut theirs) = (vec![0; CHUNK_LEN], vec![0; CHUNK_LEN]);
     let mut at = 0;
     while at < len {
         let count = CHUNK_LEN.min((len - at).try_into().unwrap_or(CHUNK_LEN));
         let (ours, theirs) = (&mut ours[..count], &mut theirs[..count]);
         file.read_exact_at(ours, at)?;
-        input.read_exact_at(theirs, at)?;
+        input.read_exact_at(theirs, offset + at)?;
         if let Some(same) = ours.iter().zip(&*theirs).position(|(a, b)| a != b) {
             return Ok(at + same as u64);
         }

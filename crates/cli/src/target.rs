@@ -1,9 +1,10 @@
 //! The file that is appended to.
 
-use std::fs::{self, File, Metadata};
+use std::fs::{self, Metadata};
 use std::io;
-use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt};
-use std::path::Path;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use alq::{Completion, Error, Operation, Options, Queue, Stall, Stats, SyncOp};
@@ -12,8 +13,9 @@ use rustix::io::Errno;
 
 use crate::args::Append;
 use crate::catch_args::WhenFull;
+use crate::line_sink::LineSink;
 use crate::report::Failure;
-use crate::ring;
+use crate::{ring, rotate};
 
 /// How soon it is noticed that FILE takes nothing, while something else is waited for.
 pub const CHECK_INTERVAL: Duration = Duration::from_millis(100);
@@ -31,6 +33,8 @@ pub struct Target<'a> {
     ring: Option<&'a Path>,
     metadata: Metadata,
     queue: Queue,
+    /// What is rotated.
+    log: Option<Arc<LineSink>>,
     fsync: bool,
     stall_limit: Duration,
 }
@@ -50,12 +54,18 @@ impl<'a> Target<'a> {
         if let Some(ring) = &options.ring {
             queue = queue.ring_file(ring);
         }
-        let queue = queue.open(path).map_err(|error| refusal(&error, options))?;
+        let (queue, log) = if options.rotation.is_on() {
+            rotate::open(queue, options).map(|(queue, log)| (queue, Some(log)))
+        } else {
+            queue.open(path).map(|queue| (queue, None))
+        }
+        .map_err(|error| refusal(&error, options))?;
         let target = Self {
             path,
             ring: options.ring.as_deref(),
             metadata: metadata(path)?,
             queue,
+            log,
             fsync: options.fsync,
             stall_limit: options.stall_limit,
         };
@@ -81,6 +91,7 @@ impl<'a> Target<'a> {
             fsync: metadata.is_file(),
             metadata,
             queue,
+            log: None,
             stall_limit: STALL_LIMIT,
         })
     }
@@ -158,6 +169,10 @@ impl<'a> Target<'a> {
     /// Goes on in a FILE that is opened anew, created if need be. Everything that was posted goes to the old one, unless that
     /// takes nothing any more.
     pub fn reopen(&self) -> Result<(), Failure> {
+        if let Some(log) = &self.log {
+            log.rotate();
+            return Ok(());
+        }
         if !self.is_file() {
             return Ok(()); // nobody renames a pipe to have another one
         }
@@ -172,25 +187,38 @@ impl<'a> Target<'a> {
         })
     }
 
-    /// Puts FILE aside and goes on in a new one.
+    /// Puts FILE aside and goes on in a new one, behind the line that is open.
     pub fn rotate(&self) -> Result<(), Failure> {
+        if let Some(log) = &self.log {
+            log.rotate();
+            return Ok(());
+        }
         Err(Failure::new(
             self.path.display(),
             "it is rotated on a signal only with one of the --rotate options",
         ))
     }
 
+    /// The files that hold what was appended: those that were cut off, oldest first, and FILE itself.
+    pub fn files(&self) -> io::Result<Vec<PathBuf>> {
+        let mut files = match &self.log {
+            Some(_) => rotate::rotated(self.path)?,
+            None => Vec::new(),
+        };
+        files.push(self.path.to_owned());
+        Ok(files)
+    }
+
+    /// Waits until what was cut off is packed, and what is too old is gone.
+    pub fn finish_rotation(&self) {
+        if let Some(log) = &self.log {
+            let _ = log.log().wait_background(None); // its failures were told when they came
+        }
+    }
+
     /// Whether FILE ends with a line that is not over, once what was found in the ring file is there.
     pub fn ends_inside_line(&self) -> bool {
-        let last = || {
-            self.flush().ok()?;
-            let file = File::open(self.path).ok().filter(|_| self.is_file())?;
-            let len = file.metadata().ok()?.len();
-            let mut last = [0];
-            file.read_exact_at(&mut last, len.checked_sub(1)?).ok()?;
-            Some(last[0])
-        };
-        last().is_some_and(|last| last != b'\n')
+        self.is_file() && self.flush().is_ok() && rotate::ends_inside_line(self.path)
     }
 
     /// Repeats a wait with a limit, until it is over or FILE is given up.
@@ -297,6 +325,7 @@ fn refusal(error: &Error, options: &Append) -> Failure {
             },
             Some(ring),
         ) => ring::refusal(ring, error),
+        (Error::Rotation(problem), _) => Failure::whole(problem),
         _ => Failure::new(path.display(), error),
     }
 }

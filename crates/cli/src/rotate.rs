@@ -1,0 +1,81 @@
+//! FILE as a log that is cut into files.
+
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use alq::{Error, Options, Queue};
+
+use crate::args::Append;
+use crate::line_sink::{Bounds, LineSink};
+use crate::lines::LINE_MAX;
+use crate::report;
+
+/// Opens FILE for a queue that is made as `queue` says.
+pub fn open(queue: Options, options: &Append) -> Result<(Queue, Arc<LineSink>), Error> {
+    let log = options
+        .rotation
+        .rotation()
+        .mode(options.mode)
+        .follow_links(options.follow_links)
+        .on_error(|error| report::line(&error))
+        .open(&options.file)?;
+    let bounds = Bounds {
+        size_bytes: options.rotation.rotate_size.unwrap_or(u64::MAX),
+        line_max: options.lines.line_max.unwrap_or(LINE_MAX) as u64,
+        by_time: options.rotation.rotate_every.is_some(),
+    };
+    // Of a line that a run before has begun, it is enough to know that there is one.
+    let open_bytes = !options.rotation.rotate_at_start && ends_inside_line(&options.file);
+    let sink = Arc::new(LineSink::new(log, bounds, open_bytes.into()));
+    let queue = queue.to_sink(Arc::clone(&sink))?;
+    Ok((queue, sink))
+}
+
+/// The files that were cut off of the log at `path`, and are not packed, oldest first.
+pub fn rotated(path: &Path) -> io::Result<Vec<PathBuf>> {
+    let path = path.canonicalize()?;
+    let (Some(directory), Some(name)) = (path.parent(), path.file_name()) else {
+        return Ok(Vec::new());
+    };
+    let mut found = Vec::new();
+    for entry in fs::read_dir(directory)? {
+        let entry = entry?;
+        let is_rotated = entry
+            .file_name()
+            .as_bytes()
+            .strip_prefix(name.as_bytes())
+            .and_then(|rest| rest.strip_prefix(b"."))
+            .is_some_and(is_stamp);
+        if is_rotated {
+            found.push(entry.path());
+        }
+    }
+    found.sort(); // names sort in the order of time
+    Ok(found)
+}
+
+/// Whether it is like `20261124T114620Z-000000`.
+fn is_stamp(text: &[u8]) -> bool {
+    let pattern = b"00000000T000000Z-000000";
+    let fits = |(byte, pattern): (&u8, &u8)| match pattern {
+        b'0' => byte.is_ascii_digit(),
+        _ => byte == pattern,
+    };
+    text.len() == pattern.len() && text.iter().zip(pattern).all(fits)
+}
+
+/// Whether the file ends with a line that is not over; not if it cannot be read.
+pub fn ends_inside_line(path: &Path) -> bool {
+    let last = || {
+        let file = File::open(path).ok()?;
+        let len = file.metadata().ok()?.len();
+        let mut last = [0];
+        file.read_exact_at(&mut last, len.checked_sub(1)?).ok()?;
+        Some(last[0])
+    };
+    last().is_some_and(|last| last != b'\n')
+}

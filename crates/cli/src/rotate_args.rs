@@ -1,0 +1,154 @@
+//! The options of `alq append` that cut FILE into files.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use alq::rotate::{Compression, Every, Rotation, Zone};
+use clap::Args;
+use jiff::{Span, SpanRelativeTo};
+
+/// When FILE is cut, and what becomes of the files that are cut off.
+#[derive(Debug, Args)]
+#[command(
+    next_help_heading = "Rotation (each of these implies --line; SIGUSR1, SIGALRM and SIGHUP rotate, too)"
+)]
+pub struct RotateOptions {
+    /// Go on in a new file before FILE has more than this; 1K or more
+    #[arg(long, value_name = "SIZE", allow_negative_numbers = true, value_parser = file_size)]
+    pub rotate_size: Option<u64>,
+
+    /// Go on in a new file at the end of each hour, day, week or month, or so many minutes or hours, as in 10m or 6h
+    #[arg(long, value_name = "PERIOD", value_parser = every)]
+    pub rotate_every: Option<Every>,
+
+    /// Go on in a new file when there is something in FILE at the start
+    #[arg(long)]
+    pub rotate_at_start: bool,
+
+    /// Periods are those of UTC, not of the local time zone
+    #[arg(long)]
+    pub utc: bool,
+
+    /// Keep so many rotated files at most, beside FILE itself
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    pub keep: Option<usize>,
+
+    /// Keep rotated files no longer than this, as in 12h, 30d or 2w
+    #[arg(long, value_name = "AGE", allow_negative_numbers = true, value_parser = age)]
+    pub keep_age: Option<Duration>,
+
+    /// Keep no more than this of rotated files together, without FILE itself
+    #[arg(long, value_name = "SIZE", allow_negative_numbers = true, value_parser = all_sizes)]
+    pub keep_bytes: Option<u64>,
+
+    /// Pack rotated files in the background: gzip or zstd
+    #[arg(long, value_name = "FORM", value_parser = compression)]
+    pub compress: Option<Compression>,
+
+    /// Have a symbolic link here that leads to FILE
+    #[arg(long, value_name = "LINK")]
+    pub link: Option<PathBuf>,
+}
+
+impl RotateOptions {
+    /// Whether FILE is cut at all; each of these options says so, but for the time zone.
+    pub fn is_on(&self) -> bool {
+        self.rotate_size.is_some()
+            || self.rotate_every.is_some()
+            || self.rotate_at_start
+            || self.link.is_some()
+            || self.loses_bytes()
+    }
+
+    /// Whether files go away, or change their form.
+    pub fn loses_bytes(&self) -> bool {
+        self.keep.is_some()
+            || self.keep_age.is_some()
+            || self.keep_bytes.is_some()
+            || self.compress.is_some()
+    }
+
+    /// What is asked of the library; the size is watched by [`LineSink`](crate::line_sink::LineSink), which knows lines.
+    pub fn rotation(&self) -> Rotation {
+        let mut rotation = Rotation::new().at_start(self.rotate_at_start);
+        if let Some(every) = self.rotate_every {
+            rotation = rotation.every(every);
+        }
+        if self.utc {
+            rotation = rotation.zone(Zone::Utc);
+        }
+        if let Some(count) = self.keep {
+            rotation = rotation.keep_files(count);
+        }
+        if let Some(age) = self.keep_age {
+            rotation = rotation.keep_age(age);
+        }
+        if let Some(bytes) = self.keep_bytes {
+            rotation = rotation.keep_bytes(bytes);
+        }
+        if let Some(link) = &self.link {
+            rotation = rotation.link(link);
+        }
+        rotation.compress(self.compress.unwrap_or_default())
+    }
+}
+
+fn file_size(text: &str) -> Result<u64, &'static str> {
+    all_sizes(text)
+        .ok()
+        .filter(|bytes| *bytes >= 1 << 10)
+        .ok_or("1K or more, such as 65536, 16M or 1G")
+}
+
+fn all_sizes(text: &str) -> Result<u64, &'static str> {
+    let size = parse_size::Config::new().with_binary().parse_size(text);
+    size.map_err(|_| "a size, such as 65536, 16M or 1G")
+}
+
+fn every(text: &str) -> Result<Every, &'static str> {
+    text.parse()
+        .map_err(|_| "hour, day, week, month, or minutes or hours up to a day, such as 10m or 6h")
+}
+
+fn compression(text: &str) -> Result<Compression, &'static str> {
+    text.parse().map_err(|_| "gzip or zstd")
+}
+
+fn age(text: &str) -> Result<Duration, &'static str> {
+    let age = || {
+        let span: Span = text.parse().ok()?;
+        let duration = span.to_duration(SpanRelativeTo::days_are_24_hours()).ok()?;
+        Duration::try_from(duration).ok()
+    };
+    age()
+        .filter(|age| !age.is_zero())
+        .ok_or("an age, such as 12h, 30d or 2w")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::{age, every, file_size};
+
+    #[test]
+    fn ages_have_units() {
+        let day = Duration::from_secs(86_400);
+        assert_eq!(age("12h"), Ok(day / 2));
+        assert_eq!(age("30d"), Ok(day * 30));
+        assert_eq!(age("2w"), Ok(day * 14));
+        for text in ["", "0s", "-1d", "7", "1 fortnight"] {
+            assert!(age(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn sizes_and_periods_have_bounds() {
+        assert_eq!(file_size("1M"), Ok(1 << 20));
+        for text in ["", "0", "1023", "-5", "much"] {
+            assert!(file_size(text).is_err(), "{text}");
+        }
+        assert!(every("day").is_ok() && every("10m").is_ok());
+        assert!(every("0m").is_err() && every("year").is_err());
+    }
+}
