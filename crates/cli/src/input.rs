@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
+use rustix::pipe::{fcntl_getpipe_size, fcntl_setpipe_size};
 
 /// Standard input.
 ///
@@ -72,6 +73,15 @@ impl Input {
     pub fn bytes_left(&self) -> Option<u64> {
         let position = (&self.file).stream_position().ok();
         Some(self.len()?.saturating_sub(position?))
+    }
+
+    /// Has the pipe hold as much as one read takes, if it is one that holds less: its writers sleep less often then. What the system does
+    /// not allow is left as it is.
+    pub fn widen(&self, len: usize) {
+        let is_less = fcntl_getpipe_size(&self.file).is_ok_and(|size| size < len);
+        if is_less {
+            let _ = fcntl_setpipe_size(&self.file, len);
+        }
     }
 
     /// Waits until a read would not block, or one of `others` (two at most: the pipes of signals) is readable, for `limit` at most.

@@ -68,6 +68,7 @@ impl<'a> LinePump<'a> {
         progress: &'a Progress,
     ) -> Result<Self, Failure> {
         let line_max = line_max(options, target.queue().capacity())?;
+        input.widen(chunk);
         let lines = &options.lines;
         let intake = if lines.timestamp.is_none() && lines.when_full == WhenFull::Block {
             Intake::Straight(Straight::new(target.queue(), chunk))
