@@ -9,6 +9,8 @@ mod log;
 mod name;
 mod point;
 mod rotation;
+#[cfg(all(test, not(alq_model)))]
+mod tests;
 mod tidy;
 mod worker;
 

@@ -6,6 +6,7 @@
 use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -143,7 +144,10 @@ impl Log {
 
     fn tell(&self, rotated: &Rotated) {
         if let (Some(hook), Some(path)) = (&self.rotation.on_rotated, rotated.path()) {
-            hook(&path);
+            // A panic is the hook's own: the other files get their turn all the same.
+            if let Err(payload) = catch_unwind(AssertUnwindSafe(|| hook(&path))) {
+                core::mem::forget(payload); // its drop might panic again
+            }
         }
     }
 

@@ -116,6 +116,14 @@ impl Worker {
         }
     }
 
+    /// Tells of all errors at once, on this thread.
+    #[cfg(test)]
+    pub fn tell_all(&self, rotation: &super::Rotation) {
+        let errors = core::mem::take(&mut self.work.lock().errors);
+        let hook = rotation.on_error.as_ref().unwrap();
+        errors.iter().for_each(|error| hook(error));
+    }
+
     /// Somebody may have waited for what was done.
     pub fn notify(&self) {
         self.changed.notify();
