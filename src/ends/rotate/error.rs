@@ -51,3 +51,9 @@ impl core::error::Error for RotateError {
         Some(&self.source)
     }
 }
+
+impl From<RotateError> for io::Error {
+    fn from(error: RotateError) -> Self {
+        error.source
+    }
+}

@@ -141,6 +141,42 @@ fn c_string(path: &Path) -> io::Result<CString> {
     Ok(CString::new(path.as_os_str().as_bytes())?)
 }
 
+/// Renames a file, unless `to` is there: `AlreadyExists` then. Source: renameat2(2), `RENAME_NOREPLACE`.
+#[cfg(feature = "rotate")]
+pub fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
+    let (from_name, to_name) = (c_string(from)?, c_string(to)?);
+    let (here, flags) = (libc::AT_FDCWD, libc::RENAME_NOREPLACE);
+    // SAFETY: both are NUL-terminated strings that live over the call.
+    let renamed =
+        unsafe { libc::renameat2(here, from_name.as_ptr(), here, to_name.as_ptr(), flags) };
+    match check(renamed) {
+        Ok(_) => Ok(()),
+        // A file system that cannot: looked at first, then.
+        Err(error) if matches!(error.raw_os_error(), Some(libc::EINVAL | libc::ENOSYS)) => {
+            match fs::symlink_metadata(to) {
+                Ok(_) => Err(io::ErrorKind::AlreadyExists.into()),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => fs::rename(from, to),
+                Err(error) => Err(error),
+            }
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Has the number of `onto` stand for what `fd` refers to, from one moment to the next. Source: dup3(2).
+#[cfg(feature = "rotate")]
+pub fn duplicate_onto(fd: BorrowedFd<'_>, onto: BorrowedFd<'_>) -> io::Result<()> {
+    loop {
+        // SAFETY: dup3 takes no pointer, and both descriptors are open; the old one of `onto` is closed, the number stays.
+        let done = unsafe { libc::dup3(fd.as_raw_fd(), onto.as_raw_fd(), libc::O_CLOEXEC) };
+        match check(done) {
+            Ok(_) => return Ok(()),
+            Err(error) if matches!(error.raw_os_error(), Some(libc::EINTR | libc::EBUSY)) => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
 /// Whether writes to `fd` go to the end. Source: fcntl(2), `F_GETFL`.
 pub fn is_appending(fd: BorrowedFd<'_>) -> io::Result<bool> {
     // SAFETY: F_GETFL takes no pointer; the descriptor is borrowed, so it is open.
