@@ -100,14 +100,18 @@ fn progress(options: &Append, target: &Target<'_>, input: &Input) -> Progress {
 /// Whether the options go together.
 fn check(options: &Append) -> Result<(), Failure> {
     let refuse = |other: &str| {
-        let problem = format!("{other} changes what FILE holds, so that it cannot be compared with standard input");
+        let problem = format!(
+            "{other} changes what FILE holds, so that it cannot be compared with standard input"
+        );
         Err(Failure::new("--resume", problem))
     };
     match options {
         Append { resume: false, .. } => Ok(()),
         _ if options.lines.timestamp.is_some() => refuse("--timestamp"),
         _ if options.lines.when_full == WhenFull::Drop => refuse("--when-full=drop"),
-        _ if options.rotation.loses_bytes() => refuse("--keep, --keep-age, --keep-bytes or --compress"),
+        _ if options.rotation.loses_bytes() => {
+            refuse("--keep, --keep-age, --keep-bytes or --compress")
+        }
         _ => Ok(()),
     }
 }

@@ -17,7 +17,6 @@ mod args;
 mod catch_args;
 mod input;
 mod intake;
-mod line_sink;
 mod lines;
 mod progress;
 mod recover;

@@ -5,34 +5,27 @@ use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
+use alq::rotate::RotatingFile;
 use alq::{Error, Options, Queue};
 
 use crate::args::Append;
-use crate::line_sink::{Bounds, LineSink};
 use crate::lines::LINE_MAX;
 use crate::report;
 
 /// Opens FILE for a queue that is made as `queue` says.
-pub fn open(queue: Options, options: &Append) -> Result<(Queue, Arc<LineSink>), Error> {
+pub fn open(queue: Options, options: &Append) -> Result<(Queue, RotatingFile), Error> {
+    let line_max = options.lines.line_max.unwrap_or(LINE_MAX);
     let log = options
         .rotation
         .rotation()
+        .whole_lines(line_max as u64)
         .mode(options.mode)
         .follow_links(options.follow_links)
         .on_error(|error| report::line(&error))
         .open(&options.file)?;
-    let bounds = Bounds {
-        size_bytes: options.rotation.rotate_size.unwrap_or(u64::MAX),
-        line_max: options.lines.line_max.unwrap_or(LINE_MAX) as u64,
-        by_time: options.rotation.rotate_every.is_some(),
-    };
-    // Of a line that a run before has begun, it is enough to know that there is one.
-    let open_bytes = !options.rotation.rotate_at_start && ends_inside_line(&options.file);
-    let sink = Arc::new(LineSink::new(log, bounds, open_bytes.into()));
-    let queue = queue.to_sink(Arc::clone(&sink))?;
-    Ok((queue, sink))
+    let queue = queue.to_sink(log.clone())?;
+    Ok((queue, log))
 }
 
 /// The files that were cut off of the log at `path`, and are not packed, oldest first.

@@ -10,7 +10,7 @@ use jiff::{Span, SpanRelativeTo};
 /// When FILE is cut, and what becomes of the files that are cut off.
 #[derive(Debug, Args)]
 #[command(
-    next_help_heading = "Rotation (each of these implies --line; SIGUSR1, SIGALRM and SIGHUP rotate, too)"
+    next_help_heading = "Rotation (each of these implies --line; SIGUSR1 and SIGALRM rotate at once)"
 )]
 pub struct RotateOptions {
     /// Go on in a new file before FILE has more than this; 1K or more
@@ -68,9 +68,12 @@ impl RotateOptions {
             || self.compress.is_some()
     }
 
-    /// What is asked of the library; the size is watched by [`LineSink`](crate::line_sink::LineSink), which knows lines.
+    /// What is asked of the library.
     pub fn rotation(&self) -> Rotation {
         let mut rotation = Rotation::new().at_start(self.rotate_at_start);
+        if let Some(bytes) = self.rotate_size {
+            rotation = rotation.size_bytes(bytes);
+        }
         if let Some(every) = self.rotate_every {
             rotation = rotation.every(every);
         }

@@ -4,16 +4,15 @@ use std::fs::{self, Metadata};
 use std::io;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
 
+use alq::rotate::RotatingFile;
 use alq::{Completion, Error, Operation, Options, Queue, Stall, Stats, SyncOp};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 
 use crate::args::Append;
 use crate::catch_args::WhenFull;
-use crate::line_sink::LineSink;
 use crate::report::Failure;
 use crate::{ring, rotate};
 
@@ -34,7 +33,7 @@ pub struct Target<'a> {
     metadata: Metadata,
     queue: Queue,
     /// What is rotated.
-    log: Option<Arc<LineSink>>,
+    log: Option<RotatingFile>,
     fsync: bool,
     stall_limit: Duration,
 }
@@ -170,7 +169,7 @@ impl<'a> Target<'a> {
     /// takes nothing any more.
     pub fn reopen(&self) -> Result<(), Failure> {
         if let Some(log) = &self.log {
-            log.rotate();
+            log.reopen();
             return Ok(());
         }
         if !self.is_file() {
@@ -212,7 +211,7 @@ impl<'a> Target<'a> {
     /// Waits until what was cut off is packed, and what is too old is gone.
     pub fn finish_rotation(&self) {
         if let Some(log) = &self.log {
-            let _ = log.log().wait_background(None); // its failures were told when they came
+            let _ = log.wait_background(None); // its failures were told when they came
         }
     }
 

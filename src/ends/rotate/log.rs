@@ -3,11 +3,12 @@
 use std::fs::{self, File};
 use std::io::{self, IoSlice, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use super::durable::Durable;
 use super::every::Calendar;
+use super::lines::{self, Lines};
 use super::name::{Key, Kind, Names};
 use super::rotation::{Rotation, seconds_of};
 use super::worker::Worker;
@@ -53,8 +54,9 @@ pub(super) struct State {
     pub failed: Option<i64>,
     /// The error that was told last, if nothing has succeeded since.
     pub trouble: Option<i32>,
-    /// The last write has ended inside of a record, perhaps.
+    /// The last write has ended inside of a record, perhaps; or of a line, where those are what is kept whole.
     pub is_within: bool,
+    pub lines: Option<Lines>,
     /// What was written last is accounted for: the queue may not live to do that, and then it must be found where it was
     /// written.
     pub is_settled: bool,
@@ -87,6 +89,7 @@ impl Log {
         let now = rotation.now();
         let changed = metadata.modified().map_or(now, seconds_of).min(now);
         let seen = if size_bytes > 0 { changed } else { now };
+        let lines = rotation.lines(|| last_byte(&path));
         let state = State {
             file: PlainArc::clone(&file),
             id,
@@ -97,7 +100,8 @@ impl Log {
             looked: now,
             failed: None,
             trouble: None,
-            is_within: false,
+            is_within: lines.is_some_and(|lines| lines.is_within()),
+            lines,
             is_settled: true,
             is_told: false,
             is_stale: false,
@@ -128,21 +132,40 @@ impl Log {
         let Some(size_bytes) = self.rotation.size_bytes else {
             return u64::MAX;
         };
+        if state.lines.is_some() {
+            return u64::MAX; // the write finds the line that still fits
+        }
         size_bytes.saturating_sub(state.size_bytes).max(1)
     }
 
-    /// Appends `runs`, which end with a record; or cuts the log first, and has the caller ask anew: what it has noted about the
+    /// Appends `runs`, which end with a record, or the lines of them that fit; or cuts the log first, and has the caller ask anew: what it has noted about the
     /// file is true no more.
     pub fn write(&self, runs: &[IoSlice<'_>]) -> io::Result<usize> {
         let mut state = self.state.lock();
         let len: usize = runs.iter().map(|run| run.len()).sum();
-        let is_cut = self.tend(&mut state, len as u64);
+        let coming = state.lines.map_or(len, |lines| lines.next_len(runs));
+        let is_cut = self.tend(&mut state, coming as u64);
         if core::mem::take(&mut state.is_stale) || is_cut {
             return Err(io::Error::from_raw_os_error(libc::EINTR));
         }
-        let taken = (&*state.file).write_vectored(runs)?;
+        let part = state.lines.map_or(len, |lines| {
+            let bound = self.rotation.size_bytes.unwrap_or(u64::MAX);
+            let is_cut_due = self.calendar.is_some() || self.is_asked();
+            lines.part(runs, bound.saturating_sub(state.size_bytes), is_cut_due)
+        });
+        let taken = if part == len {
+            (&*state.file).write_vectored(runs)?
+        } else {
+            (&*state.file).write_vectored(&lines::first(runs, part))?
+        };
         state.size_bytes += taken as u64;
-        state.is_within = taken < len;
+        state.is_within = match &mut state.lines {
+            None => taken < len,
+            Some(lines) => {
+                lines.wrote(runs, taken);
+                lines.is_within()
+            }
+        };
         state.is_settled = false;
         state.is_told = false;
         Ok(taken)
@@ -162,7 +185,13 @@ impl Log {
         let mut state = self.state.lock();
         if state.id == (end.device, end.inode) {
             let held = log_file::held(&state.file, end, runs).ok()??;
-            state.is_within = held > 0 && held < len; // the rest of the record is to follow
+            state.is_within = match &mut state.lines {
+                None => held > 0 && held < len, // the rest of the record is to follow
+                Some(lines) => {
+                    lines.ends_with(last_byte(&self.names.log()));
+                    lines.is_within()
+                }
+            };
             return Some(held);
         }
         let found = self.names.list().ok()?;
@@ -197,6 +226,15 @@ impl Log {
         // Relaxed: whoever has done it notifies.
         self.asked.load(Ordering::Relaxed)
     }
+}
+
+/// The last byte of the log, if it has one and can be read.
+fn last_byte(path: &Path) -> Option<u8> {
+    let file = open_existing(path, false).ok()?;
+    let len = file.metadata().ok()?.len();
+    let mut last = [0];
+    file.read_exact_at(&mut last, len.checked_sub(1)?).ok()?;
+    Some(last[0])
 }
 
 /// Where the log really is.

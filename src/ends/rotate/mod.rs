@@ -5,6 +5,7 @@ mod cut;
 mod durable;
 mod error;
 mod every;
+mod lines;
 mod log;
 mod name;
 mod point;

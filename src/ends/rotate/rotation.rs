@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::every::Calendar;
+use super::lines::Lines;
 use super::{Compression, Every, RotateError, RotatingFile, Zone};
 use crate::words::Error;
 
@@ -41,6 +42,7 @@ type Clock = dyn Fn() -> SystemTime + Send + Sync;
 #[must_use]
 pub struct Rotation {
     pub(super) size_bytes: Option<u64>,
+    line_max_bytes: Option<u64>,
     pub(super) every: Option<Every>,
     zone: Zone,
     pub(super) at_start: bool,
@@ -80,6 +82,7 @@ impl Rotation {
     pub const fn new() -> Self {
         Self {
             size_bytes: None,
+            line_max_bytes: None,
             every: None,
             zone: Zone::Local,
             at_start: false,
@@ -100,6 +103,31 @@ impl Rotation {
     /// [lane](crate::Lane), what was posted when the flusher came by counts as one record.) None by default.
     pub const fn size_bytes(mut self, bytes: u64) -> Self {
         self.size_bytes = Some(bytes);
+        self
+    }
+
+    /// Keeps lines whole in the place of records: files end with a newline, wherever records end, and are filled up to the last line
+    /// that fits. A record may then be a part of a line, or many lines, some in one file and some in the next. Off by default.
+    ///
+    /// A line of more than `max_bytes`, 1 at least, may be cut behind so many. A file is longer than [`size_bytes`](Rotation::size_bytes)
+    /// only by the rest of a line whose beginning has been written when it still fitted, or if its first line alone is.
+    ///
+    /// ```
+    /// use alq::rotate::Rotation;
+    /// use alq::{Flags, Options};
+    ///
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("app.log");
+    /// let log = Rotation::new().size_bytes(8).whole_lines(1 << 16).open(&path)?;
+    /// let queue = Options::new().to_sink(log)?;
+    /// queue.writen(b"one\ntwo\nthr", Flags::WAITOK)?;
+    /// queue.writen(b"ee\nfour\n", Flags::WAITOK)?;
+    /// queue.close(None)?;
+    /// assert_eq!(std::fs::read(&path)?, b"four\n"); // behind files of "one\ntwo\n" and "three\n"
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub const fn whole_lines(mut self, max_bytes: u64) -> Self {
+        self.line_max_bytes = Some(max_bytes);
         self
     }
 
@@ -227,10 +255,22 @@ impl Rotation {
         if self.size_bytes == Some(0) {
             return invalid("size_bytes", 0, "1 byte or more");
         }
+        if self.line_max_bytes == Some(0) {
+            return invalid("whole_lines", 0, "1 byte or more");
+        }
         if self.mode > 0o7777 {
             return invalid("mode", u64::from(self.mode), "0 to 0o7777");
         }
         self.compression.check()
+    }
+
+    /// Whether lines are kept whole, in a log whose last byte `last` tells.
+    pub(super) fn lines(&self, last: impl FnOnce() -> Option<u8>) -> Option<Lines> {
+        let mut lines = Lines::new(self.line_max_bytes?);
+        if !self.at_start {
+            lines.ends_with(last());
+        }
+        Some(lines)
     }
 
     pub(super) fn calendar(&self) -> Result<Option<Calendar>, Error> {
