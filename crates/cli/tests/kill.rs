@@ -4,14 +4,16 @@ mod common;
 
 use std::fs::{self, File};
 use std::io::{Seek, SeekFrom};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
+use common::catcher::{all, rotated};
 use common::ring::{json, number, stat};
 use common::{ALQ, Running, assert_same, name, numbers, scratch};
 use rustix::process::Signal;
+use tempfile::TempDir;
 
 /// How many logs are written, each with some kills on the way.
 fn rounds() -> u64 {
@@ -40,7 +42,10 @@ fn kill(mut tool: Running, dice: &mut Dice) -> bool {
     thread::sleep(Duration::from_micros(dice.roll(12_000)));
     tool.signal(Signal::KILL);
     let status = tool.end();
-    assert!(status.success() || status.code().is_none(), "{status}");
+    if status.code().is_some_and(|code| code != 0) {
+        let said = std::io::read_to_string(tool.0.stderr.take().unwrap()).unwrap();
+        panic!("{status}: {said}");
+    }
     status.success()
 }
 
@@ -53,7 +58,7 @@ fn killed_some_times(
     dice: &mut Dice,
     input: &[u8],
     start: impl Fn(&mut Dice, [&Path; 3]) -> Running,
-) {
+) -> (TempDir, PathBuf) {
     let (dir, log) = scratch();
     let (source, ring) = (dir.path().join("source"), dir.path().join("ring"));
     fs::write(&source, input).unwrap();
@@ -61,7 +66,7 @@ fn killed_some_times(
     let kills = 1 + dice.roll(8);
     let is_done = (0..kills).any(|_| {
         let is_done = kill(start(dice, paths), dice);
-        assert!(input.starts_with(&fs::read(&log).unwrap_or_default()));
+        assert!(input.starts_with(&all(&log)));
         is_done
     });
     if !is_done {
@@ -70,8 +75,9 @@ fn killed_some_times(
         let said = std::io::read_to_string(last.0.stderr.take().unwrap()).unwrap();
         assert!(status.success(), "{status}: {said}");
     }
-    assert_same(&fs::read(&log).unwrap(), input);
+    assert_same(&all(&log), input);
     assert_eq!(number(&stat(&ring), "pending_bytes"), 0);
+    (dir, log)
 }
 
 /// `alq append --ring` with more arguments.
@@ -91,6 +97,24 @@ fn with_resume_it_is_simply_started_again() {
             let input = File::open(paths[0]).unwrap();
             append(&["--resume", &capacity], paths, input)
         });
+    }
+}
+
+/// The files end where lines do, too, whatever was killed in between.
+#[test]
+fn with_rotation_the_files_together_are_the_input() {
+    let input = numbers(100_000);
+    for round in 1..=rounds() {
+        let mut dice = Dice(round);
+        let capacity = format!("--capacity={}", 4096 << (2 * dice.roll(3)));
+        let size = format!("--rotate-size={}", 1024 << (2 * dice.roll(4)));
+        let (_dir, log) = killed_some_times(&mut dice, &input, |_, paths| {
+            let input = File::open(paths[0]).unwrap();
+            append(&["--resume", "--fsync", &capacity, &size], paths, input)
+        });
+        for file in rotated(&log) {
+            assert!(fs::read(file).unwrap().ends_with(b"\n"));
+        }
     }
 }
 

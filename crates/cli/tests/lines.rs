@@ -10,47 +10,10 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use common::{Running, append, assert_same, fifo, name, numbers, pipe, refused, scratch, text};
+use common::catcher::{Catcher, read};
+use common::{append, assert_same, fifo, name, numbers, pipe, refused, scratch, text};
 use common::{wait_for_len, wait_until};
 use rustix::process::Signal;
-
-/// The tool in line mode on a pipe, of which the test keeps both ends.
-struct Catcher {
-    tool: Running,
-    input: File,
-    rest: File,
-}
-
-impl Catcher {
-    fn start(args: &[&str], log: &Path) -> Self {
-        let (reader, writer): (OwnedFd, OwnedFd) = pipe();
-        let rest = File::from(reader.try_clone().unwrap());
-        let args = args.iter().map(Path::new).chain([log]);
-        Self {
-            tool: Running::append(args, reader),
-            input: writer.into(),
-            rest,
-        }
-    }
-
-    fn feed(&mut self, text: &str) {
-        self.input.write_all(text.as_bytes()).unwrap();
-    }
-
-    /// What it said, and what it did not read; it must be dead.
-    fn end(mut self) -> (String, String) {
-        drop(self.input);
-        self.tool.end();
-        let said = std::io::read_to_string(self.tool.0.stderr.take().unwrap()).unwrap();
-        let mut rest = String::new();
-        self.rest.read_to_string(&mut rest).unwrap();
-        (said, rest)
-    }
-}
-
-fn read(path: &Path) -> String {
-    fs::read_to_string(path).unwrap()
-}
 
 #[test]
 fn lines_come_out_as_they_went_in() {
@@ -173,7 +136,7 @@ fn sigterm_reads_to_the_end_of_the_line_and_no_further() {
         catcher.feed("one\n");
         wait_for_len(&log, 4);
         catcher.feed("tw");
-        wait_until_read(&catcher);
+        catcher.wait_until_read();
         let start = Instant::now();
         catcher.tool.signal(Signal::TERM);
         catcher.feed("o\nthree\n");
@@ -189,13 +152,6 @@ fn sigterm_reads_to_the_end_of_the_line_and_no_further() {
             "{found}"
         );
     }
-}
-
-/// Waits until the pipe is empty: the tool has what was fed.
-fn wait_until_read(catcher: &Catcher) {
-    wait_until("an empty pipe", || {
-        rustix::io::ioctl_fionread(&catcher.rest).unwrap() == 0
-    });
 }
 
 #[test]
@@ -220,7 +176,7 @@ fn sighup_goes_on_in_a_new_file_behind_the_line() {
         let mut catcher = Catcher::start(&[more], &log);
         catcher.feed("one\ntw");
         wait_for_len(&log, 4);
-        wait_until_read(&catcher);
+        catcher.wait_until_read();
         fs::rename(&log, &old).unwrap();
         catcher.tool.signal(Signal::HUP);
         catcher.feed("o\n");

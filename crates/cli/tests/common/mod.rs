@@ -5,6 +5,7 @@
     reason = "each test program uses a part of it"
 )]
 
+pub mod catcher;
 pub mod ring;
 
 use std::ffi::OsStr;

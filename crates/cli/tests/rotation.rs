@@ -1,0 +1,241 @@
+//! Files of a log catcher: they end where lines do, and together they are the input.
+
+mod common;
+
+use std::fs::{self, File};
+use std::path::Path;
+use std::process::Command;
+
+use common::catcher::{Catcher, all, read, rotated};
+use common::{
+    Running, append, assert_same, name, numbers, refused, scratch, text, wait_for_len, wait_until,
+};
+use rustix::process::Signal;
+
+#[test]
+fn files_are_full_and_end_with_a_line() {
+    let input = text(20_000);
+    let longest = 90;
+    for args in [
+        &["--rotate-size=16K"][..],
+        &["--rotate-size=16K", "--capacity=4K"],
+        &["--rotate-size=16K", "--rotate-every=month"],
+    ] {
+        let (_dir, log) = scratch();
+        append(args.iter().copied().chain([name(&log)]))
+            .write_stdin(&*input)
+            .assert()
+            .success();
+        assert_same(&all(&log), &input);
+        let files = rotated(&log);
+        assert!(files.len() > 30);
+        for file in files {
+            let found = fs::read(file).unwrap();
+            assert!(found.ends_with(b"\n"));
+            // Of a line whose beginning was written when nobody knew how long it is, all is there.
+            assert!(
+                found.len() > (16 << 10) - longest && found.len() < (16 << 10) + longest,
+                "{}",
+                found.len()
+            );
+        }
+    }
+}
+
+#[test]
+fn stamped_lines_are_rotated_too() {
+    let input = numbers(10_000);
+    let (_dir, log) = scratch();
+    append(["--rotate-size=16K", "--timestamp", name(&log)])
+        .write_stdin(&*input)
+        .assert()
+        .success();
+    let found = String::from_utf8(all(&log)).unwrap();
+    let bare: String = found
+        .lines()
+        .map(|line| format!("{}\n", &line[28..]))
+        .collect();
+    assert_same(bare.as_bytes(), &input);
+    assert!(rotated(&log).iter().all(|file| read(file).ends_with('\n')));
+}
+
+#[test]
+fn only_a_line_that_is_too_long_is_split() {
+    let (_dir, log) = scratch();
+    let input = format!("{}\n{}\nend", "x".repeat(5000), "y".repeat(1500));
+    let args = ["--rotate-size=1K", "--line-max=2K", name(&log)];
+    append(args).write_stdin(&*input).assert().success();
+    assert_same(&all(&log), input.as_bytes());
+    let lens: Vec<usize> = rotated(&log).iter().map(|file| read(file).len()).collect();
+    assert_eq!(lens, [2048, 2048, 905, 1501]);
+    assert_eq!(read(&log), "end");
+}
+
+#[test]
+fn a_signal_rotates_behind_the_line_that_is_open() {
+    for signal in [Signal::USR1, Signal::ALARM] {
+        let (_dir, log) = scratch();
+        let mut catcher = Catcher::start(&["--rotate-size=1G"], &log);
+        catcher.feed("one\ntw");
+        wait_for_len(&log, 6);
+        catcher.tool.signal(signal);
+        catcher.feed("o\nthree\n");
+        wait_until("a new file", || rotated(&log).len() == 1);
+        catcher.end();
+        let old = read(&rotated(&log)[0]);
+        // The signal may have come behind the last line, too.
+        assert!(
+            old.starts_with("one\ntwo\n") && old.ends_with('\n'),
+            "{old}"
+        );
+        assert_eq!(format!("{old}{}", read(&log)), "one\ntwo\nthree\n");
+    }
+}
+
+#[test]
+fn an_idle_log_is_rotated_at_once_and_an_empty_one_not_at_all() {
+    let (_dir, log) = scratch();
+    let mut catcher = Catcher::start(&["--keep=5"], &log);
+    catcher.feed("one\n");
+    wait_for_len(&log, 4);
+    catcher.tool.signal(Signal::USR1);
+    wait_until("a new file", || rotated(&log).len() == 1);
+    catcher.tool.signal(Signal::USR1);
+    catcher.feed("two\n");
+    wait_for_len(&log, 4);
+    catcher.end();
+    assert_eq!(rotated(&log).len(), 1);
+    assert_eq!(all(&log), b"one\ntwo\n");
+}
+
+#[test]
+fn a_log_that_was_moved_away_is_made_anew_on_sighup() {
+    let (dir, log) = scratch();
+    let old = dir.path().join("elsewhere");
+    let mut catcher = Catcher::start(&["--rotate-size=1G"], &log);
+    catcher.feed("one\n");
+    wait_for_len(&log, 4);
+    fs::rename(&log, &old).unwrap();
+    catcher.tool.signal(Signal::HUP);
+    wait_until("a new file", || log.exists());
+    catcher.feed("two\n");
+    catcher.end();
+    assert_eq!(
+        (read(&old), read(&log)),
+        ("one\n".to_owned(), "two\n".to_owned())
+    );
+    assert!(rotated(&log).is_empty());
+}
+
+#[test]
+fn what_is_there_at_the_start_is_cut_off_if_asked() {
+    let (dir, log) = scratch();
+    let link = dir.path().join("current");
+    for input in ["one\n", "two\n", "three\n"] {
+        let args = [
+            "--rotate-at-start",
+            "--keep=1",
+            "--link",
+            name(&link),
+            name(&log),
+        ];
+        append(args).write_stdin(input).assert().success();
+    }
+    let found: Vec<String> = rotated(&log).iter().map(|file| read(file)).collect();
+    assert_eq!(found, ["two\n"]);
+    assert_eq!(read(&link), "three\n");
+}
+
+#[test]
+fn rotated_files_are_packed_before_it_ends() {
+    for (form, unpack) in [("gzip", "gzip"), ("zstd", "zstd")] {
+        let (_dir, log) = scratch();
+        let input = text(5_000);
+        let args = ["--rotate-size=32K", "--compress", form, name(&log)];
+        append(args).write_stdin(&*input).assert().success();
+        let files = rotated(&log);
+        assert!(!files.is_empty());
+        assert!(
+            files.iter().all(|file| !name(file).ends_with("0")),
+            "{files:?}"
+        );
+        let Ok(unpacked) = Command::new(unpack).arg("-dc").args(&files).output() else {
+            println!("rotated_files_are_packed_before_it_ends: {unpack} skipped, it is not here");
+            continue;
+        };
+        let found = [unpacked.stdout, fs::read(&log).unwrap()].concat();
+        assert_same(&found, &input);
+    }
+}
+
+#[test]
+fn resume_goes_on_behind_all_files() {
+    let input = numbers(50_000);
+    let (dir, log) = scratch();
+    let source = dir.path().join("source");
+    for part in [100_000, 200_000, input.len()] {
+        fs::write(&source, &input[..part]).unwrap();
+        let (succeeded, said) = resume(&source, &log);
+        assert!(succeeded, "{said}");
+        assert_same(&all(&log), &input[..part]);
+    }
+    let first = &rotated(&log)[1];
+    fs::write(first, read(first).replace('7', "8")).unwrap();
+    let (succeeded, said) = resume(&source, &log);
+    assert!(!succeeded && said.contains("differs from byte"), "{said}");
+}
+
+/// Whether it has succeeded, and what it said.
+fn resume(source: &Path, log: &Path) -> (bool, String) {
+    let args = ["--resume", "--rotate-size=16K", name(log)];
+    let mut tool = Running::append(args, File::open(source).unwrap());
+    let succeeded = tool.end().success();
+    let said = std::io::read_to_string(tool.0.stderr.take().unwrap()).unwrap();
+    (succeeded, said)
+}
+
+#[test]
+fn what_does_not_go_together_is_refused() {
+    let (_dir, log) = scratch();
+    for more in [
+        &["--keep=3"][..],
+        &["--compress=gzip"],
+        &["--timestamp"],
+        &["--when-full=drop"],
+    ] {
+        let args = ["--resume"].iter().chain(more).copied().chain([name(&log)]);
+        let option = more[0].split('=').next().unwrap();
+        refused(append(args).write_stdin("x\n"), 1, &["--resume", option]);
+        assert!(!log.exists());
+    }
+    for wrong in [
+        "--rotate-size=5",
+        "--rotate-every=year",
+        "--keep-age=7",
+        "--compress=rar",
+    ] {
+        let option = wrong.split('=').next().unwrap();
+        refused(&mut append([wrong, name(&log)]), 2, &[option]);
+    }
+    let null = Path::new("/dev/null");
+    refused(
+        append(["--keep=3", name(null)]).write_stdin(""),
+        1,
+        &["/dev/null", "regular file"],
+    );
+}
+
+#[test]
+fn a_second_catcher_of_one_log_is_refused() {
+    let (_dir, log) = scratch();
+    let mut catcher = Catcher::start(&["--keep=3"], &log);
+    catcher.feed("one\n");
+    wait_for_len(&log, 4);
+    let pid = catcher.tool.0.id().to_string();
+    refused(
+        append(["--keep=3", name(&log)]).write_stdin(""),
+        1,
+        &["rotated already", &pid],
+    );
+    catcher.end();
+}
