@@ -10,18 +10,20 @@ use std::io::{self, IoSlice};
 use std::os::fd::BorrowedFd;
 use std::path::PathBuf;
 use std::sync::Mutex;
-use std::{env, hint, process, thread};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+use std::{env, fs, hint, process, thread};
 
 use alq::rotate::{Compression, RotatingFile, Rotation};
-use alq::{LogEnd, Queue, Sink, SyncOp};
+use alq::{Flags, LogEnd, Options, Queue, Sink, SyncOp};
 
 use common::Numbers;
 use common::child::in_child;
 use common::fork::{self, Child, fork};
-use common::torture::label::{Label, pass};
+use common::torture::label::{Label, die, pass};
 use common::torture::life::{Life, Place, Ways};
 use common::torture::oracle::{Oracle, WRITERS};
-use rotated::{BACKGROUND, content, rotated, unpacked};
+use rotated::{BACKGROUND, Folder, content, rotated, unpacked};
 
 /// The log of this process.
 static LOG: Mutex<Option<RotatingFile>> = Mutex::new(None);
@@ -186,5 +188,85 @@ fn whoever_is_killed_while_the_log_is_cut_has_posted_what_he_was_told_and_once()
             oracle.sums()
         );
         assert!(done < 100 || oracle.sums().already_written > 0 && files > done);
+    });
+}
+
+/// A log that is asked for a rotation at the worst moment, and dies behind the first write.
+struct Cut {
+    log: RotatingFile,
+    /// Behind the note of where the write is to begin; otherwise behind the write.
+    is_early: bool,
+    is_done: AtomicBool,
+}
+
+impl Cut {
+    fn rotate(&self, is_early: bool) {
+        if is_early == self.is_early && !self.is_done.swap(true, Ordering::Relaxed) {
+            self.log.rotate();
+            // What must not be done now is never done; what may be, soon.
+            let _ = self.log.wait_background(Some(Duration::from_millis(300)));
+        }
+    }
+}
+
+impl Sink for Cut {
+    fn write(&self, runs: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.log.write(runs)?;
+        self.rotate(false);
+        die();
+    }
+
+    fn room(&self) -> u64 {
+        self.log.room()
+    }
+
+    fn sync(&self, op: SyncOp) -> io::Result<()> {
+        self.log.sync(op)
+    }
+
+    fn end(&self) -> Option<LogEnd> {
+        let end = self.log.end();
+        self.rotate(true);
+        end
+    }
+
+    fn path(&self) -> Option<PathBuf> {
+        self.log.path()
+    }
+}
+
+#[test]
+fn a_rotation_between_the_note_of_a_write_and_its_account_repeats_nothing() {
+    let test = "a_rotation_between_the_note_of_a_write_and_its_account_repeats_nothing";
+    in_child(test, || {
+        for is_early in [true, false] {
+            let folder = Folder::new();
+            let ring = folder.path().join("ring");
+            let open = || {
+                let rotation = Rotation::new().compress(Compression::Gzip);
+                rotation.open(folder.log()).unwrap()
+            };
+            fs::write(folder.log(), "before\n").unwrap();
+            let child = start(|| {
+                let cut = Cut {
+                    log: open(),
+                    is_early,
+                    is_done: AtomicBool::new(false),
+                };
+                let queue = Options::new().ring_file(&ring).to_sink(cut).unwrap();
+                queue.writen(b"once\n", Flags::WAITOK).unwrap();
+                drop(queue); // it waits for the write
+                thread::sleep(Duration::from_secs(60));
+            });
+            child.join_killed();
+            let queue = Options::new().ring_file(&ring).to_sink(open()).unwrap();
+            let recovery = *queue.recovery().unwrap();
+            assert_eq!(
+                (recovery.already_written, recovery.possibly_repeated),
+                (5, 0)
+            );
+            queue.close(None).unwrap();
+            assert_eq!(folder.content(), b"before\nonce\n", "{is_early}");
+        }
     });
 }
