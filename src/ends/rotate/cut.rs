@@ -177,9 +177,7 @@ impl Log {
         state.failed = None;
         state.trouble = None;
         self.begin_period(state, now);
-        if key.is_some() {
-            self.has_met();
-        }
+        self.has_met();
         self.worker.has_rotated(key);
         if let Err(error) = self.make_link() {
             self.worker.report(error);

@@ -26,7 +26,7 @@ pub(super) struct Log {
     pub rotation: Rotation,
     pub names: Names,
     pub durable: Durable,
-    pub worker: Worker,
+    pub worker: PlainArc<Worker>,
     pub home: Home,
     pub(super) calendar: Option<Calendar>,
     /// Its number stays, whatever file it stands for: a child of fork(2) appends to it without asking anybody.
@@ -108,7 +108,7 @@ impl Log {
         };
         let log = Self {
             durable: Durable::new(file, id, is_new),
-            worker: Worker::new(),
+            worker: PlainArc::new(Worker::new()),
             home: Home::here(),
             calendar,
             descriptor,

@@ -137,38 +137,42 @@ pub(super) fn start(log: &PlainArc<Log>) -> io::Result<()> {
         return Ok(());
     }
     let for_thread = PlainArc::clone(log);
-    spawn_quiet(c"alq-rotate", move || run(&for_thread))?;
+    spawn_quiet(c"alq-rotate", move || run(for_thread))?;
     work.thread = Thread::Starting;
     Ok(())
 }
 
-fn run(log: &Log) {
-    let worker = &log.worker;
-    {
-        let mut work = worker.work.lock();
-        work.thread = Thread::Running(this_thread());
-    }
+/// Does what there is to do. Whoever sees that nothing is sees the log let go of, too, and may open it anew.
+fn run(log: PlainArc<Log>) {
+    let worker = PlainArc::clone(&log.worker);
+    worker.work.lock().thread = Thread::Running(this_thread());
+    let weak = PlainArc::downgrade(&log);
+    let mut held = Some(log);
     loop {
         let job = {
             let mut work = worker.work.lock();
             let job = work.next();
-            if job.is_none() {
+            if job.is_none() && held.is_none() {
                 work.thread = Thread::None;
+                break;
             }
             job
         };
-        let is_over = job.is_none();
-        if let Some(job) = job {
+        let Some(job) = job else {
+            held = None;
+            continue;
+        };
+        held = held.or_else(|| weak.upgrade());
+        // What comes when nobody has the log any more is done by whoever opens it next.
+        if let Some(log) = &held {
             // A panic is a hook's (its message is on standard error); the next job is done all the same.
             if let Err(payload) = catch_unwind(AssertUnwindSafe(|| log.work(job))) {
                 core::mem::forget(payload); // its drop might panic again
             }
         }
         worker.notify();
-        if is_over {
-            return;
-        }
     }
+    worker.notify();
 }
 
 impl Log {
