@@ -70,7 +70,8 @@ const BATCH_MAX: u32 = 1 << 20;
 const SMALL_RING: u32 = 1 << 16;
 
 impl<M: Memory> Flusher<M> {
-    pub fn new(shared: Arc<Shared<M>>, drain: Drain, sink: PlainArc<dyn Sink>) -> Self {
+    pub fn new(shared: Arc<Shared<M>>, mut drain: Drain, sink: PlainArc<dyn Sink>) -> Self {
+        drain.cut_records(sink.cuts_records());
         let capacity = shared.ring.geometry().capacity();
         let batch_limit = if capacity <= SMALL_RING {
             capacity
@@ -269,6 +270,7 @@ impl<M: Memory> Flusher<M> {
             shared.drain_counts.repeated.add_alone(u64::from(again));
             self.gap_line.restart();
         }
+        self.drain.cut_records(request.sink.cuts_records());
         let can_sync = self.sink.can_sync();
         if let Some(journal) = shared.ring.journal() {
             journal.note_log(&note_of(&*request.sink));

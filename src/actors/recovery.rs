@@ -118,6 +118,7 @@ impl Inheritance {
     pub fn take_over<M: Memory>(self, memory: M, sink: &dyn Sink) -> (Ring<M>, Drain, Recovery) {
         let mut recovery = self.summary();
         let (ring, mut drain) = Ring::resume(memory, self.tail, &self.found.spans);
+        drain.cut_records(sink.cuts_records());
         let outcome = self.entries.intent().map(|intent| {
             let holds = |runs: &[IoSlice<'_>]| sink.holds(&intent.end, runs);
             drain.pass_written(&ring, intent.bytes, holds)

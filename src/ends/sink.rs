@@ -61,6 +61,13 @@ pub trait Sink: Send + Sync {
         u64::MAX
     }
 
+    /// Whether it cuts records where it likes: what it takes of one is written then, and the rest may go to another file. By default
+    /// it does not, and a queue keeps each record until all of it is taken: whatever takes the place of the sink, or of the process,
+    /// can have it whole. It must always be the same.
+    fn cuts_records(&self) -> bool {
+        false
+    }
+
     /// Blocks until the sink may take bytes again, for `limit` at most. By default it sleeps for some milliseconds.
     ///
     /// # Errors
@@ -126,6 +133,10 @@ impl<T: Sink + ?Sized> Sink for Arc<T> {
 
     fn room(&self) -> u64 {
         (**self).room()
+    }
+
+    fn cuts_records(&self) -> bool {
+        (**self).cuts_records()
     }
 
     fn wait_ready(&self, limit: Duration) -> io::Result<()> {

@@ -46,6 +46,8 @@ pub struct Drain {
     seals: Seals,
     /// The room of all spans before this sequence is wanted.
     wanted_before: u64,
+    /// Whether what was taken of a record is done with.
+    cuts_records: bool,
 }
 
 impl Drain {
@@ -67,6 +69,7 @@ impl Drain {
             },
             seals: Seals::default(),
             wanted_before: 0,
+            cuts_records: false,
         }
     }
 
@@ -78,6 +81,12 @@ impl Drain {
     /// How many bytes of the record in hand are written. The ring keeps it until all of it is.
     pub fn ahead(&self) -> u32 {
         self.done.ahead
+    }
+
+    /// Whether the tail goes to the very byte up to which was taken, be it inside of a record: for a sink that may have the rest of
+    /// it in another file. Otherwise the ring keeps a record until all of it is written.
+    pub fn cut_records(&mut self, cuts: bool) {
+        self.cuts_records = cuts;
     }
 
     /// Begins the record in hand anew, for another file that is to have it whole; says how many bytes that gets once more.
@@ -179,10 +188,16 @@ impl Drain {
         Ok(taken as u32)
     }
 
-    /// Goes to where the last record ends of the first `bytes` from the cursor on; what lies behind it of them is ahead.
+    /// Goes to where the last record ends of the first `bytes` from the cursor on; what lies behind it of them is ahead. (If records are
+    /// cut, it goes to the last of the bytes.)
     fn take<M: Memory>(&mut self, ring: &Ring<M>, bytes: u32, holes: Holes) {
-        let whole = self.walk(ring, Limit::Exactly(bytes), holes).whole;
-        let whole = whole.unwrap_or(0);
+        let whole = match self.cuts_records {
+            true => bytes,
+            false => {
+                let walked = self.walk(ring, Limit::Exactly(bytes), holes);
+                walked.whole.unwrap_or(0)
+            }
+        };
         let batch = self.walk(ring, Limit::Exactly(whole), holes);
         self.commit(ring, &batch, bytes - whole);
     }

@@ -199,7 +199,12 @@ impl Log {
         let file = open_existing(&found.path, false).ok()?;
         let held = log_file::held(&file, end, runs).ok()??;
         // A part of a record that is in another file is no use: this one gets all of it.
-        (held == 0 || held == len).then_some(held)
+        (held == 0 || held == len || state.lines.is_some()).then_some(held)
+    }
+
+    /// Whether a record may be in two files.
+    pub fn cuts_records(&self) -> bool {
+        self.state.lock().lines.is_some()
     }
 
     pub fn descriptor(&self) -> BorrowedFd<'_> {

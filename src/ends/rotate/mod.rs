@@ -91,6 +91,10 @@ impl Sink for RotatingFile {
         taken
     }
 
+    fn cuts_records(&self) -> bool {
+        self.log.cuts_records()
+    }
+
     fn room(&self) -> u64 {
         let room = self.log.room();
         self.start_worker();
