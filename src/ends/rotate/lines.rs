@@ -40,6 +40,9 @@ impl Lines {
     /// How much of the runs is to be written at once, 1 byte at least: all, or what fits into `room_bytes` and ends with a line; but the
     /// line that is next in any case. `is_cut_due` says that the log waits for a line to end.
     pub fn part(&self, runs: &[IoSlice<'_>], room_bytes: u64, is_cut_due: bool) -> usize {
+        if is_cut_due && self.is_within() {
+            return self.next_len(runs);
+        }
         let all = len(runs);
         let room = usize::try_from(room_bytes).unwrap_or(usize::MAX);
         if all <= room && !is_cut_due {
@@ -153,6 +156,9 @@ mod tests {
         assert_eq!(lines.next_len(&long), 5);
         lines.wrote(&long, 3);
         assert!(lines.is_within());
+        let two = [IoSlice::new(b"d\nef\n")];
+        assert_eq!(lines.part(&two, 100, true), 2, "the line, and then the cut");
+        assert_eq!(lines.part(&two, 100, false), 5);
         let rest = [IoSlice::new(b"defgh\n")];
         assert_eq!(lines.part(&rest, 0, false), 2);
         lines.wrote(&rest, 2);
