@@ -76,11 +76,21 @@ impl Input {
     }
 
     /// Has the pipe hold as much as one read takes, if it is one that holds less: its writers sleep less often then. What the system does
-    /// not allow is left as it is.
-    pub fn widen(&self, len: usize) {
-        let is_less = fcntl_getpipe_size(&self.file).is_ok_and(|size| size < len);
-        if is_less {
+    /// not allow is left as it is. Says how much the pipe holds, if it is one.
+    pub fn widen(&self, len: usize) -> Option<usize> {
+        let size = fcntl_getpipe_size(&self.file).ok()?;
+        if size < len {
             let _ = fcntl_setpipe_size(&self.file, len);
+        }
+        fcntl_getpipe_size(&self.file).ok()
+    }
+
+    /// Waits for `limit`, or until one of `others` is readable, whatever comes in.
+    pub fn nap(others: [BorrowedFd<'_>; 2], limit: Duration) -> io::Result<()> {
+        let mut fds = others.map(|other| PollFd::from_borrowed_fd(other, PollFlags::IN));
+        match poll(&mut fds, Some(&timespec(limit))) {
+            Ok(_) | Err(Errno::INTR) => Ok(()),
+            Err(error) => Err(error.into()),
         }
     }
 
@@ -89,10 +99,7 @@ impl Input {
     /// A signal that came before the wait ends it too, because its byte is in the pipe: none is missed. When both
     /// are ready it is the signal, or steady input would hide it.
     pub fn wait(&self, others: &[BorrowedFd<'_>], limit: Option<Duration>) -> io::Result<Ready> {
-        let limit = limit.map(|limit| Timespec {
-            tv_sec: limit.as_secs().try_into().unwrap_or(i64::MAX),
-            tv_nsec: limit.subsec_nanos().into(),
-        });
+        let limit = limit.map(timespec);
         let input = PollFd::new(&self.file, PollFlags::IN);
         let mut fds = [input.clone(), input.clone(), input];
         for (place, other) in fds[1..].iter_mut().zip(others) {
@@ -126,5 +133,12 @@ impl Input {
                 },
             };
         }
+    }
+}
+
+fn timespec(time: Duration) -> Timespec {
+    Timespec {
+        tv_sec: time.as_secs().try_into().unwrap_or(i64::MAX),
+        tv_nsec: time.subsec_nanos().into(),
     }
 }

@@ -25,6 +25,13 @@ const LINE_GRACE: Duration = Duration::from_millis(250);
 /// Where a line may be split, if nobody says another length.
 pub const LINE_MAX: usize = 64 << 10;
 
+/// How long it lets the input gather after a read that found little. A reader that is always there costs its writers a wake-up a
+/// write; the flusher rests for longer than that.
+const NAP: Duration = Duration::from_micros(100);
+
+/// Only a pipe that holds at least this is not full before the nap is over.
+const WIDE_BYTES: usize = 256 << 10;
+
 /// Moves lines from standard input into the ring.
 #[derive(Debug)]
 pub struct LinePump<'a> {
@@ -35,6 +42,8 @@ pub struct LinePump<'a> {
     progress: &'a Progress,
     intake: Intake<'a>,
     line_max: usize,
+    /// It naps after a read of less than this.
+    nap_below: usize,
     /// What waits for the end of a line.
     asked: Asked,
     /// When it leaves, whether a line ends or not.
@@ -68,7 +77,7 @@ impl<'a> LinePump<'a> {
         progress: &'a Progress,
     ) -> Result<Self, Failure> {
         let line_max = line_max(options, target.queue().capacity())?;
-        input.widen(chunk);
+        let is_wide = input.widen(chunk).is_some_and(|size| size >= WIDE_BYTES);
         let lines = &options.lines;
         let intake = if lines.timestamp.is_none() && lines.when_full == WhenFull::Block {
             Intake::Straight(Straight::new(target.queue(), chunk))
@@ -85,6 +94,7 @@ impl<'a> LinePump<'a> {
             progress,
             intake,
             line_max,
+            nap_below: if is_wide { chunk / 2 } else { 0 },
             asked: Asked::default(),
             leaving: None,
             is_settled: false, // the ring file may have held something
@@ -123,6 +133,10 @@ impl<'a> LinePump<'a> {
                         Taken::Bytes(count) => {
                             self.is_settled = false;
                             self.progress.add(count);
+                            if count < self.nap_below && !is_line_awaited {
+                                let others = [self.requests.descriptor(), self.signals.descriptor()];
+                                Input::nap(others, NAP)?;
+                            }
                         }
                         Taken::Nothing if self.has_failed() => return Ok(()),
                         Taken::Nothing => {}
