@@ -35,8 +35,10 @@ pub struct Tally {
 }
 
 impl Tally {
-    fn add(&mut self, bytes: &[u8]) {
-        self.lines += memchr_iter(b'\n', bytes).count() as u64;
+    fn add(&mut self, bytes: &[u8], counts_lines: bool) {
+        if counts_lines {
+            self.lines += memchr_iter(b'\n', bytes).count() as u64;
+        }
         self.open_bytes = match memrchr(b'\n', bytes) {
             Some(at) => bytes.len() - at - 1,
             None => self.open_bytes + bytes.len(),
@@ -80,14 +82,17 @@ impl Intake<'_> {
 pub struct Straight<'a> {
     queue: &'a Queue,
     chunk: usize,
+    /// Whether anybody wants to know how many lines there were.
+    counts_lines: bool,
     tally: Tally,
 }
 
 impl<'a> Straight<'a> {
-    pub fn new(queue: &'a Queue, chunk: usize) -> Self {
+    pub fn new(queue: &'a Queue, chunk: usize, counts_lines: bool) -> Self {
         Self {
             queue,
             chunk,
+            counts_lines,
             tally: Tally::default(),
         }
     }
@@ -103,7 +108,7 @@ impl<'a> Straight<'a> {
             Found::End => Ok(Taken::End),
             Found::Nothing => Ok(Taken::Nothing),
             Found::Bytes(count) => {
-                self.tally.add(&entry[..count]);
+                self.tally.add(&entry[..count], self.counts_lines);
                 entry.set_bytes_used(count);
                 entry.post();
                 Ok(Taken::Bytes(count))

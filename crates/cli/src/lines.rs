@@ -80,7 +80,7 @@ impl<'a> LinePump<'a> {
         let is_wide = input.widen(chunk).is_some_and(|size| size >= WIDE_BYTES);
         let lines = &options.lines;
         let intake = if lines.timestamp.is_none() && lines.when_full == WhenFull::Block {
-            Intake::Straight(Straight::new(target.queue(), chunk))
+            Intake::Straight(Straight::new(target.queue(), chunk, !options.quiet))
         } else {
             let stamp = lines.timestamp.clone().map(Stamp::new);
             let copied = Copied::new(target, chunk, stamp, lines.when_full, line_max);
@@ -134,7 +134,8 @@ impl<'a> LinePump<'a> {
                             self.is_settled = false;
                             self.progress.add(count);
                             if count < self.nap_below && !is_line_awaited {
-                                let others = [self.requests.descriptor(), self.signals.descriptor()];
+                                let others =
+                                    [self.requests.descriptor(), self.signals.descriptor()];
                                 Input::nap(others, NAP)?;
                             }
                         }
