@@ -20,6 +20,7 @@ step ci/mutants.sh
 step ci/shuttle.sh
 step ci/fuzz.sh
 step ci/stream.sh
+step ci/catchers.sh
 step ci/examples.sh
 step ci/capi.sh
 step ci/instructions.sh

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Programs of others that checks need, where they can be installed. Without logrotate its tests skip themselves by name, and
-# without valgrind no instructions are counted; what the checks of the C library need they ask for (a C compiler is there
-# wherever Rust is).
+# Programs of others that checks need, where they can be installed. Tests that need logrotate, runit, systemd or zstd skip themselves by
+# name without them, and so does the comparison with other log catchers; without valgrind no instructions are counted; what the
+# checks of the C library need they ask for (a C compiler is there wherever Rust is).
 set -euo pipefail
 
 # $1: the package; $2: a program of it.
@@ -13,6 +13,11 @@ want() {
     command -v "$2" || true
 }
 want logrotate logrotate
+want daemontools multilog
+want runit runsv
+want s6 s6-log
+want apache2-utils rotatelogs
+want zstd zstd
 want g++ c++
 want pkg-config pkg-config
 want valgrind valgrind
