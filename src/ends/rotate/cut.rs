@@ -15,7 +15,7 @@ use std::os::fd::AsFd;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, symlink};
 use std::path::Path;
 
-use super::log::{Log, State};
+use super::log::{Log, Noted, State};
 use super::name::Key;
 use super::point::point;
 use super::{Compression, RotateError};
@@ -172,8 +172,9 @@ impl Log {
         state.file = file;
         state.id = id;
         state.size_bytes = metadata.len();
-        state.is_stale = state.is_told;
-        state.is_told = false;
+        if state.noted == Noted::Told {
+            state.noted = Noted::Stale;
+        }
         state.failed = None;
         state.trouble = None;
         self.begin_period(state, now);

@@ -1,5 +1,6 @@
 //! The log in hand: how far it has come, when it is cut, and what it holds.
 
+use std::ffi::CString;
 use std::fs::{self, File};
 use std::io::{self, IoSlice, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -30,6 +31,8 @@ pub(super) struct Log {
     pub(super) calendar: Option<Calendar>,
     /// Its number stays, whatever file it stands for: a child of fork(2) appends to it without asking anybody.
     pub(super) descriptor: OwnedFd,
+    /// The path of the log.
+    c_path: CString,
     pub(super) state: Mutex<State>,
     /// Whether a rotation is asked for, and a look at the path.
     pub(super) asked: AtomicBool,
@@ -58,9 +61,17 @@ pub(super) struct State {
     /// What was written last is accounted for: the queue may not live to do that, and then it must be found where it was
     /// written.
     pub is_settled: bool,
-    /// Somebody was told where the next write begins, and then another file has taken over.
-    pub is_told: bool,
-    pub is_stale: bool,
+    pub noted: Noted,
+}
+
+/// What somebody was told of where the next write begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Noted {
+    Nothing,
+    /// What is true.
+    Told,
+    /// What was true: then another file has taken over.
+    Stale,
 }
 
 impl Log {
@@ -99,8 +110,7 @@ impl Log {
             trouble: None,
             is_within: false,
             is_settled: true,
-            is_told: false,
-            is_stale: false,
+            noted: Noted::Nothing,
         };
         let log = Self {
             durable: Durable::new(file, id, is_new),
@@ -108,6 +118,7 @@ impl Log {
             home: Home::here(),
             calendar,
             descriptor,
+            c_path: os::file::c_string(&path).map_err(failed)?,
             state: Mutex::new(state),
             asked: AtomicBool::new(rotation.at_start && size_bytes > 0),
             look: AtomicBool::new(false),
@@ -137,22 +148,21 @@ impl Log {
         let mut state = self.state.lock();
         let len: usize = runs.iter().map(|run| run.len()).sum();
         let is_cut = self.tend(&mut state, len as u64);
-        if core::mem::take(&mut state.is_stale) || is_cut {
+        let noted = core::mem::replace(&mut state.noted, Noted::Nothing);
+        if is_cut || noted == Noted::Stale {
             return Err(io::Error::from_raw_os_error(libc::EINTR));
         }
         let taken = (&*state.file).write_vectored(runs)?;
         state.size_bytes += taken as u64;
         state.is_within = taken < len;
         state.is_settled = false;
-        state.is_told = false;
         Ok(taken)
     }
 
     /// Where the next write begins, unless somebody asks for a rotation before.
     pub fn end(&self) -> Option<LogEnd> {
         let mut state = self.state.lock();
-        state.is_told = true;
-        state.is_stale = false;
+        state.noted = Noted::Told;
         log_file::end_of(&state.file).ok()
     }
 
@@ -173,8 +183,13 @@ impl Log {
         (held == 0 || held == len).then_some(held)
     }
 
+    /// Always the same number. In a child of fork(2), which nobody tells of rotations, it follows the log to its new file.
     pub fn descriptor(&self) -> BorrowedFd<'_> {
-        self.descriptor.as_fd()
+        let fd = self.descriptor.as_fd();
+        if !self.home.is_here() {
+            os::file::follow(fd, &self.c_path);
+        }
+        fd
     }
 
     /// Asks for a rotation, or for a look at the path.
