@@ -7,9 +7,10 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use super::RotateError;
 use super::durable::Durable;
 use super::every::Calendar;
-use super::name::{Key, Kind, Names};
+use super::name::{Found, Key, Kind, Names};
 use super::rotation::{Rotation, seconds_of};
 use super::worker::Worker;
 use crate::ends::log_file;
@@ -88,12 +89,6 @@ impl Log {
         let metadata = file.metadata().map_err(failed)?;
         let id = (metadata.dev(), metadata.ino());
         let found = names.list().map_err(failed)?;
-        for one in &found {
-            let is_left = one.kind == Kind::Packing || (one.kind == Kind::Fresh && one.len == 0);
-            if is_left {
-                fs::remove_file(&one.path).map_err(failed)?; // of a process that was killed
-            }
-        }
         let size_bytes = metadata.len();
         let now = rotation.now();
         let changed = metadata.modified().map_or(now, seconds_of).min(now);
@@ -127,8 +122,20 @@ impl Log {
             names,
         };
         log.make_link().map_err(|error| failed(error.into()))?;
+        log.remove_left(&found);
         log.worker.want_pass();
         Ok(log)
+    }
+
+    /// Removes what a process that was killed has not finished.
+    fn remove_left(&self, found: &[Found]) {
+        for one in found {
+            let is_left = one.kind == Kind::Packing || (one.kind == Kind::Fresh && one.len == 0);
+            if let Some(Err(error)) = is_left.then(|| fs::remove_file(&one.path)) {
+                let error = RotateError::new("remove what is left of it", &one.path, error);
+                self.worker.report(error);
+            }
+        }
     }
 
     /// How many bytes it can take until it is cut, 1 at least. The queue has accounted for all that was written.
