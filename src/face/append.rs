@@ -129,17 +129,23 @@ impl Queue {
     /// Whether a record of `len` bytes can be in this queue, of variable records.
     #[inline]
     pub(super) fn check_len(&self, len: usize) -> Result<u32, Error> {
-        if self.entry_len().is_some() {
-            return Err(Error::WrongMode);
+        if len.wrapping_sub(1) < self.len_max() as usize {
+            Ok(len as u32)
+        } else {
+            Err(self.wrong_len(len))
         }
-        if len == 0 {
-            return Err(Error::InvalidLength { len });
+    }
+
+    #[cold]
+    fn wrong_len(&self, len: usize) -> Error {
+        match len {
+            _ if self.entry_len().is_some() => Error::WrongMode,
+            0 => Error::InvalidLength { len },
+            _ => Error::TooLarge {
+                len,
+                max: self.capacity(),
+            },
         }
-        if len > self.capacity() {
-            let max = self.capacity();
-            return Err(Error::TooLarge { len, max });
-        }
-        Ok(len as u32)
     }
 }
 

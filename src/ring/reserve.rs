@@ -331,7 +331,11 @@ impl<M: Memory> Ring<M> {
 
     #[inline]
     pub(super) fn slot(&self, seq: u32) -> &Slot {
-        &self.memory.slots()[self.geometry.slot(seq)]
+        let slots = self.memory.slots();
+        let index = self.geometry.slot(seq);
+        debug_assert!(index < slots.len());
+        // SAFETY: `Memory` has as many as its geometry says, which is a copy of this one, and that gives no greater index.
+        unsafe { slots.get_unchecked(index) }
     }
 }
 
