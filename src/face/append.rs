@@ -236,12 +236,7 @@ impl Queue {
 
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "as for `append`")]
-    fn entry(
-        &self,
-        len: u32,
-        flags: Flags,
-        timeout: Option<Duration>,
-    ) -> Result<Entry<'_>, Error> {
+    fn entry(&self, len: u32, flags: Flags, timeout: Option<Duration>) -> Result<Entry<'_>, Error> {
         let shared = self.shared();
         if shared.home.is_here() {
             if let Some(reservation) = shared.ring.reserve_at_once(len) {

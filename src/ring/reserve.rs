@@ -407,7 +407,6 @@ impl<M: Memory> Reservation<'_, M> {
         let ring = self.ring;
         ring.post(self.into_claim(), used)
     }
-
 }
 
 impl<M: Memory> Drop for Reservation<'_, M> {

@@ -168,6 +168,9 @@ impl Log {
         let id = (metadata.dev(), metadata.ino());
         duplicate_onto(file.as_fd(), self.descriptor.as_fd())?;
         let file = PlainArc::new(file);
+        if let Some(key) = key.filter(|_| state.noted != Noted::Nothing) {
+            self.worker.pin(key); // before the worker can take it for no longer in use
+        }
         self.durable.goes_on_in(PlainArc::clone(&file), id, key);
         state.file = file;
         state.id = id;

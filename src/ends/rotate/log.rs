@@ -63,6 +63,8 @@ pub(super) struct State {
     /// written.
     pub is_settled: bool,
     pub noted: Noted,
+    /// Whether something was written since the log was opened: before, it may be an earlier process that was told.
+    pub has_written: bool,
 }
 
 /// What somebody was told of where the next write begins.
@@ -106,6 +108,7 @@ impl Log {
             is_within: false,
             is_settled: true,
             noted: Noted::Nothing,
+            has_written: false,
         };
         let log = Self {
             durable: Durable::new(file, id, is_new),
@@ -142,6 +145,10 @@ impl Log {
     pub fn room(&self) -> u64 {
         let mut state = self.state.lock();
         state.is_settled = true;
+        if state.has_written {
+            state.noted = Noted::Nothing; // what was noted is done, or withdrawn
+            self.worker.unpin();
+        }
         self.tend(&mut state, 0);
         let Some(size_bytes) = self.rotation.size_bytes else {
             return u64::MAX;
@@ -163,6 +170,7 @@ impl Log {
         state.size_bytes += taken as u64;
         state.is_within = taken < len;
         state.is_settled = false;
+        state.has_written = true;
         Ok(taken)
     }
 
