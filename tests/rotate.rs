@@ -191,7 +191,6 @@ fn one_process_at_a_time_and_a_child_does_not_keep_the_lock() {
     .join();
     let (reader, writer) = common::pipe().unwrap();
     let child = fork(End::AtOnce, || {
-        drop(&writer);
         let mut byte = [0];
         let _ = std::io::Read::read(&mut &reader, &mut byte); // until the parent says so
     });
@@ -200,6 +199,26 @@ fn one_process_at_a_time_and_a_child_does_not_keep_the_lock() {
     wait_for("the end of the flusher", || again().is_ok());
     std::io::Write::write_all(&mut &writer, b"!").unwrap();
     child.join();
+}
+
+#[test]
+fn a_child_of_fork_follows_the_log_to_its_new_file() {
+    let folder = Folder::new();
+    let (log, queue) = folder.open(Rotation::new().compress(Compression::Gzip));
+    queue.writen(b"before\n", WAIT).unwrap();
+    queue.flush().unwrap();
+    let (reader, writer) = common::pipe().unwrap();
+    let child = fork(End::AtOnce, || {
+        let mut byte = [0];
+        std::io::Read::read_exact(&mut &reader, &mut byte).unwrap(); // the parent has rotated the log
+        queue.writen(b"of the child\n", WAIT).unwrap();
+    });
+    log.rotate();
+    log.wait_background(BACKGROUND).unwrap();
+    std::io::Write::write_all(&mut &writer, b"!").unwrap();
+    child.join();
+    assert_eq!(folder.text(), "of the child\n");
+    assert_eq!(folder.content(), b"before\nof the child\n");
 }
 
 #[test]

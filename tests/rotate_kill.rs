@@ -196,12 +196,15 @@ struct Cut {
     log: RotatingFile,
     /// Behind the note of where the write is to begin; otherwise behind the write.
     is_early: bool,
+    /// The queue is open, and about to write.
+    is_armed: AtomicBool,
     is_done: AtomicBool,
 }
 
 impl Cut {
     fn rotate(&self, is_early: bool) {
-        if is_early == self.is_early && !self.is_done.swap(true, Ordering::Relaxed) {
+        if is_early == self.is_early && self.is_armed.swap(false, Ordering::Relaxed) {
+            self.is_done.store(true, Ordering::Relaxed);
             self.log.rotate();
             // What must not be done now is never done; what may be, soon.
             let _ = self.log.wait_background(Some(Duration::from_millis(300)));
@@ -217,6 +220,9 @@ impl Sink for Cut {
     }
 
     fn room(&self) -> u64 {
+        if !self.is_done.load(Ordering::Relaxed) {
+            self.is_armed.store(true, Ordering::Relaxed);
+        }
         self.log.room()
     }
 
@@ -251,6 +257,7 @@ fn a_rotation_between_the_note_of_a_write_and_its_account_repeats_nothing() {
                 let cut = Cut {
                     log: open(),
                     is_early,
+                    is_armed: AtomicBool::new(false),
                     is_done: AtomicBool::new(false),
                 };
                 let queue = Options::new().ring_file(&ring).to_sink(cut).unwrap();

@@ -94,7 +94,7 @@ impl Compression {
 /// How much is read at once.
 const PART_LEN: usize = 1 << 17;
 
-/// As `io::copy`, which hands files to copy_file_range(2): that may find nothing in a file that is still being written.
+/// As `io::copy`, which hands files to `copy_file_range(2)`: that may find nothing in a file that is still being written.
 fn copy(mut from: &File, to: &mut impl Write) -> io::Result<u64> {
     let mut part = vec![0; PART_LEN];
     let mut len = 0;

@@ -15,7 +15,7 @@ use std::os::fd::AsFd;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, symlink};
 use std::path::Path;
 
-use super::log::{Log, State};
+use super::log::{Log, Noted, State};
 use super::name::Key;
 use super::point::point;
 use super::{Compression, RotateError};
@@ -168,12 +168,16 @@ impl Log {
         let id = (metadata.dev(), metadata.ino());
         duplicate_onto(file.as_fd(), self.descriptor.as_fd())?;
         let file = PlainArc::new(file);
+        if let Some(key) = key.filter(|_| state.noted != Noted::Nothing) {
+            self.worker.pin(key); // before the worker can take it for no longer in use
+        }
         self.durable.goes_on_in(PlainArc::clone(&file), id, key);
         state.file = file;
         state.id = id;
         state.size_bytes = metadata.len();
-        state.is_stale = state.is_told;
-        state.is_told = false;
+        if state.noted == Noted::Told {
+            state.noted = Noted::Stale;
+        }
         state.failed = None;
         state.trouble = None;
         self.begin_period(state, now);

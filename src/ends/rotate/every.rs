@@ -175,7 +175,8 @@ impl Calendar {
             Every::Week => return Some(date.nth_weekday(1, Weekday::Monday).ok()?.into()),
             Every::Month => return Some(date.last_of_month().tomorrow().ok()?.into()),
         };
-        let minute = local.hour() as u32 * 60 + local.minute() as u32;
+        let minute =
+            u32::from(local.hour().unsigned_abs()) * 60 + u32::from(local.minute().unsigned_abs());
         let end = (minute / minutes + 1) * minutes;
         if end >= Every::MINUTES_MAX {
             return Some(date.tomorrow().ok()?.into());

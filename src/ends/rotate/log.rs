@@ -1,15 +1,17 @@
 //! The log in hand: how far it has come, when it is cut, and what it holds.
 
+use std::ffi::CString;
 use std::fs::{self, File};
 use std::io::{self, IoSlice, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
+use super::RotateError;
 use super::durable::Durable;
 use super::every::Calendar;
 use super::lines::{self, Lines};
-use super::name::{Key, Kind, Names};
+use super::name::{Found, Key, Kind, Names};
 use super::rotation::{Rotation, seconds_of};
 use super::worker::Worker;
 use crate::ends::log_file;
@@ -31,6 +33,8 @@ pub(super) struct Log {
     pub(super) calendar: Option<Calendar>,
     /// Its number stays, whatever file it stands for: a child of fork(2) appends to it without asking anybody.
     pub(super) descriptor: OwnedFd,
+    /// The path of the log.
+    c_path: CString,
     pub(super) state: Mutex<State>,
     /// Whether a rotation is asked for, and a look at the path.
     pub(super) asked: AtomicBool,
@@ -60,9 +64,19 @@ pub(super) struct State {
     /// What was written last is accounted for: the queue may not live to do that, and then it must be found where it was
     /// written.
     pub is_settled: bool,
-    /// Somebody was told where the next write begins, and then another file has taken over.
-    pub is_told: bool,
-    pub is_stale: bool,
+    pub noted: Noted,
+    /// Whether something was written since the log was opened: before, it may be an earlier process that was told.
+    pub has_written: bool,
+}
+
+/// What somebody was told of where the next write begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Noted {
+    Nothing,
+    /// What is true.
+    Told,
+    /// What was true: then another file has taken over.
+    Stale,
 }
 
 impl Log {
@@ -79,12 +93,6 @@ impl Log {
         let metadata = file.metadata().map_err(failed)?;
         let id = (metadata.dev(), metadata.ino());
         let found = names.list().map_err(failed)?;
-        for one in &found {
-            let is_left = one.kind == Kind::Packing || (one.kind == Kind::Fresh && one.len == 0);
-            if is_left {
-                fs::remove_file(&one.path).map_err(failed)?; // of a process that was killed
-            }
-        }
         let size_bytes = metadata.len();
         let now = rotation.now();
         let changed = metadata.modified().map_or(now, seconds_of).min(now);
@@ -103,8 +111,8 @@ impl Log {
             is_within: lines.is_some_and(|lines| lines.is_within()),
             lines,
             is_settled: true,
-            is_told: false,
-            is_stale: false,
+            noted: Noted::Nothing,
+            has_written: false,
         };
         let log = Self {
             durable: Durable::new(file, id, is_new),
@@ -112,6 +120,7 @@ impl Log {
             home: Home::here(),
             calendar,
             descriptor,
+            c_path: os::file::c_string(&path).map_err(failed)?,
             state: Mutex::new(state),
             asked: AtomicBool::new(rotation.at_start && size_bytes > 0),
             look: AtomicBool::new(false),
@@ -120,14 +129,30 @@ impl Log {
             names,
         };
         log.make_link().map_err(|error| failed(error.into()))?;
+        log.remove_left(&found);
         log.worker.want_pass();
         Ok(log)
+    }
+
+    /// Removes what a process that was killed has not finished.
+    fn remove_left(&self, found: &[Found]) {
+        for one in found {
+            let is_left = one.kind == Kind::Packing || (one.kind == Kind::Fresh && one.len == 0);
+            if let Some(Err(error)) = is_left.then(|| fs::remove_file(&one.path)) {
+                let error = RotateError::new("remove what is left of it", &one.path, error);
+                self.worker.report(error);
+            }
+        }
     }
 
     /// How many bytes it can take until it is cut, 1 at least. The queue has accounted for all that was written.
     pub fn room(&self) -> u64 {
         let mut state = self.state.lock();
         state.is_settled = true;
+        if state.has_written {
+            state.noted = Noted::Nothing; // what was noted is done, or withdrawn
+            self.worker.unpin();
+        }
         self.tend(&mut state, 0);
         let Some(size_bytes) = self.rotation.size_bytes else {
             return u64::MAX;
@@ -145,7 +170,8 @@ impl Log {
         let len: usize = runs.iter().map(|run| run.len()).sum();
         let coming = state.lines.map_or(len, |lines| lines.next_len(runs));
         let is_cut = self.tend(&mut state, coming as u64);
-        if core::mem::take(&mut state.is_stale) || is_cut {
+        let noted = core::mem::replace(&mut state.noted, Noted::Nothing);
+        if is_cut || noted == Noted::Stale {
             return Err(io::Error::from_raw_os_error(libc::EINTR));
         }
         let part = state.lines.map_or(len, |lines| {
@@ -167,15 +193,14 @@ impl Log {
             }
         };
         state.is_settled = false;
-        state.is_told = false;
+        state.has_written = true;
         Ok(taken)
     }
 
     /// Where the next write begins, unless somebody asks for a rotation before.
     pub fn end(&self) -> Option<LogEnd> {
         let mut state = self.state.lock();
-        state.is_told = true;
-        state.is_stale = false;
+        state.noted = Noted::Told;
         log_file::end_of(&state.file).ok()
     }
 
@@ -207,8 +232,13 @@ impl Log {
         self.state.lock().lines.is_some()
     }
 
+    /// Always the same number. In a child of fork(2), which nobody tells of rotations, it follows the log to its new file.
     pub fn descriptor(&self) -> BorrowedFd<'_> {
-        self.descriptor.as_fd()
+        let fd = self.descriptor.as_fd();
+        if !self.home.is_here() {
+            os::file::follow(fd, &self.c_path);
+        }
+        fd
     }
 
     /// Asks for a rotation, or for a look at the path.

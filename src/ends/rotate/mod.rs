@@ -32,6 +32,8 @@ use crate::words::{Error, LogEnd, SyncOp};
 
 /// A log that is cut into files: a [`Sink`] for [`Options::to_sink`](crate::Options::to_sink), of which one queue has one clone, and the
 /// caller another one to ask for rotations. Made by [`Rotation::open`].
+///
+/// A sink of your own around it must hand every call on, and the runs as they come: they end where a record ends, and only there it is cut.
 #[derive(Clone, Debug)]
 pub struct RotatingFile {
     log: PlainArc<Log>,
@@ -72,8 +74,8 @@ impl RotatingFile {
         }
     }
 
-    /// Waits until the rotations that were asked for, and the work behind them, are done: packing, deleting, hooks. `None` waits for as long as
-    /// that takes.
+    /// Waits until the rotations that were asked for, and the work behind them, are done: packing, deleting, hooks. A rotation that fails is not waited for. `None` waits for as long as
+    /// that takes: for ever, if a queue has been given up inside of a record.
     ///
     /// # Errors
     ///

@@ -50,8 +50,14 @@ impl Log {
                 return self.worker.tell_later(told);
             }
         };
+        let pinned = self.worker.pinned(); // looked at behind the log in hand
+        rotated.retain(|one| !pinned.contains(&one.key));
         self.delete_by_count_and_age(&mut rotated);
-        let mut later = Vec::new();
+        let mut later: Vec<Key> = told
+            .iter()
+            .copied()
+            .filter(|key| pinned.contains(key))
+            .collect();
         for one in &mut rotated {
             let is_new = told.contains(&one.key);
             match self.pack(one) {

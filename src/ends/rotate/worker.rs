@@ -28,6 +28,8 @@ struct Work {
     wants_pass: bool,
     /// Those of which the hook is to be told.
     rotated: Vec<Key>,
+    /// Those that a ring file may still name as the place of a write: they stay as they are.
+    pinned: Vec<Key>,
     errors: VecDeque<RotateError>,
     /// A rotation is due, and fails.
     is_failing: bool,
@@ -83,6 +85,24 @@ impl Worker {
 
     pub fn want_look(&self) {
         self.work.lock().wants_look = true;
+    }
+
+    /// Has the file at `key` left as it is, until `unpin`.
+    pub fn pin(&self, key: Key) {
+        self.work.lock().pinned.push(key);
+    }
+
+    /// No ring file names a file that was cut off.
+    pub fn unpin(&self) {
+        let mut work = self.work.lock();
+        if !work.pinned.is_empty() {
+            work.pinned.clear();
+            work.wants_pass = true;
+        }
+    }
+
+    pub fn pinned(&self) -> Vec<Key> {
+        self.work.lock().pinned.clone()
     }
 
     /// Another file has taken over; the one before is now at `key`.
