@@ -118,7 +118,7 @@ impl Live {
     pub(crate) const WORDS: usize = 16;
 
     /// The words that hold it.
-    pub(crate) fn to_words(&self) -> [u64; Self::WORDS] {
+    pub(crate) fn to_words(self) -> [u64; Self::WORDS] {
         let mut words = [0; Self::WORDS];
         words[..11].copy_from_slice(&[
             u64::from(self.pid),
