@@ -15,7 +15,7 @@ step() {
 want() { command -v "$1" >/dev/null || cargo install --quiet --locked --root "$tools" "$1"; }
 
 # Licences, sources, and two versions of one crate, as deny.toml has them.
-deny() { cargo deny --all-features check licenses bans sources; }
+deny() { cargo deny check licenses bans sources; }
 
 advisories() {
     local code=0
