@@ -19,8 +19,9 @@ fn pages() -> Vec<String> {
     let mut found = Vec::new();
     for folder in FOLDERS {
         for entry in fs::read_dir(root().join(folder)).into_iter().flatten() {
-            let name = entry.unwrap().file_name().into_string().unwrap();
-            if name.ends_with(".md") {
+            let path = entry.unwrap().path();
+            if path.extension().is_some_and(|extension| extension == "md") {
+                let name = path.file_name().unwrap().to_string_lossy();
                 found.push(format!("{folder}{name}"));
             }
         }
