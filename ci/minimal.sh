@@ -8,7 +8,7 @@ trap 'rm -rf "$work"' EXIT
 mkdir -p "${CARGO_TARGET_DIR:-target}"
 target=$(cd "${CARGO_TARGET_DIR:-target}" && pwd)
 cp -r src docs README.md "$work"
-awk '/^\[/ { skip = $0 == "[dev-dependencies]" || $0 == "[[bench]]" }
+awk '/^\[/ { skip = $0 == "[dev-dependencies]" || /^\[\[/ }
     /^(default-)?members = / { $0 = substr($0, 1, index($0, "=")) " [\".\"]" }
     !skip' Cargo.toml >"$work/Cargo.toml"
 cd "$work"
