@@ -8,7 +8,7 @@ trap 'rm -rf "$work"' EXIT
 mkdir -p "${CARGO_TARGET_DIR:-target}"
 target=$(cd "${CARGO_TARGET_DIR:-target}" && pwd)
 cp -r src docs README.md "$work"
-awk '/^\[/ { skip = $0 == "[dev-dependencies]" || /^\[\[/ }
+awk '/^\[/ { skip = /^\[(\[|dev-dependencies|target)/ } # no targets, and none of the model checkers
     /^(default-)?members = / { $0 = substr($0, 1, index($0, "=")) " [\".\"]" }
     !skip' Cargo.toml >"$work/Cargo.toml"
 cd "$work"
