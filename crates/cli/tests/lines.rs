@@ -4,14 +4,13 @@ mod common;
 
 use std::fs::{self, File};
 use std::io::{Read, Write};
-use std::os::fd::OwnedFd;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use common::catcher::{Catcher, read};
-use common::{append, assert_same, fifo, name, numbers, pipe, refused, scratch, text};
+use common::{append, assert_same, fifo, name, numbers, refused, scratch, text};
 use common::{wait_for_len, wait_until};
 use rustix::process::Signal;
 
