@@ -191,12 +191,11 @@ impl Drain {
     /// Goes to where the last record ends of the first `bytes` from the cursor on; what lies behind it of them is ahead. (If records are
     /// cut, it goes to the last of the bytes.)
     fn take<M: Memory>(&mut self, ring: &Ring<M>, bytes: u32, holes: Holes) {
-        let whole = match self.cuts_records {
-            true => bytes,
-            false => {
-                let walked = self.walk(ring, Limit::Exactly(bytes), holes);
-                walked.whole.unwrap_or(0)
-            }
+        let whole = if self.cuts_records {
+            bytes
+        } else {
+            let walked = self.walk(ring, Limit::Exactly(bytes), holes);
+            walked.whole.unwrap_or(0)
         };
         let batch = self.walk(ring, Limit::Exactly(whole), holes);
         self.commit(ring, &batch, bytes - whole);

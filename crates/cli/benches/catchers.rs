@@ -205,7 +205,7 @@ impl Bench {
         fs::remove_file(dir.join("config"))?;
         let found = len_below(&dir)?;
         fs::remove_dir_all(&dir)?;
-        let stamps = self.input.iter().filter(|byte| **byte == b'\n').count() * 26;
+        let stamps = memchr::memchr_iter(b'\n', &self.input).count() * 26;
         let expected = self.input.len() + if tool.stamped { stamps } else { 0 };
         if !status.success() || found != expected as u64 {
             return Err(format!("{}: {status}, {found} of {expected} bytes", tool.name).into());

@@ -69,6 +69,11 @@ impl Intake<'_> {
         }
     }
 
+    /// Whether lines are dropped where there is no room.
+    pub fn drops(&self) -> bool {
+        matches!(self, Self::Copied(copied) if copied.when_full == WhenFull::Drop)
+    }
+
     /// Gives the ring what was kept back: the beginning of a line that does not end any more.
     pub fn finish(&mut self) {
         if let Self::Copied(copied) = self {
@@ -159,11 +164,6 @@ impl<'a> Copied<'a> {
                 ..Tally::default()
             },
         }
-    }
-
-    /// Whether lines are dropped where there is no room.
-    pub fn drops(&self) -> bool {
-        self.when_full == WhenFull::Drop
     }
 
     fn read_once(&mut self, input: &Input, len: Option<usize>) -> io::Result<Taken> {

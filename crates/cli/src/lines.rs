@@ -161,17 +161,13 @@ impl<'a> LinePump<'a> {
 
     fn wait(&self) -> io::Result<Ready> {
         let others = [self.requests.descriptor(), self.signals.descriptor()];
-        match self.leaving {
+        if let Some(limit) = self.leaving {
             // The signal's own descriptor stays readable.
-            Some(limit) => {
-                let left = limit.saturating_duration_since(Instant::now());
-                self.input.wait(&others[..1], Some(left))
-            }
-            None => {
-                let limit = (!self.is_settled).then_some(CHECK_INTERVAL);
-                self.input.wait(&others, limit)
-            }
+            let left = limit.saturating_duration_since(Instant::now());
+            return self.input.wait(&others[..1], Some(left));
         }
+        let limit = (!self.is_settled).then_some(CHECK_INTERVAL);
+        self.input.wait(&others, limit)
     }
 
     /// A line that is too long may be split anywhere.
@@ -197,10 +193,11 @@ impl<'a> LinePump<'a> {
     fn has_failed(&mut self) -> bool {
         let stats = self.target.queue().stats();
         self.is_settled = stats.posted_bytes == stats.written_bytes;
-        match self.intake {
-            // Where lines are dropped, a full disk is no reason to stop reading.
-            Intake::Copied(ref copied) if copied.drops() => stats.last_error.is_some(),
-            _ => self.target.given_up(&stats).is_some(),
+        // Where lines are dropped, a full disk is no reason to stop reading.
+        if self.intake.drops() {
+            stats.last_error.is_some()
+        } else {
+            self.target.given_up(&stats).is_some()
         }
     }
 }

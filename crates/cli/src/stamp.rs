@@ -37,12 +37,12 @@ impl Format {
             "local" => Ok(Self::Local),
             "tai64n" => Ok(Self::Tai64n),
             pattern if pattern.contains('%') => {
-                let mut sample = String::new();
                 let zoned = Timestamp::UNIX_EPOCH.to_zoned_datetime(TimeZone::UTC);
-                let tried = write!(sample, "{}", zoned.strftime(pattern));
-                let fits = sample.len() <= LEN_MAX && !sample.contains('\n');
+                let tried = jiff::fmt::strtime::format(pattern, &zoned);
                 match tried {
-                    Ok(()) if fits => Ok(Self::Strftime(pattern.to_owned())),
+                    Ok(sample) if sample.len() <= LEN_MAX && !sample.contains('\n') => {
+                        Ok(Self::Strftime(pattern.to_owned()))
+                    }
                     _ => Err(ALLOWED),
                 }
             }

@@ -51,10 +51,7 @@ fn stamped_lines_are_rotated_too() {
         .assert()
         .success();
     let found = String::from_utf8(all(&log)).unwrap();
-    let bare: String = found
-        .lines()
-        .map(|line| format!("{}\n", &line[28..]))
-        .collect();
+    let bare: String = found.lines().flat_map(|line| [&line[28..], "\n"]).collect();
     assert_same(bare.as_bytes(), &input);
     assert!(rotated(&log).iter().all(|file| read(file).ends_with('\n')));
 }
@@ -156,7 +153,7 @@ fn rotated_files_are_packed_before_it_ends() {
         let files = rotated(&log);
         assert!(!files.is_empty());
         assert!(
-            files.iter().all(|file| !name(file).ends_with("0")),
+            files.iter().all(|file| !name(file).ends_with('0')),
             "{files:?}"
         );
         let Ok(unpacked) = Command::new(unpack).arg("-dc").args(&files).output() else {

@@ -100,9 +100,7 @@ impl Service {
 
 impl Drop for Service {
     fn drop(&mut self) {
-        if let Some(pid) = Pid::from_raw(self.runsv.id().cast_signed()) {
-            let _ = kill_process(pid, Signal::TERM);
-        }
+        let _ = kill_process(Pid::from_child(&self.runsv), Signal::TERM);
         let _ = self.runsv.wait();
     }
 }
@@ -111,7 +109,7 @@ impl Drop for Service {
 fn read_all(log: &Path) -> String {
     let mut text = String::new();
     for file in rotated(log) {
-        if name(&file).ends_with(".zst") {
+        if file.extension().is_some_and(|form| form == "zst") {
             let unpacked = Command::new("zstd").arg("-dcq").arg(&file).output();
             text.push_str(&unpacked.map_or_else(
                 |_| String::new(),
