@@ -11,4 +11,4 @@ pub use aside::{Aside, append_to};
 pub use descriptor::FileSink;
 pub use pending::{Pending, Reach, Subscriber, WOKEN, Watch};
 pub use sink::Sink;
-pub use stats::{DrainCounters, Kind, PostCounters, Stall, Stats, Waits};
+pub use stats::{Counter, DrainCounters, Kind, PostCounters, Stall, Stats, Waits};
