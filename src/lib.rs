@@ -69,6 +69,17 @@ pub struct Manual;
 #[doc = include_str!("../docs/process.md")]
 pub struct Process;
 
+/// And those of docs/integrations.md, with all features.
+#[cfg(all(
+    doctest,
+    feature = "log",
+    feature = "metrics",
+    feature = "tokio",
+    feature = "tracing"
+))]
+#[doc = include_str!("../docs/integrations.md")]
+pub struct Integrations;
+
 /// The inside, for the model checkers, the fuzz targets, and nobody else.
 #[cfg(any(alq_model, fuzzing))]
 #[doc(hidden)]

@@ -112,9 +112,7 @@ fn behind_a_sink_that_takes_nothing_errors_wait_and_debug_is_dropped_and_counted
         let logger = Arc::clone(&logger);
         spawn(move || log(&logger, level, format_args!("{level}\n")))
     });
-    wait_for("all of them wait", || {
-        queue.stats().waits.writen_room == 3
-    });
+    wait_for("all of them wait", || queue.stats().waits.writen_room == 3);
     assert!(threads.iter().all(common::Watched::is_running));
     script.open_write();
     threads.into_iter().for_each(common::Watched::join);

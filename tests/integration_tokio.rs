@@ -84,10 +84,7 @@ fn a_shutdown_drains_and_syncs_and_ends_this_writer_alone() {
         writer.write_all(b"one\n").await.unwrap();
         timeout(A_MOMENT, writer.shutdown()).await.unwrap_err();
         let refused = writer.write_all(b"too late\n").await.unwrap_err();
-        assert_eq!(
-            refused.kind(),
-            std::io::Error::from(Error::Closed).kind()
-        );
+        assert_eq!(refused.kind(), std::io::Error::from(Error::Closed).kind());
         script.shut_sync();
         script.open_write();
         timeout(A_MOMENT, writer.shutdown()).await.unwrap_err();
@@ -96,10 +93,7 @@ fn a_shutdown_drains_and_syncs_and_ends_this_writer_alone() {
         writer.shutdown().await.unwrap();
         assert_eq!(script.ops(), [SyncOp::Data]);
         assert_eq!(script.synced(), 4);
-        AsyncWriter::new(&queue)
-            .write_all(b"two\n")
-            .await
-            .unwrap();
+        AsyncWriter::new(&queue).write_all(b"two\n").await.unwrap();
         queue.close(None).unwrap();
         assert_eq!(script.bytes(), b"one\ntwo\n");
     });
@@ -137,7 +131,7 @@ fn a_failure_is_the_error_of_flush_and_of_later_writes() {
         let failed = writer.write_all(b"two\n").await.unwrap_err();
         assert_eq!(errno(failed), Some(libc::EIO));
         let log = Log::new();
-        queue.reopen_path(log.path()).unwrap();
+        queue.reopen_path(log.path()).unwrap().await.unwrap();
         writer.write_all(b"three\n").await.unwrap();
         writer.shutdown().await.unwrap();
         assert_eq!(log.text(), "one\nthree\n");
@@ -248,9 +242,10 @@ fn under_load_every_record_is_there_once() {
                 let mut tasks: Vec<_> = tasks.map(Box::pin).collect();
                 run(poll_fn(|context| {
                     tasks.retain_mut(|task| task.as_mut().poll(context).is_pending());
-                    match tasks.is_empty() {
-                        true => Poll::Ready(()),
-                        false => Poll::Pending,
+                    if tasks.is_empty() {
+                        Poll::Ready(())
+                    } else {
+                        Poll::Pending
                     }
                 }));
             });

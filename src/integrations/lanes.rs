@@ -33,6 +33,8 @@ struct State {
     lane: Option<Lane>,
     text: Vec<u8>,
     is_collecting: bool,
+    /// An event within this one went through the queue itself.
+    has_inner: bool,
 }
 
 /// An entry in the list of a thread; its drop is the end of the thread.
@@ -94,6 +96,7 @@ impl Lanes {
             lane: Some(self.queue.lane()),
             text: Vec::new(),
             is_collecting: false,
+            has_inner: false,
         })));
         all.push(Arc::clone(&own));
         Some(own)
@@ -103,9 +106,12 @@ impl Lanes {
 impl Own {
     fn begin(&self) -> bool {
         let mut state = self.0.lock();
-        let is_free = state.lane.is_some() && !state.is_collecting;
-        state.is_collecting |= is_free;
-        is_free
+        if state.is_collecting {
+            state.has_inner = true;
+            return false;
+        }
+        state.is_collecting = state.lane.is_some();
+        state.is_collecting
     }
 
     /// Collects a piece of the event, of `max` bytes at most.
@@ -122,9 +128,15 @@ impl Own {
     /// Ends the event: as one record of the lane, or, with no `patience`, as none.
     pub(super) fn finish(&self, patience: Option<Patience>) -> Result<(), Error> {
         let mut state = self.0.lock();
+        let has_inner = core::mem::take(&mut state.has_inner);
         let State { lane, text, .. } = &mut *state;
         let appended = match (lane, patience) {
-            (Some(lane), Some(patience)) if !text.is_empty() => patience.append_in(lane, text),
+            (Some(lane), Some(patience)) if !text.is_empty() => {
+                if has_inner {
+                    lane.seal(); // it was posted before this one, and comes before it
+                }
+                patience.append_in(lane, text)
+            }
             (None, Some(_)) => Err(Error::Closed),
             _ => Ok(()),
         };

@@ -27,7 +27,7 @@ type Format = dyn Fn(&mut dyn fmt::Write, &Record<'_>) -> fmt::Result + Send + S
 /// It keeps the queue open as a clone of that does, and a logger that is [installed](Logger::install) is never dropped: the end of
 /// the process drains it.
 ///
-/// ```
+/// ```standalone_crate
 /// use alq::{Options, log::Logger};
 ///
 /// # let dir = tempfile::tempdir()?;
@@ -65,7 +65,7 @@ impl fmt::Debug for Logger {
 impl Logger {
     /// A logger to `queue`, which must be one of variable records. It takes all levels, and writes [`plain`] lines.
     ///
-    /// ```
+    /// ```standalone_crate
     /// # let dir = tempfile::tempdir()?;
     /// # let queue = alq::Options::new().open(dir.path().join("app.log"))?;
     /// let logger = alq::log::Logger::new(&queue).install()?;

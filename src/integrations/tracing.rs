@@ -62,7 +62,7 @@ pub struct Writer {
 impl Writer {
     /// A writer to `queue`, which must be one of variable records.
     ///
-    /// ```
+    /// ```standalone_crate
     /// # let dir = tempfile::tempdir()?;
     /// # let queue = alq::Options::new().open(dir.path().join("app.log"))?;
     /// tracing_subscriber::fmt().with_writer(alq::tracing::Writer::new(&queue)).init();
