@@ -300,7 +300,7 @@ fn the_events_of_a_thread_keep_their_order_also_those_within_others() {
     queue.close(None).unwrap();
     let text = log.text();
     let numbers = text.strip_prefix("first\ninner\nouter\n").unwrap();
-    let numbers = numbers.lines().map(|line| line.parse().unwrap());
+    let numbers = numbers.lines().map(|line| line.parse::<i32>().unwrap());
     assert!(numbers.eq(0..1000));
     assert_eq!(writer.lost(), Lost::default());
 }
