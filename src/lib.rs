@@ -11,12 +11,6 @@ compile_error!(
 mod actors;
 mod ends;
 mod face;
-#[cfg(any(
-    feature = "log",
-    feature = "metrics",
-    feature = "tokio",
-    feature = "tracing"
-))]
 mod integrations;
 mod memory;
 mod primitives;

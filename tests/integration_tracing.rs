@@ -10,8 +10,9 @@ use std::time::Duration;
 
 use alq::tracing::{Lost, Writer};
 use alq::{Options, Queue};
-use common::child::end_of_child;
+use common::child::{end_of_child, in_child};
 use common::exit;
+use common::fork::{End, fork};
 use common::sink::{Script, queue_to};
 use common::{
     Log, Numbers, Record, STALLS_SOON, TRY, Watched, assert_complete, parse, small, spawn, wait_for,
@@ -303,6 +304,35 @@ fn the_events_of_a_thread_keep_their_order_also_those_within_others() {
     let numbers = numbers.lines().map(|line| line.parse::<i32>().unwrap());
     assert!(numbers.eq(0..1000));
     assert_eq!(writer.lost(), Lost::default());
+}
+
+#[test]
+fn a_child_of_fork_writes_its_own_events_and_none_of_its_parent() {
+    let test = "a_child_of_fork_writes_its_own_events_and_none_of_its_parent";
+    in_child(test, || {
+        for lanes in [false, true] {
+            for end in [End::AtOnce, End::WithHandlers] {
+                let log = Log::new();
+                let queue = log.open(small());
+                let writer = Writer::new(&queue).lanes(lanes);
+                let dispatch = bare(&writer);
+                let say = |text| within(&dispatch, || event(Level::INFO, text));
+                say("before");
+                fork(end, || {
+                    say("child");
+                    let of_a_thread = || thread::scope(|scope| drop(scope.spawn(|| say("thread"))));
+                    of_a_thread();
+                })
+                .join();
+                say("after");
+                queue.close(None).unwrap();
+                let text = log.text();
+                let mut lines: Vec<_> = text.lines().collect();
+                lines.sort_unstable();
+                assert_eq!(lines, ["after", "before", "child", "thread"]);
+            }
+        }
+    });
 }
 
 /// Logs when its thread ends, or the process.
