@@ -275,12 +275,9 @@ impl<M: Memory> Shared<M> {
 
     /// The task waits no more, whether it has got its room or not.
     pub fn withdraw(&self, asker: &mut Asker) {
-        if !core::mem::take(&mut asker.is_waiting) {
-            return;
-        }
-        self.waiters.withdraw(asker.key);
-        if self.waiters.is_awaited() {
-            self.bell.ring(); // as in `wait_for_room`
+        // It hands nothing on: everybody for whom there was room was told beside it.
+        if core::mem::take(&mut asker.is_waiting) {
+            self.waiters.withdraw(asker.key);
         }
     }
 }
