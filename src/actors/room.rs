@@ -58,7 +58,7 @@ impl<M: Memory> Shared<M> {
         }
         let room = self.ring.room();
         let fits = |need| need <= room.bytes && room.spans > 0;
-        let is_turn_of_threads = match self.order {
+        match self.order {
             Order::Arrival => self.waiters.wake_first(fits),
             Order::Any => {
                 let mut left = room;
@@ -70,13 +70,9 @@ impl<M: Memory> Shared<M> {
                     }
                     fits
                 });
-                false
             }
-        };
-        // They would be refused; who leaves the line last comes here again.
-        if !is_turn_of_threads {
-            self.waiters.tell_tasks(fits);
         }
+        self.waiters.tell_tasks(fits);
         true
     }
 

@@ -144,14 +144,14 @@ impl Waiters {
         self.count.load(Ordering::Relaxed) != 0
     }
 
-    /// Wakes the first in the line if `fits` says that there is room for it; says whether there is a line.
-    pub fn wake_first(&self, fits: impl FnOnce(u32) -> bool) -> bool {
+    /// Wakes the first in the line if `fits` says that there is room for it.
+    pub fn wake_first(&self, fits: impl FnOnce(u32) -> bool) {
         let line = self.line.lock();
-        let first = line.front();
-        if let Some(first) = first.filter(|first| fits(first.need)) {
-            first.wake();
+        if let Some(first) = line.front() {
+            if fits(first.need) {
+                first.wake();
+            }
         }
-        first.is_some()
     }
 
     /// Wakes all, from the first on, for whom `take` says that there is room; it is told what each needs.
