@@ -9,7 +9,7 @@ use super::aside::{self, Waiting};
 use super::entry::Entry;
 use super::queue::Queue;
 use crate::actors::Asker;
-use crate::words::Error;
+use crate::words::{Error, Flags};
 
 /// Room that comes when there is some: what [`Queue::reserve`] gives. Any executor can run it.
 ///
@@ -78,7 +78,7 @@ impl Queue {
         len: usize,
         waker: &Waker,
     ) -> Poll<Result<Entry<'_>, Error>> {
-        let len = self.check_variable(len)?;
+        let len = self.check_len(len)?;
         let shared = self.shared();
         let reserved = if shared.home.is_here() {
             core::task::ready!(shared.poll_reserve(asker, len, waker))
@@ -88,7 +88,7 @@ impl Queue {
         Poll::Ready(match reserved {
             Ok(reservation) => Ok(Entry::new(shared, reservation)),
             Err(refused) => {
-                let waiting = Waiting::new(false, None);
+                let waiting = Waiting::new(Flags::NOWAIT, None);
                 let memory = aside::memory(shared, refused, len as usize, waiting);
                 memory.map(|memory| Entry::of_its_own(shared, memory))
             }
