@@ -3,12 +3,13 @@
 mod common;
 
 use std::fmt::{self, Write};
-use std::sync::Arc;
+use std::io::{self, IoSlice};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::thread;
 use std::time::Duration;
 
 use alq::log::{Logger, plain};
-use alq::{Flags, Options, Queue};
+use alq::{Flags, Options, Queue, Sink, SyncOp};
 use common::child::in_child;
 use common::sink::{Script, queue_to};
 use common::{Log as LogFile, NEVER_STALLS, TRY, parse, small, spawn, wait_for};
@@ -183,6 +184,49 @@ fn what_is_formatted_may_log_itself_or_fail() {
     queue.close(None).unwrap();
     let expected = format!("inner {:4000}\n{:4000} outer\nend\n", 1, 2);
     assert_eq!(file.text(), expected);
+}
+
+/// Logs each write to the queue that it is the sink of.
+#[derive(Default)]
+struct Chatty {
+    logger: OnceLock<Logger>,
+    bytes: Mutex<Vec<u8>>,
+}
+
+impl Sink for Chatty {
+    fn write(&self, runs: &[IoSlice<'_>]) -> io::Result<usize> {
+        let mut bytes = self.bytes.lock().unwrap();
+        let before = bytes.len();
+        runs.iter().for_each(|run| bytes.extend_from_slice(run));
+        let taken = bytes.len() - before;
+        if taken > 10 {
+            let logger = self.logger.get().unwrap();
+            log(logger, Level::Error, format_args!("{taken}\n"));
+        }
+        Ok(taken)
+    }
+
+    fn sync(&self, _op: SyncOp) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn a_sink_that_logs_to_its_own_queue_never_waits() {
+    let sink = Arc::<Chatty>::default();
+    let queue = small().to_sink(Arc::clone(&sink)).unwrap();
+    let logger = || Logger::new(&queue).format(bare);
+    sink.logger.get_or_init(logger);
+    for filler in [4096, 4000] {
+        queue.writen(&vec![b'#'; filler], TRY).unwrap();
+        queue.flush().unwrap();
+    }
+    queue.flush().unwrap(); // what it has logged meanwhile
+    let bytes = sink.bytes.lock().unwrap().clone();
+    assert!(bytes.ends_with(b"#4000\n"));
+    assert_eq!(bytes.len(), 4096 + 4000 + 5);
+    assert_eq!(sink.logger.get().unwrap().lost().full, 1);
+    queue.close(None).unwrap();
 }
 
 #[test]
