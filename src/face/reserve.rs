@@ -28,6 +28,21 @@ use crate::words::{Error, Flags};
 /// It waits for as long as it takes; an executor's time-out bounds that. It does not tell, as
 /// [`WAITOK`](crate::Flags::WAITOK) does after the stall limit, that an open reservation is in front: a task that waits while it
 /// holds an entry of the same queue may wait for itself.
+///
+/// ```
+/// # let dir = tempfile::tempdir()?;
+/// # let queue = alq::Options::new().open(dir.path().join("app.log"))?;
+/// use alq::{Error, Queue};
+///
+/// async fn append(queue: &Queue, x: u32) -> Result<(), Error> {
+///     let mut entry = queue.reserve(32).await?;
+///     write!(entry, "x={x}\n")?;
+///     entry.post();
+///     Ok(())
+/// }
+/// # pollster::block_on(append(&queue, 1))?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[must_use = "a future does nothing until it is polled"]
 pub struct Reserve<'q> {
     queue: &'q Queue,

@@ -85,6 +85,14 @@ impl Logger {
     }
 
     /// The least severe level that is logged; everything by default.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let queue = alq::Options::new().open(dir.path().join("app.log"))?;
+    /// let logger = alq::log::Logger::new(&queue).level(log::LevelFilter::Warn);
+    /// # drop(logger);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn level(self, level: LevelFilter) -> Self {
         Self { level, ..self }
@@ -92,6 +100,15 @@ impl Logger {
 
     /// What makes a line: it writes the whole of it, with its end, to `out`. Called on the thread that logs; it may
     /// log, but not without an end.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let queue = alq::Options::new().open(dir.path().join("app.log"))?;
+    /// let logger = alq::log::Logger::new(&queue)
+    ///     .format(|out, record| writeln!(out, "{}: {}", record.target(), record.args()));
+    /// # drop(logger);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn format<F>(self, format: F) -> Self
     where
@@ -105,6 +122,14 @@ impl Logger {
 
     /// Records of `level`, and less severe ones, do not wait for room, but are dropped and counted. (`Level::Debug`: debug and
     /// trace.) The others wait.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let queue = alq::Options::new().open(dir.path().join("app.log"))?;
+    /// let logger = alq::log::Logger::new(&queue).drop_when_full(log::Level::Debug);
+    /// # drop(logger);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn drop_when_full(self, level: Level) -> Self {
         let policy = self.policy.drop_from(level);
@@ -113,6 +138,15 @@ impl Logger {
 
     /// Records wait for room for `time` at most; then they are dropped and counted. So a log that nobody takes slows a
     /// program down, and does not stop it.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let queue = alq::Options::new().open(dir.path().join("app.log"))?;
+    /// let second = std::time::Duration::from_secs(1);
+    /// let logger = alq::log::Logger::new(&queue).wait_at_most(second);
+    /// # drop(logger);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn wait_at_most(self, time: Duration) -> Self {
         let policy = self.policy.wait_at_most(time);
@@ -124,6 +158,15 @@ impl Logger {
     /// # Errors
     ///
     /// If there is a logger already.
+    ///
+    /// ```standalone_crate
+    /// # let dir = tempfile::tempdir()?;
+    /// # let queue = alq::Options::new().open(dir.path().join("app.log"))?;
+    /// alq::log::Logger::new(&queue).install()?;
+    /// assert!(alq::log::Logger::new(&queue).install().is_err());
+    /// log::logger().flush();
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn install(self) -> Result<Arc<Self>, SetLoggerError> {
         let logger = Arc::new(self);
         ::log::set_boxed_logger(Box::new(Arc::clone(&logger)))?;
@@ -132,6 +175,14 @@ impl Logger {
     }
 
     /// How many records are in no log, by cause.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let queue = alq::Options::new().open(dir.path().join("app.log"))?;
+    /// let logger = alq::log::Logger::new(&queue);
+    /// assert_eq!(logger.lost().full, 0);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn lost(&self) -> Lost {
         self.losses.now()
@@ -177,6 +228,13 @@ impl Log for Logger {
 /// # Errors
 ///
 /// Those of `out`, and of what is formatted.
+///
+/// ```
+/// let mut line = String::new();
+/// alq::log::plain(&mut line, &log::Record::builder().args(format_args!("a message")).build())?;
+/// assert!(line.ends_with(": a message\n"));
+/// # Ok::<(), std::fmt::Error>(())
+/// ```
 pub fn plain(out: &mut dyn fmt::Write, record: &Record<'_>) -> fmt::Result {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
     let since = since.unwrap_or_default();

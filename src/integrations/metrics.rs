@@ -31,6 +31,14 @@ pub struct Publisher {
 
 impl Publisher {
     /// A publisher of `queue`, with `name` as its label.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let queue = alq::Options::new().open(dir.path().join("app.log"))?;
+    /// let publisher = alq::metrics::Publisher::new(&queue, "app");
+    /// publisher.publish();
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn new(queue: &Queue, name: impl Into<SharedString>) -> Self {
         Self {
@@ -40,6 +48,10 @@ impl Publisher {
     }
 
     /// Tells the recorder what each metric is: once, after it was installed.
+    ///
+    /// ```
+    /// alq::metrics::Publisher::describe();
+    /// ```
     pub fn describe() {
         for (name, unit, what) in COUNTERS {
             describe_counter!(name, unit, what);
@@ -50,6 +62,15 @@ impl Publisher {
     }
 
     /// Takes a snapshot and publishes all of it. Never blocks, but for what the recorder does.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let queue = alq::Options::new().open(dir.path().join("app.log"))?;
+    /// let publisher = alq::metrics::Publisher::new(&queue, "app");
+    /// // every some seconds
+    /// publisher.publish();
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn publish(&self) {
         // All of them, so that one that is added is not forgotten here.
         let Stats {

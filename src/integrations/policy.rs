@@ -12,6 +12,17 @@ use crate::words::{Error, Flags};
 ///
 /// [`log::Logger::lost`]: https://docs.rs/alq/latest/alq/log/struct.Logger.html#method.lost
 /// [`tracing::Writer::lost`]: https://docs.rs/alq/latest/alq/tracing/struct.Writer.html#method.lost
+///
+/// ```
+/// # let dir = tempfile::tempdir()?;
+/// # let queue = alq::Options::new().open(dir.path().join("app.log"))?;
+/// # #[cfg(feature = "tracing")]
+/// let lost = alq::tracing::Writer::new(&queue).lost();
+/// # #[cfg(not(feature = "tracing"))]
+/// # let lost = alq::log::Logger::new(&queue).lost();
+/// assert_eq!(lost.full + lost.too_large + lost.failed, 0);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Lost {

@@ -91,6 +91,14 @@ impl AsyncWriter {
     }
 
     /// The queue that it writes to.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let queue = alq::Options::new().open(dir.path().join("app.log"))?;
+    /// let writer = alq::tokio::AsyncWriter::new(&queue);
+    /// writer.queue().flush()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn queue(&self) -> &Queue {
         &self.queue

@@ -81,6 +81,16 @@ impl Writer {
 
     /// Events of `level`, and less severe ones, do not wait for room, but are dropped and counted. (`Level::DEBUG`: debug and
     /// trace.) The others wait.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let queue = alq::Options::new().open(dir.path().join("app.log"))?;
+    /// use alq::tracing::Writer;
+    ///
+    /// let writer = Writer::new(&queue).drop_when_full(tracing::Level::DEBUG);
+    /// tracing_subscriber::fmt().with_writer(writer).finish();
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn drop_when_full(mut self, level: Level) -> Self {
         self.policy = self.policy.drop_from(level);
@@ -89,6 +99,15 @@ impl Writer {
 
     /// Events wait for room for `time` at most; then they are dropped and counted. So a log that nobody takes slows a
     /// program down, and does not stop it.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let queue = alq::Options::new().open(dir.path().join("app.log"))?;
+    /// let second = std::time::Duration::from_secs(1);
+    /// let writer = alq::tracing::Writer::new(&queue).wait_at_most(second);
+    /// # drop(writer);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn wait_at_most(mut self, time: Duration) -> Self {
         self.policy = self.policy.wait_at_most(time);
@@ -103,6 +122,14 @@ impl Writer {
     ///
     /// The lane of a thread ends with the thread, and with the last clone of this writer. An event within an event, and one in
     /// a destructor of thread-locals that comes late, go through the queue itself.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let queue = alq::Options::new().open(dir.path().join("app.log"))?;
+    /// let writer = alq::tracing::Writer::new(&queue).lanes(true);
+    /// tracing_subscriber::fmt().with_writer(writer).finish();
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn lanes(mut self, wanted: bool) -> Self {
         self.lanes = wanted.then(|| Arc::new(Lanes::new(&self.queue)));
@@ -110,6 +137,14 @@ impl Writer {
     }
 
     /// How many events are in no log, by cause, of this writer and its clones.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let queue = alq::Options::new().open(dir.path().join("app.log"))?;
+    /// let writer = alq::tracing::Writer::new(&queue);
+    /// assert_eq!(writer.lost(), alq::tracing::Lost::default());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn lost(&self) -> Lost {
         self.losses.now()
@@ -142,6 +177,21 @@ impl<'a> MakeWriter<'a> for Writer {
 ///
 /// It waits for room when it is first written to, if it may wait; an event of which a piece is lost is lost as a whole. While it
 /// lives it may hold a reservation, behind which the others wait to be written: `fmt` makes it when the text is complete.
+///
+/// ```
+/// # let dir = tempfile::tempdir()?;
+/// # let queue = alq::Options::new().open(dir.path().join("app.log"))?;
+/// use std::io::Write;
+/// use tracing_subscriber::fmt::MakeWriter;
+///
+/// let writer = alq::tracing::Writer::new(&queue);
+/// let mut event = writer.make_writer();
+/// event.write_all(b"in ")?;
+/// event.write_all(b"pieces\n")?;
+/// drop(event);
+/// assert_eq!(queue.stats().posted_records, 1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[must_use = "the record is posted when the writer is dropped"]
 pub struct EventWriter<'a> {
     writer: &'a Writer,
