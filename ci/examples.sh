@@ -41,7 +41,7 @@ check crash_safe '^[0-9]+ bytes were posted and not written; 0 may be in the log
 check threads '^ +written_records: 4000,$' threads.log
 check packet_log '^50000 packets, 50000 lines, ' packets.log 50000
 check driver_log '^all accounted for$' trace.bin
-check rotate '^done: rotated\.log\.[0-9]{8}T[0-9]{6}Z-[0-9]{6}\.gz$' rotated.log
+check rotate '^done: .*/rotated\.log\.[0-9]{8}T[0-9]{6}Z-[0-9]{6}\.gz$' rotated.log
 check vlog '^4007 lines in daemon.log.1, 4006 in daemon.log$' daemon.log
 
 # $1: a file; $2: what must be a line of it.
