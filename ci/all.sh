@@ -12,7 +12,11 @@ step() {
 
 step ci/tools.sh
 step ci/fmt.sh
+step ci/links.sh
 step ci/clippy.sh
+step ci/features.sh
+step ci/msrv.sh
+step ci/package.sh
 step ci/doc.sh
 step ci/test.sh
 step ci/loom.sh
@@ -21,6 +25,7 @@ step ci/shuttle.sh
 step ci/fuzz.sh
 step ci/stream.sh
 step ci/examples.sh
+step ci/readme.sh
 step ci/capi.sh
 step ci/instructions.sh
 step ci/comparison.sh

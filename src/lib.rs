@@ -51,6 +51,16 @@ pub mod rotate {
 #[doc = include_str!("../docs/alq.md")]
 pub struct Manual;
 
+/// Those of docs/guide.md are too.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/guide.md")]
+pub struct Guide;
+
+/// So are those of docs/rotation.md, where all of it is compiled in.
+#[cfg(all(doctest, feature = "zstd"))]
+#[doc = include_str!("../docs/rotation.md")]
+pub struct Rotating;
+
 /// Those of docs/process.md are too.
 #[cfg(doctest)]
 #[doc = include_str!("../docs/process.md")]

@@ -129,7 +129,7 @@ impl Queue {
     /// Whether a record of `len` bytes can be in this queue, of variable records.
     #[inline]
     pub(super) fn check_len(&self, len: usize) -> Result<u32, Error> {
-        if len.wrapping_sub(1) < self.len_max() as usize {
+        if len.wrapping_sub(1) < self.len_max as usize {
             Ok(len as u32)
         } else {
             Err(self.wrong_len(len))

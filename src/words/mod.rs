@@ -13,9 +13,10 @@ mod ring_file;
 mod ring_kills;
 mod ring_notes;
 mod rotation;
+mod undrained;
 
 pub use descriptor::{Phase, Place, State, Tag};
-pub use error::{Error, Operation, Undrained};
+pub use error::{Error, Operation};
 pub use flags::{Flags, Order, WhenFull};
 pub use geometry::{Geometry, Room, Tail, Width, extend, next_seq};
 pub use head::Head;
@@ -25,3 +26,4 @@ pub use recovery::{Recovery, RingFileProblem};
 pub use ring_file::{Entries, Intent, Layout, LogEnd};
 pub use ring_notes::{Live, LogNote};
 pub use rotation::RotationProblem;
+pub use undrained::Undrained;
