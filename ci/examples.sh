@@ -45,6 +45,7 @@ check tracing_events '^4008 events: [0-9]+ written, [0-9]+ dropped$' events.log
 check log_facade '^101 lines are in facade\.log, Lost \{ full: 0, too_large: 0, failed: 0 \}$' facade.log
 check tokio_writer '^2000 records written$' tokio.log
 check published_metrics '^Key\(alq_posted_records_total, \[queue = app\]\): Counter\(1000\)$' metrics.log
+check rotate '^done: .*/rotated\.log\.[0-9]{8}T[0-9]{6}Z-[0-9]{6}\.gz$' rotated.log
 check vlog '^4007 lines in daemon.log.1, 4006 in daemon.log$' daemon.log
 
 # $1: a file; $2: what must be a line of it.
@@ -61,6 +62,7 @@ has events.log '.* WARN work\{worker=3\}: tracing_events: nothing left to do'
 has facade.log 'ERROR log_facade:[0-9]+ out of steps'
 has tokio.log 'copied, step 999'
 has tokio.log 'formatted in the ring, step 999'
+has rotated.log 'the first line of a new file'
 has crash.log 'line 999'
 has crash.log 'the last run was cut off'
 [ "$(wc -l <crash.log)" = 1000 ] || { echo 'crash.log: not 1000 lines' >&2; exit 1; }

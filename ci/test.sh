@@ -3,5 +3,6 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 cargo test --workspace --locked
-cargo test --locked -p alq --all-features --test 'integration_*'
+cargo test --locked -p alq --all-features --lib rotate
+cargo test --locked -p alq --all-features --test 'integration_*' --test 'rotate*'
 cargo test --locked -p alq --all-features --doc

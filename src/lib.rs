@@ -25,8 +25,8 @@ pub use face::{
     shutdown, suspend,
 };
 pub use words::{
-    Error, Flags, Level, LogEnd, Operation, Position, Recovery, RingFileProblem, Status, SyncOp,
-    Undrained,
+    Error, Flags, Level, LogEnd, Operation, Position, Recovery, RingFileProblem, RotationProblem,
+    Status, SyncOp, Undrained,
 };
 
 #[cfg(feature = "log")]
@@ -53,6 +53,13 @@ pub mod ring_file {
     pub use crate::words::Live;
 }
 
+/// Logs that are cut into files: by size, by time, or when asked; docs/rotation.md goes through it.
+#[cfg(feature = "rotate")]
+#[cfg_attr(docsrs, doc(cfg(feature = "rotate")))]
+pub mod rotate {
+    pub use crate::ends::rotate::{Compression, Every, RotateError, RotatingFile, Rotation, Zone};
+}
+
 /// The examples of docs/alq.md are tests.
 #[cfg(doctest)]
 #[doc = include_str!("../docs/alq.md")]
@@ -62,6 +69,11 @@ pub struct Manual;
 #[cfg(doctest)]
 #[doc = include_str!("../docs/guide.md")]
 pub struct Guide;
+
+/// So are those of docs/rotation.md, where all of it is compiled in.
+#[cfg(all(doctest, feature = "zstd"))]
+#[doc = include_str!("../docs/rotation.md")]
+pub struct Rotating;
 
 /// Those of docs/process.md are too.
 #[cfg(doctest)]

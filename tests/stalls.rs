@@ -3,10 +3,9 @@
 
 mod common;
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, OpenOptions};
 use std::io::Read;
 use std::os::unix::net::UnixStream;
-use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
@@ -14,6 +13,7 @@ use std::time::Duration;
 
 use alq::{Error, Flags, Level, Operation, Options, Queue, SyncOp};
 use common::child::in_child;
+use common::disk::SmallDisk;
 use common::sink::{Script, queue_to};
 use common::{
     DEADLINE, NEVER_STALLS, Record, STALLS_SOON, TRY, WAIT, assert_accounts, assert_complete,
@@ -316,46 +316,6 @@ fn dev_full() {
     let left = queue.close(None).unwrap_err();
     assert_eq!((left.bytes, left.records), (7, 1));
     assert_eq!(left.cause, stalled(libc::ENOSPC));
-}
-
-/// A file system of 1 MiB; only root can have one.
-struct SmallDisk(tempfile::TempDir);
-
-impl SmallDisk {
-    fn mount(test: &str) -> Option<Self> {
-        let dir = tempfile::tempdir().unwrap();
-        let mount = Command::new("mount")
-            .args(["-t", "tmpfs", "-o", "size=1m,mode=0700", "alq-test"])
-            .arg(dir.path())
-            .stderr(Stdio::null())
-            .status();
-        if mount.is_ok_and(|status| status.success()) {
-            return Some(Self(dir));
-        }
-        println!("{test}: skipped, no file system can be mounted here");
-        None
-    }
-
-    fn path(&self) -> &Path {
-        self.0.path()
-    }
-
-    /// Takes all of the room that is left.
-    fn fill(&self) {
-        let mut filler = File::create(self.path().join("filler")).unwrap();
-        let full = std::io::copy(&mut std::io::repeat(b'#'), &mut filler).unwrap_err();
-        assert_eq!(full.raw_os_error(), Some(libc::ENOSPC));
-    }
-
-    fn make_room(&self) {
-        fs::remove_file(self.path().join("filler")).unwrap();
-    }
-}
-
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg(self.path()).status();
-    }
 }
 
 /// A disk that fills up under the log, twice, and is emptied again: the log is complete.

@@ -113,17 +113,18 @@ impl<M: Memory> Flusher<M> {
             Some(place) => self.room_before(place),
             None => self.batch_limit,
         };
-        // A sink that takes little at a time may never end where a record does, unless it is offered one alone.
-        let limit = if is_overdue { limit.min(1) } else { limit };
         if limit == 0 {
             self.gap_line.begin(&self.shared.gaps);
         }
+        // A sink that takes little at a time may never end where a record does, unless it is offered one alone.
+        let room = if is_overdue { 1 } else { self.sink.room() };
+        let limit = limit.min(u32::try_from(room).unwrap_or(u32::MAX)).max(1);
         if !self.gap_line.rest().is_empty() {
             return self.tell_of_gap();
         }
         let sink = &*self.sink;
         let (start, ahead) = (self.drain.tail(), self.drain.ahead());
-        let drained = self.drain.step(&shared.ring, limit.max(1), holes, |runs| {
+        let drained = self.drain.step(&shared.ring, limit, holes, |runs| {
             shared.standstill.set_blocked(false); // from here on it is the sink that is waited for
             let Some(journal) = shared.ring.journal() else {
                 return write(sink, runs);

@@ -4,6 +4,8 @@ mod aside;
 mod descriptor;
 pub mod log_file;
 mod pending;
+#[cfg(feature = "rotate")]
+pub mod rotate;
 mod sink;
 mod stats;
 

@@ -54,6 +54,13 @@ pub trait Sink: Send + Sync {
     /// [reopened](crate::Queue::reopen).
     fn write(&self, runs: &[IoSlice<'_>]) -> io::Result<usize>;
 
+    /// How many bytes the next write is to have at most, as far as records allow: one that is longer comes alone. (Of a
+    /// [lane](crate::Lane), what was posted by the time it is looked at counts as one.) Asked by the flusher before each write, when the ones before have
+    /// been accounted for; by default there is no bound.
+    fn room(&self) -> u64 {
+        u64::MAX
+    }
+
     /// Blocks until the sink may take bytes again, for `limit` at most. By default it sleeps for some milliseconds.
     ///
     /// # Errors
@@ -115,6 +122,10 @@ pub trait Sink: Send + Sync {
 impl<T: Sink + ?Sized> Sink for Arc<T> {
     fn write(&self, runs: &[IoSlice<'_>]) -> io::Result<usize> {
         (**self).write(runs)
+    }
+
+    fn room(&self) -> u64 {
+        (**self).room()
     }
 
     fn wait_ready(&self, limit: Duration) -> io::Result<()> {

@@ -5,6 +5,8 @@
 //! This file declares the contract ([`Memory`]) on which every byte access of the ring rests.
 #![allow(unsafe_code)]
 
+#[cfg(feature = "rotate")]
+mod file_lock;
 #[cfg(any(test, fuzzing, alq_model))]
 pub mod heap;
 mod image;
@@ -16,6 +18,8 @@ mod ring_file;
 use crate::primitives::sync::{AtomicU64, Ordering};
 use crate::words::Geometry;
 
+#[cfg(feature = "rotate")]
+pub use file_lock::FileLock;
 pub use image::Image;
 pub use journal::Journal;
 pub use mirror::Mirror;

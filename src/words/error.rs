@@ -5,7 +5,7 @@ use core::time::Duration;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::{Flags, Position, RingFileProblem};
+use super::{Flags, Position, RingFileProblem, RotationProblem};
 
 /// The step that failed in [`Error::Io`].
 ///
@@ -145,6 +145,8 @@ pub enum Error {
         /// What is wrong with it.
         problem: Box<RingFileProblem>,
     },
+    /// A log cannot be rotated as asked. Nothing of it was changed.
+    Rotation(Box<RotationProblem>),
     /// The system said no. A queue that has failed stays so until it is [reopened](crate::Queue::reopen): what was posted
     /// and is not written stays in the ring, and later appends get the same error.
     Io {
@@ -181,6 +183,7 @@ impl Error {
             Self::BadDescriptor => libc::EBADF,
             Self::Forked => libc::ESRCH,
             Self::RingFile { ref problem, .. } => problem.errno(),
+            Self::Rotation(ref problem) => problem.errno(),
             Self::Stalled { errno } | Self::Io { errno, .. } => errno,
         }
     }
@@ -246,6 +249,7 @@ impl fmt::Display for Error {
             Self::WouldDeadlock => f.write_str("a wait on the flusher thread would never end"),
             Self::BadDescriptor => f.write_str("the descriptor is not open for writing"),
             Self::Forked => f.write_str("it belongs to the parent of this process"),
+            Self::Rotation(ref problem) => problem.fmt(f),
             Self::RingFile {
                 ref path,
                 ref problem,

@@ -12,6 +12,7 @@ mod ring_file;
 #[cfg(test)]
 mod ring_kills;
 mod ring_notes;
+mod rotation;
 mod undrained;
 
 pub use descriptor::{Phase, Place, State, Tag};
@@ -24,4 +25,5 @@ pub use position::Position;
 pub use recovery::{Recovery, RingFileProblem};
 pub use ring_file::{Entries, Intent, Layout, LogEnd};
 pub use ring_notes::{Live, LogNote};
+pub use rotation::RotationProblem;
 pub use undrained::Undrained;

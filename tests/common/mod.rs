@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "no test file uses all of it")]
 
 pub mod child;
+pub mod disk;
 pub mod exit;
 pub mod fork;
 pub mod load;

@@ -5,10 +5,14 @@
 //! As in the file above this one: every block is one call into libc, and argues about its pointers.
 #![allow(unsafe_code)]
 
+#[cfg(feature = "rotate")]
+use std::ffi::CStr;
 use std::ffi::CString;
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::mem::MaybeUninit;
+#[cfg(feature = "rotate")]
+use std::os::fd::AsFd;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
@@ -143,8 +147,69 @@ impl Drop for Unnamed {
     }
 }
 
-fn c_string(path: &Path) -> io::Result<CString> {
+pub fn c_string(path: &Path) -> io::Result<CString> {
     Ok(CString::new(path.as_os_str().as_bytes())?)
+}
+
+/// Renames a file, unless `to` is there: `AlreadyExists` then. Source: renameat2(2), `RENAME_NOREPLACE`.
+#[cfg(feature = "rotate")]
+pub fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
+    let (from_name, to_name) = (c_string(from)?, c_string(to)?);
+    let (here, flags) = (libc::AT_FDCWD, libc::RENAME_NOREPLACE);
+    // SAFETY: both are NUL-terminated strings that live over the call.
+    let renamed =
+        unsafe { libc::renameat2(here, from_name.as_ptr(), here, to_name.as_ptr(), flags) };
+    match check(renamed) {
+        Ok(_) => Ok(()),
+        // A file system that cannot: looked at first, then.
+        Err(error) if matches!(error.raw_os_error(), Some(libc::EINVAL | libc::ENOSYS)) => {
+            match fs::symlink_metadata(to) {
+                Ok(_) => Err(io::ErrorKind::AlreadyExists.into()),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => fs::rename(from, to),
+                Err(error) => Err(error),
+            }
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Has the number of `onto` stand for what `fd` refers to, from one moment to the next. Source: dup3(2).
+#[cfg(feature = "rotate")]
+pub fn duplicate_onto(fd: BorrowedFd<'_>, onto: BorrowedFd<'_>) -> io::Result<()> {
+    loop {
+        // SAFETY: dup3 takes no pointer, and both descriptors are open; the old one of `onto` is closed, the number stays.
+        let done = unsafe { libc::dup3(fd.as_raw_fd(), onto.as_raw_fd(), libc::O_CLOEXEC) };
+        match check(done) {
+            Ok(_) => return Ok(()),
+            Err(error) if matches!(error.raw_os_error(), Some(libc::EINTR | libc::EBUSY)) => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// Has the number of `fd` stand for the regular file at `path`, if that is there, and another one, and may be appended to. Takes no
+/// lock and allocates nothing: for a child of fork(2).
+#[cfg(feature = "rotate")]
+pub fn follow(fd: BorrowedFd<'_>, path: &CStr) {
+    let mut stat = MaybeUninit::<libc::stat>::uninit();
+    // SAFETY: the path is NUL-terminated and lives over the call, and the pointer is to room for one `stat`.
+    if unsafe { libc::lstat(path.as_ptr(), stat.as_mut_ptr()) } != 0 {
+        return;
+    }
+    // SAFETY: lstat succeeded.
+    let stat = unsafe { stat.assume_init() };
+    let is_file = stat.st_mode & libc::S_IFMT == libc::S_IFREG;
+    let is_same = file_id(fd).is_ok_and(|id| id == (stat.st_dev, stat.st_ino));
+    if is_same || !is_file {
+        return;
+    }
+    let flags = libc::O_WRONLY | libc::O_APPEND | libc::O_CLOEXEC | libc::O_NOFOLLOW;
+    // SAFETY: as above; nothing is created, so there is no mode.
+    if let Ok(next) = check(unsafe { libc::open(path.as_ptr(), flags | libc::O_NONBLOCK) }) {
+        // SAFETY: open has just made it, and nobody else knows of it.
+        let next = unsafe { OwnedFd::from_raw_fd(next) };
+        let _ = duplicate_onto(next.as_fd(), fd); // if not, it stays what it is
+    }
 }
 
 /// Whether writes to `fd` go to the end. Source: fcntl(2), `F_GETFL`.

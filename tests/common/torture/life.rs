@@ -16,6 +16,15 @@ pub struct Place {
     pub log: PathBuf,
     pub capacity: usize,
     pub has_lanes: bool,
+    pub ways: Ways,
+}
+
+/// How the queue of a life is opened, and what it does now and then to go on in another file.
+#[derive(Clone, Copy, Debug)]
+pub struct Ways {
+    /// With whether it is to pass the labels, and a seed.
+    pub open: fn(&Place, bool, usize) -> Queue,
+    pub cut: fn(&Place, &Queue),
 }
 
 impl Place {
@@ -25,6 +34,10 @@ impl Place {
             log: folder.join("log"),
             capacity,
             has_lanes,
+            ways: Ways {
+                open: Self::open_log,
+                cut: |place, queue| drop(queue.reopen(append_to(&place.log))),
+            },
         }
     }
 
@@ -36,7 +49,7 @@ impl Place {
     }
 
     /// The queue, on its log as every program opens it, or on a sink that passes the labels.
-    fn open(&self, is_labelled: bool, seed: usize) -> Queue {
+    fn open_log(&self, is_labelled: bool, seed: usize) -> Queue {
         if is_labelled {
             let file = FileSink::new(append_to(&self.log).into()).unwrap();
             self.options().to_sink(Labelled::new(file, seed)).unwrap()
@@ -47,11 +60,11 @@ impl Place {
 
     /// Writes what earlier lives have left.
     pub fn recover(&self, oracle: Oracle) {
-        let queue = self.open(false, 0);
+        let queue = (self.ways.open)(self, false, 0);
         oracle.found(queue.recovery().unwrap());
         queue.close(None).unwrap();
         drop(queue);
-        let queue = self.open(false, 0);
+        let queue = (self.ways.open)(self, false, 0);
         assert_eq!(queue.recovery(), Some(&alq::Recovery::default()), "once");
     }
 }
@@ -75,7 +88,7 @@ impl Life {
             arm(label, nth);
         }
         let is_labelled = self.end.is_some() || self.seed % 2 == 0;
-        let queue = place.open(is_labelled, self.seed);
+        let queue = (place.ways.open)(place, is_labelled, self.seed);
         oracle.found(queue.recovery().unwrap());
         thread::scope(|scope| {
             for writer in 0..self.writers {
@@ -122,7 +135,7 @@ impl<'l> Writer<'l> {
                 6 => self.drop_entry(),
                 7 => match self.numbers.below(8) {
                     0 => drop(self.queue.flush()),
-                    1 => drop(self.queue.reopen(append_to(&self.place.log))),
+                    1 => (self.place.ways.cut)(self.place, self.queue),
                     _ => self.queue.activate(),
                 },
                 8..=10 => self.writen(Some(&mut lane)),

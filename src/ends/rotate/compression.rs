@@ -1,0 +1,129 @@
+//! The forms of a rotated file, and how one becomes another.
+
+use core::str::FromStr;
+use std::fs::File;
+use std::io::{self, Read, Write};
+
+use crate::words::{Error, RotationProblem as Problem};
+
+/// What becomes of a rotated file, in the background.
+///
+/// ```
+/// use alq::rotate::Compression;
+///
+/// assert_eq!("none".parse(), Ok(Compression::None));
+/// assert!("rar".parse::<Compression>().is_err());
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Compression {
+    /// It stays as it is.
+    #[default]
+    None,
+    /// It is packed with gzip, level 6, and its name ends in `.gz`. Feature `gzip`; without it, `open` refuses.
+    Gzip,
+    /// It is packed with zstd, level 3, and its name ends in `.zst`. Feature `zstd`; without it, `open` refuses.
+    Zstd,
+}
+
+impl Compression {
+    /// Whether it was compiled in.
+    pub(super) const fn is_there(self) -> bool {
+        match self {
+            Self::None => true,
+            Self::Gzip => cfg!(feature = "gzip"),
+            Self::Zstd => cfg!(feature = "zstd"),
+        }
+    }
+
+    pub(super) const fn suffix(self) -> &'static str {
+        match self {
+            Self::None => "",
+            Self::Gzip => ".gz",
+            Self::Zstd => ".zst",
+        }
+    }
+
+    pub(super) fn of_suffix(suffix: &[u8]) -> Option<Self> {
+        let forms = [Self::None, Self::Gzip, Self::Zstd];
+        forms
+            .into_iter()
+            .find(|form| form.suffix().as_bytes() == suffix)
+    }
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Gzip => "gzip",
+            Self::Zstd => "zstd",
+        }
+    }
+
+    pub(super) fn check(self) -> Result<(), Error> {
+        if self.is_there() {
+            return Ok(());
+        }
+        Err(unknown(self.name()))
+    }
+
+    /// Packs all of `from` into `to`; says how many bytes that were, before.
+    pub(super) fn pack(self, from: &File, to: &File) -> io::Result<u64> {
+        match self {
+            #[cfg(feature = "gzip")]
+            Self::Gzip => {
+                let level = flate2::Compression::default();
+                let mut packer = flate2::write::GzEncoder::new(to, level);
+                let len = copy(from, &mut packer)?;
+                packer.finish()?;
+                Ok(len)
+            }
+            #[cfg(feature = "zstd")]
+            Self::Zstd => {
+                let mut packer =
+                    zstd::stream::write::Encoder::new(to, zstd::DEFAULT_COMPRESSION_LEVEL)?;
+                packer.include_checksum(true)?;
+                let len = copy(from, &mut packer)?;
+                packer.finish()?;
+                Ok(len)
+            }
+            _ => copy(from, &mut { to }),
+        }
+    }
+}
+
+/// How much is read at once.
+const PART_LEN: usize = 1 << 17;
+
+/// As `io::copy`, which hands files to `copy_file_range(2)`: that may find nothing in a file that is still being written.
+fn copy(mut from: &File, to: &mut impl Write) -> io::Result<u64> {
+    let mut part = vec![0; PART_LEN];
+    let mut len = 0;
+    loop {
+        match from.read(&mut part) {
+            Ok(0) => return Ok(len),
+            Ok(read) => {
+                to.write_all(&part[..read])?;
+                len += read as u64;
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+fn unknown(text: &str) -> Error {
+    let text = text.to_owned();
+    Error::Rotation(Box::new(Problem::UnknownCompression { text }))
+}
+
+impl FromStr for Compression {
+    type Err = Error;
+
+    /// `none`, and those of `gzip` and `zstd` that were compiled in.
+    fn from_str(text: &str) -> Result<Self, Error> {
+        let forms = [Self::None, Self::Gzip, Self::Zstd];
+        let form = forms.into_iter().find(|form| form.name() == text);
+        form.filter(|form| form.is_there())
+            .ok_or_else(|| unknown(text))
+    }
+}

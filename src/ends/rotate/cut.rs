@@ -1,0 +1,228 @@
+//! The cut: the log gets a name behind its own, and a new file takes its place.
+//!
+//! ```text
+//! 1  app.log                     the old file          app.log.K.fresh   made, empty
+//! 2  app.log.K                   the old file          app.log.K.fresh
+//! 3  app.log.K                   the old file          app.log           the new one
+//! ```
+//!
+//! Nothing is written to the new file before the third step. A process that is killed leaves one of the three; the next one makes a
+//! log if there is none, and removes the empty file.
+
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::os::fd::AsFd;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, symlink};
+use std::path::Path;
+
+use super::log::{Log, Noted, State};
+use super::name::Key;
+use super::point::point;
+use super::{Compression, RotateError};
+use crate::primitives::os::file::{duplicate_onto, rename_new};
+use crate::primitives::sync::{Ordering, PlainArc};
+
+impl Log {
+    /// Does what is due before `coming` bytes are written, between two records; says whether another file has taken over.
+    pub(super) fn tend(&self, state: &mut State, coming: u64) -> bool {
+        if state.is_within {
+            return false;
+        }
+        let now = self.rotation.now();
+        // Relaxed: see `ask`.
+        let is_look_due = self.look.swap(false, Ordering::Relaxed) || state.looked != now;
+        let is_cut_due = self.is_cut_due(state, now, coming) && state.failed != Some(now);
+        if !is_look_due && !is_cut_due {
+            return false;
+        }
+        state.looked = now;
+        let done = match self.look(state, now) {
+            Ok(false) if is_cut_due => self.cut(state, now).map(|()| true),
+            done => done,
+        };
+        done.unwrap_or_else(|error| {
+            state.failed = Some(now);
+            let errno = error.io_error().raw_os_error();
+            let is_told = state.trouble.is_some() && state.trouble == errno;
+            state.trouble = errno;
+            self.worker.report_failing((!is_told).then_some(error));
+            false
+        })
+    }
+
+    fn is_cut_due(&self, state: &mut State, now: i64, coming: u64) -> bool {
+        let is_period_over = self.is_period_over(state, now);
+        if state.size_bytes == 0 {
+            if is_period_over {
+                self.begin_period(state, now);
+            }
+            self.has_met();
+            return false;
+        }
+        let bound = self.rotation.size_bytes.unwrap_or(u64::MAX);
+        let is_full = coming > 0 && state.size_bytes.saturating_add(coming) > bound;
+        self.is_asked() || is_period_over || is_full
+    }
+
+    fn is_period_over(&self, state: &mut State, now: i64) -> bool {
+        let Some(calendar) = &self.calendar else {
+            return false;
+        };
+        if now < state.seen {
+            // The clock was set back: the end may be years away.
+            let end = calendar.end_after(now);
+            state.period_end = state.period_end.min(end).or(end);
+        }
+        state.seen = now;
+        state.period_end.is_some_and(|end| now >= end)
+    }
+
+    fn begin_period(&self, state: &mut State, now: i64) {
+        state.seen = now;
+        state.period_end = self.calendar.as_ref().and_then(|of| of.end_after(now));
+    }
+
+    /// What was asked for is done.
+    fn has_met(&self) {
+        // Relaxed: see `ask`.
+        if self.asked.swap(false, Ordering::Relaxed) {
+            self.worker.notify();
+        }
+    }
+
+    /// Looks whether the log is still at its path; if not, goes on in what is there, or in a new file.
+    fn look(&self, state: &mut State, now: i64) -> Result<bool, RotateError> {
+        let path = self.names.log();
+        let failed = |error| RotateError::new("look at the log", &path, error);
+        match fs::symlink_metadata(&path) {
+            Ok(metadata) if (metadata.dev(), metadata.ino()) == state.id => {
+                state.size_bytes = metadata.len(); // others may have cut it
+                return Ok(false);
+            }
+            Ok(metadata) if !metadata.is_file() => {
+                let error = io::Error::other("something else than a regular file is at its path");
+                return Err(failed(error));
+            }
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
+            _ => {}
+        }
+        let failed = |error| RotateError::new("make the log anew", &path, error);
+        let file = new_log(false, &path, self.rotation.mode).map_err(failed)?;
+        self.go_on_in(state, file, None, now).map_err(failed)?;
+        Ok(true)
+    }
+
+    /// The three steps.
+    fn cut(&self, state: &mut State, now: i64) -> Result<(), RotateError> {
+        let path = self.names.log();
+        let failed = |error| RotateError::new("rotate the log", &path, error);
+        let full = || failed(io::Error::from_raw_os_error(libc::EOVERFLOW));
+        let key = Key::behind(state.last, now).ok_or_else(full)?;
+        let fresh = self.names.fresh(key);
+        let made =
+            point("make the new file").and_then(|()| new_log(true, &fresh, self.rotation.mode));
+        let file = made.map_err(failed)?;
+        let moved = self.move_aside(&path, key).and_then(|key| {
+            let rotated = self.names.rotated(key, Compression::None);
+            let placed =
+                point("put the new file in place").and_then(|()| rename_new(&fresh, &path));
+            placed.map(|()| key).inspect_err(|_| {
+                let _ = rename_new(&rotated, &path); // if that fails too, the next look makes a log anew
+            })
+        });
+        let key = moved.map_err(|error| {
+            let _ = fs::remove_file(&fresh); // empty: the next to open the log removes it otherwise
+            failed(error)
+        })?;
+        state.last = Some(key);
+        let taken_over = point("go on in the new file");
+        taken_over
+            .and_then(|()| self.go_on_in(state, file, Some(key), now))
+            .map_err(failed)
+    }
+
+    /// The log gets the name of `key`, or of one behind it, if somebody else has that.
+    fn move_aside(&self, path: &Path, mut key: Key) -> io::Result<Key> {
+        loop {
+            point("move the old file aside")?;
+            let rotated = self.names.rotated(key, Compression::None);
+            match rename_new(path, &rotated) {
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                    let overflow = || io::Error::from_raw_os_error(libc::EOVERFLOW);
+                    key = key.next().ok_or_else(overflow)?;
+                }
+                renamed => return renamed.map(|()| key),
+            }
+        }
+    }
+
+    /// The next record goes to `file`; the one before is now at `key`, or wherever somebody else has put it.
+    fn go_on_in(
+        &self,
+        state: &mut State,
+        file: File,
+        key: Option<Key>,
+        now: i64,
+    ) -> io::Result<()> {
+        let metadata = file.metadata()?;
+        let id = (metadata.dev(), metadata.ino());
+        duplicate_onto(file.as_fd(), self.descriptor.as_fd())?;
+        let file = PlainArc::new(file);
+        if let Some(key) = key.filter(|_| state.noted != Noted::Nothing) {
+            self.worker.pin(key); // before the worker can take it for no longer in use
+        }
+        self.durable.goes_on_in(PlainArc::clone(&file), id, key);
+        state.file = file;
+        state.id = id;
+        state.size_bytes = metadata.len();
+        if state.noted == Noted::Told {
+            state.noted = Noted::Stale;
+        }
+        state.failed = None;
+        state.trouble = None;
+        self.begin_period(state, now);
+        self.has_met();
+        self.worker.has_rotated(key);
+        if let Err(error) = self.make_link() {
+            self.worker.report(error);
+        }
+        Ok(())
+    }
+
+    /// Has the link lead to the log.
+    pub(super) fn make_link(&self) -> Result<(), RotateError> {
+        let Some(link) = &self.rotation.link else {
+            return Ok(());
+        };
+        let failed = |error| RotateError::new("have the link lead to the log", link, error);
+        let log = self.names.log();
+        match fs::symlink_metadata(link) {
+            Ok(metadata) if !metadata.is_symlink() => {
+                return Err(failed(io::ErrorKind::AlreadyExists.into()));
+            }
+            Ok(_) if fs::read_link(link).is_ok_and(|to| to == log) => return Ok(()),
+            _ => {}
+        }
+        // Under another name first, so that there is one at any moment.
+        let mut name = link.clone().into_os_string();
+        name.push(".alq-link");
+        let is_old = fs::symlink_metadata(&name).is_ok_and(|left| left.is_symlink());
+        if is_old {
+            fs::remove_file(&name).map_err(failed)?;
+        }
+        symlink(&log, &name).map_err(failed)?;
+        fs::rename(&name, link).map_err(failed)
+    }
+}
+
+/// A file to append to, at `path`: a new one in any case, or one that is there.
+fn new_log(is_new: bool, path: &Path, mode: u32) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options
+        .append(true)
+        .create(true)
+        .create_new(is_new)
+        .mode(mode);
+    options.custom_flags(libc::O_NOFOLLOW | libc::O_NOCTTY | libc::O_NONBLOCK);
+    options.open(path)
+}

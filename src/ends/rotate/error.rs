@@ -1,0 +1,59 @@
+//! What a rotation, or the work behind it, has failed of.
+
+use core::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// What failed, for [`Rotation::on_error`](super::Rotation::on_error). Nothing is lost by it.
+#[derive(Debug)]
+pub struct RotateError {
+    doing: &'static str,
+    path: PathBuf,
+    source: io::Error,
+}
+
+impl RotateError {
+    pub(super) fn new(doing: &'static str, path: impl Into<PathBuf>, source: io::Error) -> Self {
+        Self {
+            doing,
+            path: path.into(),
+            source,
+        }
+    }
+
+    /// The file that it was about.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// What the system said.
+    #[must_use]
+    pub fn io_error(&self) -> &io::Error {
+        &self.source
+    }
+}
+
+impl fmt::Display for RotateError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{}: cannot {}: {}",
+            self.path.display(),
+            self.doing,
+            self.source
+        )
+    }
+}
+
+impl core::error::Error for RotateError {
+    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
+        Some(&self.source)
+    }
+}
+
+impl From<RotateError> for io::Error {
+    fn from(error: RotateError) -> Self {
+        error.source
+    }
+}

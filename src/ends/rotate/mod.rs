@@ -1,0 +1,125 @@
+//! A log that is cut into files, as a sink: docs/rotation.md.
+
+mod compression;
+mod cut;
+mod durable;
+mod error;
+mod every;
+mod log;
+mod name;
+mod point;
+mod rotation;
+#[cfg(all(test, not(alq_model)))]
+mod tests;
+mod tidy;
+mod worker;
+
+use std::io::{self, IoSlice};
+use std::os::fd::BorrowedFd;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+pub use compression::Compression;
+pub use error::RotateError;
+pub use every::{Every, Zone};
+pub use rotation::Rotation;
+
+use self::log::Log;
+use super::Sink;
+use crate::primitives::sync::PlainArc;
+use crate::words::{Error, LogEnd, SyncOp};
+
+/// A log that is cut into files: a [`Sink`] for [`Options::to_sink`](crate::Options::to_sink), of which one queue has one clone, and the
+/// caller another one to ask for rotations. Made by [`Rotation::open`].
+///
+/// A sink of your own around it must hand every call on, and the runs as they come: they end where a record ends, and only there it is cut.
+#[derive(Clone, Debug)]
+pub struct RotatingFile {
+    log: PlainArc<Log>,
+}
+
+impl RotatingFile {
+    fn open(rotation: Rotation, path: &Path) -> Result<Self, Error> {
+        let log = PlainArc::new(Log::open(rotation, path)?);
+        Ok(Self { log })
+    }
+
+    /// Has the work done that has come up. If there can be no thread for it now, the next write tries again.
+    fn start_worker(&self) {
+        if self.log.home.is_here() {
+            let _ = worker::start(&self.log);
+        }
+    }
+
+    /// Asks for a rotation: at the end of the record that is being written, or at once if none is. A log without a record since the last
+    /// one is left as it is.
+    ///
+    /// Any thread may call it; it does not block, and does nothing in a child of fork(2).
+    pub fn rotate(&self) {
+        if self.log.home.is_here() {
+            self.log.ask(&self.log.asked);
+            self.start_worker();
+        }
+    }
+
+    /// Asks for a look at the path of the log: if that is gone, or another file is there, the records to come go there. The
+    /// log does that by itself each second in which it gets records; after this, before the next record.
+    ///
+    /// Any thread may call it; it does not block, and does nothing in a child of fork(2).
+    pub fn reopen(&self) {
+        if self.log.home.is_here() {
+            self.log.ask(&self.log.look);
+            self.start_worker();
+        }
+    }
+
+    /// Waits until the rotations that were asked for, and the work behind them, are done: packing, deleting, hooks. A rotation that fails is not waited for. `None` waits for as long as
+    /// that takes: for ever, if a queue has been given up inside of a record.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::TimedOut`]; [`Error::Io`] if the thread for that cannot be started; [`Error::WouldDeadlock`] on that thread, in a hook;
+    /// [`Error::Forked`] in a child of fork(2).
+    pub fn wait_background(&self, timeout: Option<Duration>) -> Result<(), Error> {
+        worker::wait(&self.log, timeout)
+    }
+}
+
+impl Sink for RotatingFile {
+    fn write(&self, runs: &[IoSlice<'_>]) -> io::Result<usize> {
+        let taken = self.log.write(runs);
+        self.start_worker();
+        taken
+    }
+
+    fn room(&self) -> u64 {
+        let room = self.log.room();
+        self.start_worker();
+        room
+    }
+
+    /// Also of what was cut off since the last one, and of the names in the directory.
+    fn sync(&self, op: SyncOp) -> io::Result<()> {
+        self.log.durable.sync(op, &self.log.names)
+    }
+
+    fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        Some(self.log.descriptor())
+    }
+
+    fn file_id(&self) -> Option<(u64, u64)> {
+        Some(self.log.durable.id())
+    }
+
+    fn end(&self) -> Option<LogEnd> {
+        self.log.end()
+    }
+
+    fn holds(&self, end: &LogEnd, runs: &[IoSlice<'_>]) -> Option<usize> {
+        self.log.holds(end, runs)
+    }
+
+    fn path(&self) -> Option<PathBuf> {
+        Some(self.log.names.log())
+    }
+}

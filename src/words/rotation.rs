@@ -1,0 +1,79 @@
+//! What can be wrong with a rotation that is asked for.
+
+use core::fmt;
+use std::path::PathBuf;
+
+/// Why a log cannot be rotated as asked: of [`Error::Rotation`](crate::Error::Rotation).
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RotationProblem {
+    /// Somebody else rotates the same log, in this process or in another.
+    InUse {
+        /// The log.
+        log: PathBuf,
+        /// The process, where the system tells.
+        pid: Option<u32>,
+    },
+    /// There is something at its path, and it is no regular file.
+    NotAFile {
+        /// The log.
+        log: PathBuf,
+    },
+    /// The text names no period.
+    UnknownPeriod {
+        /// What was given.
+        text: String,
+    },
+    /// The text names no form of compression, or one that was not compiled in.
+    UnknownCompression {
+        /// What was given.
+        text: String,
+    },
+    /// The system knows no time zone of that name.
+    UnknownZone {
+        /// What was given.
+        name: String,
+    },
+}
+
+impl RotationProblem {
+    /// The errno that says the same.
+    pub(crate) const fn errno(&self) -> i32 {
+        match self {
+            Self::InUse { .. } => libc::EBUSY,
+            _ => libc::EINVAL,
+        }
+    }
+}
+
+impl fmt::Display for RotationProblem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::InUse { log, pid } => {
+                write!(f, "{}: rotated already", log.display())?;
+                match pid {
+                    Some(pid) => write!(f, ", by process {pid}")?,
+                    None => write!(f, ", by another queue or process")?,
+                }
+                f.write_str(
+                    "; only one may, so close that one first, or give this one a log of its own",
+                )
+            }
+            Self::NotAFile { log } => {
+                write!(f, "{}: only a regular file can be rotated", log.display())
+            }
+            Self::UnknownPeriod { text } => write!(
+                f,
+                "no period: {text:?}; it must be hour, day, week, month, or minutes or hours up to a day, as in 10m or 6h"
+            ),
+            Self::UnknownCompression { text } => write!(
+                f,
+                "no form of compression: {text:?}; it must be none, gzip or zstd, and the last two only where they are compiled in"
+            ),
+            Self::UnknownZone { name } => write!(
+                f,
+                "no time zone that this system knows: {name:?}; it must be a name as Europe/Berlin, or a rule as TZ has it"
+            ),
+        }
+    }
+}

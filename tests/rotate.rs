@@ -1,0 +1,245 @@
+//! A queue on a log that is cut into files: together they hold what was appended, and each holds whole records.
+
+mod common;
+mod rotated;
+
+use std::fs;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread;
+
+use alq::rotate::{Compression, RotatingFile, Rotation};
+use alq::{Error, Options, Queue, SyncOp};
+
+use common::fork::{End, fork};
+use common::load::produce;
+use common::{Record, WAIT, assert_complete, parse, wait_for, wait_until_parked};
+use rotated::{BACKGROUND, Folder, unpacked};
+
+/// Four threads append by all ways, and another asks for rotations all the time.
+fn load(queue: &Queue, log: &RotatingFile) -> Vec<u32> {
+    let stop = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let stop = &stop;
+        let producers: Vec<_> = (0..4)
+            .map(|number| scope.spawn(move || produce(queue, 2 * number, stop)))
+            .collect();
+        scope.spawn(move || {
+            while !stop.load(Ordering::Relaxed) {
+                log.rotate();
+                queue.flush().unwrap();
+                queue.fsync(SyncOp::Data).unwrap().wait().unwrap();
+            }
+        });
+        wait_for("three million bytes", || {
+            queue.stats().written_bytes > 3_000_000
+        });
+        stop.store(true, Ordering::Relaxed);
+        let counts = producers.into_iter().flat_map(|one| one.join().unwrap());
+        counts.collect()
+    })
+}
+
+#[test]
+fn under_load_with_tiny_bounds_nothing_is_lost_and_no_record_is_split() {
+    let forms = [Compression::None, Compression::Gzip, Compression::Zstd];
+    for (form, size_bytes) in forms.into_iter().zip([20_000, 5_000, 10_000]) {
+        let folder = Folder::new();
+        let rotation = Rotation::new().size_bytes(size_bytes).compress(form);
+        let log = rotation.open(folder.log()).unwrap();
+        let options = Options::new().capacity(1 << 16);
+        let queue = options.to_sink(log.clone()).unwrap();
+        let counts = load(&queue, &log);
+        queue.close(None).unwrap();
+        log.wait_background(BACKGROUND).unwrap();
+        let files = folder.rotated();
+        assert!(files.len() > 100, "{form:?}: {} files", files.len());
+        for file in &files {
+            let is_packed = file.extension().is_some_and(|of| of == "gz" || of == "zst");
+            assert_eq!(is_packed, form != Compression::None, "{file:?}");
+            parse(&unpacked(file));
+        }
+        assert_complete(&parse(&folder.content()), &counts);
+    }
+}
+
+#[test]
+fn no_file_is_longer_than_the_bound_but_for_one_record_that_is() {
+    let folder = Folder::new();
+    let (log, queue) = folder.open(Rotation::new().size_bytes(1000));
+    for seq in 0..2000 {
+        let len = if seq % 100 == 99 {
+            3000
+        } else {
+            Record::MIN_LEN + seq as usize % 200
+        };
+        let record = Record {
+            writer: 0,
+            seq,
+            len,
+        };
+        queue.writen(record.text().as_bytes(), WAIT).unwrap();
+    }
+    queue.close(None).unwrap();
+    log.wait_background(BACKGROUND).unwrap();
+    let mut lens = Vec::new();
+    for file in folder.rotated() {
+        let bytes = fs::read(&file).unwrap();
+        assert!(
+            bytes.len() <= 1000 || parse(&bytes).len() == 1,
+            "{file:?}: {}",
+            bytes.len()
+        );
+        lens.push(bytes.len());
+    }
+    let ordinary = lens
+        .iter()
+        .filter(|len| **len > 780 && **len <= 1000)
+        .count();
+    assert!(
+        ordinary > lens.len() * 3 / 4,
+        "most of them are nearly full: {lens:?}"
+    );
+    assert_complete(&parse(&folder.content()), &[2000]);
+}
+
+#[test]
+fn a_rotation_that_is_asked_for_comes_though_nobody_appends() {
+    let folder = Folder::new();
+    let (log, queue) = folder.open(Rotation::new());
+    log.rotate();
+    log.wait_background(BACKGROUND).unwrap();
+    assert_eq!(folder.rotated().len(), 0, "there is nothing in it");
+    queue.writen(b"one\n", WAIT).unwrap();
+    queue.flush().unwrap();
+    wait_until_parked(&queue);
+    log.rotate();
+    log.rotate();
+    log.wait_background(BACKGROUND).unwrap();
+    assert_eq!(folder.rotated().len(), 1);
+    assert_eq!(folder.text(), "");
+    queue.writen(b"two\n", WAIT).unwrap();
+    queue.close(None).unwrap();
+    assert_eq!(folder.text(), "two\n");
+    assert_eq!(folder.content(), b"one\ntwo\n");
+}
+
+#[test]
+fn what_was_there_is_cut_off_at_the_start_if_that_is_asked_for() {
+    for (at_start, files) in [(false, 0), (true, 1)] {
+        let folder = Folder::new();
+        fs::write(folder.log(), "before\n").unwrap();
+        let (log, queue) = folder.open(Rotation::new().at_start(at_start));
+        queue.writen(b"after\n", WAIT).unwrap();
+        queue.close(None).unwrap();
+        log.wait_background(BACKGROUND).unwrap();
+        assert_eq!(folder.rotated().len(), files);
+        assert_eq!(folder.content(), b"before\nafter\n");
+    }
+}
+
+#[test]
+fn the_hook_is_told_of_each_file_in_order_on_a_thread_that_takes_no_signals() {
+    let folder = Folder::new();
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let (in_hook, handle) = (
+        Arc::clone(&told),
+        Arc::new(Mutex::new(None::<RotatingFile>)),
+    );
+    let own = Arc::clone(&handle);
+    let rotation = Rotation::new()
+        .compress(Compression::Gzip)
+        .on_rotated(move |path| {
+            let status = fs::read_to_string("/proc/thread-self/status").unwrap();
+            let blocked = status
+                .lines()
+                .find_map(|line| line.strip_prefix("SigBlk:\t"))
+                .unwrap();
+            let blocked = u64::from_str_radix(blocked, 16).unwrap();
+            assert_eq!(blocked >> 14 & 1, 1, "SIGTERM");
+            let log = own.lock().unwrap().clone().unwrap();
+            assert_eq!(log.wait_background(None), Err(Error::WouldDeadlock));
+            in_hook.lock().unwrap().push(unpacked(path));
+            assert_ne!(unpacked(path), b"1", "a panic of the hook's own");
+        });
+    let (log, queue) = folder.open(rotation);
+    *handle.lock().unwrap() = Some(log.clone());
+    for number in 0..4 {
+        queue.writen(number.to_string().as_bytes(), WAIT).unwrap();
+        queue.flush().unwrap();
+        log.rotate();
+        log.wait_background(BACKGROUND).unwrap();
+    }
+    assert_eq!(*told.lock().unwrap(), [b"0", b"1", b"2", b"3"]);
+    *handle.lock().unwrap() = None;
+}
+
+#[test]
+fn one_process_at_a_time_and_a_child_does_not_keep_the_lock() {
+    let folder = Folder::new();
+    let (log, queue) = folder.open(Rotation::new());
+    let again = || Rotation::new().open(folder.log()).map(drop);
+    let said = again().unwrap_err().to_string();
+    assert!(
+        said.contains(&format!("by process {}", std::process::id())),
+        "{said}"
+    );
+    fork(End::AtOnce, || {
+        let said = again().unwrap_err();
+        assert_eq!(said.raw_os_error(), libc::EBUSY, "{said}");
+    })
+    .join();
+    let (reader, writer) = common::pipe().unwrap();
+    let child = fork(End::AtOnce, || {
+        let mut byte = [0];
+        let _ = std::io::Read::read(&mut &reader, &mut byte); // until the parent says so
+    });
+    queue.close(None).unwrap();
+    drop((log, queue));
+    wait_for("the end of the flusher", || again().is_ok());
+    std::io::Write::write_all(&mut &writer, b"!").unwrap();
+    child.join();
+}
+
+#[test]
+fn a_child_of_fork_follows_the_log_to_its_new_file() {
+    let folder = Folder::new();
+    let (log, queue) = folder.open(Rotation::new().compress(Compression::Gzip));
+    queue.writen(b"before\n", WAIT).unwrap();
+    queue.flush().unwrap();
+    let (reader, writer) = common::pipe().unwrap();
+    let child = fork(End::AtOnce, || {
+        let mut byte = [0];
+        std::io::Read::read_exact(&mut &reader, &mut byte).unwrap(); // the parent has rotated the log
+        queue.writen(b"of the child\n", WAIT).unwrap();
+    });
+    log.rotate();
+    log.wait_background(BACKGROUND).unwrap();
+    std::io::Write::write_all(&mut &writer, b"!").unwrap();
+    child.join();
+    assert_eq!(folder.text(), "of the child\n");
+    assert_eq!(folder.content(), b"before\nof the child\n");
+}
+
+#[test]
+fn a_child_of_fork_appends_to_the_log_and_its_requests_change_nothing() {
+    let folder = Folder::new();
+    let (log, queue) = folder.open(Rotation::new());
+    queue.writen(b"cut off\n", WAIT).unwrap();
+    queue.flush().unwrap();
+    log.rotate();
+    log.wait_background(BACKGROUND).unwrap();
+    fork(End::AtOnce, || {
+        queue.writen(b"of the child\n", WAIT).unwrap();
+        log.rotate();
+        log.reopen();
+        assert_eq!(log.wait_background(None), Err(Error::Forked));
+        drop((log.clone(), queue.clone()));
+    })
+    .join();
+    assert_eq!(folder.text(), "of the child\n");
+    queue.writen(b"of the parent\n", WAIT).unwrap();
+    queue.close(None).unwrap();
+    assert_eq!(folder.content(), b"cut off\nof the child\nof the parent\n");
+    assert_eq!(folder.rotated().len(), 1);
+}

@@ -1,0 +1,279 @@
+//! Processes with a ring file and a log that is cut all the time, killed again and again: the files together hold what they were told
+//! is posted, once.
+//!
+//! `ALQ_KILLS=20000` is the long form.
+
+mod common;
+mod rotated;
+
+use std::io::{self, IoSlice};
+use std::os::fd::BorrowedFd;
+use std::path::PathBuf;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+use std::{env, fs, hint, process, thread};
+
+use alq::rotate::{Compression, RotatingFile, Rotation};
+use alq::{Flags, LogEnd, Options, Queue, Sink, SyncOp};
+
+use common::Numbers;
+use common::child::in_child;
+use common::fork::{self, Child, fork};
+use common::torture::label::{Label, die, pass};
+use common::torture::life::{Life, Place, Ways};
+use common::torture::oracle::{Oracle, WRITERS};
+use rotated::{BACKGROUND, Folder, content, rotated, unpacked};
+
+/// The log of this process.
+static LOG: Mutex<Option<RotatingFile>> = Mutex::new(None);
+
+/// A log that passes the labels around its calls.
+struct Labelled(RotatingFile);
+
+impl Sink for Labelled {
+    fn write(&self, runs: &[IoSlice<'_>]) -> io::Result<usize> {
+        pass(Label::AfterIntent);
+        let taken = self.0.write(runs)?;
+        pass(Label::AfterWrite);
+        Ok(taken)
+    }
+
+    fn room(&self) -> u64 {
+        self.0.room()
+    }
+
+    fn sync(&self, op: SyncOp) -> io::Result<()> {
+        self.0.sync(op)
+    }
+
+    fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        self.0.descriptor()
+    }
+
+    fn file_id(&self) -> Option<(u64, u64)> {
+        self.0.file_id()
+    }
+
+    fn end(&self) -> Option<LogEnd> {
+        pass(Label::BeforeIntent);
+        self.0.end()
+    }
+
+    fn holds(&self, end: &LogEnd, runs: &[IoSlice<'_>]) -> Option<usize> {
+        pass(Label::RecoveryCompares);
+        let held = self.0.holds(end, runs);
+        pass(Label::RecoveryCompared);
+        held
+    }
+
+    fn path(&self) -> Option<PathBuf> {
+        pass(Label::RecoveryBegins);
+        self.0.path()
+    }
+}
+
+fn open(place: &Place, _is_labelled: bool, seed: usize) -> Queue {
+    if let Some(before) = LOG.lock().unwrap().take() {
+        before.wait_background(BACKGROUND).unwrap();
+    }
+    let forms = [Compression::None, Compression::Gzip, Compression::Zstd];
+    let log = Rotation::new()
+        .size_bytes(100 + (seed % 13) as u64 * 300)
+        .at_start(seed % 5 == 0)
+        .compress(forms[seed % 3])
+        .open(&place.log)
+        .unwrap();
+    *LOG.lock().unwrap() = Some(log.clone());
+    place.options().to_sink(Labelled(log)).unwrap()
+}
+
+fn cut(_: &Place, _: &Queue) {
+    let log = LOG.lock().unwrap();
+    log.as_ref().unwrap().rotate();
+}
+
+fn kills() -> usize {
+    let kills = env::var("ALQ_KILLS").map(|text| text.parse().unwrap());
+    kills.unwrap_or(300)
+}
+
+/// A child that fails when anything in it does.
+fn start(body: impl FnOnce()) -> Child {
+    fork(fork::End::AtOnce, || {
+        let say = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |panic| {
+            say(panic);
+            process::abort(); // whichever thread it is
+        }));
+        body();
+    })
+}
+
+/// The place in its work at which a process dies by its own hand; `None` if somebody else is to kill it.
+fn draw_label(numbers: &mut Numbers) -> Option<(Label, u32)> {
+    let labels = [
+        Label::BeforeIntent,
+        Label::AfterIntent,
+        Label::AfterWrite,
+        Label::AfterPost,
+        Label::RecoveryCompares,
+        Label::RecoveryCompared,
+    ];
+    let label = labels[numbers.below(labels.len())];
+    let passes = if label.is_of_recovery() {
+        1
+    } else {
+        1 << numbers.below(6)
+    };
+    let nth = 1 + numbers.below(passes) as u32;
+    (numbers.below(2) == 0).then_some((label, nth))
+}
+
+/// Some lives on one ring file and one log, each killed. Says how many files there were, and how many records.
+fn chain(oracle: Oracle, numbers: &mut Numbers, kills: usize) -> (usize, usize) {
+    let folder = tempfile::tempdir_in("/dev/shm").unwrap();
+    let capacity = [4096, 1 << 14][numbers.below(2)];
+    let mut place = Place::in_folder(folder.path(), capacity, numbers.below(3) > 0);
+    place.ways = Ways { open, cut };
+    oracle.clear();
+    for number in 0..kills {
+        let end = draw_label(numbers);
+        let life = Life {
+            number: number as u32,
+            seed: numbers.below(1 << 30),
+            writers: 1 + numbers.below(WRITERS),
+            operations: 150,
+            end,
+        };
+        let (since, work) = (oracle.clock(), numbers.below(300) as u64);
+        let child = start(|| life.live(&place, oracle));
+        if end.is_none() {
+            while oracle.clock() < since + work && !child.has_ended() {
+                thread::yield_now();
+            }
+            let more = 1 << numbers.below(16);
+            (0..numbers.below(more)).for_each(|_| hint::spin_loop());
+            child.kill();
+        }
+        child.join_killed();
+    }
+    start(|| place.recover(oracle)).join();
+    for file in rotated(&place.log) {
+        common::parse(&unpacked(&file)); // of whole records
+    }
+    let records = oracle.check(&content(&place.log));
+    (rotated(&place.log).len(), records)
+}
+
+#[test]
+fn whoever_is_killed_while_the_log_is_cut_has_posted_what_he_was_told_and_once() {
+    let test = "whoever_is_killed_while_the_log_is_cut_has_posted_what_he_was_told_and_once";
+    in_child(test, || {
+        let oracle = Oracle::new();
+        let seed = env::var("ALQ_SEED").map(|text| text.parse().unwrap());
+        let mut chain_number = seed.unwrap_or(1);
+        let (mut done, mut files, mut records) = (0, 0, 0);
+        while done < kills() {
+            let mut numbers = Numbers::new(chain_number);
+            let kills = 1 + numbers.below(6);
+            println!("ALQ_SEED={chain_number}");
+            let (more_files, more) = chain(oracle, &mut numbers, kills);
+            (files, records) = (files + more_files, records + more);
+            chain_number += 1;
+            done += kills;
+        }
+        println!(
+            "{done} kills, {records} records in {files} files, {:?}",
+            oracle.sums()
+        );
+        assert!(done < 100 || oracle.sums().already_written > 0 && files > done);
+    });
+}
+
+/// A log that is asked for a rotation at the worst moment, and dies behind the first write.
+struct Cut {
+    log: RotatingFile,
+    /// Behind the note of where the write is to begin; otherwise behind the write.
+    is_early: bool,
+    /// The queue is open, and about to write.
+    is_armed: AtomicBool,
+    is_done: AtomicBool,
+}
+
+impl Cut {
+    fn rotate(&self, is_early: bool) {
+        if is_early == self.is_early && self.is_armed.swap(false, Ordering::Relaxed) {
+            self.is_done.store(true, Ordering::Relaxed);
+            self.log.rotate();
+            // What must not be done now is never done; what may be, soon.
+            let _ = self.log.wait_background(Some(Duration::from_millis(300)));
+        }
+    }
+}
+
+impl Sink for Cut {
+    fn write(&self, runs: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.log.write(runs)?;
+        self.rotate(false);
+        die();
+    }
+
+    fn room(&self) -> u64 {
+        if !self.is_done.load(Ordering::Relaxed) {
+            self.is_armed.store(true, Ordering::Relaxed);
+        }
+        self.log.room()
+    }
+
+    fn sync(&self, op: SyncOp) -> io::Result<()> {
+        self.log.sync(op)
+    }
+
+    fn end(&self) -> Option<LogEnd> {
+        let end = self.log.end();
+        self.rotate(true);
+        end
+    }
+
+    fn path(&self) -> Option<PathBuf> {
+        self.log.path()
+    }
+}
+
+#[test]
+fn a_rotation_between_the_note_of_a_write_and_its_account_repeats_nothing() {
+    let test = "a_rotation_between_the_note_of_a_write_and_its_account_repeats_nothing";
+    in_child(test, || {
+        for is_early in [true, false] {
+            let folder = Folder::new();
+            let ring = folder.path().join("ring");
+            let open = || {
+                let rotation = Rotation::new().compress(Compression::Gzip);
+                rotation.open(folder.log()).unwrap()
+            };
+            fs::write(folder.log(), "before\n").unwrap();
+            let child = start(|| {
+                let cut = Cut {
+                    log: open(),
+                    is_early,
+                    is_armed: AtomicBool::new(false),
+                    is_done: AtomicBool::new(false),
+                };
+                let queue = Options::new().ring_file(&ring).to_sink(cut).unwrap();
+                queue.writen(b"once\n", Flags::WAITOK).unwrap();
+                drop(queue); // it waits for the write
+                thread::sleep(Duration::from_secs(60));
+            });
+            child.join_killed();
+            let queue = Options::new().ring_file(&ring).to_sink(open()).unwrap();
+            let recovery = *queue.recovery().unwrap();
+            assert_eq!(
+                (recovery.already_written, recovery.possibly_repeated),
+                (5, 0)
+            );
+            queue.close(None).unwrap();
+            assert_eq!(folder.content(), b"before\nonce\n", "{is_early}");
+        }
+    });
+}
