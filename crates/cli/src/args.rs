@@ -6,6 +6,8 @@ use std::time::Duration;
 use clap::error::{ContextKind, ErrorKind};
 use clap::{Args, Parser, Subcommand};
 
+pub use crate::bench::args::Bench;
+
 /// What `alq` is asked to do.
 #[derive(Debug, Parser)]
 #[command(
@@ -26,6 +28,7 @@ pub enum Command {
     Append(Append),
     Recover(Recover),
     Stat(Stat),
+    Bench(Bench),
 }
 
 /// Append standard input to FILE.

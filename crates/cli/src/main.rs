@@ -14,6 +14,7 @@
 
 mod append;
 mod args;
+mod bench;
 mod input;
 mod progress;
 mod recover;
@@ -35,6 +36,9 @@ const WRONG_USAGE: u8 = 2;
 const DAMAGED: u8 = 3;
 
 fn main() -> ExitCode {
+    if let Some(code) = bench::turn::asked() {
+        return code;
+    }
     let cli = match Cli::read() {
         Ok(cli) => cli,
         Err(error) => return refuse(&error),
@@ -49,6 +53,10 @@ fn main() -> ExitCode {
             _ => ExitCode::from(DAMAGED),
         }),
         Command::Stat(options) => stat::run(options).map(|()| ExitCode::SUCCESS),
+        Command::Bench(options) => bench::run(options).map(|ending| match ending {
+            bench::Ending::Measured => ExitCode::SUCCESS,
+            bench::Ending::Signal(signal) => signals::die_by(signal),
+        }),
     };
     ended.unwrap_or_else(|failure| {
         report::line(&failure);
