@@ -24,6 +24,7 @@ mod ring;
 mod signals;
 mod stat;
 mod target;
+mod watch;
 
 use std::process::ExitCode;
 
@@ -52,6 +53,7 @@ fn main() -> ExitCode {
             0 => ExitCode::SUCCESS,
             _ => ExitCode::from(DAMAGED),
         }),
+        Command::Stat(options) if options.watch => watch::run(options).map(signals::die_by),
         Command::Stat(options) => stat::run(options).map(|()| ExitCode::SUCCESS),
         Command::Bench(options) => bench::run(options).map(|ending| match ending {
             bench::Ending::Measured => ExitCode::SUCCESS,

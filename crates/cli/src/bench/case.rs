@@ -207,7 +207,10 @@ mod tests {
             let cases = plan(is_quick);
             for case in &cases {
                 let records = case.records() * case.producers as u64;
-                assert!(records * case.record_bytes as u64 <= LOG_BYTES_MAX, "{case:?}");
+                assert!(
+                    records * case.record_bytes as u64 <= LOG_BYTES_MAX,
+                    "{case:?}"
+                );
                 let limits = cases.iter().filter(|limit| limit.is_limit_of(case));
                 assert_eq!(limits.count(), usize::from(case.limit().is_some()));
             }

@@ -74,7 +74,8 @@ impl Axis {
     fn decades(least: f64, most: f64) -> Self {
         let down = least.max(1e-3).log10().floor();
         let up = most.max(1e-3).log10().ceil().max(down + 1.0);
-        let marks = (down as i32..=up as i32).map(|decade| (f64::from(decade), plain(10_f64.powi(decade))));
+        let marks =
+            (down as i32..=up as i32).map(|decade| (f64::from(decade), plain(10_f64.powi(decade))));
         Self {
             range: down..up,
             marks: marks.collect(),
@@ -82,7 +83,10 @@ impl Axis {
     }
 
     fn place(&self, value: f64) -> f64 {
-        value.max(1e-3).log10().clamp(self.range.start, self.range.end)
+        value
+            .max(1e-3)
+            .log10()
+            .clamp(self.range.start, self.range.end)
     }
 }
 
@@ -157,7 +161,9 @@ pub fn percentiles(title: &str, unit: &str, lines: &[Line]) -> Drawn {
 
 /// Groups of bars side by side, from zero; a thin line goes from the least to the greatest.
 pub fn bars(title: &str, unit: &str, groups: &[String], series: &[Bars]) -> Drawn {
-    let all = series.iter().flat_map(|series| series.bars.iter().flatten());
+    let all = series
+        .iter()
+        .flat_map(|series| series.bars.iter().flatten());
     let most = all.map(|bar| bar[2]).fold(0.0, f64::max);
     let most = if most > 0.0 { most * 1.25 } else { 1.0 }; // room for the names
     let mut svg = String::new();
@@ -184,7 +190,9 @@ pub fn bars(title: &str, unit: &str, groups: &[String], series: &[Bars]) -> Draw
         for (at, series) in series.iter().enumerate() {
             let left = |group: usize| group as f64 + 0.1 + step * at as f64;
             let found = series.bars.iter().enumerate();
-            let found: Vec<_> = found.filter_map(|(group, bar)| Some((left(group), (*bar)?))).collect();
+            let found: Vec<_> = found
+                .filter_map(|(group, bar)| Some((left(group), (*bar)?)))
+                .collect();
             let colour = series.colour;
             let bar = |&(left, [median, ..]): &(f64, [f64; 3])| {
                 Rectangle::new([(left, 0.0), (left + step * 0.92, median)], colour.filled())
@@ -192,7 +200,9 @@ pub fn bars(title: &str, unit: &str, groups: &[String], series: &[Bars]) -> Draw
             chart
                 .draw_series(found.iter().map(bar))?
                 .label(series.name.clone())
-                .legend(move |(x, y)| Rectangle::new([(x, y - 5), (x + 18, y + 5)], colour.filled()));
+                .legend(move |(x, y)| {
+                    Rectangle::new([(x, y - 5), (x + 18, y + 5)], colour.filled())
+                });
             let spread = |&(left, [_, least, greatest]): &(f64, [f64; 3])| {
                 let middle = left + step * 0.46;
                 PathElement::new([(middle, least), (middle, greatest)], BLACK.stroke_width(1))
@@ -246,19 +256,36 @@ mod tests {
             colour: PALETTE[0],
             points,
         };
-        for points in [vec![], vec![(0.0, 0.0)], vec![(0.0, 20.0), (0.5, 30.0), (0.9999, 60_000.0)]] {
+        for points in [
+            vec![],
+            vec![(0.0, 0.0)],
+            vec![(0.0, 20.0), (0.5, 30.0), (0.9999, 60_000.0)],
+        ] {
             let svg = percentiles("Calls", "ns", &[line(points)]).unwrap();
-            assert!(svg.contains("a &lt;line&gt;") && svg.contains("Calls"), "{svg}");
-            assert!(!svg.contains("#000000") && svg.contains("currentColor"), "{svg}");
+            assert!(
+                svg.contains("a &lt;line&gt;") && svg.contains("Calls"),
+                "{svg}"
+            );
+            assert!(
+                !svg.contains("#000000") && svg.contains("currentColor"),
+                "{svg}"
+            );
         }
-        for values in [vec![None], vec![Some([0.0; 3])], vec![Some([2.0, 1.0, 3.0])]] {
+        for values in [
+            vec![None],
+            vec![Some([0.0; 3])],
+            vec![Some([2.0, 1.0, 3.0])],
+        ] {
             let series = Bars {
                 name: "bars".to_owned(),
                 colour: PALETTE[1],
                 bars: values,
             };
             let svg = bars("Throughput", "GB/s", &["16 bytes".to_owned()], &[series]).unwrap();
-            assert!(svg.contains("16 bytes") && svg.contains("Throughput"), "{svg}");
+            assert!(
+                svg.contains("16 bytes") && svg.contains("Throughput"),
+                "{svg}"
+            );
         }
         assert!(bars("Nothing", "GB/s", &[], &[]).is_ok());
     }

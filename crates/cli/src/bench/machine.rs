@@ -30,7 +30,9 @@ impl Machine {
         let model = fields().find(|(name, _)| name.trim() == "model name");
         let cores = fields().filter(|(name, _)| name.trim() == "processor");
         Self {
-            cpu: model.map_or("unknown", |(_, model)| model.trim()).to_owned(),
+            cpu: model
+                .map_or("unknown", |(_, model)| model.trim())
+                .to_owned(),
             cores: cores.count(),
             kernel: read("/proc/sys/kernel/osrelease").trim().to_owned(),
             cores_used: thread::available_parallelism().map_or(1, usize::from),

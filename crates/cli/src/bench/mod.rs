@@ -89,7 +89,8 @@ fn tell(options: &Bench, report: &Report) -> Result<(), Failure> {
 }
 
 fn write(path: &Path, text: &str) -> Result<(), Failure> {
-    fs::write(path, text).map_err(|error| Failure::new(path.display(), format!("cannot write: {error}")))
+    fs::write(path, text)
+        .map_err(|error| Failure::new(path.display(), format!("cannot write: {error}")))
 }
 
 /// Every case in every round; `None` if a signal came.
@@ -135,20 +136,33 @@ fn bar(turns: usize) -> ProgressBar {
 /// A folder of its own in the one for the logs.
 fn folder(options: &Bench) -> Result<TempDir, Failure> {
     let has_room = |path: &Path| {
-        rustix::fs::statvfs(path).is_ok_and(|found| found.f_bavail * found.f_frsize >= LOG_BYTES_MAX)
+        rustix::fs::statvfs(path)
+            .is_ok_and(|found| found.f_bavail * found.f_frsize >= LOG_BYTES_MAX)
     };
     let memory = PathBuf::from("/dev/shm");
     let path = options.dir.clone().unwrap_or_else(|| {
-        if has_room(&memory) { memory } else { std::env::temp_dir() }
+        if has_room(&memory) {
+            memory
+        } else {
+            std::env::temp_dir()
+        }
     });
     let failure = |problem: String| {
-        Failure::new(path.display(), format!("{problem}; name another with --dir"))
+        Failure::new(
+            path.display(),
+            format!("{problem}; name another with --dir"),
+        )
     };
-    let made = tempfile::Builder::new().prefix("alq-bench-").tempdir_in(&path);
-    let made = made.map_err(|error| failure(format!("no folder can be made for the logs: {error}")))?;
+    let made = tempfile::Builder::new()
+        .prefix("alq-bench-")
+        .tempdir_in(&path);
+    let made =
+        made.map_err(|error| failure(format!("no folder can be made for the logs: {error}")))?;
     if !has_room(&path) {
         let needed = LOG_BYTES_MAX / 1_000_000;
-        return Err(failure(format!("it has less than the {needed} MB of room that a log may take")));
+        return Err(failure(format!(
+            "it has less than the {needed} MB of room that a log may take"
+        )));
     }
     Ok(made)
 }

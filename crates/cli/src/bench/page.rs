@@ -40,11 +40,19 @@ pub fn of(report: &Report) -> Drawn {
         if tables.is_empty() {
             continue;
         }
-        writeln!(page, "<h2>{}</h2>", escaped(&capitalised(&table::title(distance))))?;
+        writeln!(
+            page,
+            "<h2>{}</h2>",
+            escaped(&capitalised(&table::title(distance)))
+        )?;
         let mut charts = charts(report, distance)?.into_iter();
         for table in &tables {
             page += &html(table);
-            for chart in charts.by_ref().take(if table.rows.len() > 5 { PRODUCERS.len() } else { 1 }) {
+            for chart in charts.by_ref().take(if table.rows.len() > 5 {
+                PRODUCERS.len()
+            } else {
+                1
+            }) {
                 writeln!(page, "<figure>{chart}</figure>")?;
             }
         }
@@ -71,15 +79,23 @@ fn escaped(text: &str) -> String {
 }
 
 fn html(table: &Table) -> String {
-    let columns = table.columns.iter().map(|name| format!("<th>{}</th>", escaped(name)));
+    let columns = table
+        .columns
+        .iter()
+        .map(|name| format!("<th>{}</th>", escaped(name)));
     let mut text = format!(
         "<table><caption>{}</caption>\n<tr><th></th>{}</tr>\n",
         escaped(&table.title),
         columns.collect::<String>()
     );
     for row in &table.rows {
-        let cells = row.cells.iter().map(|cell| data(cell));
-        text += &format!("<tr><th>{}</th>{}</tr>\n", escaped(&row.name), cells.collect::<String>());
+        let cells = row.cells.iter().map(data);
+        let _ = write!(
+            text,
+            "<tr><th>{}</th>{}</tr>\n",
+            escaped(&row.name),
+            cells.collect::<String>()
+        ); // there is no room that could run out
     }
     text + "</table>\n"
 }
@@ -100,18 +116,33 @@ fn data(cell: &Cell) -> String {
 }
 
 fn colour(contestant: Contestant) -> plotters::style::RGBColor {
-    let at = Contestant::ALL.iter().position(|other| *other == contestant);
+    let at = Contestant::ALL
+        .iter()
+        .position(|other| *other == contestant);
     PALETTE[at.unwrap_or(0)]
 }
 
 /// In the order of the tables: the calls of bursts; the throughput for each number of producers; the refusals.
-fn charts(report: &Report, distance: Distance) -> Result<Vec<String>, Box<dyn std::error::Error + Send + Sync>> {
+fn charts(
+    report: &Report,
+    distance: Distance,
+) -> Result<Vec<String>, Box<dyn std::error::Error + Send + Sync>> {
     let name = table::name(distance);
-    let mut charts = vec![curves(report, Workload::Bursts, distance, &format!("Single calls, {name}"))?];
+    let mut charts = vec![curves(
+        report,
+        Workload::Bursts,
+        distance,
+        &format!("Single calls, {name}"),
+    )?];
     for producers in PRODUCERS {
         charts.push(throughput(report, producers, distance)?);
     }
-    charts.push(curves(report, Workload::Stalled, distance, &format!("Refusals of a full queue, {name}"))?);
+    charts.push(curves(
+        report,
+        Workload::Stalled,
+        distance,
+        &format!("Refusals of a full queue, {name}"),
+    )?);
     Ok(charts)
 }
 
@@ -121,10 +152,16 @@ fn curves(report: &Report, workload: Workload, distance: Distance, title: &str) 
         Some(Line {
             name: entry.case.contestant.name().to_owned(),
             colour: colour(entry.case.contestant),
-            points: curve.iter().map(|point| (point.quantile, point.ns)).collect(),
+            points: curve
+                .iter()
+                .map(|point| (point.quantile, point.ns))
+                .collect(),
         })
     };
-    let entries = report.cases.iter().filter(|entry| entry.case.workload == workload);
+    let entries = report
+        .cases
+        .iter()
+        .filter(|entry| entry.case.workload == workload);
     chart::percentiles(title, "ns", &entries.filter_map(line).collect::<Vec<_>>())
 }
 
@@ -141,7 +178,11 @@ fn throughput(report: &Report, producers: usize, distance: Distance) -> Drawn {
             let spread = report.cases.iter().find(is_it)?.figure(distance, "gb_s")?;
             Some([spread.median, spread.least, spread.greatest])
         };
-        let by_one = if contestant.is_limit() { " by one thread" } else { "" };
+        let by_one = if contestant.is_limit() {
+            " by one thread"
+        } else {
+            ""
+        };
         Bars {
             name: contestant.name().to_owned() + by_one,
             colour: colour(contestant),
@@ -149,7 +190,10 @@ fn throughput(report: &Report, producers: usize, distance: Distance) -> Drawn {
         }
     });
     let plural = if producers == 1 { "" } else { "s" };
-    let title = format!("Throughput of {producers} producer{plural}, {}", table::name(distance));
+    let title = format!(
+        "Throughput of {producers} producer{plural}, {}",
+        table::name(distance)
+    );
     let groups = SIZES.map(|len| format!("{len} bytes"));
     chart::bars(&title, "GB/s", &groups, &series)
 }

@@ -52,7 +52,9 @@ pub struct Checker {
 impl Checker {
     pub fn new(len: usize, writers: usize) -> Self {
         Self {
-            expected: (0..writers).map(|writer| Records::new(len, writer)).collect(),
+            expected: (0..writers)
+                .map(|writer| Records::new(len, writer))
+                .collect(),
             record: vec![0; len],
             filled: 0,
         }
@@ -80,7 +82,9 @@ impl Checker {
         let expected = expected.ok_or("a record of nobody is in the log")?;
         let number = expected.number;
         if expected.next() != self.record {
-            return Err(format!("record {number} of writer {writer} is not the next in the log").into());
+            return Err(
+                format!("record {number} of writer {writer} is not the next in the log").into(),
+            );
         }
         Ok(())
     }
@@ -109,7 +113,9 @@ pub fn check(path: &Path, len: usize, writers: usize, records: u64) -> Outcome<(
     }
     let found = checker.end()?;
     if found.iter().any(|found| *found != records) {
-        return Err(format!("the log holds {found:?} records, not {records} of each writer").into());
+        return Err(
+            format!("the log holds {found:?} records, not {records} of each writer").into(),
+        );
     }
     Ok(())
 }
@@ -148,7 +154,13 @@ mod tests {
             assert!(found(&damaged, 100).is_err(), "byte {at}");
         }
         assert!(found(&whole[..79], 100).is_err(), "half a record");
-        assert!(found(&[&whole[..16], &whole[..16]].concat(), 100).is_err(), "twice");
-        assert!(found(&whole[16..], 100).is_ok_and(|found| found != [3, 2]) || found(&whole[16..], 100).is_err());
+        assert!(
+            found(&[&whole[..16], &whole[..16]].concat(), 100).is_err(),
+            "twice"
+        );
+        assert!(
+            found(&whole[16..], 100).is_ok_and(|found| found != [3, 2])
+                || found(&whole[16..], 100).is_err()
+        );
     }
 }

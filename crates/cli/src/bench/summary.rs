@@ -134,10 +134,15 @@ fn raw(turn: &Turn) -> Raw {
 }
 
 fn summary(case: &Case, own: &[Turn], limit: &[Turn], distance: Distance) -> Option<Summary> {
-    let own: Vec<_> = own.iter().filter(|turn| turn.distance() == distance).collect();
+    let own: Vec<_> = own
+        .iter()
+        .filter(|turn| turn.distance() == distance)
+        .collect();
     let first = own.first()?;
     let values = |name: &str| {
-        let values = own.iter().filter_map(|turn| turn.measured.figures.get(name));
+        let values = own
+            .iter()
+            .filter_map(|turn| turn.measured.figures.get(name));
         Some((name.to_owned(), Spread::of(values.copied().collect())?))
     };
     let names = first.measured.figures.keys();
@@ -190,7 +195,10 @@ impl Noise {
         let spreads = limits.flat_map(|entry| {
             let main = entry.case.workload.figures()[0];
             let summaries = [entry.near.as_ref(), entry.far.as_ref()];
-            let repeated = summaries.into_iter().flatten().filter(|summary| summary.turns > 1);
+            let repeated = summaries
+                .into_iter()
+                .flatten()
+                .filter(|summary| summary.turns > 1);
             repeated.filter_map(|summary| Some(summary.figures.get(main)?.width()))
         });
         let all_s = used.all_s.max(f64::MIN_POSITIVE);
@@ -213,17 +221,24 @@ impl Noise {
         let mut complaints = Vec::new();
         if self.steal_share > self.steal_share_max {
             let (share, most) = (percent(self.steal_share), percent(self.steal_share_max));
-            complaints.push(format!("the host took {share} of the machine's time (at most {most})"));
+            complaints.push(format!(
+                "the host took {share} of the machine's time (at most {most})"
+            ));
         }
         if self.others_share > self.others_share_max {
             let (share, most) = (percent(self.others_share), percent(self.others_share_max));
-            complaints.push(format!("others used {share} of the machine's time (at most {most})"));
+            complaints.push(format!(
+                "others used {share} of the machine's time (at most {most})"
+            ));
         }
         match self.limit_spread {
-            None => complaints.push("no limit had two turns to compare: more rounds tell more".to_owned()),
+            None => complaints
+                .push("no limit had two turns to compare: more rounds tell more".to_owned()),
             Some(spread) if spread > self.limit_spread_max => {
                 let (spread, most) = (percent(spread), percent(self.limit_spread_max));
-                complaints.push(format!("the rounds of the limits are {spread} apart (at most {most})"));
+                complaints.push(format!(
+                    "the rounds of the limits are {spread} apart (at most {most})"
+                ));
             }
             Some(_) => {}
         }
@@ -241,7 +256,11 @@ mod tests {
     fn turn(round: u32, line_ns: [f64; 2], ns: f64) -> Turn {
         let mut measured = Measured::default();
         measured.figures.insert("ns".to_owned(), ns);
-        Turn { round, line_ns, measured }
+        Turn {
+            round,
+            line_ns,
+            measured,
+        }
     }
 
     #[test]
@@ -249,17 +268,39 @@ mod tests {
         let cases = &plan(true)[1..4]; // memcpy + CAS, write(2), queue: all bursts
         let (near, far, moved) = ([9.0, 9.0], [90.0, 90.0], [9.0, 90.0]);
         let limit = vec![turn(0, near, 10.0), turn(1, near, 20.0), turn(2, far, 40.0)];
-        let queue = vec![turn(0, near, 30.0), turn(1, moved, 1000.0), turn(2, far, 80.0)];
+        let queue = vec![
+            turn(0, near, 30.0),
+            turn(1, moved, 1000.0),
+            turn(2, far, 80.0),
+        ];
         let entries = entries(cases, &[limit, Vec::new(), queue]);
-        let [limit, missing, queue] = &entries[..] else { panic!() };
-        let spread = |median, least, greatest| Spread { median, least, greatest };
+        let [limit, missing, queue] = &entries[..] else {
+            panic!()
+        };
+        let spread = |median, least, greatest| Spread {
+            median,
+            least,
+            greatest,
+        };
         let near = &limit.near.as_ref().unwrap();
-        assert_eq!((near.turns, near.figures["ns"]), (2, spread(15.0, 10.0, 20.0)));
-        assert_eq!(limit.far.as_ref().unwrap().figures["ns"], spread(40.0, 40.0, 40.0));
+        assert_eq!(
+            (near.turns, near.figures["ns"]),
+            (2, spread(15.0, 10.0, 20.0))
+        );
+        assert_eq!(
+            limit.far.as_ref().unwrap().figures["ns"],
+            spread(40.0, 40.0, 40.0)
+        );
         assert!(missing.near.is_none() && missing.far.is_none());
         assert_eq!(queue.moved_turns, 1);
-        assert_eq!(queue.near.as_ref().unwrap().figures["of_limit"], spread(3.0, 3.0, 3.0));
-        assert_eq!(queue.far.as_ref().unwrap().figures["of_limit"], spread(2.0, 2.0, 2.0));
+        assert_eq!(
+            queue.near.as_ref().unwrap().figures["of_limit"],
+            spread(3.0, 3.0, 3.0)
+        );
+        assert_eq!(
+            queue.far.as_ref().unwrap().figures["of_limit"],
+            spread(2.0, 2.0, 2.0)
+        );
     }
 
     #[test]
@@ -267,7 +308,11 @@ mod tests {
         let cases = &plan(true)[..1];
         let noise = |ns: [f64; 2], steal_s, busy_s| {
             let turns = [0, 1].map(|round| turn(round, [9.0; 2], ns[round as usize]));
-            let used = Usage { all_s: 100.0, busy_s, steal_s };
+            let used = Usage {
+                all_s: 100.0,
+                busy_s,
+                steal_s,
+            };
             Noise::of(&entries(cases, &[turns.into()]), used, 50.0).reasons
         };
         assert_eq!(noise([10.0, 11.0], 0.5, 54.0), [""; 0]);

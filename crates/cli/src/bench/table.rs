@@ -44,7 +44,9 @@ impl Cell {
     /// How far the rounds are apart; nothing if there was one.
     pub fn apart(&self) -> String {
         let spread = self.spread.filter(|_| self.turns > 1);
-        spread.map_or_else(String::new, |spread| format!("~{:.0}%", spread.width() * 100.0))
+        spread.map_or_else(String::new, |spread| {
+            format!("~{:.0}%", spread.width() * 100.0)
+        })
     }
 }
 
@@ -75,7 +77,9 @@ fn heading(figure: &str, workload: Workload) -> &str {
 /// How a distance is called, with what it means.
 pub fn title(distance: Distance) -> String {
     match distance {
-        Distance::Near => format!("near (a cache line takes less than {NEAR_NS} ns from core to core)"),
+        Distance::Near => {
+            format!("near (a cache line takes less than {NEAR_NS} ns from core to core)")
+        }
         _ => format!("far (a cache line takes {NEAR_NS} ns or more from core to core)"),
     }
 }
@@ -92,10 +96,17 @@ pub fn name(distance: Distance) -> &'static str {
 /// The tables of one distance; none if no turn had it.
 pub fn tables(report: &Report, distance: Distance) -> Vec<Table> {
     let of = |workload| {
-        let entries = report.cases.iter().filter(move |entry| entry.case.workload == workload);
+        let entries = report
+            .cases
+            .iter()
+            .filter(move |entry| entry.case.workload == workload);
         entries.collect::<Vec<_>>()
     };
-    if report.cases.iter().all(|entry| entry.summary(distance).is_none()) {
+    if report
+        .cases
+        .iter()
+        .all(|entry| entry.summary(distance).is_none())
+    {
         return Vec::new();
     }
     vec![
@@ -150,11 +161,17 @@ fn figures(
     let names: Vec<_> = workload.figures().iter().copied().chain(more).collect();
     let row = |entry: &&Entry| Row {
         name: entry.case.contestant.name().to_owned(),
-        cells: names.iter().map(|figure| cell(entry, distance, figure)).collect(),
+        cells: names
+            .iter()
+            .map(|figure| cell(entry, distance, figure))
+            .collect(),
     };
     Table {
         title: title.to_owned(),
-        columns: names.iter().map(|name| heading(name, workload).to_owned()).collect(),
+        columns: names
+            .iter()
+            .map(|name| heading(name, workload).to_owned())
+            .collect(),
         rows: entries.iter().map(row).collect(),
     }
 }
@@ -201,7 +218,11 @@ pub fn facts(report: &Report) -> Vec<String> {
         format!(
             "{} rounds, {turns} turns, every record of every log found{}",
             report.rounds,
-            if report.is_quick { "; an eighth of the work" } else { "" }
+            if report.is_quick {
+                "; an eighth of the work"
+            } else {
+                ""
+            }
         ),
     ];
     if moved > 0 {
@@ -250,7 +271,12 @@ pub fn of(report: &Report) -> String {
 }
 
 fn plain(table: &Table) -> String {
-    let names = table.rows.iter().map(|row| row.name.len()).max().unwrap_or(0);
+    let names = table
+        .rows
+        .iter()
+        .map(|row| row.name.len())
+        .max()
+        .unwrap_or(0);
     let width = |column: usize| {
         let cells = table.rows.iter().filter_map(|row| row.cells.get(column));
         let widest = cells.map(|cell| cell.text().len()).max().unwrap_or(0);

@@ -82,7 +82,12 @@ pub fn run(case: &Case, round: u32, folder: &Path) -> Outcome<Turn> {
     if !output.status.success() {
         let why = String::from_utf8_lossy(&output.stderr);
         let why = why.trim();
-        return Err(if why.is_empty() { output.status.to_string() } else { why.to_owned() }.into());
+        return Err(if why.is_empty() {
+            output.status.to_string()
+        } else {
+            why.to_owned()
+        }
+        .into());
     }
     if case.leaves_a_file() {
         records::check(&log, case.record_bytes, case.producers, case.records())?;

@@ -92,9 +92,7 @@ fn of_calls(calls: &Histogram<u64>) -> Measured {
 }
 
 fn named<const N: usize>(figures: [(&str, f64); N]) -> BTreeMap<String, f64> {
-    figures
-        .map(|(name, value)| (name.to_owned(), value))
-        .into()
+    figures.map(|(name, value)| (name.to_owned(), value)).into()
 }
 
 /// From the start of one burst to the next.
@@ -140,7 +138,9 @@ fn bursts<L: Log>(case: &Case, log: OwnedFd) -> Outcome<Measured> {
     log.finish()?;
     let mut measured = of_calls(&calls);
     let median = whole.value_at_quantile(0.5) as f64;
-    measured.figures.insert("ns".to_owned(), median / BURST as f64);
+    measured
+        .figures
+        .insert("ns".to_owned(), median / BURST as f64);
     Ok(measured)
 }
 
@@ -216,7 +216,9 @@ fn stalled<L: Log>(case: &Case) -> Outcome<Measured> {
     log.finish()?;
     let found = reading.join().map_err(|_| "the reader panicked")??;
     if found != [taken] {
-        return Err(format!("{taken} records were taken, and {found:?} came out of the pipe").into());
+        return Err(
+            format!("{taken} records were taken, and {found:?} came out of the pipe").into(),
+        );
     }
     let mut measured = of_calls(&refused);
     let count = refused.len() as f64;
@@ -275,7 +277,9 @@ fn switches_of_others() -> Outcome<u64> {
         let status = fs::read_to_string(task.path().join("status"))?;
         let fields = status.lines().filter_map(|line| line.split_once(":\t"));
         let counts = fields.filter(|(name, _)| name.ends_with("voluntary_ctxt_switches"));
-        switches += counts.map(|(_, count)| count.parse().unwrap_or(0)).sum::<u64>();
+        switches += counts
+            .map(|(_, count)| count.parse().unwrap_or(0))
+            .sum::<u64>();
     }
     Ok(switches)
 }
