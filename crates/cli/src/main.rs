@@ -15,6 +15,8 @@
 mod append;
 mod args;
 mod bench;
+#[cfg(test)]
+mod generated;
 mod input;
 mod progress;
 mod recover;

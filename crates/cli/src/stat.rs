@@ -138,7 +138,7 @@ impl Report {
             Row::count("", self.drains, "drains"),
             Row::count("waits", self.waits, "appends"),
             Row::text(
-                "longest wait",
+                "longest",
                 &seconds(Duration::from_nanos(self.longest_wait_ns)),
             ),
             Row::count("refused", self.refused_records, "records"),

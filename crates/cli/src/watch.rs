@@ -156,7 +156,7 @@ impl<'a> Watch<'a> {
     ) -> Option<Duration> {
         let has_moved = change.is_none_or(|change| change.written_bytes > 0);
         let has_nothing = state.pending.bytes == 0 && state.pending.skipped == 0;
-        if has_moved || has_nothing {
+        if has_moved || has_nothing || state.pid.is_none() {
             self.standing_since = None;
             return None;
         }

@@ -90,9 +90,9 @@ fn html(table: &Table) -> String {
     );
     for row in &table.rows {
         let cells = row.cells.iter().map(data);
-        let _ = write!(
+        let _ = writeln!(
             text,
-            "<tr><th>{}</th>{}</tr>\n",
+            "<tr><th>{}</th>{}</tr>",
             escaped(&row.name),
             cells.collect::<String>()
         ); // there is no room that could run out
