@@ -24,7 +24,7 @@ pub const PALETTE: [RGBColor; 8] = [
 ];
 
 const WIDTH: u32 = 860;
-const HEIGHT: u32 = 380;
+const HEIGHT: u32 = 400;
 
 /// One line of a chart of percentiles.
 #[derive(Clone, Debug)]
@@ -115,6 +115,43 @@ impl ValueFormatter<f64> for Axis {
     }
 }
 
+/// Names with their colours in rows below the title; how high all of that is, in pixels.
+fn head(
+    area: &Area<'_>,
+    title: &str,
+    names: &[(&str, RGBColor)],
+) -> Result<u32, Box<dyn Error + Send + Sync>> {
+    const LEFT: i32 = 76;
+    const ROW: i32 = 20;
+    let text = |size: i32, across, down| {
+        ("sans-serif", size)
+            .into_text_style(area)
+            .pos(Pos::new(across, down))
+    };
+    area.draw_text(
+        title,
+        &text(16, HPos::Center, VPos::Top),
+        (WIDTH as i32 / 2, 10),
+    )?;
+    let (mut x, mut y) = (LEFT, 46);
+    for (name, colour) in names {
+        let len = 32 + 8 * name.chars().count() as i32; // wide enough for the widest letters
+        if x > LEFT && x + len > WIDTH as i32 {
+            (x, y) = (LEFT, y + ROW);
+        }
+        area.draw(&Rectangle::new(
+            [(x, y - 5), (x + 16, y + 5)],
+            colour.filled(),
+        ))?;
+        area.draw_text(name, &text(13, HPos::Left, VPos::Center), (x + 22, y))?;
+        x += len;
+    }
+    Ok(y as u32 + 12)
+}
+
+/// Where a chart is drawn.
+type Area<'a> = DrawingArea<SVGBackend<'a>, plotters::coord::Shift>;
+
 /// Curves of percentiles, with logarithmic axes.
 pub fn percentiles(title: &str, unit: &str, lines: &[Line]) -> Drawn {
     let points = || lines.iter().flat_map(|line| &line.points);
@@ -125,10 +162,12 @@ pub fn percentiles(title: &str, unit: &str, lines: &[Line]) -> Drawn {
     let mut svg = String::new();
     {
         let area = SVGBackend::with_string(&mut svg, (WIDTH, HEIGHT)).into_drawing_area();
+        let names: Vec<_> = lines.iter().map(|one| (&*one.name, one.colour)).collect();
+        let head = head(&area, title, &names)?;
         let mut chart = ChartBuilder::on(&area)
-            .caption(title, ("sans-serif", 16))
             .margin(12)
             .margin_right(30)
+            .margin_top(head)
             .x_label_area_size(34)
             .y_label_area_size(64)
             .build_cartesian_2d(across, down.clone())?;
@@ -143,17 +182,8 @@ pub fn percentiles(title: &str, unit: &str, lines: &[Line]) -> Drawn {
             let points = line.points.iter();
             let points = points.map(|(quantile, value)| (nines(*quantile), down.place(*value)));
             let style = line.colour.stroke_width(2);
-            let key = move |(x, y)| PathElement::new([(x, y), (x + 18, y)], style);
-            chart
-                .draw_series(LineSeries::new(points, style))?
-                .label(line.name.clone())
-                .legend(key);
+            chart.draw_series(LineSeries::new(points, style))?;
         }
-        chart
-            .configure_series_labels()
-            .position(SeriesLabelPosition::UpperLeft)
-            .label_font(("sans-serif", 12))
-            .draw()?;
         area.present()?;
     }
     Ok(adapted(&svg))
@@ -165,14 +195,16 @@ pub fn bars(title: &str, unit: &str, groups: &[String], series: &[Bars]) -> Draw
         .iter()
         .flat_map(|series| series.bars.iter().flatten());
     let most = all.map(|bar| bar[2]).fold(0.0, f64::max);
-    let most = if most > 0.0 { most * 1.25 } else { 1.0 }; // room for the names
+    let most = if most > 0.0 { most * 1.05 } else { 1.0 };
     let mut svg = String::new();
     {
         let area = SVGBackend::with_string(&mut svg, (WIDTH, HEIGHT)).into_drawing_area();
+        let names: Vec<_> = series.iter().map(|one| (&*one.name, one.colour)).collect();
+        let head = head(&area, title, &names)?;
         let mut chart = ChartBuilder::on(&area)
-            .caption(title, ("sans-serif", 16))
             .margin(12)
             .margin_right(30)
+            .margin_top(head)
             .x_label_area_size(34)
             .y_label_area_size(64)
             .build_cartesian_2d(0.0..groups.len() as f64, 0.0..most)?;
@@ -197,23 +229,13 @@ pub fn bars(title: &str, unit: &str, groups: &[String], series: &[Bars]) -> Draw
             let bar = |&(left, [median, ..]): &(f64, [f64; 3])| {
                 Rectangle::new([(left, 0.0), (left + step * 0.92, median)], colour.filled())
             };
-            chart
-                .draw_series(found.iter().map(bar))?
-                .label(series.name.clone())
-                .legend(move |(x, y)| {
-                    Rectangle::new([(x, y - 5), (x + 18, y + 5)], colour.filled())
-                });
+            chart.draw_series(found.iter().map(bar))?;
             let spread = |&(left, [_, least, greatest]): &(f64, [f64; 3])| {
                 let middle = left + step * 0.46;
                 PathElement::new([(middle, least), (middle, greatest)], BLACK.stroke_width(1))
             };
             chart.draw_series(found.iter().map(spread))?;
         }
-        chart
-            .configure_series_labels()
-            .position(SeriesLabelPosition::UpperLeft)
-            .label_font(("sans-serif", 12))
-            .draw()?;
         let centre = ("sans-serif", 13).into_text_style(&area);
         let centre = centre.pos(Pos::new(HPos::Center, VPos::Top));
         let plot = chart.plotting_area().strip_coord_spec();
@@ -235,7 +257,7 @@ fn plain(value: f64) -> String {
 }
 
 /// Black becomes the colour of the text, which is dark on light and light on dark; and it shrinks with its page.
-fn adapted(svg: &str) -> String {
+pub fn adapted(svg: &str) -> String {
     let style = "<style>svg{color:#222;max-width:100%;height:auto;font-family:sans-serif}\
                  @media(prefers-color-scheme:dark){svg{color:#ddd}}</style>";
     let text = svg.replace("\"#000000\"", "\"currentColor\"");
