@@ -13,7 +13,7 @@ impl<M: Memory> Shared<M> {
     ///
     /// # Errors
     ///
-    /// As `try_reserve` and `wait_reserve`.
+    /// As [`reserve`](Shared::reserve).
     pub fn begin_elsewhere(
         &self,
         owner: &mut Owner,
@@ -29,11 +29,7 @@ impl<M: Memory> Shared<M> {
                 self.moved_on(left);
             }
         } else {
-            let own = match when_full {
-                WhenFull::Refuse => self.try_reserve(len),
-                WhenFull::Wait => self.wait_reserve(len, kind, deadline),
-            };
-            owner.adopt(own?);
+            owner.adopt(self.reserve(len, when_full, kind, deadline)?);
         }
         Ok(())
     }

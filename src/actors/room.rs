@@ -11,24 +11,25 @@ use crate::ring::{Refusal, Reservation};
 use crate::words::{Error, Order, Tail, WhenFull};
 
 impl<M: Memory> Shared<M> {
-    /// What a reservation comes to that the ring has refused: the error, or, if the caller waits, what that brings.
-    #[cold]
-    pub fn reserve_later(
+    /// Reserves; whether it sleeps for that, `when_full` says.
+    ///
+    /// # Errors
+    ///
+    /// Why there is no room, or none for this caller.
+    pub fn reserve(
         &self,
-        refusal: Refusal,
         len: u32,
         when_full: WhenFull,
         kind: Kind,
         deadline: Option<Instant>,
     ) -> Result<Reservation<'_, M>, Error> {
         match when_full {
-            WhenFull::Refuse => Err(self.refused(refusal, len)),
-            WhenFull::Wait => self.wait_for_room(len, kind, deadline),
+            WhenFull::Refuse => self.try_reserve(len),
+            WhenFull::Wait => self.wait_reserve(len, kind, deadline),
         }
     }
 
     /// Reserves, or says why not. Never sleeps.
-    #[inline]
     pub fn try_reserve(&self, len: u32) -> Result<Reservation<'_, M>, Error> {
         self.ring
             .reserve(len)
@@ -36,7 +37,6 @@ impl<M: Memory> Shared<M> {
     }
 
     /// Reserves, asleep until there is room, or until `deadline`.
-    #[inline]
     pub fn wait_reserve(
         &self,
         len: u32,

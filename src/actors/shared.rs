@@ -134,15 +134,27 @@ impl<M: Memory> Shared<M> {
     /// Wakes whom a post must wake: usually nobody.
     #[inline]
     pub fn posted(&self, posted: Posted, activate: bool) {
-        match self.bell.interest_after_publication() {
-            Interest::Mark if activate => self.ring_beyond_mark(posted),
-            interest @ Interest::Any if activate => self.bell.ring_for(interest),
-            // Whoever is waited for rings, also without the flag: what lies behind may be in a hurry.
-            interest @ Interest::Sequence(seq) if seq == posted.seq => self.bell.ring_for(interest),
-            _ => {}
+        let interest = self.bell.interest_after_publication();
+        if interest == Interest::Mark {
+            self.ring_beyond_mark(posted, activate);
+        } else if interest != Interest::Nothing {
+            self.ring_for_post(interest, posted.seq, activate);
         }
         if posted.gave_back {
             self.gave_room();
+        }
+    }
+
+    /// Rings a drain that is parked, if it is for this post.
+    #[cold]
+    fn ring_for_post(&self, interest: Interest, seq: u32, activate: bool) {
+        let is_due = match interest {
+            // Whoever is waited for rings, also without the flag: what lies behind may be in a hurry.
+            Interest::Sequence(awaited) => awaited == seq,
+            _ => activate,
+        };
+        if is_due {
+            self.bell.ring_for(interest);
         }
     }
 
@@ -173,9 +185,9 @@ impl<M: Memory> Shared<M> {
     /// Rings a napping drain when a quarter of the ring is in use, in bytes or in spans. That is looked at once in an
     /// eighth of the ring, by the post that crosses into it: the drain's line stays with the drain.
     #[inline]
-    fn ring_beyond_mark(&self, posted: Posted) {
+    fn ring_beyond_mark(&self, posted: Posted, activate: bool) {
         let geometry = self.ring.geometry();
-        if geometry.is_at_mark(posted.seq, posted.start, posted.end) {
+        if geometry.is_at_mark(posted.seq, posted.start, posted.end) && activate {
             self.ring_if_filled();
         }
     }

@@ -9,8 +9,8 @@ use super::lane::Lane;
 use super::queue::Queue;
 use crate::ends::Kind;
 use crate::memory::Mirror;
-use crate::ring::{Refusal, Reservation};
-use crate::words::{Error, Flags, Position, WhenFull};
+use crate::ring::Reservation;
+use crate::words::{Error, Flags, Position};
 
 /// Appending to a variable queue.
 impl Queue {
@@ -40,8 +40,8 @@ impl Queue {
     /// ```
     #[inline]
     pub fn writen(&self, record: &[u8], flags: Flags) -> Result<Position, Error> {
-        let how = self.how_variable(record.len(), flags, None)?;
-        self.append(record, how)
+        self.check_variable(record.len(), flags)?;
+        self.append(record, flags, None)
     }
 
     /// [`writen`](Queue::writen) that waits for room for `timeout` at most. (With `NOWAIT` it does not wait at all.)
@@ -63,8 +63,8 @@ impl Queue {
         flags: Flags,
         timeout: Duration,
     ) -> Result<Position, Error> {
-        let how = self.how_variable(record.len(), flags, Some(timeout))?;
-        self.append(record, how)
+        self.check_variable(record.len(), flags)?;
+        self.append(record, flags, Some(timeout))
     }
 
     /// Reserves `len` contiguous bytes of the ring itself, to be filled in place and posted. Source: `alq_getn` in
@@ -92,8 +92,8 @@ impl Queue {
     /// ```
     #[inline]
     pub fn getn(&self, len: usize, flags: Flags) -> Result<Entry<'_>, Error> {
-        let how = self.how_variable(len, flags, None)?;
-        self.entry(how)
+        let len = self.check_variable(len, flags)?;
+        self.entry(len, flags, None)
     }
 
     /// [`getn`](Queue::getn) that waits for room for `timeout` at most. (With `NOWAIT` it does not wait at all.)
@@ -116,41 +116,36 @@ impl Queue {
         flags: Flags,
         timeout: Duration,
     ) -> Result<Entry<'_>, Error> {
-        let how = self.how_variable(len, flags, Some(timeout))?;
-        self.entry(how)
+        let len = self.check_variable(len, flags)?;
+        self.entry(len, flags, Some(timeout))
     }
 
     #[inline]
-    fn how_variable(
-        &self,
-        len: usize,
-        flags: Flags,
-        timeout: Option<Duration>,
-    ) -> Result<How, Error> {
-        let when_full = flags.when_full()?;
-        let len = self.check_variable(len)?;
-        Ok(How {
-            len,
-            when_full,
-            activate: flags.activates(),
-            timeout,
-        })
+    fn check_variable(&self, len: usize, flags: Flags) -> Result<u32, Error> {
+        flags.when_full()?;
+        self.check_len(len)
     }
 
     /// Whether a record of `len` bytes can be in this queue, of variable records.
     #[inline]
-    pub(super) fn check_variable(&self, len: usize) -> Result<u32, Error> {
-        if self.entry_len().is_some() {
-            return Err(Error::WrongMode);
+    pub(super) fn check_len(&self, len: usize) -> Result<u32, Error> {
+        if len.wrapping_sub(1) < self.len_max() as usize {
+            Ok(len as u32)
+        } else {
+            Err(self.wrong_len(len))
         }
-        if len == 0 {
-            return Err(Error::InvalidLength { len });
+    }
+
+    #[cold]
+    fn wrong_len(&self, len: usize) -> Error {
+        match len {
+            _ if self.entry_len().is_some() => Error::WrongMode,
+            0 => Error::InvalidLength { len },
+            _ => Error::TooLarge {
+                len,
+                max: self.capacity(),
+            },
         }
-        if len > self.capacity() {
-            let max = self.capacity();
-            return Err(Error::TooLarge { len, max });
-        }
-        Ok(len as u32)
     }
 }
 
@@ -175,12 +170,12 @@ impl Queue {
     /// ```
     #[inline]
     pub fn write_fixed(&self, record: &[u8], flags: Flags) -> Result<Position, Error> {
-        let how = self.how_fixed(flags)?;
+        let entry_len = self.check_fixed(flags)?;
         let len = record.len();
-        if len != how.len as usize {
+        if len != entry_len as usize {
             return Err(Error::InvalidLength { len });
         }
-        self.append(record, how)
+        self.append(record, flags, None)
     }
 
     /// Reserves one entry of the length that the queue was [made for](crate::Options::fixed). Source: `alq_get` in
@@ -204,124 +199,111 @@ impl Queue {
     /// ```
     #[inline]
     pub fn get(&self, flags: Flags) -> Result<Entry<'_>, Error> {
-        let how = self.how_fixed(flags)?;
-        self.entry(how)
+        let entry_len = self.check_fixed(flags)?;
+        self.entry(entry_len, flags, None)
     }
 
     #[inline]
-    fn how_fixed(&self, flags: Flags) -> Result<How, Error> {
-        let when_full = flags.when_full()?;
-        let len = self.entry_len().ok_or(Error::WrongMode)?;
-        Ok(How {
-            len,
-            when_full,
-            activate: flags.activates(),
-            timeout: None,
-        })
+    fn check_fixed(&self, flags: Flags) -> Result<u32, Error> {
+        flags.when_full()?;
+        self.entry_len().ok_or(Error::WrongMode)
     }
 }
 
-/// An append whose arguments are checked.
-#[derive(Clone, Copy)]
-struct How {
-    len: u32,
-    when_full: WhenFull,
-    activate: bool,
-    timeout: Option<Duration>,
-}
-
-impl How {
-    fn waiting(self) -> Waiting {
-        Waiting::new(self.when_full == WhenFull::Wait, self.timeout)
-    }
-}
-
-/// The fast path is all of it inlined, and what it has reserved stays in registers: whatever may wait or fail is a call, for
-/// the whole of the rest.
+/// The fast path, of arguments that are checked: all of it is inlined, and stays in registers. Whatever may wait or fail is a
+/// call, for the whole of the rest.
 impl Queue {
     #[inline(always)]
-    #[expect(clippy::inline_always, reason = "as for `copy`")]
-    fn append(&self, record: &[u8], how: How) -> Result<Position, Error> {
-        match self.reserve_now(how.len) {
-            Ok(reservation) => Ok(self.copy(reservation, record, how.activate)),
-            Err(refusal) => self.append_later(refusal, record, how),
-        }
-    }
-
-    #[inline(always)]
-    #[expect(clippy::inline_always, reason = "as for `copy`")]
-    fn entry(&self, how: How) -> Result<Entry<'_>, Error> {
-        match self.reserve_now(how.len) {
-            Ok(reservation) => Ok(Entry::new(self.shared(), reservation)),
-            Err(refusal) => self.entry_later(refusal, how),
-        }
-    }
-
-    /// Reserves a length that is known to be possible; `None` says that this is a child of fork(2).
-    #[inline(always)]
-    #[expect(clippy::inline_always, reason = "as for `copy`")]
-    fn reserve_now(&self, len: u32) -> Result<Reservation<'_, Mirror>, Option<Refusal>> {
-        if !self.shared().home.is_here() {
-            return Err(None);
-        }
-        self.shared().ring.reserve(len).map_err(Some)
-    }
-
-    fn reserve_later(
+    #[expect(
+        clippy::inline_always,
+        reason = "as a call it gets its arguments through memory, which costs 3 to 5 ns"
+    )]
+    fn append(
         &self,
-        refusal: Option<Refusal>,
-        how: How,
-        kind: Kind,
-    ) -> Result<Reservation<'_, Mirror>, Error> {
-        let refusal = refusal.ok_or(Error::Forked)?;
-        let deadline = how.timeout.and_then(deadline_in);
-        self.shared()
-            .reserve_later(refusal, how.len, how.when_full, kind, deadline)
+        record: &[u8],
+        flags: Flags,
+        timeout: Option<Duration>,
+    ) -> Result<Position, Error> {
+        let shared = self.shared();
+        if shared.home.is_here() {
+            if let Some(posted) = shared.ring.append_at_once(record) {
+                shared.posted(posted, flags.activates());
+                return Ok(Position::new(shared.id, posted.end));
+            }
+        }
+        self.append_later(record, flags, timeout)
     }
 
-    /// Appends a record that the ring has refused: once there is room, or without the ring, if the queue takes any at all.
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "as for `append`")]
+    fn entry(
+        &self,
+        len: u32,
+        flags: Flags,
+        timeout: Option<Duration>,
+    ) -> Result<Entry<'_>, Error> {
+        let shared = self.shared();
+        if shared.home.is_here() {
+            if let Some(reservation) = shared.ring.reserve_at_once(len) {
+                return Ok(Entry::new(shared, reservation));
+            }
+        }
+        self.entry_later(len, flags, timeout)
+    }
+
+    /// Appends what was not appended at once: when there is room, or without the ring, if the queue takes any at all.
     #[cold]
     fn append_later(
         &self,
-        refusal: Option<Refusal>,
         record: &[u8],
-        how: How,
+        flags: Flags,
+        timeout: Option<Duration>,
     ) -> Result<Position, Error> {
-        match self.reserve_later(refusal, how, Kind::Writen) {
-            Ok(reservation) => Ok(self.copy(reservation, record, how.activate)),
-            Err(refused) => aside::append(self.shared(), refused, record, how.waiting()),
+        let shared = self.shared();
+        let len = record.len() as u32;
+        match self.reserve(len, flags, Kind::Writen, timeout) {
+            Ok(mut reservation) => {
+                reservation.fill(record);
+                let posted = reservation.post(len);
+                shared.posted(posted, flags.activates());
+                Ok(Position::new(shared.id, posted.end))
+            }
+            Err(refused) => aside::append(shared, refused, record, Waiting::new(flags, timeout)),
         }
     }
 
     /// The same for an entry.
     #[cold]
-    fn entry_later(&self, refusal: Option<Refusal>, how: How) -> Result<Entry<'_>, Error> {
+    fn entry_later(
+        &self,
+        len: u32,
+        flags: Flags,
+        timeout: Option<Duration>,
+    ) -> Result<Entry<'_>, Error> {
         let shared = self.shared();
-        match self.reserve_later(refusal, how, Kind::Getn) {
+        match self.reserve(len, flags, Kind::Getn, timeout) {
             Ok(reservation) => Ok(Entry::new(shared, reservation)),
             Err(refused) => {
-                let memory = aside::memory(shared, refused, how.len as usize, how.waiting())?;
+                let waiting = Waiting::new(flags, timeout);
+                let memory = aside::memory(shared, refused, len as usize, waiting)?;
                 Ok(Entry::of_its_own(shared, memory))
             }
         }
     }
 
-    /// Fills a reservation with the whole record and posts it.
-    #[inline(always)]
-    #[expect(
-        clippy::inline_always,
-        reason = "as a call it gets the reservation through memory, which costs 3 to 5 ns"
-    )]
-    fn copy(
+    fn reserve(
         &self,
-        mut reservation: Reservation<'_, Mirror>,
-        record: &[u8],
-        activate: bool,
-    ) -> Position {
-        reservation.fill(record);
-        let posted = reservation.post(record.len() as u32);
-        self.shared().posted(posted, activate);
-        Position::new(self.shared().id, posted.end)
+        len: u32,
+        flags: Flags,
+        kind: Kind,
+        timeout: Option<Duration>,
+    ) -> Result<Reservation<'_, Mirror>, Error> {
+        let shared = self.shared();
+        if !shared.home.is_here() {
+            return Err(Error::Forked);
+        }
+        let deadline = timeout.and_then(deadline_in);
+        shared.reserve(len, flags.when_full()?, kind, deadline)
     }
 }
 

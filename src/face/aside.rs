@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use crate::actors::Shared;
 use crate::memory::Mirror;
-use crate::ring::{Refusal, Reservation};
-use crate::words::{Error, Position};
+use crate::ring::{Claim, Refusal};
+use crate::words::{Error, Flags, Position};
 
 /// Whether a call waits, and for how long.
 #[derive(Clone, Copy)]
@@ -16,7 +16,8 @@ pub(super) struct Waiting {
 }
 
 impl Waiting {
-    pub fn new(wait: bool, timeout: Option<Duration>) -> Self {
+    pub fn new(flags: Flags, timeout: Option<Duration>) -> Self {
+        let wait = flags.contains(Flags::WAITOK);
         Self { wait, timeout }
     }
 }
@@ -62,14 +63,9 @@ pub(super) fn post(shared: &Shared<Mirror>, record: &[u8]) -> Position {
 
 /// In a child of fork(2), the end of an entry of the parent's: whether it is posted is the parent's business.
 #[cold]
-pub(super) fn leave_to_the_parent(
-    shared: &Shared<Mirror>,
-    reservation: Reservation<'_, Mirror>,
-) -> Position {
-    let start = reservation.start();
-    reservation.forsake();
+pub(super) fn leave_to_the_parent(shared: &Shared<Mirror>, claim: Claim) -> Position {
     shared.aside.foreign.add(1);
-    Position::new(shared.id, start)
+    Position::new(shared.id, claim.start())
 }
 
 /// Returns once an append may go past the ring; or why none may.

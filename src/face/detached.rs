@@ -33,8 +33,8 @@ impl Entry<'_> {
     pub fn detach(self) -> Detached {
         let queue = self.queue_id();
         let part = match self.into_parts() {
-            (Some(claim), _) => Part::Ring(claim),
-            (None, own) => Part::Own(own.unwrap_or_default()),
+            (claim, None) => Part::Ring(claim),
+            (_, Some(own)) => Part::Own(own),
         };
         Detached { queue, part }
     }
@@ -60,11 +60,11 @@ impl Queue {
         match detached.part {
             Part::Ring(claim) if shared.home.is_here() => {
                 // It came from this ring, in `detach`, and nobody else has it.
-                let posted = shared.ring.reservation(claim).post(used as u32);
+                let posted = shared.ring.post(claim, used as u32);
                 shared.posted(posted, flags.activates());
                 Position::new(shared.id, posted.end)
             }
-            Part::Ring(claim) => aside::leave_to_the_parent(shared, shared.ring.reservation(claim)),
+            Part::Ring(claim) => aside::leave_to_the_parent(shared, claim),
             Part::Own(memory) => aside::post(shared, &memory[..used]),
         }
     }

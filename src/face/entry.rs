@@ -3,6 +3,7 @@
 use core::cell::Cell;
 use core::fmt;
 use core::marker::PhantomData;
+use core::mem::ManuallyDrop;
 use core::ops::{Deref, DerefMut};
 use std::io;
 
@@ -43,9 +44,9 @@ use crate::words::{Error, Flags, Position};
 #[must_use = "an entry posts nothing until `post` is called"]
 pub struct Entry<'q> {
     shared: &'q Shared<Mirror>,
-    /// `None` once it is posted, and where the queue goes on without its ring.
-    reservation: Option<Reservation<'q, Mirror>>,
-    /// Its memory there.
+    /// What it has of the ring; nothing, if it has memory of its own.
+    claim: Claim,
+    /// Its memory where the queue goes on without its ring.
     own: Option<OwnMemory>,
     fill: Fill,
     /// An entry may go to another thread, but two cannot share it.
@@ -58,7 +59,7 @@ impl<'q> Entry<'q> {
         Self {
             shared,
             fill: Fill::whole(reservation.len()),
-            reservation: Some(reservation),
+            claim: reservation.into_claim(),
             own: None,
             _not_sync: PhantomData,
         }
@@ -69,7 +70,7 @@ impl<'q> Entry<'q> {
         Self {
             shared,
             fill: Fill::whole(memory.len()),
-            reservation: None,
+            claim: Claim::NONE,
             own: Some(memory),
             _not_sync: PhantomData,
         }
@@ -144,32 +145,21 @@ impl<'q> Entry<'q> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[inline]
-    pub fn post_flags(mut self, flags: Flags) -> Position {
-        let used = self.fill.used() as u32;
-        self.finish(used, flags.activates())
+    pub fn post_flags(self, flags: Flags) -> Position {
+        let mut this = ManuallyDrop::new(self);
+        let used = this.fill.used() as u32;
+        end(this.shared, this.claim, this.own.take(), used, flags)
     }
 
     pub(super) fn queue_id(&self) -> u64 {
         self.shared.id
     }
 
-    /// The two halves: a claim of the ring, or memory of its own. The caller has the duty to post them.
+    /// The claim of the ring, or in its place memory of its own. The caller has the duty to post it.
     #[inline]
-    pub(super) fn into_parts(mut self) -> (Option<Claim>, Option<OwnMemory>) {
-        let claim = self.reservation.take().map(Reservation::into_claim);
-        (claim, self.own.take())
-    }
-
-    #[inline]
-    fn finish(&mut self, used: u32, activate: bool) -> Position {
-        match self.reservation.take() {
-            Some(reservation) if self.shared.home.is_here() => {
-                let posted = reservation.post(used);
-                self.shared.posted(posted, activate);
-                Position::new(self.shared.id, posted.end)
-            }
-            reservation => finish_aside(self.shared, reservation, self.own.take(), used),
-        }
+    pub(super) fn into_parts(self) -> (Claim, Option<OwnMemory>) {
+        let mut this = ManuallyDrop::new(self);
+        (this.claim, this.own.take())
     }
 
     /// Appends formatted text, with neither trait in scope: what `write!(entry, ..)` calls.
@@ -202,19 +192,46 @@ impl<'q> Entry<'q> {
     }
 }
 
-/// The end of an entry that is none of the ring. (It gets the parts, so that an entry itself need not be in memory.)
-#[cold]
-fn finish_aside(
+/// The end of an entry. It gets the parts, so that an entry itself need never be in memory: a copy of one, in pieces of another
+/// size than those that it was stored in, waits for the stores.
+#[inline(always)]
+#[expect(
+    clippy::inline_always,
+    reason = "the hot path; what its parts are is known only where it is made"
+)]
+fn end(
     shared: &Shared<Mirror>,
-    reservation: Option<Reservation<'_, Mirror>>,
+    claim: Claim,
+    own: Option<OwnMemory>,
+    used: u32,
+    flags: Flags,
+) -> Position {
+    if own.is_some() || !shared.home.is_here() {
+        return end_aside(shared, claim, own, used);
+    }
+    let posted = shared.ring.post(claim, used);
+    shared.posted(posted, flags.activates());
+    Position::new(shared.id, posted.end)
+}
+
+/// The end of one that is none of the ring, or of another process.
+#[cold]
+fn end_aside(
+    shared: &Shared<Mirror>,
+    claim: Claim,
     own: Option<OwnMemory>,
     used: u32,
 ) -> Position {
-    let Some(reservation) = reservation else {
-        let own = own.unwrap_or_default();
-        return aside::post(shared, &own[..used as usize]);
-    };
-    aside::leave_to_the_parent(shared, reservation)
+    match own {
+        Some(own) => aside::post(shared, &own[..used as usize]),
+        None => aside::leave_to_the_parent(shared, claim),
+    }
+}
+
+/// The end of one that is dropped. It wakes the drain: the descriptor, if not the bytes, is free only when that has been there.
+#[cold]
+fn give_up(shared: &Shared<Mirror>, claim: Claim, own: Option<OwnMemory>) {
+    end(shared, claim, own, 0, Flags::empty());
 }
 
 impl Deref for Entry<'_> {
@@ -222,9 +239,9 @@ impl Deref for Entry<'_> {
 
     #[inline]
     fn deref(&self) -> &[u8] {
-        match &self.reservation {
-            Some(reservation) => reservation.bytes(),
-            None => self.own.as_deref().map_or(&[], |own| own),
+        match &self.own {
+            None => self.shared.ring.bytes(&self.claim),
+            Some(own) => own,
         }
     }
 }
@@ -232,9 +249,9 @@ impl Deref for Entry<'_> {
 impl DerefMut for Entry<'_> {
     #[inline]
     fn deref_mut(&mut self) -> &mut [u8] {
-        match &mut self.reservation {
-            Some(reservation) => reservation.bytes_mut(),
-            None => self.own.as_deref_mut().map_or(&mut [], |own| own),
+        match &mut self.own {
+            None => self.shared.ring.bytes_mut(&mut self.claim),
+            Some(own) => own,
         }
     }
 }
@@ -263,9 +280,12 @@ impl fmt::Write for Entry<'_> {
 
 impl Drop for Entry<'_> {
     /// Posts nothing; what waits behind the entry goes on.
+    #[inline(always)]
+    #[expect(
+        clippy::inline_always,
+        reason = "as a call it would get the entry by its address: see `end`"
+    )]
     fn drop(&mut self) {
-        if self.reservation.is_some() {
-            self.finish(0, true); // its descriptor, if not its bytes, is free only when the drain has been there
-        }
+        give_up(self.shared, self.claim, self.own.take());
     }
 }

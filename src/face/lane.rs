@@ -10,7 +10,7 @@ use super::lane_entry::LaneEntry;
 use super::queue::Queue;
 use crate::ends::Kind;
 use crate::ring::Owner;
-use crate::words::{Error, Flags, Position, WhenFull};
+use crate::words::{Error, Flags, Position};
 
 /// One producer's own way into a queue, from [`Queue::lane`]: the same calls, at the cost of a copy.
 ///
@@ -214,9 +214,9 @@ impl Lane {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn get(&mut self, flags: Flags) -> Result<LaneEntry<'_>, Error> {
-        let when_full = flags.when_full()?;
+        flags.when_full()?;
         let entry_len = self.queue.entry_len().ok_or(Error::WrongMode)?;
-        self.entry_elsewhere(entry_len, when_full, None)
+        self.entry_elsewhere(entry_len, flags, None)
     }
 
     #[inline]
@@ -226,14 +226,14 @@ impl Lane {
         flags: Flags,
         timeout: Option<Duration>,
     ) -> Result<Position, Error> {
-        let when_full = flags.when_full()?;
+        flags.when_full()?;
         let shared = self.queue.shared();
         if shared.home.is_here() && self.owner.begins(record.len()) {
             let posted = self.owner.append(&shared.ring, record);
             shared.posted(posted, flags.activates());
             return Ok(Position::new(shared.id, posted.end));
         }
-        self.copy_elsewhere(record, flags, when_full, timeout)
+        self.copy_elsewhere(record, flags, timeout)
     }
 
     #[cold]
@@ -241,12 +241,11 @@ impl Lane {
         &mut self,
         record: &[u8],
         flags: Flags,
-        when_full: WhenFull,
         timeout: Option<Duration>,
     ) -> Result<Position, Error> {
-        let len = self.queue.check_variable(record.len())?;
-        if let Err(refused) = self.begin_elsewhere(len, when_full, Kind::Writen, timeout) {
-            let waiting = Waiting::new(when_full == WhenFull::Wait, timeout);
+        let len = self.queue.check_len(record.len())?;
+        if let Err(refused) = self.begin_elsewhere(len, flags, Kind::Writen, timeout) {
+            let waiting = Waiting::new(flags, timeout);
             let position = aside::append(self.queue.shared(), refused, record, waiting)?;
             self.owner.set_position(position.bytes());
             return Ok(position);
@@ -262,7 +261,7 @@ impl Lane {
     fn begin_elsewhere(
         &mut self,
         len: u32,
-        when_full: WhenFull,
+        flags: Flags,
         kind: Kind,
         timeout: Option<Duration>,
     ) -> Result<(), Error> {
@@ -270,7 +269,7 @@ impl Lane {
         if !shared.home.is_here() {
             return Err(Error::Forked);
         }
-        let owner = &mut self.owner;
+        let (owner, when_full) = (&mut self.owner, flags.when_full()?);
         shared.begin_elsewhere(owner, len, when_full, kind, timeout.and_then(deadline_in))
     }
 
@@ -281,10 +280,10 @@ impl Lane {
         flags: Flags,
         timeout: Option<Duration>,
     ) -> Result<LaneEntry<'_>, Error> {
-        let when_full = flags.when_full()?;
+        flags.when_full()?;
         if !(self.queue.shared().home.is_here() && self.owner.begins(len)) {
-            let len = self.queue.check_variable(len)?;
-            return self.entry_elsewhere(len, when_full, timeout);
+            let len = self.queue.check_len(len)?;
+            return self.entry_elsewhere(len, flags, timeout);
         }
         let shared = self.queue.shared();
         Ok(LaneEntry::new(shared, &mut self.owner, None, len))
@@ -294,13 +293,13 @@ impl Lane {
     fn entry_elsewhere(
         &mut self,
         len: u32,
-        when_full: WhenFull,
+        flags: Flags,
         timeout: Option<Duration>,
     ) -> Result<LaneEntry<'_>, Error> {
-        let own = match self.begin_elsewhere(len, when_full, Kind::Getn, timeout) {
+        let own = match self.begin_elsewhere(len, flags, Kind::Getn, timeout) {
             Ok(()) => None,
             Err(refused) => {
-                let waiting = Waiting::new(when_full == WhenFull::Wait, timeout);
+                let waiting = Waiting::new(flags, timeout);
                 let shared = self.queue.shared();
                 Some(aside::memory(shared, refused, len as usize, waiting)?)
             }

@@ -3,6 +3,7 @@
 use core::cell::Cell;
 use core::fmt;
 use core::marker::PhantomData;
+use core::mem::ManuallyDrop;
 use core::ops::{Deref, DerefMut};
 use std::io;
 
@@ -133,23 +134,11 @@ impl<'l> LaneEntry<'l> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[inline]
-    pub fn post_flags(mut self, flags: Flags) -> Position {
+    pub fn post_flags(self, flags: Flags) -> Position {
         let used = self.fill.used() as u32;
-        let end = self.finish(used, flags.activates());
-        let position = Position::new(self.shared.id, end);
-        core::mem::forget(self);
-        position
-    }
-
-    #[inline]
-    fn finish(&mut self, used: u32, activate: bool) -> u64 {
-        let own = self.own.take();
-        if own.is_some() || !self.shared.home.is_here() {
-            return finish_aside(self.shared, self.owner, own, used);
-        }
-        let posted = self.owner.post(&self.shared.ring, used);
-        self.shared.posted(posted, activate);
-        posted.end
+        let mut this = ManuallyDrop::new(self);
+        let this = &mut *this;
+        end(this.shared, this.owner, this.own.take(), used, flags)
     }
 
     /// Appends formatted text, with neither trait in scope: what `write!(entry, ..)` calls. As
@@ -182,24 +171,48 @@ impl<'l> LaneEntry<'l> {
     }
 }
 
-/// The end of an entry that is none of the ring. (It gets the parts, so that an entry itself need not be in memory.)
-#[cold]
-fn finish_aside(
+/// The end of an entry, which it gets in parts: as for [`Entry`](crate::Entry).
+#[inline(always)]
+#[expect(clippy::inline_always, reason = "as for `Entry`")]
+fn end(
     shared: &Shared<Mirror>,
     owner: &mut Owner,
     own: Option<OwnMemory>,
     used: u32,
-) -> u64 {
+    flags: Flags,
+) -> Position {
+    if own.is_some() || !shared.home.is_here() {
+        return end_aside(shared, owner, own, used);
+    }
+    let posted = owner.post(&shared.ring, used);
+    shared.posted(posted, flags.activates());
+    Position::new(shared.id, posted.end)
+}
+
+/// The end of one that is none of the ring, or of another process.
+#[cold]
+fn end_aside(
+    shared: &Shared<Mirror>,
+    owner: &mut Owner,
+    own: Option<OwnMemory>,
+    used: u32,
+) -> Position {
     if let Some(own) = own {
-        let end = aside::post(shared, &own[..used as usize]).bytes();
+        let position = aside::post(shared, &own[..used as usize]);
         if used > 0 {
-            owner.set_position(end);
+            owner.set_position(position.bytes());
         }
     } else {
         // In a child of fork(2): it is the parent's, who posts it or not.
         shared.aside.foreign.add(1);
     }
-    owner.position()
+    Position::new(shared.id, owner.position())
+}
+
+/// The end of one that is dropped.
+#[cold]
+fn give_up(shared: &Shared<Mirror>, owner: &mut Owner, own: Option<OwnMemory>) {
+    end(shared, owner, own, 0, Flags::empty());
 }
 
 impl Deref for LaneEntry<'_> {
@@ -248,7 +261,9 @@ impl fmt::Write for LaneEntry<'_> {
 
 impl Drop for LaneEntry<'_> {
     /// Posts nothing; what waits behind the entry goes on.
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "as for `Entry`")]
     fn drop(&mut self) {
-        self.finish(0, true);
+        give_up(self.shared, self.owner, self.own.take());
     }
 }

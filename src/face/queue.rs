@@ -77,6 +77,8 @@ pub struct Queue {
     shared: Arc<Shared<Mirror>>,
     /// Whether records have a fixed length, and which.
     entry_len: Option<u32>,
+    /// The longest record that may be appended with its own length: none if that is fixed.
+    len_max: u32,
     /// How a reopen opens.
     opening: Opening,
     owner: Arc<Owner>,
@@ -114,6 +116,10 @@ impl Queue {
         opening: Opening,
         in_file: Option<(Recovery, PathBuf)>,
     ) -> Self {
+        let len_max = match entry_len {
+            None => shared.ring.geometry().capacity(),
+            Some(_) => 0,
+        };
         let owner = Arc::new(Owner {
             shared: Arc::clone(&shared),
             in_file,
@@ -121,6 +127,7 @@ impl Queue {
         Self {
             shared,
             entry_len,
+            len_max,
             opening,
             owner,
         }
@@ -160,6 +167,12 @@ impl Queue {
     #[inline]
     pub(super) fn entry_len(&self) -> Option<u32> {
         self.entry_len
+    }
+
+    /// The longest record that `writen` and `getn` take; 0 if the length is fixed.
+    #[inline]
+    pub(super) fn len_max(&self) -> u32 {
+        self.len_max
     }
 
     /// How many bytes may be outstanding; on a variable queue also the length of the longest record, on a fixed one

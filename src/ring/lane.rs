@@ -212,7 +212,7 @@ impl Owner {
     #[cold]
     fn post_single<M: Memory>(&mut self, ring: &Ring<M>, used: u32) -> Posted {
         let single = self.single.take().expect("the caller has looked");
-        let posted = ring.reservation(single).post(used);
+        let posted = ring.post(single, used);
         if used > 0 {
             self.position = posted.end;
         }

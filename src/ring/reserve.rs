@@ -52,12 +52,25 @@ pub struct Claim {
 }
 
 impl Claim {
+    /// Of nothing.
+    pub const NONE: Self = Self {
+        seq: 0,
+        start: 0,
+        len: 0,
+    };
+
     /// The sequence of its (first) descriptor.
     pub fn seq(self) -> u64 {
         self.seq
     }
 
+    /// The position of its first byte.
+    pub fn start(self) -> u64 {
+        self.start
+    }
+
     /// How many bytes it has.
+    #[inline]
     pub fn len(self) -> usize {
         self.len as usize
     }
@@ -68,9 +81,7 @@ impl Claim {
 #[must_use = "a reservation posts nothing until `post` is called"]
 pub struct Reservation<'r, M: Memory> {
     ring: &'r Ring<M>,
-    start: u64,
-    seq: u64,
-    len: u32,
+    claim: Claim,
 }
 
 impl<M: Memory> Ring<M> {
@@ -79,8 +90,6 @@ impl<M: Memory> Ring<M> {
     /// # Errors
     ///
     /// See [`Refusal`]. Never blocks, allocates or makes a system call.
-    #[inline(always)]
-    #[expect(clippy::inline_always, reason = "as for `claim`")]
     pub fn reserve(&self, len: u32) -> Result<Reservation<'_, M>, Refusal> {
         Ok(self.reservation(self.claim(len, Width::Slot, 0)?))
     }
@@ -94,54 +103,86 @@ impl<M: Memory> Ring<M> {
         Ok(self.reservation(self.claim(len, Width::Slot, Gate::WAITED)?))
     }
 
-    /// Claims, whatever the gate bits `passed` say.
+    /// The hot path of [`reserve`](Ring::reserve): one try, and `None` if that is not enough to know.
     #[inline(always)]
     #[expect(
         clippy::inline_always,
-        reason = "the hot path; with two callers it becomes a call, and costs 3 to 10 ns more"
+        reason = "what it comes to stays in registers; as a call it goes through memory, which costs 3 to 10 ns"
     )]
+    pub fn reserve_at_once(&self, len: u32) -> Option<Reservation<'_, M>> {
+        let claim = self.claim_at_once(len, Width::Slot, 0).ok()?;
+        Some(self.reservation(claim))
+    }
+
+    /// The same, with a whole record copied in, and posted.
+    ///
+    /// # Panics
+    ///
+    /// If the record is longer than the ring.
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "as for `reserve_at_once`")]
+    pub fn append_at_once(&self, record: &[u8]) -> Option<Posted> {
+        assert!(record.len() <= self.geometry.capacity() as usize);
+        let len = record.len() as u32;
+        let claim = self.claim_at_once(len, Width::Slot, 0).ok()?;
+        self.copy(claim, record);
+        Some(self.post(claim, len))
+    }
+
+    /// Claims, whatever the gate bits `passed` say.
     pub(super) fn claim(&self, len: u32, width: Width, passed: u32) -> Result<Claim, Refusal> {
-        debug_assert!(len > 0 && len <= self.geometry.capacity());
-        let claims = &*self.claims;
         let backoff = Backoff::new();
+        let mut claim = self.claim_at_once(len, width, passed);
+        loop {
+            let bits = match claim {
+                Ok(claim) => return Ok(claim),
+                Err(Missed::NoRoom(bits)) => self.look_again(bits, len, width, passed)?,
+                Err(Missed::Head(now)) => {
+                    backoff.spin();
+                    now
+                }
+            };
+            claim = self.claim_at(bits, len, width, passed);
+        }
+    }
+
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "as for `reserve_at_once`")]
+    fn claim_at_once(&self, len: u32, width: Width, passed: u32) -> Result<Claim, Missed> {
+        debug_assert!(len > 0 && len <= self.geometry.capacity());
         // [claim.head] Acquire, pairs with [give_back.take]: the bytes that were given back are this claim's alone. And with
         // [claim.take]: `seen`, read next, is then at least what the last claimer relied on, so that head - seen never
         // exceeds the capacity for a head that is current. (Without that, `seen` could be older; the room check would
         // notice, unless it were 4 GiB older.)
-        let mut bits = claims
-            .head
-            .load(unless_mutant("claim.head", Ordering::Acquire));
-        loop {
-            let head = Head::from_bits(bits);
-            let mut tail = claims.seen.load();
-            // Relaxed: `close` has its order through the head, and who finds a bit set looks again with Acquire.
-            let gate = claims.gate.load(Ordering::Relaxed) & !passed;
-            if gate != 0 || !self.geometry.has_room(head, tail, len, width) {
-                match self.look_again(bits, len, width, passed) {
-                    Look::Room(fresh) => tail = fresh,
-                    Look::Moved(now) => {
-                        bits = now;
-                        continue;
-                    }
-                    Look::Refused(refusal) => return Err(refusal),
-                }
-            }
-            // [claim.take] Release, pairs with [head.load] and with the looks of later claims (see above). No Acquire: the
-            // load that has got `bits` has read the same store, and was one.
-            // [claim.retry] Acquire if it fails: as [claim.head].
-            let claim = claims.head.compare_exchange_weak(
-                bits,
-                head.claimed(width, len).to_bits(),
-                unless_mutant("claim.take", Ordering::Release),
-                unless_mutant("claim.retry", Ordering::Acquire),
-            );
-            match claim {
-                Ok(_) => return Ok(self.claimed(head, tail, len)),
-                Err(now) => {
-                    bits = now;
-                    backoff.spin();
-                }
-            }
+        let order = unless_mutant("claim.head", Ordering::Acquire);
+        let bits = self.claims.head.load(order);
+        self.claim_at(bits, len, width, passed)
+    }
+
+    /// Claims if the head is still `bits`, and there is room behind it.
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "as for `reserve_at_once`")]
+    fn claim_at(&self, bits: u64, len: u32, width: Width, passed: u32) -> Result<Claim, Missed> {
+        let claims = &*self.claims;
+        let head = Head::from_bits(bits);
+        let tail = claims.seen.load();
+        // Relaxed: `close` has its order through the head, and who finds a bit set looks again with Acquire.
+        let gate = claims.gate.load(Ordering::Relaxed) & !passed;
+        if gate != 0 || !self.geometry.has_room(head, tail, len, width) {
+            return Err(Missed::NoRoom(bits));
+        }
+        // [claim.take] Release, pairs with [head.load] and with the looks of later claims (see above). No Acquire: the
+        // load that has got `bits` has read the same store, and was one.
+        // [claim.retry] Acquire if it fails: as [claim.head].
+        let claim = claims.head.compare_exchange_weak(
+            bits,
+            head.claimed(width, len).to_bits(),
+            unless_mutant("claim.take", Ordering::Release),
+            unless_mutant("claim.retry", Ordering::Acquire),
+        );
+        match claim {
+            Ok(_) => Ok(self.claimed(head, tail, len)),
+            Err(now) => Err(Missed::Head(now)),
         }
     }
 
@@ -169,39 +210,93 @@ impl<M: Memory> Ring<M> {
     /// The reservation of a claim of this ring that has not posted: the caller sees to both.
     #[inline]
     pub fn reservation(&self, claim: Claim) -> Reservation<'_, M> {
-        Reservation {
-            ring: self,
+        Reservation { ring: self, claim }
+    }
+
+    /// Copies a whole record to where the claim is, which has not posted.
+    ///
+    /// # Panics
+    ///
+    /// If `record` is not exactly as long as the claim.
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "as for `reserve_at_once`")]
+    fn copy(&self, claim: Claim, record: &[u8]) {
+        assert!(record.len() == claim.len as usize);
+        let first = self.memory.at(claim.start as u32);
+        // SAFETY: both are valid for `len` bytes; the target is this claim's alone, and no safe code has a slice into the
+        // ring that could be the source, but through another reservation.
+        unsafe { ptr::copy_nonoverlapping(record.as_ptr(), first, record.len()) };
+    }
+
+    /// The bytes of a claim of this ring that has not posted, and that nobody else uses: what an earlier lap left there, until
+    /// they are filled.
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "as for `reserve_at_once`")]
+    pub fn bytes<'a>(&'a self, claim: &'a Claim) -> &'a [u8] {
+        let first = self.memory.at(claim.start as u32);
+        // SAFETY: `at` gives capacity >= len valid bytes, all initialised (zeroed at first); the claim gave them to its
+        // holder alone until it posts, and the borrow of the claim lets nobody write while the slice lives.
+        unsafe { slice::from_raw_parts(first, claim.len()) }
+    }
+
+    /// The same, to be filled in place.
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "as for `reserve_at_once`")]
+    pub fn bytes_mut<'a>(&'a self, claim: &'a mut Claim) -> &'a mut [u8] {
+        let first = self.memory.at(claim.start as u32);
+        // SAFETY: as in `bytes`, and the borrow of the claim makes this the only slice.
+        unsafe { slice::from_raw_parts_mut(first, claim.len()) }
+    }
+
+    /// Publishes the first `used` bytes of a claim of this ring that has not posted, and gives the rest back if nothing was
+    /// claimed behind it.
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "as for `reserve_at_once`")]
+    pub fn post(&self, claim: Claim, used: u32) -> Posted {
+        debug_assert!(used <= claim.len);
+        let (seq, start) = (claim.seq as u32, claim.start as u32);
+        // All of it: what is given back may have been written, too.
+        self.memory.end_write(start, claim.len);
+        let gave_back =
+            used < claim.len && self.give_back(Width::Slot.after(seq), start, claim.len, used);
+        let state = State::closed(self.geometry.tag(seq), used);
+        // [post.state] Release, pairs with [drain.state], [survey.look] and [survey.late]: who sees the span sees its place
+        // and its bytes.
+        let order = unless_mutant("post.state", Ordering::Release);
+        self.slot(seq).state.store(state.to_bits(), order);
+        Posted {
+            seq,
             start: claim.start,
-            seq: claim.seq,
-            len: claim.len,
+            end: claim.start + u64::from(used),
+            gave_back,
         }
     }
 
-    /// The slow half of a claim: reads the drain's own tail, and refuses only a head that is still current.
-    #[cold]
-    fn look_again(&self, bits: u64, len: u32, width: Width, passed: u32) -> Look {
+    /// Reads the drain's own tail for a claim at the head `bits`, for which there seems to be no room: the head to try
+    /// next. Refuses only a head that is still current.
+    fn look_again(&self, bits: u64, len: u32, width: Width, passed: u32) -> Result<u64, Refusal> {
         let tail = self.claims.seen.raise(self.drained.tail.load());
         // [gate.look] Acquire, pairs with [gate.fail]: why it has failed is seen. (Why the head has jumped is seen by the
         // load of the head.)
         let order = unless_mutant("gate.look", Ordering::Acquire);
         let gate = self.claims.gate.load(order);
         if let Some(refusal) = Gate::refusal(gate & !passed) {
-            return Look::Refused(refusal);
+            return Err(refusal);
         }
         if self
             .geometry
             .has_room(Head::from_bits(bits), tail, len, width)
         {
-            return Look::Room(tail);
+            return Ok(bits);
         }
         // A head that is older than the tail looks full. Only one that has not moved proves that it is.
         // [claim.again] Acquire: as [claim.head].
         let order = unless_mutant("claim.again", Ordering::Acquire);
         let now = self.claims.head.load(order);
         if now == bits || is_mutant("claim.again:skip") {
-            Look::Refused(Refusal::Full)
+            Err(Refusal::Full)
         } else {
-            Look::Moved(now)
+            Ok(now)
         }
     }
 
@@ -236,7 +331,11 @@ impl<M: Memory> Ring<M> {
 
     #[inline]
     pub(super) fn slot(&self, seq: u32) -> &Slot {
-        &self.memory.slots()[self.geometry.slot(seq)]
+        let slots = self.memory.slots();
+        let index = self.geometry.slot(seq);
+        debug_assert!(index < slots.len());
+        // SAFETY: `Memory` has as many as its geometry says, which is a copy of this one, and that gives no greater index.
+        unsafe { slots.get_unchecked(index) }
     }
 }
 
@@ -257,32 +356,25 @@ impl Gate {
     }
 }
 
-/// What the second look found.
-enum Look {
-    /// There is room, counted from this tail.
-    Room(Tail),
-    /// The head is another now: try with this one.
-    Moved(u64),
-    /// There is none.
-    Refused(Refusal),
+/// Why a try to claim has not claimed.
+enum Missed {
+    /// The head is this by now.
+    Head(u64),
+    /// There seems to be no room at this head.
+    NoRoom(u64),
 }
 
 impl<M: Memory> Reservation<'_, M> {
     /// The bytes, to be filled in place: what an earlier lap left there, until then.
     #[inline]
     pub fn bytes(&self) -> &[u8] {
-        let first = self.ring.memory.at(self.start as u32);
-        // SAFETY: `at` gives capacity >= len valid bytes, all initialised (zeroed at first); the claim gave them
-        // to this reservation alone until it posts, and `&self` lets nobody write while the slice lives.
-        unsafe { slice::from_raw_parts(first, self.len as usize) }
+        self.ring.bytes(&self.claim)
     }
 
     /// The bytes, to be filled in place.
     #[inline]
     pub fn bytes_mut(&mut self) -> &mut [u8] {
-        let first = self.ring.memory.at(self.start as u32);
-        // SAFETY: as in `bytes`, and `&mut self` makes this the only slice.
-        unsafe { slice::from_raw_parts_mut(first, self.len as usize) }
+        self.ring.bytes_mut(&mut self.claim)
     }
 
     /// Copies a whole record in.
@@ -292,26 +384,13 @@ impl<M: Memory> Reservation<'_, M> {
     /// If `record` is not exactly as long as the reservation.
     #[inline]
     pub fn fill(&mut self, record: &[u8]) {
-        assert_eq!(record.len(), self.len as usize);
-        let first = self.ring.memory.at(self.start as u32);
-        // SAFETY: both are valid for `len` bytes; the target is this reservation's alone, and no safe code
-        // has a slice into the ring that could be the source, but through another reservation.
-        unsafe { ptr::copy_nonoverlapping(record.as_ptr(), first, record.len()) };
-    }
-
-    /// The position of its first byte.
-    pub fn start(&self) -> u64 {
-        self.start
+        self.ring.copy(self.claim, record);
     }
 
     /// What it is, without its duty to post: whoever has that must see to it.
     #[inline]
     pub fn into_claim(self) -> Claim {
-        let claim = Claim {
-            seq: self.seq,
-            start: self.start,
-            len: self.len,
-        };
+        let claim = self.claim;
         mem::forget(self);
         claim
     }
@@ -319,47 +398,21 @@ impl<M: Memory> Reservation<'_, M> {
     /// How many bytes were reserved.
     #[inline]
     pub fn len(&self) -> usize {
-        self.len as usize
+        self.claim.len()
     }
 
     /// Publishes the first `used` bytes, and gives the rest back if nothing was claimed behind it.
     #[inline]
     pub fn post(self, used: u32) -> Posted {
-        let posted = self.publish(used);
-        mem::forget(self);
-        posted
+        let ring = self.ring;
+        ring.post(self.into_claim(), used)
     }
 
-    /// Leaves it alone: in a child of fork(2) it is the parent's.
-    pub fn forsake(self) {
-        mem::forget(self);
-    }
-
-    #[inline]
-    fn publish(&self, used: u32) -> Posted {
-        debug_assert!(used <= self.len);
-        let (ring, seq) = (self.ring, self.seq as u32);
-        // All of it: what is given back may have been written, too.
-        ring.memory.end_write(self.start as u32, self.len);
-        let gave_back = used < self.len
-            && ring.give_back(Width::Slot.after(seq), self.start as u32, self.len, used);
-        let state = State::closed(ring.geometry.tag(seq), used);
-        // [post.state] Release, pairs with [drain.state], [survey.look] and [survey.late]: who sees the span sees its place
-        // and its bytes.
-        let order = unless_mutant("post.state", Ordering::Release);
-        ring.slot(seq).state.store(state.to_bits(), order);
-        Posted {
-            seq,
-            start: self.start,
-            end: self.start + u64::from(used),
-            gave_back,
-        }
-    }
 }
 
 impl<M: Memory> Drop for Reservation<'_, M> {
     /// Posts nothing: the drain steps over the span, and nobody waits for it.
     fn drop(&mut self) {
-        self.publish(0);
+        self.ring.post(self.claim, 0);
     }
 }

@@ -76,6 +76,9 @@ pub struct Geometry {
     slots: u32,
     slot_bits: u32,
     spans_max: u32,
+    /// One less than each of the first two: what the hot path needs of them.
+    offset_mask: u32,
+    slot_mask: u32,
     /// One less than a power of two near an eighth of `spans_max`.
     span_mark_mask: u32,
 }
@@ -106,6 +109,8 @@ impl Geometry {
             slots,
             slot_bits: slots.trailing_zeros(),
             spans_max: slots,
+            offset_mask: capacity - 1,
+            slot_mask: slots - 1,
             span_mark_mask: mark_mask(slots),
         }
     }
@@ -146,13 +151,13 @@ impl Geometry {
     /// The place of byte position `pos` in the ring.
     #[inline]
     pub const fn offset(self, pos: u32) -> usize {
-        (pos & (self.capacity - 1)) as usize
+        (pos & self.offset_mask) as usize
     }
 
     /// The descriptor of sequence `seq`.
     #[inline]
     pub const fn slot(self, seq: u32) -> usize {
-        (seq & (self.slots - 1)) as usize
+        (seq & self.slot_mask) as usize
     }
 
     /// The tag that the descriptor of sequence `seq` carries once the span exists.
