@@ -1,4 +1,4 @@
-//! `alq`, the command-line tool: appends its standard input to a file through an [`alq::Queue`], and looks after ring files.
+//! `alq`, the command-line tool: appends its standard input to a file through an [`alq::Queue`], looks after ring files, and measures.
 //!
 //! # Exit codes
 //!
@@ -23,6 +23,7 @@ mod recover;
 mod report;
 mod resume;
 mod ring;
+mod screen;
 mod signals;
 mod stat;
 mod target;

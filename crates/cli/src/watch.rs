@@ -5,18 +5,15 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use alq::ring_file::{State, inspect};
-use console::{Term, truncate_str};
 use indicatif::DecimalBytes;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 
 use crate::args::Stat;
 use crate::report::{self, Failure};
+use crate::screen::{BLOCKS_MAX, Screen, eighths, sparkline};
 use crate::signals::Signals;
 use crate::{ring, stat};
-
-/// How many fills are remembered: as many as the widest terminal shows.
-const FILLS_MAX: usize = 60;
 
 /// Shows the queue until a signal comes, which is returned, or the ring file goes.
 pub fn run(options: &Stat) -> Result<i32, Failure> {
@@ -207,34 +204,41 @@ impl<'a> Watch<'a> {
     fn frame(&mut self, state: &State, now: Instant, interval: Duration) -> Vec<String> {
         let change = self.change(state, now);
         let standing = self.standing(state, change.as_ref(), now);
-        if self.fills.len() == FILLS_MAX {
+        if self.fills.len() == BLOCKS_MAX {
             self.fills.pop_front();
         }
         let fill = eighths(state.fill_bytes, state.capacity_bytes);
         self.fills.push_back(fill);
-        let (live, pending) = (&state.live, &state.pending);
-        let log = state
-            .log
-            .as_ref()
-            .map_or("not known".to_owned(), |log| log.display().to_string());
-        let unknown = || "-".to_owned();
-        let per = |text: &dyn Fn(&Change) -> String| change.as_ref().map_or_else(unknown, text);
-        let since = |count: u64, of: &dyn Fn(&Change) -> u64| {
-            let more = change.as_ref().map_or(0, of);
-            if more > 0 {
-                format!("{count} (+{more})")
-            } else {
-                count.to_string()
-            }
-        };
-        let behind = standing.map_or_else(String::new, |time| {
-            let time = stat::seconds(time);
-            match pending.skipped {
-                0 => format!("; nothing has been written for {time}"),
-                _ => format!("; nothing has been written behind the oldest for {time}"),
-            }
-        });
+        let ends = format!(
+            "every {}; Ctrl-C ends this, and nothing else",
+            stat::seconds(interval)
+        );
         let rows = [
+            self.what_it_is(state),
+            flow(state, change.as_ref()),
+            trouble(state, change.as_ref(), standing),
+            vec![("", ends)],
+        ];
+        let rows = rows.into_iter().flatten();
+        rows.map(|(label, value)| format!("{label:9}{value}"))
+            .collect()
+    }
+
+    /// Which queue it is, and how full.
+    fn what_it_is(&self, state: &State) -> Vec<Row> {
+        let log = state.log.as_ref();
+        let log = log.map_or("not known".to_owned(), |log| log.display().to_string());
+        let State {
+            fill_bytes,
+            capacity_bytes,
+            live,
+            ..
+        } = state;
+        let bytes = format!(
+            "{fill_bytes} of {capacity_bytes} bytes, {} at most",
+            live.high_water_bytes
+        );
+        vec![
             ("ring", self.ring.display().to_string()),
             ("log", log),
             ("owner", self.owner(state)),
@@ -242,64 +246,71 @@ impl<'a> Watch<'a> {
                 "fill",
                 format!("{} {:>3} %", sparkline(&self.fills), percent(state)),
             ),
-            (
-                "",
-                format!(
-                    "{} of {} bytes, {} at most",
-                    state.fill_bytes, state.capacity_bytes, live.high_water_bytes
-                ),
-            ),
-            ("posted", per(&|change| change.rate(change.posted_bytes))),
-            ("written", per(&Change::written)),
-            (
-                "drains",
-                per(&|change| {
-                    format!(
-                        "{}, {:.0} wake-ups/s",
-                        change.drained(),
-                        change.per_second(change.wakeups)
-                    )
-                }),
-            ),
-            (
-                "pending",
-                format!("{} bytes in {} spans", pending.bytes, pending.spans),
-            ),
-            ("open", format!("{} reservations{behind}", pending.skipped)),
-            (
-                "waits",
-                format!(
-                    "{}, the longest {}",
-                    since(live.waits, &|change| change.waits),
-                    stat::seconds(Duration::from_nanos(live.longest_wait_ns))
-                ),
-            ),
-            (
-                "refused",
-                format!(
-                    "{} records",
-                    since(live.refused_records, &|change| change.refused_records)
-                ),
-            ),
-            (
-                "stall",
-                stat::stall(live).unwrap_or_else(|| "none".to_owned()),
-            ),
-            (
-                "failure",
-                stat::errno_name(live.failure_errno).unwrap_or_else(|| "none".to_owned()),
-            ),
-            (
-                "",
-                format!(
-                    "every {}; Ctrl-C ends this, and nothing else",
-                    stat::seconds(interval)
-                ),
-            ),
-        ];
-        rows.map(|(label, value)| format!("{label:9}{value}"))
-            .into()
+            ("", bytes),
+        ]
     }
+}
+
+/// A label, and what is said.
+type Row = (&'static str, String);
+
+/// What goes through it.
+fn flow(state: &State, change: Option<&Change>) -> Vec<Row> {
+    let since = |text: &dyn Fn(&Change) -> String| change.map_or("-".to_owned(), text);
+    let drains = |change: &Change| {
+        let wakeups = change.per_second(change.wakeups);
+        format!("{}, {wakeups:.0} wake-ups/s", change.drained())
+    };
+    let pending = &state.pending;
+    vec![
+        ("posted", since(&|change| change.rate(change.posted_bytes))),
+        ("written", since(&Change::written)),
+        ("drains", since(&drains)),
+        (
+            "pending",
+            format!("{} bytes in {} spans", pending.bytes, pending.spans),
+        ),
+    ]
+}
+
+/// What is in the way.
+fn trouble(state: &State, change: Option<&Change>, standing: Option<Duration>) -> Vec<Row> {
+    let State { live, pending, .. } = state;
+    let more = |count: u64, more: Option<u64>| match more {
+        None | Some(0) => count.to_string(),
+        Some(more) => format!("{count} (+{more})"),
+    };
+    let waits = more(live.waits, change.map(|change| change.waits));
+    let longest = stat::seconds(Duration::from_nanos(live.longest_wait_ns));
+    let refused = more(
+        live.refused_records,
+        change.map(|change| change.refused_records),
+    );
+    let behind = if pending.skipped > 0 {
+        " behind the oldest"
+    } else {
+        ""
+    };
+    let standing = standing.map_or_else(String::new, |time| {
+        format!(
+            "; nothing has been written{behind} for {}",
+            stat::seconds(time)
+        )
+    });
+    let none = || "none".to_owned();
+    vec![
+        (
+            "open",
+            format!("{} reservations{standing}", pending.skipped),
+        ),
+        ("waits", format!("{waits}, the longest {longest}")),
+        ("refused", format!("{refused} records")),
+        ("stall", stat::stall(live).unwrap_or_else(none)),
+        (
+            "failure",
+            stat::errno_name(live.failure_errno).unwrap_or_else(none),
+        ),
+    ]
 }
 
 impl Change {
@@ -330,67 +341,4 @@ impl Change {
 
 fn percent(state: &State) -> u64 {
     state.fill_bytes * 100 / state.capacity_bytes.max(1)
-}
-
-/// How full the ring is, in eighths: whatever is there is seen.
-fn eighths(fill_bytes: u64, capacity_bytes: u64) -> usize {
-    let eighths = (fill_bytes * 8).div_ceil(capacity_bytes.max(1));
-    eighths.min(8) as usize
-}
-
-/// A block for each, as high as the ring was full.
-fn sparkline(fills: &VecDeque<usize>) -> String {
-    const BLOCKS: [char; 9] = [' ', '▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
-    let blocks: String = fills.iter().map(|eighths| BLOCKS[*eighths]).collect();
-    format!("▕{blocks:>FILLS_MAX$}▏")
-}
-
-/// Standard output, where it is a terminal.
-#[derive(Debug)]
-struct Screen {
-    term: Term,
-    shown: usize,
-}
-
-impl Screen {
-    fn new() -> Self {
-        Self {
-            term: Term::buffered_stdout(),
-            shown: 0,
-        }
-    }
-
-    fn is_terminal(&self) -> bool {
-        self.term.is_term()
-    }
-
-    /// Draws over the lines of the time before, all at once.
-    fn show(&mut self, lines: &[String]) -> Result<(), Failure> {
-        let draw = |term: &Term, shown: usize| {
-            let (rows, columns) = term.size();
-            let rows = usize::from(rows).saturating_sub(1).max(1); // one for the cursor
-            term.clear_last_lines(shown)?;
-            for line in lines.iter().take(rows) {
-                term.write_line(&truncate_str(line, usize::from(columns), "…"))?;
-            }
-            term.flush()?;
-            Ok(lines.len().min(rows))
-        };
-        let drawn: std::io::Result<usize> = draw(&self.term, self.shown);
-        self.shown = drawn.map_err(|error| Failure::new("standard output", error))?;
-        Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{eighths, sparkline};
-
-    #[test]
-    fn blocks_are_as_high_as_the_ring_is_full() {
-        let fills = [0, 1, 32_768, 65_536, 70_000].map(|fill| eighths(fill, 65_536));
-        let line = sparkline(&fills.into());
-        assert!(line.ends_with("  ▁▄██▏"), "{line}");
-        assert_eq!(line.chars().count(), 62);
-    }
 }

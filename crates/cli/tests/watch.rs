@@ -35,7 +35,9 @@ fn screen(shown: &str) -> Vec<String> {
             }
             '\r' => {}
             '\x1b' => {
-                let end = rest.find(|c: char| c.is_ascii_alphabetic()).unwrap();
+                let Some(end) = rest.find(|c: char| c.is_ascii_alphabetic()) else {
+                    break; // the rest is still to come
+                };
                 let count = rest[1..end].parse().unwrap_or(1);
                 match rest.as_bytes()[end] {
                     b'A' => at -= count,
@@ -51,14 +53,18 @@ fn screen(shown: &str) -> Vec<String> {
     lines
 }
 
-/// The line of a screen with this label.
-fn row(lines: &[String], label: &str) -> String {
+/// The line of a screen with this label, if it is there just once.
+fn row(lines: &[String], label: &str) -> Option<String> {
     let mut rows = lines.iter().filter_map(|line| line.strip_prefix(label));
-    let row = rows
-        .next()
-        .unwrap_or_else(|| panic!("no {label}: {lines:?}"));
-    assert!(rows.next().is_none(), "{label} twice: {lines:?}");
-    row.trim().to_owned()
+    let row = rows.next()?.trim().to_owned();
+    rows.next().is_none().then_some(row)
+}
+
+/// Waits until the screen has such a line; what is read of it meanwhile may be half a screen.
+fn wait_for_row(tool: &OnTerminal, label: &str, is_it: impl Fn(&str) -> bool) {
+    wait_until(label, || {
+        row(&screen(&tool.shown()), label).is_some_and(|row| is_it(&row))
+    });
 }
 
 #[test]
@@ -78,13 +84,12 @@ fn a_screen_is_drawn_over_and_says_who_goes() {
     tool.wait_for("EAGAIN, for ");
     tool.wait_for("nothing has been written for ");
     let pid = stuck.tool.0.id();
-    let lines = screen(&tool.shown());
-    assert_eq!(row(&lines, "owner"), format!("process {pid}"));
-    assert_eq!(row(&lines, "pending"), "6 bytes in 1 spans");
-    assert!(row(&lines, "fill").starts_with('▕'), "{lines:?}");
+    wait_for_row(&tool, "owner", |row| row == format!("process {pid}"));
+    wait_for_row(&tool, "pending", |row| row == "6 bytes in 1 spans");
+    wait_for_row(&tool, "fill", |row| row.starts_with('▕'));
     let left = stuck.kill();
     let gone = format!("no process; {pid} has gone");
-    tool.wait_for(&gone);
+    wait_for_row(&tool, "owner", |row| row == gone);
     fs::remove_file(&left.ring).unwrap();
     let mut said = String::new();
     let mut stderr = tool.tool.0.stderr.take().unwrap();
@@ -99,7 +104,11 @@ fn a_screen_is_drawn_over_and_says_who_goes() {
     );
     assert_eq!(code, Some(1));
     let lines = screen(&shown);
-    assert_eq!(row(&lines, "owner"), gone, "the last look stays");
+    assert_eq!(
+        row(&lines, "owner").as_ref(),
+        Some(&gone),
+        "the last look stays"
+    );
     assert_eq!(
         lines.last().map(String::as_str),
         Some(""),
@@ -125,7 +134,7 @@ fn a_screen_that_is_ended_leaves_its_last_look() {
     assert_eq!(status.signal(), Some(Signal::INT.as_raw()));
     let (_, shown) = tool.end();
     let lines = screen(&shown);
-    row(&lines, "owner");
+    assert!(row(&lines, "owner").is_some(), "{lines:?}");
     assert_eq!(lines.last().map(String::as_str), Some(""), "{lines:?}");
 }
 

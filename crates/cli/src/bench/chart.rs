@@ -23,8 +23,9 @@ pub const PALETTE: [RGBColor; 8] = [
     RGBColor(0xb0, 0xa0, 0x20),
 ];
 
-const WIDTH: u32 = 860;
-const HEIGHT: u32 = 400;
+const WIDTH: i32 = 860;
+const HEIGHT: i32 = 400;
+const SIZE: (u32, u32) = (WIDTH.unsigned_abs(), HEIGHT.unsigned_abs());
 
 /// One line of a chart of percentiles.
 #[derive(Clone, Debug)]
@@ -115,12 +116,12 @@ impl ValueFormatter<f64> for Axis {
     }
 }
 
-/// Names with their colours in rows below the title; how high all of that is, in pixels.
+/// The title, and names with their colours in rows below it; how high all of that is, in pixels.
 fn head(
     area: &Area<'_>,
     title: &str,
     names: &[(&str, RGBColor)],
-) -> Result<u32, Box<dyn Error + Send + Sync>> {
+) -> Result<i32, Box<dyn Error + Send + Sync>> {
     const LEFT: i32 = 76;
     const ROW: i32 = 20;
     let text = |size: i32, across, down| {
@@ -128,15 +129,11 @@ fn head(
             .into_text_style(area)
             .pos(Pos::new(across, down))
     };
-    area.draw_text(
-        title,
-        &text(16, HPos::Center, VPos::Top),
-        (WIDTH as i32 / 2, 10),
-    )?;
+    area.draw_text(title, &text(16, HPos::Center, VPos::Top), (WIDTH / 2, 10))?;
     let (mut x, mut y) = (LEFT, 46);
     for (name, colour) in names {
-        let len = 32 + 8 * name.chars().count() as i32; // wide enough for the widest letters
-        if x > LEFT && x + len > WIDTH as i32 {
+        let len = 32 + 8 * i32::try_from(name.chars().count())?; // wide enough for the widest letters
+        if x > LEFT && x + len > WIDTH {
             (x, y) = (LEFT, y + ROW);
         }
         area.draw(&Rectangle::new(
@@ -146,7 +143,7 @@ fn head(
         area.draw_text(name, &text(13, HPos::Left, VPos::Center), (x + 22, y))?;
         x += len;
     }
-    Ok(y as u32 + 12)
+    Ok(y + 12)
 }
 
 /// Where a chart is drawn.
@@ -161,7 +158,7 @@ pub fn percentiles(title: &str, unit: &str, lines: &[Line]) -> Drawn {
     let (across, down) = (Axis::nines(furthest), Axis::decades(least, most));
     let mut svg = String::new();
     {
-        let area = SVGBackend::with_string(&mut svg, (WIDTH, HEIGHT)).into_drawing_area();
+        let area = SVGBackend::with_string(&mut svg, SIZE).into_drawing_area();
         let names: Vec<_> = lines.iter().map(|one| (&*one.name, one.colour)).collect();
         let head = head(&area, title, &names)?;
         let mut chart = ChartBuilder::on(&area)
@@ -198,7 +195,7 @@ pub fn bars(title: &str, unit: &str, groups: &[String], series: &[Bars]) -> Draw
     let most = if most > 0.0 { most * 1.05 } else { 1.0 };
     let mut svg = String::new();
     {
-        let area = SVGBackend::with_string(&mut svg, (WIDTH, HEIGHT)).into_drawing_area();
+        let area = SVGBackend::with_string(&mut svg, SIZE).into_drawing_area();
         let names: Vec<_> = series.iter().map(|one| (&*one.name, one.colour)).collect();
         let head = head(&area, title, &names)?;
         let mut chart = ChartBuilder::on(&area)

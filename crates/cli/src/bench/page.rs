@@ -1,6 +1,9 @@
 //! The page for a browser: it holds all that it shows, and may load nothing else.
 
 use std::fmt::Write;
+use std::time::{Duration, UNIX_EPOCH};
+
+use humantime::format_rfc3339_seconds;
 
 use super::case::{Contestant, PRODUCERS, SIZES, Workload};
 use super::chart::{self, Bars, Drawn, Line, PALETTE};
@@ -60,10 +63,9 @@ pub fn of(report: &Report) -> Drawn {
     write!(
         page,
         "<p>Figures are medians of the rounds; the small numbers say how far the rounds are apart (greatest less least, by the median), as \
-         the thin lines in the bars do. Limits do the part of the work that no queue can leave out. Measured by {} at {} seconds since \
-         1970.</p>\n</body></html>\n",
+         the thin lines in the bars do. Limits do the part of the work that no queue can leave out. Measured by {}, {}.</p>\n</body></html>\n",
         escaped(&report.tool),
-        report.unix_time
+        format_rfc3339_seconds(UNIX_EPOCH + Duration::from_secs(report.unix_time))
     )?;
     Ok(page)
 }
