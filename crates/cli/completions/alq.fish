@@ -47,9 +47,9 @@ complete -c alq -n "__fish_alq_using_subcommand stat" -l interval -d 'How long -
 complete -c alq -n "__fish_alq_using_subcommand stat" -l json -d 'Print one JSON object; with --watch, one a line'
 complete -c alq -n "__fish_alq_using_subcommand stat" -l watch -d 'Look again and again: a screen that is drawn over on a terminal, a line each time elsewhere'
 complete -c alq -n "__fish_alq_using_subcommand stat" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c alq -n "__fish_alq_using_subcommand bench" -l rounds -d 'How often each has its turn: 1 to 1000 [default: 7, or 2 with --quick]' -r
+complete -c alq -n "__fish_alq_using_subcommand bench" -l rounds -d 'How often each has its turn: 1 to 1000 [default: 5, or 2 with --quick]' -r
 complete -c alq -n "__fish_alq_using_subcommand bench" -l dir -d 'The folder for the logs, which are removed again [default: /dev/shm, or else that for temporary files]' -r -F
 complete -c alq -n "__fish_alq_using_subcommand bench" -l json -d 'Write all figures to FILE, as one JSON object' -r -F
 complete -c alq -n "__fish_alq_using_subcommand bench" -l report -d 'Write FILE, a page for a browser with curves, bars and tables; it needs nothing but itself' -r -F
-complete -c alq -n "__fish_alq_using_subcommand bench" -l quick -d 'An eighth of the work, and two rounds: some ten seconds in place of a minute or two'
+complete -c alq -n "__fish_alq_using_subcommand bench" -l quick -d 'An eighth of the work, and two rounds: some ten seconds in place of two minutes or so'
 complete -c alq -n "__fish_alq_using_subcommand bench" -s h -l help -d 'Print help (see more with \'--help\')'

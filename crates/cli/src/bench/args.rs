@@ -12,11 +12,11 @@ use clap::Args;
 #[derive(Debug, Args)]
 #[command(after_help = BENCH_EXIT_CODES)]
 pub struct Bench {
-    /// An eighth of the work, and two rounds: some ten seconds in place of a minute or two
+    /// An eighth of the work, and two rounds: some ten seconds in place of two minutes or so
     #[arg(long)]
     pub quick: bool,
 
-    /// How often each has its turn: 1 to 1000 [default: 7, or 2 with --quick]
+    /// How often each has its turn: 1 to 1000 [default: 5, or 2 with --quick]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub rounds: Option<u32>,
 
@@ -36,7 +36,7 @@ pub struct Bench {
 impl Bench {
     /// How many rounds that is.
     pub fn rounds(&self) -> u32 {
-        self.rounds.unwrap_or(if self.quick { 2 } else { 7 })
+        self.rounds.unwrap_or(if self.quick { 2 } else { 5 })
     }
 }
 

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::Instant;
 
+use nix::sys::resource::{UsageWho, getrusage};
 use rustix::param::clock_ticks_per_second;
 use serde::Serialize;
 
@@ -148,6 +149,18 @@ impl Usage {
             steal_s: self.steal_s - before.steal_s,
         }
     }
+}
+
+/// What this process and those that it has waited for have used of the processors, in seconds.
+pub fn own_s() -> Outcome<f64> {
+    let mut seconds = 0.0;
+    for who in [UsageWho::RUSAGE_SELF, UsageWho::RUSAGE_CHILDREN] {
+        let usage = getrusage(who)?;
+        for time in [usage.user_time(), usage.system_time()] {
+            seconds += time.tv_sec() as f64 + time.tv_usec() as f64 / 1e6;
+        }
+    }
+    Ok(seconds)
 }
 
 #[cfg(test)]

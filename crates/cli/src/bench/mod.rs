@@ -1,7 +1,8 @@
 //! `alq bench`: what an append costs on this machine, next to the limits.
 //!
 //! The benchmarks of the library (`benches/`) answer more questions, fail with a panic, and need the sources; this takes their method to
-//! wherever the tool is installed, and shares no code with them, so that neither has to follow the other.
+//! wherever the tool is installed, and shares no code with them, so that neither has to follow the other. (Their pictures are drawn by the
+//! module of charts here.)
 
 pub mod args;
 mod case;
@@ -16,7 +17,8 @@ pub mod turn;
 mod work;
 
 use std::error::Error;
-use std::fs;
+use std::fs::{self, File};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -27,7 +29,7 @@ use crate::report::{self, Failure};
 use crate::signals::Signals;
 use args::Bench;
 use case::{Case, LOG_BYTES_MAX};
-use machine::{Machine, Usage, file_system};
+use machine::{Machine, Usage, file_system, own_s};
 use summary::{Noise, Report, entries};
 use turn::Turn;
 
@@ -44,9 +46,10 @@ pub enum Ending {
 
 /// Measures, and tells.
 pub fn run(options: &Bench) -> Result<Ending, Failure> {
-    // Before the minute, not after it.
+    // Before it takes its time, not afterwards; what is there stays until there is something better.
     for path in [&options.json, &options.report].into_iter().flatten() {
-        write(path, "")?;
+        let opened = File::options().create(true).append(true).open(path);
+        opened.map_err(|error| cannot_write(path, &error))?;
     }
     let folder = folder(options)?;
     let signals = Signals::handle(|| {}).map_err(|error| Failure::new("signals", error))?;
@@ -57,8 +60,7 @@ pub fn run(options: &Bench) -> Result<Ending, Failure> {
         return Ok(Ending::Signal(signals.received().unwrap_or_default()));
     };
     let used = Usage::now().map_err(system)?.since(before);
-    let of_turns = turns.iter().flatten().map(|turn| turn.measured.cpu_ns);
-    let ours_s = (of_turns.sum::<f64>() + work::cpu_ns()) / 1e9;
+    let ours_s = own_s().map_err(system)?; // all of it was used since the start
     let entries = entries(&cases, &turns);
     let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH);
     let report = Report {
@@ -89,8 +91,11 @@ fn tell(options: &Bench, report: &Report) -> Result<(), Failure> {
 }
 
 fn write(path: &Path, text: &str) -> Result<(), Failure> {
-    fs::write(path, text)
-        .map_err(|error| Failure::new(path.display(), format!("cannot write: {error}")))
+    fs::write(path, text).map_err(|error| cannot_write(path, &error))
+}
+
+fn cannot_write(path: &Path, error: &io::Error) -> Failure {
+    Failure::new(path.display(), format!("cannot write: {error}"))
 }
 
 /// Every case in every round; `None` if a signal came.

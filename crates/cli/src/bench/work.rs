@@ -28,8 +28,6 @@ pub struct Measured {
     pub figures: BTreeMap<String, f64>,
     /// How long calls take, in ns, at each of [`QUANTILES`]; empty if calls were not timed.
     pub curve_ns: Vec<f64>,
-    /// The time on processors that all of it took, in ns.
-    pub cpu_ns: f64,
 }
 
 /// Where a curve has its points.
@@ -50,18 +48,16 @@ pub fn run(case: &Case, path: &Path) -> Outcome<Measured> {
 }
 
 fn run_as<L: Log>(case: &Case, path: &Path) -> Outcome<Measured> {
-    let mut measured = match case.workload {
+    match case.workload {
         Workload::Bursts => bursts::<L>(case, append_to(path)?),
         Workload::Sustained => sustained::<L>(case, append_to(path)?),
         Workload::Stalled => stalled::<L>(case),
         Workload::Idle => idle::<L>(case, append_to(path)?),
-    }?;
-    measured.cpu_ns = cpu_ns();
-    Ok(measured)
+    }
 }
 
 /// What the threads of this process have used so far.
-pub fn cpu_ns() -> f64 {
+fn cpu_ns() -> f64 {
     let used = clock_gettime(ClockId::ProcessCPUTime);
     used.tv_sec as f64 * 1e9 + used.tv_nsec as f64
 }
@@ -87,7 +83,6 @@ fn of_calls(calls: &Histogram<u64>) -> Measured {
     Measured {
         figures: named(figures),
         curve_ns: QUANTILES.map(at).into(),
-        cpu_ns: 0.0,
     }
 }
 
