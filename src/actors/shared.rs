@@ -182,8 +182,8 @@ impl<M: Memory> Shared<M> {
         self.room_given.load(Ordering::Relaxed) && self.room_given.swap(false, Ordering::Relaxed)
     }
 
-    /// Rings a napping drain when a quarter of the ring is in use, in bytes or in spans. That is looked at once in an
-    /// eighth of the ring, by the post that crosses into it: the drain's line stays with the drain.
+    /// Rings a napping drain when a quarter of the ring is in use, in bytes or in spans. That is looked at once in a
+    /// quarter of the ring, by the post that crosses into it: the drain's line stays with the drain.
     #[inline]
     fn ring_beyond_mark(&self, posted: Posted, activate: bool) {
         let geometry = self.ring.geometry();
@@ -195,7 +195,7 @@ impl<M: Memory> Shared<M> {
     #[cold]
     fn ring_if_filled(&self) {
         let geometry = self.ring.geometry();
-        let room = self.ring.room();
+        let room = self.ring.room_anew();
         let bytes_used = geometry.capacity() - room.bytes;
         let spans_used = geometry.spans_max() - room.spans;
         if bytes_used >= geometry.capacity() / 4 || spans_used >= geometry.spans_max() / 4 {

@@ -129,7 +129,7 @@ impl Queue {
     /// Whether a record of `len` bytes can be in this queue, of variable records.
     #[inline]
     pub(super) fn check_len(&self, len: usize) -> Result<u32, Error> {
-        if len.wrapping_sub(1) < self.len_max() as usize {
+        if len.wrapping_sub(1) < self.len_max as usize {
             Ok(len as u32)
         } else {
             Err(self.wrong_len(len))
@@ -236,12 +236,7 @@ impl Queue {
 
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "as for `append`")]
-    fn entry(
-        &self,
-        len: u32,
-        flags: Flags,
-        timeout: Option<Duration>,
-    ) -> Result<Entry<'_>, Error> {
+    fn entry(&self, len: u32, flags: Flags, timeout: Option<Duration>) -> Result<Entry<'_>, Error> {
         let shared = self.shared();
         if shared.home.is_here() {
             if let Some(reservation) = shared.ring.reserve_at_once(len) {

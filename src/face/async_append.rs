@@ -126,7 +126,18 @@ impl<'fd> AsyncAppend<'fd> {
     /// assert_eq!(appender.write(b"x").unwrap_err().raw_os_error(), 9); // EBADF
     /// # Ok::<(), std::io::Error>(())
     /// ```
+    #[inline]
     pub fn write(&mut self, bytes: &[u8]) -> Result<(), Error> {
+        if let Mode::Async(lane) = &mut self.mode {
+            if lane.append_at_once(bytes, true).is_some() {
+                return Ok(());
+            }
+        }
+        self.write_in_parts(bytes)
+    }
+
+    #[cold]
+    fn write_in_parts(&mut self, bytes: &[u8]) -> Result<(), Error> {
         self.switch();
         let mut rest = bytes;
         while let Mode::Async(lane) = &mut self.mode {

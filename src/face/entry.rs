@@ -216,12 +216,7 @@ fn end(
 
 /// The end of one that is none of the ring, or of another process.
 #[cold]
-fn end_aside(
-    shared: &Shared<Mirror>,
-    claim: Claim,
-    own: Option<OwnMemory>,
-    used: u32,
-) -> Position {
+fn end_aside(shared: &Shared<Mirror>, claim: Claim, own: Option<OwnMemory>, used: u32) -> Position {
     match own {
         Some(own) => aside::post(shared, &own[..used as usize]),
         None => aside::leave_to_the_parent(shared, claim),

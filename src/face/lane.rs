@@ -227,13 +227,22 @@ impl Lane {
         timeout: Option<Duration>,
     ) -> Result<Position, Error> {
         flags.when_full()?;
-        let shared = self.queue.shared();
-        if shared.home.is_here() && self.owner.begins(record.len()) {
-            let posted = self.owner.append(&shared.ring, record);
-            shared.posted(posted, flags.activates());
-            return Ok(Position::new(shared.id, posted.end));
+        match self.append_at_once(record, flags.activates()) {
+            Some(position) => Ok(position),
+            None => self.copy_elsewhere(record, flags, timeout),
         }
-        self.copy_elsewhere(record, flags, timeout)
+    }
+
+    /// Appends to the open span, if it has room; nothing else, whatever the reason.
+    #[inline]
+    pub(super) fn append_at_once(&mut self, record: &[u8], activate: bool) -> Option<Position> {
+        let shared = self.queue.shared();
+        if !(shared.home.is_here() && self.owner.begins(record.len())) {
+            return None;
+        }
+        let posted = self.owner.append(&shared.ring, record);
+        shared.posted(posted, activate);
+        Some(Position::new(shared.id, posted.end))
     }
 
     #[cold]

@@ -78,7 +78,7 @@ pub struct Queue {
     /// Whether records have a fixed length, and which.
     entry_len: Option<u32>,
     /// The longest record that may be appended with its own length: none if that is fixed.
-    len_max: u32,
+    pub(super) len_max: u32,
     /// How a reopen opens.
     opening: Opening,
     owner: Arc<Owner>,
@@ -116,10 +116,7 @@ impl Queue {
         opening: Opening,
         in_file: Option<(Recovery, PathBuf)>,
     ) -> Self {
-        let len_max = match entry_len {
-            None => shared.ring.geometry().capacity(),
-            Some(_) => 0,
-        };
+        let len_max = entry_len.map_or(shared.ring.geometry().capacity(), |_| 0);
         let owner = Arc::new(Owner {
             shared: Arc::clone(&shared),
             in_file,
@@ -167,12 +164,6 @@ impl Queue {
     #[inline]
     pub(super) fn entry_len(&self) -> Option<u32> {
         self.entry_len
-    }
-
-    /// The longest record that `writen` and `getn` take; 0 if the length is fixed.
-    #[inline]
-    pub(super) fn len_max(&self) -> u32 {
-        self.len_max
     }
 
     /// How many bytes may be outstanding; on a variable queue also the length of the longest record, on a fixed one

@@ -11,6 +11,7 @@ mod lane_tests;
 mod lanes;
 mod read;
 mod recover;
+mod reservation;
 mod reserve;
 mod seal;
 #[cfg(all(test, not(alq_model)))]
@@ -32,7 +33,8 @@ pub use drain::{Drain, Drained, Holes};
 pub use lane::Owner;
 pub use lanes::Lanes;
 pub use recover::{Found, find};
-pub use reserve::{Claim, Posted, Refusal, Reservation};
+pub use reservation::Reservation;
+pub use reserve::{Claim, Posted, Refusal};
 
 /// A ring of bytes and descriptors that any number of threads reserve in and one drain empties.
 #[derive(Debug)]
@@ -274,6 +276,13 @@ impl<M: Memory> Ring<M> {
         // The head first: see `fill`.
         let head = self.head();
         let tail = self.tail();
+        self.geometry.room(head, tail)
+    }
+
+    /// The same, by a producer: claims know of it from now on, and seldom have to look at the drain's own line.
+    pub fn room_anew(&self) -> Room {
+        let head = self.head();
+        let tail = self.claims.seen.raise(self.tail());
         self.geometry.room(head, tail)
     }
 

@@ -6,13 +6,12 @@
 //! overlaps what the drain still reads, is the work of `Ring::reserve`; the model checker verifies it.
 #![allow(unsafe_code)]
 
-use core::mem;
 use core::ptr;
 use core::slice;
 
 use crossbeam_utils::Backoff;
 
-use super::{Gate, Ring};
+use super::{Gate, Reservation, Ring};
 use crate::memory::{Memory, Slot};
 use crate::primitives::sync::{Ordering, is_mutant, unless_mutant};
 use crate::words::{Head, Place, State, Tail, Width, extend};
@@ -76,14 +75,6 @@ impl Claim {
     }
 }
 
-/// `len` contiguous bytes of the ring that belong to the holder until it posts. Dropped, it posts nothing.
-#[derive(Debug)]
-#[must_use = "a reservation posts nothing until `post` is called"]
-pub struct Reservation<'r, M: Memory> {
-    ring: &'r Ring<M>,
-    claim: Claim,
-}
-
 impl<M: Memory> Ring<M> {
     /// Claims `len` bytes (1 to the capacity) and one descriptor with one compare-and-swap.
     ///
@@ -91,7 +82,7 @@ impl<M: Memory> Ring<M> {
     ///
     /// See [`Refusal`]. Never blocks, allocates or makes a system call.
     pub fn reserve(&self, len: u32) -> Result<Reservation<'_, M>, Refusal> {
-        Ok(self.reservation(self.claim(len, Width::Slot, 0)?))
+        Ok(Reservation::of(self, self.claim(len, Width::Slot, 0)?))
     }
 
     /// The same for the thread whose turn it is: waiters do not stop it.
@@ -100,7 +91,10 @@ impl<M: Memory> Ring<M> {
     ///
     /// As [`reserve`](Ring::reserve).
     pub fn reserve_in_turn(&self, len: u32) -> Result<Reservation<'_, M>, Refusal> {
-        Ok(self.reservation(self.claim(len, Width::Slot, Gate::WAITED)?))
+        Ok(Reservation::of(
+            self,
+            self.claim(len, Width::Slot, Gate::WAITED)?,
+        ))
     }
 
     /// The hot path of [`reserve`](Ring::reserve): one try, and `None` if that is not enough to know.
@@ -111,7 +105,7 @@ impl<M: Memory> Ring<M> {
     )]
     pub fn reserve_at_once(&self, len: u32) -> Option<Reservation<'_, M>> {
         let claim = self.claim_at_once(len, Width::Slot, 0).ok()?;
-        Some(self.reservation(claim))
+        Some(Reservation::of(self, claim))
     }
 
     /// The same, with a whole record copied in, and posted.
@@ -207,12 +201,6 @@ impl<M: Memory> Ring<M> {
         }
     }
 
-    /// The reservation of a claim of this ring that has not posted: the caller sees to both.
-    #[inline]
-    pub fn reservation(&self, claim: Claim) -> Reservation<'_, M> {
-        Reservation { ring: self, claim }
-    }
-
     /// Copies a whole record to where the claim is, which has not posted.
     ///
     /// # Panics
@@ -220,7 +208,7 @@ impl<M: Memory> Ring<M> {
     /// If `record` is not exactly as long as the claim.
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "as for `reserve_at_once`")]
-    fn copy(&self, claim: Claim, record: &[u8]) {
+    pub(super) fn copy(&self, claim: Claim, record: &[u8]) {
         assert!(record.len() == claim.len as usize);
         let first = self.memory.at(claim.start as u32);
         // SAFETY: both are valid for `len` bytes; the target is this claim's alone, and no safe code has a slice into the
@@ -362,57 +350,4 @@ enum Missed {
     Head(u64),
     /// There seems to be no room at this head.
     NoRoom(u64),
-}
-
-impl<M: Memory> Reservation<'_, M> {
-    /// The bytes, to be filled in place: what an earlier lap left there, until then.
-    #[inline]
-    pub fn bytes(&self) -> &[u8] {
-        self.ring.bytes(&self.claim)
-    }
-
-    /// The bytes, to be filled in place.
-    #[inline]
-    pub fn bytes_mut(&mut self) -> &mut [u8] {
-        self.ring.bytes_mut(&mut self.claim)
-    }
-
-    /// Copies a whole record in.
-    ///
-    /// # Panics
-    ///
-    /// If `record` is not exactly as long as the reservation.
-    #[inline]
-    pub fn fill(&mut self, record: &[u8]) {
-        self.ring.copy(self.claim, record);
-    }
-
-    /// What it is, without its duty to post: whoever has that must see to it.
-    #[inline]
-    pub fn into_claim(self) -> Claim {
-        let claim = self.claim;
-        mem::forget(self);
-        claim
-    }
-
-    /// How many bytes were reserved.
-    #[inline]
-    pub fn len(&self) -> usize {
-        self.claim.len()
-    }
-
-    /// Publishes the first `used` bytes, and gives the rest back if nothing was claimed behind it.
-    #[inline]
-    pub fn post(self, used: u32) -> Posted {
-        let ring = self.ring;
-        ring.post(self.into_claim(), used)
-    }
-
-}
-
-impl<M: Memory> Drop for Reservation<'_, M> {
-    /// Posts nothing: the drain steps over the span, and nobody waits for it.
-    fn drop(&mut self) {
-        self.ring.post(self.claim, 0);
-    }
 }

@@ -79,7 +79,7 @@ pub struct Geometry {
     /// One less than each of the first two: what the hot path needs of them.
     offset_mask: u32,
     slot_mask: u32,
-    /// One less than a power of two near an eighth of `spans_max`.
+    /// One less than a power of two near a quarter of `spans_max`.
     span_mark_mask: u32,
 }
 
@@ -166,11 +166,11 @@ impl Geometry {
         Tag::of_lap(seq >> self.slot_bits)
     }
 
-    /// Whether a span of sequence `seq` over `[start, end)` is one of some eight a lap that the fill is looked at for: one
-    /// crosses into each eighth of the bytes, one begins each eighth of the spans.
+    /// Whether a span of sequence `seq` over `[start, end)` is one of the few in a lap that the fill is looked at for: one
+    /// crosses into each quarter of the bytes, one begins each quarter of the spans.
     #[inline]
     pub const fn is_at_mark(self, seq: u32, start: u64, end: u64) -> bool {
-        (start ^ end) >= (self.capacity / 8) as u64 || seq & self.span_mark_mask == 0
+        (start ^ end) >= (self.capacity / 4) as u64 || seq & self.span_mark_mask == 0
     }
 
     /// What is free between `head` and `tail`; everything, if the head is older than the tail.
@@ -208,7 +208,7 @@ impl Geometry {
 }
 
 const fn mark_mask(spans: u32) -> u32 {
-    (spans / 8).next_power_of_two() - 1
+    (spans / 4).next_power_of_two() - 1
 }
 
 /// The 64-bit value nearest at or above `base` whose low half is `low`.
