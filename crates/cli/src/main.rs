@@ -4,7 +4,7 @@
 //!
 //! | code | meaning |
 //! |---|---|
-//! | 0 | all input was written (and with `--fsync` is on disk); what the ring file held is written; it was shown |
+//! | 0 | all input was written (and with `--fsync` is on disk); what the ring file held is written; it was shown, or measured |
 //! | 1 | an input or output error; the message says how much was not written |
 //! | 2 | wrong usage |
 //! | 3 | `alq recover`: as 0, but parts of the ring file were damaged |

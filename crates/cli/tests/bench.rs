@@ -6,6 +6,7 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use common::terminal::OnTerminal;
 use common::{ALQ, Running, alq, name, refused, scratch, wait_until};
 use rustix::process::Signal;
 use serde_json::Value;
@@ -78,6 +79,27 @@ fn a_signal_ends_it_and_nothing_stays() {
     let signal = std::os::unix::process::ExitStatusExt::signal(&status);
     assert_eq!(signal, Some(Signal::INT.as_raw()));
     assert!(is_empty(dir.path()), "the logs are gone");
+}
+
+#[test]
+fn a_terminal_shows_how_far_it_is_and_is_left_clean() {
+    let test = "a_terminal_shows_how_far_it_is_and_is_left_clean";
+    let (dir, _) = scratch();
+    let on = |line| {
+        let mut command = Command::new(ALQ);
+        command.args(["bench", "--quick", "--dir", name(dir.path())]);
+        command.stdout(Stdio::null()).stderr(line);
+        command
+    };
+    let Some(tool) = OnTerminal::start(test, on) else {
+        return;
+    };
+    tool.wait_for("alq: round 1 of 2 [");
+    tool.wait_for("bursts, queue, 1 x 100 bytes");
+    tool.tool.signal(Signal::TERM);
+    let (code, shown) = tool.end();
+    assert_eq!(code, None, "{shown:?}");
+    assert!(shown.ends_with("\r\x1b[2K"), "{shown:?}");
 }
 
 #[test]
