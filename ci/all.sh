@@ -12,7 +12,11 @@ step() {
 
 step ci/tools.sh
 step ci/fmt.sh
+step ci/links.sh
 step ci/clippy.sh
+step ci/features.sh
+step ci/msrv.sh
+step ci/package.sh
 step ci/doc.sh
 step ci/test.sh
 step ci/loom.sh
@@ -23,6 +27,7 @@ step ci/stream.sh
 step ci/examples.sh
 step ci/man.sh
 step ci/report.sh
+step ci/readme.sh
 step ci/capi.sh
 step ci/instructions.sh
 step ci/comparison.sh

@@ -86,6 +86,20 @@ c "$work/manual.c" -o "$work/manual" "${libs[@]}"
 [ "$(cat "$work/app.log")" = 'a record' ]
 say 'the program of docs/c-api.md'
 
+# The lines of the README, as a program.
+sed -n '/^```c$/,/^```$/p' README.md | sed '/^```/d' >"$work/lines"
+{
+    grep '^#' "$work/lines"
+    printf 'int main(void)\n{\n'
+    grep -v '^#' "$work/lines"
+    printf '}\n'
+} >"$work/readme.c"
+rm -f "$work/app.log"
+c -Wno-conversion "$work/readme.c" -include stdio.h -o "$work/readme" "${libs[@]}"
+(cd "$work" && ./readme)
+[ "$(cat "$work/app.log")" = $'a record\nx=1' ]
+say 'the lines of README.md'
+
 # Every example, in both languages and without any shared library, does what its first lines say.
 check() {
     local example=$1 expected=$2 output=$3

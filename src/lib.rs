@@ -44,6 +44,11 @@ pub mod ring_file {
 #[doc = include_str!("../docs/alq.md")]
 pub struct Manual;
 
+/// Those of docs/guide.md are too.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/guide.md")]
+pub struct Guide;
+
 /// Those of docs/process.md are too.
 #[cfg(doctest)]
 #[doc = include_str!("../docs/process.md")]

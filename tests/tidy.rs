@@ -1,7 +1,10 @@
-//! What this project wants of its own sources, and no compiler checks: orderings, layers, sizes, and where `unsafe` may be.
+//! What this project wants of its own sources, and no compiler checks: orderings, layers, sizes, where `unsafe` may be, and
+//! that the examples of its pages are tests.
 
 #[path = "tidy/orderings.rs"]
 mod orderings;
+#[path = "tidy/pages.rs"]
+mod pages;
 #[path = "tidy/shape.rs"]
 mod shape;
 #[path = "tidy/source.rs"]

@@ -20,6 +20,38 @@ use crate::words::{LogEnd, SyncOp};
 /// take it back then: not a close that has given up, and has counted the bytes as left. So those are written to
 /// without waiting, and waited for with poll(2). The descriptor's own mode stays as it is: others may share it. (One that the queue
 /// has opened itself is made non-blocking: the kernel cannot write to a FIFO without waiting in another way.)
+///
+/// ```
+/// use std::fs::File;
+/// use std::io::{self, IoSlice};
+/// use std::sync::Arc;
+/// use std::sync::atomic::{AtomicU64, Ordering};
+///
+/// use alq::{FileSink, Flags, Options, Sink, SyncOp};
+///
+/// /// Counts the writes.
+/// struct Counted(FileSink, Arc<AtomicU64>);
+///
+/// impl Sink for Counted {
+///     fn write(&self, runs: &[IoSlice<'_>]) -> io::Result<usize> {
+///         self.1.fetch_add(1, Ordering::Relaxed);
+///         self.0.write(runs)
+///     }
+///
+///     fn sync(&self, op: SyncOp) -> io::Result<()> {
+///         self.0.sync(op)
+///     }
+/// }
+///
+/// # let dir = tempfile::tempdir()?;
+/// let log = File::options().append(true).create(true).open(dir.path().join("app.log"))?;
+/// let writes = Arc::default();
+/// let queue = Options::new().to_sink(Counted(FileSink::new(log.into())?, Arc::clone(&writes)))?;
+/// queue.writen(b"a record\n", Flags::WAITOK)?;
+/// queue.close(None)?;
+/// assert_eq!(writes.load(Ordering::Relaxed), 1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct FileSink {
     file: File,

@@ -115,6 +115,21 @@ pub struct Stall {
 /// Appends that had to wait. Each call counts at most once for each cause.
 ///
 /// The four causes are the four wait messages of alq(9): `alqwnord`, `alqwnres`, `alqgnord` and `alqgnres`.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use alq::{Error, Flags, Options};
+///
+/// # let dir = tempfile::tempdir()?;
+/// let queue = Options::new().capacity(4096).open(dir.path().join("app.log"))?;
+/// let all = queue.getn(4096, Flags::NOWAIT)?;
+/// let late = queue.writen_timeout(b"no room\n", Flags::WAITOK, Duration::from_millis(1));
+/// assert_eq!(late, Err(Error::TimedOut));
+/// assert_eq!(queue.stats().waits.writen_room, 1);
+/// # drop(all);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Waits {

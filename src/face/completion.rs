@@ -15,6 +15,16 @@ use crate::primitives::sync::{Arc, unique_number};
 use crate::words::{Error, Operation, Status};
 
 /// How a completion tells that it is done. Source: sigevent(3type).
+///
+/// ```
+/// use alq::{Notify, Options, SyncOp};
+///
+/// # let dir = tempfile::tempdir()?;
+/// let queue = Options::new().open(dir.path().join("app.log"))?;
+/// let tell = Notify::Callback(Box::new(|result| println!("synced: {result:?}")));
+/// queue.fsync(SyncOp::Data)?.notify(tell)?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[non_exhaustive]
 pub enum Notify {
     /// Not at all (`SIGEV_NONE`).

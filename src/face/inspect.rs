@@ -12,6 +12,16 @@ use crate::primitives::os::file::{lock_holder, open_existing};
 use crate::words::{Error, Intent, Layout, Live, Operation, Recovery, RingFileProblem};
 
 /// What a ring file holds, and what its queue is doing.
+///
+/// ```
+/// # let dir = tempfile::tempdir()?;
+/// # let (log, ring) = (dir.path().join("app.log"), dir.path().join("app.ring"));
+/// let queue = alq::Options::new().capacity(1 << 16).ring_file(&ring).open(&log)?;
+/// let state = alq::ring_file::inspect(&ring)?;
+/// println!("{} of {} bytes in use", state.fill_bytes, state.capacity_bytes);
+/// assert_eq!((state.log, state.capacity_bytes), (Some(log), 1 << 16));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct State {

@@ -82,7 +82,27 @@ impl Options {
     /// [`Error::InvalidOption`] for a capacity out of range; [`Error::Closed`] after a [`shutdown`](crate::shutdown);
     /// [`Error::Io`] if the ring cannot be mapped or the thread not started.
     ///
-    /// See [`Sink`] for an example.
+    /// ```
+    /// use std::io::{self, IoSlice, stderr, Write};
+    ///
+    /// /// Everything to standard error.
+    /// struct Screen;
+    ///
+    /// impl alq::Sink for Screen {
+    ///     fn write(&self, runs: &[IoSlice<'_>]) -> io::Result<usize> {
+    ///         stderr().write_vectored(runs)
+    ///     }
+    ///
+    ///     fn sync(&self, _: alq::SyncOp) -> io::Result<()> {
+    ///         Ok(())
+    ///     }
+    /// }
+    ///
+    /// let queue = alq::Options::new().to_sink(Screen)?;
+    /// queue.writen(b"hello\n", alq::Flags::WAITOK)?;
+    /// queue.close(None)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn to_sink(self, sink: impl Sink + 'static) -> Result<Queue, Error> {
         let layout = self.layout()?;
         self.start(layout, PlainArc::new(sink))

@@ -16,7 +16,8 @@ use std::os::fd::{BorrowedFd, IntoRawFd};
 use std::ptr;
 use std::time::Duration;
 
-use crate::primitives::os::file::close;
+use crate::primitives::Home;
+use crate::primitives::os::file::{close, unlock};
 use crate::primitives::os::process::{at_fork, map_private_over};
 use crate::primitives::process::leave_home;
 use crate::primitives::sync::plain::{AtomicBool, AtomicI32, AtomicPtr, AtomicUsize, Ordering};
@@ -46,7 +47,10 @@ struct Node {
 
 /// A mapping, or a lock, that a child will not share, for as long as this lives. To be dropped before it is unmapped.
 #[derive(Debug)]
-pub(super) struct Kept(&'static Node);
+pub(super) struct Kept {
+    node: &'static Node,
+    home: Home,
+}
 
 // SAFETY: `next` is written before the node is shared, and never again; the rest is atomics.
 unsafe impl Sync for Node {}
@@ -61,7 +65,10 @@ pub(super) unsafe fn keep_from_children(at: *mut u8, len: usize) -> Kept {
     let node = take_node(len);
     // [views.at] Release, pairs with [views.child_at]: the length is there first.
     node.at.store(at, Ordering::Release);
-    Kept(node)
+    Kept {
+        node,
+        home: Home::here(),
+    }
 }
 
 /// Opens a file whose descriptor no child will have, to be locked by it. A lock belongs to what open(2) has made: a child that
@@ -76,7 +83,8 @@ pub(super) fn keep_lock(open: impl Fn() -> io::Result<File>) -> io::Result<Kept>
         // Relaxed on both: looked at again below.
         let [begun, over] = FORKS.each_ref().map(|forks| forks.load(Ordering::Relaxed));
         let node = take_node(1);
-        let kept = Kept(node); // closes it again on every way out
+        let home = Home::here();
+        let kept = Kept { node, home }; // closes it again on every way out
         // [lock.kept] SeqCst on both, pairs with [fork.begin]: a fork that does not find the descriptor here is seen by the
         // second look, if it has begun since the first; and one that has begun before was not over then.
         node.lock.store(open()?.into_raw_fd(), Ordering::SeqCst);
@@ -110,14 +118,20 @@ impl Kept {
     /// The descriptor that is to hold the lock.
     pub(super) fn lock(&self) -> BorrowedFd<'_> {
         // Relaxed: this thread has stored it, or was handed the value.
-        let fd = self.0.lock.load(Ordering::Relaxed);
+        let fd = self.node.lock.load(Ordering::Relaxed);
         // SAFETY: the node owns it for as long as `self` lives, unless `unlock` was called, after which nobody asks.
         unsafe { BorrowedFd::borrow_raw(fd) }
     }
 
-    /// Gives the lock back early.
+    /// Gives the lock back.
     pub(super) fn unlock(&self) {
-        self.0.close_lock();
+        // Relaxed: as above. In another process it is the lock of this one.
+        if self.home.is_here() && self.node.lock.load(Ordering::Relaxed) != NO_LOCK {
+            // For all copies of the descriptor: a child of posix_spawn(3), which no handler runs in, has one until it execs.
+            // Should it fail, the close does it.
+            let _ = unlock(self.lock());
+        }
+        self.node.close_lock();
     }
 }
 
@@ -125,9 +139,9 @@ impl Drop for Kept {
     fn drop(&mut self) {
         // [views.clear] [views.free] Release on both, in this order, pair with [views.take]: whoever finds the node
         // free finds it without an address.
-        self.0.at.store(ptr::null_mut(), Ordering::Release);
-        self.0.close_lock();
-        self.0.len.store(0, Ordering::Release);
+        self.node.at.store(ptr::null_mut(), Ordering::Release);
+        self.unlock();
+        self.node.len.store(0, Ordering::Release);
     }
 }
 

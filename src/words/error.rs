@@ -8,6 +8,15 @@ use std::path::{Path, PathBuf};
 use super::{Flags, Position, RingFileProblem};
 
 /// The step that failed in [`Error::Io`].
+///
+/// ```
+/// use alq::{Error, Operation, Options};
+///
+/// match Options::new().open("/no/such/directory/app.log") {
+///     Err(Error::Io { operation: Operation::Open, errno }) => assert_eq!(errno, 2), // ENOENT
+///     other => panic!("{other:?}"),
+/// }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Operation {
@@ -270,77 +279,9 @@ impl From<Error> for io::Error {
     }
 }
 
-/// What `close` had to leave behind, in exact numbers.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Undrained {
-    /// Bytes that were posted and are not written.
-    pub bytes: u64,
-    /// Records that were posted and are not (wholly) written.
-    pub records: u64,
-    /// Reservations that were still open, and were stepped over.
-    pub abandoned: u64,
-    /// Whether all of the bytes stay in [ring files](crate::Options::ring_file), for the next queues that open them; otherwise
-    /// they are lost, or some are.
-    pub in_ring_file: bool,
-    /// What stood in the way.
-    pub cause: Error,
-}
-
-impl Undrained {
-    /// The sum of two, with the first cause.
-    pub(crate) fn with(self, other: &Self) -> Self {
-        Self {
-            bytes: self.bytes + other.bytes,
-            records: self.records + other.records,
-            abandoned: self.abandoned + other.abandoned,
-            in_ring_file: match (self.bytes, other.bytes) {
-                (0, _) => other.in_ring_file,
-                (_, 0) => self.in_ring_file,
-                _ => self.in_ring_file && other.in_ring_file,
-            },
-            cause: self.cause,
-        }
-    }
-}
-
-impl fmt::Display for Undrained {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            bytes,
-            records,
-            abandoned,
-            in_ring_file,
-            cause,
-        } = self;
-        let kept = if *in_ring_file {
-            " (they stay in the ring file)"
-        } else {
-            ""
-        };
-        write!(
-            f,
-            "{bytes} bytes in {records} records not written{kept}, {abandoned} open reservations stepped over: {cause}"
-        )
-    }
-}
-
-impl core::error::Error for Undrained {
-    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
-        Some(&self.cause)
-    }
-}
-
-impl From<Undrained> for io::Error {
-    fn from(undrained: Undrained) -> Self {
-        let kind = Self::from(undrained.cause.clone()).kind();
-        Self::new(kind, undrained)
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{Error, Operation, Undrained};
+    use super::{Error, Operation};
     use crate::words::Flags;
     use std::io;
 
@@ -381,13 +322,5 @@ mod tests {
             errno: libc::ELOOP,
         };
         assert!(link.to_string().contains("follow_links"), "{link}");
-        let undrained = Undrained {
-            bytes: 10,
-            records: 2,
-            abandoned: 1,
-            in_ring_file: false,
-            cause: Error::TimedOut,
-        };
-        assert!(undrained.to_string().contains("10 bytes in 2 records"));
     }
 }

@@ -12,9 +12,10 @@ mod ring_file;
 #[cfg(test)]
 mod ring_kills;
 mod ring_notes;
+mod undrained;
 
 pub use descriptor::{Phase, Place, State, Tag};
-pub use error::{Error, Operation, Undrained};
+pub use error::{Error, Operation};
 pub use flags::{Flags, Order, WhenFull};
 pub use geometry::{Geometry, Room, Tail, Width, extend, next_seq};
 pub use head::Head;
@@ -23,3 +24,4 @@ pub use position::Position;
 pub use recovery::{Recovery, RingFileProblem};
 pub use ring_file::{Entries, Intent, Layout, LogEnd};
 pub use ring_notes::{Live, LogNote};
+pub use undrained::Undrained;

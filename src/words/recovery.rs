@@ -6,6 +6,18 @@ use std::path::PathBuf;
 /// What was found in a [ring file](crate::Options::ring_file) when its queue was opened, and what became of it.
 ///
 /// All counts are 0 if the file was made then, or if an earlier process has drained it.
+///
+/// ```
+/// # let dir = tempfile::tempdir()?;
+/// # let (log, ring) = (dir.path().join("app.log"), dir.path().join("app.ring"));
+/// let queue = alq::Options::new().ring_file(&ring).open(&log)?;
+/// let found = queue.recovery().expect("it has a ring file");
+/// if found.possibly_repeated > 0 {
+///     eprintln!("up to {} bytes may be in the log twice", found.possibly_repeated);
+/// }
+/// # assert_eq!(found.bytes, 0);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Recovery {
@@ -25,6 +37,21 @@ pub struct Recovery {
 }
 
 /// What is wrong with a ring file. Each message says what to do.
+///
+/// ```
+/// use alq::{Error, Options, RingFileProblem};
+///
+/// # let dir = tempfile::tempdir()?;
+/// # let (log, ring) = (dir.path().join("app.log"), dir.path().join("app.ring"));
+/// let first = Options::new().ring_file(&ring).open(&log)?;
+/// match Options::new().ring_file(&ring).open(&log) {
+///     Err(Error::RingFile { problem, .. }) => {
+///         assert!(matches!(*problem, RingFileProblem::InUse { .. })); // one queue at a time
+///     }
+///     other => panic!("{other:?}"),
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RingFileProblem {

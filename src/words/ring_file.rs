@@ -152,6 +152,18 @@ pub fn checksum(words: &[u64]) -> u64 {
 /// Where the next write to a log begins, in which file: what a ring file notes before each write.
 ///
 /// Inode numbers come back after a delete, so they prove nothing alone: whoever finds such a note compares the bytes.
+///
+/// ```
+/// use alq::{FileSink, Sink};
+///
+/// # let dir = tempfile::tempdir()?;
+/// # let path = dir.path().join("app.log");
+/// std::fs::write(&path, b"12345")?;
+/// let log = FileSink::new(std::fs::File::options().append(true).open(&path)?.into())?;
+/// let end = log.end().expect("a regular file");
+/// assert_eq!(end.size_bytes, 5);
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LogEnd {
     /// The device that the file is on.
@@ -166,6 +178,16 @@ pub struct LogEnd {
 
 impl LogEnd {
     /// Whether both are ends of one file, as far as numbers can tell.
+    ///
+    /// ```
+    /// use alq::LogEnd;
+    ///
+    /// let (mut before, mut after) = (LogEnd::default(), LogEnd::default());
+    /// (before.size_bytes, after.size_bytes) = (100, 250);
+    /// assert!(before.is_same_file(&after)); // it has grown
+    /// after.inode = 17;
+    /// assert!(!before.is_same_file(&after)); // it is another
+    /// ```
     #[must_use]
     pub const fn is_same_file(&self, other: &Self) -> bool {
         self.device == other.device && self.inode == other.inode && self.birth_ns == other.birth_ns

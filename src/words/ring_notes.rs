@@ -75,6 +75,17 @@ impl LogNote {
 }
 
 /// What a queue with a ring file shows of itself, for whoever looks at the file.
+///
+/// ```
+/// # let dir = tempfile::tempdir()?;
+/// # let (log, ring) = (dir.path().join("app.log"), dir.path().join("app.ring"));
+/// let queue = alq::Options::new().ring_file(&ring).open(&log)?;
+/// queue.writen(b"12345\n", alq::Flags::WAITOK)?;
+/// queue.close(None)?;
+/// let live = alq::ring_file::inspect(&ring)?.live;
+/// assert_eq!((live.pid, live.written_bytes), (std::process::id(), 6));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Live {
@@ -112,10 +123,10 @@ pub struct Live {
 
 impl Live {
     /// How many words it takes.
-    pub const WORDS: usize = 16;
+    pub(crate) const WORDS: usize = 16;
 
     /// The words that hold it.
-    pub fn to_words(&self) -> [u64; Self::WORDS] {
+    pub(crate) fn to_words(self) -> [u64; Self::WORDS] {
         let mut words = [0; Self::WORDS];
         words[..15].copy_from_slice(&[
             u64::from(self.pid),
@@ -138,7 +149,7 @@ impl Live {
     }
 
     /// What `words` hold; each is right by itself.
-    pub fn from_words(words: &[u64; Self::WORDS]) -> Self {
+    pub(crate) fn from_words(words: &[u64; Self::WORDS]) -> Self {
         Self {
             pid: words[0] as u32,
             opened_ns: words[1],

@@ -27,6 +27,12 @@ pub fn try_lock(fd: BorrowedFd<'_>) -> io::Result<bool> {
     }
 }
 
+/// Gives the lock back, also if a copy of the descriptor is open.
+pub fn unlock(fd: BorrowedFd<'_>) -> io::Result<()> {
+    // SAFETY: as in `try_lock`.
+    check(unsafe { libc::flock(fd.as_raw_fd(), libc::LOCK_UN) }).map(drop)
+}
+
 /// The process that has the lock on `file`, where the system tells. Source: proc(5), `/proc/locks`.
 pub fn lock_holder(file: &File) -> Option<u32> {
     let metadata = file.metadata().ok()?;

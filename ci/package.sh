@@ -1,0 +1,14 @@
+#!/usr/bin/env bash
+# What would be published: it holds what it should and nothing else, and it builds by itself.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+{
+    git ls-files --cached --others --exclude-standard src docs README.md CHANGELOG.md 'LICENSE-*'
+    printf '%s\n' .cargo_vcs_info.json Cargo.lock Cargo.toml Cargo.toml.orig # Cargo's own
+} | sort -u >"$work/expected"
+cargo package -p alq --list --allow-dirty --locked 2>/dev/null | sort >"$work/holds"
+diff "$work/expected" "$work/holds" # < is missing, > is too much
+cargo package -p alq --allow-dirty --locked --quiet
+echo "$(wc -l <"$work/holds") files, and it builds"

@@ -1,0 +1,25 @@
+#!/usr/bin/env bash
+# The shell commands of the README, as they stand there, one block after the other. (ci/test.sh has the tests.)
+set -euo pipefail
+cd "$(dirname "$0")/.."
+files=(packets.log demo.log input /dev/shm/demo.ring)
+for file in "${files[@]}"; do
+    [ ! -e "$file" ] || { echo "$file is in the way" >&2; exit 1; }
+done
+trap 'rm -f "${files[@]}"' EXIT
+
+cargo build --release --locked -p alq-cli
+target=${CARGO_TARGET_DIR:-target}
+PATH=$(cd "$target/release" && pwd):$PATH
+seq 10000000 >input
+
+blocks=$(awk '/^```sh$/ { n++; inside = 1; next } /^```$/ { inside = 0 } inside { print n "\t" $0 }' README.md)
+ran=0
+for n in $(cut -f 1 <<<"$blocks" | sort -nu); do
+    block=$(awk -F '\t' -v n="$n" '$1 == n { sub(/^[0-9]+\t/, ""); print }' <<<"$blocks")
+    case $block in 'cargo test '*) continue ;; esac
+    printf '%s\n' "$block"
+    bash -euo pipefail -c "$block" >/dev/null || { echo "README.md: this block failed:"$'\n'"$block" >&2; exit 1; }
+    ran=$((ran + 1))
+done
+[ "$ran" -gt 0 ]

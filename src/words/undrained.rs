@@ -1,0 +1,107 @@
+//! What a close has left.
+
+use core::fmt;
+use std::io;
+
+use super::Error;
+
+/// What `close` had to leave behind, in exact numbers.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use alq::{Error, Flags, Options};
+///
+/// // A socket, and its other end reads nothing: it takes some hundred KiB, and no more.
+/// let (_reader, writer) = std::os::unix::net::UnixStream::pair()?;
+/// let options = Options::new().stall_limit(Some(Duration::from_millis(50)));
+/// let queue = options.from_fd(&writer)?;
+/// queue.writen(&[b'x'; 1 << 20], Flags::WAITOK)?;
+/// let left = queue.close(None).unwrap_err();
+/// assert!(left.bytes > 0 && left.records == 1);
+/// assert_eq!(left.cause, Error::Stalled { errno: 11 }); // EAGAIN: nobody reads
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Undrained {
+    /// Bytes that were posted and are not written.
+    pub bytes: u64,
+    /// Records that were posted and are not (wholly) written.
+    pub records: u64,
+    /// Reservations that were still open, and were stepped over.
+    pub abandoned: u64,
+    /// Whether all of the bytes stay in [ring files](crate::Options::ring_file), for the next queues that open them; otherwise
+    /// they are lost, or some are.
+    pub in_ring_file: bool,
+    /// What stood in the way.
+    pub cause: Error,
+}
+
+impl Undrained {
+    /// The sum of two, with the first cause.
+    pub(crate) fn with(self, other: &Self) -> Self {
+        Self {
+            bytes: self.bytes + other.bytes,
+            records: self.records + other.records,
+            abandoned: self.abandoned + other.abandoned,
+            in_ring_file: match (self.bytes, other.bytes) {
+                (0, _) => other.in_ring_file,
+                (_, 0) => self.in_ring_file,
+                _ => self.in_ring_file && other.in_ring_file,
+            },
+            cause: self.cause,
+        }
+    }
+}
+
+impl fmt::Display for Undrained {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            bytes,
+            records,
+            abandoned,
+            in_ring_file,
+            cause,
+        } = self;
+        let kept = if *in_ring_file {
+            " (they stay in the ring file)"
+        } else {
+            ""
+        };
+        write!(
+            f,
+            "{bytes} bytes in {records} records not written{kept}, {abandoned} open reservations stepped over: {cause}"
+        )
+    }
+}
+
+impl core::error::Error for Undrained {
+    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
+        Some(&self.cause)
+    }
+}
+
+impl From<Undrained> for io::Error {
+    fn from(undrained: Undrained) -> Self {
+        let kind = Self::from(undrained.cause.clone()).kind();
+        Self::new(kind, undrained)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_message_names_the_numbers() {
+        let undrained = Undrained {
+            bytes: 10,
+            records: 2,
+            abandoned: 1,
+            in_ring_file: false,
+            cause: Error::TimedOut,
+        };
+        assert!(undrained.to_string().contains("10 bytes in 2 records"));
+    }
+}

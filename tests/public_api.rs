@@ -1,0 +1,110 @@
+//! The public interface, as rustdoc sees it: it is what was recorded, so that a change of it is seen in a review, and each item
+//! has an example.
+//!
+//!     ALQ_API=record cargo test --test public_api      records it in tests/public_api.txt
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::LazyLock;
+
+use public_api::Builder;
+use serde_json::Value;
+
+const RECORD: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/public_api.txt");
+
+/// What rustdoc writes about the library with all features.
+static JSON: LazyLock<PathBuf> = LazyLock::new(|| {
+    // A folder of its own: the usual one is locked while tests are compiled.
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("public_api");
+    let output = Command::new(env!("CARGO"))
+        .args([
+            "rustdoc",
+            "-p",
+            "alq",
+            "--lib",
+            "--all-features",
+            "--locked",
+        ])
+        .args(["--", "-Zunstable-options", "--output-format=json"])
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .env("RUSTC_BOOTSTRAP", "1") // for the option, on any toolchain
+        .env("CARGO_TARGET_DIR", &target)
+        .env_remove("RUSTDOCFLAGS")
+        .output()
+        .expect("cargo starts");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}");
+    target.join("doc/alq.json")
+});
+
+#[test]
+fn the_public_api_is_the_recorded_one() {
+    let api = match Builder::from_rustdoc_json(&*JSON)
+        .omit_blanket_impls(true)
+        .omit_auto_derived_impls(true)
+        .build()
+    {
+        Ok(api) => api,
+        // The format changes with the toolchain; that of CI is known.
+        Err(error) => return println!("skipped: this toolchain's rustdoc: {error}"),
+    };
+    let lines = api.items().map(ToString::to_string);
+    let is: Vec<String> = lines.filter(|line| !is_unstable(line)).collect();
+    if std::env::var_os("ALQ_API").is_some_and(|what| what == "record") {
+        fs::write(RECORD, is.join("\n") + "\n").unwrap();
+    }
+    let recorded = fs::read_to_string(RECORD).unwrap();
+    let was: Vec<&str> = recorded.lines().collect();
+    let gone = was
+        .iter()
+        .filter(|line| !is.iter().any(|item| item == *line));
+    let new = is.iter().filter(|item| !was.contains(&item.as_str()));
+    let gone = gone.map(|line| format!("- {line}"));
+    let changes: Vec<String> = gone.chain(new.map(|item| format!("+ {item}"))).collect();
+    assert!(
+        changes.is_empty(),
+        "the public interface has changed; if it is meant to, ALQ_API=record cargo test --test public_api\n{}",
+        changes.join("\n")
+    );
+}
+
+/// Traits that nobody can name on stable.
+fn is_unstable(line: &str) -> bool {
+    line.contains("core::marker::Freeze") || line.contains("core::marker::UnsafeUnpin")
+}
+
+#[test]
+fn every_public_item_has_an_example() {
+    let text = fs::read_to_string(&*JSON).unwrap();
+    let json: Value = serde_json::from_str(&text).unwrap();
+    let items: Vec<&Value> = json["index"].as_object().unwrap().values().collect();
+    // What a macro has made stands where the macro was called, all of it in one place.
+    let is_written = |item: &Value| {
+        let there = items.iter().filter(|other| other["span"] == item["span"]);
+        there.count() < 5
+    };
+    let wanted: Vec<_> = items
+        .iter()
+        .filter(|item| wants_an_example(item) && is_written(item))
+        .collect();
+    let mut without: Vec<String> = wanted
+        .iter()
+        .filter(|item| !item["docs"].as_str().unwrap_or("").contains("```"))
+        .map(|item| {
+            let file = item["span"]["filename"].as_str().unwrap_or("?");
+            format!("{file}:{}: {}", item["span"]["begin"][0], item["name"])
+        })
+        .collect();
+    without.sort();
+    assert!(without.is_empty(), "no example:\n{}", without.join("\n"));
+    assert!(wanted.len() > 80, "the format is another than was thought");
+}
+
+/// Functions, methods, types and traits. (The methods of a trait are shown with the trait, fields and variants with their type.)
+fn wants_an_example(item: &Value) -> bool {
+    let is_ours = item["crate_id"] == 0;
+    let is_public = item["visibility"] == "public";
+    let kinds = ["function", "struct", "enum", "union", "trait", "macro"];
+    is_ours && is_public && kinds.iter().any(|kind| item["inner"].get(kind).is_some())
+}

@@ -1,0 +1,64 @@
+//! The pages: what is Rust in them is compiled, and every block says what it is.
+
+use std::fs;
+
+use crate::source::{assert_none, read, root};
+
+/// Where pages are.
+const FOLDERS: [&str; 5] = ["", "docs/", "fuzz/", "loom-tests/", "shuttle-tests/"];
+
+/// Who has the examples of pages as tests.
+const READERS: [&str; 2] = ["src/lib.rs", "benches/comparison/src/lib.rs"];
+
+const LANGUAGES: [&str; 6] = ["c", "json", "rust", "sh", "text", "toml"];
+
+/// Attributes of a block with which it is still compiled.
+const COMPILED: [&str; 4] = ["compile_fail", "no_run", "should_panic", "standalone_crate"];
+
+fn pages() -> Vec<String> {
+    let mut found = Vec::new();
+    for folder in FOLDERS {
+        for entry in fs::read_dir(root().join(folder)).into_iter().flatten() {
+            let path = entry.unwrap().path();
+            if path.extension().is_some_and(|extension| extension == "md") {
+                let name = path.file_name().unwrap().to_string_lossy();
+                found.push(format!("{folder}{name}"));
+            }
+        }
+    }
+    assert!(found.len() > 10, "{found:?}");
+    found
+}
+
+/// The words behind the opening fences of a page, and their lines.
+fn fences(text: &str) -> Vec<(usize, &str)> {
+    let lines = text.lines().enumerate();
+    let fences = lines.filter_map(|(at, line)| Some((at + 1, line.trim().strip_prefix("```")?)));
+    fences.step_by(2).collect()
+}
+
+#[test]
+fn what_is_rust_in_the_pages_is_compiled() {
+    let readers: Vec<String> = READERS.iter().map(|path| read(path).unwrap()).collect();
+    let mut complaints = Vec::new();
+    for page in pages() {
+        let is_read = readers.iter().any(|text| {
+            let mut included = text.split("include_str!(\"").skip(1);
+            included.any(|path| path.trim_start_matches("../").starts_with(&page))
+        });
+        for (line, words) in fences(&read(&page).unwrap()) {
+            let mut words = words.split(',');
+            let language = words.next().unwrap_or("");
+            if !LANGUAGES.contains(&language) {
+                complaints.push(format!("{page}:{line}: a block of '{language}'"));
+            }
+            if language == "rust" && !is_read {
+                complaints.push(format!("{page}:{line}: none of {READERS:?} includes it"));
+            }
+            if let Some(word) = words.find(|word| !COMPILED.contains(word)) {
+                complaints.push(format!("{page}:{line}: '{word}'"));
+            }
+        }
+    }
+    assert_none(&complaints);
+}
