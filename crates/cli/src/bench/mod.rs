@@ -51,8 +51,9 @@ pub fn run(options: &Bench) -> Result<Ending, Failure> {
         let opened = File::options().create(true).append(true).open(path);
         opened.map_err(|error| cannot_write(path, &error))?;
     }
-    let folder = folder(options)?;
+    // First, so that no signal leaves a folder behind.
     let signals = Signals::handle(|| {}).map_err(|error| Failure::new("signals", error))?;
+    let folder = folder(options)?;
     let cases = case::plan(options.quick);
     let system = |error| Failure::new("the time of the processors", error);
     let before = Usage::now().map_err(system)?;
