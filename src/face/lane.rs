@@ -234,7 +234,8 @@ impl Lane {
     }
 
     /// Appends to the open span, if it has room; nothing else, whatever the reason.
-    #[inline]
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "what it comes to stays in registers")]
     pub(super) fn append_at_once(&mut self, record: &[u8], activate: bool) -> Option<Position> {
         let shared = self.queue.shared();
         if !(shared.home.is_here() && self.owner.begins(record.len())) {
