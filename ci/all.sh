@@ -25,6 +25,8 @@ step ci/shuttle.sh
 step ci/fuzz.sh
 step ci/stream.sh
 step ci/examples.sh
+step ci/man.sh
+step ci/report.sh
 step ci/readme.sh
 step ci/capi.sh
 step ci/instructions.sh

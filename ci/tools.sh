@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Programs of others that checks need, where they can be installed. Without logrotate its tests skip themselves by name, and
 # without valgrind no instructions are counted; what the checks of the C library need they ask for (a C compiler is there
-# wherever Rust is).
+# wherever Rust is). Without Chromium nobody looks at the page of `alq bench`.
 set -euo pipefail
 
 # $1: the package; $2: a program of it.

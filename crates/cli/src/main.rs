@@ -1,10 +1,10 @@
-//! `alq`, the command-line tool: appends its standard input to a file through an [`alq::Queue`], and looks after ring files.
+//! `alq`, the command-line tool: appends its standard input to a file through an [`alq::Queue`], looks after ring files, and measures.
 //!
 //! # Exit codes
 //!
 //! | code | meaning |
 //! |---|---|
-//! | 0 | all input was written (and with `--fsync` is on disk); what the ring file held is written; it was shown |
+//! | 0 | all input was written (and with `--fsync` is on disk); what the ring file held is written; it was shown, or measured |
 //! | 1 | an input or output error; the message says how much was not written |
 //! | 2 | wrong usage |
 //! | 3 | `alq recover`: as 0, but parts of the ring file were damaged |
@@ -14,15 +14,20 @@
 
 mod append;
 mod args;
+mod bench;
+#[cfg(test)]
+mod generated;
 mod input;
 mod progress;
 mod recover;
 mod report;
 mod resume;
 mod ring;
+mod screen;
 mod signals;
 mod stat;
 mod target;
+mod watch;
 
 use std::process::ExitCode;
 
@@ -35,6 +40,9 @@ const WRONG_USAGE: u8 = 2;
 const DAMAGED: u8 = 3;
 
 fn main() -> ExitCode {
+    if let Some(code) = bench::turn::asked() {
+        return code;
+    }
     let cli = match Cli::read() {
         Ok(cli) => cli,
         Err(error) => return refuse(&error),
@@ -48,7 +56,12 @@ fn main() -> ExitCode {
             0 => ExitCode::SUCCESS,
             _ => ExitCode::from(DAMAGED),
         }),
+        Command::Stat(options) if options.watch => watch::run(options).map(signals::die_by),
         Command::Stat(options) => stat::run(options).map(|()| ExitCode::SUCCESS),
+        Command::Bench(options) => bench::run(options).map(|ending| match ending {
+            bench::Ending::Measured => ExitCode::SUCCESS,
+            bench::Ending::Signal(signal) => signals::die_by(signal),
+        }),
     };
     ended.unwrap_or_else(|failure| {
         report::line(&failure);

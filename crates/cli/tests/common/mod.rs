@@ -6,6 +6,7 @@
 )]
 
 pub mod ring;
+pub mod terminal;
 
 use std::ffi::OsStr;
 use std::fs::{self, File};
