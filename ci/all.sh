@@ -26,6 +26,8 @@ step ci/fuzz.sh
 step ci/stream.sh
 step ci/catchers.sh
 step ci/examples.sh
+step ci/man.sh
+step ci/report.sh
 step ci/readme.sh
 step ci/capi.sh
 step ci/instructions.sh

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs every benchmark, and puts what they find into docs/benchmarks.md and benches/results/. Needs an hour or two, and a machine that
+# Runs every benchmark, and puts what they find into docs/benchmarks.md, docs/pictures/ and benches/results/. Needs an hour or two, and a machine that
 # has nothing else to do.
 #
 #     ci/bench.sh          all of it
@@ -45,13 +45,16 @@ fi
 
 cp docs/benchmarks.md "$work/benchmarks.md"
 compare tables "$ALQ_BENCH_JSON" "$work/benchmarks.md"
+# $1: a folder for the pictures.
+draw() {
+    cargo run --quiet --release --locked --manifest-path benches/comparison/Cargo.toml --bin plots -- \
+        "$ALQ_BENCH_JSON" "$1" "$work/benchmarks.md"
+}
 if [ "${1:-}" = quick ]; then
+    draw "$work/pictures"
     exit "$failed"
 fi
-# What is to draw something from the lines may do it here.
-if [ -x "${ALQ_BENCH_PLOT:-}" ]; then
-    "$ALQ_BENCH_PLOT" "$ALQ_BENCH_JSON"
-fi
+draw docs/pictures
 mkdir -p benches/results
 cp "$ALQ_BENCH_JSON" "benches/results/$started.jsonl"
 cp "$shown" "benches/results/$started.txt"

@@ -5,7 +5,7 @@ cd "$(dirname "$0")/.."
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-cargo build --examples --features gzip --locked
+cargo build --examples --all-features --locked
 target=${CARGO_TARGET_DIR:-target}
 programs=$(cd "$target/debug/examples" && pwd)
 
@@ -41,7 +41,11 @@ check crash_safe '^[0-9]+ bytes were posted and not written; 0 may be in the log
 check threads '^ +written_records: 4000,$' threads.log
 check packet_log '^50000 packets, 50000 lines, ' packets.log 50000
 check driver_log '^all accounted for$' trace.bin
-check rotate '^done: rotated\.log\.[0-9]{8}T[0-9]{6}Z-[0-9]{6}\.gz$' rotated.log
+check tracing_events '^4008 events: [0-9]+ written, [0-9]+ dropped$' events.log
+check log_facade '^101 lines are in facade\.log, Lost \{ full: 0, too_large: 0, failed: 0 \}$' facade.log
+check tokio_writer '^2000 records written$' tokio.log
+check published_metrics '^Key\(alq_posted_records_total, \[queue = app\]\): Counter\(1000\)$' metrics.log
+check rotate '^done: .*/rotated\.log\.[0-9]{8}T[0-9]{6}Z-[0-9]{6}\.gz$' rotated.log
 check vlog '^4007 lines in daemon.log.1, 4006 in daemon.log$' daemon.log
 
 # $1: a file; $2: what must be a line of it.
@@ -54,6 +58,10 @@ has() {
 has threads.log 'worker 3 step 999, formatted in the ring'
 has packets.log 'o,49999,192\.0\.2\.1,[0-9]+,198\.51\.100\.2,443,[0-9]+'
 has daemon.log.1 'daemon\|ERR\|out of ports'
+has events.log '.* WARN work\{worker=3\}: tracing_events: nothing left to do'
+has facade.log 'ERROR log_facade:[0-9]+ out of steps'
+has tokio.log 'copied, step 999'
+has tokio.log 'formatted in the ring, step 999'
 has rotated.log 'the first line of a new file'
 has crash.log 'line 999'
 has crash.log 'the last run was cut off'

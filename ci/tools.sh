@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Programs of others that checks need, where they can be installed. Tests that need logrotate, runit, systemd or zstd skip themselves by
 # name without them, and so does the comparison with other log catchers; without valgrind no instructions are counted; what the
-# checks of the C library need they ask for (a C compiler is there wherever Rust is).
+# checks of the C library need they ask for (a C compiler is there wherever Rust is). Without
+# Chromium nobody looks at the page of `alq bench`.
 set -euo pipefail
 
 # $1: the package; $2: a program of it.

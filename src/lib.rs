@@ -11,6 +11,7 @@ compile_error!(
 mod actors;
 mod ends;
 mod face;
+mod integrations;
 mod memory;
 mod primitives;
 mod ring;
@@ -20,13 +21,26 @@ pub use ends::{FileSink, Sink, Stall, Stats, Waits};
 #[doc(hidden)] // for the C library, where an entry has no lifetime
 pub use face::Detached;
 pub use face::{
-    AsyncAppend, Completion, Entry, Lane, LaneEntry, Notify, Options, Queue, flush_all, shutdown,
-    suspend,
+    AsyncAppend, Completion, Entry, Lane, LaneEntry, Notify, Options, Queue, Reserve, flush_all,
+    shutdown, suspend,
 };
 pub use words::{
     Error, Flags, Level, LogEnd, Operation, Position, Recovery, RingFileProblem, RotationProblem,
     Status, SyncOp, Undrained,
 };
+
+#[cfg(feature = "log")]
+#[cfg_attr(docsrs, doc(cfg(feature = "log")))]
+pub use integrations::log;
+#[cfg(feature = "metrics")]
+#[cfg_attr(docsrs, doc(cfg(feature = "metrics")))]
+pub use integrations::metrics;
+#[cfg(feature = "tokio")]
+#[cfg_attr(docsrs, doc(cfg(feature = "tokio")))]
+pub use integrations::tokio;
+#[cfg(feature = "tracing")]
+#[cfg_attr(docsrs, doc(cfg(feature = "tracing")))]
+pub use integrations::tracing;
 
 /// The switch of [`AsyncAppend`].
 pub mod async_append {
@@ -56,10 +70,26 @@ pub struct Manual;
 #[doc = include_str!("../docs/guide.md")]
 pub struct Guide;
 
+/// So are those of docs/rotation.md, where all of it is compiled in.
+#[cfg(all(doctest, feature = "zstd"))]
+#[doc = include_str!("../docs/rotation.md")]
+pub struct Rotating;
+
 /// Those of docs/process.md are too.
 #[cfg(doctest)]
 #[doc = include_str!("../docs/process.md")]
 pub struct Process;
+
+/// And those of docs/integrations.md, with all features.
+#[cfg(all(
+    doctest,
+    feature = "log",
+    feature = "metrics",
+    feature = "tokio",
+    feature = "tracing"
+))]
+#[doc = include_str!("../docs/integrations.md")]
+pub struct Integrations;
 
 /// The inside, for the model checkers, the fuzz targets, and nobody else.
 #[cfg(any(alq_model, fuzzing))]
@@ -68,7 +98,7 @@ pub mod model {
     pub use crate::actors::flusher::{Flusher, Step};
     pub use crate::actors::pace::Pace;
     pub use crate::actors::thread::drive;
-    pub use crate::actors::{Config, Last, Shared};
+    pub use crate::actors::{Asker, Config, Last, Shared};
     pub use crate::ends::{Kind, Pending, Reach, Sink, Subscriber, WOKEN, Watch};
     pub use crate::face::{barrier, registry::Registry, sleep};
     pub use crate::memory::{Memory, heap::Heap};

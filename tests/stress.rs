@@ -44,7 +44,7 @@ fn everything_arrives(producers: usize, is_nonblocking: bool) {
     assert!(room_waits(&stats) > 0, "the ring was never full");
     assert_eq!(
         stats.posted_records,
-        counts.iter().map(|&count| u64::from(count)).sum()
+        counts.iter().map(|&count| u64::from(count)).sum::<u64>()
     );
     assert_eq!(stats.written_bytes, stats.posted_bytes);
     drop(queue);

@@ -22,5 +22,6 @@ pub mod thread;
 pub use flusher::Flusher;
 pub use recovery::{Inheritance, note_of};
 pub use report::Reporter;
+pub use room::Asker;
 pub use shared::{Config, Last, Shared};
 pub use thread::start;

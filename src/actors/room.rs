@@ -1,11 +1,12 @@
 //! Getting room: at once, or asleep until there is some. One way for every kind of append.
 
+use core::task::{Poll, Waker};
 use std::time::{Duration, Instant};
 
 use super::shared::Shared;
 use crate::ends::Kind;
 use crate::memory::Memory;
-use crate::primitives::sync::is_mutant;
+use crate::primitives::sync::{is_mutant, unique_number};
 use crate::primitives::{Interest, Ticket};
 use crate::ring::{Refusal, Reservation};
 use crate::words::{Error, Order, Tail, WhenFull};
@@ -55,20 +56,23 @@ impl<M: Memory> Shared<M> {
         if !self.waiters.is_awaited() {
             return false;
         }
-        let mut room = self.ring.room();
+        let room = self.ring.room();
+        let fits = |need| need <= room.bytes && room.spans > 0;
         match self.order {
-            Order::Arrival => self
-                .waiters
-                .wake_first(|need| need <= room.bytes && room.spans > 0),
-            Order::Any => self.waiters.wake_fitting(|need| {
-                let fits = need <= room.bytes && room.spans > 0;
-                if fits {
-                    room.bytes -= need;
-                    room.spans -= 1;
-                }
-                fits
-            }),
+            Order::Arrival => self.waiters.wake_first(fits),
+            Order::Any => {
+                let mut left = room;
+                self.waiters.wake_fitting(|need| {
+                    let fits = need <= left.bytes && left.spans > 0;
+                    if fits {
+                        left.bytes -= need;
+                        left.spans -= 1;
+                    }
+                    fits
+                });
+            }
         }
+        self.waiters.tell_tasks(fits);
         true
     }
 
@@ -218,6 +222,59 @@ impl<M: Memory> Shared<M> {
             until_stall = stall_limit.max(SLEEP_MIN);
         }
         Ok(Some(left.map_or(until_stall, |left| left.min(until_stall))))
+    }
+}
+
+/// A task that waits for room: it has no place in the line, but is told when room comes, and tries again.
+#[derive(Debug)]
+pub struct Asker {
+    /// Names it among the tasks.
+    key: u64,
+    /// Whether it has asked, and may have been told.
+    is_waiting: bool,
+}
+
+impl Asker {
+    pub fn new() -> Self {
+        Self {
+            key: unique_number(),
+            is_waiting: false,
+        }
+    }
+}
+
+impl<M: Memory> Shared<M> {
+    /// Reserves for a task. If it is `Pending`, `waker` is told when it is worth another try. Never sleeps.
+    pub fn poll_reserve(
+        &self,
+        asker: &mut Asker,
+        len: u32,
+        waker: &Waker,
+    ) -> Poll<Result<Reservation<'_, M>, Error>> {
+        let mut reserved = self.ring.reserve(len);
+        if matches!(reserved, Err(Refusal::Full)) && !self.is_servant() {
+            self.waiters.ask(asker.key, len, waker);
+            let counts = self.post_counts.waits(Kind::Getn);
+            counts.room.add_once(&mut asker.is_waiting);
+            reserved = self.ring.reserve(len);
+            if matches!(reserved, Err(Refusal::Full)) {
+                self.note_full();
+                self.want_room_of_lanes();
+                // What fills the ring may have been posted without waking anybody.
+                self.bell.ring();
+                return Poll::Pending;
+            }
+        }
+        self.withdraw(asker);
+        Poll::Ready(reserved.map_err(|refusal| self.refused(refusal, len)))
+    }
+
+    /// The task waits no more, whether it has got its room or not.
+    pub fn withdraw(&self, asker: &mut Asker) {
+        // It hands nothing on: everybody for whom there was room was told beside it.
+        if core::mem::take(&mut asker.is_waiting) {
+            self.waiters.withdraw(asker.key);
+        }
     }
 }
 

@@ -13,4 +13,6 @@ pub use aside::{Aside, append_to};
 pub use descriptor::FileSink;
 pub use pending::{Pending, Reach, Subscriber, WOKEN, Watch};
 pub use sink::Sink;
+#[cfg(any(feature = "log", feature = "tracing"))]
+pub use stats::Counter;
 pub use stats::{DrainCounters, Kind, PostCounters, Stall, Stats, Waits};

@@ -141,7 +141,7 @@ pub struct Waits {
     pub getn_turn: u64,
     /// Reservations, for room.
     pub getn_room: u64,
-    /// The longest wait of one call.
+    /// The longest wait of one call that blocked its thread.
     pub longest: Duration,
 }
 

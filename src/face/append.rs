@@ -256,7 +256,7 @@ impl Queue {
     ) -> Result<Position, Error> {
         let shared = self.shared();
         let len = record.len() as u32;
-        match self.reserve(len, flags, Kind::Writen, timeout) {
+        match self.reserve_later(len, flags, Kind::Writen, timeout) {
             Ok(mut reservation) => {
                 reservation.fill(record);
                 let posted = reservation.post(len);
@@ -276,7 +276,7 @@ impl Queue {
         timeout: Option<Duration>,
     ) -> Result<Entry<'_>, Error> {
         let shared = self.shared();
-        match self.reserve(len, flags, Kind::Getn, timeout) {
+        match self.reserve_later(len, flags, Kind::Getn, timeout) {
             Ok(reservation) => Ok(Entry::new(shared, reservation)),
             Err(refused) => {
                 let waiting = Waiting::new(flags, timeout);
@@ -286,7 +286,7 @@ impl Queue {
         }
     }
 
-    fn reserve(
+    fn reserve_later(
         &self,
         len: u32,
         flags: Flags,

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::actors::Shared;
 use crate::memory::Mirror;
-use crate::ring::{Claim, Refusal};
+use crate::ring::Refusal;
 use crate::words::{Error, Flags, Position};
 
 /// Whether a call waits, and for how long.
@@ -61,11 +61,11 @@ pub(super) fn post(shared: &Shared<Mirror>, record: &[u8]) -> Position {
     })
 }
 
-/// In a child of fork(2), the end of an entry of the parent's: whether it is posted is the parent's business.
+/// In a child of fork(2), the end of an entry of the parent's that starts there: whether it is posted is the parent's business.
 #[cold]
-pub(super) fn leave_to_the_parent(shared: &Shared<Mirror>, claim: Claim) -> Position {
+pub(super) fn leave_to_the_parent(shared: &Shared<Mirror>, start: u64) -> Position {
     shared.aside.foreign.add(1);
-    Position::new(shared.id, claim.start())
+    Position::new(shared.id, start)
 }
 
 /// Returns once an append may go past the ring; or why none may.

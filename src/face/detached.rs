@@ -64,7 +64,7 @@ impl Queue {
                 shared.posted(posted, flags.activates());
                 Position::new(shared.id, posted.end)
             }
-            Part::Ring(claim) => aside::leave_to_the_parent(shared, claim),
+            Part::Ring(claim) => aside::leave_to_the_parent(shared, claim.start()),
             Part::Own(memory) => aside::post(shared, &memory[..used]),
         }
     }

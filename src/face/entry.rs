@@ -207,7 +207,7 @@ fn end(
     flags: Flags,
 ) -> Position {
     if own.is_some() || !shared.home.is_here() {
-        return end_aside(shared, claim, own, used);
+        return end_aside(shared, claim.start(), own, used);
     }
     let posted = shared.ring.post(claim, used);
     shared.posted(posted, flags.activates());
@@ -216,10 +216,10 @@ fn end(
 
 /// The end of one that is none of the ring, or of another process.
 #[cold]
-fn end_aside(shared: &Shared<Mirror>, claim: Claim, own: Option<OwnMemory>, used: u32) -> Position {
+fn end_aside(shared: &Shared<Mirror>, start: u64, own: Option<OwnMemory>, used: u32) -> Position {
     match own {
         Some(own) => aside::post(shared, &own[..used as usize]),
-        None => aside::leave_to_the_parent(shared, claim),
+        None => aside::leave_to_the_parent(shared, start),
     }
 }
 

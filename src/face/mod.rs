@@ -18,6 +18,7 @@ mod options;
 mod queue;
 pub mod registry;
 mod reopen;
+mod reserve;
 mod ring_file;
 mod suspend;
 mod write;
@@ -31,6 +32,9 @@ pub use lane_entry::LaneEntry;
 pub use options::Options;
 pub use queue::Queue;
 pub use registry::{flush_all, shutdown};
+pub use reserve::Reserve;
 #[cfg(any(alq_model, fuzzing))]
 pub use suspend::sleep;
 pub use suspend::suspend;
+#[cfg(feature = "log")]
+pub use write::with_text;

@@ -48,7 +48,7 @@ impl fmt::Write for Draft {
 /// # Errors
 ///
 /// Those of `append`; [`Error::Format`] if a `Display` failed.
-pub(super) fn with_text(
+pub fn with_text(
     args: fmt::Arguments<'_>,
     append: impl FnOnce(&[u8]) -> Result<(), Error>,
 ) -> Result<(), Error> {

@@ -1,5 +1,6 @@
-//! Threads that wait for an amount of something, in the order in which they came.
+//! Threads that wait for an amount of something, in the order in which they came; and tasks, which are told and try again.
 
+use core::task::Waker;
 use std::collections::VecDeque;
 use std::time::Duration;
 
@@ -15,11 +16,24 @@ use super::sync::{Arc, AtomicU32, Futex, Mutex, Ordering, unless_mutant};
 ///
 /// The two fences are the store-then-load hand-shake: either the notifier sees the waiter, or the waiter's look
 /// sees the room. The notifier's is the light one: a short post notifies too. The lock is only ever taken by waiters, and by a notifier that has seen one.
+///
+/// A task does the same, but is in no line: it asks to be told (count += 1 ; FENCE ; look ; return), and is told once. What it
+/// does then is its own affair, so nobody waits for a task that is not polled any more.
 #[derive(Debug)]
 pub struct Waiters {
+    /// Threads in the line, and tasks.
     count: AtomicU32,
     fences: Fences,
     line: Mutex<VecDeque<Arc<Place>>>,
+    tasks: Mutex<Vec<Task>>,
+}
+
+/// A task that has asked to be told.
+#[derive(Debug)]
+struct Task {
+    key: u64,
+    need: u32,
+    waker: Waker,
 }
 
 /// One waiter's place in the line.
@@ -46,6 +60,7 @@ impl Waiters {
             count: AtomicU32::new(0),
             fences: Fences::detect(),
             line: Mutex::new(VecDeque::new()),
+            tasks: Mutex::new(Vec::new()),
         }
     }
 
@@ -64,11 +79,59 @@ impl Waiters {
             // Relaxed: the fence below orders it before the look.
             self.count.fetch_add(1, Ordering::Relaxed);
         }
-        // [line.join] Heavy, pairs with [line.notify]: the announcement comes before the look that follows.
-        self.fences.heavy_at("line.join");
+        self.announced();
         Ticket {
             waiters: self,
             place,
+        }
+    }
+
+    /// Between the announcement of a waiter and its look.
+    fn announced(&self) {
+        // [line.join] Heavy, pairs with [line.notify]: the announcement comes before the look that follows.
+        self.fences.heavy_at("line.join");
+    }
+
+    /// Has `waker` told, once, when there is room for `need`; in the place of what was asked under this key before. The caller
+    /// looks next: what it waits for may have come.
+    pub fn ask(&self, key: u64, need: u32, waker: &Waker) {
+        let waker = waker.clone();
+        let replaced = {
+            let mut tasks = self.tasks.lock();
+            let replaced = take(&mut tasks, key);
+            tasks.push(Task { key, need, waker });
+            if replaced.is_none() {
+                // Relaxed: the fence below orders it before the look.
+                self.count.fetch_add(1, Ordering::Relaxed);
+            }
+            replaced
+        };
+        drop(replaced); // not under the lock: a waker may do anything
+        self.announced();
+    }
+
+    /// Takes back what was asked under this key, if it was not told.
+    pub fn withdraw(&self, key: u64) {
+        let withdrawn = take(&mut self.tasks.lock(), key);
+        if withdrawn.is_some() {
+            // Relaxed: a notifier that still counts this one tells nobody, at the price of a lock.
+            self.count.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Tells all tasks for which `fits` says that there is room.
+    pub fn tell_tasks(&self, fits: impl Fn(u32) -> bool) {
+        let told: Vec<Task> = {
+            let mut tasks = self.tasks.lock();
+            let all = core::mem::take(&mut *tasks).into_iter();
+            let (told, others) = all.partition(|task| fits(task.need));
+            *tasks = others;
+            told
+        };
+        // Relaxed: a count that is too high costs a lock.
+        self.count.fetch_sub(told.len() as u32, Ordering::Relaxed);
+        for task in told {
+            task.waker.wake(); // not under the lock: see `ask`
         }
     }
 
@@ -102,7 +165,14 @@ impl Waiters {
     /// Wakes everybody.
     pub fn wake_all(&self) {
         self.wake_fitting(|_| true);
+        self.tell_tasks(|_| true);
     }
+}
+
+/// Takes the task with this key out.
+fn take(tasks: &mut Vec<Task>, key: u64) -> Option<Task> {
+    let index = tasks.iter().position(|task| task.key == key)?;
+    Some(tasks.remove(index))
 }
 
 impl Place {

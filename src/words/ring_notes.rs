@@ -111,6 +111,14 @@ pub struct Live {
     pub stall_ns: u64,
     /// With what the queue has failed, as errno; 0 if it has not.
     pub failure_errno: u32,
+    /// Records written since it was opened.
+    pub written_records: u64,
+    /// Appends that had to wait, for room or for their turn.
+    pub waits: u64,
+    /// The longest of these waits, in nanoseconds.
+    pub longest_wait_ns: u64,
+    /// How often the flusher woke up.
+    pub wakeups: u64,
 }
 
 impl Live {
@@ -120,7 +128,7 @@ impl Live {
     /// The words that hold it.
     pub(crate) fn to_words(self) -> [u64; Self::WORDS] {
         let mut words = [0; Self::WORDS];
-        words[..11].copy_from_slice(&[
+        words[..15].copy_from_slice(&[
             u64::from(self.pid),
             self.opened_ns,
             self.shown_ns,
@@ -132,6 +140,10 @@ impl Live {
             u64::from(self.stall_errno),
             self.stall_ns,
             u64::from(self.failure_errno),
+            self.written_records,
+            self.waits,
+            self.longest_wait_ns,
+            self.wakeups,
         ]);
         words
     }
@@ -150,6 +162,10 @@ impl Live {
             stall_errno: words[8] as u32,
             stall_ns: words[9],
             failure_errno: words[10] as u32,
+            written_records: words[11],
+            waits: words[12],
+            longest_wait_ns: words[13],
+            wakeups: words[14],
         }
     }
 }
@@ -158,7 +174,7 @@ impl Live {
 mod tests {
     use std::path::PathBuf;
 
-    use super::{LogEnd, LogNote};
+    use super::{Live, LogEnd, LogNote};
 
     #[test]
     fn a_note_round_trips_and_a_part_of_one_is_none() {
@@ -184,5 +200,11 @@ mod tests {
         }
         assert_eq!(LogNote::from_words(&[0; LogNote::WORDS]), None);
         assert_eq!(LogNote::from_words(&[u64::MAX; LogNote::WORDS]), None);
+    }
+
+    #[test]
+    fn what_is_shown_round_trips() {
+        let words = std::array::from_fn(|at| if at < 15 { at as u64 + 1 } else { 0 });
+        assert_eq!(Live::from_words(&words).to_words(), words);
     }
 }

@@ -3,7 +3,7 @@
 use crate::source::{assert_none, sources};
 
 /// From the lowest: each imports lower ones only (src/lib.rs, which joins them, imports all).
-const LAYERS: [&str; 7] = [
+const LAYERS: [&str; 8] = [
     "words",
     "primitives",
     "memory",
@@ -11,6 +11,7 @@ const LAYERS: [&str; 7] = [
     "ends",
     "actors",
     "face",
+    "integrations",
 ];
 
 const FILE_MAX: usize = 400;

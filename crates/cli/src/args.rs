@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::error::{ContextKind, ErrorKind};
 use clap::{Args, Parser, Subcommand};
 
+pub use crate::bench::args::Bench;
 use crate::catch_args::LineOptions;
 use crate::rotate_args::RotateOptions;
 
@@ -29,6 +30,7 @@ pub enum Command {
     Append(Append),
     Recover(Recover),
     Stat(Stat),
+    Bench(Bench),
 }
 
 /// Append standard input to FILE.
@@ -136,9 +138,24 @@ pub struct Stat {
     /// The ring file
     pub ring: PathBuf,
 
-    /// Print one JSON object
+    /// Print one JSON object; with --watch, one a line
     #[arg(long)]
     pub json: bool,
+
+    /// Look again and again: a screen that is drawn over on a terminal, a line each time elsewhere
+    #[arg(long)]
+    pub watch: bool,
+
+    /// How long --watch waits between two looks, 0.01 to 86400
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        default_value = "1",
+        requires = "watch",
+        allow_negative_numbers = true,
+        value_parser = interval
+    )]
+    pub interval: Duration,
 }
 
 const RECOVER_EXIT_CODES: &str = "\
@@ -152,8 +169,9 @@ With --dry-run, the code is that of the run that it foresees.";
 const STAT_EXIT_CODES: &str = "\
 Exit codes:
   0  printed
-  1  RING cannot be read
-  2  wrong usage";
+  1  RING cannot be read; with --watch, it was removed
+  2  wrong usage
+--watch goes on until SIGINT (Ctrl-C) or SIGTERM, and then dies by that signal.";
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -222,9 +240,18 @@ fn seconds(text: &str) -> Result<Duration, &'static str> {
         .ok_or("a number of seconds, such as 0.5 or 60")
 }
 
+fn interval(text: &str) -> Result<Duration, &'static str> {
+    const ALLOWED: std::ops::RangeInclusive<Duration> =
+        Duration::from_millis(10)..=Duration::from_secs(86400);
+    seconds(text)
+        .ok()
+        .filter(|interval| ALLOWED.contains(interval))
+        .ok_or("0.01 to 86400 seconds, such as 0.5")
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{Cli, capacity, mode, seconds};
+    use super::{Cli, capacity, interval, mode, seconds};
     use clap::CommandFactory;
     use std::time::Duration;
 
@@ -234,6 +261,15 @@ mod tests {
         assert_eq!(seconds("0.25"), Ok(Duration::from_millis(250)));
         for text in ["", "-1", "inf", "NaN", "5s", "1e300"] {
             assert!(seconds(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn intervals_are_neither_nothing_nor_for_ever() {
+        assert_eq!(interval("0.01"), Ok(Duration::from_millis(10)));
+        assert_eq!(interval("86400"), Ok(Duration::from_secs(86400)));
+        for text in ["0", "0.001", "-1", "86401", "1e300", ""] {
+            assert!(interval(text).is_err(), "{text}");
         }
     }
 

@@ -1,10 +1,10 @@
-//! `alq`, the command-line tool: appends its standard input to a file through an [`alq::Queue`], and looks after ring files.
+//! `alq`, the command-line tool: appends its standard input to a file through an [`alq::Queue`], looks after ring files, and measures.
 //!
 //! # Exit codes
 //!
 //! | code | meaning |
 //! |---|---|
-//! | 0 | all input was written (and with `--fsync` is on disk); what the ring file held is written; it was shown |
+//! | 0 | all input was written (and with `--fsync` is on disk); what the ring file held is written; it was shown, or measured |
 //! | 1 | an input or output error; the message says how much was not written |
 //! | 2 | wrong usage |
 //! | 3 | `alq recover`: as 0, but parts of the ring file were damaged |
@@ -14,7 +14,10 @@
 
 mod append;
 mod args;
+mod bench;
 mod catch_args;
+#[cfg(test)]
+mod generated;
 mod input;
 mod intake;
 mod lines;
@@ -26,10 +29,12 @@ mod resume;
 mod ring;
 mod rotate;
 mod rotate_args;
+mod screen;
 mod signals;
 mod stamp;
 mod stat;
 mod target;
+mod watch;
 
 use std::process::ExitCode;
 
@@ -42,6 +47,9 @@ const WRONG_USAGE: u8 = 2;
 const DAMAGED: u8 = 3;
 
 fn main() -> ExitCode {
+    if let Some(code) = bench::turn::asked() {
+        return code;
+    }
     let cli = match Cli::read() {
         Ok(cli) => cli,
         Err(error) => return refuse(&error),
@@ -55,7 +63,12 @@ fn main() -> ExitCode {
             0 => ExitCode::SUCCESS,
             _ => ExitCode::from(DAMAGED),
         }),
+        Command::Stat(options) if options.watch => watch::run(options).map(signals::die_by),
         Command::Stat(options) => stat::run(options).map(|()| ExitCode::SUCCESS),
+        Command::Bench(options) => bench::run(options).map(|ending| match ending {
+            bench::Ending::Measured => ExitCode::SUCCESS,
+            bench::Ending::Signal(signal) => signals::die_by(signal),
+        }),
     };
     ended.unwrap_or_else(|failure| {
         report::line(&failure);

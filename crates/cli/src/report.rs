@@ -126,7 +126,8 @@ pub fn json(object: &impl Serialize) -> Result<(), Failure> {
     print(&format!("{text}\n"))
 }
 
-fn print(text: &str) -> Result<(), Failure> {
+/// Prints text on standard output.
+pub fn print(text: &str) -> Result<(), Failure> {
     let mut out = io::stdout();
     let printed = out.write_all(text.as_bytes()).and_then(|()| out.flush());
     printed.map_err(|error| Failure::new("standard output", error))

@@ -28,7 +28,8 @@ pub fn capacity(options: &Append) -> Result<usize, Failure> {
     }
 }
 
-fn is_missing(error: &Error) -> bool {
+/// Whether there is no ring file at the path.
+pub fn is_missing(error: &Error) -> bool {
     matches!(error, Error::Io { errno, .. } if *errno == Errno::NOENT.raw_os_error())
 }
 

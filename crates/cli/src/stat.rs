@@ -1,8 +1,8 @@
-//! `alq stat`: what a ring file holds, and what its queue is doing.
+//! `alq stat`: what a ring file holds, and what its queue is doing. `--watch` is in `watch.rs`.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use alq::ring_file::State;
+use alq::ring_file::{Live, State};
 use nix::errno::Errno;
 use serde::Serialize;
 
@@ -40,17 +40,25 @@ struct Report {
     stall: Option<String>,
     stall_ns: u64,
     failure: Option<String>,
+    written_records: u64,
+    waits: u64,
+    longest_wait_ns: u64,
+    wakeups: u64,
 }
 
 /// Prints what there is to see.
 pub fn run(options: &Stat) -> Result<(), Failure> {
     let state = ring::look(&options.ring)?;
-    let report = Report::of(options, &state);
     if options.json {
-        report::json(&report)
+        print_json(options, &state)
     } else {
-        report::table(&report.rows())
+        report::table(&Report::of(options, &state).rows())
     }
+}
+
+/// Prints the object of what was seen, on a line.
+pub fn print_json(options: &Stat, state: &State) -> Result<(), Failure> {
+    report::json(&Report::of(options, state))
 }
 
 impl Report {
@@ -81,13 +89,18 @@ impl Report {
             drains: live.drains,
             refused_records: live.refused_records,
             refused_bytes: live.refused_bytes,
-            stall: name(live.stall_errno),
+            stall: errno_name(live.stall_errno),
             stall_ns: live.stall_ns,
-            failure: name(live.failure_errno),
+            failure: errno_name(live.failure_errno),
+            written_records: live.written_records,
+            waits: live.waits,
+            longest_wait_ns: live.longest_wait_ns,
+            wakeups: live.wakeups,
         }
     }
 
     fn rows(&self) -> Vec<Row> {
+        let none = || "none".to_owned();
         let mut rows = vec![
             Row::text("ring", &self.ring),
             Row::text("log", self.log.as_deref().unwrap_or("not known")),
@@ -121,10 +134,22 @@ impl Report {
             Row::count("open", self.open_reservations, "reservations"),
             Row::count("damaged", self.damaged, "descriptors"),
             Row::count("written", self.written_bytes, "bytes"),
+            Row::count("", self.written_records, "records"),
             Row::count("", self.drains, "drains"),
+            Row::count("waits", self.waits, "appends"),
+            Row::text(
+                "longest",
+                &seconds(Duration::from_nanos(self.longest_wait_ns)),
+            ),
             Row::count("refused", self.refused_records, "records"),
             Row::count("", self.refused_bytes, "bytes"),
-            Row::text("stall", &self.stall()),
+            Row::text(
+                "stall",
+                &self
+                    .stall
+                    .as_ref()
+                    .map_or_else(none, |errno| stall_text(errno, self.stall_ns)),
+            ),
             Row::text("failure", self.failure.as_deref().unwrap_or("none")),
         ]);
         rows
@@ -146,29 +171,36 @@ impl Report {
         }
     }
 
-    fn stall(&self) -> String {
-        let for_long = seconds(self.stall_ns);
-        self.stall.as_ref().map_or_else(
-            || "none".to_owned(),
-            |errno| format!("{errno}, for {for_long}"),
-        )
-    }
-
     /// How long before the reading that was.
     fn age(&self, ns: Option<u64>) -> String {
         ns.map_or_else(
             || "never".to_owned(),
-            |ns| format!("{} ago", seconds(self.read_ns.saturating_sub(ns))),
+            |ns| {
+                format!(
+                    "{} ago",
+                    seconds(Duration::from_nanos(self.read_ns.saturating_sub(ns)))
+                )
+            },
         )
     }
 }
 
-fn seconds(ns: u64) -> String {
-    format!("{:.3} s", Duration::from_nanos(ns).as_secs_f64())
+/// A time as it is shown.
+pub fn seconds(time: Duration) -> String {
+    format!("{:.3} s", time.as_secs_f64())
+}
+
+/// Why the log takes nothing, and for how long, if that is so.
+pub fn stall(live: &Live) -> Option<String> {
+    errno_name(live.stall_errno).map(|errno| stall_text(&errno, live.stall_ns))
+}
+
+fn stall_text(errno: &str, ns: u64) -> String {
+    format!("{errno}, for {}", seconds(Duration::from_nanos(ns)))
 }
 
 /// The name of an errno, as in `EAGAIN`; none for 0.
-fn name(errno: u32) -> Option<String> {
+pub fn errno_name(errno: u32) -> Option<String> {
     let errno = i32::try_from(errno).ok().filter(|errno| *errno != 0)?;
     match Errno::from_raw(errno) {
         Errno::UnknownErrno => Some(errno.to_string()),

@@ -4,87 +4,24 @@ mod common;
 
 use std::fs::{self, File};
 use std::io::{Read, Write};
-use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::sync::{Arc, Mutex};
-use std::thread::{self, JoinHandle};
+use std::thread;
 use std::time::{Duration, Instant};
 
-use common::{ALQ, Running, assert_same, fifo, numbers, pipe, scratch, wait_until};
-use rustix::pty::{OpenptFlags, grantpt, ioctl_tiocgptpeer, openpt, unlockpt};
-use rustix::termios::{Winsize, tcsetwinsize};
+use common::terminal::{OnTerminal, terminal};
+use common::{ALQ, assert_same, fifo, numbers, pipe, scratch};
 
 /// What takes a line away: to its start, and delete it.
 const CLEARED: &str = "\r\x1b[2K";
 
-/// A pseudo-terminal of 100 columns: the side of the screen, and that of the programs.
-///
-/// `None` where there is none to be had; it says so.
-fn terminal(test: &str) -> Option<(File, OwnedFd)> {
-    let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
-    let open = || {
-        let screen = openpt(flags)?;
-        grantpt(&screen)?;
-        unlockpt(&screen)?;
-        let line = ioctl_tiocgptpeer(&screen, flags)?;
-        let size = Winsize {
-            ws_row: 25,
-            ws_col: 100,
-            ws_xpixel: 0,
-            ws_ypixel: 0,
-        };
-        tcsetwinsize(&screen, size)?;
-        Ok((File::from(screen), line))
-    };
-    open()
-        .map_err(|error: rustix::io::Errno| println!("skipped: {test}: no terminal: {error}"))
-        .ok()
-}
-
-/// A tool whose standard error is a terminal; killed if the test fails.
-struct OnTerminal {
-    tool: Running,
-    shown: Arc<Mutex<Vec<u8>>>,
-    screen: JoinHandle<()>,
-}
-
-impl OnTerminal {
-    fn start(test: &str, args: &[&Path], stdin: impl Into<Stdio>) -> Option<Self> {
-        let (mut screen, line) = terminal(test)?;
+/// `alq append` with its standard error on a terminal.
+fn start(test: &str, args: &[&Path], stdin: impl Into<Stdio>) -> Option<OnTerminal> {
+    OnTerminal::start(test, |line| {
         let mut command = Command::new(ALQ);
         command.arg("append").args(args).stdin(stdin).stderr(line);
-        let tool = Running(command.spawn().unwrap());
-        let shown = Arc::new(Mutex::new(Vec::new()));
-        let seen = Arc::clone(&shown);
-        let screen = thread::spawn(move || {
-            let mut piece = [0; 1000];
-            // An error, EIO, when the last program has gone.
-            while let Ok(len @ 1..) = screen.read(&mut piece) {
-                seen.lock().unwrap().extend(&piece[..len]);
-            }
-        });
-        Some(Self {
-            tool,
-            shown,
-            screen,
-        })
-    }
-
-    fn shown(&self) -> String {
-        String::from_utf8_lossy(&self.shown.lock().unwrap()).into_owned()
-    }
-
-    fn wait_for(&self, text: &str) {
-        wait_until(text, || self.shown().contains(text));
-    }
-
-    /// The exit code, and all that was shown.
-    fn end(mut self) -> (Option<i32>, String) {
-        let code = self.tool.end().code();
-        wait_until("the end of what is shown", || self.screen.is_finished());
-        (code, self.shown())
-    }
+        command
+    })
 }
 
 /// What stays to be seen: the only line, behind the last clearing of the one before.
@@ -101,7 +38,7 @@ fn a_pipe_shows_bytes_rate_and_fill_and_is_cleared_before_the_summary() {
     let test = "a_pipe_shows_bytes_rate_and_fill_and_is_cleared_before_the_summary";
     let (_dir, log) = scratch();
     let (reader, writer) = pipe();
-    let Some(tool) = OnTerminal::start(test, &[&log], reader) else {
+    let Some(tool) = start(test, &[&log], reader) else {
         return;
     };
     let mut writer = File::from(writer);
@@ -132,7 +69,7 @@ fn a_file_shows_the_total_and_the_time_left() {
     let bytes = numbers(300_000); // more than the ring and the FIFO hold
     fs::write(&source, &bytes).unwrap();
     let (log, mut reader) = fifo(&dir);
-    let Some(tool) = OnTerminal::start(test, &[&log], File::open(&source).unwrap()) else {
+    let Some(tool) = start(test, &[&log], File::open(&source).unwrap()) else {
         return;
     };
     tool.wait_for(" left");
@@ -150,7 +87,7 @@ fn a_file_shows_the_total_and_the_time_left() {
 fn it_is_cleared_before_an_error() {
     let test = "it_is_cleared_before_an_error";
     let (reader, writer) = pipe();
-    let Some(tool) = OnTerminal::start(
+    let Some(tool) = start(
         test,
         &[Path::new("--stall-limit=0.2"), Path::new("/dev/full")],
         reader,
@@ -174,7 +111,7 @@ fn quiet_shows_nothing() {
     let (_dir, log) = scratch();
     let (reader, writer) = pipe();
     let args = [Path::new("--quiet"), &log];
-    let Some(tool) = OnTerminal::start("quiet_shows_nothing", &args, reader) else {
+    let Some(tool) = start("quiet_shows_nothing", &args, reader) else {
         return;
     };
     let mut writer = File::from(writer);
@@ -191,7 +128,7 @@ fn input_from_a_terminal_is_not_disturbed() {
     let Some((mut keyboard, input)) = terminal(test) else {
         return;
     };
-    let Some(tool) = OnTerminal::start(test, &[&log], input) else {
+    let Some(tool) = start(test, &[&log], input) else {
         return;
     };
     keyboard.write_all(b"typed\n").unwrap();

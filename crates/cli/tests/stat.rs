@@ -113,7 +113,10 @@ possibly repeated        0 bytes
 open                     1 reservations
 damaged                  0 descriptors
 written                  8 bytes
+                         1 records
                          1 drains
+waits                    0 appends
+longest            0.000 s
 refused                  0 records
                          0 bytes
 stall              none

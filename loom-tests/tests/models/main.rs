@@ -17,5 +17,6 @@ mod seal;
 mod short_post;
 mod shutdown;
 mod wake_flusher;
+mod wake_task;
 mod wake_writer;
 mod wrap;

@@ -221,6 +221,7 @@ impl Log {
         }
         let found = self.names.list().ok()?;
         let found = found.iter().find(|one| one.id == (end.device, end.inode))?;
+        self.worker.pin(found.key); // the next process may ask once more, if this one is killed soon
         let file = open_existing(&found.path, false).ok()?;
         let held = log_file::held(&file, end, runs).ok()??;
         // A part of a record that is in another file is no use: this one gets all of it.

@@ -7,6 +7,7 @@
 
 pub mod catcher;
 pub mod ring;
+pub mod terminal;
 
 use std::ffi::OsStr;
 use std::fs::{self, File};

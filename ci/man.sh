@@ -1,0 +1,44 @@
+#!/usr/bin/env bash
+# The manual pages and the completions of shells are those of the command line, and programs that read such things find no fault with them.
+#
+#     ci/man.sh          checks
+#     ci/man.sh write    makes them anew
+set -euo pipefail
+cd "$(dirname "$0")/.."
+if [ "${1:-}" = write ]; then
+    export ALQ_GENERATE=1
+fi
+cargo test --quiet --locked -p alq-cli --bin alq manual_pages_and_completions
+cd crates/cli
+
+# $1: a program, which may not be here; $2: what it is to do.
+checked() {
+    if command -v "$1" >/dev/null; then
+        echo "$1: $2"
+        return 0
+    fi
+    echo "skipped: $1 is not here: $2"
+    return 1
+}
+if checked mandoc 'pages are well formed'; then
+    # Not of interest: a date that is not there, since the pages are the same every day.
+    faults=$(mandoc -T lint -W warning man/*.1 | grep -v 'missing date' || true)
+    [ -z "$faults" ] || { echo "$faults" >&2; exit 1; }
+fi
+if checked man 'pages can be shown'; then
+    for page in man/*.1; do
+        said=$(LC_ALL=C.UTF-8 MANROFFSEQ='' MANWIDTH=100 man --warnings -E UTF-8 -l -Tutf8 -Z "$page" 2>&1 >/dev/null)
+        [ -z "$said" ] || { echo "$page: $said" >&2; exit 1; }
+    done
+fi
+if checked bash 'completions are completed'; then
+    bash -n completions/alq.bash
+    found=$(bash -c 'source completions/alq.bash; COMP_WORDS=(alq st); COMP_CWORD=1; _alq alq st alq; echo "${COMPREPLY[*]}"')
+    [ "$found" = stat ] || { echo "completions/alq.bash: st is completed to '$found'" >&2; exit 1; }
+fi
+if checked zsh 'completions can be read'; then
+    zsh -n completions/_alq
+fi
+if checked fish 'completions can be read'; then
+    fish --no-execute completions/alq.fish
+fi

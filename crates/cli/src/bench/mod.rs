@@ -1,0 +1,178 @@
+//! `alq bench`: what an append costs on this machine, next to the limits.
+//!
+//! The benchmarks of the library (`benches/`) answer more questions, fail with a panic, and need the sources; this takes their method to
+//! wherever the tool is installed, and shares no code with them, so that neither has to follow the other. (Their pictures are drawn by the
+//! module of charts here.)
+
+pub mod args;
+mod case;
+mod chart;
+mod contestants;
+mod machine;
+mod page;
+mod records;
+mod summary;
+mod table;
+pub mod turn;
+mod work;
+
+use std::error::Error;
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use indicatif::{ProgressBar, ProgressStyle};
+use tempfile::TempDir;
+
+use crate::report::{self, Failure};
+use crate::signals::Signals;
+use args::Bench;
+use case::{Case, LOG_BYTES_MAX};
+use machine::{Machine, Usage, file_system, own_s};
+use summary::{Noise, Report, entries};
+use turn::Turn;
+
+/// What may go wrong in a turn is told, and not told apart.
+type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
+
+/// Why the measuring ended, when nothing went wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    Measured,
+    /// This signal came; nothing was printed.
+    Signal(i32),
+}
+
+/// Measures, and tells.
+pub fn run(options: &Bench) -> Result<Ending, Failure> {
+    // Before it takes its time, not afterwards; what is there stays until there is something better.
+    for path in [&options.json, &options.report].into_iter().flatten() {
+        let opened = File::options().create(true).append(true).open(path);
+        opened.map_err(|error| cannot_write(path, &error))?;
+    }
+    // First, so that no signal leaves a folder behind.
+    let signals = Signals::handle(|| {}).map_err(|error| Failure::new("signals", error))?;
+    let folder = folder(options)?;
+    let cases = case::plan(options.quick);
+    let system = |error| Failure::new("the time of the processors", error);
+    let before = Usage::now().map_err(system)?;
+    let Some(turns) = rounds(options, &cases, folder.path(), &signals)? else {
+        return Ok(Ending::Signal(signals.received().unwrap_or_default()));
+    };
+    let used = Usage::now().map_err(system)?.since(before);
+    let ours_s = own_s().map_err(system)?; // all of it was used since the start
+    let entries = entries(&cases, &turns);
+    let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH);
+    let report = Report {
+        tool: concat!("alq ", env!("CARGO_PKG_VERSION")).to_owned(),
+        unix_time: since_1970.unwrap_or_default().as_secs(),
+        is_quick: options.quick,
+        rounds: options.rounds(),
+        machine: Machine::here(),
+        file_system: file_system(folder.path()),
+        folder: parent(folder.path()).display().to_string(),
+        noise: Noise::of(&entries, used, ours_s),
+        cases: entries,
+    };
+    tell(options, &report)?;
+    Ok(Ending::Measured)
+}
+
+fn tell(options: &Bench, report: &Report) -> Result<(), Failure> {
+    if let Some(path) = &options.json {
+        let text = serde_json::to_string(report).map_err(|error| Failure::new("JSON", error))?;
+        write(path, &(text + "\n"))?;
+    }
+    if let Some(path) = &options.report {
+        let page = page::of(report).map_err(|error| Failure::new(path.display(), error))?;
+        write(path, &page)?;
+    }
+    report::print(&table::of(report))
+}
+
+fn write(path: &Path, text: &str) -> Result<(), Failure> {
+    fs::write(path, text).map_err(|error| cannot_write(path, &error))
+}
+
+fn cannot_write(path: &Path, error: &io::Error) -> Failure {
+    Failure::new(path.display(), format!("cannot write: {error}"))
+}
+
+/// Every case in every round; `None` if a signal came.
+fn rounds(
+    options: &Bench,
+    cases: &[Case],
+    folder: &Path,
+    signals: &Signals,
+) -> Result<Option<Vec<Vec<Turn>>>, Failure> {
+    let rounds = options.rounds();
+    let bar = bar(rounds as usize * cases.len());
+    let mut turns = vec![Vec::new(); cases.len()];
+    for round in 0..rounds {
+        bar.set_prefix(format!("round {} of {rounds}", round + 1));
+        for (case, turns) in cases.iter().zip(&mut turns) {
+            bar.set_message(case.title());
+            let turn = turn::run(case, round, folder);
+            if signals.received().is_some() {
+                bar.finish_and_clear();
+                return Ok(None);
+            }
+            turns.push(turn.map_err(|error| {
+                bar.finish_and_clear();
+                Failure::new(case.title(), error)
+            })?);
+            bar.inc(1);
+        }
+    }
+    bar.finish_and_clear();
+    Ok(Some(turns))
+}
+
+/// Drawn between the turns only, so that it takes no time of theirs; hidden where standard error is no terminal.
+fn bar(turns: usize) -> ProgressBar {
+    let bar = ProgressBar::new(turns as u64);
+    let template = "alq: {prefix} [{bar:24}] {eta} left, {wide_msg}";
+    if let Ok(style) = ProgressStyle::with_template(template) {
+        bar.set_style(style.progress_chars("=> "));
+    }
+    bar
+}
+
+/// A folder of its own in the one for the logs.
+fn folder(options: &Bench) -> Result<TempDir, Failure> {
+    let has_room = |path: &Path| {
+        rustix::fs::statvfs(path)
+            .is_ok_and(|found| found.f_bavail * found.f_frsize >= LOG_BYTES_MAX)
+    };
+    let memory = PathBuf::from("/dev/shm");
+    let path = options.dir.clone().unwrap_or_else(|| {
+        if has_room(&memory) {
+            memory
+        } else {
+            std::env::temp_dir()
+        }
+    });
+    let failure = |problem: String| {
+        Failure::new(
+            path.display(),
+            format!("{problem}; name another with --dir"),
+        )
+    };
+    let made = tempfile::Builder::new()
+        .prefix("alq-bench-")
+        .tempdir_in(&path);
+    let made =
+        made.map_err(|error| failure(format!("no folder can be made for the logs: {error}")))?;
+    if !has_room(&path) {
+        let needed = LOG_BYTES_MAX / 1_000_000;
+        return Err(failure(format!(
+            "it has less than the {needed} MB of room that a log may take"
+        )));
+    }
+    Ok(made)
+}
+
+fn parent(path: &Path) -> &Path {
+    path.parent().unwrap_or(path)
+}

@@ -1,0 +1,309 @@
+//! The tables, for people.
+
+use std::fmt::Write;
+
+use super::case::{Contestant, PRODUCERS, SIZES, Workload};
+use super::machine::{Distance, NEAR_NS};
+use super::summary::{Entry, OF_LIMIT, Report, Spread};
+
+/// A table: what it shows, the names of its columns, and its rows.
+#[derive(Debug)]
+pub struct Table {
+    pub title: String,
+    pub columns: Vec<String>,
+    pub rows: Vec<Row>,
+}
+
+#[derive(Debug)]
+pub struct Row {
+    pub name: String,
+    pub cells: Vec<Cell>,
+}
+
+/// One figure, and where it is in the JSON.
+#[derive(Clone, Debug)]
+pub struct Cell {
+    /// `WORKLOAD/CONTESTANT/PRODUCERS/RECORD_BYTES/DISTANCE/FIGURE`
+    pub key: String,
+    pub spread: Option<Spread>,
+    /// How many it is made of.
+    pub turns: usize,
+}
+
+impl Cell {
+    /// Three digits, and how far the rounds are apart.
+    fn text(&self) -> String {
+        let Some(spread) = self.spread else {
+            return "-".to_owned();
+        };
+        let apart = self.apart();
+        let gap = if apart.is_empty() { "" } else { " " };
+        format!("{}{gap}{apart}", number(spread.median))
+    }
+
+    /// How far the rounds are apart; nothing if there was one.
+    pub fn apart(&self) -> String {
+        let spread = self.spread.filter(|_| self.turns > 1);
+        spread.map_or_else(String::new, |spread| {
+            format!("~{:.0}%", spread.width() * 100.0)
+        })
+    }
+}
+
+/// Three digits of it, where it has so many.
+pub fn number(value: f64) -> String {
+    let digits = match value.abs() {
+        100.0.. => 0,
+        10.0.. => 1,
+        1.0.. => 2,
+        _ => 3,
+    };
+    format!("{value:.digits$}")
+}
+
+/// The name of a figure as a column shows it.
+fn heading(figure: &str, workload: Workload) -> &str {
+    match (figure, workload) {
+        ("ns", Workload::Bursts) => "a record, ns",
+        ("p999", _) => "p99.9",
+        ("p9999", _) => "p99.99",
+        ("wakeups_s", _) => "wake-ups/s",
+        ("cpu_ms_s", _) => "CPU ms/s",
+        (OF_LIMIT, Workload::Bursts) => "x memcpy + CAS",
+        (figure, _) => figure,
+    }
+}
+
+/// How a distance is called, with what it means.
+pub fn title(distance: Distance) -> String {
+    match distance {
+        Distance::Near => {
+            format!("near (a cache line takes less than {NEAR_NS} ns from core to core)")
+        }
+        _ => format!("far (a cache line takes {NEAR_NS} ns or more from core to core)"),
+    }
+}
+
+/// The name of a distance in the JSON.
+pub fn name(distance: Distance) -> &'static str {
+    match distance {
+        Distance::Near => "near",
+        Distance::Far => "far",
+        Distance::Moved => "moved",
+    }
+}
+
+/// The tables of one distance; none if no turn had it.
+pub fn tables(report: &Report, distance: Distance) -> Vec<Table> {
+    let of = |workload| {
+        let entries = report
+            .cases
+            .iter()
+            .filter(move |entry| entry.case.workload == workload);
+        entries.collect::<Vec<_>>()
+    };
+    if report
+        .cases
+        .iter()
+        .all(|entry| entry.summary(distance).is_none())
+    {
+        return Vec::new();
+    }
+    vec![
+        figures(
+            "What a call costs its caller: bursts of 64 records of 100 bytes with 100 us between them; single calls in ns",
+            &of(Workload::Bursts),
+            Workload::Bursts,
+            distance,
+            Some(OF_LIMIT),
+        ),
+        throughput(&of(Workload::Sustained), distance),
+        figures(
+            "A full queue whose sink has stalled: appends that do not wait and are refused, in ns",
+            &of(Workload::Stalled),
+            Workload::Stalled,
+            distance,
+            None,
+        ),
+        figures(
+            "An open queue that nobody uses",
+            &of(Workload::Idle),
+            Workload::Idle,
+            distance,
+            None,
+        ),
+    ]
+}
+
+fn cell(entry: &Entry, distance: Distance, figure: &str) -> Cell {
+    let case = &entry.case;
+    Cell {
+        key: format!(
+            "{}/{}/{}/{}/{}/{figure}",
+            case.workload.name(),
+            case.contestant.name(),
+            case.producers,
+            case.record_bytes,
+            name(distance)
+        ),
+        spread: entry.figure(distance, figure).copied(),
+        turns: entry.summary(distance).map_or(0, |summary| summary.turns),
+    }
+}
+
+fn figures(
+    title: &str,
+    entries: &[&Entry],
+    workload: Workload,
+    distance: Distance,
+    more: Option<&'static str>,
+) -> Table {
+    let names: Vec<_> = workload.figures().iter().copied().chain(more).collect();
+    let row = |entry: &&Entry| Row {
+        name: entry.case.contestant.name().to_owned(),
+        cells: names
+            .iter()
+            .map(|figure| cell(entry, distance, figure))
+            .collect(),
+    };
+    Table {
+        title: title.to_owned(),
+        columns: names
+            .iter()
+            .map(|name| heading(name, workload).to_owned())
+            .collect(),
+        rows: entries.iter().map(row).collect(),
+    }
+}
+
+/// A row a contestant and number of producers, a column a length of the records.
+fn throughput(entries: &[&Entry], distance: Distance) -> Table {
+    let mut rows = Vec::new();
+    for contestant in [Contestant::Blocks, Contestant::Shared, Contestant::Lane] {
+        for producers in PRODUCERS {
+            let is_row = |entry: &&&Entry| {
+                entry.case.contestant == contestant && entry.case.producers == producers
+            };
+            let cells: Vec<_> = entries
+                .iter()
+                .filter(is_row)
+                .map(|entry| cell(entry, distance, "gb_s"))
+                .collect();
+            if !cells.is_empty() {
+                let name = format!("{} x {producers}", contestant.name());
+                rows.push(Row { name, cells });
+            }
+        }
+    }
+    Table {
+        title: "As fast as they go, until all is with the kernel: GB/s, by the length of the records and the number of producers"
+            .to_owned(),
+        columns: SIZES.map(|len| format!("{len} bytes")).into(),
+        rows,
+    }
+}
+
+/// What is said of the machine, a line each.
+pub fn facts(report: &Report) -> Vec<String> {
+    let machine = &report.machine;
+    let of_cores = match machine.cores_used {
+        used if used == machine.cores => format!("{used} cores"),
+        used => format!("{used} of {} cores", machine.cores),
+    };
+    let moved: usize = report.cases.iter().map(|entry| entry.moved_turns).sum();
+    let turns: usize = report.cases.iter().map(|entry| entry.turns.len()).sum();
+    let mut facts = vec![
+        format!("{}, {of_cores}, Linux {}", machine.cpu, machine.kernel),
+        format!("logs in {}, {}", report.folder, report.file_system),
+        format!(
+            "{} rounds, {turns} turns, every record of every log found{}",
+            report.rounds,
+            if report.is_quick {
+                "; an eighth of the work"
+            } else {
+                ""
+            }
+        ),
+    ];
+    if moved > 0 {
+        facts.push(format!(
+            "{moved} turns during which the cores came nearer or went further away are left out"
+        ));
+    }
+    facts
+}
+
+/// Whether the figures are to be trusted, in words.
+pub fn verdict(report: &Report) -> String {
+    let noise = &report.noise;
+    if !noise.is_quiet {
+        return format!("Too noisy to trust: {}.", noise.reasons.join("; "));
+    }
+    format!(
+        "Quiet enough to trust: the host took {:.1} % of the time of the processors (at most {:.0} %), others {:.1} % (at most {:.0} %), \
+         and the rounds of the limits are {:.1} % apart (at most {:.0} %).",
+        noise.steal_share * 100.0,
+        noise.steal_share_max * 100.0,
+        noise.others_share * 100.0,
+        noise.others_share_max * 100.0,
+        noise.limit_spread.unwrap_or_default() * 100.0,
+        noise.limit_spread_max * 100.0,
+    )
+}
+
+/// All of it, as text.
+pub fn of(report: &Report) -> String {
+    let mut text = facts(report).join("\n") + "\n";
+    for distance in [Distance::Near, Distance::Far] {
+        for (at, table) in tables(report, distance).iter().enumerate() {
+            if at == 0 {
+                let _ = write!(text, "\n{}\n", title(distance)); // there is no room that could run out
+            }
+            let _ = write!(text, "\n{}", plain(table));
+        }
+    }
+    let _ = write!(
+        text,
+        "\nMedians of the rounds; behind ~, how far the rounds are apart (greatest less least, by the median).\n{}\n",
+        verdict(report)
+    );
+    text
+}
+
+fn plain(table: &Table) -> String {
+    let names = table
+        .rows
+        .iter()
+        .map(|row| row.name.len())
+        .max()
+        .unwrap_or(0);
+    let width = |column: usize| {
+        let cells = table.rows.iter().filter_map(|row| row.cells.get(column));
+        let widest = cells.map(|cell| cell.text().len()).max().unwrap_or(0);
+        widest.max(table.columns[column].len())
+    };
+    let mut text = format!("{}\n{:names$}", table.title, "");
+    for (column, name) in table.columns.iter().enumerate() {
+        let _ = write!(text, "  {name:>0$}", width(column)); // as above
+    }
+    text.push('\n');
+    for row in &table.rows {
+        let _ = write!(text, "{:names$}", row.name);
+        for (column, cell) in row.cells.iter().enumerate() {
+            let _ = write!(text, "  {:>1$}", cell.text(), width(column));
+        }
+        text.push('\n');
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::number;
+
+    #[test]
+    fn numbers_have_three_digits() {
+        let shown = [0.0, 0.1234, 1.234, 12.34, 123.4, 1234.5].map(number);
+        assert_eq!(shown, ["0.000", "0.123", "1.23", "12.3", "123", "1234"]);
+    }
+}

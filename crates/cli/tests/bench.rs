@@ -1,0 +1,120 @@
+//! `alq bench`: what it says, and how it fails. What is measured no test can know.
+
+mod common;
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use common::terminal::OnTerminal;
+use common::{ALQ, Running, alq, name, refused, scratch, wait_until};
+use rustix::process::Signal;
+use serde_json::Value;
+
+/// How long a whole quick run may take here, where the tool is not optimized and others run beside it.
+const LIMIT: std::time::Duration = std::time::Duration::from_secs(300);
+
+fn is_empty(dir: &Path) -> bool {
+    fs::read_dir(dir).unwrap().next().is_none()
+}
+
+#[test]
+fn a_quick_run_has_every_case_in_its_table_its_json_and_its_page() {
+    let (dir, _) = scratch();
+    let logs = dir.path().join("logs");
+    fs::create_dir(&logs).unwrap();
+    let [json, page] = ["b.json", "b.html"].map(|file| dir.path().join(file));
+    let mut command = alq(["bench", "--quick", "--rounds=1", "--dir", name(&logs)]);
+    command.args(["--json", name(&json), "--report", name(&page)]);
+    let run = command.timeout(LIMIT).assert().success().stderr("");
+    let said = String::from_utf8(run.get_output().stdout.clone()).unwrap();
+    let report: Value = serde_json::from_slice(&fs::read(&json).unwrap()).unwrap();
+    let page = fs::read_to_string(&page).unwrap();
+    let cases = report["cases"].as_array().unwrap();
+    assert_eq!(cases.len(), 5 + 5 * 7 + 2 + 1);
+    let mut measured = 0;
+    for case in cases {
+        assert_eq!(case["turns"].as_array().unwrap().len(), 1, "{case}");
+        for distance in ["near", "far"] {
+            let Some(figures) = case[distance]["figures"].as_object() else {
+                continue;
+            };
+            measured += 1;
+            for (name, spread) in figures {
+                let [median, least, greatest] =
+                    ["median", "least", "greatest"].map(|of| spread[of].as_f64().unwrap());
+                assert!(least <= median && median <= greatest, "{name} in {case}");
+            }
+        }
+        assert!(
+            said.contains(case["contestant"].as_str().unwrap()),
+            "{said}"
+        );
+    }
+    let moved = cases.iter().filter(|case| case["moved_turns"] == 1);
+    assert_eq!(measured + moved.count(), cases.len());
+    for figure in ["gb_s", "ns", "p999"] {
+        assert!(
+            measured == 0 || page.contains(&format!("/{figure}\"")),
+            "no {figure} in the page"
+        );
+    }
+    // One round has no spread, so nothing may be trusted.
+    assert_eq!(report["noise"]["is_quiet"], false);
+    assert!(said.contains("Too noisy to trust: "), "{said}");
+    assert!(is_empty(&logs), "the logs are gone");
+}
+
+#[test]
+fn a_signal_ends_it_and_nothing_stays() {
+    let (dir, _) = scratch();
+    let mut command = Command::new(ALQ);
+    command
+        .args(["bench", "--dir", name(dir.path())])
+        .stdout(Stdio::piped());
+    let mut tool = Running::start(&mut command, Stdio::null());
+    wait_until("a log", || !is_empty(dir.path()));
+    tool.signal(Signal::INT);
+    let status = tool.end();
+    let signal = std::os::unix::process::ExitStatusExt::signal(&status);
+    assert_eq!(signal, Some(Signal::INT.as_raw()));
+    assert!(is_empty(dir.path()), "the logs are gone");
+}
+
+#[test]
+fn a_terminal_shows_how_far_it_is_and_is_left_clean() {
+    let test = "a_terminal_shows_how_far_it_is_and_is_left_clean";
+    let (dir, _) = scratch();
+    let on = |line| {
+        let mut command = Command::new(ALQ);
+        command.args(["bench", "--quick", "--dir", name(dir.path())]);
+        command.stdout(Stdio::null()).stderr(line);
+        command
+    };
+    let Some(tool) = OnTerminal::start(test, on) else {
+        return;
+    };
+    tool.wait_for("alq: round 1 of 2 [");
+    tool.wait_for("bursts, queue, 1 x 100 bytes");
+    tool.tool.signal(Signal::TERM);
+    let (code, shown) = tool.end();
+    assert_eq!(code, None, "{shown:?}");
+    assert!(shown.ends_with("\r\x1b[2K"), "{shown:?}");
+}
+
+#[test]
+fn what_cannot_be_done_is_said_at_once() {
+    let (dir, _) = scratch();
+    let missing = dir.path().join("missing");
+    let mut command = alq(["bench", "--quick", "--dir", name(&missing)]);
+    refused(&mut command, 1, &["no folder can be made", "--dir"]);
+    let file = missing.join("b.json");
+    for option in ["--json", "--report"] {
+        let mut command = alq(["bench", "--quick", option, name(&file)]);
+        refused(&mut command, 1, &[name(&file), "cannot write"]);
+    }
+    for rounds in ["0", "1001", "few"] {
+        let option = format!("--rounds={rounds}");
+        alq(["bench", &option]).assert().code(2);
+    }
+}

@@ -1,0 +1,83 @@
+//! How a task that waits for room is told.
+
+use std::task::{Poll, Wake, Waker};
+
+use alq::model::sync::{Futex, Ordering};
+use alq::model::{Asker, Heap, Kind, Last, Order, Shared, barrier};
+use alq_loom_tests::{explore, queue, start, write};
+use loom::sync::Arc;
+use loom::thread;
+
+/// What an executor does: polls again once it is told.
+struct Told(Futex);
+
+impl Wake for Told {
+    fn wake(self: std::sync::Arc<Self>) {
+        self.0.swap(1, Ordering::Release); // an RMW: see `Ticket::look`
+        self.0.wake_all();
+    }
+}
+
+/// Waits for `len` bytes as a task, posts them without waking anybody, and says what came of it.
+fn append(shared: &Shared<Heap>, len: u32) -> Result<(), alq::Error> {
+    let told = std::sync::Arc::new(Told(Futex::new(0)));
+    let waker = Waker::from(std::sync::Arc::clone(&told));
+    let mut asker = Asker::new();
+    loop {
+        if let Poll::Ready(reserved) = shared.poll_reserve(&mut asker, len, &waker) {
+            let reservation = reserved?;
+            shared.posted(reservation.post(len), false);
+            return Ok(());
+        }
+        while told.0.swap(0, Ordering::Acquire) == 0 {
+            told.0.wait(0, None);
+        }
+    }
+}
+
+/// A task that has found the ring full is told by the drain, whatever flags filled the ring.
+#[test]
+fn a_drain_tells_a_task() {
+    explore("a_drain_tells_a_task", 2, || {
+        let (shared, flusher, _file) = queue(4, Order::Any);
+        write(&shared, b'a', 3, false);
+        let thread = start(flusher, &shared);
+        append(&shared, 2).unwrap();
+        shared.set_last(Last::Stop);
+        thread.join().unwrap();
+    });
+}
+
+/// A task that waits for room is told of the end of the intake.
+#[test]
+fn a_close_tells_a_task() {
+    explore("a_close_tells_a_task", 3, || {
+        let (shared, _flusher, _file) = queue(4, Order::Any);
+        write(&shared, b'a', 4, false);
+        let other = Arc::clone(&shared);
+        let task = thread::spawn(move || append(&other, 1));
+        barrier::end_intake(&shared);
+        assert_eq!(task.join().unwrap(), Err(alq::Error::Closed));
+    });
+}
+
+/// A task and a thread that wait for the same room: both get theirs, whoever comes first, and in both orders of a queue.
+#[test]
+fn a_task_and_a_thread_get_their_room() {
+    for order in [Order::Any, Order::Arrival] {
+        explore("a_task_and_a_thread_get_their_room", 0, move || {
+            let (shared, flusher, _file) = queue(4, order);
+            write(&shared, b'x', 4, false);
+            let other = Arc::clone(&shared);
+            let writer = thread::spawn(move || {
+                let entry = other.wait_reserve(3, Kind::Writen, None).unwrap();
+                other.posted(entry.post(3), false);
+            });
+            let thread = start(flusher, &shared);
+            append(&shared, 3).unwrap();
+            writer.join().unwrap();
+            shared.set_last(Last::Stop);
+            thread.join().unwrap();
+        });
+    }
+}

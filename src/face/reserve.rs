@@ -1,0 +1,135 @@
+//! The reservation of a task: a future that comes with room.
+
+use core::fmt;
+use core::future::Future;
+use core::pin::Pin;
+use core::task::{Context, Poll, Waker};
+
+use super::aside::{self, Waiting};
+use super::entry::Entry;
+use super::queue::Queue;
+use crate::actors::Asker;
+use crate::words::{Error, Flags};
+
+/// Room that comes when there is some: what [`Queue::reserve`] gives. Any executor can run it.
+///
+/// # Turns
+///
+/// A task has no place in the line of those who wait: it is told when there is room for it, and tries again. So one that is
+/// not polled any more holds up nobody; and on an [ordered](crate::Options::ordered) queue the threads that wait come first.
+///
+/// # Cancellation
+///
+/// Dropped before it is done, it leaves nothing behind: no place among those who wait, and no room taken. Dropped
+/// afterwards, so is the [`Entry`], which posts nothing.
+///
+/// # Time
+///
+/// It waits for as long as it takes; an executor's time-out bounds that. It does not tell, as
+/// [`WAITOK`](crate::Flags::WAITOK) does after the stall limit, that an open reservation is in front: a task that waits while it
+/// holds an entry of the same queue may wait for itself.
+///
+/// ```
+/// # let dir = tempfile::tempdir()?;
+/// # let queue = alq::Options::new().open(dir.path().join("app.log"))?;
+/// use alq::{Error, Queue};
+///
+/// async fn append(queue: &Queue, x: u32) -> Result<(), Error> {
+///     let mut entry = queue.reserve(32).await?;
+///     write!(entry, "x={x}\n")?;
+///     entry.post();
+///     Ok(())
+/// }
+/// # pollster::block_on(append(&queue, 1))?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[must_use = "a future does nothing until it is polled"]
+pub struct Reserve<'q> {
+    queue: &'q Queue,
+    len: usize,
+    asker: Asker,
+}
+
+impl fmt::Debug for Reserve<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut out = f.debug_struct("Reserve");
+        out.field("len", &self.len).finish_non_exhaustive()
+    }
+}
+
+impl Queue {
+    /// [`getn`](Queue::getn) for a task: a future of `len` contiguous bytes of the ring, which waits for room without blocking its thread.
+    ///
+    /// # Errors
+    ///
+    /// The future's: as [`getn`](Queue::getn) with [`WAITOK`](crate::Flags::WAITOK), but for `Held`. On a thread of the queue
+    /// itself, [`Error::WouldBlock`] if there is no room.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("app.log");
+    /// # let queue = alq::Options::new().open(&path)?;
+    /// # pollster::block_on(async {
+    /// let mut entry = queue.reserve(64).await?;
+    /// write!(entry, "x={}\n", 1)?;
+    /// let position = entry.post();
+    /// queue.completion(position, alq::Level::Written).await
+    /// # })?;
+    /// # assert_eq!(std::fs::read(&path)?, b"x=1\n");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn reserve(&self, len: usize) -> Reserve<'_> {
+        Reserve {
+            queue: self,
+            len,
+            asker: Asker::new(),
+        }
+    }
+
+    /// What the future does when it is polled.
+    pub(crate) fn poll_reserve(
+        &self,
+        asker: &mut Asker,
+        len: usize,
+        waker: &Waker,
+    ) -> Poll<Result<Entry<'_>, Error>> {
+        let len = self.check_len(len)?;
+        let shared = self.shared();
+        let reserved = if shared.home.is_here() {
+            core::task::ready!(shared.poll_reserve(asker, len, waker))
+        } else {
+            Err(Error::Forked)
+        };
+        Poll::Ready(match reserved {
+            Ok(reservation) => Ok(Entry::new(shared, reservation)),
+            Err(refused) => {
+                let waiting = Waiting::new(Flags::NOWAIT, None);
+                let memory = aside::memory(shared, refused, len as usize, waiting);
+                memory.map(|memory| Entry::of_its_own(shared, memory))
+            }
+        })
+    }
+
+    /// What the drop of the future does.
+    pub(crate) fn withdraw(&self, asker: &mut Asker) {
+        if self.shared().home.is_here() {
+            self.shared().withdraw(asker);
+        }
+    }
+}
+
+impl<'q> Future for Reserve<'q> {
+    type Output = Result<Entry<'q>, Error>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.get_mut();
+        let queue = this.queue;
+        queue.poll_reserve(&mut this.asker, this.len, context.waker())
+    }
+}
+
+impl Drop for Reserve<'_> {
+    fn drop(&mut self) {
+        self.queue.withdraw(&mut self.asker);
+    }
+}

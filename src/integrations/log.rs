@@ -1,0 +1,262 @@
+//! `log`: a [`Log`] with a flush that waits. docs/integrations.md goes through the choices.
+
+use core::fmt;
+use std::time::{Duration, SystemTime};
+
+use ::log::{Level, LevelFilter, Log, Metadata, Record, SetLoggerError};
+
+pub use super::policy::Lost;
+use super::policy::{Losses, Policy};
+use crate::face::{Queue, with_text};
+use crate::primitives::sync::Arc;
+use crate::words::Error;
+
+/// What makes a line of a record.
+type Format = dyn Fn(&mut dyn fmt::Write, &Record<'_>) -> fmt::Result + Send + Sync;
+
+/// Writes the records of the `log` facade to a queue: one log record is one record, whole.
+///
+/// A record that finds no room waits for it, whatever its level: nothing is lost unless
+/// [`drop_when_full`](Logger::drop_when_full) or [`wait_at_most`](Logger::wait_at_most) says so; then it is counted
+/// ([`lost`](Logger::lost)). `log::logger().flush()` returns when everything logged before is written to the descriptor. (It
+/// cannot say that it failed; [`Queue::flush`] does.)
+///
+/// A line is formatted on the stack and copied into the ring, so its `Display`s may log themselves; a line of more than 512
+/// bytes allocates.
+///
+/// It keeps the queue open as a clone of that does, and a logger that is [installed](Logger::install) is never dropped: the end of
+/// the process drains it.
+///
+/// ```standalone_crate
+/// use alq::{Options, log::Logger};
+///
+/// # let dir = tempfile::tempdir()?;
+/// # let path = dir.path().join("app.log");
+/// let queue = Options::new().open(&path)?;
+/// Logger::new(&queue)
+///     .level(log::LevelFilter::Info)
+///     .format(|out, record| writeln!(out, "{} {}", record.level(), record.args()))
+///     .install()?;
+///
+/// log::info!("started with {} workers", 4);
+/// log::debug!("not at this level");
+/// log::logger().flush();
+/// assert_eq!(std::fs::read_to_string(&path)?, "INFO started with 4 workers\n");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct Logger {
+    queue: Queue,
+    level: LevelFilter,
+    policy: Policy<Level>,
+    format: Box<Format>,
+    losses: Losses,
+}
+
+impl fmt::Debug for Logger {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Logger")
+            .field("queue", &self.queue)
+            .field("level", &self.level)
+            .field("policy", &self.policy)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Logger {
+    /// A logger to `queue`, which must be one of variable records. It takes all levels, and writes [`plain`] lines.
+    ///
+    /// ```standalone_crate
+    /// # let dir = tempfile::tempdir()?;
+    /// # let queue = alq::Options::new().open(dir.path().join("app.log"))?;
+    /// let logger = alq::log::Logger::new(&queue).install()?;
+    /// log::warn!("seconds, level, target and message");
+    /// assert_eq!(logger.lost(), Default::default());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn new(queue: &Queue) -> Self {
+        Self {
+            queue: queue.clone(),
+            level: LevelFilter::Trace,
+            policy: Policy::WAIT,
+            format: Box::new(plain),
+            losses: Losses::default(),
+        }
+    }
+
+    /// The least severe level that is logged; everything by default.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let queue = alq::Options::new().open(dir.path().join("app.log"))?;
+    /// let logger = alq::log::Logger::new(&queue).level(log::LevelFilter::Warn);
+    /// # drop(logger);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn level(self, level: LevelFilter) -> Self {
+        Self { level, ..self }
+    }
+
+    /// What makes a line: it writes the whole of it, with its end, to `out`. Called on the thread that logs; it may
+    /// log, but not without an end.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let queue = alq::Options::new().open(dir.path().join("app.log"))?;
+    /// let logger = alq::log::Logger::new(&queue)
+    ///     .format(|out, record| writeln!(out, "{}: {}", record.target(), record.args()));
+    /// # drop(logger);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn format<F>(self, format: F) -> Self
+    where
+        F: Fn(&mut dyn fmt::Write, &Record<'_>) -> fmt::Result + Send + Sync + 'static,
+    {
+        Self {
+            format: Box::new(format),
+            ..self
+        }
+    }
+
+    /// Records of `level`, and less severe ones, do not wait for room, but are dropped and counted. (`Level::Debug`: debug and
+    /// trace.) The others wait.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let queue = alq::Options::new().open(dir.path().join("app.log"))?;
+    /// let logger = alq::log::Logger::new(&queue).drop_when_full(log::Level::Debug);
+    /// # drop(logger);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn drop_when_full(self, level: Level) -> Self {
+        let policy = self.policy.drop_from(level);
+        Self { policy, ..self }
+    }
+
+    /// Records wait for room for `time` at most; then they are dropped and counted. So a log that nobody takes slows a
+    /// program down, and does not stop it.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let queue = alq::Options::new().open(dir.path().join("app.log"))?;
+    /// let second = std::time::Duration::from_secs(1);
+    /// let logger = alq::log::Logger::new(&queue).wait_at_most(second);
+    /// # drop(logger);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn wait_at_most(self, time: Duration) -> Self {
+        let policy = self.policy.wait_at_most(time);
+        Self { policy, ..self }
+    }
+
+    /// Makes it the logger of the process, and its level the greatest one that the macros of `log` pass on.
+    ///
+    /// # Errors
+    ///
+    /// If there is a logger already.
+    ///
+    /// ```standalone_crate
+    /// # let dir = tempfile::tempdir()?;
+    /// # let queue = alq::Options::new().open(dir.path().join("app.log"))?;
+    /// alq::log::Logger::new(&queue).install()?;
+    /// assert!(alq::log::Logger::new(&queue).install().is_err());
+    /// log::logger().flush();
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn install(self) -> Result<Arc<Self>, SetLoggerError> {
+        let logger = Arc::new(self);
+        ::log::set_boxed_logger(Box::new(Arc::clone(&logger)))?;
+        ::log::set_max_level(logger.level);
+        Ok(logger)
+    }
+
+    /// How many records are in no log, by cause.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let queue = alq::Options::new().open(dir.path().join("app.log"))?;
+    /// let logger = alq::log::Logger::new(&queue);
+    /// assert_eq!(logger.lost().full, 0);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn lost(&self) -> Lost {
+        self.losses.now()
+    }
+
+    fn append(&self, record: &Record<'_>) -> Result<(), Error> {
+        let line = Line {
+            format: &*self.format,
+            record,
+        };
+        let patience = self.policy.patience(&record.level());
+        with_text(format_args!("{line}"), |text| {
+            patience.append(&self.queue, text)
+        })
+    }
+}
+
+impl Log for Logger {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        metadata.level() <= self.level
+    }
+
+    fn log(&self, record: &Record<'_>) {
+        if self.enabled(record.metadata()) {
+            let appended = self.append(record);
+            let _ = self.losses.settle(appended); // counted; there is nobody to tell
+        }
+    }
+
+    /// Waits until everything logged before is written to the descriptor, or nothing has moved for the
+    /// [stall limit](crate::Options::stall_limit).
+    fn flush(&self) {
+        let _ = self.queue.flush(); // the facade has no way to tell
+    }
+}
+
+/// The format that a [`Logger`] has by default: seconds since 1970, level, target, message.
+///
+/// ```text
+/// 1764028800.123456 WARN  app::disk: sda is nearly full
+/// ```
+///
+/// # Errors
+///
+/// Those of `out`, and of what is formatted.
+///
+/// ```
+/// let mut line = String::new();
+/// alq::log::plain(&mut line, &log::Record::builder().args(format_args!("a message")).build())?;
+/// assert!(line.ends_with(": a message\n"));
+/// # Ok::<(), std::fmt::Error>(())
+/// ```
+pub fn plain(out: &mut dyn fmt::Write, record: &Record<'_>) -> fmt::Result {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    let since = since.unwrap_or_default();
+    writeln!(
+        out,
+        "{}.{:06} {:<5} {}: {}",
+        since.as_secs(),
+        since.subsec_micros(),
+        record.level(),
+        record.target(),
+        record.args()
+    )
+}
+
+/// A record as its format shows it.
+struct Line<'a> {
+    format: &'a Format,
+    record: &'a Record<'a>,
+}
+
+impl fmt::Display for Line<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        (self.format)(f, self.record)
+    }
+}

@@ -1,0 +1,260 @@
+//! `metrics`: what a queue counts, for the recorder of the program. docs/integrations.md has the names.
+
+use ::metrics::{SharedString, Unit, counter, describe_counter, describe_gauge, gauge};
+
+use crate::ends::{Stats, Waits};
+use crate::face::Queue;
+
+/// Publishes the [`Stats`] of a queue to the recorder that is current when [`publish`](Publisher::publish) is called.
+///
+/// Nothing happens by itself, and on no thread of its own: the program calls it, as often as it wants to know; each time costs some
+/// microseconds. Every metric has the label `queue`, the name that is given here. It keeps the queue open as a clone does; after a
+/// close it publishes what came of it.
+///
+/// ```
+/// use alq::{Flags, Options, metrics::Publisher};
+///
+/// # let dir = tempfile::tempdir()?;
+/// let queue = Options::new().open(dir.path().join("app.log"))?;
+/// Publisher::describe();
+/// let publisher = Publisher::new(&queue, "app");
+///
+/// queue.writen(b"one record\n", Flags::WAITOK)?;
+/// publisher.publish(); // alq_posted_records_total{queue="app"} is 1
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Publisher {
+    queue: Queue,
+    name: SharedString,
+}
+
+impl Publisher {
+    /// A publisher of `queue`, with `name` as its label.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let queue = alq::Options::new().open(dir.path().join("app.log"))?;
+    /// let publisher = alq::metrics::Publisher::new(&queue, "app");
+    /// publisher.publish();
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn new(queue: &Queue, name: impl Into<SharedString>) -> Self {
+        Self {
+            queue: queue.clone(),
+            name: name.into(),
+        }
+    }
+
+    /// Tells the recorder what each metric is: once, after it was installed.
+    ///
+    /// ```
+    /// alq::metrics::Publisher::describe();
+    /// ```
+    pub fn describe() {
+        for (name, unit, what) in COUNTERS {
+            describe_counter!(name, unit, what);
+        }
+        for (name, unit, what) in GAUGES {
+            describe_gauge!(name, unit, what);
+        }
+    }
+
+    /// Takes a snapshot and publishes all of it. Never blocks, but for what the recorder does.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let queue = alq::Options::new().open(dir.path().join("app.log"))?;
+    /// let publisher = alq::metrics::Publisher::new(&queue, "app");
+    /// // every some seconds
+    /// publisher.publish();
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn publish(&self) {
+        // All of them, so that one that is added is not forgotten here.
+        let Stats {
+            capacity_bytes,
+            fill_bytes,
+            high_water_bytes,
+            posted_bytes,
+            posted_records,
+            written_bytes,
+            written_records,
+            lost_bytes,
+            lost_records,
+            late_bytes,
+            late_records,
+            lost_to: _,
+            padding_bytes,
+            refused_records,
+            refused_bytes,
+            refused_for_lanes,
+            waits,
+            held,
+            oldest_held_bytes: _,
+            abandoned,
+            foreign: _,
+            lanes,
+            drains,
+            wakeups,
+            stalled,
+            repeated,
+            loss_line_bytes,
+            last_error,
+        } = self.queue.stats();
+
+        self.count("alq_posted_records_total", posted_records);
+        self.count("alq_posted_bytes_total", posted_bytes);
+        self.count("alq_written_records_total", written_records);
+        self.count("alq_written_bytes_total", written_bytes);
+        let dropped = [
+            ("full", refused_records, refused_bytes),
+            ("left", lost_records - late_records, lost_bytes - late_bytes),
+            ("late", late_records, late_bytes),
+        ];
+        for (cause, records, bytes) in dropped {
+            self.count_by("alq_dropped_records_total", "cause", cause, records);
+            self.count_by("alq_dropped_bytes_total", "cause", cause, bytes);
+        }
+        self.count("alq_refused_for_lanes_total", refused_for_lanes);
+        self.publish_waits(waits);
+        self.count("alq_abandoned_total", abandoned);
+        self.count("alq_drains_total", drains);
+        self.count("alq_wakeups_total", wakeups);
+        self.count("alq_padding_bytes_total", padding_bytes);
+        self.count("alq_repeated_bytes_total", repeated);
+        self.count("alq_loss_line_bytes_total", loss_line_bytes);
+
+        self.set("alq_capacity_bytes", capacity_bytes as f64);
+        self.set("alq_fill_bytes", fill_bytes as f64);
+        self.set("alq_high_water_bytes", high_water_bytes as f64);
+        self.set("alq_held_reservations", held as f64);
+        self.set("alq_lanes", lanes as f64);
+        let stalled = stalled.map_or(0.0, |stall| stall.age.as_secs_f64());
+        self.set("alq_stalled_seconds", stalled);
+        self.set("alq_failed", f64::from(u8::from(last_error.is_some())));
+    }
+
+    fn publish_waits(&self, waits: Waits) {
+        let Waits {
+            writen_turn,
+            writen_room,
+            getn_turn,
+            getn_room,
+            longest,
+        } = waits;
+        let turn = writen_turn + getn_turn;
+        self.count_by("alq_waits_total", "for", "turn", turn);
+        let room = writen_room + getn_room;
+        self.count_by("alq_waits_total", "for", "room", room);
+        self.set("alq_longest_wait_seconds", longest.as_secs_f64());
+    }
+
+    fn count(&self, name: &'static str, value: u64) {
+        counter!(name, "queue" => self.name.clone()).absolute(value);
+    }
+
+    fn count_by(&self, name: &'static str, key: &'static str, label: &'static str, value: u64) {
+        counter!(name, "queue" => self.name.clone(), key => label).absolute(value);
+    }
+
+    fn set(&self, name: &'static str, value: f64) {
+        gauge!(name, "queue" => self.name.clone()).set(value);
+    }
+}
+
+/// What is told of a metric: name, unit, meaning.
+type Described = (&'static str, Unit, &'static str);
+
+const COUNTERS: [Described; 14] = [
+    ("alq_posted_records_total", Unit::Count, "Records posted"),
+    ("alq_posted_bytes_total", Unit::Bytes, "Bytes posted"),
+    (
+        "alq_written_records_total",
+        Unit::Count,
+        "Records that the descriptor has taken whole",
+    ),
+    (
+        "alq_written_bytes_total",
+        Unit::Bytes,
+        "Bytes of records that the descriptor has taken",
+    ),
+    (
+        "alq_dropped_records_total",
+        Unit::Count,
+        "Records in no log: refused as it was full, left by a close, or posted too late",
+    ),
+    (
+        "alq_dropped_bytes_total",
+        Unit::Bytes,
+        "The bytes of these records",
+    ),
+    (
+        "alq_refused_for_lanes_total",
+        Unit::Count,
+        "Refused records that came while lanes held room",
+    ),
+    (
+        "alq_waits_total",
+        Unit::Count,
+        "Appends that had to wait, for room or for their turn",
+    ),
+    (
+        "alq_abandoned_total",
+        Unit::Count,
+        "Open reservations that a close has stepped over",
+    ),
+    (
+        "alq_drains_total",
+        Unit::Count,
+        "Writes to the descriptor that took bytes",
+    ),
+    ("alq_wakeups_total", Unit::Count, "Wake-ups of the flusher"),
+    (
+        "alq_padding_bytes_total",
+        Unit::Bytes,
+        "Bytes that were reserved, not used, and not given back",
+    ),
+    (
+        "alq_repeated_bytes_total",
+        Unit::Bytes,
+        "Bytes that a reopen has left in the file before, and writes again",
+    ),
+    (
+        "alq_loss_line_bytes_total",
+        Unit::Bytes,
+        "Bytes of the lines that tell of losses",
+    ),
+];
+
+const GAUGES: [Described; 8] = [
+    (
+        "alq_capacity_bytes",
+        Unit::Bytes,
+        "What the ring holds at most",
+    ),
+    ("alq_fill_bytes", Unit::Bytes, "What of the ring is in use"),
+    (
+        "alq_high_water_bytes",
+        Unit::Bytes,
+        "The most of the ring that was seen in use",
+    ),
+    (
+        "alq_held_reservations",
+        Unit::Count,
+        "Reservations that are open",
+    ),
+    ("alq_lanes", Unit::Count, "Lanes"),
+    (
+        "alq_stalled_seconds",
+        Unit::Seconds,
+        "For how long the descriptor has taken nothing; 0 if it takes",
+    ),
+    ("alq_failed", Unit::Count, "1 if the queue has failed"),
+    (
+        "alq_longest_wait_seconds",
+        Unit::Seconds,
+        "The longest wait of one append",
+    ),
+];
