@@ -2,15 +2,18 @@
 # The shell commands of the README, as they stand there, one block after the other. (ci/test.sh has the tests.)
 set -euo pipefail
 cd "$(dirname "$0")/.."
-files=(packets.log demo.log input /dev/shm/demo.ring)
+files=(packets.log demo.log input /dev/shm/demo.ring myapp.log myapp.log.lock /dev/shm/myapp.ring)
 for file in "${files[@]}"; do
     [ ! -e "$file" ] || { echo "$file is in the way" >&2; exit 1; }
 done
-trap 'rm -f "${files[@]}"' EXIT
+programs=$(mktemp -d)
+trap 'rm -rf "${files[@]}" "$programs"' EXIT
 
 cargo build --release --locked -p alq-cli
 target=${CARGO_TARGET_DIR:-target}
-PATH=$(cd "$target/release" && pwd):$PATH
+printf '#!/bin/sh\necho a line; echo another >&2\n' >"$programs/myapp"
+chmod +x "$programs/myapp"
+PATH=$(cd "$target/release" && pwd):$programs:$PATH
 seq 10000000 >input
 
 blocks=$(awk '/^```sh$/ { n++; inside = 1; next } /^```$/ { inside = 0 } inside { print n "\t" $0 }' README.md)

@@ -37,6 +37,23 @@ fn recover(folder: &Path) -> (alq::Recovery, String) {
 }
 
 #[test]
+fn whoever_looks_sees_the_records_of_lanes_too() {
+    let dir = tempfile::tempdir().unwrap();
+    let queue = open(dir.path());
+    let mut lane = queue.lane();
+    for record in ["a\n", "b\n", "c\n"] {
+        lane.writen(record.as_bytes(), WAIT).unwrap();
+    }
+    queue.writen(b"d\n", WAIT).unwrap();
+    queue.flush().unwrap();
+    common::wait_for("all four are shown", || {
+        let state = alq::ring_file::inspect(dir.path().join("ring")).unwrap();
+        state.live.written_records == 4
+    });
+    assert_eq!(queue.stats().written_records, 4);
+}
+
+#[test]
 fn what_was_posted_and_not_written_is_written_by_the_next_process() {
     let test = "what_was_posted_and_not_written_is_written_by_the_next_process";
     let ended = end_of_child(test, "", |folder| {

@@ -16,11 +16,11 @@ impl<M: Memory> Shared<M> {
         let age = stall.map_or(Duration::ZERO, |stall| stall.age);
         let failure = self.failure();
         let waits = self.post_counts.waits_now();
-        let accounts = self.ring.accounts();
+        let written_bytes = self.ring.accounts().bytes;
         let now = SystemTime::now().duration_since(UNIX_EPOCH);
         journal.show(&Live {
             shown_ns: now.unwrap_or_default().as_nanos() as u64,
-            written_bytes: accounts.bytes,
+            written_bytes,
             refused_records: self.post_counts.refused_records.get(),
             refused_bytes: self.post_counts.refused_bytes.get(),
             drains: self.drain_counts.drains.get(),
@@ -28,7 +28,7 @@ impl<M: Memory> Shared<M> {
             stall_errno: stall.map_or(0, |stall| stall.errno.unsigned_abs()),
             stall_ns: age.as_nanos() as u64,
             failure_errno: failure.map_or(0, |error| error.raw_os_error().unsigned_abs()),
-            written_records: accounts.records,
+            written_records: self.ring.written_records(),
             waits: waits.writen_turn + waits.writen_room + waits.getn_turn + waits.getn_room,
             longest_wait_ns: waits.longest.as_nanos() as u64,
             wakeups: self.drain_counts.wakeups.get(),

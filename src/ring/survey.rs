@@ -97,6 +97,15 @@ impl<M: Memory> Ring<M> {
         }
     }
 
+    /// Records written. Those of a lane count once all of the span is written that they are in.
+    pub fn written_records(&self) -> u64 {
+        if self.lane_counts().posted() == 0 {
+            return self.accounts().records; // the drain counts them, and nothing need be walked
+        }
+        let (done, outstanding) = self.outstanding();
+        (done.records + outstanding.lane_records_posted).saturating_sub(outstanding.lane_records)
+    }
+
     /// What was posted after the drain had gone past it.
     pub fn posted_too_late(&self) -> Late {
         let mut late = Late::default();

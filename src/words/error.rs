@@ -263,6 +263,15 @@ impl fmt::Display for Error {
                 operation.what(),
                 system(errno)
             ),
+            Self::Io {
+                operation: operation @ Operation::Open,
+                errno: errno @ libc::ENOENT,
+            } => write!(
+                f,
+                "{}: its directory must exist ({})",
+                operation.what(),
+                system(errno)
+            ),
             Self::Io { operation, errno } => {
                 write!(f, "{}: {}", operation.what(), system(errno))
             }
@@ -326,5 +335,10 @@ mod tests {
             errno: libc::ELOOP,
         };
         assert!(link.to_string().contains("follow_links"), "{link}");
+        let lost = Error::Io {
+            operation: Operation::Open,
+            errno: libc::ENOENT,
+        };
+        assert!(lost.to_string().contains("directory must exist"), "{lost}");
     }
 }

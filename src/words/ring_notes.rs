@@ -111,7 +111,7 @@ pub struct Live {
     pub stall_ns: u64,
     /// With what the queue has failed, as errno; 0 if it has not.
     pub failure_errno: u32,
-    /// Records written since it was opened.
+    /// Records written since it was opened; those of a lane once all of the span is written that they are in.
     pub written_records: u64,
     /// Appends that had to wait, for room or for their turn.
     pub waits: u64,

@@ -205,7 +205,7 @@ pub fn complaint(error: &clap::Error) -> Option<String> {
     }
     let context = |kind| error.get(kind).map(ToString::to_string);
     let option = context(ContextKind::InvalidArg)?;
-    let option = option.split(' ').next()?;
+    let option = option.split([' ', '[']).next()?;
     let value = context(ContextKind::InvalidValue)?;
     let allowed = std::error::Error::source(error)?;
     Some(format!("{option} {value}: it must be {allowed}"))
