@@ -14,7 +14,6 @@ target=${CARGO_TARGET_DIR:-target}
 printf '#!/bin/sh\necho a line; echo another >&2\n' >"$programs/myapp"
 chmod +x "$programs/myapp"
 PATH=$(cd "$target/release" && pwd):$programs:$PATH
-seq 10000000 >input
 
 blocks=$(awk '/^```sh$/ { n++; inside = 1; next } /^```$/ { inside = 0 } inside { print n "\t" $0 }' README.md)
 ran=0
