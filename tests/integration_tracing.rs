@@ -330,9 +330,7 @@ fn a_task_that_logs_when_it_is_told_does_so_within_the_append_of_another_event()
         drop(event); // gives up in the end, and hands its turn on to the task, whose waker runs here
         own.lost()
     });
-    wait_for("the event waits", || {
-        queue.stats().waits.writen_room == 1
-    });
+    wait_for("the event waits", || queue.stats().waits.writen_room == 1);
     let mut task = Box::pin(queue.reserve(50));
     let waker = Waker::from(Arc::new(Logs(writer.clone())));
     let mut context = Context::from_waker(&waker);

@@ -235,10 +235,16 @@ fn a_waker_that_panics_harms_neither_the_queue_nor_the_others() {
     let mut other = queue.completion(position, Level::Written);
     let told = Count::new();
     let waker = Waker::from(Arc::clone(&told));
-    assert!(Pin::new(&mut other).poll(&mut Context::from_waker(&waker)).is_pending());
+    assert!(
+        Pin::new(&mut other)
+            .poll(&mut Context::from_waker(&waker))
+            .is_pending()
+    );
     script.open_write();
     wait_for("the task behind it is told", || count.told() == 1);
-    wait_for("so is the one that waits for the write", || told.told() == 1);
+    wait_for("so is the one that waits for the write", || {
+        told.told() == 1
+    });
     ready(&mut second, &count).unwrap().post();
     drop(first);
     queue.close(None).unwrap();

@@ -3,8 +3,8 @@
 use core::fmt;
 use core::task::Waker;
 
-use crate::primitives::{os, wake};
 use crate::primitives::sync::{Arc, AtomicU32, Futex, Mutex, Ordering, fence, or_mutant};
+use crate::primitives::{os, wake};
 use crate::words::{Error, SyncOp};
 
 /// Which watermark must reach the target.

@@ -131,7 +131,11 @@ impl Own {
         let (mut lane, mut text, has_inner) = {
             let mut state = self.0.lock();
             let has_inner = core::mem::take(&mut state.has_inner);
-            (state.lane.take(), core::mem::take(&mut state.text), has_inner)
+            (
+                state.lane.take(),
+                core::mem::take(&mut state.text),
+                has_inner,
+            )
         };
         // Not under the lock: who has waited for room tells tasks, and a waker may log. That event is within this one.
         let appended = match (&mut lane, patience) {

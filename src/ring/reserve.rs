@@ -3,7 +3,8 @@
 //! # Safety
 //!
 //! A claim hands `[start, start + len)` to one thread until it posts. That no two claims overlap, and that none
-//! overlaps what the drain still reads, is the work of `Ring::reserve`; the model checker verifies it.
+//! overlaps what the drain still reads, is the work of `Ring::claim_at`; the model checker verifies it. A claim cannot be copied, and
+//! its fields are this layer's; that it comes back to the ring that it is of, those who keep both see to.
 #![allow(unsafe_code)]
 
 use core::mem;
