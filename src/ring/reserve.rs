@@ -249,6 +249,7 @@ impl<M: Memory> Ring<M> {
     /// Publishes the first `used` bytes of a claim of this ring, and gives the rest back if nothing was claimed behind it.
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "as for `reserve_at_once`")]
+    #[expect(clippy::needless_pass_by_value, reason = "a post spends the claim")]
     pub fn post(&self, claim: Claim, used: u32) -> Posted {
         debug_assert!(claim.len > 0 && used <= claim.len);
         let (seq, start) = (claim.seq as u32, claim.start as u32);

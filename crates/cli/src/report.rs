@@ -107,9 +107,12 @@ impl Row {
 
 /// Text in which nothing moves a cursor or ends a line: a path in a ring file is whatever its owner likes.
 pub fn visible(text: &str) -> String {
-    let shown = |letter: char| match letter.is_control() {
-        true => letter.escape_default().to_string(),
-        false => letter.to_string(),
+    let shown = |letter: char| {
+        if letter.is_control() {
+            letter.escape_default().to_string()
+        } else {
+            letter.to_string()
+        }
     };
     text.chars().map(shown).collect()
 }
