@@ -212,6 +212,21 @@ impl Sink for Chatty {
 }
 
 #[test]
+fn a_format_that_writes_nothing_leaves_a_record_out_and_loses_none() {
+    let file = LogFile::new();
+    let queue = file.open(small());
+    let logger = Logger::new(&queue).format(|out, record| match record.level() {
+        Level::Info => Ok(()),
+        _ => bare(out, record),
+    });
+    log(&logger, Level::Info, format_args!("left out\n"));
+    log(&logger, Level::Warn, format_args!("kept\n"));
+    logger.flush();
+    assert_eq!(file.text(), "kept\n");
+    assert_eq!(logger.lost(), alq::log::Lost::default());
+}
+
+#[test]
 fn a_sink_that_logs_to_its_own_queue_never_waits() {
     let sink = Arc::<Chatty>::default();
     let queue = small().to_sink(Arc::clone(&sink)).unwrap();

@@ -3,8 +3,10 @@
 mod common;
 
 use std::cell::RefCell;
+use std::future::Future;
 use std::io::Write;
 use std::sync::{Arc, OnceLock};
+use std::task::{Context, Wake, Waker};
 use std::thread;
 use std::time::Duration;
 
@@ -304,6 +306,39 @@ fn the_events_of_a_thread_keep_their_order_also_those_within_others() {
     let numbers = numbers.lines().map(|line| line.parse::<i32>().unwrap());
     assert!(numbers.eq(0..1000));
     assert_eq!(writer.lost(), Lost::default());
+}
+
+/// Logs when it is told, as executors that are instrumented do.
+struct Logs(Writer);
+
+impl Wake for Logs {
+    fn wake(self: Arc<Self>) {
+        self.0.make_writer().write_all(b"told\n").unwrap();
+    }
+}
+
+#[test]
+fn a_task_that_logs_when_it_is_told_does_so_within_the_append_of_another_event() {
+    let (queue, script) = shut(small().ordered(true));
+    let writer = Writer::new(&queue).lanes(true);
+    queue.writen(&[b'#'; 4000], TRY).unwrap();
+    let own = writer.clone();
+    let thread = spawn(move || {
+        let patient = own.clone().wait_at_most(Duration::from_millis(500));
+        let mut event = patient.make_writer();
+        event.write_all(&[b'x'; 200]).unwrap();
+        drop(event); // gives up in the end, and hands its turn on to the task, whose waker runs here
+        own.lost()
+    });
+    wait_for("the event waits", || queue.stats().waits.writen_room == 1);
+    let mut task = Box::pin(queue.reserve(50));
+    let waker = Waker::from(Arc::new(Logs(writer.clone())));
+    let mut context = Context::from_waker(&waker);
+    assert!(task.as_mut().poll(&mut context).is_pending(), "others wait");
+    assert_eq!(thread.join().full, 1);
+    script.open_write();
+    queue.flush().unwrap();
+    assert!(script.bytes().ends_with(b"#told\n"));
 }
 
 #[test]

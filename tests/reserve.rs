@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
 
-use alq::{Entry, Error, Operation, Options, Queue, Reserve};
+use alq::{Entry, Error, Level, Operation, Options, Queue, Reserve};
 use common::sink::{Script, queue_to};
 use common::{
     Log, Numbers, Record, TRY, WAIT, assert_complete, filled, parse, room_waits, small, spawn,
@@ -208,6 +208,47 @@ fn a_task_is_told_of_a_close_and_of_a_failure() {
     script.open_write();
     closer.join().unwrap();
     assert!(count.is_alone());
+}
+
+/// Panics when it is told.
+struct Panics;
+
+impl Wake for Panics {
+    fn wake(self: Arc<Self>) {
+        panic!("a waker that panics");
+    }
+}
+
+#[test]
+fn a_waker_that_panics_harms_neither_the_queue_nor_the_others() {
+    let (queue, script) = full(small());
+    let panics = Waker::from(Arc::new(Panics));
+    let mut context = Context::from_waker(&panics);
+    let mut first = queue.reserve(10);
+    assert!(Pin::new(&mut first).poll(&mut context).is_pending());
+    let count = Count::new();
+    let mut second = queue.reserve(10);
+    assert_pending(&mut second, &count);
+    let position = queue.position();
+    let mut written = queue.completion(position, Level::Written);
+    assert!(Pin::new(&mut written).poll(&mut context).is_pending());
+    let mut other = queue.completion(position, Level::Written);
+    let told = Count::new();
+    let waker = Waker::from(Arc::clone(&told));
+    assert!(
+        Pin::new(&mut other)
+            .poll(&mut Context::from_waker(&waker))
+            .is_pending()
+    );
+    script.open_write();
+    wait_for("the task behind it is told", || count.told() == 1);
+    wait_for("so is the one that waits for the write", || {
+        told.told() == 1
+    });
+    ready(&mut second, &count).unwrap().post();
+    drop(first);
+    queue.close(None).unwrap();
+    assert_eq!(queue.stats().last_error, None);
 }
 
 #[test]

@@ -183,11 +183,11 @@ impl<M: Memory> Shared<M> {
     }
 
     /// Rings a napping drain when a quarter of the ring is in use, in bytes or in spans. That is looked at once in a
-    /// quarter of the ring, by the post that crosses into it: the drain's line stays with the drain.
+    /// quarter of the ring, by the post whose claim crosses into it: the drain's line stays with the drain.
     #[inline]
     fn ring_beyond_mark(&self, posted: Posted, activate: bool) {
         let geometry = self.ring.geometry();
-        if geometry.is_at_mark(posted.seq, posted.start, posted.end) && activate {
+        if activate && geometry.is_at_mark(posted.seq, posted.start, posted.claimed_end) {
             self.ring_if_filled();
         }
     }

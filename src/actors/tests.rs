@@ -225,6 +225,28 @@ fn any_other_error_is_kept_and_told_to_everybody() {
     }
 }
 
+/// The mark is where the claim goes beyond it, be it in what the record does not use.
+#[test]
+fn a_nap_ends_at_a_mark_that_lies_in_padding() {
+    let (shared, _flusher, _sink) = queue([]);
+    let interest = || shared.bell.interest_after_publication();
+    let is_woken = thread::scope(|scope| {
+        scope.spawn(|| shared.bell.nap(Duration::from_secs(60)));
+        while interest() != Interest::Mark {
+            thread::yield_now();
+        }
+        append(&shared, b"a").unwrap();
+        let long = shared.try_reserve(20).unwrap(); // over the first of the quarters, which have 16 bytes
+        append(&shared, b"behind").unwrap();
+        assert_eq!(interest(), Interest::Mark);
+        shared.posted(long.post(2), true);
+        let is_woken = interest() == Interest::Nothing;
+        shared.bell.ring();
+        is_woken
+    });
+    assert!(is_woken);
+}
+
 #[test]
 fn the_flusher_is_finished_only_at_the_end_of_a_closed_queue() {
     let (shared, mut flusher, sink) = queue([]);

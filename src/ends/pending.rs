@@ -3,8 +3,8 @@
 use core::fmt;
 use core::task::Waker;
 
-use crate::primitives::os;
 use crate::primitives::sync::{Arc, AtomicU32, Futex, Mutex, Ordering, fence, or_mutant};
+use crate::primitives::{os, wake};
 use crate::words::{Error, SyncOp};
 
 /// Which watermark must reach the target.
@@ -59,7 +59,7 @@ pub const WOKEN: u32 = 1;
 impl Subscriber {
     pub fn tell(self, result: &Result<(), Error>) {
         match self {
-            Self::Task(waker) => waker.wake(),
+            Self::Task(waker) => wake(waker),
             Self::Sleeper(word) => {
                 // Relaxed: the result is behind the lock, which was let go of before.
                 word.store(WOKEN, Ordering::Relaxed);

@@ -92,7 +92,7 @@ impl Detached {
     #[doc(hidden)]
     #[inline]
     pub fn slot(&self, queue: &Queue) -> Option<usize> {
-        match self.part {
+        match &self.part {
             Part::Ring(claim) => Some(queue.shared().ring.geometry().slot(claim.seq() as u32)),
             Part::Own(_) => None,
         }

@@ -148,7 +148,7 @@ impl<'q> Entry<'q> {
     pub fn post_flags(self, flags: Flags) -> Position {
         let mut this = ManuallyDrop::new(self);
         let used = this.fill.used() as u32;
-        end(this.shared, this.claim, this.own.take(), used, flags)
+        end(this.shared, this.claim.take(), this.own.take(), used, flags)
     }
 
     pub(super) fn queue_id(&self) -> u64 {
@@ -159,7 +159,7 @@ impl<'q> Entry<'q> {
     #[inline]
     pub(super) fn into_parts(self) -> (Claim, Option<OwnMemory>) {
         let mut this = ManuallyDrop::new(self);
-        (this.claim, this.own.take())
+        (this.claim.take(), this.own.take())
     }
 
     /// Appends formatted text, with neither trait in scope: what `write!(entry, ..)` calls.
@@ -281,6 +281,6 @@ impl Drop for Entry<'_> {
         reason = "as a call it would get the entry by its address: see `end`"
     )]
     fn drop(&mut self) {
-        give_up(self.shared, self.claim, self.own.take());
+        give_up(self.shared, self.claim.take(), self.own.take());
     }
 }

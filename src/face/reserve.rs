@@ -62,8 +62,8 @@ impl Queue {
     ///
     /// # Errors
     ///
-    /// The future's: as [`getn`](Queue::getn) with [`WAITOK`](crate::Flags::WAITOK), but for `Held`. On a thread of the queue
-    /// itself, [`Error::WouldBlock`] if there is no room.
+    /// The future's: as [`getn`](Queue::getn) with [`WAITOK`](crate::Flags::WAITOK), but for `Held`. [`Error::WouldBlock`] on a
+    /// thread of the queue itself if there is no room, and anywhere while the [end of the process](Queue#exit) drains the queue.
     ///
     /// ```
     /// # let dir = tempfile::tempdir()?;

@@ -23,13 +23,14 @@ pub(super) struct Lanes {
     all: Mutex<Vec<Arc<Own>>>,
 }
 
-/// The lane of one thread, and the event that it is collecting. Only the thread locks it, but for the drop of `Lanes`.
+/// The lane of one thread, and the event that it is collecting. Only the thread locks it, but for the drop of `Lanes`; and never
+/// while code of others may run, which may log.
 #[derive(Debug)]
 pub(super) struct Own(Mutex<State>);
 
 #[derive(Debug)]
 struct State {
-    /// `None` once either side has gone.
+    /// `None` once either side has gone, and while an event is appended.
     lane: Option<Lane>,
     text: Vec<u8>,
     is_collecting: bool,
@@ -76,7 +77,7 @@ impl Lanes {
             if let Some(found) = mine.iter().find(|mine| mine.key == self.key) {
                 return Some(Arc::clone(&found.own));
             }
-            mine.retain(|mine| Arc::strong_count(&mine.own) > 1); // the others' owners are gone
+            mine.retain(|mine| Arc::strong_count(&mine.own) > 1); // the others' owners are gone, and have ended these
             let own = self.enter()?;
             mine.push(Mine {
                 key: self.key,
@@ -127,22 +128,30 @@ impl Own {
 
     /// Ends the event: as one record of the lane, or, with no `patience`, as none.
     pub(super) fn finish(&self, patience: Option<Patience>) -> Result<(), Error> {
-        let mut state = self.0.lock();
-        let has_inner = core::mem::take(&mut state.has_inner);
-        let State { lane, text, .. } = &mut *state;
-        let appended = match (lane, patience) {
+        let (mut lane, mut text, has_inner) = {
+            let mut state = self.0.lock();
+            let has_inner = core::mem::take(&mut state.has_inner);
+            (
+                state.lane.take(),
+                core::mem::take(&mut state.text),
+                has_inner,
+            )
+        };
+        // Not under the lock: who has waited for room tells tasks, and a waker may log. That event is within this one.
+        let appended = match (&mut lane, patience) {
             (Some(lane), Some(patience)) if !text.is_empty() => {
                 if has_inner {
                     lane.seal(); // it was posted before this one, and comes before it
                 }
-                patience.append_in(lane, text)
+                patience.append_in(lane, &text)
             }
             (None, Some(_)) => Err(Error::Closed),
             _ => Ok(()),
         };
-        state.text.clear();
-        state.text.shrink_to(KEPT_BYTES);
-        state.is_collecting = false;
+        text.clear();
+        text.shrink_to(KEPT_BYTES);
+        let mut state = self.0.lock();
+        (state.lane, state.text, state.is_collecting) = (lane, text, false);
         appended
     }
 

@@ -11,4 +11,4 @@ mod waiters;
 pub use doorbell::{Doorbell, Interest};
 pub use event::Event;
 pub use process::{Home, PerProcess};
-pub use waiters::{Ticket, Waiters};
+pub use waiters::{Ticket, Waiters, wake};

@@ -2,6 +2,7 @@
 
 use core::task::Waker;
 use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use super::fence::Fences;
@@ -131,7 +132,7 @@ impl Waiters {
         // Relaxed: a count that is too high costs a lock.
         self.count.fetch_sub(told.len() as u32, Ordering::Relaxed);
         for task in told {
-            task.waker.wake(); // not under the lock: see `ask`
+            wake(task.waker); // not under the lock: see `ask`
         }
     }
 
@@ -166,6 +167,17 @@ impl Waiters {
     pub fn wake_all(&self) {
         self.wake_fitting(|_| true);
         self.tell_tasks(|_| true);
+    }
+}
+
+/// Tells a task. A waker is somebody else's code: one that panics is not to keep the next from being told, nor to unwind into
+/// whoever has made the room. (Its message is on standard error.)
+pub fn wake(waker: Waker) {
+    if cfg!(alq_model) {
+        return waker.wake(); // what a model has to say, it says by a panic
+    }
+    if let Err(payload) = catch_unwind(AssertUnwindSafe(|| waker.wake())) {
+        core::mem::forget(payload); // its drop might panic again
     }
 }
 

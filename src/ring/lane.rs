@@ -178,7 +178,7 @@ impl Owner {
     /// Where the `len` bytes are of the record that was begun.
     #[inline]
     fn at<M: Memory>(&self, ring: &Ring<M>, len: u32) -> *mut u8 {
-        match self.single {
+        match &self.single {
             None => self.checked(ring, len, self.span.pos(), self.span.room()),
             Some(single) => self.checked(ring, len, single.start as u32, single.len),
         }
@@ -242,6 +242,7 @@ impl Owner {
             seq,
             start,
             end,
+            claimed_end: end,
             gave_back: false,
         }
     }

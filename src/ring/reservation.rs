@@ -1,6 +1,6 @@
 //! A claim that knows its ring, and posts nothing unless it is told to.
 
-use core::mem;
+use core::mem::ManuallyDrop;
 
 use super::{Claim, Posted, Ring};
 use crate::memory::Memory;
@@ -32,15 +32,13 @@ impl<'r, M: Memory> Reservation<'r, M> {
     /// If `record` is not exactly as long as the reservation.
     #[inline]
     pub fn fill(&mut self, record: &[u8]) {
-        self.ring.copy(self.claim, record);
+        self.ring.copy(&self.claim, record);
     }
 
     /// What it is, without its duty to post: whoever has that must see to it.
     #[inline]
     pub fn into_claim(self) -> Claim {
-        let claim = self.claim;
-        mem::forget(self);
-        claim
+        ManuallyDrop::new(self).claim.take()
     }
 
     /// How many bytes were reserved.
@@ -60,6 +58,6 @@ impl<'r, M: Memory> Reservation<'r, M> {
 impl<M: Memory> Drop for Reservation<'_, M> {
     /// Posts nothing: the drain steps over the span, and nobody waits for it.
     fn drop(&mut self) {
-        self.ring.post(self.claim, 0);
+        self.ring.post(self.claim.take(), 0);
     }
 }

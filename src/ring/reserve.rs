@@ -3,9 +3,11 @@
 //! # Safety
 //!
 //! A claim hands `[start, start + len)` to one thread until it posts. That no two claims overlap, and that none
-//! overlaps what the drain still reads, is the work of `Ring::reserve`; the model checker verifies it.
+//! overlaps what the drain still reads, is the work of `Ring::claim_at`; the model checker verifies it. A claim cannot be copied, and
+//! its fields are this layer's; that it comes back to the ring that it is of, those who keep both see to.
 #![allow(unsafe_code)]
 
+use core::mem;
 use core::ptr;
 use core::slice;
 
@@ -38,12 +40,15 @@ pub struct Posted {
     pub start: u64,
     /// The position behind its last byte of record: final.
     pub end: u64,
+    /// The position behind the last byte that was claimed.
+    pub claimed_end: u64,
     /// Whether room that the claim had taken is free again.
     pub gave_back: bool,
 }
 
-/// What a claim took: the sequence of its (first) descriptor, and `len` bytes from `start` on.
-#[derive(Clone, Copy, Debug)]
+/// What a claim took: the sequence of its (first) descriptor, and `len` bytes from `start` on. There is one of each, made by the
+/// compare-and-swap and spent by the post, so safe code cannot have its bytes twice, nor once they are posted.
+#[derive(Debug)]
 pub struct Claim {
     pub(super) seq: u64,
     pub(super) start: u64,
@@ -51,7 +56,7 @@ pub struct Claim {
 }
 
 impl Claim {
-    /// Of nothing.
+    /// Of nothing: it is never posted.
     pub const NONE: Self = Self {
         seq: 0,
         start: 0,
@@ -59,19 +64,25 @@ impl Claim {
     };
 
     /// The sequence of its (first) descriptor.
-    pub fn seq(self) -> u64 {
+    pub fn seq(&self) -> u64 {
         self.seq
     }
 
     /// The position of its first byte.
-    pub fn start(self) -> u64 {
+    pub fn start(&self) -> u64 {
         self.start
     }
 
     /// How many bytes it has.
     #[inline]
-    pub fn len(self) -> usize {
+    pub fn len(&self) -> usize {
         self.len as usize
+    }
+
+    /// Takes it out of a place that is not used any more.
+    #[inline]
+    pub fn take(&mut self) -> Self {
+        mem::replace(self, Self::NONE)
     }
 }
 
@@ -119,7 +130,7 @@ impl<M: Memory> Ring<M> {
         assert!(record.len() <= self.geometry.capacity() as usize);
         let len = record.len() as u32;
         let claim = self.claim_at_once(len, Width::Slot, 0).ok()?;
-        self.copy(claim, record);
+        self.copy(&claim, record);
         Some(self.post(claim, len))
     }
 
@@ -208,7 +219,7 @@ impl<M: Memory> Ring<M> {
     /// If `record` is not exactly as long as the claim.
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "as for `reserve_at_once`")]
-    pub(super) fn copy(&self, claim: Claim, record: &[u8]) {
+    pub(super) fn copy(&self, claim: &Claim, record: &[u8]) {
         assert!(record.len() == claim.len as usize);
         let first = self.memory.at(claim.start as u32);
         // SAFETY: both are valid for `len` bytes; the target is this claim's alone, and no safe code has a slice into the
@@ -216,14 +227,13 @@ impl<M: Memory> Ring<M> {
         unsafe { ptr::copy_nonoverlapping(record.as_ptr(), first, record.len()) };
     }
 
-    /// The bytes of a claim of this ring that has not posted, and that nobody else uses: what an earlier lap left there, until
-    /// they are filled.
+    /// The bytes of a claim of this ring: what an earlier lap left there, until they are filled.
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "as for `reserve_at_once`")]
     pub fn bytes<'a>(&'a self, claim: &'a Claim) -> &'a [u8] {
         let first = self.memory.at(claim.start as u32);
-        // SAFETY: `at` gives capacity >= len valid bytes, all initialised (zeroed at first); the claim gave them to its
-        // holder alone until it posts, and the borrow of the claim lets nobody write while the slice lives.
+        // SAFETY: `at` gives capacity >= len valid bytes, all initialised (zeroed at first); the claim, of which there is but
+        // this one, gave them to its holder until it posts, and the borrow of it lets nobody write while the slice lives.
         unsafe { slice::from_raw_parts(first, claim.len()) }
     }
 
@@ -236,12 +246,12 @@ impl<M: Memory> Ring<M> {
         unsafe { slice::from_raw_parts_mut(first, claim.len()) }
     }
 
-    /// Publishes the first `used` bytes of a claim of this ring that has not posted, and gives the rest back if nothing was
-    /// claimed behind it.
+    /// Publishes the first `used` bytes of a claim of this ring, and gives the rest back if nothing was claimed behind it.
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "as for `reserve_at_once`")]
+    #[expect(clippy::needless_pass_by_value, reason = "a post spends the claim")]
     pub fn post(&self, claim: Claim, used: u32) -> Posted {
-        debug_assert!(used <= claim.len);
+        debug_assert!(claim.len > 0 && used <= claim.len);
         let (seq, start) = (claim.seq as u32, claim.start as u32);
         // All of it: what is given back may have been written, too.
         self.memory.end_write(start, claim.len);
@@ -256,6 +266,7 @@ impl<M: Memory> Ring<M> {
             seq,
             start: claim.start,
             end: claim.start + u64::from(used),
+            claimed_end: claim.start + u64::from(claim.len),
             gave_back,
         }
     }

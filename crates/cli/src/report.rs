@@ -95,7 +95,7 @@ enum Value {
 
 impl Row {
     pub fn text(label: &'static str, text: &str) -> Self {
-        let value = Value::Text(text.to_owned());
+        let value = Value::Text(visible(text));
         Self { label, value }
     }
 
@@ -103,6 +103,18 @@ impl Row {
         let value = Value::Count(count, unit);
         Self { label, value }
     }
+}
+
+/// Text in which nothing moves a cursor or ends a line: a path in a ring file is whatever its owner likes.
+pub fn visible(text: &str) -> String {
+    let shown = |letter: char| {
+        if letter.is_control() {
+            letter.escape_default().to_string()
+        } else {
+            letter.to_string()
+        }
+    };
+    text.chars().map(shown).collect()
 }
 
 /// Prints the rows: the numbers are flush right, the units behind them.
@@ -131,4 +143,15 @@ pub fn print(text: &str) -> Result<(), Failure> {
     let mut out = io::stdout();
     let printed = out.write_all(text.as_bytes()).and_then(|()| out.flush());
     printed.map_err(|error| Failure::new("standard output", error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::visible;
+
+    #[test]
+    fn what_would_move_a_cursor_is_seen_in_its_place() {
+        assert_eq!(visible("/tmp/ä \u{2581}"), "/tmp/ä \u{2581}");
+        assert_eq!(visible("a\n\u{1b}[2Jb\u{9b}2J"), "a\\n\\u{1b}[2Jb\\u{9b}2J");
+    }
 }

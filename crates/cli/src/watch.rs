@@ -28,6 +28,7 @@ pub fn run(options: &Stat) -> Result<i32, Failure> {
             stat::print_json(options, &state)?;
         } else if screen.is_terminal() {
             let lines = watch.frame(&state, now, options.interval);
+            let lines: Vec<_> = lines.iter().map(|line| report::visible(line)).collect();
             screen.show(&lines)?;
         } else {
             report::print(&(watch.line(&state, now) + "\n"))?;

@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 
 use common::terminal::OnTerminal;
 use common::{ALQ, Running, alq, name, refused, scratch, wait_until};
-use rustix::process::Signal;
+use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 use serde_json::Value;
 
 /// How long a whole quick run may take here, where the tool is not optimized and others run beside it.
@@ -79,6 +79,44 @@ fn a_signal_ends_it_and_nothing_stays() {
     let signal = std::os::unix::process::ExitStatusExt::signal(&status);
     assert_eq!(signal, Some(Signal::INT.as_raw()));
     assert!(is_empty(dir.path()), "the logs are gone");
+}
+
+/// The process of a turn, once it is stopped.
+fn stopped_turn(tool: &Running) -> Pid {
+    let mut turn = None;
+    wait_until("a turn that is stopped", || {
+        let children = format!("/proc/{0}/task/{0}/children", tool.0.id());
+        let children = fs::read_to_string(children).unwrap();
+        let pid = children.split_whitespace().next();
+        turn = pid.and_then(|pid| Pid::from_raw(pid.parse().unwrap()));
+        turn.is_some_and(|turn| {
+            let arguments = fs::read_to_string(format!("/proc/{}/cmdline", turn.as_raw_pid()));
+            if !arguments.is_ok_and(|arguments| arguments.contains("bench-turn")) {
+                return false; // stopped before it is one, it would hold up the tool in vfork(2)
+            }
+            let _ = kill_process(turn, Signal::STOP); // it may be over by now
+            let stat = fs::read_to_string(format!("/proc/{}/stat", turn.as_raw_pid()));
+            stat.is_ok_and(|stat| stat.contains(") T "))
+        })
+    });
+    turn.unwrap()
+}
+
+#[test]
+fn a_signal_does_not_wait_for_a_turn() {
+    let (dir, _) = scratch();
+    let mut command = Command::new(ALQ);
+    command
+        .args(["bench", "--dir", name(dir.path())])
+        .stdout(Stdio::piped());
+    let mut tool = Running::start(&mut command, Stdio::null());
+    let turn = stopped_turn(&tool);
+    tool.signal(Signal::TERM);
+    let status = tool.end();
+    let signal = std::os::unix::process::ExitStatusExt::signal(&status);
+    assert_eq!(signal, Some(Signal::TERM.as_raw()));
+    assert!(is_empty(dir.path()), "the logs are gone");
+    assert!(test_kill_process(turn).is_err(), "so is the turn");
 }
 
 #[test]

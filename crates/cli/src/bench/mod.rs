@@ -113,7 +113,7 @@ fn rounds(
         bar.set_prefix(format!("round {} of {rounds}", round + 1));
         for (case, turns) in cases.iter().zip(&mut turns) {
             bar.set_message(case.title());
-            let turn = turn::run(case, round, folder);
+            let turn = turn::run(case, round, folder, signals);
             if signals.received().is_some() {
                 bar.finish_and_clear();
                 return Ok(None);

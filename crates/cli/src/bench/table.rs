@@ -44,8 +44,9 @@ impl Cell {
     /// How far the rounds are apart; nothing if there was one.
     pub fn apart(&self) -> String {
         let spread = self.spread.filter(|_| self.turns > 1);
-        spread.map_or_else(String::new, |spread| {
-            format!("~{:.0}%", spread.width() * 100.0)
+        spread.map_or_else(String::new, |spread| match spread.width() {
+            width if width.is_finite() => format!("~{:.0}%", width * 100.0),
+            _ => format!("to {}", number(spread.greatest)), // of nothing, there are no parts
         })
     }
 }
@@ -299,7 +300,23 @@ fn plain(table: &Table) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::number;
+    use super::{Cell, Spread, number};
+
+    #[test]
+    fn a_median_of_nothing_has_no_parts() {
+        let text = |median, turns| {
+            let spread = Spread {
+                median,
+                least: 0.0,
+                greatest: 0.25,
+            };
+            let (key, spread) = (String::new(), Some(spread));
+            Cell { key, spread, turns }.text()
+        };
+        assert_eq!(text(0.0, 5), "0.000 to 0.250");
+        assert_eq!(text(0.125, 5), "0.125 ~200%");
+        assert_eq!(text(0.0, 1), "0.000");
+    }
 
     #[test]
     fn numbers_have_three_digits() {

@@ -5,14 +5,18 @@ use std::fs;
 use std::io::{self, Write};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::{Command, ExitCode, Stdio, exit};
+use std::process::{Child, Command, ExitCode, Output, Stdio, exit};
 use std::thread;
 use std::time::Duration;
+
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::retry_on_intr;
 
 use super::case::Case;
 use super::machine::{Distance, line_ns};
 use super::work::{self, Measured};
 use super::{Outcome, records};
+use crate::signals::Signals;
 
 /// What came of one turn, and how near the cores were to each other.
 #[derive(Clone, Debug)]
@@ -67,17 +71,20 @@ fn here(case: &str, path: &Path) -> Outcome<()> {
     Ok(())
 }
 
-/// Has another process do it, with its log in `folder`, and looks through that log.
-pub fn run(case: &Case, round: u32, folder: &Path) -> Outcome<Turn> {
+/// Has another process do it, with its log in `folder`, and looks through that log. A signal ends that process.
+pub fn run(case: &Case, round: u32, folder: &Path, signals: &Signals) -> Outcome<Turn> {
     let log = folder.join("log");
     let before = line_ns();
-    let output = Command::new("/proc/self/exe")
+    let turn = Command::new("/proc/self/exe")
         .arg0("alq") // for ps(1)
         .arg(WORD)
         .arg(serde_json::to_string(case)?)
         .arg(&log)
         .stdin(Stdio::null())
-        .output()?;
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()?;
+    let output = output(turn, signals)?;
     let line_ns = [before, line_ns()];
     if !output.status.success() {
         let why = String::from_utf8_lossy(&output.stderr);
@@ -98,4 +105,19 @@ pub fn run(case: &Case, round: u32, folder: &Path) -> Outcome<Turn> {
         line_ns,
         measured: serde_json::from_slice(&output.stdout)?,
     })
+}
+
+/// What a turn says in the end. A signal does not wait for that: a second one would leave the folder behind.
+fn output(mut turn: Child, signals: &Signals) -> io::Result<Output> {
+    if let Some(said) = &turn.stdout {
+        let mut ready = [
+            PollFd::from_borrowed_fd(signals.descriptor(), PollFlags::IN),
+            PollFd::new(said, PollFlags::IN), // it is silent until it is over
+        ];
+        retry_on_intr(|| poll(&mut ready, None))?;
+        if !ready[0].revents().is_empty() {
+            turn.kill()?;
+        }
+    }
+    turn.wait_with_output()
 }

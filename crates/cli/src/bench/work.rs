@@ -26,7 +26,7 @@ use super::records::{Checker, Records};
 pub struct Measured {
     /// By name: see [`Workload::figures`].
     pub figures: BTreeMap<String, f64>,
-    /// How long calls take, in ns, at each of [`QUANTILES`]; empty if calls were not timed.
+    /// How long calls take, in ns, at each of [`QUANTILES`] that so many calls have; empty if calls were not timed.
     pub curve_ns: Vec<f64>,
 }
 
@@ -80,9 +80,12 @@ fn of_calls(calls: &Histogram<u64>) -> Measured {
         ("p9999", at(0.9999)),
         ("max", calls.max() as f64),
     ];
+    // A curve ends where there is no call beyond.
+    let beyond = |quantile: &&f64| (1.0 - **quantile) * calls.len() as f64 >= 0.999;
+    let quantiles = QUANTILES.iter().take_while(beyond);
     Measured {
         figures: named(figures),
-        curve_ns: QUANTILES.map(at).into(),
+        curve_ns: quantiles.map(|quantile| at(*quantile)).collect(),
     }
 }
 
@@ -277,4 +280,28 @@ fn switches_of_others() -> Outcome<u64> {
             .sum::<u64>();
     }
     Ok(switches)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{QUANTILES, histogram, of_calls};
+
+    #[test]
+    fn a_curve_ends_where_there_is_no_call_beyond() {
+        for (calls, last) in [
+            (0, None),
+            (1, Some(0.0)),
+            (1000, Some(0.999)),
+            (999_999, Some(0.99999)),
+        ] {
+            let mut histogram = histogram().unwrap();
+            (1..=calls).for_each(|ns| histogram.record(ns).unwrap());
+            let points = of_calls(&histogram).curve_ns.len();
+            assert_eq!(
+                points.checked_sub(1).map(|at| QUANTILES[at]),
+                last,
+                "{calls}"
+            );
+        }
+    }
 }
