@@ -4,6 +4,21 @@ use core::fmt;
 use std::path::PathBuf;
 
 /// Why a log cannot be rotated as asked: of [`Error::Rotation`](crate::Error::Rotation).
+///
+/// ```
+/// # #[cfg(feature = "rotate")] {
+/// use alq::rotate::Every;
+/// use alq::{Error, RotationProblem};
+///
+/// match "fortnight".parse::<Every>() {
+///     Err(Error::Rotation(problem)) => {
+///         assert!(matches!(*problem, RotationProblem::UnknownPeriod { .. }));
+///         println!("{problem}"); // what is wrong, and what to do about it
+///     }
+///     other => panic!("{other:?}"),
+/// }
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RotationProblem {

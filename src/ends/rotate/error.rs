@@ -5,6 +5,14 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 /// What failed, for [`Rotation::on_error`](super::Rotation::on_error). Nothing is lost by it.
+///
+/// ```
+/// use alq::rotate::{RotateError, Rotation};
+///
+/// let tell = |error: &RotateError| eprintln!("{error}"); // which file, what was tried, and what the system said
+/// let rotation = Rotation::new().on_error(tell);
+/// # drop(rotation);
+/// ```
 #[derive(Debug)]
 pub struct RotateError {
     doing: &'static str,
@@ -22,12 +30,32 @@ impl RotateError {
     }
 
     /// The file that it was about.
+    ///
+    /// ```
+    /// use alq::rotate::{RotateError, Rotation};
+    ///
+    /// let tell = |error: &RotateError| eprintln!("look at {}", error.path().display());
+    /// let rotation = Rotation::new().on_error(tell);
+    /// # drop(rotation);
+    /// ```
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
     }
 
     /// What the system said.
+    ///
+    /// ```
+    /// use std::io::ErrorKind;
+    /// use alq::rotate::{RotateError, Rotation};
+    ///
+    /// let tell = |error: &RotateError| match error.io_error().kind() {
+    ///     ErrorKind::StorageFull => eprintln!("make room for {}", error.path().display()),
+    ///     _ => eprintln!("{error}"),
+    /// };
+    /// let rotation = Rotation::new().on_error(tell);
+    /// # drop(rotation);
+    /// ```
     #[must_use]
     pub fn io_error(&self) -> &io::Error {
         &self.source

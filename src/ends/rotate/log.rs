@@ -7,13 +7,13 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
-use super::RotateError;
+use super::asked::seconds_of;
 use super::durable::Durable;
 use super::every::Calendar;
 use super::lines::{self, Lines};
 use super::name::{Found, Key, Kind, Names};
-use super::rotation::{Rotation, seconds_of};
 use super::worker::Worker;
+use super::{RotateError, Rotation};
 use crate::ends::log_file;
 use crate::memory::FileLock;
 use crate::primitives::os;
