@@ -4,6 +4,8 @@ use core::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::words::{Error, RotationProblem as Problem};
+
 /// What failed, for [`Rotation::on_error`](super::Rotation::on_error). Nothing is lost by it.
 ///
 /// ```
@@ -80,8 +82,12 @@ impl core::error::Error for RotateError {
     }
 }
 
-impl From<RotateError> for io::Error {
+impl From<RotateError> for Error {
     fn from(error: RotateError) -> Self {
-        error.source
+        Self::Rotation(Box::new(Problem::Impossible {
+            doing: error.doing,
+            path: error.path,
+            errno: error.source.raw_os_error().unwrap_or(libc::EIO),
+        }))
     }
 }

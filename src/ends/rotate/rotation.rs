@@ -362,8 +362,9 @@ impl Rotation {
     ///
     /// # Errors
     ///
-    /// [`Error::Rotation`] if somebody else rotates it, if it is no regular file, for a zone that is not known, or a compression
-    /// that was not compiled in; [`Error::InvalidOption`] for a value out of range; [`Error::Io`] with what the system said.
+    /// [`Error::Rotation`] if somebody else rotates it, if it is no regular file, if there can be no lock, no link, or no files to come
+    /// beside it, for a zone that is not known, or a compression that was not compiled in; [`Error::InvalidOption`] for a value out of
+    /// range; [`Error::Io`] with what the system said of the log itself.
     ///
     /// ```
     /// use alq::rotate::Rotation;
