@@ -211,10 +211,7 @@ fn a_link_leads_to_the_log_and_never_takes_the_place_of_something_else() {
     let refused = Rotation::new().link(&link).open(place.path());
     let refused = refused.unwrap_err().to_string();
     let (why, what) = ("cannot have the link lead to the log", "something else");
-    assert!(
-        refused.contains(why) && refused.contains(what),
-        "{refused}"
-    );
+    assert!(refused.contains(why) && refused.contains(what), "{refused}");
     assert_eq!(fs::read(&link).unwrap(), b"mine");
 }
 
