@@ -205,8 +205,8 @@ fn a_rotation_that_is_asked_for_does_not_wait_until_all_is_packed() {
     wait_until_parked(&queue);
     give.send(log.clone()).unwrap();
     drop(give);
-    queue.close(None).unwrap();
     log.wait_background(BACKGROUND).unwrap();
+    queue.close(None).unwrap();
     assert_eq!(*counts.lock().unwrap(), [2, 3, 3]);
     assert_eq!(folder.content(), b"old\nold\nnew\n");
 }
