@@ -31,6 +31,15 @@ impl RotateError {
         }
     }
 
+    /// Why there is no log at all.
+    pub(super) fn refusal(self) -> Error {
+        Error::Rotation(Box::new(Problem::Impossible {
+            doing: self.doing,
+            errno: self.source.raw_os_error().unwrap_or(libc::EIO),
+            path: self.path,
+        }))
+    }
+
     /// The file that it was about.
     ///
     /// ```
@@ -79,15 +88,5 @@ impl fmt::Display for RotateError {
 impl core::error::Error for RotateError {
     fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
         Some(&self.source)
-    }
-}
-
-impl From<RotateError> for Error {
-    fn from(error: RotateError) -> Self {
-        Self::Rotation(Box::new(Problem::Impossible {
-            doing: error.doing,
-            path: error.path,
-            errno: error.source.raw_os_error().unwrap_or(libc::EIO),
-        }))
     }
 }

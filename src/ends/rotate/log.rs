@@ -85,10 +85,11 @@ impl Log {
         let calendar = rotation.calendar()?;
         let path = place_of(path, rotation.follow_links)?;
         let names = Names::of(&path).ok_or_else(|| failed(io::ErrorKind::InvalidInput.into()))?;
-        names.check()?;
+        names.check().map_err(RotateError::refusal)?;
         let lock = FileLock::take(&names.lock(), 0o600);
-        let lock =
-            lock.map_err(|error| RotateError::new("lock the log with it", names.lock(), error))?;
+        let lock = lock.map_err(|error| {
+            RotateError::new("lock the log with it", names.lock(), error).refusal()
+        })?;
         let lock = lock.ok_or_else(|| in_use(&path, &names.lock()))?;
         let (file, _) = os::open_log(&path, rotation.mode, false).map_err(failed)?;
         let descriptor = file.try_clone().map_err(failed)?;
@@ -96,7 +97,7 @@ impl Log {
         let metadata = file.metadata().map_err(failed)?;
         let id = (metadata.dev(), metadata.ino());
         let found = names.list().map_err(|error| {
-            RotateError::new("look for rotated files", names.directory(), error)
+            RotateError::new("look for rotated files", names.directory(), error).refusal()
         })?;
         let size_bytes = metadata.len();
         let now = rotation.now();
@@ -133,7 +134,7 @@ impl Log {
             rotation,
             names,
         };
-        log.make_link()?;
+        log.make_link().map_err(RotateError::refusal)?;
         log.remove_left(&found);
         log.worker.want_pass();
         Ok(log)
