@@ -3,11 +3,13 @@
 mod common;
 
 use std::fs;
+use std::io::{self, IoSlice};
+use std::sync::Arc;
 use std::time::Duration;
 
-use alq::{Error, Options};
+use alq::{Error, Options, Sink, SyncOp};
 use common::sink::{Script, queue_to};
-use common::{Log, TRY, WAIT, small, wait_for};
+use common::{Log, TRY, WAIT, small, spawn, wait_for};
 
 const RARELY: Duration = Duration::from_secs(3600);
 
@@ -93,6 +95,54 @@ fn a_line_is_whole_whatever_the_sink_does() {
     queue.close(None).unwrap();
     let expected = b"alq: 1 record, 5 bytes dropped: queue full\nkept\n";
     assert_eq!(script.bytes(), expected);
+}
+
+/// A sink that cuts records, as a log of whole lines does.
+struct Cutting(Arc<Script>);
+
+impl Sink for Cutting {
+    fn write(&self, runs: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.0.write(runs)
+    }
+
+    fn cuts_records(&self) -> bool {
+        true
+    }
+
+    fn sync(&self, op: SyncOp) -> io::Result<()> {
+        self.0.sync(op)
+    }
+}
+
+/// What was taken of a record is done with, and all the same no line comes before the rest.
+#[test]
+fn no_line_is_inside_of_a_record_that_is_cut() {
+    let script = Script::new();
+    let sink = Cutting(Arc::clone(&script));
+    let queue = small().loss_lines(RARELY).to_sink(sink).unwrap();
+    let lose = |record: &[u8]| {
+        let held = queue.getn(4096, TRY).unwrap();
+        assert_eq!(queue.writen(b"lost\n", TRY), Err(Error::WouldBlock));
+        drop(held);
+        queue.writen(record, WAIT).unwrap();
+        queue.flush().unwrap();
+    };
+    lose(b"one\n");
+    lose(b"two\n"); // a loss that only the end of the queue tells of
+    let cut = script.written() + 3;
+    script.take_at_most(cut, libc::ENOSPC);
+    queue.writen(b"three\n", WAIT).unwrap();
+    script.wait_for_bytes(cut);
+    let closing = queue.clone();
+    let closed = spawn(move || closing.close(None));
+    wait_for("the end", || {
+        matches!(queue.getn(1, TRY), Err(Error::Closed))
+    });
+    script.take_at_most(usize::MAX, libc::ENOSPC);
+    closed.join().unwrap();
+    let line = "alq: 1 record, 5 bytes dropped: queue full\n";
+    let expected = format!("{line}one\ntwo\nthree\n{line}");
+    assert_eq!(String::from_utf8(script.bytes()).unwrap(), expected);
 }
 
 /// After a reopen the line is in the new file, if its place is there.

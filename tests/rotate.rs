@@ -5,7 +5,7 @@ mod rotated;
 
 use std::fs;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 
 use alq::rotate::{Compression, RotatingFile, Rotation};
@@ -14,7 +14,7 @@ use alq::{Error, Options, Queue, SyncOp};
 use common::fork::{End, fork};
 use common::load::produce;
 use common::{Record, WAIT, assert_complete, parse, wait_for, wait_until_parked};
-use rotated::{BACKGROUND, Folder, unpacked};
+use rotated::{BACKGROUND, Folder, rotated, unpacked};
 
 /// Four threads append by all ways, and another asks for rotations all the time.
 fn load(queue: &Queue, log: &RotatingFile) -> Vec<u32> {
@@ -172,6 +172,43 @@ fn the_hook_is_told_of_each_file_in_order_on_a_thread_that_takes_no_signals() {
     }
     assert_eq!(*told.lock().unwrap(), [b"0", b"1", b"2", b"3"]);
     *handle.lock().unwrap() = None;
+}
+
+/// Though there is much to pack: who asks is served between two files.
+#[test]
+fn a_rotation_that_is_asked_for_does_not_wait_until_all_is_packed() {
+    let folder = Folder::new();
+    for number in 0..2 {
+        fs::write(
+            folder
+                .path()
+                .join(format!("log.20200101T000000Z-00000{number}")),
+            "old\n",
+        )
+        .unwrap();
+    }
+    let (give, handle) = mpsc::channel::<RotatingFile>();
+    let handle = Mutex::new(handle);
+    let counts = Arc::new(Mutex::new(Vec::new()));
+    let (in_hook, path) = (Arc::clone(&counts), folder.log());
+    let rotation = Rotation::new()
+        .compress(Compression::Gzip)
+        .on_rotated(move |_| {
+            in_hook.lock().unwrap().push(rotated(&path).len());
+            if let Ok(log) = handle.lock().unwrap().recv() {
+                log.rotate();
+            }
+        });
+    let (log, queue) = folder.open(rotation);
+    queue.writen(b"new\n", WAIT).unwrap();
+    queue.flush().unwrap();
+    wait_until_parked(&queue);
+    give.send(log.clone()).unwrap();
+    drop(give);
+    log.wait_background(BACKGROUND).unwrap();
+    queue.close(None).unwrap();
+    assert_eq!(*counts.lock().unwrap(), [2, 3, 3]);
+    assert_eq!(folder.content(), b"old\nold\nnew\n");
 }
 
 #[test]

@@ -266,13 +266,16 @@ fn a_rotation_between_the_note_of_a_write_and_its_account_repeats_nothing() {
                 thread::sleep(Duration::from_secs(60));
             });
             child.join_killed();
-            let queue = Options::new().ring_file(&ring).to_sink(open()).unwrap();
+            let log = open();
+            let queue = Options::new().ring_file(&ring);
+            let queue = queue.to_sink(log.clone()).unwrap();
             let recovery = *queue.recovery().unwrap();
             assert_eq!(
                 (recovery.already_written, recovery.possibly_repeated),
                 (5, 0)
             );
             queue.close(None).unwrap();
+            log.wait_background(BACKGROUND).unwrap(); // or a file may be half packed
             assert_eq!(folder.content(), b"before\nonce\n", "{is_early}");
         }
     });

@@ -98,6 +98,37 @@ fn what_is_asked_or_due_waits_for_the_end_of_the_line() {
     assert_eq!(folder.text(), "five\n");
 }
 
+/// Of a stream of which no write ends where a line does.
+#[test]
+fn a_log_that_was_moved_away_is_left_at_the_end_of_a_line() {
+    for is_asked in [true, false] {
+        let folder = Folder::new();
+        let now = Arc::new(AtomicU64::new(1_000_000_020));
+        let clock = Arc::clone(&now);
+        let rotation = Rotation::new()
+            .clock(move || UNIX_EPOCH + Duration::from_secs(clock.load(Ordering::Relaxed)))
+            .whole_lines(1000);
+        let (log, queue) = folder.open(rotation);
+        let append = |text: &str| {
+            queue.writen(text.as_bytes(), Flags::WAITOK).unwrap();
+            queue.flush().unwrap();
+        };
+        append("one\ntw");
+        let moved = folder.path().join("moved");
+        fs::rename(folder.log(), &moved).unwrap();
+        if is_asked {
+            log.reopen();
+        } else {
+            now.fetch_add(1, Ordering::Relaxed);
+        }
+        append("o\nthr");
+        append("ee\nfo");
+        queue.close(None).unwrap();
+        assert_eq!(fs::read_to_string(&moved).unwrap(), "one\ntwo\n");
+        assert_eq!(folder.text(), "three\nfo");
+    }
+}
+
 #[test]
 fn a_line_that_is_too_long_is_cut_behind_the_bound() {
     let folder = Folder::new();

@@ -159,7 +159,7 @@ impl<M: Memory> Flusher<M> {
 
     /// How much may be written before a line that belongs to `place`: 0 if it is its turn.
     fn room_before(&self, place: u64) -> u32 {
-        if self.drain.ahead() > 0 {
+        if self.drain.is_within() {
             return self.batch_limit; // no line inside of a record
         }
         let before = place.saturating_sub(self.drain.position());
@@ -246,7 +246,7 @@ impl<M: Memory> Flusher<M> {
             return false;
         }
         let position = self.drain.position();
-        let is_at_end = self.drain.ahead() == 0 && !self.gap_line.is_torn();
+        let is_at_end = !self.drain.is_within() && !self.gap_line.is_torn();
         let has_failed = self.shared.failure().is_some();
         let mut is_overdue = false;
         let is_due = |cut| {

@@ -48,6 +48,8 @@ pub struct Drain {
     wanted_before: u64,
     /// Whether what was taken of a record is done with.
     cuts_records: bool,
+    /// Whether the last byte that was taken is not the last of a record.
+    is_within: bool,
 }
 
 impl Drain {
@@ -70,10 +72,11 @@ impl Drain {
             seals: Seals::default(),
             wanted_before: 0,
             cuts_records: false,
+            is_within: false,
         }
     }
 
-    /// The position up to which everything is written: where a record ends.
+    /// The position up to which everything is written: where a record ends, unless they are cut.
     pub fn position(&self) -> u64 {
         self.cursor.pos
     }
@@ -89,9 +92,15 @@ impl Drain {
         self.cuts_records = cuts;
     }
 
+    /// Whether the last write has ended inside of a record. (Of what an earlier process has cut, that is not known.)
+    pub fn is_within(&self) -> bool {
+        self.is_within
+    }
+
     /// Begins the record in hand anew, for another file that is to have it whole; says how many bytes that gets once more.
     pub fn restart<M: Memory>(&mut self, ring: &Ring<M>) -> u32 {
         let ahead = core::mem::take(&mut self.done.ahead);
+        self.is_within &= self.cuts_records; // what was cut goes on where that was
         if ahead > 0 {
             self.done.bytes -= u64::from(ahead);
             ring.drained.publish(&self.done);
@@ -136,6 +145,7 @@ impl Drain {
                 self.take(ring, ahead, holes);
                 Some(true)
             } else {
+                self.is_within = false;
                 self.commit(ring, &batch, 0)
             }
         } else {
@@ -191,12 +201,13 @@ impl Drain {
     /// Goes to where the last record ends of the first `bytes` from the cursor on; what lies behind it of them is ahead. (If records are
     /// cut, it goes to the last of the bytes.)
     fn take<M: Memory>(&mut self, ring: &Ring<M>, bytes: u32, holes: Holes) {
-        let whole = if self.cuts_records {
-            bytes
-        } else {
-            let walked = self.walk(ring, Limit::Exactly(bytes), holes);
-            walked.whole.unwrap_or(0)
-        };
+        let walked = self.walk(ring, Limit::Exactly(bytes), holes);
+        let whole = walked.whole.unwrap_or(0);
+        self.is_within = whole < bytes;
+        if self.cuts_records {
+            self.commit(ring, &walked, 0);
+            return;
+        }
         let batch = self.walk(ring, Limit::Exactly(whole), holes);
         self.commit(ring, &batch, bytes - whole);
     }

@@ -1,9 +1,25 @@
 //! What can be wrong with a rotation that is asked for.
 
 use core::fmt;
+use std::io;
 use std::path::PathBuf;
 
 /// Why a log cannot be rotated as asked: of [`Error::Rotation`](crate::Error::Rotation).
+///
+/// ```
+/// # #[cfg(feature = "rotate")] {
+/// use alq::rotate::Every;
+/// use alq::{Error, RotationProblem};
+///
+/// match "fortnight".parse::<Every>() {
+///     Err(Error::Rotation(problem)) => {
+///         assert!(matches!(*problem, RotationProblem::UnknownPeriod { .. }));
+///         println!("{problem}"); // what is wrong, and what to do about it
+///     }
+///     other => panic!("{other:?}"),
+/// }
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RotationProblem {
@@ -34,6 +50,15 @@ pub enum RotationProblem {
         /// What was given.
         name: String,
     },
+    /// Something beside the log cannot be had: its lock, the link to it, the names of the files to come.
+    Impossible {
+        /// What cannot be done.
+        doing: &'static str,
+        /// With which file or directory.
+        path: PathBuf,
+        /// What the system said.
+        errno: i32,
+    },
 }
 
 impl RotationProblem {
@@ -41,6 +66,7 @@ impl RotationProblem {
     pub(crate) const fn errno(&self) -> i32 {
         match self {
             Self::InUse { .. } => libc::EBUSY,
+            Self::Impossible { errno, .. } => *errno,
             _ => libc::EINVAL,
         }
     }
@@ -74,6 +100,19 @@ impl fmt::Display for RotationProblem {
                 f,
                 "no time zone that this system knows: {name:?}; it must be a name as Europe/Berlin, or a rule as TZ has it"
             ),
+            Self::Impossible { doing, path, errno } => {
+                let error = io::Error::from_raw_os_error(*errno);
+                let way_out = match *errno {
+                    libc::EACCES | libc::EPERM | libc::EROFS => {
+                        "; rotation makes files beside the log, so its directory must be writable"
+                    }
+                    libc::ENOENT | libc::ENOTDIR => "; the directory of the log must exist",
+                    libc::EEXIST => "; something else than a symbolic link is there",
+                    libc::ENAMETOOLONG => "; give the log a shorter name",
+                    _ => "",
+                };
+                write!(f, "{}: cannot {doing}: {error}{way_out}", path.display())
+            }
         }
     }
 }

@@ -57,7 +57,16 @@ pub fn run(options: &Append) -> Result<Ending, Failure> {
             lines: tally.dropped_lines,
             bytes: tally.dropped_bytes,
         };
-        (read, tally.lines, dropped)
+        let lines = tally.lines;
+        if pump.unsent_bytes() > 0 {
+            progress.clear();
+            report::line(&format_args!(
+                "{}: {} bytes more were read, and the ring had no room for them",
+                target.path().display(),
+                pump.unsent_bytes()
+            ));
+        }
+        (read, lines, dropped)
     } else {
         let mut pump = Pump::new(&target, &input, &signals, &progress, !options.quiet);
         let read = pump.run();
@@ -69,7 +78,7 @@ pub fn run(options: &Append) -> Result<Ending, Failure> {
         .and(read.map_err(|error| Failure::new("standard input", error)))
         .and(synced);
     let elapsed = started.elapsed();
-    target.finish_rotation();
+    target.finish_rotation(finished.is_ok());
     progress.clear(); // whatever is said next
     finished?;
     if !options.quiet {

@@ -69,6 +69,14 @@ impl Intake<'_> {
         }
     }
 
+    /// How much was read that the ring has not got.
+    pub fn unsent_bytes(&self) -> usize {
+        match self {
+            Self::Straight(_) => 0,
+            Self::Copied(copied) => copied.pending.len(),
+        }
+    }
+
     /// Whether lines are dropped where there is no room.
     pub fn drops(&self) -> bool {
         matches!(self, Self::Copied(copied) if copied.when_full == WhenFull::Drop)
@@ -231,21 +239,27 @@ impl<'a> Copied<'a> {
     /// Waits until the ring has all that is pending; `false` if it cannot.
     fn send_rest(&mut self) -> bool {
         let record_max = self.buffer.len();
-        for record in self.pending.chunks(record_max) {
-            loop {
-                let sent = self
-                    .lane
-                    .writen_timeout(record, Flags::WAITOK, CHECK_INTERVAL);
-                match sent {
-                    Ok(_) => break,
-                    Err(Error::TimedOut) if !self.target.is_given_up() => {}
-                    Err(_) => return false,
-                }
+        let mut sent = 0;
+        while sent < self.pending.len() {
+            let rest = &self.pending[sent..];
+            let record = &rest[..rest.len().min(record_max)];
+            match self
+                .lane
+                .writen_timeout(record, Flags::WAITOK, CHECK_INTERVAL)
+            {
+                Ok(_) => sent += record.len(),
+                Err(Error::TimedOut) if !self.target.is_given_up() => {}
+                Err(_) => break,
             }
         }
-        self.pending.clear();
-        self.whole_len = 0;
-        true
+        self.has_sent(sent)
+    }
+
+    /// The ring has got so much of what is pending, which is not to be sent once more; says whether that was all.
+    fn has_sent(&mut self, len: usize) -> bool {
+        self.pending.drain(..len);
+        self.whole_len = self.whole_len.saturating_sub(len);
+        self.pending.is_empty()
     }
 
     /// Gives the ring the whole lines that it has room for, each a record; `false` if it takes no more at all.
@@ -253,18 +267,17 @@ impl<'a> Copied<'a> {
         let mut from = 0;
         for at in memchr_iter(b'\n', &self.pending[..self.whole_len]) {
             let line = &self.pending[from..=at];
-            from = at + 1;
             match self.lane.writen(line, Flags::NOWAIT) {
                 Ok(_) => {}
                 Err(Error::WouldBlock) => {
                     self.tally.dropped_lines += 1;
                     self.tally.dropped_bytes += line.len() as u64;
                 }
-                Err(_) => return false,
+                Err(_) => break,
             }
+            from = at + 1;
         }
-        self.pending.drain(..self.whole_len);
-        self.whole_len = 0;
-        true
+        self.has_sent(from);
+        self.whole_len == 0
     }
 }

@@ -105,6 +105,11 @@ impl<'a> LinePump<'a> {
         self.intake.tally()
     }
 
+    /// How much was read that the ring has not got, nor will get.
+    pub fn unsent_bytes(&self) -> usize {
+        self.intake.unsent_bytes()
+    }
+
     /// Runs until the input ends, a signal has come and the line ends, or the queue fails (which its close will report).
     pub fn run(&mut self) -> io::Result<()> {
         let ended = self.pump();
@@ -178,14 +183,13 @@ impl<'a> LinePump<'a> {
 
     fn do_what_was_asked(&mut self) {
         let asked = std::mem::take(&mut self.asked);
-        let done = match asked {
-            Asked { rotate: true, .. } => self.target.rotate(),
-            Asked { reopen: true, .. } => self.target.reopen(),
-            Asked { .. } => return,
-        };
-        if let Err(failure) = done {
-            self.progress.clear();
-            report::line(&failure);
+        let rotated = asked.rotate.then(|| self.target.rotate());
+        let reopened = asked.reopen.then(|| self.target.reopen());
+        for done in [rotated, reopened].into_iter().flatten() {
+            if let Err(failure) = done {
+                self.progress.clear();
+                report::line(&failure);
+            }
         }
     }
 

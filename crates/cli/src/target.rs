@@ -1,5 +1,6 @@
 //! The file that is appended to.
 
+use std::cell::Cell;
 use std::fs::{self, Metadata};
 use std::io;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
@@ -22,6 +23,9 @@ pub const CHECK_INTERVAL: Duration = Duration::from_millis(100);
 /// How long a full disk is waited for, if nobody asks for another time.
 const STALL_LIMIT: Duration = Duration::from_secs(5);
 
+/// How long the work behind a rotation is waited for at the end, if one was asked for that perhaps does not come any more.
+const LAST_WORK: Duration = Duration::from_secs(1);
+
 /// The least time between two lines that tell of dropped ones.
 const LOSS_LINES_EVERY: Duration = Duration::from_secs(1);
 
@@ -34,6 +38,8 @@ pub struct Target<'a> {
     queue: Queue,
     /// What is rotated.
     log: Option<RotatingFile>,
+    /// Whether a signal has asked for a rotation.
+    has_asked: Cell<bool>,
     fsync: bool,
     stall_limit: Duration,
 }
@@ -65,6 +71,7 @@ impl<'a> Target<'a> {
             metadata: metadata(path)?,
             queue,
             log,
+            has_asked: Cell::new(false),
             fsync: options.fsync,
             stall_limit: options.stall_limit,
         };
@@ -91,6 +98,7 @@ impl<'a> Target<'a> {
             metadata,
             queue,
             log: None,
+            has_asked: Cell::new(false),
             stall_limit: STALL_LIMIT,
         })
     }
@@ -189,6 +197,7 @@ impl<'a> Target<'a> {
     /// Puts FILE aside and goes on in a new one, behind the line that is open.
     pub fn rotate(&self) -> Result<(), Failure> {
         if let Some(log) = &self.log {
+            self.has_asked.set(true);
             log.rotate();
             return Ok(());
         }
@@ -208,11 +217,13 @@ impl<'a> Target<'a> {
         Ok(files)
     }
 
-    /// Waits until what was cut off is packed, and what is too old is gone.
-    pub fn finish_rotation(&self) {
-        if let Some(log) = &self.log {
-            let _ = log.wait_background(None); // its failures were told when they came
-        }
+    /// Waits until what was cut off is packed, and what is too old is gone. `is_written` says that FILE has got everything.
+    pub fn finish_rotation(&self, is_written: bool) {
+        let Some(log) = &self.log else { return };
+        // A rotation that waits for the end of a line may wait for ever then. What is not packed, the next run packs.
+        let is_open = !is_written || rotate::ends_inside_line(self.path);
+        let limit = (self.has_asked.get() && is_open).then_some(LAST_WORK);
+        let _ = log.wait_background(limit); // its failures were told when they came
     }
 
     /// Whether FILE ends with a line that is not over, once what was found in the ring file is there.

@@ -106,6 +106,42 @@ fn an_idle_log_is_rotated_at_once_and_an_empty_one_not_at_all() {
 }
 
 #[test]
+fn a_rotation_that_was_asked_for_in_a_line_that_never_ends_keeps_nobody_from_leaving() {
+    let (_dir, log) = scratch();
+    let mut catcher = Catcher::start(&["--rotate-size=1G", "--capacity=4K"], &log);
+    // Too long for the ring, so that nobody waits for its end, but not for the log.
+    catcher.feed(&"x".repeat(2000));
+    wait_for_len(&log, 2000);
+    catcher.tool.signal(Signal::USR1);
+    catcher.feed("y");
+    wait_for_len(&log, 2001);
+    catcher.wait_until_read();
+    catcher.end();
+    assert_eq!(read(&log).len(), 2001);
+}
+
+#[test]
+fn both_requests_are_met() {
+    let (dir, log) = scratch();
+    let old = dir.path().join("old");
+    let mut catcher = Catcher::start(&["--line"], &log);
+    catcher.feed("one\ntw");
+    wait_for_len(&log, 6);
+    fs::rename(&log, &old).unwrap();
+    catcher.tool.signal(Signal::USR1); // which nobody can meet here
+    catcher.tool.signal(Signal::HUP);
+    catcher.feed("o\n");
+    wait_until("a new file", || log.exists());
+    catcher.feed("three\n");
+    let (said, _) = catcher.end();
+    assert!(said.contains("rotated on a signal only"), "{said}");
+    assert_eq!(
+        (read(&old), read(&log)),
+        ("one\ntwo\n".to_owned(), "three\n".to_owned())
+    );
+}
+
+#[test]
 fn a_log_that_was_moved_away_is_made_anew_on_sighup() {
     let (dir, log) = scratch();
     let old = dir.path().join("elsewhere");

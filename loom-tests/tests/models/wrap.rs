@@ -1,6 +1,6 @@
 //! The wrap: bytes and descriptors serve the next lap only after the drain has let go of them.
 
-use alq::model::{Heap, Ring};
+use alq::model::{Drained, Heap, Holes, Ring};
 use alq_loom_tests::{append, explore, ring_before_wrap, take, take_all};
 use loom::sync::Arc;
 use loom::thread;
@@ -77,4 +77,46 @@ fn two_producers_claim_while_room_comes() {
         expected.extend(posted.iter().flat_map(|(_, letter)| [*letter; 2]));
         assert_eq!(file, expected);
     });
+}
+
+/// For a sink that cuts records, the tail moves into a record: the bytes before it belong to others, while the descriptor and the
+/// bytes behind it stay with the record. The first two of four go to a producer as soon as it sees that they are free.
+#[test]
+fn room_inside_of_a_record_that_is_cut_changes_hands() {
+    explore(
+        "room_inside_of_a_record_that_is_cut_changes_hands",
+        4,
+        || {
+            let (ring, mut drain) = ring_before_wrap(4);
+            drain.cut_records(true);
+            let ring = Arc::new(ring);
+            append(&ring, b'x', 4);
+            let other = Arc::clone(&ring);
+            let producer = thread::spawn(move || match other.reserve(2) {
+                Ok(mut reservation) => {
+                    reservation.fill(b"bb");
+                    reservation.post(2);
+                    true
+                }
+                Err(_) => false,
+            });
+            let mut file = Vec::new();
+            let cut = drain.step(&ring, 4, Holes::Wait, |runs| {
+                file.extend(runs[0][..2].iter().copied());
+                Ok::<_, ()>(2)
+            });
+            let moved = Drained::Moved {
+                bytes: 2,
+                more: true,
+            };
+            assert_eq!(
+                (cut, drain.ahead(), drain.is_within()),
+                (Ok(moved), 0, true)
+            );
+            take(&mut drain, &ring, &mut file);
+            let has_posted = producer.join().unwrap();
+            while !matches!(take(&mut drain, &ring, &mut file), Drained::Empty) {}
+            assert_eq!(file, if has_posted { &b"xxxxbb"[..] } else { b"xxxx" });
+        },
+    );
 }

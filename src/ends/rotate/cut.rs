@@ -50,6 +50,12 @@ impl Log {
         })
     }
 
+    /// Whether a look at the path is due, as soon as the log ends with a line.
+    pub(super) fn is_look_due(&self, state: &State) -> bool {
+        // Relaxed: see `ask`.
+        self.look.load(Ordering::Relaxed) || state.looked != self.rotation.now()
+    }
+
     fn is_cut_due(&self, state: &mut State, now: i64, coming: u64) -> bool {
         let is_period_over = self.is_period_over(state, now);
         if state.size_bytes == 0 {
@@ -198,7 +204,7 @@ impl Log {
         let log = self.names.log();
         match fs::symlink_metadata(link) {
             Ok(metadata) if !metadata.is_symlink() => {
-                return Err(failed(io::ErrorKind::AlreadyExists.into()));
+                return Err(failed(io::Error::from_raw_os_error(libc::EEXIST)));
             }
             Ok(_) if fs::read_link(link).is_ok_and(|to| to == log) => return Ok(()),
             _ => {}

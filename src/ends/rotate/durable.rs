@@ -64,14 +64,14 @@ fn sync(file: &File, op: SyncOp) -> io::Result<()> {
 }
 
 impl Durable {
-    pub fn new(file: PlainArc<File>, id: (u64, u64), is_new: bool) -> Self {
+    pub fn new(file: PlainArc<File>, id: (u64, u64)) -> Self {
         Self {
             files: Mutex::new(Files {
                 file,
                 id,
                 before: Vec::new(),
                 count: 0,
-                names: u64::from(is_new),
+                names: 1, // of this process, or of one that did not live to sync it
                 names_synced: 0,
                 failure: None,
             }),
@@ -99,6 +99,18 @@ impl Durable {
         if open > OPEN_MAX {
             files.close_oldest();
         }
+    }
+
+    /// A sync is to reach the file at `key`, too, which an earlier process has cut off.
+    pub fn covers(&self, key: Key) {
+        let mut files = self.files.lock();
+        files.count += 1;
+        let number = files.count;
+        files.before.push(Before {
+            number,
+            key: Some(key),
+            file: None,
+        });
     }
 
     /// What was cut off at `key` is durable in another form, or gone for good.

@@ -24,6 +24,13 @@ impl Lines {
     /// The log ends with this byte, if with any: of a line that somebody else has begun, it is enough to know that there is one.
     pub fn ends_with(&mut self, last: Option<u8>) {
         self.open_bytes = u64::from(last.is_some_and(|last| last != b'\n'));
+        self.end_if_too_long();
+    }
+
+    const fn end_if_too_long(&mut self) {
+        if self.open_bytes >= self.max_bytes {
+            self.open_bytes = 0;
+        }
     }
 
     /// Whether the log ends inside of a line.
@@ -61,9 +68,7 @@ impl Lines {
             Some(end) => (taken - end) as u64,
             None => self.open_bytes + taken as u64,
         };
-        if self.open_bytes >= self.max_bytes {
-            self.open_bytes = 0;
-        }
+        self.end_if_too_long();
     }
 }
 
@@ -167,5 +172,8 @@ mod tests {
         assert!(!lines.is_within());
         lines.ends_with(Some(b'x'));
         assert!(lines.is_within());
+        let mut shortest = Lines::new(1);
+        shortest.ends_with(Some(b'x'));
+        assert_eq!(shortest.part(&two, 0, true), 1, "something in any case");
     }
 }

@@ -7,13 +7,13 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
-use super::RotateError;
+use super::asked::seconds_of;
 use super::durable::Durable;
 use super::every::Calendar;
 use super::lines::{self, Lines};
 use super::name::{Found, Key, Kind, Names};
-use super::rotation::{Rotation, seconds_of};
 use super::worker::Worker;
+use super::{RotateError, Rotation};
 use crate::ends::log_file;
 use crate::memory::FileLock;
 use crate::primitives::os;
@@ -85,14 +85,20 @@ impl Log {
         let calendar = rotation.calendar()?;
         let path = place_of(path, rotation.follow_links)?;
         let names = Names::of(&path).ok_or_else(|| failed(io::ErrorKind::InvalidInput.into()))?;
-        let lock = FileLock::take(&names.lock(), 0o600).map_err(failed)?;
+        names.check().map_err(RotateError::refusal)?;
+        let lock = FileLock::take(&names.lock(), 0o600);
+        let lock = lock.map_err(|error| {
+            RotateError::new("lock the log with it", names.lock(), error).refusal()
+        })?;
         let lock = lock.ok_or_else(|| in_use(&path, &names.lock()))?;
-        let (file, is_new) = os::open_log(&path, rotation.mode, false).map_err(failed)?;
+        let (file, _) = os::open_log(&path, rotation.mode, false).map_err(failed)?;
         let descriptor = file.try_clone().map_err(failed)?;
         let file = PlainArc::new(File::from(file));
         let metadata = file.metadata().map_err(failed)?;
         let id = (metadata.dev(), metadata.ino());
-        let found = names.list().map_err(failed)?;
+        let found = names.list().map_err(|error| {
+            RotateError::new("look for rotated files", names.directory(), error).refusal()
+        })?;
         let size_bytes = metadata.len();
         let now = rotation.now();
         let changed = metadata.modified().map_or(now, seconds_of).min(now);
@@ -115,7 +121,7 @@ impl Log {
             has_written: false,
         };
         let log = Self {
-            durable: Durable::new(file, id, is_new),
+            durable: Durable::new(file, id),
             worker: PlainArc::new(Worker::new()),
             home: Home::here(),
             calendar,
@@ -128,7 +134,7 @@ impl Log {
             rotation,
             names,
         };
-        log.make_link().map_err(|error| failed(error.into()))?;
+        log.make_link().map_err(RotateError::refusal)?;
         log.remove_left(&found);
         log.worker.want_pass();
         Ok(log)
@@ -154,13 +160,21 @@ impl Log {
             self.worker.unpin();
         }
         self.tend(&mut state, 0);
-        let Some(size_bytes) = self.rotation.size_bytes else {
-            return u64::MAX;
-        };
         if state.lines.is_some() {
             return u64::MAX; // the write finds the line that still fits
         }
-        size_bytes.saturating_sub(state.size_bytes).max(1)
+        self.room_of(&state).max(1)
+    }
+
+    /// How many bytes still fit. There is no bound beyond which the log grows because rotations fail: it would not get shorter by small
+    /// writes.
+    fn room_of(&self, state: &State) -> u64 {
+        match self.rotation.size_bytes {
+            Some(bound) if state.size_bytes < bound || state.failed.is_none() => {
+                bound.saturating_sub(state.size_bytes)
+            }
+            _ => u64::MAX,
+        }
     }
 
     /// Appends `runs`, which end with a record, or the lines of them that fit; or cuts the log first, and has the caller ask anew: what it has noted about the
@@ -175,9 +189,8 @@ impl Log {
             return Err(io::Error::from_raw_os_error(libc::EINTR));
         }
         let part = state.lines.map_or(len, |lines| {
-            let bound = self.rotation.size_bytes.unwrap_or(u64::MAX);
-            let is_cut_due = self.calendar.is_some() || self.is_asked();
-            lines.part(runs, bound.saturating_sub(state.size_bytes), is_cut_due)
+            let is_due = self.calendar.is_some() || self.is_asked() || self.is_look_due(&state);
+            lines.part(runs, self.room_of(&state), is_due)
         });
         let taken = if part == len {
             (&*state.file).write_vectored(runs)?
@@ -224,6 +237,9 @@ impl Log {
         self.worker.pin(found.key); // the next process may ask once more, if this one is killed soon
         let file = open_existing(&found.path, false).ok()?;
         let held = log_file::held(&file, end, runs).ok()??;
+        if held > 0 {
+            self.durable.covers(found.key);
+        }
         // A part of a record that is in another file is no use: this one gets all of it.
         (held == 0 || held == len || state.lines.is_some()).then_some(held)
     }

@@ -1,5 +1,6 @@
 //! A log that is cut into files, as a sink: docs/rotation.md.
 
+mod asked;
 mod compression;
 mod cut;
 mod durable;
@@ -34,6 +35,22 @@ use crate::words::{Error, LogEnd, SyncOp};
 /// caller another one to ask for rotations. Made by [`Rotation::open`].
 ///
 /// A sink of your own around it must hand every call on, and the runs as they come: they end where a record ends, and only there it is cut.
+///
+/// ```
+/// use alq::rotate::Rotation;
+/// use alq::{Flags, Options};
+///
+/// # let dir = tempfile::tempdir()?;
+/// # let path = dir.path().join("app.log");
+/// let log = Rotation::new().open(&path)?;
+/// let queue = Options::new().to_sink(log.clone())?;
+/// queue.writen(b"a record\n", Flags::WAITOK)?;
+/// queue.flush()?;
+/// log.rotate();
+/// log.wait_background(None)?;
+/// assert_eq!(std::fs::read(&path)?, b""); // the record is in a file beside it
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct RotatingFile {
     log: PlainArc<Log>,
@@ -56,6 +73,21 @@ impl RotatingFile {
     /// one is left as it is.
     ///
     /// Any thread may call it; it does not block, and does nothing in a child of fork(2).
+    ///
+    /// ```
+    /// # use alq::rotate::Rotation;
+    /// # use alq::{Flags, Options};
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("app.log");
+    /// # let log = Rotation::new().open(&path)?;
+    /// # let queue = Options::new().to_sink(log.clone())?;
+    /// # queue.writen(b"a record\n", Flags::WAITOK)?;
+    /// # queue.flush()?;
+    /// log.rotate();
+    /// # log.wait_background(None)?;
+    /// # assert_eq!(std::fs::read(&path)?, b"");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn rotate(&self) {
         if self.log.home.is_here() {
             self.log.ask(&self.log.asked);
@@ -67,6 +99,21 @@ impl RotatingFile {
     /// log does that by itself each second in which it gets records; after this, before the next record.
     ///
     /// Any thread may call it; it does not block, and does nothing in a child of fork(2).
+    ///
+    /// ```
+    /// # use alq::rotate::Rotation;
+    /// # use alq::{Flags, Options};
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("app.log");
+    /// # let log = Rotation::new().open(&path)?;
+    /// # let queue = Options::new().to_sink(log.clone())?;
+    /// std::fs::rename(&path, dir.path().join("app.log.1"))?;
+    /// log.reopen();
+    /// queue.writen(b"to a new file\n", Flags::WAITOK)?;
+    /// queue.flush()?;
+    /// assert_eq!(std::fs::read(&path)?, b"to a new file\n");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn reopen(&self) {
         if self.log.home.is_here() {
             self.log.ask(&self.log.look);
@@ -81,6 +128,19 @@ impl RotatingFile {
     ///
     /// [`Error::TimedOut`]; [`Error::Io`] if the thread for that cannot be started; [`Error::WouldDeadlock`] on that thread, in a hook;
     /// [`Error::Forked`] in a child of fork(2).
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// # use alq::rotate::Rotation;
+    /// # use alq::{Flags, Options};
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("app.log");
+    /// # let log = Rotation::new().open(&path)?;
+    /// # let queue = Options::new().to_sink(log.clone())?;
+    /// queue.close(None)?;
+    /// log.wait_background(Some(Duration::from_secs(10)))?; // what was cut off is packed now
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn wait_background(&self, timeout: Option<Duration>) -> Result<(), Error> {
         worker::wait(&self.log, timeout)
     }

@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 
-use super::Compression;
+use super::{Compression, RotateError};
 
 /// What tells one rotated file from another: when it was, in seconds since 1970, and a number. A later one is greater, and
 /// its name too: `20261124T114620Z-000017`.
@@ -119,6 +119,27 @@ impl Names {
             directory: path.parent()?.to_owned(),
             name: path.file_name()?.to_owned(),
         })
+    }
+
+    /// Whether the longest of them can be.
+    ///
+    /// # Errors
+    ///
+    /// Those of lstat(2), but that there is nothing.
+    pub fn check(&self) -> Result<(), RotateError> {
+        let first = Key {
+            seconds: 0,
+            number: 0,
+        };
+        let longest = self.packing(first);
+        match fs::symlink_metadata(&longest) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(RotateError::new(
+                "have a file of that name beside the log",
+                longest,
+                error,
+            )),
+            _ => Ok(()),
+        }
     }
 
     pub fn directory(&self) -> &Path {

@@ -3,10 +3,8 @@
 use core::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime};
 
-use super::every::Calendar;
-use super::lines::Lines;
 use super::{Compression, Every, RotateError, RotatingFile, Zone};
 use crate::words::Error;
 
@@ -42,9 +40,9 @@ type Clock = dyn Fn() -> SystemTime + Send + Sync;
 #[must_use]
 pub struct Rotation {
     pub(super) size_bytes: Option<u64>,
-    line_max_bytes: Option<u64>,
+    pub(super) line_max_bytes: Option<u64>,
     pub(super) every: Option<Every>,
-    zone: Zone,
+    pub(super) zone: Zone,
     pub(super) at_start: bool,
     pub(super) keep_files: Option<usize>,
     pub(super) keep_age: Option<Duration>,
@@ -55,7 +53,7 @@ pub struct Rotation {
     pub(super) follow_links: bool,
     pub(super) on_rotated: Option<Arc<Hook>>,
     pub(super) on_error: Option<Arc<ErrorHook>>,
-    clock: Option<Arc<Clock>>,
+    pub(super) clock: Option<Arc<Clock>>,
 }
 
 impl fmt::Debug for Rotation {
@@ -79,6 +77,13 @@ impl Default for Rotation {
 
 impl Rotation {
     /// One that cuts when it is asked, and keeps everything.
+    ///
+    /// ```
+    /// use alq::rotate::Rotation;
+    ///
+    /// let rotation = Rotation::new();
+    /// # drop(rotation);
+    /// ```
     pub const fn new() -> Self {
         Self {
             size_bytes: None,
@@ -101,6 +106,20 @@ impl Rotation {
 
     /// Cuts before a file would be longer than `bytes`, 1 at least. A file is longer only if its first record alone is. (Of a
     /// [lane](crate::Lane), what was posted when the flusher came by counts as one record.) None by default.
+    ///
+    /// ```
+    /// use alq::rotate::Rotation;
+    /// use alq::{Flags, Options};
+    ///
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("app.log");
+    /// let queue = Options::new().to_sink(Rotation::new().size_bytes(10).open(&path)?)?;
+    /// queue.writen(b"seven b\n", Flags::WAITOK)?;
+    /// queue.writen(b"and more\n", Flags::WAITOK)?; // would be 17 bytes
+    /// queue.close(None)?;
+    /// assert_eq!(std::fs::read(&path)?, b"and more\n");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub const fn size_bytes(mut self, bytes: u64) -> Self {
         self.size_bytes = Some(bytes);
         self
@@ -136,6 +155,13 @@ impl Rotation {
     ///
     /// A file that was there when the log was opened belongs to the period of its last change. If the clock is set back, the
     /// file in hand ends with the period that the clock then shows, or earlier.
+    ///
+    /// ```
+    /// use alq::rotate::{Every, Rotation};
+    ///
+    /// let rotation = Rotation::new().every(Every::Minutes(10));
+    /// # drop(rotation);
+    /// ```
     pub const fn every(mut self, every: Every) -> Self {
         self.every = Some(every);
         self
@@ -143,18 +169,47 @@ impl Rotation {
 
     /// The time zone of [`every`](Rotation::every); that of the system by default. (The names of files are in UTC in any
     /// case: local ones would not sort when summer time ends.)
+    ///
+    /// ```
+    /// use alq::rotate::{Every, Rotation, Zone};
+    ///
+    /// let rotation = Rotation::new().every(Every::Day).zone("Europe/Berlin".parse::<Zone>()?);
+    /// # drop(rotation);
+    /// # Ok::<(), core::convert::Infallible>(())
+    /// ```
     pub fn zone(mut self, zone: Zone) -> Self {
         self.zone = zone;
         self
     }
 
     /// Whether what is in the log when it is opened is cut off before the first new record. Off by default.
+    ///
+    /// ```
+    /// use alq::rotate::Rotation;
+    /// use alq::{Flags, Options};
+    ///
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("app.log");
+    /// std::fs::write(&path, "of the last run\n")?;
+    /// let queue = Options::new().to_sink(Rotation::new().at_start(true).open(&path)?)?;
+    /// queue.writen(b"of this one\n", Flags::WAITOK)?;
+    /// queue.close(None)?;
+    /// assert_eq!(std::fs::read(&path)?, b"of this one\n");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub const fn at_start(mut self, at_start: bool) -> Self {
         self.at_start = at_start;
         self
     }
 
     /// How many rotated files stay: the latest, beside the log itself. All by default.
+    ///
+    /// ```
+    /// use alq::rotate::Rotation;
+    ///
+    /// let rotation = Rotation::new().size_bytes(64 << 20).keep_files(30);
+    /// # drop(rotation);
+    /// ```
     pub const fn keep_files(mut self, count: usize) -> Self {
         self.keep_files = Some(count);
         self
@@ -162,18 +217,40 @@ impl Rotation {
 
     /// How long a rotated file stays, by the time in its name. They are looked at when the log is opened and after each rotation. For
     /// ever by default.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use alq::rotate::Rotation;
+    ///
+    /// let rotation = Rotation::new().keep_age(Duration::from_secs(30 * 86_400));
+    /// # drop(rotation);
+    /// ```
     pub const fn keep_age(mut self, age: Duration) -> Self {
         self.keep_age = Some(age);
         self
     }
 
     /// How many bytes the rotated files have together at most, as they are on disk, without the log itself: the oldest go. No bound by default.
+    ///
+    /// ```
+    /// use alq::rotate::Rotation;
+    ///
+    /// let rotation = Rotation::new().size_bytes(64 << 20).keep_bytes(10 << 30);
+    /// # drop(rotation);
+    /// ```
     pub const fn keep_bytes(mut self, bytes: u64) -> Self {
         self.keep_bytes = Some(bytes);
         self
     }
 
     /// Whether rotated files are packed, in the background. Not by default.
+    ///
+    /// ```
+    /// use alq::rotate::{Compression, Rotation};
+    ///
+    /// let rotation = Rotation::new().compress(Compression::Gzip); // where it is not compiled in, `open` refuses
+    /// # drop(rotation);
+    /// ```
     pub const fn compress(mut self, compression: Compression) -> Self {
         self.compression = compression;
         self
@@ -181,18 +258,53 @@ impl Rotation {
 
     /// A symbolic link that is made to lead to the log, wherever that is: at `path`, where there must be nothing else than a
     /// link. None by default.
+    ///
+    /// ```
+    /// use alq::rotate::Rotation;
+    ///
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("app.log");
+    /// let link = dir.path().join("current");
+    /// let log = Rotation::new().link(&link).open(&path)?;
+    /// assert_eq!(std::fs::read_link(&link)?, path);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn link(mut self, path: impl AsRef<Path>) -> Self {
         self.link = Some(path.as_ref().to_owned());
         self
     }
 
     /// The permissions of new files, less the umask: 0o600 by default. A packed file has those of the one that it was.
+    ///
+    /// ```
+    /// use std::os::unix::fs::PermissionsExt;
+    /// use alq::rotate::Rotation;
+    ///
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("app.log");
+    /// let log = Rotation::new().mode(0o400).open(&path)?;
+    /// assert_eq!(std::fs::metadata(&path)?.permissions().mode() & 0o777, 0o400);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub const fn mode(mut self, mode: u32) -> Self {
         self.mode = mode;
         self
     }
 
     /// Whether the log may be a symbolic link, which is then resolved once, when it is opened. Off by default.
+    ///
+    /// ```
+    /// use alq::rotate::Rotation;
+    ///
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("app.log");
+    /// let link = dir.path().join("link");
+    /// std::os::unix::fs::symlink(&path, &link)?;
+    /// std::fs::write(&path, "")?;
+    /// assert!(Rotation::new().open(&link).is_err());
+    /// let log = Rotation::new().follow_links(true).open(&link)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub const fn follow_links(mut self, follow: bool) -> Self {
         self.follow_links = follow;
         self
@@ -201,6 +313,13 @@ impl Rotation {
     /// Has `hook` called for each rotated file, once it is packed, with its path: on the thread for the background work, one at a
     /// time, in order. What retention has deleted before its turn is left out. After a kill it may not have been called; it is for what is
     /// packed only now.
+    ///
+    /// ```
+    /// use alq::rotate::Rotation;
+    ///
+    /// let rotation = Rotation::new().on_rotated(|path| println!("{} is to be sent off", path.display()));
+    /// # drop(rotation);
+    /// ```
     pub fn on_rotated(mut self, hook: impl Fn(&Path) + Send + Sync + 'static) -> Self {
         self.on_rotated = Some(Arc::new(hook));
         self
@@ -208,12 +327,28 @@ impl Rotation {
 
     /// Has `hook` called when a rotation fails, or the work behind it: on the thread for that. A rotation that fails is tried again each second,
     /// and told of once, or when the reason changes; meanwhile records go where they went before.
+    ///
+    /// ```
+    /// use alq::rotate::Rotation;
+    ///
+    /// let rotation = Rotation::new().on_error(|error| eprintln!("{error}"));
+    /// # drop(rotation);
+    /// ```
     pub fn on_error(mut self, hook: impl Fn(&RotateError) + Send + Sync + 'static) -> Self {
         self.on_error = Some(Arc::new(hook));
         self
     }
 
     /// Where the time is from, for tests: that of the system by default. It is called by the flusher, and must not block.
+    ///
+    /// ```
+    /// use std::time::{Duration, UNIX_EPOCH};
+    /// use alq::rotate::{Every, Rotation};
+    ///
+    /// let noon = UNIX_EPOCH + Duration::from_secs(1_795_521_600);
+    /// let rotation = Rotation::new().every(Every::Day).clock(move || noon);
+    /// # drop(rotation);
+    /// ```
     pub fn clock(mut self, now: impl Fn() -> SystemTime + Send + Sync + 'static) -> Self {
         self.clock = Some(Arc::new(now));
         self
@@ -227,8 +362,9 @@ impl Rotation {
     ///
     /// # Errors
     ///
-    /// [`Error::Rotation`] if somebody else rotates it, if it is no regular file, for a zone that is not known, or a compression
-    /// that was not compiled in; [`Error::InvalidOption`] for a value out of range; [`Error::Io`] with what the system said.
+    /// [`Error::Rotation`] if somebody else rotates it, if it is no regular file, if there can be no lock, no link, or no files to come
+    /// beside it, for a zone that is not known, or a compression that was not compiled in; [`Error::InvalidOption`] for a value out of
+    /// range; [`Error::Io`] with what the system said of the log itself.
     ///
     /// ```
     /// use alq::rotate::Rotation;
@@ -242,57 +378,5 @@ impl Rotation {
     pub fn open(self, path: impl AsRef<Path>) -> Result<RotatingFile, Error> {
         self.check()?;
         RotatingFile::open(self, path.as_ref())
-    }
-
-    fn check(&self) -> Result<(), Error> {
-        let invalid = |option, value, allowed| {
-            Err(Error::InvalidOption {
-                option,
-                value,
-                allowed,
-            })
-        };
-        if self.size_bytes == Some(0) {
-            return invalid("size_bytes", 0, "1 byte or more");
-        }
-        if self.line_max_bytes == Some(0) {
-            return invalid("whole_lines", 0, "1 byte or more");
-        }
-        if self.mode > 0o7777 {
-            return invalid("mode", u64::from(self.mode), "0 to 0o7777");
-        }
-        self.compression.check()
-    }
-
-    /// Whether lines are kept whole, in a log whose last byte `last` tells.
-    pub(super) fn lines(&self, last: impl FnOnce() -> Option<u8>) -> Option<Lines> {
-        let mut lines = Lines::new(self.line_max_bytes?);
-        if !self.at_start {
-            lines.ends_with(last());
-        }
-        Some(lines)
-    }
-
-    pub(super) fn calendar(&self) -> Result<Option<Calendar>, Error> {
-        let calendar = |every| Calendar::new(every, &self.zone);
-        self.every.map(calendar).transpose()
-    }
-
-    /// The time, in seconds since 1970.
-    pub(super) fn now(&self) -> i64 {
-        let now = self
-            .clock
-            .as_ref()
-            .map_or_else(SystemTime::now, |now| now());
-        seconds_of(now)
-    }
-}
-
-/// Whole seconds since 1970, or before.
-pub(super) fn seconds_of(time: SystemTime) -> i64 {
-    let whole = |time: Duration| i64::try_from(time.as_secs()).unwrap_or(i64::MAX);
-    match time.duration_since(UNIX_EPOCH) {
-        Ok(since) => whole(since),
-        Err(before) => -whole(before.duration()) - 1,
     }
 }

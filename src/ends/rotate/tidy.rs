@@ -59,6 +59,9 @@ impl Log {
             .filter(|key| pinned.contains(key))
             .collect();
         for one in &mut rotated {
+            if self.worker.take_look() {
+                self.attend(); // who asks for a rotation does not wait until all is packed
+            }
             let is_new = told.contains(&one.key);
             match self.pack(one) {
                 Ok(is_packed) if is_packed || is_new => self.tell(one),
@@ -173,7 +176,13 @@ impl Log {
                 RotateError::new("pack the rotated file", &plain.path, error)
             })?;
         rotated.plain = None;
-        rotated.packed = vec![packed];
+        let others = core::mem::replace(&mut rotated.packed, vec![packed]);
+        for other in others.iter().filter(|other| other.path != path) {
+            // Of a process that had another form, and was killed.
+            let deleted = fs::remove_file(&other.path).or_else(unless_gone);
+            deleted
+                .map_err(|error| RotateError::new("delete the other form", &other.path, error))?;
+        }
         self.durable.forget(rotated.key);
         Ok(true)
     }

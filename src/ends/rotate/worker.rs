@@ -87,6 +87,11 @@ impl Worker {
         self.work.lock().wants_look = true;
     }
 
+    /// Whether somebody has asked for something, who is served now.
+    pub fn take_look(&self) -> bool {
+        core::mem::take(&mut self.work.lock().wants_look)
+    }
+
     /// Has the file at `key` left as it is, until `unpin`.
     pub fn pin(&self, key: Key) {
         self.work.lock().pinned.push(key);

@@ -1,0 +1,62 @@
+//! What is asked of a rotation, as the log sees it: whether it can be, and what it comes to.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use super::Rotation;
+use super::every::Calendar;
+use super::lines::Lines;
+use crate::words::Error;
+
+impl Rotation {
+    pub(super) fn check(&self) -> Result<(), Error> {
+        let invalid = |option, value, allowed| {
+            Err(Error::InvalidOption {
+                option,
+                value,
+                allowed,
+            })
+        };
+        if self.size_bytes == Some(0) {
+            return invalid("size_bytes", 0, "1 byte or more");
+        }
+        if self.line_max_bytes == Some(0) {
+            return invalid("whole_lines", 0, "1 byte or more");
+        }
+        if self.mode > 0o7777 {
+            return invalid("mode", u64::from(self.mode), "0 to 0o7777");
+        }
+        self.compression.check()
+    }
+
+    /// Whether lines are kept whole, in a log whose last byte `last` tells.
+    pub(super) fn lines(&self, last: impl FnOnce() -> Option<u8>) -> Option<Lines> {
+        let mut lines = Lines::new(self.line_max_bytes?);
+        if !self.at_start {
+            lines.ends_with(last());
+        }
+        Some(lines)
+    }
+
+    pub(super) fn calendar(&self) -> Result<Option<Calendar>, Error> {
+        let calendar = |every| Calendar::new(every, &self.zone);
+        self.every.map(calendar).transpose()
+    }
+
+    /// The time, in seconds since 1970.
+    pub(super) fn now(&self) -> i64 {
+        let now = self
+            .clock
+            .as_ref()
+            .map_or_else(SystemTime::now, |now| now());
+        seconds_of(now)
+    }
+}
+
+/// Whole seconds since 1970, or before.
+pub(super) fn seconds_of(time: SystemTime) -> i64 {
+    let whole = |time: Duration| i64::try_from(time.as_secs()).unwrap_or(i64::MAX);
+    match time.duration_since(UNIX_EPOCH) {
+        Ok(since) => whole(since),
+        Err(before) => -whole(before.duration()) - 1,
+    }
+}
