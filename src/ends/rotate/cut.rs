@@ -187,8 +187,8 @@ impl Log {
         state.failed = None;
         state.trouble = None;
         self.begin_period(state, now);
-        self.has_met();
         self.worker.has_rotated(key);
+        self.has_met(); // behind it: whoever sees that it is met waits for what follows, too
         if let Err(error) = self.make_link() {
             self.worker.report(error);
         }

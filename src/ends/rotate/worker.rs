@@ -225,9 +225,9 @@ pub(super) fn wait(log: &PlainArc<Log>, limit: Option<Duration>) -> Result<(), E
     start(log).map_err(|error| Error::io(Operation::Spawn, &error))?;
     let deadline = limit.and_then(|limit| Instant::now().checked_add(limit));
     let is_idle = || {
-        let asked = log.is_asked();
         let work = log.worker.work.lock();
-        let is_met = !asked || work.is_failing;
+        // Under the lock: what it has to do was put there before this is met.
+        let is_met = !log.is_asked() || work.is_failing;
         (is_met && work.is_empty() && work.thread == Thread::None).then_some(())
     };
     log.worker
