@@ -73,10 +73,8 @@ room.again                       lanes::a_writer_gets_the_room_that_a_lane_takes
 room.want+lane.gate              seal::room_is_wanted_of_a_span_that_the_drain_has_not_seen
 room.wanted                      seal::room_is_wanted_of_a_span_that_the_drain_has_not_seen
 seal.ask                         seal::a_late_owner_against_the_next_owner_of_its_bytes
-seen.pos:acquire                 wrap::two_producers_claim_while_room_comes
-seen.pos:release                 wrap::two_producers_claim_while_room_comes
-seen.seq:acquire                 full::a_fixed_ring_never_seems_to_hold_more_than_its_entries
-seen.seq:release                 full::a_fixed_ring_never_seems_to_hold_more_than_its_entries
+seen.pos                         wrap::two_producers_claim_while_room_comes
+seen.seq                         full::a_fixed_ring_never_seems_to_hold_more_than_its_entries
 survey.late                      dropped::a_post_that_comes_too_late_is_counted
 survey.look                      flush::a_flush_target_is_behind_ones_own_record_though_the_next_is_half_seen
 tail.pos                         wrap::wrap_onto_the_second_lap

@@ -25,7 +25,7 @@ use crossbeam_utils::CachePadded;
 use accounts::Ledger;
 
 use crate::memory::{Journal, Memory};
-use crate::primitives::sync::{AtomicU32, AtomicU64, Mutex, Ordering, or_mutant, unless_mutant};
+use crate::primitives::sync::{AtomicU32, AtomicU64, Mutex, Ordering, unless_mutant};
 use crate::words::{Geometry, Head, Room, Tail};
 
 pub use accounts::Accounts;
@@ -113,17 +113,12 @@ impl Progress {
     /// A plain store by a claimer that was slow would take back what a faster one has seen, and a third
     /// would compute the 64-bit position of its record from it.
     fn raise(&self, tail: Tail) -> Tail {
-        // AcqRel: Release hands the drain's release on; Acquire, since the value that another claimer left may be the
-        // newer one, and is used then.
-        let acq_rel = |no_acquire, no_release| {
-            let or_acquire = or_mutant(no_release, Ordering::Acquire, Ordering::AcqRel);
-            or_mutant(no_acquire, Ordering::Release, or_acquire)
-        };
-        // [seen.seq] Pairs with [tail.seq], and with itself.
-        let order = acq_rel("seen.seq:acquire", "seen.seq:release");
+        // No Acquire: what is returned only says whether to look again, and the claim that does loads both once more.
+        // [seen.seq] Release, pairs with [tail.seq]: hands the drain's release on.
+        let order = unless_mutant("seen.seq", Ordering::Release);
         let seq = self.seq.fetch_max(tail.seq, order);
-        // [seen.pos] Pairs with [tail.pos], and with itself.
-        let order = acq_rel("seen.pos:acquire", "seen.pos:release");
+        // [seen.pos] Release, pairs with [tail.pos]: as above.
+        let order = unless_mutant("seen.pos", Ordering::Release);
         let pos = self.pos.fetch_max(tail.pos, order);
         Tail {
             seq: tail.seq.max(seq),
