@@ -21,8 +21,9 @@ checked() {
     return 1
 }
 if checked mandoc 'pages are well formed'; then
-    # Not of interest: a date that is not there, since the pages are the same every day.
-    faults=$(mandoc -T lint -W warning man/*.1 | grep -v 'missing date' || true)
+    # Not of interest: a date that is not there, since the pages are the same every day; and a line break too many, which the
+    # generator puts before the values of an option.
+    faults=$(mandoc -T lint -W warning man/*.1 | grep -vE 'missing date|skipping paragraph macro: br' || true)
     [ -z "$faults" ] || { echo "$faults" >&2; exit 1; }
 fi
 if checked man 'pages can be shown'; then
