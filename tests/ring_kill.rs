@@ -7,37 +7,15 @@ mod common;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::Path;
 use std::sync::atomic::Ordering;
-use std::{env, fs, hint, process, thread};
+use std::{fs, hint, thread};
 
 use common::Numbers;
 use common::child::in_child;
-use common::fork::{self, Child, fork};
+use common::fork;
 use common::torture::label::{Deaths, Label, count_deaths};
 use common::torture::life::{Life, Place};
 use common::torture::oracle::{Oracle, WRITERS};
-
-/// How many processes are killed.
-fn kills() -> usize {
-    let kills = env::var("ALQ_KILLS").map(|text| text.parse().unwrap());
-    kills.unwrap_or(300)
-}
-
-fn seed() -> usize {
-    let seed = env::var("ALQ_SEED").map(|text| text.parse().unwrap());
-    seed.unwrap_or(1)
-}
-
-/// A child that fails when anything in it does.
-fn start(body: impl FnOnce()) -> Child {
-    fork(fork::End::AtOnce, || {
-        let say = std::panic::take_hook();
-        std::panic::set_hook(Box::new(move |panic| {
-            say(panic);
-            process::abort(); // whichever thread it is
-        }));
-        body();
-    })
-}
+use common::torture::run::{kills, seed, start};
 
 /// When a life ends.
 enum End {

@@ -12,17 +12,17 @@ use std::path::PathBuf;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
-use std::{env, fs, hint, process, thread};
+use std::{fs, hint, thread};
 
 use alq::rotate::{Compression, RotatingFile, Rotation};
 use alq::{Flags, LogEnd, Options, Queue, Sink, SyncOp};
 
 use common::Numbers;
 use common::child::in_child;
-use common::fork::{self, Child, fork};
 use common::torture::label::{Label, die, pass};
 use common::torture::life::{Life, Place, Ways};
 use common::torture::oracle::{Oracle, WRITERS};
+use common::torture::run::{kills, seed, start};
 use rotated::{BACKGROUND, Folder, content, rotated, unpacked};
 
 /// The log of this process.
@@ -93,23 +93,6 @@ fn cut(_: &Place, _: &Queue) {
     log.as_ref().unwrap().rotate();
 }
 
-fn kills() -> usize {
-    let kills = env::var("ALQ_KILLS").map(|text| text.parse().unwrap());
-    kills.unwrap_or(300)
-}
-
-/// A child that fails when anything in it does.
-fn start(body: impl FnOnce()) -> Child {
-    fork(fork::End::AtOnce, || {
-        let say = std::panic::take_hook();
-        std::panic::set_hook(Box::new(move |panic| {
-            say(panic);
-            process::abort(); // whichever thread it is
-        }));
-        body();
-    })
-}
-
 /// The place in its work at which a process dies by its own hand; `None` if somebody else is to kill it.
 fn draw_label(numbers: &mut Numbers) -> Option<(Label, u32)> {
     let labels = [
@@ -171,8 +154,7 @@ fn whoever_is_killed_while_the_log_is_cut_has_posted_what_he_was_told_and_once()
     let test = "whoever_is_killed_while_the_log_is_cut_has_posted_what_he_was_told_and_once";
     in_child(test, || {
         let oracle = Oracle::new();
-        let seed = env::var("ALQ_SEED").map(|text| text.parse().unwrap());
-        let mut chain_number = seed.unwrap_or(1);
+        let mut chain_number = seed();
         let (mut done, mut files, mut records) = (0, 0, 0);
         while done < kills() {
             let mut numbers = Numbers::new(chain_number);

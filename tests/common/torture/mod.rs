@@ -6,3 +6,4 @@ pub mod image;
 pub mod label;
 pub mod life;
 pub mod oracle;
+pub mod run;
