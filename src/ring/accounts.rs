@@ -1,12 +1,14 @@
 //! What the drain has done, in numbers that belong together.
+//!
+//! Invariant: the drain alone writes them, and the tail's position is always
+//! `bytes - ahead + padding` after the position where the ring started.
 
-use super::Progress;
+use super::progress::Progress;
 use crate::primitives::sync::{AtomicU64, Ordering, fence, is_mutant, spin_loop, unless_mutant};
 use crate::words::Tail;
 
-/// How far the drain has come and what it did with the bytes on the way: the tail's position is always
-/// `bytes - ahead + padding` on from where the ring started. What an abandoned reservation had taken counts as padding once
-/// the drain has gone past it.
+/// How far the drain has come and what it did with the bytes on the way. What an abandoned
+/// reservation had taken counts as padding once the drain has gone past it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Accounts {
     /// The tail.
@@ -19,13 +21,14 @@ pub struct Accounts {
     pub padding: u64,
     /// Open reservations stepped over.
     pub abandoned: u64,
-    /// Bytes taken of the record in hand: it lies behind the tail until all of it is.
+    /// Bytes taken of the record in hand, which lies after the tail until all of it is taken.
     pub ahead: u32,
 }
 
-/// The accounts as words, written by the drain alone: a sequence lock, so that a reader gets numbers of one moment.
+/// The accounts as words, written by the drain alone: a sequence lock, so that a reader gets the
+/// numbers of one moment.
 ///
-/// The two words of the tail are also read alone, by claims; the lock is not theirs.
+/// Claims read the two words of the tail without the lock.
 #[derive(Debug)]
 pub(super) struct Ledger {
     /// Odd while the drain writes.
@@ -51,13 +54,14 @@ impl Ledger {
         }
     }
 
-    /// The drain's side.
+    /// Stores the accounts. For the drain.
     pub(super) fn publish(&self, accounts: &Accounts) {
         // Relaxed: this thread is the only writer.
         let version = self.version.load(Ordering::Relaxed);
         self.version.store(version + 1, Ordering::Relaxed);
-        // [ledger.odd] Release fence, with two partners. [ledger.again]: who sees one of the stores below sees the odd
-        // version, and reads again. [tail.pos]: who sees bytes free also sees that this thread has finished reading them.
+        // [ledger.odd] Release fence, with two partners. [ledger.again]: a reader that sees one of
+        // the stores below sees the odd version, and reads again. [tail.pos]: a claimer that sees
+        // bytes free also sees that this thread has finished reading them.
         if !is_mutant("ledger.odd") {
             fence(Ordering::Release);
         }
@@ -69,12 +73,14 @@ impl Ledger {
         self.ahead
             .store(u64::from(accounts.ahead), Ordering::Relaxed);
         self.tail.publish(accounts.tail);
-        // [ledger.even] Release, pairs with [ledger.version]: who sees the even version sees all of the stores.
+        // [ledger.even] Release, pairs with [ledger.version]: a reader that sees the even version
+        // sees all of the stores.
         let order = unless_mutant("ledger.even", Ordering::Release);
         self.version.store(version + 2, order);
     }
 
-    /// The numbers of one moment. The drain writes for some nanoseconds only, so this rarely goes round.
+    /// The numbers of one moment. The drain writes for some nanoseconds only, so a second try is
+    /// rare.
     pub(super) fn read(&self) -> Accounts {
         loop {
             // [ledger.version] Acquire, pairs with [ledger.even].

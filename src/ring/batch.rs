@@ -93,7 +93,8 @@ pub(super) fn is_caught_up(cursor: Cursor, state: State) -> bool {
 }
 
 impl Batch {
-    /// Takes what is committed of the span in hand, which starts at `start`; `false` when the walk ends here.
+    /// Takes what is committed of the span in hand, which starts at `start`; `false` when the walk
+    /// ends here.
     pub(super) fn take(&mut self, start: u64, state: State, limit: Limit) -> bool {
         let from = start + u64::from(self.end.taken);
         let ready = state.committed - self.end.taken;

@@ -2,9 +2,10 @@
 
 use std::io::IoSlice;
 
+use super::accounts::Accounts;
 use super::batch::{Batch, Cursor, Limit, is_caught_up};
+use super::core::{Ring, SteppedOver};
 use super::seal::{Seals, Wanted};
-use super::{Accounts, Ring, SteppedOver};
 use crate::memory::Memory;
 use crate::words::{Head, Phase, State, Tail, extend, next_seq};
 
@@ -13,8 +14,8 @@ use crate::words::{Head, Phase, State, Tail, extend, next_seq};
 pub enum Holes {
     /// Stops: its bytes come before all that is behind it.
     Wait,
-    /// Goes on behind it. Only in a ring that has ended: no byte of it is handed out again, so its owner may
-    /// write there for as long as it likes.
+    /// Goes on behind it. Only in a ring that has ended: no byte of it is handed out again, so its
+    /// owner may write there for as long as it likes.
     StepOver,
 }
 
@@ -33,7 +34,8 @@ pub enum Drained {
         /// Its sequence.
         seq: u32,
     },
-    /// Nothing is claimed beyond the tail, or beyond the open span of a lane that it has caught up with.
+    /// Nothing is claimed beyond the tail, or beyond the open span of a lane that it has caught up
+    /// with.
     Empty,
 }
 
@@ -86,18 +88,21 @@ impl Drain {
         self.done.ahead
     }
 
-    /// Whether the tail goes to the very byte up to which was taken, be it inside of a record: for a sink that may have the rest of
-    /// it in another file. Otherwise the ring keeps a record until all of it is written.
+    /// Whether the tail goes to the very byte up to which was taken, be it inside of a record: for
+    /// a sink that may have the rest of it in another file. Otherwise the ring keeps a record until
+    /// all of it is written.
     pub fn cut_records(&mut self, cuts: bool) {
         self.cuts_records = cuts;
     }
 
-    /// Whether the last write has ended inside of a record. (Of what an earlier process has cut, that is not known.)
+    /// Whether the last write has ended inside of a record. (Of what an earlier process has cut,
+    /// that is not known.)
     pub fn is_within(&self) -> bool {
         self.is_within
     }
 
-    /// Begins the record in hand anew, for another file that is to have it whole; says how many bytes that gets once more.
+    /// Begins the record in hand anew, for another file that is to have it whole; says how many
+    /// bytes that gets once more.
     pub fn restart<M: Memory>(&mut self, ring: &Ring<M>) -> u32 {
         let ahead = core::mem::take(&mut self.done.ahead);
         self.is_within &= self.cuts_records; // what was cut goes on where that was
@@ -116,9 +121,10 @@ impl Drain {
         }
     }
 
-    /// Hands some `limit` bytes of posted records to `write`, in order, and frees the records of which it says that it took
-    /// the last byte. What it is handed goes on where the last write ended, and ends where a record ends: one that is longer
-    /// than `limit` comes alone. It is not called when there are none.
+    /// Hands some `limit` bytes of posted records to `write`, in order, and frees the records of
+    /// which it says that it took the last byte. What it is handed goes on where the last write
+    /// ended, and ends where a record ends: one that is longer than `limit` comes alone. It is not
+    /// called when there are none.
     ///
     /// # Errors
     ///
@@ -126,8 +132,8 @@ impl Drain {
     ///
     /// # Panics
     ///
-    /// If `ring` is not the one that this drain was made with, or if `write` says that it took more than it
-    /// was given.
+    /// If `ring` is not the one that this drain was made with, or if `write` says that it took more
+    /// than it was given.
     pub fn step<M: Memory, E>(
         &mut self,
         ring: &Ring<M>,
@@ -165,8 +171,8 @@ impl Drain {
         })
     }
 
-    /// Goes past what a process has written that did not live to say so: of the next `bytes`, as many as `written` says.
-    /// Says how many were looked at, and how many were written.
+    /// Goes past what a process has written that did not live to say so: of the next `bytes`, as
+    /// many as `written` says. Says how many were looked at, and how many were written.
     pub fn pass_written<M: Memory>(
         &mut self,
         ring: &Ring<M>,
@@ -198,8 +204,8 @@ impl Drain {
         Ok(taken as u32)
     }
 
-    /// Goes to where the last record ends of the first `bytes` from the cursor on; what lies behind it of them is ahead. (If records are
-    /// cut, it goes to the last of the bytes.)
+    /// Goes to where the last record ends of the first `bytes` from the cursor on; what lies behind
+    /// it of them is ahead. (If records are cut, it goes to the last of the bytes.)
     fn take<M: Memory>(&mut self, ring: &Ring<M>, bytes: u32, holes: Holes) {
         let walked = self.walk(ring, Limit::Exactly(bytes), holes);
         let whole = walked.whole.unwrap_or(0);
@@ -225,8 +231,9 @@ impl Drain {
             let is_hole = end.is_some_and(|end| end.seq != seq)
                 && span.is_none_or(|(_, state)| self.is_held(batch.end, state));
             match span {
-                // A batch holds open reservations or bytes, never both: its owner may post at any moment, and a
-                // second walk (after a short write) must not find bytes where the first found none.
+                // A batch holds open reservations or bytes, never both: its owner may post at any
+                // moment, and a second walk (after a short write) must not find bytes where the
+                // first found none.
                 _ if is_hole && batch.bytes > 0 => break,
                 _ if is_hole => {
                     let phase = span.map_or(Phase::Closed, |(_, state)| state.phase);
@@ -249,8 +256,8 @@ impl Drain {
         batch
     }
 
-    /// Nothing that this process stores can contradict it; but a ring file is mapped by whoever may open it, and the bytes are
-    /// handed out by these words.
+    /// Nothing that this process stores can contradict it; but a ring file is mapped by whoever may
+    /// open it, and the bytes are handed out by these words.
     ///
     /// # Panics
     ///
@@ -264,15 +271,16 @@ impl Drain {
         );
     }
 
-    /// Whether the span at `cursor` is a lane's whose owner has been at work since it was asked for it.
+    /// Whether the span at `cursor` is a lane's whose owner has been at work since it was asked for
+    /// it.
     fn is_held(&self, cursor: Cursor, state: State) -> bool {
         is_caught_up(cursor, state)
             && self.seals.is_out(cursor.seq)
             && !self.seals.is_due(cursor.seq)
     }
 
-    /// Moves the cursor and the tail to the end of `batch`, behind which `ahead` bytes are written; says whether there is
-    /// more, if that was any way.
+    /// Moves the cursor and the tail to the end of `batch`, behind which `ahead` bytes are written;
+    /// says whether there is more, if that was any way.
     fn commit<M: Memory>(&mut self, ring: &Ring<M>, batch: &Batch, ahead: u32) -> Option<bool> {
         if batch.end == self.cursor && ahead == self.done.ahead {
             return None;
@@ -311,8 +319,9 @@ impl Drain {
         Some(batch.more)
     }
 
-    /// Seals the open span of a lane that the drain has caught up with, if something lies behind it, or if its room is
-    /// wanted; says whether the drain can go on. While the owner is at work it cannot, and nobody waits for that here.
+    /// Seals the open span of a lane that the drain has caught up with, if something lies behind
+    /// it, or if its room is wanted; says whether the drain can go on. While the owner is at work
+    /// it cannot, and nobody waits for that here.
     fn seal<M: Memory>(&mut self, ring: &Ring<M>) -> bool {
         let Some((_, state)) = ring.span(self.cursor) else {
             return false;
@@ -321,7 +330,8 @@ impl Drain {
             return false; // it is known already that there is more
         }
         let is_wanted = ring.lanes().take_wanted();
-        let head = ring.head(); // behind it: what was open when room was wanted lies before this head
+        // Read after it: what was open when room was wanted lies before this head.
+        let head = ring.head();
         if is_wanted {
             self.wanted_before = extend(self.cursor.seq, head.seq);
         }
@@ -346,7 +356,8 @@ impl Drain {
         }
     }
 
-    /// Whether a step would take something of the span that the drain waits for, or go past it, or ask for it.
+    /// Whether a step would take something of the span that the drain waits for, or go past it, or
+    /// ask for it.
     pub fn is_posted<M: Memory>(&self, ring: &Ring<M>) -> bool {
         let Some((_, state)) = ring.span(self.cursor) else {
             return false;
@@ -360,7 +371,8 @@ impl Drain {
         }
     }
 
-    /// Whether anything has been claimed beyond the cursor, and beyond the open span of a lane in which it stands.
+    /// Whether anything has been claimed beyond the cursor, and beyond the open span of a lane in
+    /// which it stands.
     pub fn is_behind<M: Memory>(&self, ring: &Ring<M>) -> bool {
         let head = ring.head();
         if self.has_reached(head) {

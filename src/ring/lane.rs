@@ -1,7 +1,9 @@
-//! The owner's side of a lane: one producer appends many records to a span that it has claimed once.
+//! The owner's side of a lane: one producer appends many records to a span that it has claimed
+//! once.
 //!
 //! ```text
-//! owner:  busy = 1 ; FENCE ; seal >= my span? then leave it ; copy ; commit (Release) ; busy = 0 (Release)
+//! owner:  busy = 1 ; FENCE ; seal >= my span? then leave it ; copy
+//!         commit (Release) ; busy = 0 (Release)
 //! drain:  seal = span ; FENCE ; busy = 0? then what is committed is final
 //! ```
 //!
@@ -9,38 +11,41 @@
 //!
 //! # Safety
 //!
-//! A claim hands `[start, start + len)` to one owner until its span is sealed, by itself or by the drain. The drain
-//! does that only when `busy` is 0, and what the owner has not committed by then it never touches again. The bytes
-//! that it has committed are the drain's.
+//! A claim hands `[start, start + len)` to one owner until its span is sealed, by itself or by the
+//! drain. The drain does that only when `busy` is 0, and what the owner has not committed by then
+//! it never touches again. The bytes that it has committed are the drain's.
 #![allow(unsafe_code)]
 
 use core::ptr;
 use core::slice;
 
-use super::lanes::Block;
-use super::reserve::Claim;
-use super::{Posted, Refusal, Reservation, Ring};
+use super::block::Block;
+use super::claims::Refusal;
+use super::core::Ring;
+use super::reservation::Reservation;
+use super::reserve::{Claim, Posted};
+use super::seal::make_final;
 use crate::memory::Memory;
 use crate::primitives::fence::Fences;
 use crate::primitives::sync::{Arc, Ordering, is_mutant, unless_mutant};
 use crate::words::{Phase, Place, State, Width, next_seq};
 
-/// The producer of a lane. One thread at a time, and it need not be the same.
+/// The producer of a lane. One thread at a time uses it, not always the same one.
 #[derive(Debug)]
 pub struct Owner {
     block: Arc<Block>,
     fences: Fences,
     span: Span,
-    /// A claim of its own, for one record that fits no span.
+    /// A separate claim, for one record that fits in no span.
     single: Option<Claim>,
     /// Records posted in spans of this lane.
     records: u64,
-    /// How long the next span is to be.
+    /// The length that the next span gets, in bytes.
     next_len: u32,
     max_len: u32,
-    /// The position behind the last record.
+    /// The position after the last record.
     position: u64,
-    /// The ring that it was made for.
+    /// The identity of the ring that it was made for.
     ring: usize,
 }
 
@@ -92,13 +97,14 @@ const FIRST_LEN: u32 = 1 << 10;
 const MIN_LEN: u32 = 1 << 8;
 
 impl<M: Memory> Ring<M> {
-    /// A new lane whose spans have at most `span_max` bytes, and no more than a quarter of the ring.
+    /// A new lane whose spans have at most `span_max` bytes, and no more than a quarter of the
+    /// ring.
     pub fn enter_lane(&self, span_max: u32) -> Owner {
-        self.owner_of(self.enter(), span_max)
+        self.owner_of(self.lanes.enter(&self.drained.tail), span_max)
     }
 
-    /// One that the drain does not know of: nothing may be claimed in it. It takes no lock, so a child of fork(2) may
-    /// make it.
+    /// A lane that the drain does not know: nothing may be claimed in it. Making it takes no lock,
+    /// so a child of fork(2) may.
     pub fn lane_of_nobody(&self, span_max: u32) -> Owner {
         self.owner_of(Arc::new(Block::new(0)), span_max)
     }
@@ -120,42 +126,45 @@ impl<M: Memory> Ring<M> {
 }
 
 impl Owner {
-    /// Begins a record of `len` bytes in the open span. `false` if there is none, or no room in it, or if it is to be
-    /// sealed, and for no bytes: [`leave`](Owner::leave) it then, and go on in a [new one](Owner::open).
+    /// Begins a record of `len` bytes in the open span. Returns `false` if `len` is 0, if no span
+    /// is open, or if the span has no room or is to be sealed: [`leave`](Owner::leave) it then, and
+    /// go on in a [new one](Owner::open).
     #[inline]
     pub fn begins(&mut self, len: usize) -> bool {
         len.wrapping_sub(1) < self.span.room() as usize && self.begin()
     }
 
-    /// Is at work from here on, until the next commit; `false` if the span is to be sealed.
+    /// Declares the owner at work until the next commit; `false` if the span is to be sealed.
     #[inline]
     fn begin(&mut self) -> bool {
         self.block.set_busy(self.records);
-        // [lane.begin] Light, pairs with [seal.ask]: either the drain sees that we are busy, or we see its wish.
+        // [lane.begin] Light, pairs with [seal.ask]: either the drain sees that we are busy, or we
+        // see its request.
         self.fences.light_at("lane.begin");
         !self.block.is_asked(self.span.seq)
     }
 
-    /// The position behind the last record of this lane.
+    /// The position after the last record of this lane.
     pub fn position(&self) -> u64 {
         self.position
     }
 
-    /// A record of this lane that was posted another way ends at `position`.
+    /// Notes that a record of this lane that was posted another way ends at `position`.
     pub fn set_position(&mut self, position: u64) {
         self.position = position;
     }
 
-    /// The `len` bytes of the record that was begun: what an earlier lap left there, until they are filled.
+    /// The `len` bytes of the record that was begun: what an earlier lap left there, until they are
+    /// filled.
     #[inline]
     pub fn bytes<M: Memory>(&self, ring: &Ring<M>, len: u32) -> &[u8] {
         let first = self.at(ring, len);
-        // SAFETY: `at` gives `len` valid bytes, all initialised (zeroed at first), that are this lane's alone until
-        // they are committed; `&self` lets nobody write while the slice lives.
+        // SAFETY: `at` gives `len` valid bytes, all initialised (zeroed at first), that are this
+        // lane's alone until they are committed; `&self` lets no code write while the slice lives.
         unsafe { slice::from_raw_parts(first, len as usize) }
     }
 
-    /// The same, to be filled in place.
+    /// [`bytes`](Owner::bytes), to be filled in place.
     #[inline]
     pub fn bytes_mut<M: Memory>(&mut self, ring: &Ring<M>, len: u32) -> &mut [u8] {
         let first = self.at(ring, len);
@@ -163,19 +172,19 @@ impl Owner {
         unsafe { slice::from_raw_parts_mut(first, len as usize) }
     }
 
-    /// Copies a whole record to where the span goes on, and posts it. It has been begun.
+    /// Copies a whole record, which has been begun, to the end of the span, and posts it.
     #[inline]
     pub fn append<M: Memory>(&mut self, ring: &Ring<M>, record: &[u8]) -> Posted {
         let len = record.len() as u32;
         debug_assert!(self.single.is_none());
         let first = self.checked(ring, len, self.span.pos(), self.span.room());
-        // SAFETY: both are valid for that many bytes; the target is this lane's alone, and no safe code has a slice
-        // into the ring that could be the source, but through another reservation.
+        // SAFETY: both are valid for that many bytes; the target is this lane's alone, and no safe
+        // code has a slice into the ring that could be the source, but through another reservation.
         unsafe { ptr::copy_nonoverlapping(record.as_ptr(), first, record.len()) };
         self.commit(ring, len)
     }
 
-    /// Where the `len` bytes are of the record that was begun.
+    /// The pointer to the `len` bytes of the record that was begun.
     #[inline]
     fn at<M: Memory>(&self, ring: &Ring<M>, len: u32) -> *mut u8 {
         match &self.single {
@@ -247,14 +256,15 @@ impl Owner {
         }
     }
 
-    /// Takes over a reservation for one record, which is begun. The span has been left.
+    /// Takes over a reservation for one record, which is begun. The caller has left the span.
     pub fn adopt<M: Memory>(&mut self, reservation: Reservation<'_, M>) {
         debug_assert!(self.span.len == 0 && self.single.is_none());
         self.single = Some(reservation.into_claim());
     }
 
-    /// Leaves the span, also with a record that was begun and is given up: it is sealed, by this call or by the drain
-    /// that has asked for it. Whoever waits for that span is to be told.
+    /// Leaves the span, also with a record that was begun and is given up. This call seals the
+    /// span, or the drain does if it has asked for it. The caller must wake a flusher that waits
+    /// for that span.
     pub fn leave<M: Memory>(&mut self, ring: &Ring<M>) -> Option<Left> {
         if self.single.is_some() {
             let Posted { seq, gave_back, .. } = self.post_single(ring, 0);
@@ -263,15 +273,17 @@ impl Owner {
         if self.span.len == 0 {
             return None;
         }
-        // [lane.leave] An owner that was asked must not touch the descriptor: it may serve another span by now.
+        // [lane.leave] An owner that was asked must not touch the slot: it may serve another span
+        // by now.
         let is_ours = self.begin() || is_mutant("lane.leave");
         let span = core::mem::replace(&mut self.span, Span::NONE);
-        // Twice what was used: a full one is followed by a longer one, one that was sealed early by a shorter one.
+        // Twice what was used: a full span is followed by a longer one, a span that was sealed
+        // early by a shorter one.
         let next_len = span.committed.saturating_mul(2);
         self.next_len = next_len.clamp(MIN_LEN.min(self.max_len), self.max_len);
         let mut gave_back = false;
         if is_ours {
-            gave_back = seal(ring, span.seq, span.len);
+            gave_back = make_final(ring, span.seq, span.len);
             ring.lanes.shut(self.block.set_open(span.seq, 0));
         } // otherwise it is the drain's, as soon as we are idle
         self.block.set_idle(self.records);
@@ -281,16 +293,17 @@ impl Owner {
         })
     }
 
-    /// Opens a span for a record of `len` bytes, which is begun. The one before has been left.
+    /// Opens a span for a record of `len` bytes, which is begun. The caller has left the one
+    /// before.
     ///
     /// # Errors
     ///
-    /// [`Refusal::Full`] also if the record is longer than a span may be, or if open spans hold a quarter of the
-    /// ring: it may have a claim of its own then.
+    /// [`Refusal::Full`] also if the record is longer than a span may be, or if open spans hold a
+    /// quarter of the ring: the record may have a separate claim then.
     pub fn open<M: Memory>(&mut self, ring: &Ring<M>, len: u32) -> Result<(), Refusal> {
         debug_assert!(self.span.len == 0);
         let span_len = self.next_len.max(len);
-        // The span before, if the drain has yet to shut it, is not to count.
+        // The span before does not count, even if the drain has yet to shut it.
         let left_len = self.block.open().map_or(0, |(_, len)| len);
         let max = u64::from(ring.geometry.capacity() / 4) + u64::from(left_len);
         if len > self.max_len || !ring.lanes.open(span_len, max) {
@@ -308,7 +321,8 @@ impl Owner {
             state,
         };
         self.mark(ring);
-        // In this order: whoever sees the span sees that its owner is busy in it, and has something to wait for.
+        // In this order: a thread that sees the span sees that its owner is busy in it, and so has
+        // something to wait for.
         self.block.set_busy(self.records);
         self.block.set_last(claim.seq);
         if !is_mutant("lane.opened:early") {
@@ -320,22 +334,24 @@ impl Owner {
         if is_mutant("lane.opened:early") {
             ring.lanes.shut(self.block.set_open(claim.seq, claim.len));
         }
-        // [lane.gate] Light, pairs with [lanes.gate]: either that finds this span, or we find the gate shut.
+        // [lane.gate] Light, pairs with [lanes.gate]: either that finds this span, or we find the
+        // gate shut.
         self.fences.light_at("lane.gate");
         if ring.refusal().is_some() {
-            // The record that is begun is the last. No fence: this owner sees its own wish, and the lock shows the drain
-            // that it is busy.
+            // The record that is begun is the last. No fence: this owner sees its own request, and
+            // the lock shows the drain that it is busy.
             let _lock = ring.lanes.blocks.lock();
             self.block.ask(claim.seq);
         }
         Ok(())
     }
 
-    /// Writes the descriptors that the span has taken and does not need: who it belongs to, and what that one has posted
-    /// before; and nothing that could be taken for a span, in this lap or in one with the same tag.
+    /// Writes the slots that the span has taken and does not need: which lane it belongs to, and
+    /// how much that lane has posted before; and nothing that could be taken for a span, in this
+    /// lap or in one with the same tag.
     fn mark<M: Memory>(&self, ring: &Ring<M>) {
         let seq = self.span.seq;
-        // Relaxed on all: the descriptors are this lane's, and the Release of the state carries them.
+        // Relaxed on all: the slots are this lane's, and the Release of the state carries them.
         for unused in seq + 1..next_seq(seq, Phase::Open) {
             let slot = ring.slot(unused as u32);
             let (before, state) = if unused == seq + 1 {
@@ -349,31 +365,8 @@ impl Owner {
         }
     }
 
-    /// The owner goes away. Its span has been left.
+    /// Declares the owner gone. It has left its span.
     pub fn drop_lane(&mut self) {
         self.block.set_dropped();
     }
-}
-
-/// Makes what is committed of a lane's span of `len` bytes final, unless it is, and gives the rest back if it is the
-/// newest. For its owner while it is busy and was not asked for the span, or for the drain once it is the drain's.
-pub(super) fn seal<M: Memory>(ring: &Ring<M>, seq: u64, len: u32) -> bool {
-    let tag = ring.geometry.tag(seq as u32);
-    let slot = ring.slot(seq as u32);
-    // Relaxed on both: the owner's own stores, or ordered by the Acquire with which the drain has found them final.
-    let state = State::of_lap(slot.state.load(Ordering::Relaxed), tag);
-    let place = Place::from_bits(slot.place.load(Ordering::Relaxed));
-    let Some(state) = state.filter(|state| state.phase == Phase::Open) else {
-        return false;
-    };
-    let next = next_seq(seq, Phase::Open) as u32;
-    let gave_back =
-        state.committed < len && ring.give_back(next, place.start, len, state.committed);
-    // [lane.seal] Release, pairs with [drain.state] and [survey.look]: who sees this word, and not the commits before it,
-    // sees the bytes, too.
-    slot.state.store(
-        state.sealed().to_bits(),
-        unless_mutant("lane.seal", Ordering::Release),
-    );
-    gave_back
 }

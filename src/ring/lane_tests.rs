@@ -19,7 +19,8 @@ pub(super) fn append_in_lane(ring: &Ring<Heap>, owner: &mut Owner, record: &[u8]
     true
 }
 
-/// The committed prefix of an open span is taken as it grows, at any byte; nothing is sealed while nothing lies behind.
+/// The committed prefix of an open span is taken as it grows, at any byte; nothing is sealed while
+/// nothing lies behind.
 #[test]
 fn an_open_span_is_taken_as_far_as_it_is_committed() {
     let (ring, mut drain) = ring(32, 8);
@@ -39,7 +40,8 @@ fn an_open_span_is_taken_as_far_as_it_is_committed() {
     assert_eq!(ring.fill(), 0, "what was not used is given back");
 }
 
-/// Behind an open span whose owner does nothing, the drain goes on; the owner goes on in another span.
+/// Behind an open span whose owner does nothing, the drain goes on; the owner goes on in another
+/// span.
 #[test]
 fn an_idle_span_is_sealed_for_what_lies_behind() {
     let (ring, mut drain) = ring(32, 16);
@@ -60,7 +62,8 @@ fn an_idle_span_is_sealed_for_what_lies_behind() {
     );
 }
 
-/// What a lap with the same tag has left in the descriptors that a lane's span does not use is not taken for a span.
+/// What a lap with the same tag has left in the descriptors that a lane's span does not use is not
+/// taken for a span.
 #[test]
 fn descriptors_that_a_lane_does_not_use_are_not_taken_for_spans() {
     let (ring, mut drain) = ring(64, 8);
@@ -104,7 +107,8 @@ fn records_of_a_lane_are_counted_by_the_span() {
     assert_eq!(unwritten(&ring), (4, 0));
 }
 
-/// While the owner is at work in its span, the drain stands before what lies behind it; what is committed then is taken.
+/// While the owner is at work in its span, the drain stands before what lies behind it; what is
+/// committed then is taken.
 #[test]
 fn a_busy_span_is_not_sealed() {
     let (ring, mut drain) = ring(32, 16);
@@ -127,7 +131,8 @@ fn a_busy_span_is_not_sealed() {
     assert_eq!(step(&ring, &mut drain, 9, Holes::Wait).1, Drained::Empty);
 }
 
-/// Room that is wanted is taken from lanes that do nothing, also the newest span's; and not before it is wanted.
+/// Room that is wanted is taken from lanes that do nothing, also the newest span's; and not before
+/// it is wanted.
 #[test]
 fn a_span_is_sealed_for_its_room() {
     let (ring, mut drain) = ring(32, 16);
@@ -159,7 +164,8 @@ fn every_span_is_sealed_for_its_room() {
     assert_eq!(ring.fill(), 0);
 }
 
-/// A lane that was told to leave its span by somebody else than the drain, and has left it open: the drain finds that out.
+/// A lane that was told to leave its span by somebody else than the drain, and has left it open:
+/// the drain finds that out.
 #[test]
 fn a_span_that_its_owner_has_left_is_final() {
     let (ring, mut drain) = ring(32, 16);
@@ -180,7 +186,8 @@ fn a_span_that_its_owner_has_left_is_final() {
     assert_eq!(ring.fill(), 0);
 }
 
-/// An ended ring is drained past lanes that do nothing, and over those that never end what they have begun.
+/// An ended ring is drained past lanes that do nothing, and over those that never end what they
+/// have begun.
 #[test]
 fn an_ended_ring_seals_its_lanes_and_steps_over_busy_ones() {
     let (ring, mut drain) = ring(64, 32);

@@ -1,16 +1,17 @@
-//! What the drain reads of the ring: descriptors, and the bytes that they describe.
+//! What the drain reads of the ring: slots, and the bytes that they describe.
 //!
 //! # Safety
 //!
-//! The drain reads bytes between the tail and the committed end of a span. Their owner has published them and
-//! will not touch them again; no claim gets them before the tail has moved over them, which only `commit` does.
+//! The drain reads bytes between the tail and the committed end of a span. Their owner has
+//! published them and will not touch them again; no claim gets them before the tail has moved over
+//! them, which only `Drain::commit` does.
 #![allow(unsafe_code)]
 
 use core::slice;
 use std::io::IoSlice;
 
-use super::Ring;
 use super::batch::{Batch, Cursor, RUNS_MAX};
+use super::core::Ring;
 use crate::memory::Memory;
 use crate::primitives::sync::{Ordering, unless_mutant};
 use crate::words::{Place, State, extend};
@@ -20,8 +21,8 @@ impl<M: Memory> Ring<M> {
     pub(super) fn span(&self, cursor: Cursor) -> Option<(u64, State)> {
         let seq = cursor.seq as u32;
         let slot = self.slot(seq);
-        // [drain.state] Acquire, pairs with [post.state], [lane.opened], [lane.commit] and [lane.seal]: the place and the
-        // bytes are seen, too.
+        // [drain.state] Acquire, pairs with [post.state], [lane.opened], [lane.commit] and
+        // [lane.seal]: the place and the bytes are seen, too.
         let bits = slot
             .state
             .load(unless_mutant("drain.state", Ordering::Acquire));
@@ -41,9 +42,9 @@ impl<M: Memory> Ring<M> {
         for (slice, run) in slices.iter_mut().zip(&batch.runs[..batch.count]) {
             let pos = run.pos as u32;
             self.memory.begin_read(pos, run.len);
-            // SAFETY: `at` gives capacity >= len valid, initialised bytes (`check` has seen that); their owners have published them
-            // (`span` saw it with Acquire) and nobody writes them before `commit`, which needs `&mut Drain`
-            // and comes after the slices are gone.
+            // SAFETY: `at` gives capacity >= len valid, initialised bytes (`check` has seen that).
+            // Their owners have published them (`span` saw it with Acquire), and no thread writes
+            // them before `commit`, which needs `&mut Drain` and comes after the slices are gone.
             let bytes = unsafe { slice::from_raw_parts(self.memory.at(pos), run.len as usize) };
             *slice = IoSlice::new(bytes);
         }

@@ -2,7 +2,8 @@
 //!
 //! Nothing that is read here is trusted: the descriptors may be of any process, or damaged.
 
-use super::{Drain, Ring};
+use super::core::Ring;
+use super::drain::Drain;
 use crate::memory::{Memory, Slot};
 use crate::primitives::sync::Ordering;
 use crate::words::{Geometry, Head, Phase, Place, State, Tail, next_seq};
@@ -59,7 +60,8 @@ enum Kind {
     Unused,
 }
 
-/// Reads all descriptors of a ring whose tail is `tail`; `words` gives the place and the state of the one with an index.
+/// Reads all descriptors of a ring whose tail is `tail`; `words` gives the place and the state of
+/// the one with an index.
 ///
 /// No word says where the ring ends: a descriptor belongs to this lap if its own words say so.
 pub fn find(geometry: Geometry, tail: Head, words: impl Fn(usize) -> (u64, u64)) -> Found {
@@ -101,7 +103,8 @@ fn read(geometry: Geometry, tail: Head, ahead: u32, words: impl Fn(usize) -> (u6
             Kind::Unused
         };
     };
-    // A lane's span has the rest of its line to itself: nothing there is a span, and all of it is in the ring.
+    // A lane's span has the rest of its line to itself: nothing there is a span, and all of it is
+    // in the ring.
     let width = (next_seq(u64::from(seq), phase) - u64::from(seq)) as u32;
     let is_alone = ahead + width <= geometry.slots()
         && (1..width).all(|behind| {
@@ -129,8 +132,9 @@ fn read(geometry: Geometry, tail: Head, ahead: u32, words: impl Fn(usize) -> (u6
     }
 }
 
-/// The most spans that follow one another without one lying over the next. Where descriptors contradict each other, any
-/// of them may be the wrong one; so no more spans are given up than are wrong.
+/// The most spans that follow one another without one lying over the next. Where descriptors
+/// contradict each other, any of them may be the wrong one; so no more spans are given up than are
+/// wrong.
 fn longest_chain(spans: &[Span]) -> Vec<Span> {
     /// The last span of a chain: which one, and which comes before.
     struct Link {
@@ -138,7 +142,8 @@ fn longest_chain(spans: &[Span]) -> Vec<Span> {
         before: Option<usize>,
     }
     let mut links: Vec<Link> = Vec::with_capacity(spans.len());
-    let mut best: Vec<usize> = Vec::new(); // of the chains with n + 1 spans, the link of the one that ends first
+    // best[n]: of the chains with n + 1 spans, the last link of the one that ends first.
+    let mut best: Vec<usize> = Vec::new();
     for (index, span) in spans.iter().enumerate() {
         let start = span.start.max(0);
         let len = best.partition_point(|&link| spans[links[link].span].end() <= start);
@@ -164,10 +169,11 @@ fn longest_chain(spans: &[Span]) -> Vec<Span> {
 }
 
 impl<M: Memory> Ring<M> {
-    /// Goes on with the ring that `memory` holds, whose tail is `tail`, and in which `spans` were [found](find): they come
-    /// out of the drain first.
+    /// Goes on with the ring that `memory` holds, whose tail is `tail`, and in which `spans` were
+    /// [found](find): they come out of the drain first.
     ///
-    /// It may be killed at any point and done again: a span that was found stays one, and nothing else becomes one.
+    /// It may be killed at any point and done again: a span that was found stays one, and nothing
+    /// else becomes one.
     pub fn resume(memory: M, tail: Head, spans: &[Span]) -> (Self, Drain) {
         // One lap of 2^32 on, so that everything before it is a number, too.
         let origin = Tail {
@@ -181,8 +187,9 @@ impl<M: Memory> Ring<M> {
     }
 }
 
-/// Makes every descriptor one that the drain can rely on, and says where the ring ends. What is not posted becomes a dropped
-/// entry, or nothing; a lane's span is sealed, and its records are counted by nobody.
+/// Makes every descriptor one that the drain can rely on, and says where the ring ends. What is not
+/// posted becomes a dropped entry, or nothing; a lane's span is sealed, and its records are counted
+/// by nobody.
 fn normalize<M: Memory>(memory: &M, origin: Tail, spans: &[Span]) -> Head {
     let geometry = memory.geometry();
     let slot = |seq: u64| &memory.slots()[geometry.slot(seq as u32)];
@@ -207,7 +214,8 @@ fn normalize<M: Memory>(memory: &M, origin: Tail, spans: &[Span]) -> Head {
             slot(hole)
                 .place
                 .store(Place { seq, start }.to_bits(), Ordering::Relaxed);
-            // [recover.hole] Release, pairs with [slot.words] of whoever recovers next, if this is killed: the place is there first.
+            // [recover.hole] Release, pairs with [slot.words] of whoever recovers next, if this is
+            // killed: the place is there first.
             slot(hole).state.store(dropped.to_bits(), Ordering::Release);
         }
         seq = origin.seq + u64::from(span.ahead);
@@ -222,7 +230,8 @@ fn normalize<M: Memory>(memory: &M, origin: Tail, spans: &[Span]) -> Head {
         seq = next;
         pos = origin.pos.saturating_add_signed(span.end());
     }
-    // A damaged one could pass for one of a later lap, and a claim that was never posted would be counted again.
+    // A damaged one could pass for one of a later lap, and a claim that was never posted would be
+    // counted again.
     (seq..origin.seq + u64::from(geometry.slots())).for_each(clear);
     Head {
         seq: seq as u32,

@@ -1,20 +1,20 @@
-//! The drain's half of the hand-shake with lanes: it seals open spans that hold up what lies behind them.
+//! Sealing: the open span of a lane becomes final. The drain does it for spans that hold up later
+//! ones, an owner for the span that it leaves.
 //!
-//! The protocol is at the head of `lane.rs`.
+//! It owns what the drain has asked of lanes. The hand-shake is at the head of `lane.rs`.
 
-use super::Ring;
-use super::lane;
-use super::lanes::Block;
+use super::block::Block;
+use super::core::Ring;
 use crate::memory::Memory;
-use crate::primitives::sync::Arc;
-use crate::words::{Head, Phase, next_seq};
+use crate::primitives::sync::{Arc, Ordering, unless_mutant};
+use crate::words::{Head, Phase, Place, State, next_seq};
 
 /// Which open spans are to be sealed, besides the one that the drain stands in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Wanted {
-    /// Those that something lies behind.
+    /// Those that a later span follows.
     Behind,
-    /// All of them.
+    /// All open spans.
     All,
 }
 
@@ -33,28 +33,31 @@ struct Asked {
 }
 
 impl Asked {
-    /// Whether nothing more will be committed to the span: its owner has gone on, or is not at work. Only behind the
-    /// fence: before it, an owner that seems to be idle may be about to commit.
+    /// Whether nothing more will be committed to the span: its owner has gone on, or is not at
+    /// work. Valid only after the fence: before it, an owner that seems idle may be about to
+    /// commit.
     fn is_final(&self) -> bool {
         self.block.open() != Some((self.seq as u32, self.len)) || !self.block.is_busy()
     }
 }
 
 impl Seals {
-    /// Asks for the open span `seq`, which the drain has caught up with, and with the same fence for all that are
-    /// `wanted` besides; makes the one final if its owner is not at work. Never waits for that.
+    /// Asks for the open span `seq`, which the drain has caught up with, and with the same fence
+    /// for all `wanted` spans; makes `seq` final if its owner is not at work. Never waits for the
+    /// owner.
     pub fn seal<M: Memory>(&mut self, ring: &Ring<M>, seq: u64, head: Head, wanted: Wanted) {
         self.out = ask(ring, seq, head, wanted);
         let Some(asked) = &self.out else {
-            // It was asked for before, and its owner has gone on to another, so it is not the newest.
-            lane::seal(ring, seq, 0);
+            // It was asked for before. Its owner has gone on to another span, so it is not the
+            // newest.
+            make_final(ring, seq, 0);
             return;
         };
         if asked.is_final() {
             if asked.block.shut(seq as u32, asked.len) {
                 ring.lanes().shut(asked.len);
             }
-            lane::seal(ring, seq, asked.len);
+            make_final(ring, seq, asked.len);
             self.out = None;
         }
     }
@@ -94,10 +97,38 @@ fn ask<M: Memory>(ring: &Ring<M>, from: u64, head: Head, wanted: Wanted) -> Opti
             is_new |= block.ask(from + u64::from(ahead));
         }
     }
-    // [seal.ask] Heavy, pairs with [lane.begin]: whoever begins a record behind it sees what was asked; of all others we see
-    // that they are busy, or what they have committed. Whoever has asked before has fenced before.
+    // [seal.ask] Heavy, pairs with [lane.begin]: an owner that begins a record after it sees what
+    // was asked; of every other owner we see that it is busy, or what it has committed. The earlier
+    // requester of a span that was asked for before has already issued the fence.
     if is_new {
         ring.lanes().fences.heavy_at("seal.ask");
     }
     in_hand
+}
+
+/// Makes what is committed of a lane's span of `len` bytes final, unless it is, and gives the rest
+/// back if the span is the newest. For its owner while it is busy and was not asked for the span,
+/// or for the drain once the span is the drain's.
+pub(super) fn make_final<M: Memory>(ring: &Ring<M>, seq: u64, len: u32) -> bool {
+    let tag = ring.geometry.tag(seq as u32);
+    let slot = ring.slot(seq as u32);
+    // Relaxed on both: the owner's own stores, or ordered by the Acquire with which the drain has
+    // found them final.
+    let state = State::of_lap(slot.state.load(Ordering::Relaxed), tag);
+    let place = Place::from_bits(slot.place.load(Ordering::Relaxed));
+    let Some(state) = state.filter(|state| state.phase == Phase::Open) else {
+        return false;
+    };
+    let next = next_seq(seq, Phase::Open) as u32;
+    let gave_back = state.committed < len
+        && ring
+            .claims
+            .give_back(next, place.start, len, state.committed);
+    // [lane.seal] Release, pairs with [drain.state] and [survey.look]: a thread that sees this
+    // word, and not the commits before it, sees the bytes, too.
+    slot.state.store(
+        state.sealed().to_bits(),
+        unless_mutant("lane.seal", Ordering::Release),
+    );
+    gave_back
 }

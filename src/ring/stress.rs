@@ -1,5 +1,5 @@
-//! The hand-shake of lanes in the form with membarrier(2), which no model explores: an owner and a drain on two cores, in a
-//! ring so small that bytes and descriptors change hands all the time.
+//! The hand-shake of lanes in the form with membarrier(2), which no model explores: an owner and a
+//! drain on two cores, in a ring so small that bytes and descriptors change hands all the time.
 //!
 //! Some hundred thousand seals by default; `ALQ_SEALS` says how many.
 
@@ -13,7 +13,8 @@ use super::tests::ring;
 use super::{Drained, Holes};
 use crate::primitives::sync::{Arc, AtomicBool, Ordering};
 
-/// Runs the calling thread on the `index`-th of the processors that it may use, if there are so many.
+/// Runs the calling thread on the `index`-th of the processors that it may use, if there are so
+/// many.
 fn pin(index: usize) {
     let this = Pid::from_raw(0);
     let allowed = sched_getaffinity(this).expect("the mask of this thread");
@@ -25,8 +26,9 @@ fn pin(index: usize) {
     }
 }
 
-/// The records of the lane are its numbers, in order; those of the shared path are all ones. A record that is copied into
-/// bytes that have changed hands, or a descriptor that is stored too late, loses, doubles or changes one.
+/// The records of the lane are its numbers, in order; those of the shared path are all ones. A
+/// record that is copied into bytes that have changed hands, or a descriptor that is stored too
+/// late, loses, doubles or changes one.
 #[test]
 fn an_owner_and_a_drain_on_two_cores() {
     const SHARED: [u8; 4] = [0xff; 4];

@@ -1,7 +1,9 @@
-//! Looking at the ring from outside: where a flush ends, and what is outstanding. Any thread, never blocks.
+//! Looking at the ring from outside: where a flush ends, and what is outstanding. Any thread, never
+//! blocks.
 
+use super::accounts::Accounts;
+use super::core::{Ring, SteppedOver};
 use super::lanes::LaneCounts;
-use super::{Accounts, Ring, SteppedOver};
 use crate::memory::Memory;
 use crate::primitives::sync::{Ordering, unless_mutant};
 use crate::words::{Head, Phase, Place, State, Tail, extend, next_seq};
@@ -11,8 +13,8 @@ use crate::words::{Head, Phase, Place, State, Tail, extend, next_seq};
 pub struct Outstanding {
     /// Bytes of records that are posted and not written.
     pub bytes: u64,
-    /// Records that are posted and not wholly written. A lane's count from the first span on that is not: so those in front
-    /// of it in the same span count, too.
+    /// Records that are posted and not wholly written. A lane's count from the first span on that
+    /// is not: so those in front of it in the same span count, too.
     pub records: u64,
     /// Those of them that are in spans of lanes.
     pub lane_records: u64,
@@ -37,7 +39,8 @@ pub struct Late {
 
 /// What a look at one descriptor found.
 enum Span {
-    /// Posted: it starts at `start` (relative to the tail, see `relative`) and has `committed` bytes.
+    /// Posted: it starts at `start` (relative to the tail, see `relative`) and has `committed`
+    /// bytes.
     Posted {
         start: i64,
         committed: u32,
@@ -50,8 +53,8 @@ enum Span {
 }
 
 impl<M: Memory> Ring<M> {
-    /// The position behind the last record that was posted before the call, as far as this thread can know:
-    /// the drain has written all of them once its tail has reached it.
+    /// The position behind the last record that was posted before the call, as far as this thread
+    /// can know: the drain has written all of them once its tail has reached it.
     ///
     /// It depends on open reservations that lie before something posted, and on no others.
     pub fn posted_end(&self) -> u64 {
@@ -82,11 +85,13 @@ impl<M: Memory> Ring<M> {
         extend(tail.pos, self.head().pos)
     }
 
-    /// What the drain has done, and what is outstanding from there on. Each span is counted as it was when it
-    /// was looked at, so the two together are all that was posted before the call, and none of it twice.
+    /// What the drain has done, and what is outstanding from there on. Each span is counted as it
+    /// was when it was looked at, so the two together are all that was posted before the call, and
+    /// none of it twice.
     pub fn outstanding(&self) -> (Accounts, Outstanding) {
         loop {
-            // The lanes first: what they have posted by then, the walk finds in the ring, or it is written.
+            // The lanes first: what they have posted by then, the walk finds in the ring, or it is
+            // written.
             let mut lanes = self.lane_counts();
             let done = self.accounts();
             if let Some(mut counted) = self.count_from(done.tail, &mut lanes) {
@@ -115,7 +120,8 @@ impl<M: Memory> Ring<M> {
             };
             if state.committed > span.taken {
                 late.bytes += u64::from(state.committed - span.taken);
-                // Of a lane, too: it was asked for its span before the drain went past, so it has begun no other.
+                // Of a lane, too: it was asked for its span before the drain went past, so it has
+                // begun no other.
                 late.records += 1;
                 late.lane_records += u64::from(state.phase.is_of_lane());
             }
@@ -148,7 +154,8 @@ impl<M: Memory> Ring<M> {
         Some((place.start, state))
     }
 
-    /// The count from `tail` on; `None` if the ring has moved on by so much that descriptors were reused.
+    /// The count from `tail` on; `None` if the ring has moved on by so much that descriptors were
+    /// reused.
     fn count_from(&self, tail: Tail, lanes: &mut LaneCounts) -> Option<Outstanding> {
         let mut counted = Outstanding {
             lanes: lanes.present(),
@@ -197,7 +204,8 @@ impl<M: Memory> Ring<M> {
         Some(counted)
     }
 
-    /// How many records the lane of span `seq` has posted from there on, if it has not been counted yet.
+    /// How many records the lane of span `seq` has posted from there on, if it has not been counted
+    /// yet.
     fn lane_records_from(&self, seq: u32, lanes: &mut LaneCounts) -> u64 {
         let note = self.slot(seq.wrapping_add(1));
         // Relaxed on both: ordered by the state of the span, which was read with Acquire.
@@ -206,8 +214,8 @@ impl<M: Memory> Ring<M> {
         lanes.take_records(state, before)
     }
 
-    /// A tail and a head that were true together, or nearly: no more than the capacity apart, so that every position
-    /// between them is ahead of the tail.
+    /// A tail and a head that were true together, or nearly: no more than the capacity apart, so
+    /// that every position between them is ahead of the tail.
     fn span_in_use(&self) -> (Tail, Head) {
         loop {
             let tail = self.tail();
@@ -225,7 +233,8 @@ impl<M: Memory> Ring<M> {
             let place = Place::from_bits(bits);
             (place.seq == seq).then(|| self.relative(place.start, tail))
         };
-        // [survey.look] Acquire, pairs with [post.state], [lane.opened] and [lane.seal]: the place is seen, too.
+        // [survey.look] Acquire, pairs with [post.state], [lane.opened] and [lane.seal]: the place
+        // is seen, too.
         let bits = slot
             .state
             .load(unless_mutant("survey.look", Ordering::Acquire));
@@ -238,8 +247,8 @@ impl<M: Memory> Ring<M> {
                 committed: state.committed,
                 phase: state.phase,
             },
-            // Of another lap: not posted yet, or reused since. The drain goes past a span before its descriptor
-            // is reused, and whoever sees the reuse (Acquire above) sees that too.
+            // Of another lap: not posted yet, or reused since. The drain goes past a span before
+            // its descriptor is reused, and whoever sees the reuse (Acquire above) sees that too.
             (None, start) if self.is_current(seq) => Span::Open { start },
             // Reused: it was posted, and is written.
             _ => Span::Recycled,
@@ -252,8 +261,9 @@ impl<M: Memory> Ring<M> {
         ahead < 1 << 31
     }
 
-    /// `pos`, of a span between the tail and a head that is at most the capacity ahead of it, as a distance from the
-    /// tail. It may be behind: the tail's position can be newer than its sequence, and the span in hand half written.
+    /// `pos`, of a span between the tail and a head that is at most the capacity ahead of it, as a
+    /// distance from the tail. It may be behind: the tail's position can be newer than its
+    /// sequence, and the span in hand half written.
     fn relative(&self, pos: u32, tail: Tail) -> i64 {
         let ahead = pos.wrapping_sub(tail.pos as u32);
         if ahead <= self.geometry.capacity() {

@@ -205,7 +205,8 @@ fn a_drain_of_another_ring_is_refused() {
     step(&second, &mut drain, 1, Holes::Wait);
 }
 
-/// A ring that is set aside ends like one that is closed, and says that its queue goes on; until it is closed after all.
+/// A ring that is set aside ends like one that is closed, and says that its queue goes on; until it
+/// is closed after all.
 #[test]
 fn a_ring_that_is_set_aside_ends_and_may_be_closed_later() {
     let (ring, mut drain) = ring(16, 4);

@@ -20,7 +20,7 @@ const FILE_MAX: usize = 400;
 const FUNCTION_MAX: usize = 70;
 
 /// The files that may have `unsafe` code; each says at its head why it is right.
-const UNSAFE: [&str; 13] = [
+const UNSAFE: [&str; 14] = [
     "src/memory/heap.rs",
     "src/memory/inherited.rs",
     "src/memory/journal.rs",
@@ -31,6 +31,7 @@ const UNSAFE: [&str; 13] = [
     "src/primitives/os/process.rs",
     "src/primitives/os/thread.rs",
     "src/primitives/process.rs",
+    "src/ring/core.rs",
     "src/ring/read.rs",
     "src/ring/lane.rs",
     "src/ring/reserve.rs",
