@@ -10,7 +10,7 @@ say() { printf '%5d s  %s\n' "$SECONDS" "$*"; }
 for tool in cc c++ pkg-config valgrind; do
     command -v "$tool" >/dev/null || { echo "$tool is missing: run ci/tools.sh as root, or install it" >&2; exit 1; }
 done
-cargo test --quiet -p alq-capi --locked
+cargo test --quiet --locked --workspace --all-features --lib header::
 say 'the headers are what Rust has'
 
 prefix=$work/prefix

@@ -8,7 +8,7 @@ cd "$(dirname "$0")/.."
 if [ "${1:-}" = write ]; then
     export ALQ_GENERATE=1
 fi
-cargo test --quiet --locked -p alq-cli --bin alq manual_pages_and_completions
+cargo test --quiet --locked --workspace --all-features --bin alq manual_pages_and_completions
 cd crates/cli
 
 # $1: a program, which may not be here; $2: what it is to do.

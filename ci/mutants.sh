@@ -91,28 +91,34 @@ if [ "$listed" != "$built_in" ]; then
     exit 1
 fi
 
-models=$(cargo test --release --locked --no-run --test models 2>&1 | sed -n 's/.*(\(target.*\/models-[0-9a-f]*\)).*/\1/p')
-said=$(mktemp)
-trap 'rm -f "$said"' EXIT
-run() { # a shell of its own, which says `Aborted` to "$said" when a dead-lock ends the process
-    ALQ_MUTANT=$1 bash -c '"$@" || exit' _ timeout 120 "$models" --exact "$2" >"$said" 2>&1
+models=$(cargo test --release --locked --no-run --test models 2>&1 | sed -n 's/.*(\(.*\/models-[0-9a-f]*\)).*/\1/p')
+[ -x "$models" ] || { echo 'the models do not compile: run ci/loom.sh' >&2; exit 1; }
+export models
+
+# $1: the weaknesses to build in; $2: the model; $3: a file for what it says.
+run() { # a shell around it, which says `Aborted` there when a dead-lock ends the process
+    ALQ_MUTANT=$1 bash -c '"$@" || exit' _ timeout 120 "$models" --exact "$2" >"$3" 2>&1
 }
-survivors=0
-while read -r mutant model; do
-    [ -n "$mutant" ] || continue
-    if [[ $mutant = *+* ]] && ! run "${mutant#*+}" "$model"; then
-        echo "$mutant: $model fails without it" >&2
-        exit 1
+# $1: the mutant, and its fences; $2: the model that must find it.
+check() {
+    local said=$work/$1
+    if [[ $1 = *+* ]] && ! run "${1#*+}" "$2" "$said"; then
+        echo "$1: $2 fails without it" >&2
+        return 1
     fi
-    if run "$mutant" "$model"; then
-        echo "$mutant: survived $model" >&2
-        survivors=$((survivors + 1))
-    elif grep -q "^thread '$model'.* panicked at" "$said"; then # a dead-lock ends the process, so no test has FAILED
-        echo "$mutant: found by $model"
+    if run "$1" "$2" "$said"; then
+        echo "$1: survived $2" >&2
+        return 1
+    elif grep -q "^thread '$2'.* panicked at" "$said"; then # a dead-lock ends the process, so no test has FAILED
+        echo "$1: found by $2"
     else
-        echo "$mutant: failed for another reason:" >&2
+        echo "$1: failed for another reason:" >&2
         tail -n 20 "$said" >&2
-        exit 1
+        return 1
     fi
-done <<<"$found_by"
-[ "$survivors" = 0 ]
+}
+export -f run check
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+export work
+grep . <<<"$found_by" | xargs -P "$(nproc)" -L 1 bash -c 'check "$@"' _

@@ -6,12 +6,7 @@ mkdir -p "${CARGO_TARGET_DIR:-target}/tools"
 tools=$(cd "${CARGO_TARGET_DIR:-target}/tools" && pwd)
 export PATH=$tools/bin:$PATH
 
-step() {
-    local start=$SECONDS
-    printf '\n=== %s\n' "$*"
-    "$@"
-    printf -- '--- %s: %d s\n' "$*" $((SECONDS - start))
-}
+. ci/step.sh
 want() { command -v "$1" >/dev/null || cargo install --quiet --locked --root "$tools" "$1"; }
 
 # Licences, sources, and two versions of one crate, as deny.toml has them.

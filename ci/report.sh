@@ -8,4 +8,4 @@ if ! ALQ_CHROMIUM=$(command -v chromium || command -v chromium-browser || comman
     echo 'skipped: no Chromium is here, so nobody looks at the page of alq bench'
     exit 0
 fi
-cargo test --release --locked -p alq-cli --test report
+cargo test --locked --workspace --all-features --test report

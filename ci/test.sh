@@ -1,8 +1,6 @@
 #!/usr/bin/env bash
-# The test command of the README, and what the features are for. (ci/features.sh compiles each by itself.)
+# The test command of the README: all tests and all examples of the documentation, compiled once, with all features.
+# (ci/features.sh compiles the library with each feature alone, and without any.)
 set -euo pipefail
 cd "$(dirname "$0")/.."
-cargo test --workspace --locked
-cargo test --locked -p alq --all-features --lib rotate
-cargo test --locked -p alq --all-features --test 'integration_*' --test 'rotate*'
-cargo test --locked -p alq --all-features --doc
+cargo test --workspace --all-features --locked

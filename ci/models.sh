@@ -1,0 +1,38 @@
+#!/usr/bin/env bash
+# The model checkers, the mutants and the fuzz targets. Most of their time is exploring, which has the same result on the
+# same sources: a suite that passed is run again only if a file that it compiles, or the compiler, has changed. What passed
+# is noted in the target folder, so a fresh clone runs all of them.
+#
+#     ci/models.sh          what has changed
+#     ci/models.sh again    everything
+set -euo pipefail
+cd "$(dirname "$0")/.."
+. ci/step.sh
+notes=${CARGO_TARGET_DIR:-target}/passed
+mkdir -p "$notes"
+notes=$(cd "$notes" && pwd)
+# Not the target folder of the other checks, which locks it while it compiles.
+[ -z "${CARGO_TARGET_DIR:-}" ] || export CARGO_TARGET_DIR=$CARGO_TARGET_DIR/models
+[ "${1:-}" != again ] || rm -f "$notes"/*
+
+# $1: a script of this folder; the rest: what it reads besides the library. Models have no optional features, so neither
+# the integrations nor the rotation of logs are compiled for them.
+suite() {
+    local script=$1 sources
+    sources=$({
+        rustc --version
+        find "$@" src Cargo.toml \( -name target -o -path src/integrations -o -path src/ends/rotate \) -prune \
+            -o -type f -print0 | sort -z | xargs -0 sha256sum
+    } | sha256sum)
+    if [ "$sources" = "$(cat "$notes/${script##*/}" 2>/dev/null)" ]; then
+        printf '\n=== %s: passed on the same sources before\n' "$script"
+    else
+        step "$script"
+        echo "$sources" >"$notes/${script##*/}"
+    fi
+}
+
+suite ci/loom.sh loom-tests
+suite ci/mutants.sh loom-tests
+suite ci/shuttle.sh shuttle-tests
+suite ci/fuzz.sh fuzz tests/model tests/common
