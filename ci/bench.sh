@@ -56,8 +56,9 @@ if [ "${1:-}" = quick ]; then
 fi
 draw docs/pictures
 mkdir -p benches/results
-cp "$ALQ_BENCH_JSON" "benches/results/$started.jsonl"
-cp "$shown" "benches/results/$started.txt"
+mv "$ALQ_BENCH_JSON" "$work/$started.jsonl"
+mv "$shown" "$work/$started.txt"
+tar -C "$work" -cJf "benches/results/$started.tar.xz" "$started.jsonl" "$started.txt"
 cp "$work/benchmarks.md" docs/benchmarks.md
-echo "benches/results/$started.jsonl, benches/results/$started.txt and docs/benchmarks.md are written"
+echo "benches/results/$started.tar.xz and docs/benchmarks.md are written"
 exit "$failed"
