@@ -1,3 +1,4 @@
+#![doc = include_str!("links.md")]
 #![doc = include_str!("../README.md")]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 // The model has no descriptors and no membarrier, and makes the inside visible; so do the fuzz targets.
@@ -60,36 +61,8 @@ pub mod rotate {
     pub use crate::ends::rotate::{Compression, Every, RotateError, RotatingFile, Rotation, Zone};
 }
 
-/// The examples of docs/alq.md are tests.
-#[cfg(doctest)]
-#[doc = include_str!("../docs/alq.md")]
-pub struct Manual;
-
-/// Those of docs/guide.md are too.
-#[cfg(doctest)]
-#[doc = include_str!("../docs/guide.md")]
-pub struct Guide;
-
-/// So are those of docs/rotation.md, where all of it is compiled in.
-#[cfg(all(doctest, feature = "zstd"))]
-#[doc = include_str!("../docs/rotation.md")]
-pub struct Rotating;
-
-/// Those of docs/process.md are too.
-#[cfg(doctest)]
-#[doc = include_str!("../docs/process.md")]
-pub struct Process;
-
-/// And those of docs/integrations.md, with all features.
-#[cfg(all(
-    doctest,
-    feature = "log",
-    feature = "metrics",
-    feature = "tokio",
-    feature = "tracing"
-))]
-#[doc = include_str!("../docs/integrations.md")]
-pub struct Integrations;
+#[cfg(any(doc, doctest))]
+pub mod guide;
 
 /// The inside, for the model checkers, the fuzz targets, and nobody else.
 #[cfg(any(alq_model, fuzzing))]

@@ -1,6 +1,8 @@
-//! What this project wants of its own sources, and no compiler checks: orderings, layers, sizes, where `unsafe` may be, and
-//! that the examples of its pages are tests.
+//! What this project wants of its own sources, and no compiler checks: orderings, layers, sizes, where `unsafe` may be, that
+//! the examples of its pages are tests, and that links lead to what is there.
 
+#[path = "tidy/links.rs"]
+mod links;
 #[path = "tidy/orderings.rs"]
 mod orderings;
 #[path = "tidy/pages.rs"]

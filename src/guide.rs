@@ -1,0 +1,57 @@
+#![doc = include_str!("links.md")]
+#![doc = include_str!("../docs/guide.md")]
+//!
+//! # More pages
+//!
+//! The modules below are the other guides. `cargo doc` shows them; a program cannot use them.
+//!
+//! ## In the repository
+//!
+//! Some pages lead to files that are in the repository of the project only:
+//!
+//! | where | what |
+//! |---|---|
+//! | `examples/` | programs that use the library; units for systemd and a run script for runit |
+//! | `crates/capi/` | the C headers, and example programs in C |
+//! | `docs/ring.md`, `docs/ordering.md` | the protocol of the ring, and why each atomic access has its ordering |
+//! | `docs/testing.md`, `tests/`, `loom-tests/`, `shuttle-tests/`, `fuzz/` | how all of it is tested |
+//! | `docs/benchmarks.md` | figures, and how they were measured |
+//! | `ARCHITECTURE.md`, `CONTRIBUTING.md` | what is where, and how to make a change |
+
+// A page of docs/ has two kinds of readers. In the repository its links lead to files; in the documentation they must lead to
+// modules. So a page gives a name to what it links to, and defines the names at its end; links.md, which comes
+// before each page here, defines them for the documentation. Of two definitions of a name, the first counts.
+
+/// A page as a module. Its examples are tests; if they need optional features, so does the page.
+macro_rules! page {
+    ($name:ident, $page:literal $(, $feature:literal)*) => {
+        #[doc = include_str!("links.md")]
+        #[cfg_attr(all($(feature = $feature),*), doc = include_str!(concat!("../docs/", $page)))]
+        #[cfg_attr(
+            not(all($(feature = $feature),*)),
+            doc = "The documentation of the crate with all features has this page."
+        )]
+        pub mod $name {}
+    };
+}
+
+#[doc = include_str!("links.md")]
+#[cfg_attr(not(doctest), doc = include_str!("../docs/migrating.md"))] // its tests are in benches/comparison
+pub mod migrating {}
+
+page!(alq9, "alq.md");
+page!(c_api, "c-api.md");
+page!(consistency, "consistency.md");
+page!(format, "format.md");
+page!(
+    integrations,
+    "integrations.md",
+    "log",
+    "metrics",
+    "tokio",
+    "tracing"
+);
+page!(process, "process.md");
+page!(reliability, "reliability.md");
+page!(rotation, "rotation.md", "zstd");
+page!(tool, "tool.md");
