@@ -4,14 +4,20 @@
 use std::fs;
 use std::path::Path;
 
-/// Runs `target` on every file of its corpus, and on `runs` made up ones of `len` bytes at most.
+/// The bytes that a line of a corpus spells in hexadecimal.
+fn input(line: &str) -> Vec<u8> {
+    assert!(line.len() % 2 == 0, "half a byte at the end of {line}");
+    let bytes = (0..line.len()).step_by(2).map(|at| &line[at..at + 2]);
+    let bytes = bytes.map(|digits| u8::from_str_radix(digits, 16));
+    bytes.collect::<Result<_, _>>().expect("hexadecimal digits")
+}
+
+/// Runs `target` on every line of its corpus, and on `runs` made up inputs of `len` bytes at most.
 fn run(name: &str, target: fn(&[u8]), runs: usize, len: usize) {
-    let corpus = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("corpus")
-        .join(name);
+    let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("corpus/{name}.hex"));
     let mut recorded = 0;
-    for file in fs::read_dir(corpus).expect("its corpus") {
-        target(&fs::read(file.unwrap().path()).unwrap());
+    for line in fs::read_to_string(corpus).expect("its corpus").lines() {
+        target(&input(line));
         recorded += 1;
     }
     assert!(recorded > 0, "nothing is recorded");
