@@ -1,16 +1,16 @@
-//! The two words of a descriptor: `place` `{ seq, start }` and `state` `{ tag, phase, committed }`.
+//! The two words of a slot: `place` `{ seq, start }` and `state` `{ tag, phase, committed }`.
 
-/// Which lap of the descriptor ring a state word belongs to, modulo 2^30.
+/// The lap of the ring of slots that a state word belongs to, modulo 2^30.
 ///
-/// Sequences start at one whole lap, so tag 0 is not seen before the tags have wrapped once, and a
-/// zeroed descriptor is never taken for a valid one.
+/// Sequences start at one whole lap, so tag 0 does not occur before the tags have wrapped once, and a
+/// zeroed slot is never valid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Tag(u32);
 
 impl Tag {
     const BITS: u32 = 30;
 
-    /// The tag of `lap`, which wraps.
+    /// The tag of `lap`, modulo 2^30.
     #[inline]
     pub const fn of_lap(lap: u32) -> Self {
         Self(lap & ((1 << Self::BITS) - 1))
@@ -22,20 +22,21 @@ impl Tag {
 pub enum Phase {
     /// The owner may append more records to the span: its committed length may grow.
     Open,
-    /// The committed length is final: one record, or nothing. What lies behind it up to the next span is padding.
+    /// The committed length is final: one record, or nothing. The rest of the span is padding.
     Closed,
-    /// A span of a lane whose committed length is final: any number of records, which its owner has counted.
+    /// A lane's span whose committed length is final: any number of records, which its owner has
+    /// counted.
     Sealed,
 }
 
 impl Phase {
-    /// Whether the committed length will not grow any more.
+    /// Whether the committed length can no longer grow.
     #[inline]
     pub const fn is_final(self) -> bool {
         !matches!(self, Self::Open)
     }
 
-    /// Whether it is the span of a lane, which has the rest of its line of descriptors to itself.
+    /// Whether the span belongs to a lane. Such a span has the rest of its line of slots to itself.
     #[inline]
     pub const fn is_of_lane(self) -> bool {
         !matches!(self, Self::Closed)
@@ -51,17 +52,17 @@ impl Phase {
 /// +----------------+----------------+
 /// ```
 ///
-/// No word says how long a span is: it ends where its successor starts, or at the head.
+/// No word stores the length of a span: it ends where its successor starts, or at the head.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Place {
-    /// The whole sequence of the span, so that a place of another lap is told apart.
+    /// The whole sequence of the span: a place of another lap has another one.
     pub seq: u32,
     /// The byte position of its first byte.
     pub start: u32,
 }
 
 impl Place {
-    /// The place that `bits` holds.
+    /// Unpacks a place.
     #[inline]
     pub const fn from_bits(bits: u64) -> Self {
         Self {
@@ -70,14 +71,14 @@ impl Place {
         }
     }
 
-    /// The word that holds this place.
+    /// Packs this place.
     #[inline]
     pub const fn to_bits(self) -> u64 {
         (self.seq as u64) << 32 | self.start as u64
     }
 
-    /// A word for the descriptor of `seq` that is no place of a span: it names a sequence that no lap has there. `value` is for
-    /// whoever knows what stands there.
+    /// A word for the slot of `seq` that is not the place of a span: it names a sequence that no lap has
+    /// at this slot. `value` is free for the owner's use.
     #[inline]
     pub const fn of_none(seq: u32, value: u32) -> u64 {
         Self {
@@ -100,11 +101,11 @@ impl Place {
 /// phase: 1 open, 2 closed, 3 sealed; 0 is not valid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct State {
-    /// The lap that this word speaks of.
+    /// The lap that this word belongs to.
     pub tag: Tag,
     /// Whether `committed` may still grow.
     pub phase: Phase,
-    /// How many bytes from the start of the span on are records; always at a record's end.
+    /// How many bytes from the start of the span are records. Always the end of a record.
     pub committed: u32,
 }
 
@@ -133,7 +134,7 @@ impl State {
         }
     }
 
-    /// A lane's span that has come to its end.
+    /// The same span, sealed.
     #[inline]
     #[must_use]
     pub const fn sealed(self) -> Self {
@@ -143,9 +144,9 @@ impl State {
         }
     }
 
-    /// What the second descriptor of a lane's span holds in the place of a state: the number of the lane, and no phase,
-    /// so that nobody takes it for a span. (Its place holds how many records the lane had posted before the span, modulo 2^32:
-    /// see [`Place::of_none`].)
+    /// The state word of the second slot of a lane's span: the number of the lane and no phase, so it is
+    /// not the state of a span. (That slot's place holds the number of records that the lane had posted
+    /// before the span, modulo 2^32: see [`Place::of_none`].)
     #[inline]
     pub const fn note(lane: u32) -> u64 {
         (lane as u64) << 34
@@ -157,8 +158,7 @@ impl State {
         bits == Self::note(lane)
     }
 
-    /// The state that `bits` holds if the span of lap `tag` exists in it; `None` while the descriptor
-    /// still holds an earlier lap (or nothing, or garbage).
+    /// Unpacks the state of lap `tag`. `None` if the slot still holds an earlier lap, or nothing valid.
     #[inline]
     pub const fn of_lap(bits: u64, tag: Tag) -> Option<Self> {
         let phase = match (bits >> 32) & 0b11 {
@@ -177,7 +177,7 @@ impl State {
         })
     }
 
-    /// The word that holds this state.
+    /// Packs this state.
     #[inline]
     pub const fn to_bits(self) -> u64 {
         let phase = match self.phase {

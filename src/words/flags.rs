@@ -27,21 +27,22 @@ bitflags::bitflags! {
     }
 }
 
-/// What a caller wants when there is no room.
+/// What an append does when there is no room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WhenFull {
-    /// Be refused at once.
+    /// Fail at once.
     Refuse,
-    /// Sleep until there is some.
+    /// Sleep until there is room.
     Wait,
 }
 
-/// In which order waiting writers get room.
+/// The order in which waiting writers get room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Order {
-    /// Whoever comes when there is some; those who wait are woken from the first on, as far as it goes.
+    /// Any order: a writer that arrives when there is room takes it. Waiting writers are woken in order
+    /// of arrival, as many as the room suffices for.
     Any,
-    /// The order in which they came; nobody overtakes. Source: `ALQ_ORDERED`.
+    /// Strictly the order of arrival: no writer overtakes another. Source: `ALQ_ORDERED`.
     Arrival,
 }
 
@@ -50,7 +51,7 @@ impl Flags {
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidFlags`] if it is both, neither, or a bit that has no name.
+    /// [`Error::InvalidFlags`] if both or neither are set, or an unknown bit.
     #[inline]
     pub(crate) const fn when_full(self) -> Result<WhenFull, Error> {
         const NOWAIT: u32 = Flags::NOWAIT.bits();

@@ -2,39 +2,39 @@
 
 use super::{Head, Phase, Tag};
 
-/// How far the drain has come: both halves count from the start of the ring and only grow.
+/// How far the drain has come. Both halves count from the start of the queue and only grow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Tail {
-    /// The span in hand; every descriptor before it is free.
+    /// The next span to drain; every slot before it is free.
     pub seq: u64,
-    /// Everything before this position is written, or padding; those bytes are free.
+    /// Everything before this position is written or padding; those bytes are free.
     pub pos: u64,
 }
 
 impl Tail {
-    /// Bytes in use from here to `head`; more than any capacity if `head` is older than this tail.
+    /// Bytes in use from here to `head`. More than any capacity if `head` is older than this tail.
     #[inline]
     pub const fn bytes_to(self, head: Head) -> u32 {
         head.pos.wrapping_sub(self.pos as u32)
     }
 }
 
-/// The descriptors of one cache line. A lane stores to its descriptor with every record, so it takes what is left of a
-/// line for itself: two lanes that shared one would take it from each other all the time.
+/// The slots of one cache line. A lane stores to its slot with every record, so it takes the rest of a
+/// line for itself: two lanes on one line would take it from each other each time.
 pub const SLOTS_PER_LINE: u32 = 4;
 
-/// How many descriptors a claim takes.
+/// How many slots a claim takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Width {
-    /// One.
+    /// One slot.
     Slot,
-    /// From the next one to the end of its line, and two at least. Only the first describes the span; the second keeps
-    /// what its owner notes about it.
+    /// The slots from the next one to the end of its line, at least two. The first describes the span;
+    /// the second holds the lane's note.
     Line,
 }
 
 impl Width {
-    /// The sequence behind a claim at `seq`.
+    /// The sequence after a claim at `seq`.
     #[inline]
     pub const fn after(self, seq: u32) -> u32 {
         match self {
@@ -43,14 +43,14 @@ impl Width {
         }
     }
 
-    /// How many descriptors a claim at `seq` takes.
+    /// How many slots a claim at `seq` takes.
     #[inline]
     const fn count(self, seq: u32) -> u32 {
         self.after(seq).wrapping_sub(seq)
     }
 }
 
-/// The sequence of the span behind the one at `seq`, which is in `phase`.
+/// The sequence of the span after the one at `seq`, which is in `phase`.
 #[inline]
 pub const fn next_seq(seq: u64, phase: Phase) -> u64 {
     if phase.is_of_lane() {
@@ -65,41 +65,41 @@ pub const fn next_seq(seq: u64, phase: Phase) -> u64 {
 pub struct Room {
     /// Bytes that one claim may take.
     pub bytes: u32,
-    /// How many claims may be made.
+    /// The number of claims that may succeed.
     pub spans: u32,
 }
 
-/// The sizes of one ring: `capacity` bytes and `slots` descriptors, both powers of two.
+/// The sizes of one ring: `capacity` bytes and `slots` slots, both powers of two.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Geometry {
     capacity: u32,
     slots: u32,
     slot_bits: u32,
     spans_max: u32,
-    /// One less than each of the first two: what the hot path needs of them.
+    /// `capacity - 1` and `slots - 1`, for the hot path.
     offset_mask: u32,
     slot_mask: u32,
-    /// One less than a power of two near a quarter of `spans_max`.
+    /// A power of two near a quarter of `spans_max`, minus 1.
     span_mark_mask: u32,
 }
 
 impl Geometry {
-    /// The largest capacity, 2 GiB: a used length then never reaches half of the 32-bit position space,
-    /// and a head that lags behind the tail cannot pass for one that is ahead of it.
+    /// The largest capacity, 2 GiB. A used length then never exceeds half of the 32-bit position space,
+    /// so a head that lags behind the tail cannot be mistaken for one that is ahead of it.
     pub const MAX_CAPACITY: u64 = 1 << 31;
 
-    /// The fewest descriptors that a tag of 30 bits can number.
+    /// The fewest slots for which a tag of 30 bits suffices.
     pub const MIN_SLOTS: u32 = 4;
 
-    /// The most descriptors. The head of a ring that was closed while it was full is two laps ahead of the tail: that
-    /// must not be all of the 32-bit sequences, or it would seem to be empty.
+    /// The most slots. The head of a ring that was closed while full is two laps ahead of the tail. Two
+    /// laps must be less than all 32-bit sequences, or the ring would look empty.
     pub const MAX_SLOTS: u32 = 1 << 30;
 
-    /// A ring of `capacity` bytes with `slots` descriptors.
+    /// A ring of `capacity` bytes with `slots` slots.
     ///
     /// # Panics
     ///
-    /// If either is no power of two, or out of range: the callers have rounded and checked before.
+    /// If either is not a power of two or is out of range. Callers round and check first.
     pub const fn new(capacity: u32, slots: u32) -> Self {
         assert!(capacity.is_power_of_two() && capacity as u64 <= Self::MAX_CAPACITY);
         assert!(slots.is_power_of_two());
@@ -119,7 +119,7 @@ impl Geometry {
     ///
     /// # Panics
     ///
-    /// If that is 0 or more than there are descriptors.
+    /// If `spans_max` is 0 or more than the number of slots.
     #[must_use]
     pub const fn with_spans_max(self, spans_max: u32) -> Self {
         assert!(spans_max > 0 && spans_max <= self.slots);
@@ -130,50 +130,50 @@ impl Geometry {
         }
     }
 
-    /// The bytes of the ring.
+    /// The number of bytes of the ring.
     #[inline]
     pub const fn capacity(self) -> u32 {
         self.capacity
     }
 
-    /// The descriptors of the ring.
+    /// The number of slots of the ring.
     #[inline]
     pub const fn slots(self) -> u32 {
         self.slots
     }
 
-    /// How many spans there may be at once.
+    /// The number of spans that may exist at once.
     #[inline]
     pub const fn spans_max(self) -> u32 {
         self.spans_max
     }
 
-    /// The place of byte position `pos` in the ring.
+    /// The offset of byte position `pos` in the ring.
     #[inline]
     pub const fn offset(self, pos: u32) -> usize {
         (pos & self.offset_mask) as usize
     }
 
-    /// The descriptor of sequence `seq`.
+    /// The index of the slot of sequence `seq`.
     #[inline]
     pub const fn slot(self, seq: u32) -> usize {
         (seq & self.slot_mask) as usize
     }
 
-    /// The tag that the descriptor of sequence `seq` carries once the span exists.
+    /// The tag in the slot of sequence `seq` once the span exists.
     #[inline]
     pub const fn tag(self, seq: u32) -> Tag {
         Tag::of_lap(seq >> self.slot_bits)
     }
 
-    /// Whether a span of sequence `seq` over `[start, end)` is one of the few in a lap that the fill is looked at for: one
-    /// crosses into each quarter of the bytes, one begins each quarter of the spans.
+    /// Whether the span `seq` over `[start, end)` is one of the few in a lap whose post checks the fill:
+    /// the spans that cross into a new quarter of the bytes or begin a quarter of the spans.
     #[inline]
     pub const fn is_at_mark(self, seq: u32, start: u64, end: u64) -> bool {
         (start ^ end) >= (self.capacity / 4) as u64 || seq & self.span_mark_mask == 0
     }
 
-    /// What is free between `head` and `tail`; everything, if the head is older than the tail.
+    /// What is free between `head` and `tail`. Everything, if the head is older than the tail.
     pub const fn room(self, head: Head, tail: Tail) -> Room {
         let used = tail.bytes_to(head);
         let spans = head.seq.wrapping_sub(tail.seq as u32);
@@ -192,10 +192,11 @@ impl Geometry {
         }
     }
 
-    /// Whether a claim of `len` bytes and `width` descriptors at `head` leaves everything from `tail` on untouched.
+    /// Whether a claim of `len` bytes and `width` slots at `head` fits without touching anything from
+    /// `tail` on.
     ///
-    /// `false` also for a head that is older than `tail`: the caller reads the head again before it
-    /// believes a refusal.
+    /// Also `false` for a head that is older than `tail`: the caller reads the head again before it
+    /// refuses.
     #[inline]
     pub const fn has_room(self, head: Head, tail: Tail, len: u32, width: Width) -> bool {
         let used = tail.bytes_to(head);
@@ -211,7 +212,7 @@ const fn mark_mask(spans: u32) -> u32 {
     (spans / 4).next_power_of_two() - 1
 }
 
-/// The 64-bit value nearest at or above `base` whose low half is `low`.
+/// The smallest 64-bit value at or above `base` whose low half is `low`.
 #[inline]
 pub const fn extend(base: u64, low: u32) -> u64 {
     base + low.wrapping_sub(base as u32) as u64
@@ -242,10 +243,10 @@ mod tests {
     }
 
     #[test]
-    fn room_is_bounded_by_bytes_and_by_descriptors() {
+    fn room_is_bounded_by_bytes_and_by_slots() {
         assert!(room((7, 60), (4, 0), 4));
         assert!(!room((7, 60), (4, 0), 5));
-        assert!(!room((8, 4), (4, 0), 1), "all four descriptors are taken");
+        assert!(!room((8, 4), (4, 0), 1), "all four slots are taken");
     }
 
     #[test]
@@ -261,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn a_full_ring_of_the_most_descriptors_has_no_room_once_it_is_closed() {
+    fn a_full_ring_of_the_most_slots_has_no_room_once_it_is_closed() {
         let sizes = Geometry::new(64, Geometry::MAX_SLOTS);
         let head = Head {
             seq: Geometry::MAX_SLOTS,
@@ -273,9 +274,9 @@ mod tests {
 
     #[test]
     fn a_lane_takes_the_rest_of_its_line_and_fits_where_that_does() {
-        let behind = |seq| Width::Line.after(seq);
-        assert_eq!([4, 5, 6, 7, 8].map(behind), [8, 8, 8, 12, 12]);
-        assert_eq!([u32::MAX - 1, u32::MAX].map(behind), [0, 4]);
+        let after = |seq| Width::Line.after(seq);
+        assert_eq!([4, 5, 6, 7, 8].map(after), [8, 8, 8, 12, 12]);
+        assert_eq!([u32::MAX - 1, u32::MAX].map(after), [0, 4]);
         assert_eq!(next_seq(5, Phase::Closed), 6);
         assert_eq!(next_seq(5, Phase::Open), 8);
         assert_eq!(next_seq(8, Phase::Sealed), 12);
@@ -285,8 +286,8 @@ mod tests {
             SIZES.has_room(Head { seq, pos: 0 }, tail, 1, Width::Line)
         };
         assert!(fits(4) && fits(6));
-        assert!(!fits(7), "it takes two at least");
-        assert!(!fits(8), "all four descriptors are taken");
+        assert!(!fits(7), "it takes at least two");
+        assert!(!fits(8), "all four slots are taken");
     }
 
     #[test]

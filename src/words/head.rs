@@ -3,7 +3,7 @@
 use super::Width;
 
 /// Where the next claim starts: `{ seq, pos }`, packed into one 64-bit word so that one
-/// compare-and-swap claims a descriptor and a byte range together.
+/// compare-and-swap claims a slot and a byte range together.
 ///
 /// ```text
 ///  63            32 31             0
@@ -12,18 +12,18 @@ use super::Width;
 /// +----------------+----------------+
 /// ```
 ///
-/// Both halves count modulo 2^32. Two heads are the same word again only after exactly 2^32 claims
-/// whose lengths add up to a multiple of 2^32; docs/ring.md works out what that takes.
+/// Both halves count modulo 2^32. The same word returns only after exactly 2^32 claims whose lengths
+/// add up to a multiple of 2^32; docs/ring.md works out what that takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Head {
-    /// The sequence that the next claim gets.
+    /// The sequence of the next claim.
     pub seq: u32,
     /// The byte position at which the next claim starts.
     pub pos: u32,
 }
 
 impl Head {
-    /// The head that `bits` holds.
+    /// Unpacks a head.
     #[inline]
     pub const fn from_bits(bits: u64) -> Self {
         Self {
@@ -32,13 +32,13 @@ impl Head {
         }
     }
 
-    /// The word that holds this head.
+    /// Packs this head.
     #[inline]
     pub const fn to_bits(self) -> u64 {
         (self.seq as u64) << 32 | self.pos as u64
     }
 
-    /// The head behind a claim of `width` descriptors and `len` bytes.
+    /// The head after a claim of `width` slots and `len` bytes.
     #[inline]
     #[must_use]
     pub const fn claimed(self, width: Width, len: u32) -> Self {
@@ -48,10 +48,9 @@ impl Head {
         }
     }
 
-    /// The head `slots` sequences on, where every later claim finds the descriptor ring full.
+    /// The head moved forward by `slots` sequences: every later claim finds no free slot.
     ///
-    /// Closing a ring is this one step: a claim that came before it is part of the queue, and none can
-    /// come after it.
+    /// This one step closes a ring. A claim before it is part of the queue; no claim succeeds after it.
     #[inline]
     #[must_use]
     pub const fn closed(self, slots: u32) -> Self {

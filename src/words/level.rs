@@ -1,4 +1,4 @@
-//! How far a record has come, and how far it is to be brought.
+//! How far a record has come: written, durable, and the state of a completion.
 
 use super::Error;
 
@@ -12,13 +12,13 @@ use super::Error;
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum SyncOp {
-    /// The data, and what is needed to read it back, as `fdatasync(2)` (`O_DSYNC`).
+    /// The data, and the metadata needed to read it back: `fdatasync(2)` (`O_DSYNC`).
     Data,
-    /// All of the file's metadata too, as `fsync(2)` (`O_SYNC`).
+    /// The data and all metadata of the file: `fsync(2)` (`O_SYNC`).
     Full,
 }
 
-/// How far a record is to have come when a completion is done.
+/// What a completion waits for.
 ///
 /// ```
 /// use alq::{Flags, Level, Options};
@@ -26,19 +26,20 @@ pub enum SyncOp {
 /// # let dir = tempfile::tempdir()?;
 /// let queue = Options::new().open(dir.path().join("app.log"))?;
 /// let position = queue.writen(b"a record\n", Flags::WAITOK)?;
-/// queue.completion(position, Level::Written).wait()?; // `kill -9` does not take it away now
-/// queue.completion(position, Level::Durable).wait()?; // nor does the power
+/// queue.completion(position, Level::Written).wait()?; // it survives `kill -9` now
+/// queue.completion(position, Level::Durable).wait()?; // and a power failure
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Level {
-    /// The descriptor has taken it: it survives this process.
+    /// The sink has accepted the record: it survives this process.
     Written,
-    /// It is on disk, as far as the system can tell: it survives the kernel and the power.
+    /// The record is on disk, as far as the system can tell: it survives a crash of the kernel and a
+    /// power failure.
     Durable,
 }
 
-/// What has become of a completion. Source: `aio_error(3)`.
+/// The state of a completion. Source: `aio_error(3)`.
 ///
 /// ```
 /// use alq::{Options, Status, SyncOp};
@@ -57,6 +58,6 @@ pub enum Level {
 pub enum Status {
     /// Not yet (`EINPROGRESS`).
     InProgress,
-    /// Done, or failed; it stays that way.
+    /// Done or failed. This state is final.
     Done(Result<(), Error>),
 }

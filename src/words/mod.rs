@@ -1,4 +1,15 @@
-//! Layer 0: words. Positions, packed words, errors, flags: pure values, no atomics, no memory, no clock.
+//! Layer 0: words. Positions, packed words, errors, flags, and the format of the ring file.
+//!
+//! Everything here is a pure value: no atomics, no memory, no system call, no clock. So each packing
+//! and each rule of arithmetic can be tested alone, and the fuzz targets feed it any bits.
+//!
+//! | module | holds |
+//! |---|---|
+//! | `head`, `descriptor` | the packed words of the ring, as docs/ring.md draws them |
+//! | `geometry` | the sizes of a ring, and what room means |
+//! | `ring_file`, `ring_notes` | the words of the ring file, as docs/format.md lists them |
+//! | `position`, `level`, `flags` | what callers pass and get |
+//! | `error`, `undrained`, `recovery`, `rotation` | what callers are told |
 
 mod descriptor;
 mod error;

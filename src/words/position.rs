@@ -3,11 +3,12 @@
 use core::cmp::Ordering;
 use core::fmt;
 
-/// A point in the stream of one queue: the bytes claimed since it was opened, up to the end of one record.
+/// A point in the stream of one queue: the bytes claimed since it was opened, up to the end of a
+/// record.
 ///
-/// A position is final when a post returns it, and it grows with every record: of two records of the same
-/// queue the one that was claimed later has the larger position. It counts padding, so it is *not* an
-/// offset in the file; it is compared and waited for.
+/// A position is final when a post returns it. Positions grow with every record: of two records of
+/// the same queue, the one that was claimed later has the larger position. Positions count padding,
+/// so they are *not* offsets in the file. Use them to compare and to wait.
 ///
 /// Positions of different queues have no order:
 ///

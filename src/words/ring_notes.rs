@@ -1,4 +1,4 @@
-//! What a ring file notes besides the records: which log they are for, and what its queue is doing.
+//! What a ring file notes besides the records: which log they belong to, and the queue's counters.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -7,29 +7,29 @@ use std::path::{Path, PathBuf};
 use super::LogEnd;
 use super::ring_file::checksum;
 
-/// Which log the records of a ring file are for.
+/// The log that the records of a ring file belong to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LogNote {
-    /// The file, when it was opened; `inode` 0 for what is no regular file.
+    /// The file when it was opened. `inode` is 0 if it is not a regular file.
     pub end: LogEnd,
-    /// Where it was then, if that is known.
+    /// Its path at that time, if known.
     pub path: Option<PathBuf>,
 }
 
 impl LogNote {
-    /// How many words one takes: a page.
+    /// The number of words of a note: a page.
     pub const WORDS: usize = 512;
-    /// Longer ones are not noted.
+    /// Longer paths are not noted.
     const PATH_MAX: usize = (Self::WORDS - 5) * 8;
 
-    /// Whether both are notes of one log: the same file, or another at the same path.
+    /// Whether both notes name one log: the same file, or another file at the same path.
     pub fn is_same_log(&self, other: &Self) -> bool {
         let is_same_place = self.path.is_some() && self.path == other.path;
         let are_no_files = self.end.inode == 0 && other.end.inode == 0;
         are_no_files || is_same_place || self.end.is_same_file(&other.end)
     }
 
-    /// The words that hold it.
+    /// Packs this note.
     pub fn to_words(&self) -> Vec<u64> {
         let path = self.path.as_deref().unwrap_or(Path::new(""));
         let path = Some(path.as_os_str().as_bytes()).filter(|path| path.len() <= Self::PATH_MAX);
@@ -50,7 +50,7 @@ impl LogNote {
         words
     }
 
-    /// The note that `words` hold; `None` if they were not stored to the end.
+    /// Unpacks a note. `None` if it was not stored completely.
     pub fn from_words(words: &[u64]) -> Option<Self> {
         let &[check, device, inode, birth_ns, len, ref path @ ..] = words else {
             return None;
@@ -74,7 +74,7 @@ impl LogNote {
     }
 }
 
-/// What a queue with a ring file shows of itself, for whoever looks at the file.
+/// The counters that a queue publishes in its ring file, for other processes to read.
 ///
 /// ```
 /// # let dir = tempfile::tempdir()?;
@@ -89,43 +89,44 @@ impl LogNote {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Live {
-    /// The process that has it, or had it last.
+    /// The process that has the ring file open, or had it open last.
     pub pid: u32,
-    /// When it was opened, in nanoseconds since 1970.
+    /// When the process opened it, in nanoseconds since 1970.
     pub opened_ns: u64,
-    /// When this was shown, in nanoseconds since 1970. The flusher does so whenever it has done something.
+    /// When these counters were published, in nanoseconds since 1970. The flusher publishes them after
+    /// each step that did something.
     pub shown_ns: u64,
-    /// Bytes of records written since it was opened.
+    /// Bytes of records written since then.
     pub written_bytes: u64,
     /// Appends refused because the ring was full.
     pub refused_records: u64,
-    /// Bytes of them.
+    /// Bytes of those appends.
     pub refused_bytes: u64,
-    /// Writes to the log that took bytes.
+    /// Writes that the log accepted, at least in part.
     pub drains: u64,
-    /// The highest fill that was seen, in bytes.
+    /// The highest fill observed, in bytes.
     pub high_water_bytes: u64,
-    /// Why the log takes nothing, as errno; 0 while it does.
+    /// Why the log accepts nothing, as errno. 0 if it accepts data.
     pub stall_errno: u32,
-    /// For how long it has taken nothing, in nanoseconds.
+    /// How long the log has accepted nothing, in nanoseconds.
     pub stall_ns: u64,
-    /// With what the queue has failed, as errno; 0 if it has not.
+    /// Why the queue has failed, as errno. 0 if it has not.
     pub failure_errno: u32,
-    /// Records written since it was opened; those of a lane once all of the span is written that they are in.
+    /// Records written since it was opened. A lane's records count once their whole span is written.
     pub written_records: u64,
-    /// Appends that had to wait, for room or for their turn.
+    /// Appends that waited for room or for their turn.
     pub waits: u64,
-    /// The longest of these waits, in nanoseconds.
+    /// The longest such wait, in nanoseconds.
     pub longest_wait_ns: u64,
-    /// How often the flusher woke up.
+    /// Wake-ups of the flusher.
     pub wakeups: u64,
 }
 
 impl Live {
-    /// How many words it takes.
+    /// The number of words of the counters.
     pub(crate) const WORDS: usize = 16;
 
-    /// The words that hold it.
+    /// Packs the counters.
     pub(crate) fn to_words(self) -> [u64; Self::WORDS] {
         let mut words = [0; Self::WORDS];
         words[..15].copy_from_slice(&[
@@ -148,7 +149,7 @@ impl Live {
         words
     }
 
-    /// What `words` hold; each is right by itself.
+    /// Unpacks the counters. Each is valid by itself.
     pub(crate) fn from_words(words: &[u64; Self::WORDS]) -> Self {
         Self {
             pid: words[0] as u32,

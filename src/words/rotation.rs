@@ -1,10 +1,10 @@
-//! What can be wrong with a rotation that is asked for.
+//! Why a log cannot be rotated as configured.
 
 use core::fmt;
 use std::io;
 use std::path::PathBuf;
 
-/// Why a log cannot be rotated as asked: of [`Error::Rotation`](crate::Error::Rotation).
+/// Why a log cannot be rotated as configured. Part of [`Error::Rotation`](crate::Error::Rotation).
 ///
 /// ```
 /// # #[cfg(feature = "rotate")] {
@@ -23,46 +23,46 @@ use std::path::PathBuf;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RotationProblem {
-    /// Somebody else rotates the same log, in this process or in another.
+    /// Another queue or process rotates the same log.
     InUse {
         /// The log.
         log: PathBuf,
-        /// The process, where the system tells.
+        /// The process, if the system reveals it.
         pid: Option<u32>,
     },
-    /// There is something at its path, and it is no regular file.
+    /// The path exists and is not a regular file.
     NotAFile {
         /// The log.
         log: PathBuf,
     },
-    /// The text names no period.
+    /// The text is not a period.
     UnknownPeriod {
         /// What was given.
         text: String,
     },
-    /// The text names no form of compression, or one that was not compiled in.
+    /// The text is not a form of compression, or names one that was not compiled in.
     UnknownCompression {
         /// What was given.
         text: String,
     },
-    /// The system knows no time zone of that name.
+    /// The system does not know this time zone.
     UnknownZone {
         /// What was given.
         name: String,
     },
-    /// Something beside the log cannot be had: its lock, the link to it, the names of the files to come.
+    /// A file next to the log cannot be created or used: its lock, the link to it, a rotated file.
     Impossible {
-        /// What cannot be done.
+        /// What failed.
         doing: &'static str,
-        /// With which file or directory.
+        /// The file or directory.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the system.
         errno: i32,
     },
 }
 
 impl RotationProblem {
-    /// The errno that says the same.
+    /// The closest errno.
     pub(crate) const fn errno(&self) -> i32 {
         match self {
             Self::InUse { .. } => libc::EBUSY,
@@ -82,7 +82,7 @@ impl fmt::Display for RotationProblem {
                     None => write!(f, ", by another queue or process")?,
                 }
                 f.write_str(
-                    "; only one may, so close that one first, or give this one a log of its own",
+                    "; only one may rotate a log: close the other one, or choose another log",
                 )
             }
             Self::NotAFile { log } => {
@@ -90,24 +90,27 @@ impl fmt::Display for RotationProblem {
             }
             Self::UnknownPeriod { text } => write!(
                 f,
-                "no period: {text:?}; it must be hour, day, week, month, or minutes or hours up to a day, as in 10m or 6h"
+                "{text:?} is not a period: use hour, day, week, month, or minutes or hours up to a day such \
+                 as 10m or 6h"
             ),
             Self::UnknownCompression { text } => write!(
                 f,
-                "no form of compression: {text:?}; it must be none, gzip or zstd, and the last two only where they are compiled in"
+                "{text:?} is not a form of compression: use none, gzip or zstd (gzip and zstd must be \
+                 compiled in)"
             ),
             Self::UnknownZone { name } => write!(
                 f,
-                "no time zone that this system knows: {name:?}; it must be a name as Europe/Berlin, or a rule as TZ has it"
+                "{name:?} is not a time zone known to this system: use a name such as Europe/Berlin, or a \
+                 rule as in TZ"
             ),
             Self::Impossible { doing, path, errno } => {
                 let error = io::Error::from_raw_os_error(*errno);
                 let way_out = match *errno {
                     libc::EACCES | libc::EPERM | libc::EROFS => {
-                        "; rotation makes files beside the log, so its directory must be writable"
+                        "; rotation creates files next to the log, so its directory must be writable"
                     }
                     libc::ENOENT | libc::ENOTDIR => "; the directory of the log must exist",
-                    libc::EEXIST => "; something else than a symbolic link is there",
+                    libc::EEXIST => "; a file that is not a symbolic link is there",
                     libc::ENAMETOOLONG => "; give the log a shorter name",
                     _ => "",
                 };

@@ -1,40 +1,40 @@
-//! What a close has left.
+//! What a close could not write.
 
 use core::fmt;
 use std::io;
 
 use super::Error;
 
-/// What `close` had to leave behind, in exact numbers.
+/// What `close` could not write, in exact numbers.
 ///
 /// ```
 /// use std::time::Duration;
 ///
 /// use alq::{Error, Flags, Options};
 ///
-/// // A socket, and its other end reads nothing: it takes some hundred KiB, and no more.
+/// // A socket whose other end reads nothing: it accepts a few hundred KiB.
 /// let (_reader, writer) = std::os::unix::net::UnixStream::pair()?;
 /// let options = Options::new().stall_limit(Some(Duration::from_millis(50)));
 /// let queue = options.from_fd(&writer)?;
 /// queue.writen(&[b'x'; 1 << 20], Flags::WAITOK)?;
 /// let left = queue.close(None).unwrap_err();
 /// assert!(left.bytes > 0 && left.records == 1);
-/// assert_eq!(left.cause, Error::Stalled { errno: 11 }); // EAGAIN: nobody reads
+/// assert_eq!(left.cause, Error::Stalled { errno: 11 }); // EAGAIN: the reader does not read
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Undrained {
-    /// Bytes that were posted and are not written.
+    /// Bytes that were posted and not written.
     pub bytes: u64,
-    /// Records that were posted and are not (wholly) written.
+    /// Records that were posted and not written, or only in part.
     pub records: u64,
-    /// Reservations that were still open, and were stepped over.
+    /// Reservations that were still open and were stepped over.
     pub abandoned: u64,
-    /// Whether all of the bytes stay in [ring files](crate::Options::ring_file), for the next queues that open them; otherwise
-    /// they are lost, or some are.
+    /// Whether all of the bytes stay in [ring files](crate::Options::ring_file), for the next queue that
+    /// opens them. If not, at least some are lost.
     pub in_ring_file: bool,
-    /// What stood in the way.
+    /// Why they were not written.
     pub cause: Error,
 }
 
