@@ -13,6 +13,8 @@ mod actors;
 mod ends;
 mod face;
 mod integrations;
+#[cfg(feature = "rotate")]
+mod logs;
 mod memory;
 mod primitives;
 mod ring;
@@ -58,7 +60,7 @@ pub mod ring_file {
 #[cfg(feature = "rotate")]
 #[cfg_attr(docsrs, doc(cfg(feature = "rotate")))]
 pub mod rotate {
-    pub use crate::ends::rotate::{Compression, Every, RotateError, RotatingFile, Rotation, Zone};
+    pub use crate::logs::{Compression, Every, RotateError, RotatingFile, Rotation, Zone};
 }
 
 #[cfg(any(doc, doctest))]

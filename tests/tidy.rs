@@ -1,6 +1,9 @@
-//! What this project wants of its own sources, and no compiler checks: orderings, layers, sizes, where `unsafe` may be, that
-//! the examples of its pages are tests, and that links lead to what is there.
+//! What this project wants of its own sources, and no compiler checks: orderings, layers, circles,
+//! sizes, where `unsafe` may be, that the examples of its pages are tests, and that links lead to
+//! what is there.
 
+#[path = "tidy/circles.rs"]
+mod circles;
 #[path = "tidy/links.rs"]
 mod links;
 #[path = "tidy/orderings.rs"]

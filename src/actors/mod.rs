@@ -1,4 +1,4 @@
-//! Layer 5: actors. The flusher as a step function, the thread that drives it, and what they share with callers.
+//! Layer 6: actors. The flusher as a step function, the thread that drives it, and what they share with callers.
 
 mod durability;
 mod failure;

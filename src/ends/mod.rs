@@ -4,8 +4,6 @@ mod aside;
 mod descriptor;
 pub mod log_file;
 mod pending;
-#[cfg(feature = "rotate")]
-pub mod rotate;
 mod sink;
 mod stats;
 

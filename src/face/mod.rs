@@ -1,4 +1,4 @@
-//! Layer 6: the face. What users call.
+//! Layer 7: the face. What users call.
 
 mod append;
 mod aside;

@@ -1,4 +1,4 @@
-//! Layer 7: integrations. A queue where other crates expect something of theirs; each is an optional feature, in a file of its own.
+//! Layer 8: integrations. A queue where other crates expect something of theirs; each is an optional feature, in a file of its own.
 
 #[cfg(feature = "tracing")]
 mod lanes;

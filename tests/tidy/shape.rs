@@ -3,12 +3,13 @@
 use crate::source::{assert_none, sources};
 
 /// From the lowest: each imports lower ones only (src/lib.rs joins them and imports all).
-const LAYERS: [&str; 8] = [
+const LAYERS: [&str; 9] = [
     "words",
     "primitives",
     "memory",
     "ring",
     "ends",
+    "logs",
     "actors",
     "face",
     "integrations",

@@ -5,9 +5,9 @@ use std::io::{self, IoSlice};
 use std::os::unix::fs::symlink;
 
 use super::{NOON, Place};
-use crate::ends::rotate::Rotation;
-use crate::ends::rotate::log::Log;
-use crate::ends::rotate::point::Script;
+use crate::logs::Rotation;
+use crate::logs::log::Log;
+use crate::logs::point::Script;
 use crate::words::SyncOp;
 
 /// Every rotation fails.
@@ -115,7 +115,7 @@ fn a_sync_covers_the_file_in_which_a_recovery_has_found_its_bytes() {
 #[cfg(feature = "zstd")]
 #[test]
 fn of_a_file_that_is_packed_in_another_form_than_before_one_is_left() {
-    use crate::ends::rotate::Compression;
+    use crate::logs::Compression;
     let place = Place::new();
     let plain = place.dir.path().join("log.20200101T000000Z-000000");
     fs::write(&plain, "one\n").unwrap();

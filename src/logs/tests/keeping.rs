@@ -5,8 +5,8 @@ use std::os::unix::fs::symlink;
 use std::time::Duration;
 
 use super::{NOON, Place, text};
-use crate::ends::rotate::Rotation;
-use crate::ends::rotate::point::Script;
+use crate::logs::Rotation;
+use crate::logs::point::Script;
 
 /// Names that are nearly ours, and things that are no regular files.
 fn put_decoys(place: &Place) -> Vec<String> {

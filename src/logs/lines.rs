@@ -4,6 +4,37 @@ use std::io::IoSlice;
 
 use memchr::{memchr, memrchr};
 
+/// What is kept whole, and whether the log ends inside of one.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Inside {
+    Record(bool),
+    Line(Lines),
+}
+
+impl Inside {
+    pub const fn is_within(self) -> bool {
+        match self {
+            Self::Record(is_within) => is_within,
+            Self::Line(lines) => lines.is_within(),
+        }
+    }
+
+    pub const fn lines(self) -> Option<Lines> {
+        match self {
+            Self::Record(_) => None,
+            Self::Line(lines) => Some(lines),
+        }
+    }
+
+    /// The first `taken` bytes of the runs, which end with a record, are in the log.
+    pub fn wrote(&mut self, runs: &[IoSlice<'_>], taken: usize) {
+        match self {
+            Self::Record(is_within) => *is_within = 0 < taken && taken < len(runs),
+            Self::Line(lines) => lines.wrote(runs, taken),
+        }
+    }
+}
+
 /// Where a log stands between its lines.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Lines {
@@ -72,7 +103,7 @@ impl Lines {
     }
 }
 
-fn len(runs: &[IoSlice<'_>]) -> usize {
+pub(super) fn len(runs: &[IoSlice<'_>]) -> usize {
     runs.iter().map(|run| run.len()).sum()
 }
 

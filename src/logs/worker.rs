@@ -1,27 +1,22 @@
-//! The thread for the work behind a rotation: there while there is any.
+//! What the background thread has to do. It knows nothing of the log: `background` does the work.
 
 use std::collections::VecDeque;
-use std::io;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::time::{Duration, Instant};
 
 use super::RotateError;
-use super::log::Log;
 use super::name::Key;
 use crate::primitives::Event;
-use crate::primitives::sync::{Mutex, PlainArc, ThreadId, spawn_quiet, this_thread};
-use crate::words::{Error, Operation};
+use crate::primitives::sync::{Mutex, ThreadId};
 
 #[derive(Debug)]
 pub(super) struct Worker {
-    work: Mutex<Work>,
+    pub(super) work: Mutex<Work>,
     /// Notified when some work is done.
-    changed: Event,
+    pub(super) changed: Event,
 }
 
 #[derive(Debug, Default)]
-struct Work {
-    thread: Thread,
+pub(super) struct Work {
+    pub(super) thread: Thread,
     /// Whether somebody has asked for something that may be done at once.
     wants_look: bool,
     /// Whether the rotated files are to be gone through.
@@ -32,11 +27,11 @@ struct Work {
     pinned: Vec<Key>,
     errors: VecDeque<RotateError>,
     /// A rotation is due, and fails.
-    is_failing: bool,
+    pub(super) is_failing: bool,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Thread {
+pub(super) enum Thread {
     #[default]
     None,
     /// Started; it has not said who it is.
@@ -44,18 +39,18 @@ enum Thread {
     Running(ThreadId),
 }
 
-enum Job {
+pub(super) enum Job {
     Tell(RotateError),
     Look,
     Pass(Vec<Key>),
 }
 
 impl Work {
-    fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         !self.wants_look && !self.wants_pass && self.errors.is_empty()
     }
 
-    fn next(&mut self) -> Option<Job> {
+    pub(super) fn next(&mut self) -> Option<Job> {
         if let Some(error) = self.errors.pop_front() {
             return Some(Job::Tell(error));
         }
@@ -153,85 +148,4 @@ impl Worker {
     pub fn notify(&self) {
         self.changed.notify();
     }
-}
-
-/// Makes sure that there is a thread, if there is anything to do. Never blocks on it.
-pub(super) fn start(log: &PlainArc<Log>) -> io::Result<()> {
-    let mut work = log.worker.work.lock();
-    if work.is_empty() || work.thread != Thread::None {
-        return Ok(());
-    }
-    let for_thread = PlainArc::clone(log);
-    spawn_quiet(c"alq-rotate", move || run(for_thread))?;
-    work.thread = Thread::Starting;
-    Ok(())
-}
-
-/// Does what there is to do. Whoever sees that nothing is sees the log let go of, too, and may open it anew.
-fn run(log: PlainArc<Log>) {
-    let worker = PlainArc::clone(&log.worker);
-    worker.work.lock().thread = Thread::Running(this_thread());
-    let weak = PlainArc::downgrade(&log);
-    let mut held = Some(log);
-    loop {
-        let job = {
-            let mut work = worker.work.lock();
-            let job = work.next();
-            if job.is_none() && held.is_none() {
-                work.thread = Thread::None;
-                break;
-            }
-            job
-        };
-        let Some(job) = job else {
-            held = None;
-            continue;
-        };
-        held = held.or_else(|| weak.upgrade());
-        // What comes when nobody has the log any more is done by whoever opens it next.
-        if let Some(log) = &held {
-            // A panic is a hook's (its message is on standard error); the next job is done all the same.
-            if let Err(payload) = catch_unwind(AssertUnwindSafe(|| log.work(job))) {
-                core::mem::forget(payload); // its drop might panic again
-            }
-        }
-        worker.notify();
-    }
-    worker.notify();
-}
-
-impl Log {
-    fn work(&self, job: Job) {
-        match job {
-            Job::Tell(error) => {
-                if let Some(hook) = &self.rotation.on_error {
-                    hook(&error);
-                }
-            }
-            Job::Look => self.attend(),
-            Job::Pass(rotated) => self.go_through(rotated),
-        }
-    }
-}
-
-/// Waits until there is nothing to do, nor asked for.
-pub(super) fn wait(log: &PlainArc<Log>, limit: Option<Duration>) -> Result<(), Error> {
-    if !log.home.is_here() {
-        return Err(Error::Forked);
-    }
-    if log.worker.work.lock().thread == Thread::Running(this_thread()) {
-        return Err(Error::WouldDeadlock);
-    }
-    start(log).map_err(|error| Error::io(Operation::Spawn, &error))?;
-    let deadline = limit.and_then(|limit| Instant::now().checked_add(limit));
-    let is_idle = || {
-        let work = log.worker.work.lock();
-        // Under the lock: what it has to do was put there before this is met.
-        let is_met = !log.is_asked() || work.is_failing;
-        (is_met && work.is_empty() && work.thread == Thread::None).then_some(())
-    };
-    log.worker
-        .changed
-        .wait_until(deadline, is_idle)
-        .ok_or(Error::TimedOut)
 }

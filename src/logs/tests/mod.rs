@@ -60,7 +60,7 @@ impl Place {
         Log::open(rotation.clock(now).on_error(told), &self.path()).unwrap()
     }
 
-    /// Writes a record as a queue does.
+    /// Writes a record as a queue does, which looks for more afterwards.
     pub fn put(&mut self, log: &Log, record: &str) {
         loop {
             log.room();
@@ -69,6 +69,7 @@ impl Place {
                 Ok(taken) => {
                     assert_eq!(taken, record.len());
                     self.written.extend_from_slice(record.as_bytes());
+                    log.room();
                     return;
                 }
                 Err(error) => assert_eq!(error.kind(), io::ErrorKind::Interrupted),

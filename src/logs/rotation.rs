@@ -5,14 +5,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use super::{Compression, Every, RotateError, RotatingFile, Zone};
-use crate::words::Error;
+use super::{Compression, Every, RotateError, Zone};
 
 pub(super) type Hook = dyn Fn(&Path) + Send + Sync;
 pub(super) type ErrorHook = dyn Fn(&RotateError) + Send + Sync;
 type Clock = dyn Fn() -> SystemTime + Send + Sync;
 
-/// How a log is cut into files, and what becomes of them. Without any option it is cut when [asked](RotatingFile::rotate), and
+/// How a log is cut into files, and what becomes of them. Without any option it is cut when [asked](super::RotatingFile::rotate), and
 /// every file is kept.
 ///
 /// The log is always at its path. A file that is cut off gets a name behind it, of the time (UTC) and a number, so that names sort in the
@@ -352,31 +351,5 @@ impl Rotation {
     pub fn clock(mut self, now: impl Fn() -> SystemTime + Send + Sync + 'static) -> Self {
         self.clock = Some(Arc::new(now));
         self
-    }
-
-    /// Opens the log at `path`, creating it if need be, and locks it: `path.lock` stays behind, empty. What an earlier process has left undone of a
-    /// rotation is done in the background, from the first record on.
-    ///
-    /// Blocks as open(2) of a regular file does. The result is a [`Sink`](crate::Sink); keep a clone to
-    /// [`rotate`](RotatingFile::rotate).
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Rotation`] if somebody else rotates it, if it is no regular file, if there can be no lock, no link, or no files to come
-    /// beside it, for a zone that is not known, or a compression that was not compiled in; [`Error::InvalidOption`] for a value out of
-    /// range; [`Error::Io`] with what the system said of the log itself.
-    ///
-    /// ```
-    /// use alq::rotate::Rotation;
-    ///
-    /// # let dir = tempfile::tempdir()?;
-    /// let log = Rotation::new().open(dir.path().join("app.log"))?;
-    /// let error = Rotation::new().open(dir.path().join("app.log")).unwrap_err();
-    /// assert!(error.to_string().contains("rotated already"));
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn open(self, path: impl AsRef<Path>) -> Result<RotatingFile, Error> {
-        self.check()?;
-        RotatingFile::open(self, path.as_ref())
     }
 }

@@ -15,9 +15,10 @@ use std::os::fd::AsFd;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, symlink};
 use std::path::Path;
 
-use super::log::{Log, Noted, State};
+use super::log::Log;
 use super::name::Key;
 use super::point::point;
+use super::state::{Failure, Period, State};
 use super::{Compression, RotateError};
 use crate::primitives::os::file::{duplicate_onto, rename_new};
 use crate::primitives::sync::{Ordering, PlainArc};
@@ -25,13 +26,14 @@ use crate::primitives::sync::{Ordering, PlainArc};
 impl Log {
     /// Does what is due before `coming` bytes are written, between two records; says whether another file has taken over.
     pub(super) fn tend(&self, state: &mut State, coming: u64) -> bool {
-        if state.is_within {
+        if state.inside.is_within() {
             return false;
         }
         let now = self.rotation.now();
         // Relaxed: see `ask`.
         let is_look_due = self.look.swap(false, Ordering::Relaxed) || state.looked != now;
-        let is_cut_due = self.is_cut_due(state, now, coming) && state.failed != Some(now);
+        let is_cut_due = self.is_cut_due(state, now, coming)
+            && state.failure.is_none_or(|failure| failure.second != now);
         if !is_look_due && !is_cut_due {
             return false;
         }
@@ -41,10 +43,10 @@ impl Log {
             done => done,
         };
         done.unwrap_or_else(|error| {
-            state.failed = Some(now);
             let errno = error.io_error().raw_os_error();
-            let is_told = state.trouble.is_some() && state.trouble == errno;
-            state.trouble = errno;
+            let before = state.failure.and_then(|failure| failure.errno);
+            let is_told = before.is_some() && before == errno;
+            state.failure = Some(Failure { second: now, errno });
             self.worker.report_failing((!is_told).then_some(error));
             false
         })
@@ -57,10 +59,10 @@ impl Log {
     }
 
     fn is_cut_due(&self, state: &mut State, now: i64, coming: u64) -> bool {
-        let is_period_over = self.is_period_over(state, now);
+        let is_period_over = state.period.is_over(self.calendar.as_ref(), now);
         if state.size_bytes == 0 {
             if is_period_over {
-                self.begin_period(state, now);
+                state.period = Period::of(self.calendar.as_ref(), now);
             }
             self.has_met();
             return false;
@@ -68,24 +70,6 @@ impl Log {
         let bound = self.rotation.size_bytes.unwrap_or(u64::MAX);
         let is_full = coming > 0 && state.size_bytes.saturating_add(coming) > bound;
         self.is_asked() || is_period_over || is_full
-    }
-
-    fn is_period_over(&self, state: &mut State, now: i64) -> bool {
-        let Some(calendar) = &self.calendar else {
-            return false;
-        };
-        if now < state.seen {
-            // The clock was set back: the end may be years away.
-            let end = calendar.end_after(now);
-            state.period_end = state.period_end.min(end).or(end);
-        }
-        state.seen = now;
-        state.period_end.is_some_and(|end| now >= end)
-    }
-
-    fn begin_period(&self, state: &mut State, now: i64) {
-        state.seen = now;
-        state.period_end = self.calendar.as_ref().and_then(|of| of.end_after(now));
     }
 
     /// What was asked for is done.
@@ -174,19 +158,16 @@ impl Log {
         let id = (metadata.dev(), metadata.ino());
         duplicate_onto(file.as_fd(), self.descriptor.as_fd())?;
         let file = PlainArc::new(file);
-        if let Some(key) = key.filter(|_| state.noted != Noted::Nothing) {
+        let is_noted = state.account.cut();
+        if let Some(key) = key.filter(|_| is_noted) {
             self.worker.pin(key); // before the worker can take it for no longer in use
         }
         self.durable.goes_on_in(PlainArc::clone(&file), id, key);
         state.file = file;
         state.id = id;
         state.size_bytes = metadata.len();
-        if state.noted == Noted::Told {
-            state.noted = Noted::Stale;
-        }
-        state.failed = None;
-        state.trouble = None;
-        self.begin_period(state, now);
+        state.failure = None;
+        state.period = Period::of(self.calendar.as_ref(), now);
         self.worker.has_rotated(key);
         self.has_met(); // behind it: whoever sees that it is met waits for what follows, too
         if let Err(error) = self.make_link() {

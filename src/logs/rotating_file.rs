@@ -1,33 +1,13 @@
-//! A log that is cut into files, as a sink: docs/rotation.md.
-
-mod asked;
-mod compression;
-mod cut;
-mod durable;
-mod error;
-mod every;
-mod lines;
-mod log;
-mod name;
-mod point;
-mod rotation;
-#[cfg(all(test, not(alq_model)))]
-mod tests;
-mod tidy;
-mod worker;
+//! The log as a sink, for the queue and for its caller.
 
 use std::io::{self, IoSlice};
 use std::os::fd::BorrowedFd;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-pub use compression::Compression;
-pub use error::RotateError;
-pub use every::{Every, Zone};
-pub use rotation::Rotation;
-
-use self::log::Log;
-use super::Sink;
+use super::log::Log;
+use super::{Rotation, background};
+use crate::ends::Sink;
 use crate::primitives::sync::PlainArc;
 use crate::words::{Error, LogEnd, SyncOp};
 
@@ -57,15 +37,10 @@ pub struct RotatingFile {
 }
 
 impl RotatingFile {
-    fn open(rotation: Rotation, path: &Path) -> Result<Self, Error> {
-        let log = PlainArc::new(Log::open(rotation, path)?);
-        Ok(Self { log })
-    }
-
     /// Has the work done that has come up. If there can be no thread for it now, the next write tries again.
     fn start_worker(&self) {
         if self.log.home.is_here() {
-            let _ = worker::start(&self.log);
+            let _ = background::start(&self.log);
         }
     }
 
@@ -142,7 +117,7 @@ impl RotatingFile {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn wait_background(&self, timeout: Option<Duration>) -> Result<(), Error> {
-        worker::wait(&self.log, timeout)
+        background::wait(&self.log, timeout)
     }
 }
 
@@ -186,5 +161,34 @@ impl Sink for RotatingFile {
 
     fn path(&self) -> Option<PathBuf> {
         Some(self.log.names.log())
+    }
+}
+
+impl Rotation {
+    /// Opens the log at `path`, creating it if need be, and locks it: `path.lock` stays behind, empty. What an earlier process has left undone of a
+    /// rotation is done in the background, from the first record on.
+    ///
+    /// Blocks as open(2) of a regular file does. The result is a [`Sink`](crate::Sink); keep a clone to
+    /// [`rotate`](RotatingFile::rotate).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Rotation`] if somebody else rotates it, if it is no regular file, if there can be no lock, no link, or no files to come
+    /// beside it, for a zone that is not known, or a compression that was not compiled in; [`Error::InvalidOption`] for a value out of
+    /// range; [`Error::Io`] with what the system said of the log itself.
+    ///
+    /// ```
+    /// use alq::rotate::Rotation;
+    ///
+    /// # let dir = tempfile::tempdir()?;
+    /// let log = Rotation::new().open(dir.path().join("app.log"))?;
+    /// let error = Rotation::new().open(dir.path().join("app.log")).unwrap_err();
+    /// assert!(error.to_string().contains("rotated already"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn open(self, path: impl AsRef<Path>) -> Result<RotatingFile, Error> {
+        self.check()?;
+        let log = PlainArc::new(Log::open(self, path.as_ref())?);
+        Ok(RotatingFile { log })
     }
 }

@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::Rotation;
 use super::every::Calendar;
-use super::lines::Lines;
+use super::lines::{Inside, Lines};
 use crate::words::Error;
 
 impl Rotation {
@@ -28,13 +28,16 @@ impl Rotation {
         self.compression.check()
     }
 
-    /// Whether lines are kept whole, in a log whose last byte `last` tells.
-    pub(super) fn lines(&self, last: impl FnOnce() -> Option<u8>) -> Option<Lines> {
-        let mut lines = Lines::new(self.line_max_bytes?);
+    /// What is kept whole, in a log whose last byte `last` tells.
+    pub(super) fn inside(&self, last: impl FnOnce() -> Option<u8>) -> Inside {
+        let Some(max_bytes) = self.line_max_bytes else {
+            return Inside::Record(false);
+        };
+        let mut lines = Lines::new(max_bytes);
         if !self.at_start {
             lines.ends_with(last());
         }
-        Some(lines)
+        Inside::Line(lines)
     }
 
     pub(super) fn calendar(&self) -> Result<Option<Calendar>, Error> {

@@ -4,9 +4,9 @@ use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::{NOON, Place};
-use crate::ends::rotate::log::Log;
-use crate::ends::rotate::point::Script;
-use crate::ends::rotate::{Compression, Rotation};
+use crate::logs::log::Log;
+use crate::logs::point::Script;
+use crate::logs::{Compression, Rotation};
 
 /// The form that is compiled in.
 fn form() -> Compression {

@@ -1,0 +1,39 @@
+//! Layer 5: logs. The life of a log: its names, the cut, and what follows it (packing, deleting, hooks); docs/rotation.md.
+//!
+//! ```text
+//!   RotatingFile ----> Log ----> State, Names, Durable, Worker
+//!   (the sink)          ^                                  |
+//!        |              +-- cut: a new file takes over     |
+//!        |              +-- tidy: pack, delete, tell       |
+//!        +----> background: the thread that does what the worker has noted
+//! ```
+//!
+//! - A file is cut only between two records (or lines), by the flusher, or by the background thread while no write is under way.
+//! - What follows a cut is seen from the folder, never from memory: a process that is killed leaves nothing that the next one misses.
+//! - The flusher waits for no packing, deleting or hook.
+
+mod asked;
+mod background;
+mod compression;
+mod cut;
+mod durable;
+mod error;
+mod every;
+mod lines;
+mod log;
+mod name;
+mod opening;
+mod point;
+mod rotating_file;
+mod rotation;
+mod state;
+#[cfg(all(test, not(alq_model)))]
+mod tests;
+mod tidy;
+mod worker;
+
+pub use compression::Compression;
+pub use error::RotateError;
+pub use every::{Every, Zone};
+pub use rotating_file::RotatingFile;
+pub use rotation::Rotation;

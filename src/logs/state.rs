@@ -1,0 +1,161 @@
+//! What changes with every write of a log, or with a rotation.
+
+use std::fs::File;
+
+use super::every::Calendar;
+use super::lines::Inside;
+use super::name::Key;
+use crate::primitives::sync::PlainArc;
+
+#[derive(Debug)]
+pub(super) struct State {
+    pub file: PlainArc<File>,
+    /// Its device and inode.
+    pub id: (u64, u64),
+    pub size_bytes: u64,
+    /// The newest name of a rotated file.
+    pub last: Option<Key>,
+    pub period: Period,
+    /// The second in which the path was looked at.
+    pub looked: i64,
+    /// Why the last rotation failed, if none has succeeded since.
+    pub failure: Option<Failure>,
+    /// Whether the log ends inside of a record, or of a line.
+    pub inside: Inside,
+    pub account: Account,
+}
+
+/// A rotation that has failed.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Failure {
+    /// The second in which it failed; the next try comes in a later one.
+    pub second: i64,
+    /// The reason that `on_error` was called with.
+    pub errno: Option<i32>,
+}
+
+/// How far the queue has accounted for writes, and what its ring file says of the next one.
+///
+/// | from | room is asked for | a write is noted | written | cut |
+/// |---|---|---|---|---|
+/// | `Opened` | | `Unsure` | `Written` | |
+/// | `Unsure` | | | `Written` | `Stale`, pins the file |
+/// | `Stale` | | `Unsure` | refused: `Unsure` | pins the file |
+/// | `Settled` | unpins | `Noted` | `Written` | |
+/// | `Noted` | `Settled`, unpins | | `Written` | `Stale`, pins the file |
+/// | `Written` | `Settled`, unpins | `Noted` | | |
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Account {
+    /// Nothing was written or noted since the log was opened.
+    Opened,
+    /// The ring file may hold an older note, of another file or process: pinned files stay so until
+    /// something is written.
+    Unsure,
+    /// The noted file was cut off: the queue must note the next write anew.
+    Stale,
+    /// Every write is accounted for, and no note matters.
+    Settled,
+    /// The ring file notes where the next write begins.
+    Noted,
+    /// Bytes were written that the queue may not live to account for. A recovery must find them
+    /// where they were written, so nobody but the flusher cuts the log.
+    Written,
+}
+
+impl Account {
+    /// The queue has accounted for all writes. Says whether no ring file names a file that was cut
+    /// off.
+    pub fn settle(&mut self) -> bool {
+        let is_settled = matches!(self, Self::Settled | Self::Noted | Self::Written);
+        if is_settled {
+            *self = Self::Settled;
+        }
+        is_settled
+    }
+
+    /// The queue is about to note where the next write begins.
+    pub fn note(&mut self) {
+        *self = match self {
+            Self::Opened | Self::Unsure | Self::Stale => Self::Unsure,
+            Self::Settled | Self::Noted | Self::Written => Self::Noted,
+        };
+    }
+
+    /// The log is cut. Says whether a note may name the file that is cut off.
+    pub fn cut(&mut self) -> bool {
+        let is_noted = matches!(self, Self::Unsure | Self::Stale | Self::Noted);
+        if is_noted {
+            *self = Self::Stale;
+        }
+        is_noted
+    }
+
+    /// Whether the note of the next write is stale; the queue learns it from this answer.
+    pub fn take_stale(&mut self) -> bool {
+        let is_stale = *self == Self::Stale;
+        if is_stale {
+            *self = Self::Unsure;
+        }
+        is_stale
+    }
+}
+
+/// The period of the file in hand.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Period {
+    /// When it is over, in seconds since 1970.
+    end: Option<i64>,
+    /// The time by which that was found.
+    seen: i64,
+}
+
+impl Period {
+    /// The period that `now` is in.
+    pub fn of(calendar: Option<&Calendar>, now: i64) -> Self {
+        let end = calendar.and_then(|of| of.end_after(now));
+        Self { end, seen: now }
+    }
+
+    pub fn is_over(&mut self, calendar: Option<&Calendar>, now: i64) -> bool {
+        let Some(calendar) = calendar else {
+            return false;
+        };
+        if now < self.seen {
+            // The clock was set back: the end may be years away.
+            let end = calendar.end_after(now);
+            self.end = self.end.min(end).or(end);
+        }
+        self.seen = now;
+        self.end.is_some_and(|end| now >= end)
+    }
+}
+
+#[cfg(all(test, not(alq_model)))]
+mod tests {
+    use super::Account::{Noted, Opened, Settled, Stale, Unsure, Written};
+
+    #[test]
+    fn a_file_that_a_note_may_name_is_pinned_until_something_is_written_elsewhere() {
+        let mut account = Opened;
+        assert!(!account.cut() && !account.settle(), "no note, no pin");
+        account.note();
+        assert!(
+            !account.settle(),
+            "an earlier process may have noted a file"
+        );
+        assert!(account.cut() && account == Stale);
+        assert!(account.take_stale() && account == Unsure);
+        assert!(!account.take_stale(), "once");
+        account = Written;
+        assert!(!account.cut());
+        assert!(account.settle() && account == Settled);
+        account.note();
+        assert_eq!(account, Noted);
+        assert!(account.cut() && !account.settle());
+        account.note();
+        assert!(
+            !account.settle(),
+            "the pin stays until something is written"
+        );
+    }
+}
