@@ -2,8 +2,8 @@
 
 /// The lap of the ring of slots that a state word belongs to, modulo 2^30.
 ///
-/// Sequences start at one whole lap, so tag 0 does not occur before the tags have wrapped once, and a
-/// zeroed slot is never valid.
+/// Sequences start at one whole lap, so tag 0 does not occur before the tags have wrapped once, and
+/// a zeroed slot is never valid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Tag(u32);
 
@@ -77,8 +77,8 @@ impl Place {
         (self.seq as u64) << 32 | self.start as u64
     }
 
-    /// A word for the slot of `seq` that is not the place of a span: it names a sequence that no lap has
-    /// at this slot. `value` is free for the owner's use.
+    /// A word for the slot of `seq` that is not the place of a span: it names a sequence that no
+    /// lap has at this slot. `value` is free for the owner's use.
     #[inline]
     pub const fn of_none(seq: u32, value: u32) -> u64 {
         Self {
@@ -144,9 +144,9 @@ impl State {
         }
     }
 
-    /// The state word of the second slot of a lane's span: the number of the lane and no phase, so it is
-    /// not the state of a span. (That slot's place holds the number of records that the lane had posted
-    /// before the span, modulo 2^32: see [`Place::of_none`].)
+    /// The state word of the second slot of a lane's span: the number of the lane and no phase, so
+    /// it is not the state of a span. (That slot's place holds the number of records that the lane
+    /// had posted before the span, modulo 2^32: see [`Place::of_none`].)
     #[inline]
     pub const fn note(lane: u32) -> u64 {
         (lane as u64) << 34
@@ -158,7 +158,8 @@ impl State {
         bits == Self::note(lane)
     }
 
-    /// Unpacks the state of lap `tag`. `None` if the slot still holds an earlier lap, or nothing valid.
+    /// Unpacks the state of lap `tag`. `None` if the slot still holds an earlier lap, or nothing
+    /// valid.
     #[inline]
     pub const fn of_lap(bits: u64, tag: Tag) -> Option<Self> {
         let phase = match (bits >> 32) & 0b11 {

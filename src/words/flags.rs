@@ -39,8 +39,8 @@ pub enum WhenFull {
 /// The order in which waiting writers get room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Order {
-    /// Any order: a writer that arrives when there is room takes it. Waiting writers are woken in order
-    /// of arrival, as many as the room suffices for.
+    /// Any order: a writer that arrives when there is room takes it. Waiting writers are woken in
+    /// order of arrival, as many as the room suffices for.
     Any,
     /// Strictly the order of arrival: no writer overtakes another. Source: `ALQ_ORDERED`.
     Arrival,

@@ -19,8 +19,8 @@ impl Tail {
     }
 }
 
-/// The slots of one cache line. A lane stores to its slot with every record, so it takes the rest of a
-/// line for itself: two lanes on one line would take it from each other each time.
+/// The slots of one cache line. A lane stores to its slot with every record, so it takes the rest
+/// of a line for itself: two lanes on one line would take it from each other each time.
 pub const SLOTS_PER_LINE: u32 = 4;
 
 /// How many slots a claim takes.
@@ -28,8 +28,8 @@ pub const SLOTS_PER_LINE: u32 = 4;
 pub enum Width {
     /// One slot.
     Slot,
-    /// The slots from the next one to the end of its line, at least two. The first describes the span;
-    /// the second holds the lane's note.
+    /// The slots from the next one to the end of its line, at least two. The first describes the
+    /// span; the second holds the lane's note.
     Line,
 }
 
@@ -84,15 +84,15 @@ pub struct Geometry {
 }
 
 impl Geometry {
-    /// The largest capacity, 2 GiB. A used length then never exceeds half of the 32-bit position space,
-    /// so a head that lags behind the tail cannot be mistaken for one that is ahead of it.
+    /// The largest capacity, 2 GiB. A used length then never exceeds half of the 32-bit position
+    /// space, so a head that lags behind the tail cannot be mistaken for one that is ahead of it.
     pub const MAX_CAPACITY: u64 = 1 << 31;
 
     /// The fewest slots for which a tag of 30 bits suffices.
     pub const MIN_SLOTS: u32 = 4;
 
-    /// The most slots. The head of a ring that was closed while full is two laps ahead of the tail. Two
-    /// laps must be less than all 32-bit sequences, or the ring would look empty.
+    /// The most slots. The head of a ring that was closed while full is two laps ahead of the tail.
+    /// Two laps must be less than all 32-bit sequences, or the ring would look empty.
     pub const MAX_SLOTS: u32 = 1 << 30;
 
     /// A ring of `capacity` bytes with `slots` slots.
@@ -166,8 +166,8 @@ impl Geometry {
         Tag::of_lap(seq >> self.slot_bits)
     }
 
-    /// Whether the span `seq` over `[start, end)` is one of the few in a lap whose post checks the fill:
-    /// the spans that cross into a new quarter of the bytes or begin a quarter of the spans.
+    /// Whether the span `seq` over `[start, end)` is one of the few in a lap whose post checks the
+    /// fill: the spans that cross into a new quarter of the bytes or begin a quarter of the spans.
     #[inline]
     pub const fn is_at_mark(self, seq: u32, start: u64, end: u64) -> bool {
         (start ^ end) >= (self.capacity / 4) as u64 || seq & self.span_mark_mask == 0
@@ -192,8 +192,8 @@ impl Geometry {
         }
     }
 
-    /// Whether a claim of `len` bytes and `width` slots at `head` fits without touching anything from
-    /// `tail` on.
+    /// Whether a claim of `len` bytes and `width` slots at `head` fits without touching anything
+    /// from `tail` on.
     ///
     /// Also `false` for a head that is older than `tail`: the caller reads the head again before it
     /// refuses.

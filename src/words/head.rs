@@ -12,8 +12,8 @@ use super::Width;
 /// +----------------+----------------+
 /// ```
 ///
-/// Both halves count modulo 2^32. The same word returns only after exactly 2^32 claims whose lengths
-/// add up to a multiple of 2^32; docs/ring.md works out what that takes.
+/// Both halves count modulo 2^32. The same word returns only after exactly 2^32 claims whose
+/// lengths add up to a multiple of 2^32; docs/ring.md works out what that takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Head {
     /// The sequence of the next claim.
@@ -50,7 +50,8 @@ impl Head {
 
     /// The head moved forward by `slots` sequences: every later claim finds no free slot.
     ///
-    /// This one step closes a ring. A claim before it is part of the queue; no claim succeeds after it.
+    /// This one step closes a ring. A claim before it is part of the queue; no claim succeeds after
+    /// it.
     #[inline]
     #[must_use]
     pub const fn closed(self, slots: u32) -> Self {

@@ -34,8 +34,8 @@ pub enum SyncOp {
 pub enum Level {
     /// The sink has accepted the record: it survives this process.
     Written,
-    /// The record is on disk, as far as the system can tell: it survives a crash of the kernel and a
-    /// power failure.
+    /// The record is on disk, as far as the system can tell: it survives a crash of the kernel and
+    /// a power failure.
     Durable,
 }
 

@@ -1,7 +1,7 @@
 //! Layer 0: words. Positions, packed words, errors, flags, and the format of the ring file.
 //!
-//! Everything here is a pure value: no atomics, no memory, no system call, no clock. So each packing
-//! and each rule of arithmetic can be tested alone, and the fuzz targets feed it any bits.
+//! Everything here is a pure value: no atomics, no memory, no system call, no clock. So each
+//! packing and each rule of arithmetic can be tested alone, and the fuzz targets feed it any bits.
 //!
 //! | module | holds |
 //! |---|---|

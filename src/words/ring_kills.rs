@@ -28,8 +28,8 @@ fn a_kill_between_any_two_stores_of_a_tail_and_of_the_next_keeps_it_readable() {
     }
 }
 
-/// Runs the stores of one process (the intent for the rest, then the tail), and after each of them the
-/// stores of the next process.
+/// Runs the stores of one process (the intent for the rest, then the tail), and after each of them
+/// the stores of the next process.
 fn kill(entries: Entries, rest: Intent, depth: u32, check: &dyn Fn(&Entries)) {
     let place = entries.next_place();
     let generation = entries.newest().map_or(0, |last| last.generation) + 1;
@@ -51,8 +51,8 @@ fn kill(entries: Entries, rest: Intent, depth: u32, check: &dyn Fn(&Entries)) {
     }
 }
 
-/// A process moves the tail with an intent for the rest and is killed; the next processes repeat the
-/// stores and are killed too. At every point the header says what is being written.
+/// A process moves the tail with an intent for the rest and is killed; the next processes repeat
+/// the stores and are killed too. At every point the header says what is being written.
 #[test]
 fn a_kill_between_any_two_stores_of_an_intent_and_of_the_next_keeps_it_readable() {
     let [before, after] = [10, 20].map(Head::from_bits);

@@ -93,8 +93,8 @@ pub struct Live {
     pub pid: u32,
     /// When the process opened it, in nanoseconds since 1970.
     pub opened_ns: u64,
-    /// When these counters were published, in nanoseconds since 1970. The flusher publishes them after
-    /// each step that did something.
+    /// When these counters were published, in nanoseconds since 1970. The flusher publishes them
+    /// after each step that did something.
     pub shown_ns: u64,
     /// Bytes of records written since then.
     pub written_bytes: u64,
@@ -112,7 +112,8 @@ pub struct Live {
     pub stall_ns: u64,
     /// Why the queue has failed, as errno. 0 if it has not.
     pub failure_errno: u32,
-    /// Records written since it was opened. A lane's records count once their whole span is written.
+    /// Records written since it was opened. A lane's records count once their whole span is
+    /// written.
     pub written_records: u64,
     /// Appends that waited for room or for their turn.
     pub waits: u64,

@@ -31,8 +31,8 @@ pub struct Undrained {
     pub records: u64,
     /// Reservations that were still open and were stepped over.
     pub abandoned: u64,
-    /// Whether all of the bytes stay in [ring files](crate::Options::ring_file), for the next queue that
-    /// opens them. If not, at least some are lost.
+    /// Whether all of the bytes stay in [ring files](crate::Options::ring_file), for the next queue
+    /// that opens them. If not, at least some are lost.
     pub in_ring_file: bool,
     /// Why they were not written.
     pub cause: Error,
