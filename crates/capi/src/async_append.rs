@@ -6,9 +6,9 @@ use std::ptr;
 
 use alq::{AsyncAppend, Error};
 
+use crate::arguments::borrow;
 use crate::errors::set_errno;
 use crate::handle::Table;
-use crate::open::borrow;
 
 /// An appender, as C holds it. The header says that one thread at a time uses it.
 pub struct Appender(UnsafeCell<State>);

@@ -1,21 +1,15 @@
 //! `struct alq_req`: getting into a consistent state, in the manner of `aio_fsync(3)`.
 
 use std::ffi::{c_int, c_void};
-use std::ptr;
 use std::slice;
 
 use alq::{Completion, Error, Notify, Status, SyncOp, suspend};
 use libc::timespec;
 
+use crate::arguments::duration;
 use crate::errors::{aio_status, status};
-use crate::handle::Table;
 use crate::queue::{Alq, QUEUES};
-use crate::time::duration;
-
-/// A request, as C holds it.
-pub struct AlqReq(Completion);
-
-static REQUESTS: Table<AlqReq> = Table::new();
+use crate::request::{AlqReq, REQUESTS, give_out};
 
 /// `struct sigevent`, with the members that libc leaves out.
 #[repr(C)]
@@ -29,25 +23,6 @@ pub struct SigEvent {
 }
 
 const _: () = assert!(size_of::<SigEvent>() == size_of::<libc::sigevent>());
-
-/// Stores the handle of a request, and returns 0 or what stands in the way; in that case it stores `NULL`.
-///
-/// # Safety
-///
-/// `req` must be `NULL` or valid.
-pub unsafe fn give_out(req: *mut *mut AlqReq, result: Result<Completion, c_int>) -> c_int {
-    let (completion, errno) = match result {
-        Ok(completion) => (Some(completion), 0),
-        Err(errno) => (None, errno),
-    };
-    if req.is_null() {
-        return errno; // it goes on, and nobody will ask
-    }
-    let handle = completion.map_or(ptr::null_mut(), |one| REQUESTS.insert(AlqReq(one)));
-    // SAFETY: this function asks for the same.
-    unsafe { req.write(handle) };
-    errno
-}
 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn alq_fsync(alq: *mut Alq, op: c_int, req: *mut *mut AlqReq) -> c_int {

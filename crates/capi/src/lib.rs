@@ -17,6 +17,7 @@
 #![allow(clippy::cast_possible_wrap, clippy::cast_sign_loss)]
 
 mod append;
+mod arguments;
 mod async_append;
 mod completion;
 mod entries;
@@ -30,5 +31,5 @@ mod open;
 mod options;
 mod process;
 mod queue;
+mod request;
 mod stats;
-mod time;

@@ -1,14 +1,12 @@
 //! Opening queues.
 
-use std::ffi::{CStr, OsStr, c_char, c_int};
-use std::os::fd::{BorrowedFd, RawFd};
-use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::ffi::{c_char, c_int};
 use std::ptr;
 use std::sync::Arc;
 
 use alq::{Error, Options, Queue};
 
+use crate::arguments::{borrow, path_of};
 use crate::entries::Entries;
 use crate::hook::Hook;
 use crate::options::{AlqOptions, AlqOptionsCell};
@@ -60,41 +58,6 @@ fn open_errno(error: &Error) -> c_int {
         Error::Closed => libc::EBUSY,
         other => other.raw_os_error(),
     }
-}
-
-/// The path at `file`.
-///
-/// # Errors
-///
-/// `EINVAL` for `NULL`.
-///
-/// # Safety
-///
-/// `file` must be `NULL` or a string, for as long as the result is used.
-pub unsafe fn path_of<'a>(file: *const c_char) -> Result<&'a Path, c_int> {
-    if file.is_null() {
-        return Err(libc::EINVAL);
-    }
-    // SAFETY: this function asks for the same.
-    let name = unsafe { CStr::from_ptr(file) };
-    Ok(Path::new(OsStr::from_bytes(name.to_bytes())))
-}
-
-/// Borrows a descriptor of the caller's.
-///
-/// # Errors
-///
-/// `EBADF` for a negative one.
-///
-/// # Safety
-///
-/// It must stay open while the result is used. (Whether it is open at all, the system says.)
-pub unsafe fn borrow<'a>(fd: RawFd) -> Result<BorrowedFd<'a>, c_int> {
-    if fd < 0 {
-        return Err(libc::EBADF);
-    }
-    // SAFETY: this function asks for the same; -1 was refused.
-    Ok(unsafe { BorrowedFd::borrow_raw(fd) })
 }
 
 /// Opens a queue and gives its handle out.

@@ -5,10 +5,9 @@ use std::ffi::{c_char, c_int, c_void};
 use alq::Options;
 use libc::{mode_t, timespec};
 
+use crate::arguments::{duration, needed_duration, path_of};
 use crate::handle::Table;
 use crate::hook::Target;
-use crate::open::path_of;
-use crate::time::{duration, needed_duration};
 
 /// What queues are opened with.
 #[derive(Clone)]

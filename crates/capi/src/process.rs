@@ -4,9 +4,9 @@ use std::ffi::c_int;
 
 use libc::timespec;
 
+use crate::arguments::duration;
 use crate::errors::status;
 use crate::queue::AlqUndrained;
-use crate::time::duration;
 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn alq_shutdown(timeout: *const timespec, left: *mut AlqUndrained) -> c_int {

@@ -8,13 +8,12 @@ use std::time::Duration;
 use alq::{Queue, Undrained};
 use libc::timespec;
 
-use crate::completion::{AlqReq, give_out};
+use crate::arguments::{borrow, duration, path_of};
 use crate::entries::Entries;
 use crate::errors::{complain, set_errno, status, through_errno};
 use crate::handle::Table;
 use crate::hook::Hook;
-use crate::open::{borrow, path_of};
-use crate::time::duration;
+use crate::request::{AlqReq, give_out};
 
 /// A queue, as C holds it.
 pub struct Alq {
