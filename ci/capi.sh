@@ -28,8 +28,8 @@ static_libs=(-static -pthread $(pkg-config --static --libs alq))
 only_alq_static=(-pthread "$prefix/lib/libalq.a" -ldl -lm)
 
 # Each header alone, in both languages, without any feature macro.
-for header in "$prefix"/include/*.h; do
-    echo "#include <$(basename "$header")>" >"$work/alone.c"
+for header in "$prefix"/include/*.h "$prefix"/include/sys/*.h; do
+    echo "#include <${header#"$prefix/include/"}>" >"$work/alone.c"
     for standard in c99 c11 gnu17; do
         cc -std=$standard "${strict[@]}" $cflags -fsyntax-only "$work/alone.c"
     done
@@ -40,7 +40,10 @@ done
 say 'each header compiles alone, as C and as C++'
 
 # What is shown is what the headers declare, in both libraries; and nothing else.
-grep -ohE '\b(alq|async_append)_[a-z0-9_]+\(' "$prefix"/include/*.h | tr -d '(' | sort -u >"$work/functions"
+{
+    grep -ohE '\b(alq|async_append)_[a-z0-9_]+\(' "$prefix"/include/*.h | tr -d '('
+    echo ald_thread # of sys/alq.h
+} | sort -u >"$work/functions"
 nm -D --defined-only "$prefix/lib/libalq.so" | awk '{ print $3 }' | sort -u >"$work/shown"
 nm -g --defined-only "$prefix/lib/libalq.a" | awk 'NF == 3 { print $3 }' | sort -u >"$work/shown-static"
 diff "$work/functions" "$work/shown"
@@ -62,7 +65,7 @@ run() {
 }
 memcheck=(valgrind --quiet --error-exitcode=9 --leak-check=full --show-leak-kinds=definite,possible
     --errors-for-leak-kinds=definite,possible --fair-sched=try --suppressions=crates/capi/tests/valgrind.supp)
-tests=(alq9 rest aio async_append ring_file misuse process stress)
+tests=(alq9 rest aio async_append vlog consumers ring_file misuse process stress)
 for test in "${tests[@]}"; do
     source=crates/capi/tests/$test.c
     cxx "$source" -o "$work/$test" "${libs[@]}"
@@ -78,6 +81,13 @@ c crates/capi/tests/unload.c -o "$work/unload"
 "$work/unload" "$prefix/lib/libalq.so" "$work/unload.log"
 [ "$(cat "$work/unload.log")" = $'before\nafter' ]
 say 'a library that was closed stays'
+
+# A plug-in with the static library inside is unloaded as soon as it has closed its queues: nothing of it may run then.
+c -fPIC -shared crates/capi/tests/plugin.c -o "$work/plugin.so" "${only_alq_static[@]}"
+c crates/capi/tests/unload_plugin.c -o "$work/unload_plugin" -ldl
+"$work/unload_plugin" "$work/plugin.so" "$work/plugin.log"
+[ "$(grep -c '^a record$' "$work/plugin.log")" = 100 ]
+say 'a plug-in that has closed its queues is unloaded'
 
 # The program of the manual.
 sed -n '/^```c$/,/^```$/p' docs/c-api.md | sed '/^```/d' >"$work/manual.c"
@@ -132,7 +142,7 @@ for source in crates/capi/examples/*.c; do
     esac
 done
 for source in crates/capi/tests/*.c; do
-    case " ${tests[*]} unload " in
+    case " ${tests[*]} unload plugin unload_plugin " in
         *" $(basename "$source" .c) "*) ;;
         *) echo "$source is not run by $0" >&2; exit 1 ;;
     esac

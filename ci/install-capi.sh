@@ -28,8 +28,9 @@ ar rcsD "$work/libalq.a" "$work/alq.o"
 
 version=$(sed -n 's/^#define ALQ_VERSION "\(.*\)"$/\1/p' crates/capi/include/alq.h)
 soname=libalq.so.${version%%.*}
-install -d "$to/include" "$to/lib/pkgconfig"
+install -d "$to/include/sys" "$to/lib/pkgconfig"
 install -m 644 crates/capi/include/*.h "$to/include"
+install -m 644 crates/capi/include/sys/*.h "$to/include/sys"
 install -m 644 "$work/libalq.a" "$to/lib"
 install -m 755 "$built/libalq.so" "$to/lib/libalq.so.$version"
 ln -sf "libalq.so.$version" "$to/lib/$soname"

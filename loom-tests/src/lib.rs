@@ -281,6 +281,7 @@ fn build(
         lane_span: SPAN,
         stall_limit: None,
         outstanding_max: 8,
+        refuse_when_stalled: false,
         loss_line_every: Some(Duration::ZERO),
     };
     let (shared, drain) = Shared::new(Heap::new(geometry), config, synced);

@@ -40,6 +40,7 @@ fn queue(order: Order) -> (Arc<Shared<Heap>>, JoinHandle<()>, FarEnd) {
         lane_span: 4,
         stall_limit: None,
         outstanding_max: 8,
+        refuse_when_stalled: false,
         loss_line_every: None,
     };
     let (shared, drain) = Shared::new(Heap::new(geometry()), config, None);

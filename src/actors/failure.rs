@@ -94,6 +94,11 @@ impl<M: Memory> Shared<M> {
     /// once it has, tells so, once. For the flusher.
     pub fn stalled(&self, errno: i32) -> Option<Duration> {
         self.standstill.set_stalled(errno);
+        if self.refuse_when_stalled {
+            // Those who wait behind a full disk look again, and give up.
+            self.waiters.wake_all();
+            self.progress.notify();
+        }
         let stall = self.standstill.stall()?;
         let left = self.stall_limit?.saturating_sub(stall.age);
         if left.is_zero() {

@@ -13,6 +13,7 @@ mod report;
 mod room;
 mod shared;
 mod show;
+mod snapshot;
 mod standstill;
 pub mod syncer;
 #[cfg(all(test, not(alq_model)))]

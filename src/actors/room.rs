@@ -85,6 +85,8 @@ impl<M: Memory> Shared<M> {
                 self.post_counts.refused_bytes.add(u64::from(len));
                 // Behind what is posted: what is only reserved may yet give its room back.
                 self.gaps.note(len, || self.ring.posted_end());
+                let stalled = u64::from(self.standstill.is_stalled());
+                self.post_counts.refused_for_stall.add(stalled);
                 self.post_counts
                     .refused_for_lanes
                     .add(u64::from(self.want_room_of_lanes()));
@@ -92,7 +94,25 @@ impl<M: Memory> Shared<M> {
                 Error::WouldBlock
             }
             Refusal::Closed | Refusal::Aside => Error::Closed,
-            Refusal::Failed => self.last_failure().unwrap_or(Error::Closed),
+            Refusal::Failed => {
+                self.post_counts.refused_for_failure.add(1);
+                self.last_failure().unwrap_or(Error::Closed)
+            }
+        }
+    }
+
+    /// Refuses an append that finds the ring full, if it is not to wait behind a sink that has no room.
+    fn refuse_if_stalled(&self, len: u32) -> Result<(), Error> {
+        match self
+            .standstill
+            .no_room()
+            .filter(|_| self.refuse_when_stalled)
+        {
+            Some(errno) => {
+                self.refused(Refusal::Full, len);
+                Err(Error::Stalled { errno })
+            }
+            None => Ok(()),
         }
     }
 
@@ -138,6 +158,7 @@ impl<M: Memory> Shared<M> {
             let refusal = self.ring.refusal().unwrap_or(Refusal::Full);
             return Err(self.refused(refusal, len));
         }
+        self.refuse_if_stalled(len)?;
         let ordered = self.order == Order::Arrival;
         let began = Instant::now();
         let ticket = self.waiters.join(len, || {
@@ -187,6 +208,7 @@ impl<M: Memory> Shared<M> {
                     Err(Refusal::Full) => counts.room.add_once(&mut waited_room),
                     Err(refusal) => return Err(self.refused(refusal, len)),
                 }
+                self.refuse_if_stalled(len)?;
                 self.note_full();
                 self.want_room_of_lanes();
                 // What fills the ring may have been posted without waking anybody.
@@ -258,6 +280,10 @@ impl<M: Memory> Shared<M> {
             counts.room.add_once(&mut asker.is_waiting);
             reserved = self.ring.reserve(len);
             if matches!(reserved, Err(Refusal::Full)) {
+                if let Err(stalled) = self.refuse_if_stalled(len) {
+                    self.withdraw(asker);
+                    return Poll::Ready(Err(stalled));
+                }
                 self.note_full();
                 self.want_room_of_lanes();
                 // What fills the ring may have been posted without waking anybody.

@@ -9,11 +9,11 @@ use super::gap::Gaps;
 use super::reopen::Reopening;
 use super::report::Reporter;
 use super::standstill::Standstill;
-use crate::ends::{Aside, DrainCounters, Pending, PostCounters, Reach, Sink, Stats, Watch};
+use crate::ends::{Aside, DrainCounters, Pending, PostCounters, Reach, Sink, Watch};
 use crate::memory::Memory;
 use crate::primitives::sync::{
-    Arc, AtomicBool, AtomicU32, AtomicU64, Mutex, Ordering, PlainArc, ThreadId, this_thread,
-    unique_number, unless_mutant,
+    Arc, AtomicBool, AtomicU32, AtomicU64, Mutex, Ordering, PlainArc, ThreadId, Threads,
+    this_thread, unique_number, unless_mutant,
 };
 use crate::primitives::{Doorbell, Event, Home, Interest, Waiters};
 #[cfg(any(test, alq_model))]
@@ -39,6 +39,8 @@ pub struct Shared<M> {
     pub lane_span: u32,
     /// How long a wait lasts while nothing moves; `None` is for ever.
     pub stall_limit: Option<Duration>,
+    /// Whether no call waits for a sink that has no room for data, or has failed.
+    pub refuse_when_stalled: bool,
     /// Notified when the tail has moved, and when the queue has failed or finished.
     pub progress: Event,
     pub drain_counts: CachePadded<DrainCounters>,
@@ -59,6 +61,8 @@ pub struct Shared<M> {
     pub reporter: Reporter,
     /// The flusher and the sync thread.
     servants: Mutex<Vec<ThreadId>>,
+    /// The same, to be waited for.
+    pub threads: Threads,
     pub(super) failure: AtomicU64,
     /// What the first close that gave up has told.
     obstacle: Mutex<Option<Error>>,
@@ -75,6 +79,7 @@ pub struct Config {
     pub order: Order,
     pub lane_span: u32,
     pub stall_limit: Option<Duration>,
+    pub refuse_when_stalled: bool,
     pub outstanding_max: usize,
     /// The least time between two lines that tell of losses, if there are to be any.
     pub loss_line_every: Option<Duration>,
@@ -111,6 +116,7 @@ impl<M: Memory> Shared<M> {
             order: config.order,
             lane_span: config.lane_span,
             stall_limit: config.stall_limit,
+            refuse_when_stalled: config.refuse_when_stalled,
             progress: Event::new(),
             drain_counts: CachePadded::default(),
             post_counts: PostCounters::default(),
@@ -122,6 +128,7 @@ impl<M: Memory> Shared<M> {
             reopening: Reopening::new(),
             reporter: Reporter::default(),
             servants: Mutex::new(Vec::new()),
+            threads: Threads::default(),
             failure: AtomicU64::new(0),
             obstacle: Mutex::new(None),
             flusher_done: AtomicBool::new(false),
@@ -338,63 +345,6 @@ impl<M: Memory> Shared<M> {
         Error::Held {
             position: Position::new(self.id, self.ring.tail().pos),
             age,
-        }
-    }
-
-    /// Why `bytes` were left behind, if there are any.
-    fn lost_to(&self, bytes: u64) -> Option<Error> {
-        if bytes == 0 {
-            return None;
-        }
-        self.failure().or_else(|| self.obstacle())
-    }
-
-    /// A snapshot of all counters.
-    pub fn stats(&self) -> Stats {
-        if !self.home.is_here() {
-            return self.aside.stats();
-        }
-        let finished = self.has_finished();
-        let (done, outstanding) = self.ring.outstanding();
-        let late = self.ring.posted_too_late();
-        let aside = self.aside.stats();
-        let is_lost = finished && self.ring.journal().is_none(); // in a ring file it stays
-        let left = |outstanding| if is_lost { outstanding } else { 0 };
-        let lane_records_left = outstanding.lane_records + late.lane_records;
-        let written_records =
-            (done.records + outstanding.lane_records_posted).saturating_sub(lane_records_left);
-        Stats {
-            capacity_bytes: u64::from(self.ring.geometry().capacity()),
-            fill_bytes: u64::from(self.ring.fill()),
-            high_water_bytes: self.post_counts.high_water_bytes.get(),
-            posted_bytes: done.bytes + outstanding.bytes + late.bytes + aside.posted_bytes,
-            posted_records: written_records
-                + outstanding.records
-                + late.records
-                + aside.posted_records,
-            written_bytes: done.bytes + aside.written_bytes,
-            written_records: written_records + aside.written_records,
-            lost_bytes: left(outstanding.bytes) + late.bytes + aside.lost_bytes,
-            lost_records: left(outstanding.records) + late.records + aside.lost_records,
-            late_bytes: late.bytes,
-            late_records: late.records,
-            lost_to: self.lost_to(left(outstanding.bytes)),
-            padding_bytes: done.padding,
-            refused_records: self.post_counts.refused_records.get(),
-            refused_bytes: self.post_counts.refused_bytes.get(),
-            refused_for_lanes: self.post_counts.refused_for_lanes.get(),
-            waits: self.post_counts.waits_now(),
-            held: outstanding.held,
-            oldest_held_bytes: outstanding.oldest_held_bytes,
-            abandoned: done.abandoned,
-            foreign: aside.foreign,
-            lanes: outstanding.lanes,
-            drains: self.drain_counts.drains.get(),
-            wakeups: self.drain_counts.wakeups.get(),
-            stalled: self.standstill.stall(),
-            repeated: self.drain_counts.repeated.get(),
-            loss_line_bytes: self.drain_counts.loss_line_bytes.get(),
-            last_error: self.failure_so_far(),
         }
     }
 }

@@ -13,6 +13,8 @@ pub struct Standstill {
     blocked_since_ns: AtomicU64,
     /// Since when the sink has taken nothing, and why: `{ since_us 52, errno 12 }`; 0 if it takes bytes.
     stall: AtomicU64,
+    /// How often the sink has said that it takes nothing.
+    refusals: AtomicU64,
     /// Whether this stall has lasted for the stall limit, and was told.
     is_over_limit: AtomicBool,
     born: Instant,
@@ -27,6 +29,7 @@ impl Standstill {
         Self {
             blocked_since_ns: AtomicU64::new(0),
             stall: AtomicU64::new(0),
+            refusals: AtomicU64::new(0),
             is_over_limit: AtomicBool::new(false),
             born: Instant::now(),
         }
@@ -63,6 +66,8 @@ impl Standstill {
         };
         let errno = u64::from(errno.unsigned_abs()).clamp(1, ERRNO_MAX);
         let word = since_us << ERRNO_BITS | errno;
+        let refusals = self.refusals.load(Ordering::Relaxed); // on both, see the type
+        self.refusals.store(refusals + 1, Ordering::Relaxed);
         if word != before {
             self.stall.store(word, Ordering::Relaxed);
         }
@@ -82,6 +87,20 @@ impl Standstill {
     pub fn is_stalled(&self) -> bool {
         // Relaxed, see the type.
         self.stall.load(Ordering::Relaxed) != 0
+    }
+
+    /// How often the sink has said so far that it takes nothing.
+    pub fn refusals(&self) -> u64 {
+        // Relaxed, see the type.
+        self.refusals.load(Ordering::Relaxed)
+    }
+
+    /// Why the sink has no room for data, if that is what it says: a full disk, and not a reader that is only slow.
+    pub fn no_room(&self) -> Option<i32> {
+        // Relaxed, see the type.
+        let word = self.stall.load(Ordering::Relaxed);
+        let errno = (word & ERRNO_MAX) as i32;
+        (word != 0 && errno != libc::EAGAIN).then_some(errno)
     }
 
     /// Why the sink takes nothing, and since when.

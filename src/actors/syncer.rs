@@ -73,8 +73,9 @@ impl<M: Memory + 'static> Shared<M> {
             Thread::Idle => {}
         }
         let for_thread = Arc::clone(shared);
-        spawn_quiet(c"alq-sync", move || run(&for_thread))
+        let thread = spawn_quiet(c"alq-sync", move || run(&for_thread))
             .map_err(|error| Error::io(Operation::Spawn, &error))?;
+        shared.threads.add(thread);
         state.thread = Thread::Running;
         Ok(())
     }

@@ -85,6 +85,7 @@ const CONFIG: Config = Config {
     lane_span: 4,
     stall_limit: None,
     outstanding_max: 16,
+    refuse_when_stalled: false,
     loss_line_every: None,
 };
 

@@ -21,7 +21,11 @@ const READY_LIMIT: Duration = Duration::from_millis(100);
 /// Those of `pthread_create(3)`.
 pub fn start<M: Memory + 'static>(flusher: Flusher<M>, nap_max: Duration) -> io::Result<()> {
     let pace = Pace::new(flusher.shared.ring.geometry().capacity(), nap_max);
-    spawn_quiet(c"alq-flusher", move || run(flusher, pace))
+    let shared = Arc::clone(&flusher.shared);
+    shared
+        .threads
+        .add(spawn_quiet(c"alq-flusher", move || run(flusher, pace))?);
+    Ok(())
 }
 
 /// Drives the flusher; a panic in it (or in its sink) fails the queue, so that nobody waits for ever.

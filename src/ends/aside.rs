@@ -146,6 +146,12 @@ impl Aside {
         self.closed.store(true, Ordering::Relaxed);
     }
 
+    /// In a child: whether it has closed the queue.
+    pub fn is_closed_in_child(&self) -> bool {
+        // Relaxed: as above.
+        self.closed.load(Ordering::Relaxed)
+    }
+
     /// Counts a record that was to go this way, and could not.
     pub fn lost(&self, record: &[u8]) {
         self.lost_bytes.add(record.len() as u64);

@@ -65,6 +65,11 @@ pub struct Stats {
     /// Those of the refused appends that came while open spans of [lanes](crate::Lane) held room: the queue has those sealed
     /// then, and the next try may find more.
     pub refused_for_lanes: u64,
+    /// Those of the refused appends that came while the descriptor accepted no data: the disk was full, or the other side
+    /// did not read.
+    pub refused_for_stall: u64,
+    /// Appends refused because a write had failed. They are in no other count.
+    pub refused_for_failure: u64,
     /// Appends that had to wait, by what they waited for.
     pub waits: Waits,
     /// Reservations that are open now, and records that are being copied in.
@@ -176,6 +181,8 @@ pub struct PostCounters {
     pub refused_records: CachePadded<Counter>,
     pub refused_bytes: Counter,
     pub refused_for_lanes: Counter,
+    pub refused_for_stall: Counter,
+    pub refused_for_failure: Counter,
     pub longest_wait_ns: Counter,
     pub high_water_bytes: Counter,
     writen_waits: WaitCounters,

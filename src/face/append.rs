@@ -7,6 +7,7 @@ use super::barrier::deadline_in;
 use super::entry::Entry;
 use super::lane::Lane;
 use super::queue::Queue;
+use crate::actors::Shared;
 use crate::ends::Kind;
 use crate::memory::Mirror;
 use crate::ring::Reservation;
@@ -254,9 +255,9 @@ impl Queue {
         flags: Flags,
         timeout: Option<Duration>,
     ) -> Result<Position, Error> {
-        let shared = self.shared();
+        let shared = self.current().shared();
         let len = record.len() as u32;
-        match self.reserve_later(len, flags, Kind::Writen, timeout) {
+        match reserve_later(shared, len, flags, Kind::Writen, timeout) {
             Ok(mut reservation) => {
                 reservation.fill(record);
                 let posted = reservation.post(len);
@@ -275,8 +276,8 @@ impl Queue {
         flags: Flags,
         timeout: Option<Duration>,
     ) -> Result<Entry<'_>, Error> {
-        let shared = self.shared();
-        match self.reserve_later(len, flags, Kind::Getn, timeout) {
+        let shared = self.current().shared();
+        match reserve_later(shared, len, flags, Kind::Getn, timeout) {
             Ok(reservation) => Ok(Entry::new(shared, reservation)),
             Err(refused) => {
                 let waiting = Waiting::new(flags, timeout);
@@ -285,21 +286,20 @@ impl Queue {
             }
         }
     }
+}
 
-    fn reserve_later(
-        &self,
-        len: u32,
-        flags: Flags,
-        kind: Kind,
-        timeout: Option<Duration>,
-    ) -> Result<Reservation<'_, Mirror>, Error> {
-        let shared = self.shared();
-        if !shared.home.is_here() {
-            return Err(Error::Forked);
-        }
-        let deadline = timeout.and_then(deadline_in);
-        shared.reserve(len, flags.when_full()?, kind, deadline)
+fn reserve_later(
+    shared: &Shared<Mirror>,
+    len: u32,
+    flags: Flags,
+    kind: Kind,
+    timeout: Option<Duration>,
+) -> Result<Reservation<'_, Mirror>, Error> {
+    if !shared.home.is_here() {
+        return Err(Error::Forked);
     }
+    let deadline = timeout.and_then(deadline_in);
+    shared.reserve(len, flags.when_full()?, kind, deadline)
 }
 
 /// Appending at the cost of a copy.
@@ -319,12 +319,13 @@ impl Queue {
     /// ```
     #[must_use]
     pub fn lane(&self) -> Lane {
-        let shared = self.shared();
+        let queue = self.current();
+        let shared = queue.shared();
         let owner = if shared.home.is_here() {
             shared.ring.enter_lane(shared.lane_span)
         } else {
             shared.ring.lane_of_nobody(shared.lane_span)
         };
-        Lane::new(self.clone(), owner)
+        Lane::new(queue.clone(), owner)
     }
 }

@@ -75,13 +75,23 @@ impl Patience {
         left.max(limit.min(RETRY_TIME))
     }
 
-    /// Waits until `ready` gives a value; an error if the deadline passes, or if the tail stands still for the
-    /// stall limit.
+    /// Whether the sink has been tried since there were so many `refusals`, and has no room, and that is not waited for.
+    fn gives_up<M: Memory>(self, shared: &Shared<M>, refusals: u64) -> bool {
+        let standstill = &shared.standstill;
+        shared.refuse_when_stalled
+            && !self.for_sync
+            && standstill.no_room().is_some()
+            && standstill.refusals() != refusals
+    }
+
+    /// Waits until `ready` gives a value; an error if the deadline passes, if the tail stands still for the stall limit,
+    /// or, where the queue is not to wait for it, if the sink says that it has no room.
     fn wait<M: Memory, T>(
         self,
         shared: &Shared<M>,
         mut ready: impl FnMut() -> Option<T>,
     ) -> Result<T, Ended> {
+        let refusals = shared.standstill.refusals();
         loop {
             let before = standing(shared);
             let stall = self
@@ -91,14 +101,16 @@ impl Patience {
                 (Some(deadline), Some(stall)) => Some(deadline.min(stall)),
                 (deadline, stall) => deadline.or(stall),
             };
-            let look = || {
-                ready().or_else(|| {
+            let look = || match ready() {
+                Some(value) => Some(Ok(value)),
+                None if self.gives_up(shared, refusals) => Some(Err(Ended::Stall)),
+                None => {
                     shared.bell.ring();
                     None
-                })
+                }
             };
-            if let Some(value) = shared.progress.wait_until(until, look) {
-                return Ok(value);
+            if let Some(ended) = shared.progress.wait_until(until, look) {
+                return ended;
             }
             if self.deadline.is_some_and(|at| at <= Instant::now()) {
                 return Err(Ended::Deadline);
@@ -198,11 +210,14 @@ pub fn set_aside<M: Memory>(shared: &Shared<M>) {
     }
 }
 
-/// Ends the intake, drains, and says what could not be drained. Any number of calls, at once or in turn.
+/// Ends the intake, drains, and says what could not be drained; if all was, the threads of the queue have ended. Any number of calls, at once or in turn.
 pub fn close<M: Memory>(shared: &Shared<M>, patience: Patience) -> Result<(), Undrained> {
     end_intake(shared);
     let result = finish(shared, patience);
     shared.aside.let_go();
+    if shared.has_finished() && !shared.is_servant() {
+        shared.threads.join(); // a library that closes its queues may be unloaded next
+    }
     result
 }
 

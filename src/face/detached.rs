@@ -49,7 +49,10 @@ impl Queue {
     #[doc(hidden)]
     #[inline]
     pub fn post_detached(&self, detached: Detached, used: usize, flags: Flags) -> Position {
-        let shared = self.shared();
+        let mut shared = self.shared();
+        if detached.queue != shared.id {
+            shared = self.current().shared(); // of what a reopen in a child has put in its place
+        }
         assert!(
             detached.queue == shared.id && used <= detached.len(),
             "a detached entry of {} bytes of queue {}, posted to queue {} with {used}",
@@ -87,14 +90,16 @@ impl Detached {
         }
     }
 
-    /// A number below [`Queue::slots`] that no other open entry of the queue has. `None` for an entry that is none of the
+    /// A number below [`Queue::slots`] that no other open entry of the queue has. `None` for an entry that is none of its
     /// ring: in a child of fork(2), and once the process ends.
     #[doc(hidden)]
     #[inline]
     pub fn slot(&self, queue: &Queue) -> Option<usize> {
         match &self.part {
-            Part::Ring(claim) => Some(queue.shared().ring.geometry().slot(claim.seq() as u32)),
-            Part::Own(_) => None,
+            Part::Ring(claim) if self.queue == queue.shared().id => {
+                Some(queue.shared().ring.geometry().slot(claim.seq() as u32))
+            }
+            _ => None,
         }
     }
 }

@@ -1,12 +1,17 @@
-//! The end of the process: what was posted is written before it, whoever holds the handles.
+//! The end of the process, and fork(2): what was posted is written before, whoever holds the handles.
+
+use std::time::Duration;
 
 use super::registry;
 use crate::actors::Reporter;
-use crate::primitives::os::process::{at_exit, complain};
+use crate::primitives::os::process::{at_exit, at_fork, complain};
 use crate::primitives::sync::plain::{AtomicBool, Ordering};
 use crate::words::{Error, Operation, Undrained};
 
-/// Has the queues of this process drained when it ends. Called before the first one is there.
+/// How long a fork(2) waits until what was posted before it is written.
+const FORK_TIME: Duration = Duration::from_millis(10);
+
+/// Has the queues of this process drained when it ends, and when it forks. Called before the first one is there.
 ///
 /// # Errors
 ///
@@ -16,7 +21,9 @@ pub fn arm() -> Result<(), Error> {
     static ARMED: AtomicBool = AtomicBool::new(false);
     // Relaxed on both: armed twice, the second drain finds nothing to do. No process ends inside of a model.
     if !cfg!(alq_model) && !ARMED.load(Ordering::Relaxed) {
-        at_exit(drain).map_err(|error| Error::io(Operation::Map, &error))?;
+        let error = |error| Error::io(Operation::Map, &error);
+        at_exit(drain).map_err(error)?;
+        at_fork(before_fork, nothing, nothing).map_err(error)?;
         ARMED.store(true, Ordering::Relaxed);
     }
     Ok(())
@@ -32,6 +39,16 @@ extern "C" fn drain() {
         last_words(&reporter, "at exit", undrained);
     }
 }
+
+/// Called by fork(3), on the thread that forks. A parent that leaves by `_exit` once its child runs, as daemon(3) has it,
+/// would lose what is still in its rings.
+extern "C" fn before_fork() {
+    if let Some(registry) = registry::existing() {
+        registry.drain_within(FORK_TIME);
+    }
+}
+
+extern "C" fn nothing() {}
 
 /// Tells what is left when nobody can ask any more: the callback of the queue, or else standard error.
 pub fn last_words(reporter: &Reporter, when: &str, undrained: Undrained) {

@@ -253,10 +253,11 @@ impl Lane {
         flags: Flags,
         timeout: Option<Duration>,
     ) -> Result<Position, Error> {
+        self.follow();
         let len = self.queue.check_len(record.len())?;
         if let Err(refused) = self.begin_elsewhere(len, flags, Kind::Writen, timeout) {
             let waiting = Waiting::new(flags, timeout);
-            let position = aside::append(self.queue.shared(), refused, record, waiting)?;
+            let position = aside::append(self.queue.current().shared(), refused, record, waiting)?;
             self.owner.set_position(position.bytes());
             return Ok(position);
         }
@@ -266,6 +267,13 @@ impl Lane {
         let posted = self.owner.post(&shared.ring, len);
         shared.posted(posted, flags.activates());
         Ok(Position::new(shared.id, posted.end))
+    }
+
+    /// In a child of fork(2) that has reopened the queue, the lane is one of the queue that has taken its place.
+    fn follow(&mut self) {
+        if let Some(here) = self.queue.here().filter(|_| self.queue.is_inherited()) {
+            *self = here.lane();
+        }
     }
 
     fn begin_elsewhere(
@@ -306,15 +314,16 @@ impl Lane {
         flags: Flags,
         timeout: Option<Duration>,
     ) -> Result<LaneEntry<'_>, Error> {
+        self.follow();
         let own = match self.begin_elsewhere(len, flags, Kind::Getn, timeout) {
             Ok(()) => None,
             Err(refused) => {
                 let waiting = Waiting::new(flags, timeout);
-                let shared = self.queue.shared();
+                let shared = self.queue.current().shared();
                 Some(aside::memory(shared, refused, len as usize, waiting)?)
             }
         };
-        let shared = self.queue.shared();
+        let shared = self.queue.current().shared();
         Ok(LaneEntry::new(shared, &mut self.owner, own, len as usize))
     }
 }

@@ -18,6 +18,7 @@ mod options;
 mod queue;
 pub mod registry;
 mod reopen;
+mod requests;
 mod reserve;
 mod ring_file;
 mod suspend;

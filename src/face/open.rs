@@ -108,7 +108,7 @@ impl Options {
         self.start(layout, PlainArc::new(sink))
     }
 
-    fn start(&self, layout: Layout, sink: PlainArc<dyn Sink>) -> Result<Queue, Error> {
+    pub(super) fn start(&self, layout: Layout, sink: PlainArc<dyn Sink>) -> Result<Queue, Error> {
         exit::arm()?;
         self.reporter.start()?;
         let (ring, drain, recovery) = self.ring(layout, &*sink)?;
@@ -119,6 +119,7 @@ impl Options {
             stall_limit: self.stall_limit,
             outstanding_max: self.outstanding_max,
             loss_line_every: self.loss_line_every,
+            refuse_when_stalled: self.refuse_when_stalled,
         };
         let mut shared = Shared::with(ring, config, Some(PlainArc::clone(&sink)));
         shared.reporter = self.reporter.clone();
@@ -127,12 +128,12 @@ impl Options {
         start(flusher, self.max_delay / 4).map_err(|error| Error::io(Operation::Spawn, &error))?;
         let entry_len = self.fixed.map(|(len, _)| len as u32);
         let in_file = recovery.zip(self.ring_file.clone());
-        let queue = Queue::new(Arc::clone(&shared), entry_len, self.opening, in_file);
+        let queue = Queue::new(Arc::clone(&shared), entry_len, self.clone(), in_file);
         registry().enter(&shared)?; // refused, the queue is dropped: its thread ends
         Ok(queue)
     }
 
-    fn layout(&self) -> Result<Layout, Error> {
+    pub(super) fn layout(&self) -> Result<Layout, Error> {
         Ok(Layout {
             geometry: self.geometry()?,
             entry_len: self.fixed.map_or(0, |(len, _)| len as u32),

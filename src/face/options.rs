@@ -32,6 +32,7 @@ pub struct Options {
     pub(super) lane_span_bytes: usize,
     pub(super) max_delay: Duration,
     pub(super) loss_line_every: Option<Duration>,
+    pub(super) refuse_when_stalled: bool,
     pub(super) ring_file: Option<PathBuf>,
     pub(super) other_log: bool,
     pub(super) ring_optional: bool,
@@ -61,6 +62,7 @@ impl Options {
             lane_span_bytes: 1 << 14,
             max_delay: Duration::from_millis(10),
             loss_line_every: None,
+            refuse_when_stalled: false,
             ring_file: None,
             other_log: false,
             ring_optional: false,
@@ -169,6 +171,32 @@ impl Options {
     /// ```
     pub fn stall_limit(mut self, limit: Option<Duration>) -> Self {
         self.stall_limit = limit;
+        self
+    }
+
+    /// Whether no call waits for a file that has no room: on a full disk or beyond a quota (`ENOSPC`, `EDQUOT`). Off by
+    /// default, when an append with `WAITOK` waits for as long as that lasts.
+    ///
+    /// If it is on, and the ring is full while the file has no room, an append fails at once with [`Error::Stalled`], and
+    /// [`Stats::refused_for_stall`](crate::Stats::refused_for_stall) counts it. `flush`, completions, `close`, drops and the
+    /// end of the process have the file tried once more, then give up at once. A pipe, socket or terminal that nobody
+    /// reads is waited for as without the option.
+    ///
+    /// For a program that must go on when its log cannot: an [`AsyncAppend`](crate::AsyncAppend) has it on.
+    ///
+    /// ```
+    /// use alq::{Error, Flags, Options};
+    ///
+    /// let full = std::fs::File::options().append(true).open("/dev/full")?;
+    /// let queue = Options::new().capacity(4096).refuse_when_stalled(true).from_fd(&full)?;
+    /// queue.writen(&[b'x'; 4096], Flags::WAITOK)?;
+    /// let full_disk = Error::Stalled { errno: 28 }; // ENOSPC
+    /// assert_eq!(queue.writen(b"one more", Flags::WAITOK), Err(full_disk.clone()));
+    /// assert_eq!(queue.close(None).unwrap_err().cause, full_disk);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn refuse_when_stalled(mut self, refuse: bool) -> Self {
+        self.refuse_when_stalled = refuse;
         self
     }
 

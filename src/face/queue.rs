@@ -3,16 +3,16 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::completion::Completion;
 use super::exit;
-use super::opening::Opening;
+use super::options::Options;
 use super::registry::registry;
 use super::{aside, barrier};
 use crate::actors::Shared;
-use crate::ends::{Pending, Reach, Stats};
+use crate::ends::Stats;
 use crate::memory::Mirror;
+use crate::primitives::Once;
 use crate::primitives::sync::Arc;
-use crate::words::{Error, Level, Position, Recovery, SyncOp, Undrained};
+use crate::words::{Error, Position, Recovery, Undrained};
 
 /// An append queue: records go into a preallocated ring, and one flusher thread writes them to a descriptor.
 ///
@@ -28,16 +28,18 @@ use crate::words::{Error, Level, Position, Recovery, SyncOp, Undrained};
 /// # Exit
 ///
 /// The end of the process (a return from `main`, `std::process::exit`) drains every queue that is open, whoever holds its
-/// handles, and gives up as a drop does; what it must leave, it tells `on_error`, or standard error. Threads and handlers of atexit(3)
-/// that append after that drain write synchronously, in order; with `NOWAIT` they are refused while it is at work.
-/// docs/process.md goes through the cases.
+/// handles, and gives up as a drop does; what it must leave, it tells `on_error`, or standard error. Threads and handlers
+/// of atexit(3) that append after that drain write synchronously, in order; with `NOWAIT` they are refused while it is at
+/// work. docs/process.md goes through the cases.
 ///
 /// # Fork
 ///
 /// In a child of fork(2), the handles of its parent append synchronously: to the same descriptor, with write(2), without
-/// a lock. Nothing of the parent's is touched: what it has posted it writes itself, once; entries that live across the
-/// fork are the parent's, and its completions fail with [`Error::Forked`]. `flush`, `close` and drops return at once. The
-/// child may open queues of its own. After vfork(2): exec only.
+/// a lock. A [`reopen`](Queue::reopen) there makes them asynchronous again. Nothing of the parent's is touched: what it
+/// has posted it writes itself, once; entries that live across the fork are the parent's, and its completions fail with
+/// [`Error::Forked`]. `flush`, `close` and drops return at once. The child may open queues of its own. fork(2) writes
+/// out what was posted before it, for 10 ms at most: a parent that ends with `_exit`, as daemon(3) does, leaves its log
+/// whole. After vfork(2): exec only.
 ///
 /// # Signals
 ///
@@ -79,8 +81,6 @@ pub struct Queue {
     entry_len: Option<u32>,
     /// The longest record that may be appended with its own length: none if that is fixed.
     pub(super) len_max: u32,
-    /// How a reopen opens.
-    opening: Opening,
     owner: Arc<Owner>,
 }
 
@@ -90,6 +90,10 @@ struct Owner {
     shared: Arc<Shared<Mirror>>,
     /// What was found in the ring file, and which one it is.
     in_file: Option<(Recovery, PathBuf)>,
+    /// What it was opened with.
+    options: Options,
+    /// In a child of fork(2): the queue that a reopen there has put in the place of this one.
+    heir: Once<Queue>,
 }
 
 impl Drop for Owner {
@@ -113,19 +117,20 @@ impl Queue {
     pub(super) fn new(
         shared: Arc<Shared<Mirror>>,
         entry_len: Option<u32>,
-        opening: Opening,
+        options: Options,
         in_file: Option<(Recovery, PathBuf)>,
     ) -> Self {
         let len_max = entry_len.map_or(shared.ring.geometry().capacity(), |_| 0);
         let owner = Arc::new(Owner {
             shared: Arc::clone(&shared),
             in_file,
+            options,
+            heir: Once::new(),
         });
         Self {
             shared,
             entry_len,
             len_max,
-            opening,
             owner,
         }
     }
@@ -135,16 +140,36 @@ impl Queue {
         &self.shared
     }
 
-    /// Whether appends go through the ring: not in a child of fork(2), nor once the process ends.
+    /// This queue, or the one that a reopen in a child of fork(2) has put in its place last.
+    pub(super) fn current(&self) -> &Self {
+        self.owner.heir.get().map_or(self, Self::current)
+    }
+
+    /// The same, if it is of this process.
+    pub(super) fn here(&self) -> Option<&Self> {
+        Some(self.current()).filter(|current| !current.is_inherited())
+    }
+
+    /// Whether it was made in another process: in a parent of this one.
+    pub(super) fn is_inherited(&self) -> bool {
+        !self.shared.home.is_here()
+    }
+
+    pub(super) fn heir(&self) -> &Once<Self> {
+        &self.owner.heir
+    }
+
+    /// Whether appends go through a ring: not in a child of fork(2), unless it has reopened the queue; nor once the
+    /// process ends.
     pub(super) fn is_async(&self) -> bool {
-        self.shared.home.is_here() && !self.shared.ring.is_aside()
+        self.here().is_some_and(|here| !here.shared.ring.is_aside())
     }
 
     fn flush_within(&self, timeout: Option<Duration>) -> Result<(), Error> {
-        if !self.shared.home.is_here() {
-            return Ok(()); // what this process appends is written already
+        match self.here() {
+            Some(Self { shared, .. }) => barrier::flush(shared, shared.patience(timeout)),
+            None => Ok(()), // what this process appends is written already
         }
-        barrier::flush(&self.shared, self.shared.patience(timeout))
     }
 
     pub(super) fn handle(&self) -> &Arc<Shared<Mirror>> {
@@ -156,8 +181,8 @@ impl Queue {
         self.owner.in_file.as_ref()
     }
 
-    pub(super) fn opening(&self) -> Opening {
-        self.opening
+    pub(super) fn options(&self) -> &Options {
+        &self.owner.options
     }
 
     /// The length of every record of a fixed queue.
@@ -196,8 +221,8 @@ impl Queue {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn activate(&self) {
-        if self.shared.home.is_here() {
-            self.shared.bell.ring();
+        if let Some(here) = self.here() {
+            here.shared.bell.ring();
         }
     }
 
@@ -253,102 +278,12 @@ impl Queue {
     /// ```
     #[must_use]
     pub fn position(&self) -> Position {
-        if self.is_async() {
-            Position::new(self.shared.id, self.shared.ring.posted_end())
+        let shared = &self.current().shared;
+        if shared.home.is_here() && !shared.ring.is_aside() {
+            Position::new(shared.id, shared.ring.posted_end())
         } else {
-            aside::end(&self.shared)
+            aside::end(shared)
         }
-    }
-
-    /// Makes durable what was posted before the call: returns at once, and the completion is done when all of it is
-    /// written and `fdatasync(2)` (or `fsync(2)`, for [`SyncOp::Full`]) has returned. What is posted later is neither
-    /// delayed nor waited for. One system call serves all who wait. Source: `aio_fsync(3)`.
-    ///
-    /// The first call starts a thread of the queue (`alq-sync`). The first sync of a log that
-    /// [`open`](crate::Options::open) has created covers its directory entry too.
-    ///
-    /// After a sync has failed once, nothing becomes durable until the queue is [reopened](Queue::reopen): the system may
-    /// have dropped the data, so a later success would prove nothing. What was written by then is never durable.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::NotSyncable`] for a pipe, a socket or a terminal; [`Error::TooManyOutstanding`] at the
-    /// [bound](crate::Options::outstanding_max); [`Error::Closed`] after a close; [`Error::Io`] if the thread cannot be
-    /// started. What the sync itself says is the completion's.
-    ///
-    /// ```
-    /// # let dir = tempfile::tempdir()?;
-    /// # let queue = alq::Options::new().open(dir.path().join("app.log"))?;
-    /// use alq::{Flags, SyncOp};
-    ///
-    /// queue.writen(b"survives the power\n", Flags::WAITOK)?;
-    /// let completion = queue.fsync(SyncOp::Data)?;
-    /// // ... something else, meanwhile ...
-    /// completion.wait()?;
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn fsync(&self, op: SyncOp) -> Result<Completion, Error> {
-        if !self.shared.home.is_here() {
-            return Err(Error::Forked);
-        }
-        Shared::start_syncer(&self.shared)?;
-        self.watch(self.shared.ring.posted_end(), Reach::Durable(op))
-    }
-
-    /// A completion for one record: done when everything up to `position` has come to `level`.
-    ///
-    /// What stands in the way is the completion's own error: [`Error::InvalidPosition`] for a position of another queue,
-    /// or beyond what was posted; and what [`fsync`](Queue::fsync) would say.
-    ///
-    /// ```
-    /// # let dir = tempfile::tempdir()?;
-    /// # let queue = alq::Options::new().open(dir.path().join("app.log"))?;
-    /// use alq::{Flags, Level};
-    ///
-    /// let first = queue.writen(b"first\n", Flags::WAITOK)?;
-    /// queue.writen(b"second\n", Flags::WAITOK)?;
-    /// queue.completion(first, Level::Written).wait()?;
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    #[must_use]
-    pub fn completion(&self, position: Position, level: Level) -> Completion {
-        let bytes = position.bytes();
-        let completion = if !self.shared.home.is_here() {
-            Err(Error::Forked)
-        } else if !position.is_of(self.shared.id) || bytes > aside::end(&self.shared).bytes() {
-            Err(Error::InvalidPosition)
-        } else if bytes > self.shared.ring.claimed_end() && level == Level::Written {
-            Ok(self.settled(&Ok(()))) // it went past the ring
-        } else {
-            match level {
-                Level::Written => self.watch(bytes, Reach::Written),
-                Level::Durable => self.watch_durable(bytes),
-            }
-        };
-        completion.unwrap_or_else(|error| self.settled(&Err(error)))
-    }
-
-    /// A completion that has come to its end.
-    fn settled(&self, result: &Result<(), Error>) -> Completion {
-        Completion::new(&self.shared, Arc::new(Pending::settled(result)))
-    }
-
-    fn watch_durable(&self, target: u64) -> Result<Completion, Error> {
-        let is_durable = target <= self.shared.durability.reached(SyncOp::Data);
-        if !is_durable {
-            Shared::start_syncer(&self.shared)?;
-        }
-        self.watch(target, Reach::Durable(SyncOp::Data))
-    }
-
-    /// Waits for a watermark, and has the flusher and the sync thread look.
-    fn watch(&self, target: u64, reach: Reach) -> Result<Completion, Error> {
-        let pending = Arc::new(Pending::new(target, reach));
-        self.shared.watch.add(Arc::clone(&pending))?;
-        self.shared.settle();
-        self.shared.bell.ring();
-        self.shared.durability.look();
-        Ok(Completion::new(&self.shared, pending))
     }
 
     /// A snapshot of what the queue has done. It looks at every descriptor in use, so it costs some microseconds
@@ -362,7 +297,7 @@ impl Queue {
     /// ```
     #[must_use]
     pub fn stats(&self) -> Stats {
-        self.shared.stats()
+        self.current().shared.stats()
     }
 
     /// Ends the queue for all handles: later appends get [`Error::Closed`], sleepers too, and everything posted is
@@ -390,10 +325,10 @@ impl Queue {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn close(&self, timeout: Option<Duration>) -> Result<(), Undrained> {
-        if !self.shared.home.is_here() {
-            self.shared.aside.close_in_child();
+        let Some(Self { shared, .. }) = self.here() else {
+            self.current().shared.aside.close_in_child();
             return Ok(());
-        }
-        barrier::close(&self.shared, self.shared.patience(timeout))
+        };
+        barrier::close(shared, shared.patience(timeout))
     }
 }

@@ -114,6 +114,25 @@ impl<M: Memory> Registry<M> {
         queues.iter().filter_map(finish).collect()
     }
 
+    /// Writes what is posted, for `limit` at most; for a fork, which waits neither for a queue that stands still nor for a
+    /// thread that opens or closes one.
+    pub fn drain_within(&self, limit: Duration) {
+        let Some(state) = self.state.try_lock() else {
+            return;
+        };
+        let moves = |queue: &&Arc<Shared<M>>| {
+            let standstill = &queue.standstill;
+            !standstill.is_stalled() && standstill.blocked_for().is_none()
+        };
+        let deadline = deadline_in(limit);
+        for queue in state.queues.iter().filter(moves) {
+            queue.bell.ring();
+        }
+        for queue in state.queues.iter().filter(moves) {
+            let _ = barrier::flush(queue, until(queue, deadline)); // the parent goes on with what is left
+        }
+    }
+
     /// See [`flush_all`].
     pub fn flush(&self, timeout: Option<Duration>) -> Result<(), Error> {
         let queues = self.state.lock().queues.clone();

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use super::completion::Completion;
 use super::opening::Opening;
+use super::options::Options;
 use super::queue::Queue;
 use super::ring_file::check_appending;
 use crate::actors::Shared;
@@ -30,6 +31,11 @@ impl Queue {
     /// The old file is synced, by the sync thread, before anything in the new one counts as durable. If a sync has failed,
     /// what was written by then is never durable; what lies behind it may be, from the reopen on. The same holds for
     /// what went to a descriptor that cannot be synced.
+    ///
+    /// In a child of fork(2), where the handles of the parent append synchronously, it makes a queue of the child's own and
+    /// puts that in the place of the parent's, for all handles of it and their lanes: with the same options, but for a
+    /// ring in memory. Then they append, flush and sync as anywhere; the parent notices nothing. Entries that are open in
+    /// the child are not part of it.
     ///
     /// A queue [to a sink](crate::Options::to_sink) of the caller's can be reopened too: the sink is dropped, and the
     /// descriptor takes its place.
@@ -83,21 +89,35 @@ impl Queue {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn reopen_path(&self, path: impl AsRef<Path>) -> Result<Completion, Error> {
-        if !self.shared().home.is_here() {
-            return Err(Error::Forked);
-        }
-        self.reopen_on(self.opening().open(path.as_ref())?)
+        self.reopen_on(self.options().opening.open(path.as_ref())?)
     }
 
     fn reopen_on(&self, sink: FileSink) -> Result<Completion, Error> {
-        if !self.shared().home.is_here() {
-            return Err(Error::Forked);
-        }
-        if let Some((_, ring_file)) = self.in_file() {
+        let Some(here) = self.here() else {
+            return self.reopen_in_child(sink);
+        };
+        if let Some((_, ring_file)) = here.in_file() {
             check_appending(ring_file, &sink)?;
         }
-        Shared::start_syncer_before(self.handle(), &sink)?;
-        let pending = self.shared().reopen(PlainArc::new(sink))?;
-        Ok(Completion::new(self.handle(), pending))
+        Shared::start_syncer_before(here.handle(), &sink)?;
+        let pending = here.shared().reopen(PlainArc::new(sink))?;
+        Ok(Completion::new(here.handle(), pending))
+    }
+
+    /// Puts a queue of this process in the place of one of its parent, for all handles of that.
+    fn reopen_in_child(&self, sink: FileSink) -> Result<Completion, Error> {
+        let current = self.current();
+        let shared = current.shared();
+        if shared.aside.is_closed_in_child() || shared.ring.ended().is_some() {
+            return Err(Error::Closed);
+        }
+        let options = Options {
+            ring_file: None, // the parent goes on with that
+            ..self.options().clone()
+        };
+        let heir = options.start(options.layout()?, PlainArc::new(sink))?;
+        current.heir().get_or_set(heir);
+        self.here()
+            .map_or(Err(Error::Forked), |heir| Ok(heir.settled(&Ok(()))))
     }
 }

@@ -94,7 +94,7 @@ impl Queue {
         waker: &Waker,
     ) -> Poll<Result<Entry<'_>, Error>> {
         let len = self.check_len(len)?;
-        let shared = self.shared();
+        let shared = self.current().shared();
         let reserved = if shared.home.is_here() {
             core::task::ready!(shared.poll_reserve(asker, len, waker))
         } else {
@@ -112,8 +112,8 @@ impl Queue {
 
     /// What the drop of the future does.
     pub(crate) fn withdraw(&self, asker: &mut Asker) {
-        if self.shared().home.is_here() {
-            self.shared().withdraw(asker);
+        if let Some(here) = self.here() {
+            here.shared().withdraw(asker);
         }
     }
 }

@@ -90,6 +90,8 @@ impl Publisher {
             refused_records,
             refused_bytes,
             refused_for_lanes,
+            refused_for_stall,
+            refused_for_failure,
             waits,
             held,
             oldest_held_bytes: _,
@@ -118,6 +120,8 @@ impl Publisher {
             self.count_by("alq_dropped_bytes_total", "cause", cause, bytes);
         }
         self.count("alq_refused_for_lanes_total", refused_for_lanes);
+        self.count("alq_refused_for_stall_total", refused_for_stall);
+        self.count("alq_refused_for_failure_total", refused_for_failure);
         self.publish_waits(waits);
         self.count("alq_abandoned_total", abandoned);
         self.count("alq_drains_total", drains);
@@ -167,7 +171,7 @@ impl Publisher {
 /// What is told of a metric: name, unit, meaning.
 type Described = (&'static str, Unit, &'static str);
 
-const COUNTERS: [Described; 14] = [
+const COUNTERS: [Described; 16] = [
     ("alq_posted_records_total", Unit::Count, "Records posted"),
     ("alq_posted_bytes_total", Unit::Bytes, "Bytes posted"),
     (
@@ -194,6 +198,16 @@ const COUNTERS: [Described; 14] = [
         "alq_refused_for_lanes_total",
         Unit::Count,
         "Refused records that came while lanes held room",
+    ),
+    (
+        "alq_refused_for_stall_total",
+        Unit::Count,
+        "Refused records that came while the descriptor accepted no data",
+    ),
+    (
+        "alq_refused_for_failure_total",
+        Unit::Count,
+        "Records refused because a write had failed",
     ),
     (
         "alq_waits_total",

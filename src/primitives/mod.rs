@@ -10,5 +10,5 @@ mod waiters;
 
 pub use doorbell::{Doorbell, Interest};
 pub use event::Event;
-pub use process::{Home, PerProcess};
+pub use process::{Home, Once, PerProcess};
 pub use waiters::{Ticket, Waiters, wake};

@@ -145,6 +145,60 @@ impl<T: Send + Sync> PerProcess<T> {
     }
 }
 
+/// A value that is set once. It takes no lock and waits for nobody, so a fork at any moment leaves it whole in the child.
+#[derive(Debug)]
+pub struct Once<T>(AtomicPtr<T>);
+
+impl<T> Once<T> {
+    pub const fn new() -> Self {
+        Self(AtomicPtr::new(ptr::null_mut()))
+    }
+
+    /// The value, if it is set.
+    pub fn get(&self) -> Option<&T> {
+        // [once.get] Acquire, pairs with [once.set]: the value is seen.
+        let value = self.0.load(Ordering::Acquire);
+        // SAFETY: null, or a box that was leaked by `get_or_set` and is freed only by the drop.
+        unsafe { value.as_ref() }
+    }
+
+    /// The value that is set: `value`, or that of another thread that was faster.
+    pub fn get_or_set(&self, value: T) -> &T {
+        let fresh = Box::into_raw(Box::new(value));
+        // [once.set] Release, pairs with [once.get]; Acquire, for the value of another thread.
+        let set = match self.0.compare_exchange(
+            ptr::null_mut(),
+            fresh,
+            Ordering::Release,
+            Ordering::Acquire,
+        ) {
+            Ok(_) => fresh,
+            Err(other) => {
+                // SAFETY: made above, and never shared.
+                drop(unsafe { Box::from_raw(fresh) });
+                other
+            }
+        };
+        // SAFETY: as in `get`; it is not null.
+        unsafe { &*set }
+    }
+}
+
+impl<T> Drop for Once<T> {
+    fn drop(&mut self) {
+        let value = *self.0.get_mut();
+        if !value.is_null() {
+            // SAFETY: leaked by `get_or_set`; nobody borrows `self` any more.
+            drop(unsafe { Box::from_raw(value) });
+        }
+    }
+}
+
+// SAFETY: as for `OnceLock`: any thread may set the value, look at it, or drop it.
+unsafe impl<T: Send + Sync> Sync for Once<T> {}
+// SAFETY: as above.
+unsafe impl<T: Send> Send for Once<T> {}
+
 #[cfg(test)]
 mod tests {
     use super::{Home, PerProcess};

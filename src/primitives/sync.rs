@@ -6,7 +6,7 @@
 
 pub use imp::{
     Arc, AtomicBool, AtomicU32, AtomicU64, Futex, Mutex, Ordering, PlainArc, PlainWeak, ThreadId,
-    compiler_fence, fence, membarrier, membarrier_register, sleep, spawn_quiet, spin_loop,
+    Threads, compiler_fence, fence, membarrier, membarrier_register, sleep, spawn_quiet, spin_loop,
     this_thread,
 };
 

@@ -65,7 +65,7 @@ int main(int argc, char **argv)
         fprintf(stderr, "daemon_log: %s: %s\n", argv[1], strerror(errno));
         return 1;
     }
-    log_writer = async_append_create(log_fd);
+    log_writer = async_append_create_sync(log_fd);
     log_line("main|INFO|starting");
     child = fork(); /* as a daemon does; nothing asynchronous has begun */
     if (child == 0)

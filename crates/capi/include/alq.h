@@ -20,7 +20,10 @@
  *  - A fault of this library (a panic) ends the process with a message on standard error and abort(3): it never goes on in
  *    an unknown state, and never unwinds into the caller. A C++ exception that leaves a callback does the same.
  *  - In a child of fork(2), queues of the parent append with write(2), on the calling thread; flush and close return at
- *    once. At the end of the process (a return from main, exit(3)) every queue is written out.
+ *    once; alq_reopen makes them asynchronous again. Before a fork, what is posted is written, for 10 ms at most. At the
+ *    end of the process (a return from main, exit(3)) every queue is written out.
+ *  - alq_suspend is a cancellation point (pthread_cancel(3)), and no other call is: a cancellation that is pending stays
+ *    pending over it. Asynchronous cancellation (PTHREAD_CANCEL_ASYNCHRONOUS) inside of a call is undefined.
  */
 #ifndef ALQ_H
 #define ALQ_H 1
@@ -47,7 +50,7 @@ struct ucred; /* never looked at: a process has its own credentials */
 
 /* An entry: a piece of the queue itself, to be filled in place. */
 struct ale {
-    intptr_t ae_bytesused; /* how many bytes are posted, 0 to len; len at first */
+    intptr_t ae_bytesused; /* how many bytes are posted, 0 to len; len at first; see alq_post for more than len */
     char *ae_data;         /* where to write: len bytes, with what an earlier record has left there */
     int ae_pad;            /* unused */
 };
@@ -115,9 +118,10 @@ struct ale *alq_get(struct alq *alq, int flags);
  * at its ae_data, are not the caller's any more. flags is 0 or ALQ_NOACTIVATE; other bits mean nothing.
  *
  * Never blocks, never fails, may be used in a signal handler. A queue or an entry that is NULL, or a queue that was closed,
- * sets errno to EINVAL and does nothing else. The process aborts, with a message, if ae_bytesused is below 0 or more than
- * was reserved, if the entry is none of this queue, or if it was posted already: memory that is not the caller's has been
- * written to by then, or may have been. (An entry that is posted twice is found out at once, unless its place was
+ * sets errno to EINVAL and does nothing else. An ae_bytesused beyond the end, as snprintf(3) returns it that had to cut,
+ * posts what was reserved, less a zero byte at its end, and is counted (clamped_records). The process aborts, with a
+ * message, if ae_bytesused is below 0, if the entry is none of this queue, or if it was posted already: memory that is
+ * not the caller's has been written to by then, or may have been. (An entry that is posted twice is found out at once, unless its place was
  * reserved anew meanwhile, which takes as many appends as the ring has descriptors; then its new holder's post aborts.)
  */
 void alq_post_flags(struct alq *alq, struct ale *ale, int flags);
@@ -166,6 +170,14 @@ int alq_options_mode(struct alq_options *options, mode_t mode);
 int alq_options_follow_links(struct alq_options *options, int follow);
 /* How long flush, close and wait go on while nothing moves: a millisecond or more, 5 s by default; NULL is for ever. */
 int alq_options_stall_limit(struct alq_options *options, const struct timespec *limit);
+
+/*
+ * Whether no call waits for a file that has no room (ENOSPC, EDQUOT). Off by default: ALQ_WAITOK waits as long as that
+ * lasts. On, an append to a full queue returns ENOSPC at once and is counted (refused_for_stall); flush, close, shutdown
+ * and exit(3) have the file tried once more, then give up at once. alq_open and alq_open_flags have it off; alq(9) lost
+ * such records without a word. An async_append has it on.
+ */
+int alq_options_refuse_when_stalled(struct alq_options *options, int refuse);
 
 /* Within which time an activating post is on its way, whatever the load. 10 ms by default. NULL is EINVAL. */
 int alq_options_max_delay(struct alq_options *options, const struct timespec *delay);
@@ -256,6 +268,9 @@ struct alq_req;
  * Returns 0 at once (alq_reopen_path blocks as open(2) does). If req is not NULL, a request is stored there, which is done when the new file has taken over; it
  * must be given to alq_return or alq_release. On an error the old file stays in use, and NULL is stored: what open(2) says;
  * EBADF if fd is not open for writing; EAGAIN for too many requests; ESHUTDOWN; EINVAL.
+ *
+ * In a child of fork(2) a queue of the parent becomes one of the child's own: asynchronous, with a ring in memory and a
+ * thread, on the new file. The parent's queue stays as it is.
  */
 int alq_reopen(struct alq *alq, int fd, struct alq_req **req);
 int alq_reopen_path(struct alq *alq, const char *file, struct alq_req **req);
@@ -299,6 +314,9 @@ struct alq_stats {
     int32_t last_errno;         /* why the queue has failed; 0 if it has not */
     int32_t lost_errno;         /* why a close has left bytes behind; 0 if none has */
     int32_t reserved;           /* 0 */
+    uint64_t refused_for_stall; /* of the refused: those that came while the file accepted no data */
+    uint64_t refused_for_failure; /* appends refused because a write had failed; in no other count */
+    uint64_t clamped_records;   /* entries posted with an ae_bytesused beyond their end */
 };
 
 /* Stores a snapshot. size is sizeof(struct alq_stats). Returns 0 or EINVAL. Never blocks anybody; some microseconds. */
@@ -331,6 +349,12 @@ int alq_fsync(struct alq *alq, int op, struct alq_req **req);
 int alq_fsync64(struct alq *alq, int op, struct alq_req **req);
 
 /*
+ * The same without a sync: the request is done when what was posted before the call is written. It survives the process,
+ * not the power. Costs no system call for each request. A pipe, a socket and a terminal will do.
+ */
+int alq_written(struct alq *alq, struct alq_req **req);
+
+/*
  * What has become of a request: EINPROGRESS; 0 when it is done; or the error that it ended with. It stays so until the
  * request is returned or released. As aio_error(3): -1, and errno is EINVAL, if there is no such request. Never blocks.
  */
@@ -350,14 +374,16 @@ void alq_release(struct alq_req *req);
  * members of several queues may be mixed. As aio_suspend(3): nent is the length of the list; NULL is no time limit.
  *
  * Returns 0; or -1 and sets errno: EAGAIN after timeout at least; EINTR if a signal handler ran, also with SA_RESTART; EINVAL
- * for a list without a member, a member that was returned or released, or a nent below 1. Blocks.
+ * for a list without a member, a member that was returned or released, or a nent below 1. Blocks. It is a cancellation
+ * point, and acts on pthread_cancel(3) within 100 ms.
  */
 int alq_suspend(struct alq_req *const list[], int nent, const struct timespec *timeout);
 int alq_suspend64(struct alq_req *const list[], int nent, const struct timespec *timeout);
 
 /*
  * Has a request tell when it is done; at once, if it is. Any number of times, each one tells. SIGEV_NONE: not at all.
- * SIGEV_SIGNAL: sigev_signo is queued for the process, with sigev_value and SI_ASYNCIO. SIGEV_THREAD: a thread of the
+ * SIGEV_SIGNAL: sigev_signo is queued for the process, with sigev_value and SI_ASYNCIO; a sigev_signo of 0, as in an
+ * event that is all zeros, queues nothing, as with glibc's aio. SIGEV_THREAD: a thread of the
  * library calls sigev_notify_function with sigev_value; that may use this library, also to return the request. It calls
  * all callbacks of the process one after the other; sigev_notify_attributes is ignored.
  *

@@ -3,21 +3,32 @@
 use std::cell::UnsafeCell;
 use std::ffi::{c_int, c_void};
 use std::ptr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use alq::{AsyncAppend, Error};
 
 use crate::arguments::borrow;
-use crate::errors::set_errno;
+use crate::errors::{complain, set_errno, through_errno};
 use crate::handle::Table;
+use crate::hook::Hook;
+use crate::options::{AlqOptions, AlqOptionsCell};
+use crate::stats::{AlqStats, copy_out};
 
 /// An appender, as C holds it. The header says that one thread at a time uses it.
 pub struct Appender(UnsafeCell<State>);
 
 struct State {
     appender: AsyncAppend<'static>,
-    /// The first error that nobody has asked for; 0 if there is none.
+    hook: Option<Arc<Hook>>,
+    /// The first error since `async_append_error` was last called; 0 if there is none.
     error: c_int,
+    /// When standard error was last told that writes fail; `None` while they do not.
+    told: Option<Instant>,
 }
+
+/// The least time between two lines on standard error about the same appender.
+const LINES_APART: Duration = Duration::from_secs(10);
 
 // SAFETY: see above; an appender may go from thread to thread.
 unsafe impl Sync for Appender {}
@@ -25,26 +36,81 @@ unsafe impl Sync for Appender {}
 static APPENDERS: Table<Appender> = Table::new();
 
 impl State {
-    fn note(&mut self, result: Result<(), Error>) {
-        if let (Err(error), 0) = (result, self.error) {
-            self.error = error.raw_os_error();
+    /// Keeps an error for `async_append_error`, and returns its number, or 0.
+    fn note(&mut self, result: Result<(), Error>) -> c_int {
+        let Err(error) = result else { return 0 };
+        let errno = error.raw_os_error();
+        if self.error == 0 {
+            self.error = errno;
+        }
+        errno
+    }
+
+    /// Says on standard error that writes are dropped: most callers do not ask. Not for every write.
+    fn tell_of_drop(&mut self, error: &Error) {
+        let is_due = self.told.is_none_or(|at| at.elapsed() >= LINES_APART);
+        let is_late = matches!(error, Error::Stalled { .. } | Error::Io { .. });
+        if self.hook.is_none() && is_due && is_late && self.appender.is_async() {
+            self.told = Some(Instant::now());
+            let why = error.to_string();
+            complain(&["alq: async_append_write: ", &why, "; records are dropped\n"]);
         }
     }
 }
 
-/// Uses an appender; `None`, and errno is set, if it is not one.
+/// Uses an appender. What it returns, or `EINVAL` if it is no appender, comes to errno, unless it is 0.
 ///
 /// # Safety
 ///
 /// As the header says.
-unsafe fn with<T>(ap: *mut Appender, use_it: impl FnOnce(&mut State) -> T) -> Option<T> {
-    // SAFETY: this function asks for the same.
-    let Some(Appender(state)) = (unsafe { APPENDERS.get(ap) }) else {
-        set_errno(libc::EINVAL);
-        return None;
+unsafe fn with(ap: *mut Appender, use_it: impl FnOnce(&mut State) -> c_int) {
+    through_errno(|| {
+        // SAFETY: this function asks for the same.
+        let Some(Appender(state)) = (unsafe { APPENDERS.get(ap) }) else {
+            return libc::EINVAL;
+        };
+        // SAFETY: one thread at a time uses it, and this is it.
+        use_it(unsafe { &mut *state.get() })
+    });
+}
+
+/// Makes an appender on `fd`; `NULL`, and errno is set, if it cannot be.
+///
+/// # Safety
+///
+/// `fd` must stay open until the appender is destroyed, and `options` be as the header says.
+unsafe fn create(fd: c_int, options: *const AlqOptionsCell, is_async: bool) -> *mut Appender {
+    let state = || {
+        // SAFETY: this function asks for the same.
+        let fd = unsafe { borrow(fd) }?;
+        let (options, hook) = if options.is_null() {
+            (AsyncAppend::options(), None)
+        } else {
+            // SAFETY: this function asks for the same.
+            let options = unsafe { AlqOptions::of(options) }?;
+            if options.entry_len.is_some() {
+                return Err(libc::EINVAL);
+            }
+            options.with_hook()
+        };
+        let mut appender = AsyncAppend::with_options(fd, options);
+        if is_async {
+            appender.start();
+        }
+        Ok(State {
+            appender,
+            hook,
+            error: 0,
+            told: None,
+        })
     };
-    // SAFETY: one thread at a time uses it, and this is it.
-    Some(use_it(unsafe { &mut *state.get() }))
+    match state() {
+        Ok(state) => APPENDERS.insert(Appender(UnsafeCell::new(state))),
+        Err(errno) => {
+            set_errno(errno);
+            ptr::null_mut()
+        }
+    }
 }
 
 #[unsafe(no_mangle)]
@@ -54,17 +120,23 @@ pub extern "C" fn async_append_enable() {
 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn async_append_create(fd: c_int) -> *mut Appender {
-    // SAFETY: the header says that it stays open until the appender is destroyed.
-    match unsafe { borrow(fd) } {
-        Ok(fd) => APPENDERS.insert(Appender(UnsafeCell::new(State {
-            appender: AsyncAppend::on(fd),
-            error: 0,
-        }))),
-        Err(errno) => {
-            set_errno(errno);
-            ptr::null_mut()
-        }
-    }
+    // SAFETY: as the header says.
+    unsafe { create(fd, ptr::null(), true) }
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn async_append_create_sync(fd: c_int) -> *mut Appender {
+    // SAFETY: as the header says.
+    unsafe { create(fd, ptr::null(), false) }
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn async_append_create_options(
+    fd: c_int,
+    options: *const AlqOptionsCell,
+) -> *mut Appender {
+    // SAFETY: as the header says.
+    unsafe { create(fd, options, true) }
 }
 
 #[unsafe(no_mangle)]
@@ -72,17 +144,33 @@ pub unsafe extern "C" fn async_append_destroy(ap: *mut Appender) {
     if ap.is_null() {
         return;
     }
-    // SAFETY: as the header says.
-    if unsafe { APPENDERS.remove(ap) }.is_none() {
-        set_errno(libc::EINVAL);
-    }
+    through_errno(|| {
+        // SAFETY: as the header says.
+        let Some(Appender(state)) = (unsafe { APPENDERS.remove(ap) }) else {
+            return libc::EINVAL;
+        };
+        let State { appender, hook, .. } = state.into_inner();
+        let Err(undrained) = appender.close() else {
+            return 0;
+        };
+        let told = hook
+            .as_ref()
+            .is_some_and(|hook| hook.tell(&undrained.cause));
+        if let Some(hook) = hook {
+            hook.end();
+        }
+        if !told {
+            complain(&["alq: async_append_destroy, ", &undrained.to_string(), "\n"]);
+        }
+        undrained.cause.raw_os_error()
+    });
 }
 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn async_append_write(ap: *mut Appender, data: *const c_void, size: usize) {
     let write = |state: &mut State| {
         if size == 0 {
-            return;
+            return 0;
         }
         if data.is_null() || isize::try_from(size).is_err() {
             return state.note(Err(Error::InvalidLength { len: size }));
@@ -90,7 +178,10 @@ pub unsafe extern "C" fn async_append_write(ap: *mut Appender, data: *const c_vo
         // SAFETY: the header says that there are so many bytes.
         let bytes = unsafe { std::slice::from_raw_parts(data.cast(), size) };
         let result = state.appender.write(bytes);
-        state.note(result);
+        if let Err(error) = &result {
+            state.tell_of_drop(error);
+        }
+        state.note(result)
     };
     // SAFETY: as the header says.
     unsafe { with(ap, write) };
@@ -100,7 +191,7 @@ pub unsafe extern "C" fn async_append_write(ap: *mut Appender, data: *const c_vo
 pub unsafe extern "C" fn async_append_flush(ap: *mut Appender) {
     let flush = |state: &mut State| {
         let result = state.appender.flush();
-        state.note(result);
+        state.note(result)
     };
     // SAFETY: as the header says.
     unsafe { with(ap, flush) };
@@ -108,6 +199,31 @@ pub unsafe extern "C" fn async_append_flush(ap: *mut Appender) {
 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn async_append_error(ap: *mut Appender) -> c_int {
+    let mut error = libc::EINVAL;
+    let take = |state: &mut State| {
+        error = std::mem::take(&mut state.error);
+        0
+    };
     // SAFETY: as the header says.
-    unsafe { with(ap, |state| std::mem::take(&mut state.error)) }.unwrap_or(libc::EINVAL)
+    unsafe { with(ap, take) };
+    error
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn async_append_get_stats(
+    ap: *mut Appender,
+    stats: *mut AlqStats,
+    size: usize,
+) -> c_int {
+    // SAFETY: as the header says.
+    let Some(Appender(state)) = (unsafe { APPENDERS.get(ap) }) else {
+        return libc::EINVAL;
+    };
+    // SAFETY: one thread at a time uses it, and this is it.
+    let now = unsafe { &*state.get() }
+        .appender
+        .stats()
+        .unwrap_or_default();
+    // SAFETY: as the header says.
+    unsafe { copy_out(&AlqStats::from(now), stats, size) }
 }

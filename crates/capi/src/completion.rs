@@ -2,12 +2,13 @@
 
 use std::ffi::{c_int, c_void};
 use std::slice;
+use std::time::{Duration, Instant};
 
-use alq::{Completion, Error, Notify, Status, SyncOp, suspend};
+use alq::{Completion, Error, Level, Notify, Status, SyncOp, suspend};
 use libc::timespec;
 
 use crate::arguments::duration;
-use crate::errors::{aio_status, status};
+use crate::errors::{act_on_cancellation, aio_status, status, uncancelled};
 use crate::queue::{Alq, QUEUES};
 use crate::request::{AlqReq, REQUESTS, give_out};
 
@@ -47,6 +48,27 @@ pub unsafe extern "C" fn alq_fsync(alq: *mut Alq, op: c_int, req: *mut *mut AlqR
 pub unsafe extern "C" fn alq_fsync64(alq: *mut Alq, op: c_int, req: *mut *mut AlqReq) -> c_int {
     // SAFETY: the same function.
     unsafe { alq_fsync(alq, op, req) }
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn alq_written(alq: *mut Alq, req: *mut *mut AlqReq) -> c_int {
+    let written = || {
+        // SAFETY: as the header says.
+        let Alq { queue, .. } = unsafe { QUEUES.get(alq) }.ok_or(libc::EINVAL)?;
+        let completion = queue.completion(queue.position(), Level::Written);
+        match completion.status() {
+            // No request was made.
+            Status::Done(Err(error @ (Error::Forked | Error::TooManyOutstanding))) => {
+                Err(error.raw_os_error())
+            }
+            _ => Ok(completion),
+        }
+    };
+    // SAFETY: as the header says.
+    match unsafe { give_out(req, written()) } {
+        0 => 0,
+        errno => aio_status(Err(errno)),
+    }
 }
 
 /// What has become of a completion, as a number.
@@ -94,34 +116,64 @@ fn wait_errno(error: &Error) -> c_int {
     }
 }
 
+/// How long one sleep of `alq_suspend` lasts, before it looks for a cancellation.
+const SLEEP_TIME: Duration = Duration::from_millis(100);
+
+/// One sleep of `alq_suspend`, until `deadline` at most.
+///
+/// # Safety
+///
+/// As the header says of `alq_suspend`.
+unsafe fn sleep(
+    list: *const *mut AlqReq,
+    nent: c_int,
+    deadline: Option<Instant>,
+) -> Result<(), c_int> {
+    let len = usize::try_from(nent).map_err(|_| libc::EINVAL)?;
+    if list.is_null() || len == 0 {
+        return Err(libc::EINVAL);
+    }
+    // SAFETY: this function asks for the same.
+    let handles = unsafe { slice::from_raw_parts(list, len) };
+    let mut members = Vec::with_capacity(len);
+    for &handle in handles.iter().filter(|handle| !handle.is_null()) {
+        // SAFETY: this function asks for the same.
+        let AlqReq(member) = unsafe { REQUESTS.get(handle) }.ok_or(libc::EINVAL)?;
+        members.push(Some(member));
+    }
+    let left = deadline.map(|at| at.saturating_duration_since(Instant::now()));
+    let time = left.map_or(SLEEP_TIME, |left| left.min(SLEEP_TIME));
+    suspend(&members, Some(time)).map_err(|error| wait_errno(&error))
+}
+
+/// A cancellation point, as aio_suspend(3). Nothing in this frame needs a drop, so a cancellation may unwind it.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn alq_suspend(
+pub unsafe extern "C-unwind" fn alq_suspend(
     list: *const *mut AlqReq,
     nent: c_int,
     timeout: *const timespec,
 ) -> c_int {
-    let wait = || {
-        // SAFETY: as the header says.
-        let timeout = unsafe { duration(timeout) }?;
-        let len = usize::try_from(nent).map_err(|_| libc::EINVAL)?;
-        if list.is_null() || len == 0 {
-            return Err(libc::EINVAL);
-        }
-        // SAFETY: the header says that the list has so many members.
-        let handles = unsafe { slice::from_raw_parts(list, len) };
-        let mut members = Vec::with_capacity(len);
-        for &handle in handles.iter().filter(|handle| !handle.is_null()) {
-            // SAFETY: as the header says.
-            let AlqReq(member) = unsafe { REQUESTS.get(handle) }.ok_or(libc::EINVAL)?;
-            members.push(Some(member));
-        }
-        suspend(&members, timeout).map_err(|error| wait_errno(&error))
+    // SAFETY: as the header says.
+    let timeout = match unsafe { duration(timeout) } {
+        Ok(timeout) => timeout,
+        Err(errno) => return aio_status(Err(errno)),
     };
-    aio_status(wait())
+    // One beyond what the clock can say is none.
+    let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+    loop {
+        // SAFETY: see above.
+        unsafe { act_on_cancellation() };
+        // SAFETY: as the header says.
+        let result = uncancelled(|| unsafe { sleep(list, nent, deadline) });
+        let is_over = deadline.is_some_and(|at| at <= Instant::now());
+        if result != Err(libc::EAGAIN) || is_over {
+            return aio_status(result);
+        }
+    }
 }
 
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn alq_suspend64(
+pub unsafe extern "C-unwind" fn alq_suspend64(
     list: *const *mut AlqReq,
     nent: c_int,
     timeout: *const timespec,
@@ -139,6 +191,7 @@ pub unsafe extern "C" fn alq_notify(req: *mut AlqReq, event: *const SigEvent) ->
         let event = unsafe { event.as_ref() }.ok_or(libc::EINVAL)?;
         let how = match event.sigev_notify {
             libc::SIGEV_NONE => Notify::None,
+            libc::SIGEV_SIGNAL if event.sigev_signo == 0 => Notify::None, // one that is all zeros
             libc::SIGEV_SIGNAL => Notify::Signal {
                 signo: event.sigev_signo,
                 value: event.sigev_value,

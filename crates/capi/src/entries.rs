@@ -10,7 +10,7 @@ use std::cell::UnsafeCell;
 use std::ffi::{c_char, c_int};
 use std::mem::MaybeUninit;
 use std::ptr::{self, NonNull};
-use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
 
 use alq::{Detached, Queue};
 
@@ -43,6 +43,8 @@ pub struct Entries {
     /// One for each slot. Zeros that nobody has touched cost no memory.
     places: NonNull<Place>,
     slots: usize,
+    /// How many were posted with an `ae_bytesused` beyond their end.
+    pub clamped: AtomicU64,
     /// A list that only grows, for the places of entries that are none of the ring.
     aside: AtomicPtr<AsidePlace>,
 }
@@ -61,6 +63,7 @@ impl Entries {
         Some(Self {
             places: NonNull::new(memory.cast())?,
             slots,
+            clamped: AtomicU64::new(0),
             aside: AtomicPtr::new(ptr::null_mut()),
         })
     }
@@ -114,14 +117,24 @@ impl Entries {
         let detached = unsafe { place.detached.get().cast::<Detached>().read() };
         // SAFETY: as above.
         let used = unsafe { (*place.ale.get()).ae_bytesused };
+        // SAFETY: as above.
+        let data = unsafe { (*place.ale.get()).ae_data };
         if let Some(taken) = taken {
             // Release, pairs with the Acquire in `aside_place`.
             taken.store(false, Ordering::Release);
         }
-        match usize::try_from(used) {
-            Ok(used) if used <= detached.len() => Ok((detached, used)),
-            _ => Err("ae_bytesused is negative, or more than was reserved"),
+        let Ok(used) = usize::try_from(used) else {
+            return Err("ae_bytesused is negative");
+        };
+        if used <= detached.len() {
+            return Ok((detached, used));
         }
+        // What snprintf(3) returns that has cut its text, and ended it with a zero.
+        // SAFETY: the entry is not posted yet, so its bytes, of which there is one at least, are there.
+        let last = unsafe { *data.add(detached.len() - 1) };
+        self.clamped.fetch_add(1, Ordering::Relaxed); // a count, and no more
+        let used = detached.len() - usize::from(last == 0);
+        Ok((detached, used))
     }
 
     /// Whether an entry is open that is none of the ring.

@@ -30,8 +30,40 @@ pub fn through_errno(call: impl FnOnce() -> c_int) {
     let place = unsafe { libc::__errno_location() };
     // SAFETY: as above.
     let before = unsafe { *place };
-    let errno = call();
+    let errno = uncancelled(call);
     set_errno(if errno == 0 { before } else { errno });
+}
+
+/// Runs `call` without acting on pthread_cancel(3): a cancellation that system calls of the library acted on would unwind
+/// the stack of Rust, which ends the process.
+pub fn uncancelled<T>(call: impl FnOnce() -> T) -> T {
+    let before = set_cancellation(CANCEL_DISABLE);
+    let result = call();
+    set_cancellation(before);
+    result
+}
+
+/// `PTHREAD_CANCEL_DISABLE`, in both C libraries for Linux.
+const CANCEL_DISABLE: c_int = 1;
+
+fn set_cancellation(state: c_int) -> c_int {
+    unsafe extern "C" {
+        fn pthread_setcancelstate(state: c_int, before: *mut c_int) -> c_int;
+    }
+    let mut before = 0;
+    // SAFETY: the pointer is to a number that lives over the call.
+    unsafe { pthread_setcancelstate(state, &raw mut before) };
+    before
+}
+
+/// Acts on a cancellation that is pending. The frames above must be of functions that have nothing to drop, and can be
+/// unwound.
+#[expect(unsafe_op_in_unsafe_fn, reason = "the same condition")]
+pub unsafe fn act_on_cancellation() {
+    unsafe extern "C-unwind" {
+        fn pthread_testcancel();
+    }
+    pthread_testcancel();
 }
 
 /// `0`, or the number of the error.

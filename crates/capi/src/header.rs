@@ -126,7 +126,10 @@ fn layouts() -> String {
         stalled_errno,
         last_errno,
         lost_errno,
-        reserved
+        reserved,
+        refused_for_stall,
+        refused_for_failure,
+        clamped_records
     );
     layout!(
         out,

@@ -3,7 +3,6 @@
 use std::ffi::{CString, c_char, c_int, c_void};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
-use std::thread::{self, ThreadId};
 
 use alq::Error;
 
@@ -30,7 +29,7 @@ pub struct Hook {
     /// Held while the callback runs.
     running: Mutex<()>,
     /// On which thread it runs.
-    runs_on: Mutex<Option<ThreadId>>,
+    runs_on: Mutex<Option<libc::pthread_t>>,
 }
 
 impl Hook {
@@ -56,7 +55,7 @@ impl Hook {
         if self.ended.load(Ordering::Relaxed) {
             return true;
         }
-        self.set_runs_on(Some(thread::current().id()));
+        self.set_runs_on(Some(this_thread()));
         // SAFETY: the header says that it may be called with these until the queue is closed, and `end` waits for this.
         unsafe { (self.target.callback)(self.target.arg, error.raw_os_error(), message.as_ptr()) };
         self.set_runs_on(None);
@@ -72,13 +71,19 @@ impl Hook {
         }
     }
 
-    fn set_runs_on(&self, thread: Option<ThreadId>) {
+    fn set_runs_on(&self, thread: Option<libc::pthread_t>) {
         *self.runs_on.lock().unwrap_or_else(PoisonError::into_inner) = thread;
     }
 
     /// Whether this very callback is what calls.
     fn is_current(&self) -> bool {
         let runs_on = self.runs_on.lock().unwrap_or_else(PoisonError::into_inner);
-        *runs_on == Some(thread::current().id())
+        *runs_on == Some(this_thread())
     }
+}
+
+/// The thread that calls. The standard library would allocate a number for it, which looks like a leak.
+fn this_thread() -> libc::pthread_t {
+    // SAFETY: the call has no arguments.
+    unsafe { libc::pthread_self() }
 }

@@ -16,6 +16,18 @@
 // C counts in `int`: what is negative is refused before it is cast, and nothing here is longer than an `isize` can say.
 #![allow(clippy::cast_possible_wrap, clippy::cast_sign_loss)]
 
+/// `ald_thread` of `<sys/alq.h>`: always null.
+#[unsafe(no_mangle)]
+pub static ald_thread: AldThread = AldThread(std::ptr::null_mut());
+
+/// `struct thread *`.
+#[derive(Debug)]
+#[repr(transparent)]
+pub struct AldThread(*mut std::ffi::c_void);
+
+// SAFETY: nothing is read or written through it.
+unsafe impl Sync for AldThread {}
+
 mod append;
 mod arguments;
 mod async_append;

@@ -2,13 +2,12 @@
 
 use std::ffi::{c_char, c_int};
 use std::ptr;
-use std::sync::Arc;
 
 use alq::{Error, Options, Queue};
 
 use crate::arguments::{borrow, path_of};
 use crate::entries::Entries;
-use crate::hook::Hook;
+use crate::errors::uncancelled;
 use crate::options::{AlqOptions, AlqOptionsCell};
 use crate::queue::{Alq, QUEUES};
 
@@ -21,18 +20,8 @@ impl Alq {
         from: AlqOptions,
         how: impl FnOnce(Options) -> Result<Queue, Error>,
     ) -> Result<Self, c_int> {
-        let AlqOptions {
-            mut options,
-            on_error,
-            entry_len,
-        } = from;
-        let hook = on_error.map(|target| Arc::new(Hook::new(target)));
-        if let Some(hook) = &hook {
-            let hook = Arc::clone(hook);
-            options = options.on_error(move |error| {
-                hook.tell(error);
-            });
-        }
+        let entry_len = from.entry_len;
+        let (options, hook) = from.with_hook();
         let queue = how(options).map_err(|error| {
             // The number alone may say little: which option it is, what is wrong with a ring file.
             if let Some(hook) = &hook {
@@ -69,7 +58,7 @@ unsafe fn open(alq: *mut *mut Alq, queue: impl FnOnce() -> Result<Alq, c_int>) -
     if alq.is_null() {
         return libc::EINVAL;
     }
-    let (handle, errno) = match queue() {
+    let (handle, errno) = match uncancelled(queue) {
         Ok(queue) => (QUEUES.insert(queue), 0),
         Err(errno) => (ptr::null_mut(), errno),
     };

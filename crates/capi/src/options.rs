@@ -1,13 +1,14 @@
 //! `struct alq_options`.
 
 use std::ffi::{c_char, c_int, c_void};
+use std::sync::Arc;
 
 use alq::Options;
 use libc::{mode_t, timespec};
 
 use crate::arguments::{duration, needed_duration, path_of};
 use crate::handle::Table;
-use crate::hook::Target;
+use crate::hook::{Hook, Target};
 
 /// What queues are opened with.
 #[derive(Clone)]
@@ -34,6 +35,19 @@ impl AlqOptions {
             on_error: None,
             entry_len: None,
         }
+    }
+
+    /// The options of a queue, and the hook that it has its errors told to.
+    pub fn with_hook(self) -> (Options, Option<Arc<Hook>>) {
+        let Some(target) = self.on_error else {
+            return (self.options, None);
+        };
+        let hook = Arc::new(Hook::new(target));
+        let told = Arc::clone(&hook);
+        let options = self.options.on_error(move |error| {
+            told.tell(error);
+        });
+        (options, Some(hook))
     }
 
     /// The options of a handle; the defaults for `NULL`.
@@ -180,6 +194,15 @@ pub unsafe extern "C" fn alq_options_loss_lines(
         Ok(every) => unsafe { set(options, |all| all.loss_lines(every)) },
         Err(errno) => errno,
     }
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn alq_options_refuse_when_stalled(
+    options: *mut AlqOptionsCell,
+    refuse: c_int,
+) -> c_int {
+    // SAFETY: as the header says.
+    unsafe { set(options, |all| all.refuse_when_stalled(refuse != 0)) }
 }
 
 #[unsafe(no_mangle)]

@@ -10,7 +10,7 @@ use libc::timespec;
 
 use crate::arguments::{borrow, duration, path_of};
 use crate::entries::Entries;
-use crate::errors::{complain, set_errno, status, through_errno};
+use crate::errors::{complain, set_errno, status, through_errno, uncancelled};
 use crate::handle::Table;
 use crate::hook::Hook;
 use crate::request::{AlqReq, give_out};
@@ -164,28 +164,26 @@ pub unsafe extern "C" fn alq_close_timeout(
         return libc::EINVAL;
     };
     // SAFETY: as the header says.
-    match unsafe { QUEUES.remove(alq) } {
+    uncancelled(|| match unsafe { QUEUES.remove(alq) } {
         // SAFETY: as the header says.
         Some(alq) => alq.close(timeout, |result, _| unsafe {
             AlqUndrained::tell(left, result);
         }),
         None => libc::EINVAL,
-    }
+    })
 }
 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn alq_reopen(alq: *mut Alq, fd: c_int, req: *mut *mut AlqReq) -> c_int {
-    // SAFETY: as the header says.
-    let Some(alq) = (unsafe { QUEUES.get(alq) }) else {
-        return libc::EINVAL;
-    };
-    // SAFETY: it is used in this call only.
-    let completion = match unsafe { borrow(fd) } {
-        Ok(fd) => alq.queue.reopen(fd).map_err(|error| error.raw_os_error()),
-        Err(errno) => Err(errno),
+    let reopen = || {
+        // SAFETY: as the header says.
+        let Alq { queue, .. } = unsafe { QUEUES.get(alq) }.ok_or(libc::EINVAL)?;
+        // SAFETY: it is used in this call only.
+        let fd = unsafe { borrow(fd) }?;
+        queue.reopen(fd).map_err(|error| error.raw_os_error())
     };
     // SAFETY: as the header says.
-    unsafe { give_out(req, completion) }
+    unsafe { give_out(req, uncancelled(reopen)) }
 }
 
 #[unsafe(no_mangle)]
@@ -194,18 +192,14 @@ pub unsafe extern "C" fn alq_reopen_path(
     file: *const c_char,
     req: *mut *mut AlqReq,
 ) -> c_int {
-    // SAFETY: as the header says.
-    let Some(alq) = (unsafe { QUEUES.get(alq) }) else {
-        return libc::EINVAL;
+    let reopen = || {
+        // SAFETY: as the header says.
+        let Alq { queue, .. } = unsafe { QUEUES.get(alq) }.ok_or(libc::EINVAL)?;
+        // SAFETY: as the header says.
+        let path = unsafe { path_of(file) }?;
+        let completion = queue.reopen_path(path);
+        completion.map_err(|error| error.raw_os_error())
     };
     // SAFETY: as the header says.
-    let completion = match unsafe { path_of(file) } {
-        Ok(path) => alq
-            .queue
-            .reopen_path(path)
-            .map_err(|error| error.raw_os_error()),
-        Err(errno) => Err(errno),
-    };
-    // SAFETY: as the header says.
-    unsafe { give_out(req, completion) }
+    unsafe { give_out(req, uncancelled(reopen)) }
 }

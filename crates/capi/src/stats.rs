@@ -2,6 +2,7 @@
 
 use std::ffi::c_int;
 use std::ptr;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use alq::{Error, Recovery, Stats};
@@ -45,6 +46,9 @@ pub struct AlqStats {
     pub last_errno: i32,
     pub lost_errno: i32,
     pub reserved: i32,
+    pub refused_for_stall: u64,
+    pub refused_for_failure: u64,
+    pub clamped_records: u64,
 }
 
 fn nanoseconds(time: Duration) -> u64 {
@@ -92,6 +96,9 @@ impl From<Stats> for AlqStats {
             last_errno: errno(stats.last_error.as_ref()),
             lost_errno: errno(stats.lost_to.as_ref()),
             reserved: 0,
+            refused_for_stall: stats.refused_for_stall,
+            refused_for_failure: stats.refused_for_failure,
+            clamped_records: 0,
         }
     }
 }
@@ -125,7 +132,7 @@ impl From<&Recovery> for AlqRecovery {
 /// # Safety
 ///
 /// `T` must have no padding, and `to` be `NULL` or valid for `size` bytes (which need not be those of a `T`).
-unsafe fn copy_out<T>(from: &T, to: *mut T, size: usize) -> c_int {
+pub unsafe fn copy_out<T>(from: &T, to: *mut T, size: usize) -> c_int {
     if to.is_null() || size == 0 {
         return libc::EINVAL;
     }
@@ -147,11 +154,15 @@ pub unsafe extern "C" fn alq_get_stats(
     size: usize,
 ) -> c_int {
     // SAFETY: as the header says.
-    match unsafe { QUEUES.get(alq) } {
-        // SAFETY: as the header says; 64 bits, then an even number of 32.
-        Some(alq) => unsafe { copy_out(&AlqStats::from(alq.queue.stats()), stats, size) },
-        None => libc::EINVAL,
-    }
+    let Some(alq) = (unsafe { QUEUES.get(alq) }) else {
+        return libc::EINVAL;
+    };
+    let now = AlqStats {
+        clamped_records: alq.entries.clamped.load(Ordering::Relaxed), // a count, and no more
+        ..AlqStats::from(alq.queue.stats())
+    };
+    // SAFETY: as the header says; 64 bits, an even number of 32, and 64.
+    unsafe { copy_out(&now, stats, size) }
 }
 
 #[unsafe(no_mangle)]

@@ -210,6 +210,7 @@ static void notify_fails(void)
     struct alq_req *req;
     IS(alq_fsync(alq, O_SYNC, &req), 0);
     memset(&event, 0, sizeof event);
+    IS(alq_notify(req, &event), 0); /* all zeros: SIGEV_SIGNAL and signal 0, which is none */
     event.sigev_notify = SIGEV_NONE;
     IS(alq_notify(req, &event), 0);
     event.sigev_notify = SIGEV_THREAD;
@@ -224,6 +225,90 @@ static void notify_fails(void)
     alq_release(req);
     FAILS(IS(alq_notify(req, &event), -1), EINVAL);
     alq_close(alq);
+}
+
+/* Done when it is written; also where nothing can be synced. */
+static void written(void)
+{
+    struct alq *alq = opened("written.log"), *to_null;
+    struct alq_req *req = NULL;
+    int fd = open("/dev/null", O_WRONLY);
+    IS(alq_writen(alq, "a line\n", 7, ALQ_WAITOK | ALQ_NOACTIVATE), 0);
+    IS(alq_written(alq, &req), 0);
+    IS(alq_suspend(&req, 1, NULL), 0);
+    file_is("written.log", "a line\n");
+    IS(alq_return(req), 0);
+    IS(alq_written(alq, NULL), 0);
+    IS(alq_written(alq, &req), 0); /* nothing since */
+    IS(alq_suspend(&req, 1, NULL), 0);
+    IS(alq_return(req), 0);
+    alq_close(alq);
+    req = (struct alq_req *)1;
+    FAILS(IS(alq_written(alq, &req), -1), EINVAL);
+    CHECK(req == NULL);
+    IS(alq_open_fd(&to_null, fd, NULL), 0);
+    IS(alq_writen(to_null, "x", 1, ALQ_WAITOK), 0);
+    IS(alq_written(to_null, &req), 0);
+    IS(alq_suspend(&req, 1, NULL), 0);
+    IS(alq_return(req), 0);
+    alq_close(to_null);
+    close(fd);
+}
+
+static void *suspended(void *arg)
+{
+    struct alq_req *req = (struct alq_req *)arg;
+    alq_suspend(&req, 1, NULL);
+    return arg;
+}
+
+static void *appends_cancelled(void *arg)
+{
+    struct alq *alq = (struct alq *)arg, *other;
+    struct async_append *ap;
+    int fd;
+    pthread_cancel(pthread_self()); /* pending from here on */
+    IS(alq_writen(alq, "a line\n", 7, ALQ_WAITOK), 0);
+    alq_flush(alq);
+    IS(alq_open_path(&other, path("cancel-too.log"), NULL), 0);
+    IS(alq_writen(other, "another\n", 8, ALQ_WAITOK), 0);
+    IS(alq_reopen_path(other, path("cancel-too.log"), NULL), 0);
+    alq_close(other);
+    IS(pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL), 0);
+    fd = open(path("cancel-sync.log"), O_WRONLY | O_CREAT | O_APPEND, 0600);
+    IS(pthread_setcancelstate(PTHREAD_CANCEL_ENABLE, NULL), 0);
+    ap = async_append_create_sync(fd);
+    async_append_write(ap, "synchronous\n", 12);
+    async_append_destroy(ap);
+    pthread_testcancel();
+    return arg;
+}
+
+/* alq_suspend is a cancellation point, and nothing else is. */
+static void cancellation(void)
+{
+    struct alq *alq = opened("cancel.log");
+    struct ale *ale = alq_getn(alq, 8, ALQ_NOWAIT);
+    struct alq_req *req;
+    pthread_t thread;
+    void *result;
+    IS(alq_writen(alq, "behind\n", 7, ALQ_WAITOK), 0);
+    IS(alq_written(alq, &req), 0);
+    CHECK(pthread_create(&thread, NULL, suspended, req) == 0);
+    CHECK(pthread_cancel(thread) == 0);
+    CHECK(pthread_join(thread, &result) == 0);
+    CHECK(result == PTHREAD_CANCELED);
+    IS(alq_error(req), EINPROGRESS);
+    alq_release(req);
+    ale->ae_bytesused = 0;
+    alq_post(alq, ale);
+    CHECK(pthread_create(&thread, NULL, appends_cancelled, alq) == 0);
+    CHECK(pthread_join(thread, &result) == 0);
+    CHECK(result == PTHREAD_CANCELED);
+    alq_close(alq);
+    file_is("cancel.log", "behind\na line\n");
+    file_is("cancel-too.log", "another\n");
+    file_is("cancel-sync.log", "synchronous\n");
 }
 
 static pthread_t waiter;
@@ -281,6 +366,8 @@ int main(void)
     notified_by_a_signal();
     notified_by_a_call();
     notify_fails();
+    written();
+    cancellation();
     interrupted();
     return test_end("aio");
 }

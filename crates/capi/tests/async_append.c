@@ -23,7 +23,7 @@ static int threads(void)
 static void in_order_over_the_switch(void)
 {
     int fd = opened("switch.log"), before = threads();
-    struct async_append *ap = async_append_create(fd);
+    struct async_append *ap = async_append_create_sync(fd);
     CHECK(ap != NULL);
     async_append_write(ap, "synchronous\n", 12);
     file_is("switch.log", "synchronous\n");
@@ -71,12 +71,13 @@ static void larger_than_the_queue(void)
 
 static void errors(void)
 {
-    int fd = open("/dev/null", O_RDONLY), full, ends[2];
+    int fd = open("/dev/null", O_RDONLY), ends[2];
     struct async_append *ap = async_append_create(fd);
     CHECK(ap != NULL);
-    async_append_write(ap, "x", 1);
+    FAILS(async_append_write(ap, "x", 1), EBADF);
     IS(async_append_error(ap), EBADF);
     IS(async_append_error(ap), 0);
+    FAILS(async_append_flush(ap), 0); /* a call that succeeds keeps errno */
     async_append_write(ap, NULL, 1);
     IS(async_append_error(ap), EINVAL);
     async_append_write(ap, "x", (size_t)-1);
@@ -88,19 +89,76 @@ static void errors(void)
     ap = async_append_create(ends[1]);
     close(ends[0]);
     async_append_write(ap, "nobody reads\n", 13); /* and no SIGPIPE */
-    async_append_flush(ap);
+    FAILS(async_append_flush(ap), EPIPE);
     IS(async_append_error(ap), EPIPE);
     async_append_destroy(ap);
     close(ends[1]);
 
-    full = open("/dev/full", O_WRONLY);
-    CHECK(full >= 0);
-    close(full);
     NO(async_append_create(-1), EBADF);
     FAILS(async_append_write(NULL, "x", 1), EINVAL);
     FAILS(async_append_flush(NULL), EINVAL);
     FAILS(IS(async_append_error(NULL), EINVAL), EINVAL);
     async_append_destroy(NULL);
+}
+
+/* Asynchronous when it is created, whatever was enabled. */
+static void asynchronous_at_once(void)
+{
+    int fd = opened("at-once.log"), before = threads();
+    struct async_append *ap = async_append_create(fd);
+    struct alq_stats stats;
+    IS(threads(), before + 1);
+    FAILS(async_append_write(ap, "a line\n", 7), 0);
+    FAILS(async_append_flush(ap), 0);
+    IS(async_append_get_stats(ap, &stats, sizeof stats), 0);
+    IS(stats.written_records, 1);
+    FAILS(async_append_destroy(ap), 0);
+    close(fd);
+    file_is("at-once.log", "a line\n");
+}
+
+static int errors_told;
+
+static void told(void *arg, int error, const char *message)
+{
+    (void)message;
+    IS(error, ENOSPC);
+    *(int *)arg += 1;
+}
+
+/* A disk that is full for good stops nothing: nothing here waits. */
+static void full_disk(void)
+{
+    static char line[1000];
+    int i, fd = open("/dev/full", O_WRONLY | O_APPEND);
+    struct alq_options *options = alq_options_new();
+    struct async_append *ap = async_append_create(fd);
+    struct alq_stats stats;
+    memset(line, 'x', sizeof line);
+    for (i = 0; i < 3000; i++) /* thrice what the queue holds */
+        async_append_write(ap, line, sizeof line);
+    IS(async_append_error(ap), ENOSPC);
+    FAILS(async_append_flush(ap), ENOSPC);
+    IS(async_append_get_stats(ap, &stats, sizeof stats), 0);
+    CHECK(stats.refused_for_stall >= 1900);
+    IS(stats.refused_for_stall + stats.posted_records, 3000);
+    IS(stats.written_records, 0);
+    FAILS(async_append_destroy(ap), ENOSPC);
+
+    IS(alq_options_capacity(options, 4096), 0);
+    IS(alq_options_refuse_when_stalled(options, 1), 0);
+    IS(alq_options_on_error(options, told, &errors_told), 0);
+    ap = async_append_create_options(fd, options);
+    for (i = 0; i < 10; i++)
+        async_append_write(ap, line, sizeof line);
+    FAILS(async_append_destroy(ap), ENOSPC);
+    CHECK(errors_told >= 1);
+    IS(alq_options_fixed(options, 16, 16), 0);
+    NO(async_append_create_options(fd, options), EINVAL);
+    alq_options_free(options);
+    NO(async_append_create_options(fd, options), EINVAL);
+    IS(async_append_get_stats(NULL, &stats, sizeof stats), EINVAL);
+    close(fd);
 }
 
 static void used_after_destroy(void)
@@ -118,9 +176,11 @@ static void used_after_destroy(void)
 
 int main(void)
 {
+    asynchronous_at_once();
     in_order_over_the_switch();
     larger_than_the_queue();
     errors();
+    full_disk();
     used_after_destroy();
     return test_end("async_append");
 }

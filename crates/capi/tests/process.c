@@ -64,6 +64,29 @@ static void after_the_drain_twice(void)
 static struct ale *of_the_parent;
 static struct alq_req *request_of_the_parent;
 
+/* A queue of the parent's that a reopen has made the child's. */
+static void becomes_its_own(void)
+{
+    enum { OPEN = 100 };
+    struct ale *ales[OPEN];
+    struct alq_req *req;
+    int i;
+    IS(alq_reopen_path(queue, path("child.log"), &req), 0);
+    IS(alq_return(req), 0);
+    IS(alq_writen(queue, "copied\n", 7, ALQ_WAITOK | ALQ_NOACTIVATE), 0);
+    for (i = 0; i < OPEN; i++)
+        CHECK((ales[i] = alq_getn(queue, 2, ALQ_NOWAIT)) != NULL);
+    for (i = OPEN - 1; i >= 0; i--) {
+        ales[i]->ae_bytesused = i % 10 == 0 ? 2 : 0;
+        memcpy(ales[i]->ae_data, "e\n", 2);
+        alq_post(queue, ales[i]);
+    }
+    IS(alq_fsync(queue, O_DSYNC, &req), 0);
+    IS(alq_suspend(&req, 1, NULL), 0);
+    IS(alq_return(req), 0);
+    file_is("child.log", "copied\ne\ne\ne\ne\ne\ne\ne\ne\ne\ne\n");
+}
+
 /* In a child: the parent's queue appends at once; its entries and requests are the parent's. */
 static void child_of_a_user(void)
 {
@@ -83,11 +106,12 @@ static void child_of_a_user(void)
     FAILS(IS(alq_fsync(queue, O_DSYNC, &req), -1), ESRCH);
     IS(alq_error(request_of_the_parent), ESRCH);
     FAILS(IS(alq_return(request_of_the_parent), -1), ESRCH);
-    IS(alq_reopen(queue, 2, &req), ESRCH);
+    FAILS(IS(alq_written(queue, &req), -1), ESRCH);
     alq_flush(queue);
     IS(alq_open_path(&own, path("own.log"), NULL), 0);
     IS(alq_writen(own, "of the child's own\n", 19, ALQ_WAITOK), 0);
     alq_close(own);
+    becomes_its_own();
     alq_close(queue);
     IS(alq_writen(queue, "x", 1, ALQ_WAITOK), EINVAL);
 }
@@ -160,6 +184,41 @@ static void signals(void)
     IS(about.st_size, ROUNDS * 12);
 }
 
+static struct async_append *appender_of_the_parent;
+
+static void child_that_enables(void)
+{
+    async_append_write(appender_of_the_parent, "at once\n", 8);
+    file_is("appenders.log", "parent\nat once\n");
+    async_append_enable();
+    async_append_write(appender_of_the_parent, "later\n", 6);
+    async_append_flush(appender_of_the_parent);
+    file_is("appenders.log", "parent\nat once\nlater\n");
+    async_append_write(appender_of_the_parent, "at the end\n", 11);
+}
+
+static void appenders_in_children(void)
+{
+    int fd = open(path("appenders.log"), O_WRONLY | O_CREAT | O_APPEND, 0600);
+    appender_of_the_parent = async_append_create(fd);
+    async_append_write(appender_of_the_parent, "parent\n", 7);
+    IS(in_child(child_that_enables), 0);
+    async_append_destroy(appender_of_the_parent);
+    close(fd);
+    file_is("appenders.log", "parent\nat once\nlater\nat the end\n");
+}
+
+/* The parent of daemon(3): it ends by _exit(2) as soon as its child runs. */
+static void parent_that_leaves(void)
+{
+    pid_t child;
+    opened("daemon.log");
+    IS(alq_writen(queue, "starting\n", 9, ALQ_WAITOK | ALQ_NOACTIVATE), 0);
+    child = fork();
+    CHECK(child >= 0);
+    _exit(0);
+}
+
 /* An appender that nobody destroys, in a program that returns. */
 static void appender_left_open(void)
 {
@@ -180,6 +239,9 @@ int main(void)
     IS(in_child(appender_left_open), 0);
     file_is("appender.log", "at the end\n");
     forks();
+    appenders_in_children();
+    IS(in_child(parent_that_leaves), 0);
+    file_is("daemon.log", "starting\n");
     signals();
     return test_end("process");
 }

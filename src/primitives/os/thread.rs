@@ -21,7 +21,27 @@ struct Start<F> {
     body: F,
 }
 
-/// Starts a detached thread called `name` (15 bytes at most) with a stack of `stack_len` bytes. Its signal mask is that
+/// A thread that was started. Dropped, it runs on by itself.
+#[derive(Debug)]
+pub struct Thread(libc::pthread_t);
+
+impl Thread {
+    /// Waits until the thread has ended, to its last instruction. Source: `pthread_join(3)`.
+    pub fn join(self) {
+        let thread = core::mem::ManuallyDrop::new(self);
+        // SAFETY: the thread was neither joined nor detached: both take the handle.
+        unsafe { libc::pthread_join(thread.0, ptr::null_mut()) };
+    }
+}
+
+impl Drop for Thread {
+    fn drop(&mut self) {
+        // SAFETY: as in `join`.
+        unsafe { libc::pthread_detach(self.0) };
+    }
+}
+
+/// Starts a thread called `name` (15 bytes at most) with a stack of `stack_len` bytes. Its signal mask is that
 /// of the caller. A panic in `body` ends the thread. Source: `pthread_create(3)`.
 ///
 /// # Errors
@@ -31,7 +51,7 @@ pub fn spawn<F: FnOnce() + Send + 'static>(
     name: &'static CStr,
     stack_len: usize,
     body: F,
-) -> io::Result<()> {
+) -> io::Result<Thread> {
     let mut attributes = MaybeUninit::<libc::pthread_attr_t>::uninit();
     // SAFETY: the call initialises the attributes that it is given room for.
     result_of(unsafe { libc::pthread_attr_init(attributes.as_mut_ptr()) })?;
@@ -40,20 +60,19 @@ pub fn spawn<F: FnOnce() + Send + 'static>(
     let mut thread = MaybeUninit::uninit();
     // SAFETY: the attributes are initialised; the length is one that is allowed, or they stay as they are.
     unsafe { libc::pthread_attr_setstacksize(attributes, stack_len) };
-    // SAFETY: as above.
-    unsafe { libc::pthread_attr_setdetachstate(attributes, libc::PTHREAD_CREATE_DETACHED) };
     // SAFETY: the attributes are initialised, `thread` is room for a handle; `run::<F>` takes over `start`, which is a
     // box of the type that it expects and may go to another thread, since `F` may.
     let created =
         unsafe { libc::pthread_create(thread.as_mut_ptr(), attributes, run::<F>, start.cast()) };
     // SAFETY: initialised above, and not used again.
     unsafe { libc::pthread_attr_destroy(attributes) };
-    let created = result_of(created);
-    if created.is_err() {
+    if let Err(error) = result_of(created) {
         // SAFETY: no thread was made that has taken it over.
         drop(unsafe { Box::from_raw(start) });
+        return Err(error);
     }
-    created
+    // SAFETY: pthread_create has stored the handle.
+    Ok(Thread(unsafe { thread.assume_init() }))
 }
 
 fn result_of(errno: libc::c_int) -> io::Result<()> {

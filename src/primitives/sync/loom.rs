@@ -114,7 +114,21 @@ impl Tracked {
     }
 }
 
-pub fn spawn_quiet(_name: &CStr, body: impl FnOnce() + Send + 'static) -> io::Result<()> {
+/// A thread that a model need not wait for: it ends only when all have.
+#[derive(Debug)]
+pub struct Thread;
+
+#[derive(Debug, Default)]
+pub struct Threads;
+
+#[expect(clippy::unused_self, reason = "as those that ship")]
+impl Threads {
+    pub const fn add(&self, _: Thread) {}
+
+    pub const fn join(&self) {}
+}
+
+pub fn spawn_quiet(_name: &CStr, body: impl FnOnce() + Send + 'static) -> io::Result<Thread> {
     drop(loom::thread::spawn(body));
-    Ok(())
+    Ok(Thread)
 }

@@ -1,11 +1,12 @@
 //! The world that ships: the standard library, and the kernel.
 
+use std::cell::Cell;
 use std::ffi::CStr;
 use std::io;
 use std::sync::{MutexGuard, PoisonError, TryLockError};
-use std::thread;
 use std::time::Duration;
 
+use super::unique_number;
 use crate::primitives::os;
 
 pub use core::hint::spin_loop;
@@ -14,7 +15,9 @@ pub use std::sync::Arc as PlainArc;
 pub use std::sync::Arc;
 pub use std::sync::Weak as PlainWeak;
 pub use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering, compiler_fence, fence};
-pub use std::thread::{ThreadId, sleep};
+pub use std::thread::sleep;
+
+pub use crate::primitives::os::thread::Thread;
 
 /// A lock that a panic does not poison: what it guards here is whole after every statement.
 #[derive(Debug, Default)]
@@ -102,9 +105,38 @@ pub fn membarrier() -> bool {
     os::membarrier()
 }
 
-/// The thread that calls.
+/// The number of a thread, which no other thread of the process gets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ThreadId(u64);
+
+/// The thread that calls. Not by the standard library's numbers, for which it allocates memory that a C program would
+/// find leaked.
 pub fn this_thread() -> ThreadId {
-    thread::current().id()
+    thread_local! {
+        static NUMBER: Cell<u64> = const { Cell::new(0) };
+    }
+    NUMBER.with(|number| {
+        if number.get() == 0 {
+            number.set(unique_number());
+        }
+        ThreadId(number.get())
+    })
+}
+
+/// Threads to be waited for.
+#[derive(Debug, Default)]
+pub struct Threads(Mutex<Vec<Thread>>);
+
+impl Threads {
+    pub fn add(&self, thread: Thread) {
+        self.0.lock().push(thread);
+    }
+
+    /// Returns once those that were added have ended. Of several calls at once, one waits.
+    pub fn join(&self) {
+        let threads = core::mem::take(&mut *self.0.lock());
+        threads.into_iter().for_each(Thread::join);
+    }
 }
 
 /// The stack of a thread, as the standard library has it by default.
@@ -114,7 +146,10 @@ const STACK_LEN: usize = 2 << 20;
 const STACK_MARGIN: usize = 256 << 10;
 
 /// Starts a thread called `name` that takes no signals.
-pub fn spawn_quiet(name: &'static CStr, body: impl FnOnce() + Send + 'static) -> io::Result<()> {
+pub fn spawn_quiet(
+    name: &'static CStr,
+    body: impl FnOnce() + Send + 'static,
+) -> io::Result<Thread> {
     os::try_map(STACK_LEN + STACK_MARGIN)?;
     os::with_signals_blocked(|| os::thread::spawn(name, STACK_LEN, body))
 }

@@ -123,10 +123,24 @@ impl Tracked {
     pub const fn write(&self) {}
 }
 
-pub fn spawn_quiet(name: &CStr, body: impl FnOnce() + Send + 'static) -> io::Result<()> {
+/// A thread that a model need not wait for: it ends only when all have.
+#[derive(Debug)]
+pub struct Thread;
+
+#[derive(Debug, Default)]
+pub struct Threads;
+
+#[expect(clippy::unused_self, reason = "as those that ship")]
+impl Threads {
+    pub const fn add(&self, _: Thread) {}
+
+    pub const fn join(&self) {}
+}
+
+pub fn spawn_quiet(name: &CStr, body: impl FnOnce() + Send + 'static) -> io::Result<Thread> {
     let name = name.to_string_lossy().into_owned();
     shuttle::thread::Builder::new()
         .name(name)
         .spawn(body)
-        .map(drop)
+        .map(|_| Thread)
 }
