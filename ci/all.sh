@@ -30,6 +30,7 @@ step ci/man.sh
 step ci/report.sh
 step ci/readme.sh
 step ci/capi.sh
+step ci/aio.sh
 step ci/instructions.sh
 step ci/comparison.sh
 

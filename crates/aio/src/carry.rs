@@ -1,0 +1,359 @@
+//! Requests are submitted to a desk, carried out in order, and completed.
+//!
+//! A desk has a queue of `alq`. A record in it is a ticket, which says that there are requests. The
+//! flusher drains the tickets into a sink that carries the requests out. So requests have what
+//! records of a queue have: a flusher that rests at the right times, a drain at the end of the
+//! process, and a way past that. A thread in `aio_suspend` need not wait for the flusher: it
+//! carries requests out itself if a write to that file is quick.
+
+use std::ffi::c_int;
+use std::io::{self, IoSlice};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, MutexGuard};
+use std::time::Duration;
+
+use alq::{Flags, Options, Sink, SyncOp};
+
+use crate::batch::{Batch, account};
+use crate::block::{Handle, Owner};
+use crate::desk::{Desk, Desks, Part, Request, Station, Work, desks, find, try_desks};
+use crate::event::Event;
+use crate::group::Group;
+use crate::kind::{Kind, NotHere, OpenFile};
+use crate::quiet::{Quiet, last_errno};
+use crate::{eager, fork, wait};
+
+/// How long a request may lie before the flusher looks, if the program neither waits for it nor is
+/// notified of it.
+const NAP_MAX: Duration = Duration::from_millis(1);
+
+/// The far end of a queue: one part of the work of the desk with this index.
+struct Carrier(Part, usize);
+
+impl Sink for Carrier {
+    fn write(&self, tickets: &[IoSlice<'_>]) -> io::Result<usize> {
+        let Self(part, index) = *self;
+        if let Some(station) = &mut desks()[index].stations[part as usize] {
+            station.is_expected = false; // before the look: a later request has a ticket again
+        }
+        carry(part, index);
+        Ok(tickets.iter().map(|run| run.len()).sum())
+    }
+
+    fn sync(&self, _: SyncOp) -> io::Result<()> {
+        Ok(()) // a ticket is no data
+    }
+}
+
+fn carry(part: Part, index: usize) {
+    match part {
+        Part::Writes => _ = carry_out(index, None),
+        Part::Syncs => sync(index),
+    }
+}
+
+/// Has a flusher come, which is made if it is missing. If there can be none, or no longer, this
+/// thread does the work.
+fn summon(part: Part, index: usize) {
+    let is_missing = desks()[index].stations[part as usize].is_none();
+    if is_missing {
+        let options = Options::new().capacity(4096).max_delay(NAP_MAX);
+        let Ok(queue) = options.to_sink(Carrier(part, index)) else {
+            return carry_here(part, index);
+        };
+        // Another thread may have been faster: that queue is dropped, after the lock.
+        let made = Station {
+            queue,
+            is_expected: false,
+        };
+        let before = desks()[index].stations[part as usize].replace(made);
+        drop(before);
+    }
+    let mut desks = desks();
+    let station = desks[index].stations[part as usize].as_mut();
+    let ticket = station.and_then(Station::expect);
+    drop(desks);
+    // At most one ticket lies in a queue, so it does not wait for room.
+    if ticket.is_some_and(|queue| queue.writen(b"!", Flags::WAITOK).is_err()) {
+        carry_here(part, index);
+    }
+}
+
+/// Does the work of a flusher on a thread of the program: signals of a write are not for it.
+fn carry_here(part: Part, index: usize) {
+    let quiet = Quiet::new();
+    carry(part, index);
+    for signo in [libc::SIGPIPE, libc::SIGXFSZ] {
+        quiet.discard(signo);
+    }
+}
+
+/// The desk for a descriptor: where its open file already has one, or a free one.
+fn desk_for(desks: &mut Desks, number: c_int) -> Result<usize, NotHere> {
+    if let Some(index) = find(desks, number) {
+        return Ok(index);
+    }
+    let file = OpenFile::new(number)?;
+    if file.kind == Kind::Memory {
+        eager::note(number);
+    }
+    let free = desks.iter().position(Desk::is_free);
+    let index = free.unwrap_or(desks.len());
+    if free.is_none() {
+        desks.push(Desk::default());
+    }
+    desks[index].file = Some(file);
+    Ok(index)
+}
+
+/// Submits a request.
+///
+/// # Errors
+///
+/// `None` if it is for the next implementation; otherwise why it is refused: `EAGAIN` or `EINVAL`.
+pub fn submit(request: Request) -> Result<(), Option<c_int>> {
+    fork::prepare();
+    let handle = request.handle;
+    let is_awaited = !matches!(request.event, Event::None) || request.group.is_some();
+    let mut desks = desks();
+    if is_outstanding(&desks, handle) {
+        return Err(Some(libc::EINVAL));
+    }
+    let index = desk_for(&mut desks, request.number).map_err(|not_here| match not_here {
+        NotHere::Next => None,
+        NotHere::Again => Some(libc::EAGAIN),
+    })?;
+    let desk = &mut desks[index];
+    let is_sync = matches!(request.work, Work::Sync(_));
+    let file = desk.file.as_ref();
+    let refused = if is_sync && file.is_none_or(|file| file.kind != Kind::Regular) {
+        Some(libc::EINVAL)
+    } else {
+        let no_memory = desk.requests.try_reserve(1).is_err();
+        no_memory.then_some(libc::EAGAIN)
+    };
+    if refused.is_some() {
+        return_idle(desk);
+        return Err(refused);
+    }
+    handle.begin(Owner::Here);
+    eager::OUTSTANDING.fetch_add(1, Ordering::Relaxed); // Relaxed: see `eager::write`
+    desk.requests.push_back(request);
+    let writer = desk.stations[Part::Writes as usize].as_ref();
+    let is_expected = writer.is_some_and(|writer| writer.is_expected);
+    let awaited = writer.filter(|_| is_awaited || is_sync);
+    let awaited = awaited.map(|writer| writer.queue.clone());
+    drop(desks);
+    if !is_expected {
+        summon(Part::Writes, index);
+    }
+    if let Some(writer) = awaited {
+        writer.activate();
+    }
+    Ok(())
+}
+
+/// Whether a block was submitted before, and is not complete. (A block in memory that was used
+/// before may look so.)
+fn is_outstanding(desks: &Desks, handle: Handle) -> bool {
+    let looks_so = handle.owner() == Some(Owner::Here) && handle.error() == libc::EINPROGRESS;
+    let mut all = desks.iter().flat_map(Desk::outstanding);
+    looks_so && all.any(|one| one.handle == handle)
+}
+
+/// Frees a desk that was found for a request which it does not take.
+fn return_idle(desk: &mut Desk) {
+    if desk.requests.is_empty() && desk.syncs.is_empty() {
+        desk.file = None;
+    }
+}
+
+/// What a completed request still has to do, without the lock.
+struct Telling {
+    event: Event,
+    group: Option<Arc<Group>>,
+    failed: bool,
+}
+
+impl Telling {
+    /// Completes a request. It belongs to the program again from here on.
+    fn complete(request: Request, result: Result<usize, c_int>) -> Option<Self> {
+        request.handle.complete(result);
+        eager::OUTSTANDING.fetch_sub(1, Ordering::Relaxed); // Relaxed: as above
+        let is_silent = matches!(request.event, Event::None) && request.group.is_none();
+        (!is_silent).then_some(Self {
+            event: request.event,
+            group: request.group,
+            failed: result.is_err(),
+        })
+    }
+
+    fn tell(self) {
+        self.event.tell();
+        if let Some(group) = self.group {
+            group.complete(1, self.failed);
+        }
+    }
+}
+
+fn tell_all(tellings: Vec<Telling>) {
+    wait::wake();
+    tellings.into_iter().for_each(Telling::tell);
+}
+
+/// Completes a request that nothing holds any more.
+pub fn complete(request: Request, result: Result<usize, c_int>) {
+    tell_all(Telling::complete(request, result).into_iter().collect());
+}
+
+/// Takes the file of a desk whose requests are about to be complete, all of them.
+///
+/// The program may close its descriptor once it sees the completion, and expect that to be the last
+/// one of the file.
+fn close_if_last(
+    mut desks: MutexGuard<'_, Desks>,
+    index: usize,
+    complete: usize,
+) -> MutexGuard<'_, Desks> {
+    let desk = &mut desks[index];
+    if complete == desk.requests.len() + desk.syncs.len() {
+        let file = desk.file.take();
+        drop(desks);
+        drop(file);
+        desks = self::desks();
+    }
+    desks
+}
+
+/// Carries requests of a desk out: all there are, or until `wanted` is complete. If another thread
+/// is at it, it returns at once. Says whether a write met the limit of the size of files.
+fn carry_out(index: usize, wanted: Option<Handle>) -> bool {
+    let mut met_limit = false;
+    loop {
+        let (batch, are_due) = {
+            let mut desks = desks();
+            let are_due = set_syncs_apart(&mut desks[index]);
+            (Batch::take(&mut desks[index]), are_due)
+        };
+        if are_due {
+            summon(Part::Syncs, index);
+        }
+        let Some(batch) = batch else {
+            return met_limit;
+        };
+        let outcome = batch.write();
+        met_limit |= outcome == Err(libc::EFBIG);
+        if write_done(index, outcome, wanted) {
+            return met_limit;
+        }
+    }
+}
+
+/// Completes what a batch has written. Says whether `wanted` was among it; the flusher does what is
+/// left then.
+fn write_done(index: usize, outcome: Result<usize, c_int>, wanted: Option<Handle>) -> bool {
+    let mut desks = desks();
+    let complete = account(&mut desks[index], outcome);
+    desks = close_if_last(desks, index, complete);
+    let desk = &mut desks[index];
+    desk.running = 0;
+    let mut tellings = Vec::new();
+    let mut is_wanted = false;
+    for request in desk.requests.drain(..complete) {
+        let written = request.written();
+        let result = match outcome {
+            Err(errno) if written == 0 => Err(errno),
+            _ => Ok(written),
+        };
+        is_wanted |= wanted == Some(request.handle);
+        tellings.extend(Telling::complete(request, result));
+    }
+    let is_left = is_wanted && !desk.requests.is_empty();
+    drop(desks);
+    tell_all(tellings);
+    if is_left {
+        summon(Part::Writes, index);
+    }
+    is_wanted
+}
+
+/// Sets the syncs apart whose turn has come: another thread does them, beside the writes after
+/// them. Says whether there are any.
+fn set_syncs_apart(desk: &mut Desk) -> bool {
+    if desk.running > 0 {
+        return false;
+    }
+    let is_sync = |request: &&Request| matches!(request.work, Work::Sync(_));
+    let due = desk.requests.iter().take_while(is_sync).count();
+    desk.syncs.extend(desk.requests.drain(..due));
+    due > 0
+}
+
+/// Does the syncs of a desk: one call for all that wait.
+fn sync(index: usize) {
+    loop {
+        let mut desks = desks();
+        let desk = &mut desks[index];
+        let Some(fd) = desk.file.as_ref().map(OpenFile::raw) else {
+            return;
+        };
+        if desk.syncs.is_empty() || desk.syncing > 0 {
+            return;
+        }
+        desk.syncing = desk.syncs.len();
+        let full = desk
+            .syncs
+            .iter()
+            .any(|one| matches!(one.work, Work::Sync(libc::O_SYNC)));
+        drop(desks);
+        let result = sync_file(fd, full);
+        desks = self::desks();
+        let complete = desks[index].syncing;
+        desks = close_if_last(desks, index, complete);
+        let desk = &mut desks[index];
+        desk.syncing = 0;
+        let complete = desk.syncs.drain(..complete);
+        let tellings = complete
+            .filter_map(|one| Telling::complete(one, result))
+            .collect();
+        drop(desks);
+        tell_all(tellings);
+    }
+}
+
+fn sync_file(fd: c_int, full: bool) -> Result<usize, c_int> {
+    loop {
+        let sync = if full { libc::fsync } else { libc::fdatasync };
+        // SAFETY: neither takes a pointer.
+        match unsafe { sync(fd) } {
+            0 => return Ok(0),
+            _ if last_errno() == libc::EINTR => {}
+            _ => return Err(last_errno()),
+        }
+    }
+}
+
+/// Carries `wanted` out on this thread, with what comes before it, if a write to its file is quick;
+/// otherwise has the flusher come at once. The caller sleeps next, if it is not complete.
+pub fn hasten(wanted: Handle, may_carry: bool) {
+    let quiet = Quiet::new();
+    let Some(desks) = try_desks() else {
+        return; // perhaps this thread has it: `aio_suspend` in a signal handler
+    };
+    let has = |desk: &Desk| desk.requests.iter().any(|one| one.handle == wanted);
+    let Some(index) = desks.iter().position(has) else {
+        return;
+    };
+    let desk = &desks[index];
+    let is_quick = desk.file.as_ref().is_some_and(|file| file.kind.is_quick());
+    let writer = desk.stations[Part::Writes as usize].as_ref();
+    let writer = writer.map(|writer| writer.queue.clone());
+    drop(desks);
+    if may_carry && is_quick {
+        if carry_out(index, Some(wanted)) {
+            quiet.discard(libc::SIGXFSZ);
+        }
+    } else if let Some(writer) = writer {
+        writer.activate();
+    }
+}
