@@ -13,6 +13,7 @@
 //! |---|---|
 //! | `examples/` | programs that use the library; units for systemd and a run script for runit |
 //! | `crates/capi/` | the C headers, and example programs in C |
+//! | `docs/aio.md`, `crates/aio/` | the calls of `<aio.h>`, for programs that append with `aio_write` |
 //! | `docs/ring.md`, `docs/ordering.md` | the protocol of the ring, and why each atomic access has its ordering |
 //! | `docs/testing.md`, `tests/`, `loom-tests/`, `shuttle-tests/`, `fuzz/` | how all of it is tested |
 //! | `docs/benchmarks.md` | figures, and how they were measured |
