@@ -28,8 +28,8 @@ pub use face::{
     shutdown, suspend,
 };
 pub use words::{
-    Error, Flags, Level, LogEnd, Operation, Position, Recovery, RingFileProblem, RotationProblem,
-    Status, SyncOp, Undrained,
+    Error, Flags, Level, LogEnd, Operation, Position, Recovery, Report, RingFileProblem,
+    RotationProblem, Status, SyncOp, Target, Undrained,
 };
 
 #[cfg(feature = "log")]

@@ -25,7 +25,11 @@ fn pattern(len: usize, seed: usize) -> Vec<u8> {
 }
 
 fn io_error(operation: Operation, errno: i32) -> Error {
-    Error::Io { operation, errno }
+    Error::Io {
+        operation,
+        errno,
+        target: alq::Target::default(),
+    }
 }
 
 /// Writes of all sizes, by both ways of calling.
@@ -170,7 +174,7 @@ fn a_descriptor_that_is_not_open_for_writing_is_an_error_at_the_first_write() {
                 assert_eq!(told, io_error(Operation::Write, libc::EBADF));
                 let told = Write::write_all(&mut appender, b"x").unwrap_err();
                 let inside = told.get_ref().unwrap().downcast_ref::<Error>();
-                assert_eq!(inside.unwrap().raw_os_error(), libc::EBADF);
+                assert_eq!(inside.unwrap().errno(), libc::EBADF);
                 assert!(!appender.is_async());
             }
         },

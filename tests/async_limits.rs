@@ -19,7 +19,11 @@ fn append_to(path: PathBuf) -> File {
 }
 
 fn io_error(operation: Operation, errno: i32) -> Error {
-    Error::Io { operation, errno }
+    Error::Io {
+        operation,
+        errno,
+        target: alq::Target::default(),
+    }
 }
 
 /// Lowers or raises the soft limit on `resource`.

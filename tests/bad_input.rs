@@ -13,6 +13,7 @@ fn open_error(errno: i32) -> Error {
     Error::Io {
         operation: Operation::Open,
         errno,
+        target: alq::Target::default(),
     }
 }
 
@@ -85,7 +86,7 @@ fn the_capacity_is_checked_and_rounded_up() {
         }
         let sink = OpenOptions::new().write(true).open("/dev/null").unwrap();
         let error = Options::new().capacity(bytes).from_fd(&sink).unwrap_err();
-        assert_eq!(error.raw_os_error(), libc::EINVAL);
+        assert_eq!(error.errno(), libc::EINVAL);
     }
     assert!(!log.path().exists(), "options are checked before the file");
     for (bytes, rounded) in [(1, 4096), (4096, 4096), (4097, 8192), (5000, 8192)] {
@@ -140,7 +141,7 @@ fn lengths_that_cannot_be_are_told_apart_from_a_full_ring() {
         }
     }
     assert_eq!(
-        queue.getn(usize::MAX, TRY).unwrap_err().raw_os_error(),
+        queue.getn(usize::MAX, TRY).unwrap_err().errno(),
         libc::EMSGSIZE
     );
     assert_eq!(queue.writen(b"x", TRY), Err(Error::WouldBlock));
@@ -175,7 +176,7 @@ fn a_descriptor_that_is_not_open_for_writing_is_bad() {
         small().from_fd(&pipe_reader).unwrap_err(),
         Error::BadDescriptor
     );
-    assert_eq!(Error::BadDescriptor.raw_os_error(), libc::EBADF);
+    assert_eq!(Error::BadDescriptor.errno(), libc::EBADF);
     assert_eq!(log.bytes(), b"kept");
 }
 

@@ -137,7 +137,7 @@ fn fill_ring_and_pipe(queue: &Queue) -> Vec<Record> {
             assert_eq!(full, Error::WouldBlock);
             match queue.flush() {
                 Ok(()) => {}
-                Err(Error::Stalled { errno }) => {
+                Err(Error::Stalled { errno, .. }) => {
                     assert_eq!(errno, libc::EAGAIN);
                     return posted;
                 }
@@ -186,7 +186,8 @@ fn close_on_a_pipe_that_nobody_reads_counts_every_byte_that_is_left() {
         assert_eq!(
             undrained.cause,
             Error::Stalled {
-                errno: libc::EAGAIN
+                errno: libc::EAGAIN,
+                target: alq::Target::default()
             }
         );
         assert!(undrained.bytes > 0);

@@ -302,7 +302,8 @@ fn a_number_that_is_no_signal_is_refused() {
                 error,
                 Err(Error::Io {
                     operation,
-                    errno: 22
+                    errno: 22,
+                    target: alq::Target::default()
                 })
             );
         }

@@ -259,6 +259,7 @@ fn reopened_after(fault: Fault) {
     let error = Error::Io {
         operation: Operation::Write,
         errno: fault.errno,
+        target: alq::Target::default(),
     };
     assert_eq!(run.work(), Err(error.clone()), "{fault:?}");
     assert_eq!(run.queue.stats().last_error, Some(error), "{fault:?}");
@@ -274,7 +275,11 @@ fn reopened_after(fault: Fault) {
 /// The same without a reopen: what is not in the file is counted as lost, and the cause told.
 fn closed_after(fault: Fault, operation: Operation, errno: i32) {
     let mut run = Run::new(fault, small());
-    let error = Error::Io { operation, errno };
+    let error = Error::Io {
+        operation,
+        errno,
+        target: alq::Target::default(),
+    };
     assert_eq!(run.work(), Err(error.clone()), "{fault:?}");
     let left = run.queue.close(None).unwrap_err();
     assert_eq!(left.cause, error, "{fault:?}");
@@ -379,6 +384,7 @@ fn a_sync_that_fails_costs_durability_and_no_byte() {
             let error = Error::Io {
                 operation: Operation::Sync,
                 errno: if errno == PANIC { libc::EIO } else { errno },
+                target: alq::Target::default(),
             };
             assert!(results.is_sorted_by_key(Result::is_err), "{fault:?}");
             if let Some(failed) = results.iter().find(|result| result.is_err()) {

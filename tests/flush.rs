@@ -184,6 +184,7 @@ fn a_sink_that_takes_nothing_ends_a_flush_after_the_stall_limit() {
     post(&queue, 0, 0, TRY);
     let stalled = Error::Stalled {
         errno: libc::EAGAIN,
+        target: alq::Target::default(),
     };
     assert_eq!(queue.flush(), Err(stalled.clone()));
     assert_eq!(queue.flush_timeout(Duration::MAX), Err(stalled));

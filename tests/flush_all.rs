@@ -48,6 +48,7 @@ fn flush_all_tells_of_one_that_fails_and_flushes_the_others() {
             let error = Error::Io {
                 operation: Operation::Write,
                 errno: libc::EPIPE,
+                target: alq::Target::default(),
             };
             assert_eq!(flush_all(None), Err(error.clone()));
             assert!(logs.iter().all(|log| log.text() == "posted\n"));

@@ -13,7 +13,7 @@ use std::io::{self, IoSlice, Write as _};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 
-use alq::{AsyncAppend, Error, Operation, Options, Sink, SyncOp};
+use alq::{AsyncAppend, Error, FileSink, Operation, Options, Sink, SyncOp};
 use common::append_to;
 use common::child::in_child;
 use common::fork::{End, fork};
@@ -25,6 +25,7 @@ fn io_error(errno: i32) -> Error {
     Error::Io {
         operation: Operation::Write,
         errno,
+        target: alq::Target::default(),
     }
 }
 
@@ -46,6 +47,34 @@ impl Sink for Ends {
     fn sync(&self, _: SyncOp) -> io::Result<()> {
         Ok(())
     }
+}
+
+/// A sink that passes its bytes on to a file.
+struct Wraps(FileSink);
+
+impl Sink for Wraps {
+    fn write(&self, runs: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.0.write(runs)
+    }
+
+    fn inner(&self) -> Option<&dyn Sink> {
+        Some(&self.0)
+    }
+}
+
+#[test]
+fn a_child_appends_to_the_file_that_a_sink_wraps() {
+    in_child("a_child_appends_to_the_file_that_a_sink_wraps", || {
+        let log = Log::new();
+        let file = FileSink::new(append_to(log.path()).into()).unwrap();
+        let queue = small().to_sink(Wraps(file)).unwrap();
+        fork(End::WithHandlers, || {
+            queue.writen(b"child\n", WAIT).unwrap();
+        })
+        .join();
+        queue.close(None).unwrap();
+        assert_eq!(log.text(), "child\n");
+    });
 }
 
 #[test]

@@ -124,7 +124,7 @@ fn a_failure_is_the_error_of_flush_and_of_later_writes() {
         script.open_write();
         let errno = |error: std::io::Error| {
             let error = error.get_ref().and_then(|error| error.downcast_ref());
-            error.map(Error::raw_os_error)
+            error.map(Error::errno)
         };
         let failed = writer.flush().await.unwrap_err();
         assert_eq!(errno(failed), Some(libc::EIO));

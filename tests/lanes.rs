@@ -486,7 +486,7 @@ fn a_lane_of_a_failed_queue_is_told() {
     wait_for("some records", || script.written() > 1000);
     failing.fail_write(libc::EIO);
     let (mut lane, accepted, error) = writer.join();
-    assert_eq!(error.raw_os_error(), libc::EIO);
+    assert_eq!(error.errno(), libc::EIO);
     assert_eq!(lane.writen(b"more\n", TRY), Err(error.clone()));
     let log = Log::new();
     other.reopen_path(log.path()).unwrap().wait().unwrap();

@@ -230,6 +230,7 @@ fn a_line_of_waiters_is_told_when_the_queue_closes_or_fails() {
     let full = Error::Io {
         operation: Operation::Write,
         errno: libc::EPIPE,
+        target: alq::Target::default(),
     };
     for told in [Error::Closed, full] {
         let (reader, writer) = pipe().unwrap();

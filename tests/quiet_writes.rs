@@ -14,6 +14,7 @@ fn write_error(errno: i32) -> Error {
     Error::Io {
         operation: Operation::Write,
         errno,
+        target: alq::Target::default(),
     }
 }
 

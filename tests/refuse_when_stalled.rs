@@ -11,9 +11,16 @@ use alq::{AsyncAppend, Error, Level, Operation, Options, Queue};
 use common::sink::{Script, queue_to};
 use common::{Log, TRY, WAIT, append_to, fill_up, pipe, small, spawn, wait_for};
 
-const NO_ROOM: Error = Error::Stalled {
-    errno: libc::ENOSPC,
-};
+fn stalled(errno: i32) -> Error {
+    Error::Stalled {
+        errno,
+        target: alq::Target::default(),
+    }
+}
+
+fn no_room() -> Error {
+    stalled(libc::ENOSPC)
+}
 
 fn refusing() -> Options {
     small().stall_limit(None).refuse_when_stalled(true)
@@ -34,11 +41,11 @@ fn stuck() -> Queue {
 fn an_append_is_refused_at_once_and_counted_and_a_reopen_ends_that() {
     let queue = stuck();
     for refused in 1..=3 {
-        assert_eq!(queue.writen(b"no room\n", WAIT), Err(NO_ROOM));
+        assert_eq!(queue.writen(b"no room\n", WAIT), Err(no_room()));
         assert_eq!(queue.stats().refused_for_stall, refused);
         assert_eq!(queue.stats().refused_bytes, 8 * refused);
     }
-    assert_eq!(queue.getn(8, WAIT).unwrap_err(), NO_ROOM);
+    assert_eq!(queue.getn(8, WAIT).unwrap_err(), no_room());
     assert_eq!(queue.writen(b"no room\n", TRY), Err(Error::WouldBlock));
     assert_eq!(queue.stats().refused_for_stall, 5);
 
@@ -67,9 +74,7 @@ fn who_sleeps_for_room_is_woken_when_the_disk_is_full() {
     });
     script.fail_writes(Some(libc::EDQUOT));
     script.open_write();
-    let over_quota = Error::Stalled {
-        errno: libc::EDQUOT,
-    };
+    let over_quota = stalled(libc::EDQUOT);
     for sleeper in sleepers {
         assert_eq!(sleeper.join(), Err(over_quota.clone()));
     }
@@ -82,12 +87,12 @@ fn who_sleeps_for_room_is_woken_when_the_disk_is_full() {
 fn flush_completions_close_and_drop_give_up_at_once() {
     let queue = stuck();
     let position = queue.position();
-    assert_eq!(queue.flush(), Err(NO_ROOM));
+    assert_eq!(queue.flush(), Err(no_room()));
     let written = queue.completion(position, Level::Written);
-    assert_eq!(written.wait(), Err(NO_ROOM));
+    assert_eq!(written.wait(), Err(no_room()));
     let undrained = queue.close(None).unwrap_err();
     assert_eq!((undrained.bytes, undrained.records), (4096, 1));
-    assert_eq!(undrained.cause, NO_ROOM);
+    assert_eq!(undrained.cause, no_room());
     drop(queue);
     drop(stuck());
 }
@@ -98,7 +103,7 @@ fn each_call_has_the_file_tried_once_more() {
     script.fail_writes(Some(libc::ENOSPC));
     let queue = queue_to(&script, refusing());
     queue.writen(b"first\n", WAIT).unwrap();
-    assert_eq!(queue.flush(), Err(NO_ROOM));
+    assert_eq!(queue.flush(), Err(no_room()));
     script.fail_writes(None);
     queue.flush().unwrap();
     assert_eq!(script.bytes(), b"first\n");
@@ -134,12 +139,12 @@ fn an_appender_drops_what_finds_no_room_and_goes_on() {
     assert!(appender.start());
     let line = [b'x'; 128];
     wait_for("a write that is refused", || {
-        appender.write(&line) == Err(NO_ROOM)
+        appender.write(&line) == Err(no_room())
     });
-    assert_eq!(appender.write(&line), Err(NO_ROOM));
+    assert_eq!(appender.write(&line), Err(no_room()));
     assert!(appender.stats().unwrap().refused_for_stall >= 2);
-    assert_eq!(appender.flush(), Err(NO_ROOM));
-    assert_eq!(appender.close().unwrap_err().cause, NO_ROOM);
+    assert_eq!(appender.flush(), Err(no_room()));
+    assert_eq!(appender.close().unwrap_err().cause, no_room());
 }
 
 #[test]
@@ -152,6 +157,7 @@ fn an_appender_tries_a_file_that_has_failed_again() {
     let broken = Error::Io {
         operation: Operation::Write,
         errno: libc::EPIPE,
+        target: alq::Target::default(),
     };
     assert_eq!(appender.flush(), Err(broken.clone()));
     // The first one that is refused has the pipe tried again, and finds out that it is still broken.

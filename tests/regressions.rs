@@ -37,6 +37,7 @@ fn a_blocking_sink_that_takes_nothing_is_not_reported_as_a_held_entry() {
     held.post(); // nothing is held any more: it is the pipe that takes nothing
     let stalled = Error::Stalled {
         errno: libc::EAGAIN,
+        target: alq::Target::default(),
     };
     assert_eq!(queue.flush(), Err(stalled));
     drop(reader);

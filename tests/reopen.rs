@@ -25,7 +25,11 @@ fn append_to(path: &Path) -> File {
 }
 
 fn io(operation: Operation, errno: i32) -> Error {
-    Error::Io { operation, errno }
+    Error::Io {
+        operation,
+        errno,
+        target: alq::Target::default(),
+    }
 }
 
 /// Renames the log away, as logrotate does, and says to where.
@@ -392,7 +396,8 @@ fn a_reader_that_has_not_read_for_the_stall_limit_is_left() {
     assert_eq!(
         queue.flush(),
         Err(Error::Stalled {
-            errno: libc::EAGAIN
+            errno: libc::EAGAIN,
+            target: alq::Target::default()
         })
     );
     let (log, file) = other();
@@ -696,7 +701,7 @@ fn after_a_failed_sync_durability_starts_anew_behind_what_was_written_then() {
 fn an_old_file_that_cannot_be_synced_any_more_leaves_a_gap_and_is_told() {
     let (sender, errors) = std::sync::mpsc::channel();
     let script = Script::new();
-    let options = small().on_error(move |error| sender.send(error.clone()).unwrap());
+    let options = small().on_error(move |report| sender.send(report.error.clone()).unwrap());
     let queue = queue_to(&script, options);
     let old = queue.writen(b"old\n", TRY).unwrap();
     queue.flush().unwrap();
@@ -827,8 +832,8 @@ fn a_callback_may_reopen_the_queue_that_has_failed() {
     let (log, file) = other();
     let handle: Arc<Mutex<Option<Queue>>> = Arc::default();
     let theirs = Arc::clone(&handle);
-    let options = small().on_error(move |error| {
-        assert_eq!(error.raw_os_error(), libc::EPIPE);
+    let options = small().on_error(move |report| {
+        assert_eq!(report.error.errno(), libc::EPIPE);
         let handle = theirs.lock().unwrap();
         let queue = handle.as_ref().unwrap();
         queue.reopen(&file).unwrap().wait().unwrap();

@@ -194,6 +194,7 @@ fn a_task_is_told_of_a_close_and_of_a_failure() {
     let failed = Error::Io {
         operation: Operation::Write,
         errno: libc::EIO,
+        target: alq::Target::default(),
     };
     assert_eq!(ready(&mut future, &count).unwrap_err(), failed);
 

@@ -135,7 +135,11 @@ fn what_is_no_ring_file_is_refused_and_left_as_it_is() {
                 let operation = Operation::RingFile;
                 assert_eq!(
                     result.unwrap_err(),
-                    Error::Io { operation, errno },
+                    Error::Io {
+                        operation,
+                        errno,
+                        target: alq::Target::default(),
+                    },
                     "{name}"
                 );
             }

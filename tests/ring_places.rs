@@ -53,7 +53,7 @@ fn options(ring: &Path, optional: bool) -> (Options, Arc<Mutex<Vec<Error>>>) {
     let options = options
         .stall_limit(Some(NEVER_STALLS))
         .ring_optional(optional);
-    let options = options.on_error(move |error| errors.lock().unwrap().push(error.clone()));
+    let options = options.on_error(move |report| errors.lock().unwrap().push(report.error.clone()));
     (options, told)
 }
 
@@ -62,6 +62,7 @@ fn assert_refused(ring: &Path, log: &Path, errno: i32) {
     let why = Error::Io {
         operation: Operation::RingFile,
         errno,
+        target: alq::Target::default(),
     };
     let (must, _) = options(ring, false);
     assert_eq!(must.open(log).unwrap_err(), why);

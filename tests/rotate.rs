@@ -223,7 +223,7 @@ fn one_process_at_a_time_and_a_child_does_not_keep_the_lock() {
     );
     fork(End::AtOnce, || {
         let said = again().unwrap_err();
-        assert_eq!(said.raw_os_error(), libc::EBUSY, "{said}");
+        assert_eq!(said.errno(), libc::EBUSY, "{said}");
     })
     .join();
     let (reader, writer) = common::pipe().unwrap();

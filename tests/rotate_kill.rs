@@ -7,7 +7,6 @@ mod common;
 mod rotated;
 
 use std::io::{self, IoSlice};
-use std::os::fd::BorrowedFd;
 use std::path::PathBuf;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -39,20 +38,8 @@ impl Sink for Labelled {
         Ok(taken)
     }
 
-    fn room(&self) -> u64 {
-        self.0.room()
-    }
-
-    fn sync(&self, op: SyncOp) -> io::Result<()> {
-        self.0.sync(op)
-    }
-
-    fn descriptor(&self) -> Option<BorrowedFd<'_>> {
-        self.0.descriptor()
-    }
-
-    fn file_id(&self) -> Option<(u64, u64)> {
-        self.0.file_id()
+    fn inner(&self) -> Option<&dyn Sink> {
+        Some(&self.0)
     }
 
     fn end(&self) -> Option<LogEnd> {

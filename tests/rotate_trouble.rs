@@ -220,5 +220,5 @@ fn a_sync_covers_the_files_that_were_rotated_away() {
     std::os::unix::fs::symlink("/dev/null", first).unwrap();
     put(&queue, "the last\n");
     let error = sync().unwrap_err();
-    assert_eq!(error.raw_os_error(), libc::ELOOP, "{error}");
+    assert_eq!(error.errno(), libc::ELOOP, "{error}");
 }

@@ -138,9 +138,7 @@ fn no_append_that_does_not_wait_allocates_or_changes_errno() {
         sleeper.join().unwrap_err();
         wait_for("it fails", || full.stats().last_error.is_some());
         assert_eq!(
-            safely(|| full.writen(b"x", TRY))
-                .unwrap_err()
-                .raw_os_error(),
+            safely(|| full.writen(b"x", TRY)).unwrap_err().errno(),
             libc::EPIPE
         );
     }

@@ -3,13 +3,16 @@
 mod common;
 
 use std::io::{self, IoSlice};
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
-use alq::{Error, Level, Operation, Queue, Sink, Status, SyncOp, suspend};
+use alq::{Error, FileSink, Level, Operation, Queue, Sink, Status, SyncOp, suspend};
 use common::sink::{scripted, sync_error};
-use common::{DEADLINE, TRY, WAIT, small, spawn, wait_for};
+use common::{DEADLINE, Log, TRY, WAIT, append_to, small, spawn, wait_for};
 
 /// Long enough to tell a wait from a refusal.
 const SOME_TIME: Option<Duration> = Some(Duration::from_millis(200));
@@ -263,5 +266,94 @@ fn a_panic_in_sync_fails_every_durable_completion_at_once_and_for_good_and_no_ap
     );
     assert_eq!(queue.completion(before, Level::Durable).wait(), Ok(()));
     queue.flush().unwrap();
+    queue.close(None).unwrap();
+}
+
+/// Counts the writes; everything else is up to the sink that it wraps.
+struct Counted {
+    file: FileSink,
+    writes: AtomicU64,
+}
+
+impl Counted {
+    fn new(fd: impl Into<OwnedFd>) -> Self {
+        Self {
+            file: FileSink::new(fd.into()).unwrap(),
+            writes: AtomicU64::new(0),
+        }
+    }
+}
+
+impl Sink for Counted {
+    fn write(&self, runs: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.writes.fetch_add(1, Ordering::Relaxed);
+        self.file.write(runs)
+    }
+
+    fn inner(&self) -> Option<&dyn Sink> {
+        Some(&self.file)
+    }
+}
+
+#[test]
+fn a_wrapper_with_write_and_inner_is_to_a_queue_what_it_wraps() {
+    let log = Log::new();
+    let counted = Arc::new(Counted::new(append_to(log.path())));
+    let as_any: Arc<dyn Sink> = Arc::clone(&counted) as _;
+    for sink in [&*counted as &dyn Sink, &counted, &as_any] {
+        assert_eq!(sink.path(), Some(log.path()));
+        assert_eq!(sink.file_id(), counted.file.file_id());
+        assert_eq!(sink.end(), counted.file.end());
+        assert!(sink.end().is_some() && sink.can_sync() && !sink.cuts_records());
+        let fd = |sink: &dyn Sink| sink.descriptor().unwrap().as_raw_fd();
+        assert_eq!(fd(sink), fd(&counted.file));
+        let end = sink.end().unwrap();
+        let record = format!("{}\n", end.size_bytes);
+        let runs = [IoSlice::new(record.as_bytes())];
+        assert_eq!(sink.holds(&end, &runs), Some(0));
+        assert_eq!(sink.write(&runs).unwrap(), record.len());
+        assert_eq!(sink.holds(&end, &runs), Some(record.len()));
+        sink.sync(SyncOp::Data).unwrap();
+    }
+    assert_eq!(counted.writes.load(Ordering::Relaxed), 3);
+
+    // The same file: the next write goes on at the very byte, and errors name it.
+    let queue = small().to_sink(Arc::clone(&counted)).unwrap();
+    queue.writen(b"record\n", TRY).unwrap();
+    queue.fsync(SyncOp::Full).unwrap().wait().unwrap();
+    queue.reopen(append_to(log.path())).unwrap().wait().unwrap();
+    assert_eq!(queue.stats().repeated, 0);
+    queue.close(None).unwrap();
+    assert_eq!(log.text(), "0\n2\n4\nrecord\n");
+
+    let (_reader, writer) = UnixStream::pair().unwrap();
+    let queue = small().to_sink(Counted::new(writer)).unwrap();
+    assert_eq!(queue.fsync(SyncOp::Data).unwrap_err(), Error::NotSyncable);
+}
+
+/// A sink without `inner` and without `sync` says so when it is asked to sync, and not before.
+#[test]
+fn a_sink_that_cannot_sync_and_does_not_say_so_fails_the_sync_alone() {
+    struct Nowhere;
+
+    impl Sink for Nowhere {
+        fn write(&self, runs: &[IoSlice<'_>]) -> io::Result<usize> {
+            Ok(runs.iter().map(|run| run.len()).sum())
+        }
+    }
+
+    let queue = small().to_sink(Nowhere).unwrap();
+    queue.writen(b"record\n", TRY).unwrap();
+    let failed = queue.fsync(SyncOp::Data).unwrap().wait().unwrap_err();
+    assert!(
+        matches!(
+            failed,
+            Error::Io {
+                operation: Operation::Sync,
+                ..
+            }
+        ),
+        "{failed}"
+    );
     queue.close(None).unwrap();
 }

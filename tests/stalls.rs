@@ -23,7 +23,10 @@ use common::{
 const FULL: [i32; 2] = [libc::ENOSPC, libc::EDQUOT];
 
 fn stalled(errno: i32) -> Error {
-    Error::Stalled { errno }
+    Error::Stalled {
+        errno,
+        target: alq::Target::default(),
+    }
 }
 
 fn soon() -> Options {
@@ -244,7 +247,7 @@ fn who_waits_for_a_sync_only_is_not_told_of_a_full_disk() {
 
 fn errors_of(options: Options) -> (Options, Receiver<Error>) {
     let (sender, errors) = channel();
-    let options = options.on_error(move |error| sender.send(error.clone()).unwrap());
+    let options = options.on_error(move |report| sender.send(report.error.clone()).unwrap());
     (options, errors)
 }
 
@@ -524,8 +527,8 @@ fn a_drop_that_leaves_nothing_or_whose_close_has_told_tells_nothing() {
 #[test]
 fn failures_and_failed_syncs_are_told_and_a_panic_in_the_callback_hurts_nobody() {
     let (sender, errors) = channel();
-    let options = small().on_error(move |error| {
-        sender.send(error.clone()).unwrap();
+    let options = small().on_error(move |report| {
+        sender.send(report.error.clone()).unwrap();
         panic!("this callback panics, as it was told");
     });
     let script = Script::new();
@@ -533,7 +536,11 @@ fn failures_and_failed_syncs_are_told_and_a_panic_in_the_callback_hurts_nobody()
     script.fail_sync(libc::EIO);
     queue.writen(b"record\n", TRY).unwrap();
     queue.fsync(SyncOp::Data).unwrap().wait().unwrap_err();
-    let io = |operation, errno| Error::Io { operation, errno };
+    let io = |operation, errno| Error::Io {
+        operation,
+        errno,
+        target: alq::Target::default(),
+    };
     assert_eq!(
         errors.recv_timeout(DEADLINE),
         Ok(io(Operation::Sync, libc::EIO))
@@ -557,11 +564,11 @@ fn a_callback_may_use_the_queue_and_drop_its_last_handle() {
     let (sender, errors) = channel();
     let queues: Arc<std::sync::Mutex<Option<Queue>>> = Arc::default();
     let theirs = Arc::clone(&queues);
-    let options = soon().on_error(move |error| {
+    let options = soon().on_error(move |report| {
         let queue = theirs.lock().unwrap().take();
         let flushed = queue.as_ref().map(Queue::flush);
         drop(queue);
-        sender.send((error.clone(), flushed)).unwrap();
+        sender.send((report.error.clone(), flushed)).unwrap();
     });
     let script = Script::new();
     script.fail_writes(Some(libc::ENOSPC));

@@ -133,7 +133,7 @@ fn it_times_out_after_at_least_the_timeout() {
     for timeout in [0, 1, 20, 150].map(Duration::from_millis) {
         let began = Instant::now();
         let result = suspend(&[Some(&one.completion)], Some(timeout));
-        assert_eq!(result, Err(Error::TimedOut));
+        assert_eq!(result, Err(Error::NoneCompleted));
         assert!(began.elapsed() >= timeout);
     }
     assert_eq!(one.completion.status(), Status::InProgress);
@@ -218,7 +218,7 @@ fn the_same_completion_may_be_in_the_list_twice() {
     let twice = &one.completion;
     let soon = Some(Duration::from_millis(10));
     let list = [Some(twice), Some(&busy.completion), Some(twice)];
-    assert_eq!(suspend(&list, soon), Err(Error::TimedOut));
+    assert_eq!(suspend(&list, soon), Err(Error::NoneCompleted));
     let list = list.map(Option::<&Completion>::cloned).to_vec();
     let thread = suspended(list);
     one.script.open_sync();
@@ -269,7 +269,7 @@ fn it_can_be_called_again_for_the_members_that_are_left() {
         let members: Vec<_> = members.iter().map(Option::as_ref).collect();
         let soon = Some(Duration::from_millis(1));
         if !members.is_empty() {
-            assert_eq!(suspend(&members, soon), Err(Error::TimedOut));
+            assert_eq!(suspend(&members, soon), Err(Error::NoneCompleted));
         }
         let mut members = list(&left);
         members.push(Some(next.completion.clone()));
@@ -288,7 +288,7 @@ fn nothing_stays_subscribed() {
     let soon = Some(Duration::from_millis(1));
     for _ in 0..10 {
         let list = [Some(&busy.completion), Some(&busy.completion)];
-        assert_eq!(suspend(&list, soon), Err(Error::TimedOut));
+        assert_eq!(suspend(&list, soon), Err(Error::NoneCompleted));
     }
     assert_eq!(subscribers(), 0);
     let thread = suspended(vec![

@@ -42,7 +42,7 @@ impl<M: Memory> Shared<M> {
         self.failure
             .store(word, unless_mutant("failure.told", Ordering::Release));
         self.waiters.wake_all();
-        self.reporter.report(Self::error_of(word));
+        self.reporter.report(self.error_of(word));
         self.settle();
     }
 
@@ -61,14 +61,14 @@ impl<M: Memory> Shared<M> {
         // [failure.seen] Acquire, pairs with [failure.told].
         let order = unless_mutant("failure.seen", Ordering::Acquire);
         let word = self.failure.load(order);
-        (word != 0 && word & Failure::OVER == 0).then(|| Self::error_of(word))
+        (word != 0 && word & Failure::OVER == 0).then(|| self.error_of(word))
     }
 
     /// Why a claim was refused that has seen the queue fail; it may have recovered since.
     pub fn last_failure(&self) -> Option<Error> {
         // Relaxed: the gate carries it.
         let word = self.failure.load(Ordering::Relaxed);
-        (word != 0).then(|| Self::error_of(word))
+        (word != 0).then(|| self.error_of(word))
     }
 
     /// Why appends are refused, from the first one that is: the rest is told a moment later.
@@ -78,7 +78,7 @@ impl<M: Memory> Shared<M> {
             .or_else(|| is_refused().then(|| self.last_failure())?)
     }
 
-    fn error_of(word: u64) -> Error {
+    fn error_of(&self, word: u64) -> Error {
         let operation = if word & Failure::FLUSHER == 0 {
             Operation::Write
         } else {
@@ -87,6 +87,15 @@ impl<M: Memory> Shared<M> {
         Error::Io {
             operation,
             errno: i32::try_from(word as u32).unwrap_or(libc::EIO),
+            target: self.reporter.target(),
+        }
+    }
+
+    /// What a wait says that gave up because the sink accepts no data.
+    pub fn stall_error(&self, errno: i32) -> Error {
+        Error::Stalled {
+            errno,
+            target: self.reporter.target(),
         }
     }
 
@@ -103,7 +112,7 @@ impl<M: Memory> Shared<M> {
         let left = self.stall_limit?.saturating_sub(stall.age);
         if left.is_zero() {
             if self.standstill.pass_limit() {
-                self.reporter.report(Error::Stalled { errno });
+                self.reporter.report(self.stall_error(errno));
             }
             return None;
         }

@@ -13,7 +13,7 @@ use crate::memory::{Journal, Memory};
 use crate::primitives::Interest;
 use crate::primitives::sync::{Arc, PlainArc, is_mutant};
 use crate::ring::{Drain, Drained, Holes};
-use crate::words::{Error, Head, Intent, LogEnd, Operation};
+use crate::words::{Head, Intent, LogEnd, Operation, errno_of};
 
 /// What one step came to, and so what the driver does next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -221,7 +221,7 @@ impl<M: Memory> Flusher<M> {
                 return Step::Busy;
             }
             io::ErrorKind::WouldBlock => Step::Busy,
-            _ => match Error::io(Operation::Write, error).raw_os_error() {
+            _ => match errno_of(error) {
                 errno @ (libc::ENOSPC | libc::EDQUOT) => Step::Full { errno },
                 errno => {
                     self.shared.fail(Operation::Write, errno);
@@ -275,6 +275,7 @@ impl<M: Memory> Flusher<M> {
         if let Some(journal) = shared.ring.journal() {
             journal.note_log(&note_of(&*request.sink));
         }
+        shared.reporter.set_target(request.target);
         shared.aside.goes_on_in(&request.sink);
         let before = core::mem::replace(&mut self.sink, PlainArc::clone(&request.sink));
         shared.replace_sink(request.sink, self.drain.position(), can_sync);
@@ -303,11 +304,11 @@ fn intend(journal: &Journal, sink: &dyn Sink, start: Head, ahead: u32, runs: &[I
 
 /// Whether an error of write(2) says that the file is as it was.
 fn took_nothing(error: &io::Error) -> bool {
-    let errno = error.raw_os_error();
+    let errno = errno_of(error);
     matches!(
-        errno,
-        Some(libc::ENOSPC | libc::EDQUOT | libc::EAGAIN | libc::EINTR)
-    )
+        error.kind(),
+        io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted
+    ) || matches!(errno, libc::ENOSPC | libc::EDQUOT)
 }
 
 /// One write, which must take something.

@@ -22,7 +22,7 @@ pub mod thread;
 
 pub use flusher::Flusher;
 pub use recovery::{Inheritance, note_of};
-pub use report::Reporter;
+pub use report::{Callback, Reporter};
 pub use room::Asker;
 pub use shared::{Config, Last, Shared};
 pub use thread::start;

@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 
 use crate::ends::Sink;
 use crate::primitives::sync::{AtomicBool, AtomicU64, Mutex, Ordering, PlainArc, unless_mutant};
-use crate::words::Error;
+use crate::words::{Error, Target};
 
 /// The reopens of one queue.
 #[derive(Debug)]
@@ -32,6 +32,8 @@ pub struct Request {
     pub number: u64,
     pub cut: u64,
     pub sink: PlainArc<dyn Sink>,
+    /// What errors are about from then on.
+    pub target: Target,
 }
 
 impl core::fmt::Debug for Request {
@@ -85,7 +87,7 @@ impl Reopening {
     pub fn ask<T>(
         &self,
         cut: u64,
-        sink: PlainArc<dyn Sink>,
+        (sink, target): (PlainArc<dyn Sink>, Target),
         announce: impl FnOnce(u64) -> Result<T, Error>,
     ) -> Result<Option<T>, Error> {
         let mut line = self.line.lock();
@@ -95,7 +97,12 @@ impl Reopening {
         let number = line.came + 1;
         let announced = announce(number)?;
         line.came = number;
-        line.requests.push_back(Request { number, cut, sink });
+        line.requests.push_back(Request {
+            number,
+            cut,
+            sink,
+            target,
+        });
         // Relaxed: see `is_wanted`.
         self.is_wanted.store(true, Ordering::Relaxed);
         Ok(Some(announced))

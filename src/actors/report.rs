@@ -1,67 +1,103 @@
-//! Telling somebody when nobody asks: the callback of `Options::on_error`.
+//! Errors that no caller is waiting for: the callback of `Options::on_error`.
 
 use core::fmt;
+use std::sync::PoisonError;
 use std::time::Duration;
 
 use super::notifier;
 use crate::primitives::sync::PlainArc;
-use crate::words::Error;
+use crate::primitives::sync::plain::Mutex;
+use crate::words::{Error, Report, Target};
 
-/// Whom a queue tells of its errors, if anybody.
+/// What receives the errors of a queue that no caller is waiting for.
 #[derive(Clone, Default)]
-pub struct Reporter {
-    callback: Option<PlainArc<Callback>>,
-}
+pub struct Callback(Option<PlainArc<Function>>);
 
-type Callback = dyn Fn(&Error) + Send + Sync;
+type Function = dyn Fn(&Report) + Send + Sync;
 
-/// How long the drop of the last handle waits for the callback: the process may end behind it.
+/// How long the drop of the last handle waits for the callback: the process may end after it.
 const LAST_WORDS_TIME: Duration = Duration::from_secs(1);
 
-impl fmt::Debug for Reporter {
+/// How often the target is asked for while another thread has it: it does so for some instructions.
+const TRIES: u32 = 1000;
+
+impl fmt::Debug for Callback {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self.callback {
-            Some(_) => "Reporter(Callback)",
-            None => "Reporter(None)",
+        f.write_str(match self.0 {
+            Some(_) => "Callback(Some)",
+            None => "Callback(None)",
         })
     }
 }
 
-impl Reporter {
-    pub fn new(callback: impl Fn(&Error) + Send + Sync + 'static) -> Self {
-        Self {
-            callback: Some(PlainArc::new(callback)),
-        }
+impl Callback {
+    pub fn new(callback: impl Fn(&Report) + Send + Sync + 'static) -> Self {
+        Self(Some(PlainArc::new(callback)))
     }
 
-    /// Whether anybody is told.
-    pub fn is_set(&self) -> bool {
-        self.callback.is_some()
-    }
-
-    /// Makes sure that there is a thread to run the callback, if there is one.
+    /// Starts the thread that runs callbacks, if there is one to run.
     ///
     /// # Errors
     ///
-    /// [`Error::Io`] if it cannot be started.
+    /// [`Error::Io`] if the thread cannot be started.
     pub fn start(&self) -> Result<(), Error> {
-        match self.callback {
+        match self.0 {
             Some(_) => notifier::start(),
             None => Ok(()),
         }
     }
 
+    /// The reporter of a queue on `target`.
+    pub fn of(&self, target: Target) -> Reporter {
+        Reporter {
+            callback: self.clone(),
+            target: Mutex::new(target),
+        }
+    }
+}
+
+/// Which log a queue writes to, and what to call when something goes wrong there.
+#[derive(Debug, Default)]
+pub struct Reporter {
+    callback: Callback,
+    /// A reopen replaces it.
+    target: Mutex<Target>,
+}
+
+impl Reporter {
+    /// Whether there is a callback.
+    pub fn is_set(&self) -> bool {
+        self.callback.0.is_some()
+    }
+
+    /// What the queue writes to; not known if that changes at this very moment. A signal handler may
+    /// ask, on a thread that has the lock.
+    pub fn target(&self) -> Target {
+        let target = || self.target.try_lock().ok();
+        let target = (0..TRIES).find_map(|_| target().map(|target| target.clone()));
+        target.unwrap_or_default()
+    }
+
+    /// The queue goes on in `target`.
+    pub fn set_target(&self, target: Target) {
+        let mut now = self.target.lock().unwrap_or_else(PoisonError::into_inner);
+        *now = target;
+    }
+
     /// Has the callback run on the notifier thread. Never blocks on it.
     pub fn report(&self, error: Error) {
-        if let Some(callback) = &self.callback {
+        if let Some(callback) = &self.callback.0 {
             let callback = PlainArc::clone(callback);
-            notifier::submit(Box::new(move || callback(&error)));
+            let queue = self.target();
+            let error = error.about(&queue);
+            let report = Report::new(queue, error);
+            notifier::submit(Box::new(move || callback(&report)));
         }
     }
 
     /// The same, and waits until it has run, for a second at most.
     pub fn report_last(&self, error: Error) {
-        if self.callback.is_some() {
+        if self.is_set() {
             self.report(error);
             notifier::wait_until_idle(LAST_WORDS_TIME);
         }

@@ -110,7 +110,7 @@ impl<M: Memory> Shared<M> {
         {
             Some(errno) => {
                 self.refused(Refusal::Full, len);
-                Err(Error::Stalled { errno })
+                Err(self.stall_error(errno))
             }
             None => Ok(()),
         }

@@ -19,7 +19,7 @@ use crate::primitives::{Doorbell, Event, Home, Interest, Waiters};
 #[cfg(any(test, alq_model))]
 use crate::ring::Drain;
 use crate::ring::{Posted, Ring};
-use crate::words::{Error, Order, Position};
+use crate::words::{Error, Order, Position, Target};
 
 /// One queue, seen from both sides.
 #[derive(Debug)]
@@ -57,7 +57,7 @@ pub struct Shared<M> {
     pub standstill: Standstill,
     /// Who asked for another sink.
     pub reopening: Reopening,
-    /// Whom errors are told that nobody asks for.
+    /// Receives errors that no caller is waiting for.
     pub reporter: Reporter,
     /// The flusher and the sync thread.
     servants: Mutex<Vec<ThreadId>>,
@@ -272,7 +272,7 @@ impl<M: Memory> Shared<M> {
     /// # Errors
     ///
     /// [`Error::TooManyOutstanding`]; [`Error::Closed`] if the queue takes no more; its failure if its thread is gone.
-    pub fn reopen(&self, sink: PlainArc<dyn Sink>) -> Result<Arc<Pending>, Error> {
+    pub fn reopen(&self, sink: PlainArc<dyn Sink>, target: Target) -> Result<Arc<Pending>, Error> {
         let over = || self.failure().unwrap_or(Error::Closed);
         if self.ring.ended().is_some() {
             return Err(over());
@@ -282,7 +282,8 @@ impl<M: Memory> Shared<M> {
             let pending = Arc::new(Pending::new(cut, Reach::Reopened(number)));
             self.watch.add(Arc::clone(&pending)).map(|()| pending)
         };
-        let pending = self.reopening.ask(cut, sink, announce)?.ok_or_else(over)?;
+        let next = (sink, target);
+        let pending = self.reopening.ask(cut, next, announce)?.ok_or_else(over)?;
         // No settling: whoever meets the request, or ends the line, has taken the lock under which it was announced.
         self.bell.ring();
         Ok(pending)
@@ -325,7 +326,6 @@ impl<M: Memory> Shared<M> {
             return known;
         }
         let failure = match pending.reach {
-            // That is what it is for.
             Reach::Reopened(_) => None,
             _ if is_written => None,
             _ => self.failure(),

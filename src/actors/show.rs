@@ -27,7 +27,7 @@ impl<M: Memory> Shared<M> {
             high_water_bytes: self.post_counts.high_water_bytes.get(),
             stall_errno: stall.map_or(0, |stall| stall.errno.unsigned_abs()),
             stall_ns: age.as_nanos() as u64,
-            failure_errno: failure.map_or(0, |error| error.raw_os_error().unsigned_abs()),
+            failure_errno: failure.map_or(0, |error| error.errno().unsigned_abs()),
             written_records: self.ring.written_records(),
             waits: waits.writen_turn + waits.writen_room + waits.getn_turn + waits.getn_room,
             longest_wait_ns: waits.longest.as_nanos() as u64,

@@ -73,8 +73,9 @@ impl<M: Memory + 'static> Shared<M> {
             Thread::Idle => {}
         }
         let for_thread = Arc::clone(shared);
-        let thread = spawn_quiet(c"alq-sync", move || run(&for_thread))
-            .map_err(|error| Error::io(Operation::Spawn, &error))?;
+        let thread = spawn_quiet(c"alq-sync", move || run(&for_thread)).map_err(|error| {
+            Error::io(Operation::Spawn, &error).about(&shared.reporter.target())
+        })?;
         shared.threads.add(thread);
         state.thread = Thread::Running;
         Ok(())
@@ -145,7 +146,7 @@ impl<M: Memory> Shared<M> {
             Ok(()) => self.has_synced(&job),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => return true,
             Err(error) => {
-                let error = Error::io(Operation::Sync, &error);
+                let error = Error::io(Operation::Sync, &error).about(&self.reporter.target());
                 self.has_not_synced(&job, &error);
                 self.reporter.report(error);
             }
@@ -219,6 +220,7 @@ impl<M: Memory> Shared<M> {
         let error = Error::Io {
             operation: Operation::Sync,
             errno: libc::EIO,
+            target: self.reporter.target(),
         };
         let mut state = self.durability.state.lock();
         let retired = core::mem::take(&mut state.retired);

@@ -183,7 +183,9 @@ fn a_second_sink_gets_the_record_in_hand_from_its_first_byte_on() {
             flusher.step();
         }
         let second = Scripted::new([Act::Take(1), Act::Fail(libc::EINTR), Act::Take(1)]);
-        let reopened = shared.reopen(Arc::new(second.clone())).unwrap();
+        let reopened = shared
+            .reopen(Arc::new(second.clone()), crate::words::Target::default())
+            .unwrap();
         while flusher.step() != Step::Empty {}
         assert_eq!(reopened.result(), Some(Ok(())));
         assert_eq!(shared.failure(), None);
@@ -211,6 +213,7 @@ fn any_other_error_is_kept_and_told_to_everybody() {
         let error = Error::Io {
             operation: Operation::Write,
             errno,
+            target: crate::words::Target::default(),
         };
         assert_eq!(append(&shared, b"later"), Err(error.clone()));
         assert_eq!(
@@ -287,6 +290,7 @@ fn a_panic_in_the_sink_fails_the_queue_and_hangs_nobody() {
     let error = Error::Io {
         operation: Operation::Flusher,
         errno: libc::EIO,
+        target: crate::words::Target::default(),
     };
     assert_eq!(shared.failure(), Some(error));
     assert_eq!(shared.stats().posted_bytes, 3);

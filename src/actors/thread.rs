@@ -9,7 +9,7 @@ use super::pace::{BackOff, Pace, Rest};
 use crate::memory::Memory;
 use crate::primitives::Interest;
 use crate::primitives::sync::{Arc, spawn_quiet};
-use crate::words::{Error, Operation};
+use crate::words::{Operation, errno_of};
 
 /// How long one wait for a sink lasts, before a close that has given up is looked for.
 const READY_LIMIT: Duration = Duration::from_millis(100);
@@ -102,7 +102,6 @@ fn wait_ready<M: Memory>(flusher: &Flusher<M>) {
         READY_LIMIT.min(left + Duration::from_millis(1))
     });
     if let Err(error) = flusher.sink.wait_ready(limit) {
-        let errno = Error::io(Operation::Write, &error).raw_os_error();
-        shared.fail(Operation::Write, errno);
+        shared.fail(Operation::Write, errno_of(&error));
     }
 }

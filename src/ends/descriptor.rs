@@ -14,7 +14,8 @@ use crate::primitives::sync::{AtomicBool, Mutex, Ordering};
 use crate::words::{LogEnd, SyncOp};
 
 /// A descriptor that is appended to with write(2), or writev(2) where padding splits the bytes: what a queue on a path or a
-/// descriptor ends in, for a [`Sink`] of one's own that does something beside.
+/// descriptor ends in. A [`Sink`] that does more wraps it, and names it as its
+/// [`inner`](Sink::inner) sink.
 ///
 /// A write to a pipe, a socket or a terminal can block for as long as the other side does not read, and nobody could
 /// take it back then: not a close that has given up, and has counted the bytes as left. So those are written to
@@ -27,7 +28,7 @@ use crate::words::{LogEnd, SyncOp};
 /// use std::sync::Arc;
 /// use std::sync::atomic::{AtomicU64, Ordering};
 ///
-/// use alq::{FileSink, Flags, Options, Sink, SyncOp};
+/// use alq::{FileSink, Flags, Options, Sink};
 ///
 /// /// Counts the writes.
 /// struct Counted(FileSink, Arc<AtomicU64>);
@@ -38,8 +39,8 @@ use crate::words::{LogEnd, SyncOp};
 ///         self.0.write(runs)
 ///     }
 ///
-///     fn sync(&self, op: SyncOp) -> io::Result<()> {
-///         self.0.sync(op)
+///     fn inner(&self) -> Option<&dyn Sink> {
+///         Some(&self.0) // for all that this sink does not do itself: sync, fork, recovery
 ///     }
 /// }
 ///

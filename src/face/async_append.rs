@@ -193,7 +193,7 @@ impl<'fd> AsyncAppend<'fd> {
     /// ```
     /// let read_only = std::fs::File::open("/dev/null")?;
     /// let mut appender = alq::AsyncAppend::new(&read_only);
-    /// assert_eq!(appender.write(b"x").unwrap_err().raw_os_error(), 9); // EBADF
+    /// assert_eq!(appender.write(b"x").unwrap_err().errno(), 9); // EBADF
     /// # Ok::<(), std::io::Error>(())
     /// ```
     #[inline]

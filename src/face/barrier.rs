@@ -60,7 +60,7 @@ impl Patience {
         match self.wait(shared, ready) {
             Ok(result) => result,
             Err(Ended::Deadline) => Err(Error::TimedOut),
-            Err(Ended::Stall) if self.for_sync => Err(NO_RETURN),
+            Err(Ended::Stall) if self.for_sync => Err(shared.stall_error(NO_RETURN)),
             Err(Ended::Stall) => Err(obstacle(shared)),
         }
     }
@@ -133,9 +133,7 @@ fn standing<M: Memory>(shared: &Shared<M>) -> (Tail, u64, u64) {
 const RETRY_TIME: Duration = Duration::from_millis(250);
 
 /// A write, or a sync, that does not return: the system has said nothing yet.
-const NO_RETURN: Error = Error::Stalled {
-    errno: libc::EAGAIN,
-};
+const NO_RETURN: i32 = libc::EAGAIN;
 
 impl<M: Memory> Shared<M> {
     /// The patience of a call on this queue: its own `timeout`, and the queue's stall limit.
@@ -178,10 +176,8 @@ fn obstacle<M: Memory>(shared: &Shared<M>) -> Error {
     if let Some(age) = shared.standstill.blocked_for() {
         return shared.held(age);
     }
-    match shared.standstill.stall() {
-        Some(stall) => Error::Stalled { errno: stall.errno },
-        None => NO_RETURN,
-    }
+    let stall = shared.standstill.stall();
+    shared.stall_error(stall.map_or(NO_RETURN, |stall| stall.errno))
 }
 
 /// Ends the intake: from now on every append is refused, and whoever waits for room is told.

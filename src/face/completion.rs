@@ -191,10 +191,8 @@ impl Completion {
             Notify::None => return Ok(()),
             Notify::Signal { signo, value } => {
                 if !os::is_signal(signo) {
-                    return Err(Error::Io {
-                        operation: Operation::Signal,
-                        errno: libc::EINVAL,
-                    });
+                    let invalid = std::io::ErrorKind::InvalidInput.into();
+                    return Err(Error::io(Operation::Signal, &invalid));
                 }
                 Subscriber::Signal { signo, value }
             }

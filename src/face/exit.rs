@@ -6,7 +6,7 @@ use super::registry;
 use crate::actors::Reporter;
 use crate::primitives::os::process::{at_exit, at_fork, complain};
 use crate::primitives::sync::plain::{AtomicBool, Ordering};
-use crate::words::{Error, Operation, Undrained};
+use crate::words::{Error, Left, Operation, Undrained};
 
 /// How long a fork(2) waits until what was posted before it is written.
 const FORK_TIME: Duration = Duration::from_millis(10);
@@ -35,8 +35,8 @@ extern "C" fn drain() {
     let Some(registry) = registry::existing() else {
         return;
     };
-    for (reporter, undrained) in registry.exit() {
-        last_words(&reporter, "at exit", undrained);
+    for (queue, undrained) in registry.exit() {
+        last_words(&queue.reporter, "at exit", undrained);
     }
 }
 
@@ -50,11 +50,12 @@ extern "C" fn before_fork() {
 
 extern "C" fn nothing() {}
 
-/// Tells what is left when nobody can ask any more: the callback of the queue, or else standard error.
+/// Tells the callback of the queue what is left when no caller can ask any more, or standard error.
 pub fn last_words(reporter: &Reporter, when: &str, undrained: Undrained) {
     if reporter.is_set() {
         reporter.report_last(undrained.cause);
     } else {
-        complain(&format!("alq: {when}, {undrained}\n"));
+        let (queue, left) = (reporter.target(), Left(&undrained));
+        complain(&format!("alq: {queue}: {when}, {left}\n"));
     }
 }

@@ -60,7 +60,7 @@ pub struct State {
 /// ```
 pub fn inspect(path: impl AsRef<Path>) -> Result<State, Error> {
     let path = path.as_ref();
-    let system = |error: io::Error| Error::io(Operation::RingFile, &error);
+    let system = |error: io::Error| Error::io(Operation::RingFile, &error).about(&path.into());
     let wrong = |problem| Error::ring_file(path, problem);
     let file = open_existing(path, false).map_err(system)?;
     let len = file.metadata().map_err(system)?.len();

@@ -13,7 +13,7 @@ use super::ring_file::check_appending;
 use crate::actors::{Config, Flusher, Shared, start};
 use crate::ends::Sink;
 use crate::primitives::sync::{Arc, PlainArc};
-use crate::words::{Error, Geometry, Layout, Operation};
+use crate::words::{Error, Geometry, Layout, Operation, Target};
 
 /// One page: the smallest unit that can be mapped twice.
 const CAPACITY_MIN: u64 = 4096;
@@ -37,15 +37,14 @@ impl Options {
     /// or starting the thread said. Nothing is left behind then but a file that was created.
     ///
     /// ```
-    /// use alq::{Error, Operation, Options};
-    ///
-    /// let error = Options::new().open("/no/such/directory/app.log").unwrap_err();
-    /// assert_eq!(error, Error::Io { operation: Operation::Open, errno: 2 }); // ENOENT
+    /// let error = alq::Options::new().open("/no/such/directory/app.log").unwrap_err();
+    /// assert_eq!(error.raw_os_error(), Some(2)); // ENOENT
+    /// assert!(error.to_string().starts_with("/no/such/directory/app.log: cannot be opened"));
     /// ```
     pub fn open(self, path: impl AsRef<Path>) -> Result<Queue, Error> {
         let layout = self.layout()?;
-        let sink = self.opening.open(path.as_ref())?;
-        self.start(layout, PlainArc::new(sink))
+        let (sink, target) = self.opening.open(path.as_ref())?;
+        self.start(layout, PlainArc::new(sink), target)
     }
 
     /// A queue on an open descriptor, which is duplicated: the caller may close its own at any time.
@@ -68,11 +67,11 @@ impl Options {
     /// ```
     pub fn from_fd(self, fd: impl AsFd) -> Result<Queue, Error> {
         let layout = self.layout()?;
-        let sink = Opening::duplicate(fd.as_fd())?;
+        let (sink, target) = Opening::duplicate(fd.as_fd())?;
         if let Some(path) = &self.ring_file {
             check_appending(path, &sink)?;
         }
-        self.start(layout, PlainArc::new(sink))
+        self.start(layout, PlainArc::new(sink), target)
     }
 
     /// A queue that ends in a sink of the caller's.
@@ -105,13 +104,30 @@ impl Options {
     /// ```
     pub fn to_sink(self, sink: impl Sink + 'static) -> Result<Queue, Error> {
         let layout = self.layout()?;
-        self.start(layout, PlainArc::new(sink))
+        let target = sink.path().map(|path| Target::from(&*path));
+        self.start(layout, PlainArc::new(sink), target.unwrap_or_default())
     }
 
-    pub(super) fn start(&self, layout: Layout, sink: PlainArc<dyn Sink>) -> Result<Queue, Error> {
+    pub(super) fn start(
+        &self,
+        layout: Layout,
+        sink: PlainArc<dyn Sink>,
+        target: Target,
+    ) -> Result<Queue, Error> {
+        self.start_on(layout, sink, &target)
+            .map_err(|error| error.about(&target))
+    }
+
+    fn start_on(
+        &self,
+        layout: Layout,
+        sink: PlainArc<dyn Sink>,
+        target: &Target,
+    ) -> Result<Queue, Error> {
         exit::arm()?;
-        self.reporter.start()?;
-        let (ring, drain, recovery) = self.ring(layout, &*sink)?;
+        self.on_error.start()?;
+        let reporter = self.on_error.of(target.clone());
+        let (ring, drain, recovery) = self.ring(layout, &*sink, &reporter)?;
         let config = Config {
             order: self.order,
             // On a fixed queue each entry is a claim of its own.
@@ -122,7 +138,10 @@ impl Options {
             refuse_when_stalled: self.refuse_when_stalled,
         };
         let mut shared = Shared::with(ring, config, Some(PlainArc::clone(&sink)));
-        shared.reporter = self.reporter.clone();
+        if target.is_unknown() {
+            reporter.set_target(Target::queue(shared.id));
+        }
+        shared.reporter = reporter;
         let shared = Arc::new(shared);
         let flusher = Flusher::new(Arc::clone(&shared), drain, sink);
         start(flusher, self.max_delay / 4).map_err(|error| Error::io(Operation::Spawn, &error))?;
@@ -162,7 +181,7 @@ impl Options {
             return Err(Error::InvalidOption {
                 option: "loss_lines",
                 value: count as u64,
-                allowed: "left out of a queue of fixed entries: a line is none",
+                allowed: "left out on a queue of fixed entries, which have no room for a line",
             });
         }
         if count > COUNT_MAX {

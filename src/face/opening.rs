@@ -1,12 +1,12 @@
 //! Opening the far end of a queue: a log, or a descriptor.
 
 use std::io;
-use std::os::fd::BorrowedFd;
+use std::os::fd::{AsRawFd, BorrowedFd};
 use std::path::{Path, PathBuf};
 
 use crate::ends::FileSink;
 use crate::primitives::os;
-use crate::words::{Error, Operation};
+use crate::words::{Error, Operation, Target};
 
 /// How logs are opened.
 #[derive(Clone, Copy, Debug)]
@@ -25,8 +25,14 @@ impl Default for Opening {
 }
 
 impl Opening {
-    /// The log at `path`, created if need be.
-    pub fn open(self, path: &Path) -> Result<FileSink, Error> {
+    /// The log at `path`, created if need be, and its name in errors.
+    pub fn open(self, path: &Path) -> Result<(FileSink, Target), Error> {
+        let target = Target::from(path);
+        let sink = self.open_file(path).map_err(|error| error.about(&target))?;
+        Ok((sink, target))
+    }
+
+    fn open_file(self, path: &Path) -> Result<FileSink, Error> {
         if self.mode > 0o7777 {
             return Err(Error::InvalidOption {
                 option: "mode",
@@ -46,14 +52,16 @@ impl Opening {
         Ok(sink.created_in(directory))
     }
 
-    /// What `fd` refers to.
-    pub fn duplicate(fd: BorrowedFd<'_>) -> Result<FileSink, Error> {
-        let error = |error| Error::io(Operation::Duplicate, &error);
+    /// What `fd` refers to, and its name in errors.
+    pub fn duplicate(fd: BorrowedFd<'_>) -> Result<(FileSink, Target), Error> {
+        let target = Target::descriptor(fd.as_raw_fd());
+        let error = |error| Error::io(Operation::Duplicate, &error).about(&target);
         if !os::is_writable(fd).map_err(error)? {
             return Err(Error::BadDescriptor);
         }
         let duplicate = fd.try_clone_to_owned().map_err(error)?;
-        FileSink::new(duplicate).map_err(error)
+        let sink = FileSink::new(duplicate).map_err(error)?;
+        Ok((sink, target))
     }
 }
 

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::opening::Opening;
-use crate::actors::Reporter;
-use crate::words::{Error, Order};
+use crate::actors::Callback;
+use crate::words::{Order, Report};
 
 /// The options of a [`Queue`](crate::Queue), and the ways to open one.
 ///
@@ -28,7 +28,7 @@ pub struct Options {
     pub(super) stall_limit: Option<Duration>,
     pub(super) order: Order,
     pub(super) outstanding_max: usize,
-    pub(super) reporter: Reporter,
+    pub(super) on_error: Callback,
     pub(super) lane_span_bytes: usize,
     pub(super) max_delay: Duration,
     pub(super) loss_line_every: Option<Duration>,
@@ -58,7 +58,7 @@ impl Options {
             stall_limit: Some(Duration::from_secs(5)),
             order: Order::Any,
             outstanding_max: 1 << 16,
-            reporter: Reporter::default(),
+            on_error: Callback::default(),
             lane_span_bytes: 1 << 14,
             max_delay: Duration::from_millis(10),
             loss_line_every: None,
@@ -213,37 +213,43 @@ impl Options {
         self
     }
 
-    /// Whom to tell of errors that nobody may be asking for. `callback` gets
+    /// Receives errors that no caller may be waiting for, with the queue that they happened in.
+    /// `callback` gets
     ///
-    /// - the failure of a write, or of the flusher itself, after which the queue takes nothing until a
-    ///   [reopen](crate::Queue::reopen);
-    /// - [`Error::Stalled`], once for each stall that has lasted for the [stall limit](Options::stall_limit);
+    /// - the failure of a write, or of the flusher itself, after which the queue refuses appends until
+    ///   a [reopen](crate::Queue::reopen);
+    /// - [`Error::Stalled`], once for each stall that has lasted for the
+    ///   [stall limit](Options::stall_limit);
     /// - the failure of a sync;
-    /// - from the drop of the last handle, and at the end of the process, the cause for which something was left undrained, and is
-    ///   lost (without a callback, standard error is told how much that is), unless a
-    ///   [`close`](crate::Queue::close) has told it before. That drop waits until the callback has returned, for a second at most.
+    /// - why a [ring file](Options::ring_optional) was left out;
+    /// - why the drop of the last handle, or the end of the process, left something undrained, unless
+    ///   a [`close`](crate::Queue::close) has returned it. (Without a callback, standard error gets a
+    ///   line that counts what is lost.) That drop waits for the callback for a second at most.
     ///
-    /// It runs on the thread that runs all callbacks of the process, one after the other ([`Notify`](crate::Notify)): it may
-    /// append, wait and [reopen](crate::Queue::reopen), and a panic in it ends nothing but itself. A handle of this queue that the
-    /// callback owns would keep the queue open for ever: give it one that can be taken away. The last `on_error` counts.
+    /// It runs on the one thread that runs all callbacks of the process, one after the other
+    /// ([`Notify`](crate::Notify)). It may append, wait and [reopen](crate::Queue::reopen), and a panic
+    /// in it ends only itself. A handle of this queue that the callback owns keeps the queue open: give
+    /// it one that can be taken away. The last `on_error` counts.
     ///
     /// ```
     /// use std::sync::mpsc::channel;
     ///
-    /// use alq::{Error, Flags, Options};
+    /// use alq::{Flags, Options, Report};
     ///
-    /// let (sender, errors) = channel();
+    /// let (sender, reports) = channel();
     /// let (reader, writer) = std::os::unix::net::UnixStream::pair()?;
     /// let queue = Options::new()
-    ///     .on_error(move |error: &Error| sender.send(error.clone()).unwrap())
+    ///     .on_error(move |report: &Report| sender.send(report.clone()).unwrap())
     ///     .from_fd(&writer)?;
     /// drop(reader);
-    /// queue.writen(b"nobody reads it\n", Flags::NOWAIT)?;
-    /// assert_eq!(errors.recv()?.raw_os_error(), 32); // EPIPE
+    /// queue.writen(b"no reader\n", Flags::NOWAIT)?;
+    /// let report = reports.recv()?;
+    /// assert_eq!(report.error.raw_os_error(), Some(32)); // EPIPE
+    /// assert!(report.to_string().contains("cannot be written: Broken pipe"), "{report}");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn on_error(mut self, callback: impl Fn(&Error) + Send + Sync + 'static) -> Self {
-        self.reporter = Reporter::new(callback);
+    pub fn on_error(mut self, callback: impl Fn(&Report) + Send + Sync + 'static) -> Self {
+        self.on_error = Callback::new(callback);
         self
     }
 

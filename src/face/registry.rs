@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::barrier::{self, Patience, deadline_in};
-use crate::actors::{Reporter, Shared};
+use crate::actors::Shared;
 use crate::memory::{Memory, Mirror};
 use crate::primitives::PerProcess;
 use crate::primitives::sync::{Arc, Mutex};
@@ -92,9 +92,9 @@ impl<M: Memory> Registry<M> {
         left.map_or(Ok(()), Err)
     }
 
-    /// Drains every queue because the process ends, and says what could not be drained, and to whom. Appends go on, past
+    /// Drains every queue because the process ends, and says what each could not drain. Appends go on, past
     /// the rings. All intakes end before any drain is waited for.
-    pub fn exit(&self) -> Vec<(Reporter, Undrained)> {
+    pub fn exit(&self) -> Vec<(Arc<Shared<M>>, Undrained)> {
         let queues = {
             let mut state = self.state.lock();
             state.exiting = true;
@@ -109,7 +109,7 @@ impl<M: Memory> Registry<M> {
             }
             let left = barrier::finish(queue, queue.patience(None)).err();
             let left = left.filter(|_| !closed)?;
-            Some((queue.reporter.clone(), left))
+            Some((Arc::clone(queue), left))
         };
         queues.iter().filter_map(finish).collect()
     }

@@ -11,7 +11,7 @@ use super::ring_file::check_appending;
 use crate::actors::Shared;
 use crate::ends::FileSink;
 use crate::primitives::sync::PlainArc;
-use crate::words::Error;
+use crate::words::{Error, Target};
 
 /// Going on in another file.
 impl Queue {
@@ -92,20 +92,20 @@ impl Queue {
         self.reopen_on(self.options().opening.open(path.as_ref())?)
     }
 
-    fn reopen_on(&self, sink: FileSink) -> Result<Completion, Error> {
+    fn reopen_on(&self, (sink, target): (FileSink, Target)) -> Result<Completion, Error> {
         let Some(here) = self.here() else {
-            return self.reopen_in_child(sink);
+            return self.reopen_in_child(sink, target);
         };
         if let Some((_, ring_file)) = here.in_file() {
             check_appending(ring_file, &sink)?;
         }
         Shared::start_syncer_before(here.handle(), &sink)?;
-        let pending = here.shared().reopen(PlainArc::new(sink))?;
+        let pending = here.shared().reopen(PlainArc::new(sink), target)?;
         Ok(Completion::new(here.handle(), pending))
     }
 
     /// Puts a queue of this process in the place of one of its parent, for all handles of that.
-    fn reopen_in_child(&self, sink: FileSink) -> Result<Completion, Error> {
+    fn reopen_in_child(&self, sink: FileSink, target: Target) -> Result<Completion, Error> {
         let current = self.current();
         let shared = current.shared();
         if shared.aside.is_closed_in_child() || shared.ring.ended().is_some() {
@@ -115,7 +115,7 @@ impl Queue {
             ring_file: None, // the parent goes on with that
             ..self.options().clone()
         };
-        let heir = options.start(options.layout()?, PlainArc::new(sink))?;
+        let heir = options.start(options.layout()?, PlainArc::new(sink), target)?;
         current.heir().get_or_set(heir);
         self.here()
             .map_or(Err(Error::Forked), |heir| Ok(heir.settled(&Ok(()))))

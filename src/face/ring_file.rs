@@ -7,7 +7,7 @@ use std::path::Path;
 
 use super::options::Options;
 use super::queue::Queue;
-use crate::actors::{Inheritance, note_of};
+use crate::actors::{Inheritance, Reporter, note_of};
 use crate::ends::{FileSink, Sink};
 use crate::memory::{Memory, Mirror, RingFile};
 use crate::ring::{Drain, Ring};
@@ -91,11 +91,12 @@ impl Options {
         &self,
         layout: Layout,
         sink: &dyn Sink,
+        reporter: &Reporter,
     ) -> Result<(Ring<Mirror>, Drain, Option<Recovery>), Error> {
         if let Some(path) = &self.ring_file {
             match self.ring_in_file(path, layout, sink) {
                 Ok((ring, drain, recovery)) => return Ok((ring, drain, Some(recovery))),
-                Err(error @ Error::Io { .. }) if self.ring_optional => self.reporter.report(error),
+                Err(error @ Error::Io { .. }) if self.ring_optional => reporter.report(error),
                 Err(error) => return Err(error),
             }
         }
@@ -111,7 +112,7 @@ impl Options {
         layout: Layout,
         sink: &dyn Sink,
     ) -> Result<(Ring<Mirror>, Drain, Recovery), Error> {
-        let system = |error: io::Error| Error::io(Operation::RingFile, &error);
+        let system = |error: io::Error| Error::io(Operation::RingFile, &error).about(&path.into());
         let wrong = |problem| Error::ring_file(path, problem);
         let id = fs::metadata(path).map(|there| (there.dev(), there.ino()));
         if id.is_ok_and(|id| sink.file_id() == Some(id)) {

@@ -18,10 +18,10 @@ const SLEEP_MAX: Duration = Duration::from_secs(3600);
 ///
 /// # Errors
 ///
-/// [`Error::TimedOut`] after at least `timeout` (where `aio_suspend` says `EAGAIN`); [`Error::Interrupted`] if a signal
-/// handler ran meanwhile, also one installed with `SA_RESTART`, and also for a signal that one of the members sent;
-/// [`Error::NothingToWaitFor`] for a list without members; [`Error::WouldDeadlock`] on a thread that serves the queue of
-/// a member.
+/// [`Error::NoneCompleted`] after at least `timeout` (its errno is `EAGAIN`, that of `aio_suspend`);
+/// [`Error::Interrupted`] if a signal handler ran meanwhile, also one installed with `SA_RESTART`, and
+/// also for a signal that one of the members sent; [`Error::NothingToWaitFor`] for a list without
+/// members; [`Error::WouldDeadlock`] on a thread that serves the queue of a member.
 ///
 /// ```
 /// use alq::{SyncOp, suspend};
@@ -67,7 +67,7 @@ pub fn suspend(list: &[Option<&Completion>], timeout: Option<Duration>) -> Resul
 ///
 /// # Errors
 ///
-/// [`Error::Interrupted`] and [`Error::TimedOut`].
+/// [`Error::Interrupted`] and [`Error::NoneCompleted`].
 pub fn sleep(word: &Futex, deadline: Option<Instant>) -> Result<(), Error> {
     let mut interrupted = false;
     loop {
@@ -83,7 +83,7 @@ pub fn sleep(word: &Futex, deadline: Option<Instant>) -> Result<(), Error> {
             Some(at) => at.saturating_duration_since(Instant::now()),
         };
         if left.is_zero() {
-            return Err(Error::TimedOut);
+            return Err(Error::NoneCompleted);
         }
         interrupted = word.wait_interruptible(0, left.min(SLEEP_MAX));
     }

@@ -21,7 +21,7 @@ use crate::words::{Error, Operation, RotationProblem as Problem};
 
 impl Log {
     pub fn open(rotation: Rotation, path: &Path) -> Result<Self, Error> {
-        let failed = |error: io::Error| Error::io(Operation::Open, &error);
+        let failed = |error: io::Error| Error::io(Operation::Open, &error).about(&path.into());
         let calendar = rotation.calendar()?;
         let path = place_of(path, rotation.follow_links)?;
         let names = Names::of(&path).ok_or_else(|| failed(io::ErrorKind::InvalidInput.into()))?;
@@ -88,7 +88,7 @@ impl Log {
 
 /// Where the log really is.
 fn place_of(path: &Path, follow_links: bool) -> Result<PathBuf, Error> {
-    let failed = |error: io::Error| Error::io(Operation::Open, &error);
+    let failed = |error: io::Error| Error::io(Operation::Open, &error).about(&path.into());
     let path = std::path::absolute(path).map_err(failed)?;
     let place = match fs::symlink_metadata(&path) {
         Ok(metadata) if metadata.is_symlink() && follow_links => {

@@ -29,7 +29,7 @@ impl RingFile {
     /// [`Error::RingFile`] if it is not to be used like this; [`Error::Io`] with what the system said.
     pub fn open(path: &Path, layout: Layout) -> Result<Self, Error> {
         loop {
-            let system = |error| Error::io(Operation::RingFile, &error);
+            let system = |error| Error::io(Operation::RingFile, &error).about(&path.into());
             let locked = match open_existing(path, true) {
                 Ok(file) => Self::lock(path, file, layout)?,
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -47,7 +47,7 @@ impl RingFile {
 
     /// Locks `file` and checks it; `None` if it is not at `path` any more.
     fn lock(path: &Path, file: File, asked: Layout) -> Result<Option<Self>, Error> {
-        let system = |error: io::Error| Error::io(Operation::RingFile, &error);
+        let system = |error: io::Error| Error::io(Operation::RingFile, &error).about(&path.into());
         let wrong = |problem| Error::ring_file(path, problem);
         let metadata = file.metadata().map_err(system)?;
         if !metadata.is_file() {

@@ -32,9 +32,10 @@ pub fn unique_number() -> u64 {
     NEXT.fetch_add(1, Ordering::Relaxed)
 }
 
-/// The atomics of the standard library, in all worlds: for words of the whole process, which are no part of any
-/// protocol that the model sees.
+/// The atomics and the lock of the standard library, in all worlds: for what is no part of any protocol
+/// that the model sees.
 pub mod plain {
+    pub use std::sync::Mutex;
     pub use std::sync::atomic::{
         AtomicBool, AtomicI32, AtomicPtr, AtomicU32, AtomicUsize, Ordering,
     };

@@ -1,11 +1,10 @@
 //! What can go wrong, one variant a cause.
 
-use core::fmt;
 use core::time::Duration;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::{Flags, Position, RingFileProblem, RotationProblem};
+use super::{Flags, Position, RingFileProblem, RotationProblem, Target};
 
 /// The step that failed in [`Error::Io`].
 ///
@@ -13,7 +12,7 @@ use super::{Flags, Position, RingFileProblem, RotationProblem};
 /// use alq::{Error, Operation, Options};
 ///
 /// match Options::new().open("/no/such/directory/app.log") {
-///     Err(Error::Io { operation: Operation::Open, errno }) => assert_eq!(errno, 2), // ENOENT
+///     Err(Error::Io { operation: Operation::Open, errno, .. }) => assert_eq!(errno, 2), // ENOENT
 ///     other => panic!("{other:?}"),
 /// }
 /// ```
@@ -40,26 +39,13 @@ pub enum Operation {
     RingFile,
 }
 
-impl Operation {
-    const fn what(self) -> &'static str {
-        match self {
-            Self::Open => "cannot open the log",
-            Self::Duplicate => "cannot duplicate the descriptor",
-            Self::Map => "cannot map the ring",
-            Self::Spawn => "cannot start the flusher thread",
-            Self::Write => "cannot write to the descriptor",
-            Self::Sync => "cannot make the log durable",
-            Self::Signal => "cannot queue the signal",
-            Self::Flusher => "the flusher thread panicked",
-            Self::RingFile => "cannot open or make the ring file",
-        }
-    }
-}
-
 /// Why a call did not do what was asked.
 ///
-/// Every cause is a variant of its own: "too large for ever" is not "full now". Each has an errno
-/// ([`raw_os_error`](Error::raw_os_error)) and converts into an [`io::Error`] of the fitting kind.
+/// Each cause is a variant: "larger than the queue" is not "full now". Each has an
+/// [`errno`](Error::errno) and converts into an [`io::Error`] of the matching kind.
+///
+/// `Display` says in one line what failed, on which path, why, and what to do. `Debug` says the same
+/// after `alq: `, for a `main` that returns the error and for `unwrap`.
 ///
 /// ```
 /// use alq::{Error, Flags, Options};
@@ -70,103 +56,114 @@ impl Operation {
 /// assert_eq!(refused, Err(Error::TooLarge { len: 5000, max: 4096 }));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Error {
-    /// There is no room now, and the caller did not want to wait ([`Flags::NOWAIT`]).
+    /// The queue is full, and the caller did not want to wait ([`Flags::NOWAIT`]).
     WouldBlock,
-    /// `len` bytes can never fit: the most is `max`.
+    /// `len` bytes never fit: the most is `max`.
     TooLarge {
-        /// The length that was asked for.
+        /// The length that was asked for, in bytes.
         len: usize,
-        /// The largest length that this queue or reservation takes.
+        /// The largest length that this queue or reservation takes, in bytes.
         max: usize,
     },
-    /// A record of this length cannot be: nothing to append.
+    /// No record has this length.
     InvalidLength {
-        /// The length that was asked for.
+        /// The length that was asked for, in bytes.
         len: usize,
     },
-    /// A `Display` said that it failed, so there is no text to append.
+    /// A `Display` implementation returned an error, so there is no text to append.
     Format,
     /// Both or neither of [`Flags::WAITOK`] and [`Flags::NOWAIT`], or a bit without a name.
     InvalidFlags {
-        /// What was given.
+        /// The flags of the call.
         flags: Flags,
     },
-    /// A call for fixed queues on a variable one, or the other way round.
+    /// A call for fixed queues on a variable one, or the reverse.
     WrongMode,
-    /// An option has a value that it cannot have.
+    /// An option has a value out of its range.
     InvalidOption {
         /// The method of [`Options`](crate::Options) that set it.
         option: &'static str,
-        /// What was given.
+        /// The value.
         value: u64,
-        /// What it may be.
+        /// The range.
         allowed: &'static str,
     },
     /// The queue is closed.
     Closed,
-    /// The time given to the call is over.
+    /// The time-out of the call has passed.
     TimedOut,
-    /// A reservation in front has been held for so long that waiting for it was given up.
-    /// Nothing is lost: what was posted behind it goes out once it is posted or dropped.
+    /// No member of the list of a [`suspend`](crate::suspend) completed within its time-out.
+    NoneCompleted,
+    /// An open reservation has blocked the drain for the stall limit. Nothing is lost: what was
+    /// posted after it is written once it is posted or dropped.
     Held {
-        /// Where the drain stands.
+        /// Where the drain is blocked.
         position: Position,
-        /// For how long it has stood there.
+        /// For how long it has been blocked there.
         age: Duration,
     },
-    /// The descriptor has taken nothing for the stall limit. Nothing is lost: the data is kept, and is tried again.
+    /// The sink has accepted no data for the stall limit. Nothing is lost: the data is kept, and
+    /// the flusher retries.
     Stalled {
-        /// Why, as errno: `ENOSPC` or `EDQUOT` while the disk is full, `EAGAIN` while the other side does not read.
+        /// Why, as errno: `ENOSPC` or `EDQUOT` while the disk is full, `EAGAIN` while the reader does
+        /// not read, or while a write has not returned.
         errno: i32,
+        /// The log, descriptor or sink.
+        target: Target,
     },
     /// The descriptor is not open for writing.
     BadDescriptor,
     /// The descriptor cannot be synced: a pipe, a socket, a terminal.
     NotSyncable,
-    /// As many completions are outstanding as the queue [allows](crate::Options::outstanding_max).
+    /// The queue has as many outstanding completions as it
+    /// [allows](crate::Options::outstanding_max).
     TooManyOutstanding,
-    /// The position is of another queue, or was never handed out.
+    /// The position belongs to another queue, or was never returned.
     InvalidPosition,
-    /// `suspend` was given nothing to wait for: an empty list, or `None` only.
+    /// The list of a [`suspend`](crate::suspend) has no members.
     NothingToWaitFor,
-    /// A signal handler ran during `suspend`.
+    /// A signal handler ran during a [`suspend`](crate::suspend).
     Interrupted,
-    /// A wait on the thread that everybody waits for: a [`Sink`](crate::Sink) called into its own queue.
+    /// A wait on a thread that the queue needs to make progress: a [`Sink`](crate::Sink) called into
+    /// its own queue.
     WouldDeadlock,
-    /// The queue, or the completion, is one of the parent process, of which this is a child by fork(2).
+    /// The queue or the completion belongs to the parent process; this is a child made by fork(2).
     Forked,
-    /// There is a ring file, and it cannot be used like this. Nothing of it was changed.
+    /// The ring file exists and cannot be used as asked. It was not changed.
     RingFile {
         /// The ring file.
         path: PathBuf,
         /// What is wrong with it.
         problem: Box<RingFileProblem>,
     },
-    /// A log cannot be rotated as asked. Nothing of it was changed.
+    /// A log cannot be rotated as asked. It was not changed.
     Rotation(Box<RotationProblem>),
-    /// The system said no. A queue that has failed stays so until it is [reopened](crate::Queue::reopen): what was posted
-    /// and is not written stays in the ring, and later appends get the same error.
+    /// A system call failed. A queue whose write failed stays failed until it is
+    /// [reopened](crate::Queue::reopen): what is posted and not written stays in the ring, and later
+    /// appends return the same error.
     Io {
-        /// What was being done.
+        /// The step that failed.
         operation: Operation,
-        /// What the system said.
+        /// The errno of the system call.
         errno: i32,
+        /// The path, descriptor or queue.
+        target: Target,
     },
 }
 
 impl Error {
-    /// The errno that says the same.
+    /// The errno that is closest to the cause. The C library returns it.
     ///
     /// ```
-    /// assert_eq!(alq::Error::WouldBlock.raw_os_error(), 11); // EAGAIN on Linux
+    /// assert_eq!(alq::Error::WouldBlock.errno(), 11); // EAGAIN on Linux
     /// ```
     #[must_use]
-    pub fn raw_os_error(&self) -> i32 {
+    pub fn errno(&self) -> i32 {
         match *self {
-            Self::WouldBlock | Self::TooManyOutstanding => libc::EAGAIN,
+            Self::WouldBlock | Self::TooManyOutstanding | Self::NoneCompleted => libc::EAGAIN,
             Self::Interrupted => libc::EINTR,
             Self::TooLarge { .. } => libc::EMSGSIZE,
             Self::InvalidLength { .. }
@@ -184,8 +181,54 @@ impl Error {
             Self::Forked => libc::ESRCH,
             Self::RingFile { ref problem, .. } => problem.errno(),
             Self::Rotation(ref problem) => problem.errno(),
-            Self::Stalled { errno } | Self::Io { errno, .. } => errno,
+            Self::Stalled { errno, .. } | Self::Io { errno, .. } => errno,
         }
+    }
+
+    /// The errno of the system call that failed, if one did. As [`io::Error::raw_os_error`].
+    ///
+    /// ```
+    /// let error = alq::Options::new().open("/no/such/directory/app.log").unwrap_err();
+    /// assert_eq!(error.raw_os_error(), Some(2)); // ENOENT
+    /// assert_eq!(alq::Error::WouldBlock.raw_os_error(), None); // found by alq itself
+    /// ```
+    #[must_use]
+    pub fn raw_os_error(&self) -> Option<i32> {
+        match *self {
+            Self::Stalled { errno, .. } | Self::Io { errno, .. } => Some(errno),
+            Self::Rotation(ref problem) => match **problem {
+                RotationProblem::Impossible { errno, .. } => Some(errno),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
+    /// The path, descriptor or queue that a system call failed on, if that is known.
+    ///
+    /// ```
+    /// let error = alq::Options::new().open("/no/such/directory/app.log").unwrap_err();
+    /// assert_eq!(error.target().unwrap().to_string(), "/no/such/directory/app.log");
+    /// ```
+    #[must_use]
+    pub fn target(&self) -> Option<&Target> {
+        match self {
+            Self::Stalled { target, .. } | Self::Io { target, .. } => {
+                (!target.is_unknown()).then_some(target)
+            }
+            _ => None,
+        }
+    }
+
+    /// The same error, about `target` unless it names one already.
+    #[must_use]
+    pub(crate) fn about(mut self, about: &Target) -> Self {
+        if let Self::Stalled { target, .. } | Self::Io { target, .. } = &mut self {
+            if target.is_unknown() {
+                target.clone_from(about);
+            }
+        }
+        self
     }
 
     /// What is wrong with the ring file at `path`.
@@ -196,87 +239,25 @@ impl Error {
         }
     }
 
-    /// The error of `operation` that `source` reports.
+    /// The error of `operation` that `source` reports; [`about`](Error::about) adds the target.
     pub(crate) fn io(operation: Operation, source: &io::Error) -> Self {
-        // An error that the standard library made itself (a NUL byte in a path, say) has no errno.
-        let errno = source.raw_os_error().unwrap_or(match source.kind() {
-            io::ErrorKind::InvalidInput => libc::EINVAL,
-            io::ErrorKind::WriteZero | io::ErrorKind::StorageFull => libc::ENOSPC,
-            io::ErrorKind::QuotaExceeded => libc::EDQUOT,
-            _ => libc::EIO,
-        });
-        Self::Io { operation, errno }
+        Self::Io {
+            operation,
+            errno: errno_of(source),
+            target: Target::default(),
+        }
     }
 }
 
-impl fmt::Display for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let system = |errno| io::Error::from_raw_os_error(errno);
-        match *self {
-            Self::WouldBlock => f.write_str("the queue is full"),
-            Self::TooLarge { len, max } => {
-                write!(f, "{len} bytes can never fit; the most is {max}")
-            }
-            Self::InvalidLength { len } => write!(f, "a record cannot have {len} bytes"),
-            Self::Format => f.write_str("a value to be formatted said that it failed"),
-            Self::InvalidFlags { flags } => {
-                write!(
-                    f,
-                    "flags {flags:?}: exactly one of WAITOK and NOWAIT is needed"
-                )
-            }
-            Self::WrongMode => f.write_str(
-                "writen and getn are for variable queues, write_fixed and get for fixed ones",
-            ),
-            Self::InvalidOption {
-                option,
-                value,
-                allowed,
-            } => write!(f, "option {option}({value}): it must be {allowed}"),
-            Self::Closed => f.write_str("the queue is closed"),
-            Self::TimedOut => f.write_str("timed out"),
-            Self::Held { position, age } => {
-                write!(f, "a reservation at {position} has been held for {age:?}")
-            }
-            Self::Stalled { errno } => {
-                write!(f, "the descriptor takes nothing: {}", system(errno))
-            }
-            Self::NotSyncable => f.write_str("the descriptor cannot be synced"),
-            Self::TooManyOutstanding => f.write_str("too many completions are outstanding"),
-            Self::InvalidPosition => f.write_str("the position is not one of this queue"),
-            Self::NothingToWaitFor => f.write_str("there is nothing in the list to wait for"),
-            Self::Interrupted => f.write_str("interrupted by a signal handler"),
-            Self::WouldDeadlock => f.write_str("a wait on the flusher thread would never end"),
-            Self::BadDescriptor => f.write_str("the descriptor is not open for writing"),
-            Self::Forked => f.write_str("it belongs to the parent of this process"),
-            Self::Rotation(ref problem) => problem.fmt(f),
-            Self::RingFile {
-                ref path,
-                ref problem,
-            } => write!(f, "ring file {}: {problem}", path.display()),
-            Self::Io {
-                operation: operation @ Operation::Open,
-                errno: errno @ libc::ELOOP,
-            } => write!(
-                f,
-                "{}: it is a symbolic link, and follow_links is off ({})",
-                operation.what(),
-                system(errno)
-            ),
-            Self::Io {
-                operation: operation @ Operation::Open,
-                errno: errno @ libc::ENOENT,
-            } => write!(
-                f,
-                "{}: its directory must exist ({})",
-                operation.what(),
-                system(errno)
-            ),
-            Self::Io { operation, errno } => {
-                write!(f, "{}: {}", operation.what(), system(errno))
-            }
-        }
-    }
+/// The errno of `source`. An error that the standard library made itself (a NUL byte in a path, for
+/// example) has none; it gets the one of its kind.
+pub fn errno_of(source: &io::Error) -> i32 {
+    source.raw_os_error().unwrap_or(match source.kind() {
+        io::ErrorKind::InvalidInput => libc::EINVAL,
+        io::ErrorKind::WriteZero | io::ErrorKind::StorageFull => libc::ENOSPC,
+        io::ErrorKind::QuotaExceeded => libc::EDQUOT,
+        _ => libc::EIO,
+    })
 }
 
 impl core::error::Error for Error {}
@@ -286,7 +267,8 @@ impl From<Error> for io::Error {
     fn from(error: Error) -> Self {
         let kind = match error {
             Error::Closed => io::ErrorKind::BrokenPipe,
-            _ => Self::from_raw_os_error(error.raw_os_error()).kind(),
+            Error::NoneCompleted => io::ErrorKind::TimedOut,
+            _ => Self::from_raw_os_error(error.errno()).kind(),
         };
         Self::new(kind, error)
     }
@@ -295,50 +277,55 @@ impl From<Error> for io::Error {
 #[cfg(test)]
 mod tests {
     use super::{Error, Operation};
-    use crate::words::Flags;
+    use crate::words::{Flags, Target};
     use std::io;
+    use std::path::Path;
+
+    fn failed(operation: Operation, errno: i32) -> Error {
+        Error::Io {
+            operation,
+            errno,
+            target: Target::from(Path::new("app.log")),
+        }
+    }
 
     #[test]
     fn each_error_has_the_errno_and_kind_of_the_table() {
+        let flags = Flags::empty();
         let table = [
             (Error::WouldBlock, libc::EAGAIN, io::ErrorKind::WouldBlock),
             (
-                Error::InvalidFlags {
-                    flags: Flags::empty(),
-                },
+                Error::InvalidFlags { flags },
                 libc::EINVAL,
                 io::ErrorKind::InvalidInput,
             ),
             (Error::Closed, libc::ESHUTDOWN, io::ErrorKind::BrokenPipe),
             (Error::TimedOut, libc::ETIMEDOUT, io::ErrorKind::TimedOut),
+            (Error::NoneCompleted, libc::EAGAIN, io::ErrorKind::TimedOut),
             (
-                Error::Io {
-                    operation: Operation::Write,
-                    errno: libc::ENOSPC,
-                },
+                failed(Operation::Write, libc::ENOSPC),
                 libc::ENOSPC,
                 io::ErrorKind::StorageFull,
             ),
         ];
         for (error, errno, kind) in table {
-            assert_eq!(error.raw_os_error(), errno, "{error}");
+            assert_eq!(error.errno(), errno, "{error}");
             assert_eq!(io::Error::from(error).kind(), kind);
         }
     }
 
     #[test]
-    fn messages_name_the_numbers_and_the_way_out() {
-        let text = Error::TooLarge { len: 9, max: 4 }.to_string();
-        assert!(text.contains('9') && text.contains('4'), "{text}");
-        let link = Error::Io {
-            operation: Operation::Open,
-            errno: libc::ELOOP,
-        };
-        assert!(link.to_string().contains("follow_links"), "{link}");
-        let lost = Error::Io {
-            operation: Operation::Open,
-            errno: libc::ENOENT,
-        };
-        assert!(lost.to_string().contains("directory must exist"), "{lost}");
+    fn an_error_is_small_and_equal_to_the_same_cause_elsewhere() {
+        assert!(size_of::<Error>() <= 48, "{}", size_of::<Error>());
+        let here = failed(Operation::Open, libc::ENOENT);
+        let there = Error::io(Operation::Open, &io::Error::from_raw_os_error(libc::ENOENT));
+        assert_eq!(here, there);
+        assert_eq!(there.target(), None);
+        assert_eq!(
+            there.about(&Target::queue(7)).target().unwrap().to_string(),
+            "queue 7"
+        );
+        let kept = here.about(&Target::queue(7));
+        assert_eq!(kept.target().unwrap().path(), Some(Path::new("app.log")));
     }
 }

@@ -19,10 +19,10 @@ use super::Error;
 /// queue.writen(&[b'x'; 1 << 20], Flags::WAITOK)?;
 /// let left = queue.close(None).unwrap_err();
 /// assert!(left.bytes > 0 && left.records == 1);
-/// assert_eq!(left.cause, Error::Stalled { errno: 11 }); // EAGAIN: the reader does not read
+/// assert!(matches!(left.cause, Error::Stalled { errno: 11, .. })); // EAGAIN: no reader
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Undrained {
     /// Bytes that were posted and not written.
@@ -57,13 +57,26 @@ impl Undrained {
 
 impl fmt::Display for Undrained {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
+        if let Some(target) = self.cause.target() {
+            write!(f, "{target}: ")?;
+        }
+        Left(self).fmt(f)
+    }
+}
+
+/// What is left, without the target of the cause.
+pub struct Left<'a>(pub &'a Undrained);
+
+impl fmt::Display for Left<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Undrained {
             bytes,
             records,
             abandoned,
             in_ring_file,
             cause,
-        } = self;
+        } = self.0;
+        let cause = cause.reason();
         let kept = if *in_ring_file {
             " (they stay in the ring file)"
         } else {
@@ -71,8 +84,16 @@ impl fmt::Display for Undrained {
         };
         write!(
             f,
-            "{bytes} bytes in {records} records not written{kept}, {abandoned} open reservations stepped over: {cause}"
+            "{bytes} bytes in {records} records not written{kept}, \
+             {abandoned} open reservations stepped over: {cause}"
         )
+    }
+}
+
+/// As `Display`, after `alq: `, for a `main` that returns it.
+impl fmt::Debug for Undrained {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "alq: {self}")
     }
 }
 

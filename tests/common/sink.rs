@@ -226,5 +226,6 @@ pub fn sync_error(errno: i32) -> Error {
     Error::Io {
         operation: Operation::Sync,
         errno,
+        target: alq::Target::default(),
     }
 }

@@ -27,6 +27,7 @@ pub fn io_error(operation: Operation) -> Error {
     Error::Io {
         operation,
         errno: EIO,
+        target: alq::Target::default(),
     }
 }
 

@@ -39,7 +39,7 @@ impl State {
     /// Keeps an error for `async_append_error`, and returns its number, or 0.
     fn note(&mut self, result: Result<(), Error>) -> c_int {
         let Err(error) = result else { return 0 };
-        let errno = error.raw_os_error();
+        let errno = error.errno();
         if self.error == 0 {
             self.error = errno;
         }
@@ -155,14 +155,14 @@ pub unsafe extern "C" fn async_append_destroy(ap: *mut Appender) {
         };
         let told = hook
             .as_ref()
-            .is_some_and(|hook| hook.tell(&undrained.cause));
+            .is_some_and(|hook| hook.tell(&undrained.cause, &undrained.cause.to_string()));
         if let Some(hook) = hook {
             hook.end();
         }
         if !told {
             complain(&["alq: async_append_destroy, ", &undrained.to_string(), "\n"]);
         }
-        undrained.cause.raw_os_error()
+        undrained.cause.errno()
     });
 }
 

@@ -35,7 +35,7 @@ pub unsafe extern "C" fn alq_fsync(alq: *mut Alq, op: c_int, req: *mut *mut AlqR
             libc::O_SYNC => SyncOp::Full,
             _ => return Err(libc::EINVAL),
         };
-        alq.queue.fsync(op).map_err(|error| error.raw_os_error())
+        alq.queue.fsync(op).map_err(|error| error.errno())
     };
     // SAFETY: as the header says.
     match unsafe { give_out(req, sync()) } {
@@ -59,7 +59,7 @@ pub unsafe extern "C" fn alq_written(alq: *mut Alq, req: *mut *mut AlqReq) -> c_
         match completion.status() {
             // No request was made.
             Status::Done(Err(error @ (Error::Forked | Error::TooManyOutstanding))) => {
-                Err(error.raw_os_error())
+                Err(error.errno())
             }
             _ => Ok(completion),
         }
@@ -112,7 +112,7 @@ pub unsafe extern "C" fn alq_release(req: *mut AlqReq) {
 fn wait_errno(error: &Error) -> c_int {
     match error {
         Error::TimedOut => libc::EAGAIN,
-        other => other.raw_os_error(),
+        other => other.errno(),
     }
 }
 
@@ -204,7 +204,7 @@ pub unsafe extern "C" fn alq_notify(req: *mut AlqReq, event: *const SigEvent) ->
             }
             _ => return Err(libc::EINVAL),
         };
-        completion.notify(how).map_err(|error| error.raw_os_error())
+        completion.notify(how).map_err(|error| error.errno())
     };
     aio_status(notify())
 }

@@ -10,7 +10,7 @@ use alq::Error;
 pub fn append_errno(error: &Error) -> c_int {
     match error {
         Error::Closed => libc::EWOULDBLOCK,
-        other => other.raw_os_error(),
+        other => other.errno(),
     }
 }
 
@@ -71,7 +71,7 @@ pub unsafe fn act_on_cancellation() {
 pub fn status<T>(result: Result<T, Error>) -> c_int {
     match result {
         Ok(_) => 0,
-        Err(error) => error.raw_os_error(),
+        Err(error) => error.errno(),
     }
 }
 

@@ -42,12 +42,12 @@ impl Hook {
         }
     }
 
-    /// Tells of an error; `false` if that cannot be, because this very callback closes its queue.
-    pub fn tell(&self, error: &Error) -> bool {
+    /// Reports an error, in words; `false` if that cannot be, because this very callback closes its queue.
+    pub fn tell(&self, error: &Error, text: &str) -> bool {
         if self.is_current() {
             return false;
         }
-        let message = CString::new(error.to_string()).unwrap_or_default();
+        let message = CString::new(text).unwrap_or_default();
         let Ok(_running) = self.running.lock() else {
             return false; // never: a callback of C cannot panic
         };
@@ -57,7 +57,7 @@ impl Hook {
         }
         self.set_runs_on(Some(this_thread()));
         // SAFETY: the header says that it may be called with these until the queue is closed, and `end` waits for this.
-        unsafe { (self.target.callback)(self.target.arg, error.raw_os_error(), message.as_ptr()) };
+        unsafe { (self.target.callback)(self.target.arg, error.errno(), message.as_ptr()) };
         self.set_runs_on(None);
         true
     }

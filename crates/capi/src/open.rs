@@ -25,7 +25,7 @@ impl Alq {
         let queue = how(options).map_err(|error| {
             // The number alone may say little: which option it is, what is wrong with a ring file.
             if let Some(hook) = &hook {
-                hook.tell(&error);
+                hook.tell(&error, &error.to_string());
                 hook.end();
             }
             open_errno(&error)
@@ -45,7 +45,7 @@ impl Alq {
 fn open_errno(error: &Error) -> c_int {
     match error {
         Error::Closed => libc::EBUSY,
-        other => other.raw_os_error(),
+        other => other.errno(),
     }
 }
 

@@ -44,8 +44,8 @@ impl AlqOptions {
         };
         let hook = Arc::new(Hook::new(target));
         let told = Arc::clone(&hook);
-        let options = self.options.on_error(move |error| {
-            told.tell(error);
+        let options = self.options.on_error(move |report| {
+            told.tell(&report.error, &report.to_string());
         });
         (options, Some(hook))
     }

@@ -61,7 +61,7 @@ impl AlqUndrained {
                 bytes: undrained.bytes,
                 records: undrained.records,
                 abandoned: undrained.abandoned,
-                cause: undrained.cause.raw_os_error(),
+                cause: undrained.cause.errno(),
                 in_ring_file: c_int::from(undrained.in_ring_file),
             },
         };
@@ -141,7 +141,8 @@ pub unsafe extern "C" fn alq_flush_timeout(alq: *mut Alq, timeout: *const timesp
 pub unsafe extern "C" fn alq_close(alq: *mut Alq) {
     let tell = |result: &Result<(), Undrained>, hook: Option<&Hook>| {
         let Err(undrained) = result else { return };
-        let told = hook.is_some_and(|hook| hook.tell(&undrained.cause));
+        let told =
+            hook.is_some_and(|hook| hook.tell(&undrained.cause, &undrained.cause.to_string()));
         if !told {
             complain(&["alq: alq_close, ", &undrained.to_string(), "\n"]);
         }
@@ -180,7 +181,7 @@ pub unsafe extern "C" fn alq_reopen(alq: *mut Alq, fd: c_int, req: *mut *mut Alq
         let Alq { queue, .. } = unsafe { QUEUES.get(alq) }.ok_or(libc::EINVAL)?;
         // SAFETY: it is used in this call only.
         let fd = unsafe { borrow(fd) }?;
-        queue.reopen(fd).map_err(|error| error.raw_os_error())
+        queue.reopen(fd).map_err(|error| error.errno())
     };
     // SAFETY: as the header says.
     unsafe { give_out(req, uncancelled(reopen)) }
@@ -198,7 +199,7 @@ pub unsafe extern "C" fn alq_reopen_path(
         // SAFETY: as the header says.
         let path = unsafe { path_of(file) }?;
         let completion = queue.reopen_path(path);
-        completion.map_err(|error| error.raw_os_error())
+        completion.map_err(|error| error.errno())
     };
     // SAFETY: as the header says.
     unsafe { give_out(req, uncancelled(reopen)) }

@@ -56,7 +56,7 @@ fn nanoseconds(time: Duration) -> u64 {
 }
 
 fn errno(error: Option<&Error>) -> i32 {
-    error.map_or(0, Error::raw_os_error)
+    error.map_or(0, Error::errno)
 }
 
 impl From<Stats> for AlqStats {

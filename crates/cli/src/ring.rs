@@ -66,6 +66,7 @@ pub fn refusal(path: &Path, error: &Error) -> Failure {
         Error::Io {
             operation: Operation::RingFile,
             errno,
+            ..
         } => {
             let error = io::Error::from_raw_os_error(*errno);
             format!(

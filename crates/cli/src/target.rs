@@ -87,6 +87,7 @@ impl<'a> Target<'a> {
             Error::Io {
                 errno,
                 operation: Operation::Open,
+                ..
             } => cannot_open(path, errno, "; it is a symbolic link: name the file itself"),
             error => ring::refusal(ring, &error),
         })?;
@@ -163,7 +164,10 @@ impl<'a> Target<'a> {
             let is_full = stall.errno != Errno::AGAIN.raw_os_error();
             is_full && stall.age >= self.stall_limit
         };
-        let stalled = |stall: Stall| Error::Stalled { errno: stall.errno };
+        let stalled = |stall: Stall| Error::Stalled {
+            errno: stall.errno,
+            target: self.path.into(),
+        };
         let stall = stats.stalled.filter(full).map(stalled);
         stats.last_error.clone().or(stall)
     }
@@ -189,6 +193,7 @@ impl<'a> Target<'a> {
             Error::Io {
                 operation: Operation::Open,
                 errno,
+                ..
             } => cannot_open(self.path, errno, "; it is a symbolic link"),
             error => self.failure(error),
         })
@@ -264,7 +269,7 @@ impl<'a> Target<'a> {
     /// What to say when not everything is written.
     fn failure(&self, cause: Error) -> Failure {
         let problem = match cause {
-            Error::Stalled { errno } => format!(
+            Error::Stalled { errno, .. } => format!(
                 "no room for {:?}: {}",
                 self.stall_limit,
                 io::Error::from_raw_os_error(errno)
@@ -272,8 +277,9 @@ impl<'a> Target<'a> {
             Error::Io {
                 operation: Operation::Write,
                 errno,
+                ..
             } => format!("cannot write: {}", io::Error::from_raw_os_error(errno)),
-            cause => cause.to_string(),
+            cause => cause.reason().to_string(),
         };
         let stats = self.queue.stats();
         let written = self.written_bytes();
@@ -317,6 +323,7 @@ fn refusal(error: &Error, options: &Append) -> Failure {
             &Error::Io {
                 operation: Operation::Open,
                 errno,
+                ..
             },
             _,
         ) => cannot_open(path, errno, links),
@@ -326,7 +333,7 @@ fn refusal(error: &Error, options: &Append) -> Failure {
                 ..
             },
             _,
-        ) => Failure::new("--capacity", error),
+        ) => Failure::new("--capacity", error.reason()),
         (
             Error::RingFile { .. }
             | Error::Io {
@@ -336,7 +343,7 @@ fn refusal(error: &Error, options: &Append) -> Failure {
             Some(ring),
         ) => ring::refusal(ring, error),
         (Error::Rotation(problem), _) => Failure::whole(problem),
-        _ => Failure::new(path.display(), error),
+        _ => Failure::new(path.display(), error.reason()),
     }
 }
 

@@ -1,6 +1,6 @@
 //! Reopen: a cut between what was posted before and after, and whoever asks is told.
 
-use alq::Error;
+use alq::{Error, Target};
 use alq::model::{Order, Step, Subscriber};
 use alq_loom_tests::{Memory, explore, queue, queue_on_dropped, start, write};
 use loom::sync::Arc;
@@ -16,7 +16,9 @@ fn a_reopen_wakes_the_flusher_and_cuts_between_before_and_after() {
         let new = Memory::default();
         let thread = start(flusher, &shared);
         write(&shared, b'a', 1, false);
-        let reopened = shared.reopen(std::sync::Arc::new(new.clone())).unwrap();
+        let reopened = shared
+            .reopen(std::sync::Arc::new(new.clone()), Target::default())
+            .unwrap();
         let done = || reopened.result();
         assert_eq!(shared.progress.wait_until(None, done), Some(Ok(())));
         write(&shared, b'b', 1, true);
@@ -39,7 +41,7 @@ fn a_reopen_as_the_queue_ends_is_told() {
             drop(flusher);
             theirs.flusher_ended();
         });
-        match shared.reopen(std::sync::Arc::new(Memory::default())) {
+        match shared.reopen(std::sync::Arc::new(Memory::default()), Target::default()) {
             Ok(reopened) => {
                 let done = || reopened.result();
                 let result = shared.progress.wait_until(None, done);
@@ -59,7 +61,7 @@ fn who_is_told_of_a_reopen_finds_the_old_sink_closed() {
         let (shared, mut flusher, cells) = queue_on_dropped(4);
         write(&shared, b'a', 1, false);
         let new = std::sync::Arc::new(Memory::default());
-        let reopened = shared.reopen(new).unwrap();
+        let reopened = shared.reopen(new, Target::default()).unwrap();
         let told = Subscriber::Callback(Box::new(move |result| {
             assert_eq!(result, Ok(()));
             cells.read(0, 1);

@@ -63,7 +63,7 @@ fn what_cannot_be_had_is_named() {
     let lock = place.dir.path().join("log.lock");
     fs::create_dir(&lock).unwrap();
     let refused = Rotation::new().open(place.path()).unwrap_err();
-    assert_eq!(refused.raw_os_error(), libc::EISDIR);
+    assert_eq!(refused.errno(), libc::EISDIR);
     let (refused, lock) = (refused.to_string(), lock.display().to_string());
     assert!(
         refused.contains(&lock) && refused.contains("lock"),

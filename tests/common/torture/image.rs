@@ -2,12 +2,10 @@
 
 use std::fs;
 use std::io::{self, IoSlice};
-use std::os::fd::BorrowedFd;
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use alq::{FileSink, LogEnd, Queue, Recovery, Sink, SyncOp};
+use alq::{FileSink, LogEnd, Queue, Recovery, Sink};
 
 use super::desk::put;
 use super::life::Place;
@@ -147,16 +145,8 @@ impl Sink for Camera {
         Ok(())
     }
 
-    fn sync(&self, op: SyncOp) -> io::Result<()> {
-        self.file.sync(op)
-    }
-
-    fn descriptor(&self) -> Option<BorrowedFd<'_>> {
-        self.file.descriptor()
-    }
-
-    fn file_id(&self) -> Option<(u64, u64)> {
-        self.file.file_id()
+    fn inner(&self) -> Option<&dyn Sink> {
+        Some(&self.file)
     }
 
     fn end(&self) -> Option<LogEnd> {
@@ -169,9 +159,5 @@ impl Sink for Camera {
         let held = self.file.holds(end, runs);
         self.take("in a recovery, after the comparison");
         held
-    }
-
-    fn path(&self) -> Option<PathBuf> {
-        self.file.path()
     }
 }

@@ -1,7 +1,6 @@
 //! Points at which a process kills itself, and a sink that has some of them.
 
 use std::io::{self, IoSlice, Write};
-use std::os::fd::BorrowedFd;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Mutex, OnceLock};
@@ -136,16 +135,8 @@ impl Sink for Labelled {
         Ok(())
     }
 
-    fn sync(&self, op: SyncOp) -> io::Result<()> {
-        self.file.sync(op)
-    }
-
-    fn descriptor(&self) -> Option<BorrowedFd<'_>> {
-        self.file.descriptor()
-    }
-
-    fn file_id(&self) -> Option<(u64, u64)> {
-        self.file.file_id()
+    fn inner(&self) -> Option<&dyn Sink> {
+        Some(&self.file)
     }
 
     fn end(&self) -> Option<LogEnd> {

@@ -258,7 +258,7 @@ fn full_ours() -> String {
         .count();
     let errno = queue
         .flush()
-        .map_or_else(|error| error.raw_os_error(), |()| 0);
+        .map_or_else(|error| error.errno(), |()| 0);
     let told = if errno == libc::ENOSPC {
         "ENOSPC"
     } else {

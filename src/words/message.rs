@@ -1,0 +1,185 @@
+//! What errors say: one line that names the target, what failed, why, and what to do.
+
+use core::fmt;
+use std::io;
+
+use super::target::Escaped;
+use super::{Error, Operation};
+
+impl Error {
+    /// The text without the target, for a message that names it already.
+    ///
+    /// ```
+    /// let error = alq::Options::new().open("/no/such/directory/app.log").unwrap_err();
+    /// assert!(error.reason().to_string().starts_with("cannot be opened: "));
+    /// ```
+    pub fn reason(&self) -> impl fmt::Display + '_ {
+        Reason(self)
+    }
+}
+
+impl Operation {
+    /// What failed, to follow the target: `app.log: cannot be opened`.
+    const fn what(self) -> &'static str {
+        match self {
+            Self::Open => "cannot be opened",
+            Self::Duplicate => "cannot be duplicated",
+            Self::Map => "cannot get memory for the ring",
+            Self::Spawn => "cannot start a thread",
+            Self::Write => "cannot be written",
+            Self::Sync => "cannot be made durable",
+            Self::Signal => "cannot queue the signal",
+            Self::Flusher => "the flusher thread panicked",
+            Self::RingFile => "the ring file cannot be opened, created or read",
+        }
+    }
+}
+
+/// The text of an error without its target.
+struct Reason<'a>(&'a Error);
+
+impl fmt::Display for Reason<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        use Error as E;
+
+        match *self.0 {
+            E::WouldBlock => f.write_str("the queue is full"),
+            E::TooLarge { len, max } => write!(
+                f,
+                "a record of {len} bytes never fits; at most {max} bytes do"
+            ),
+            E::InvalidLength { len } => write!(f, "a record cannot have {len} bytes"),
+            E::Format => f.write_str("a `Display` implementation returned an error"),
+            E::InvalidFlags { flags } => write!(
+                f,
+                "the flags are {flags:?}; pass exactly one of WAITOK and NOWAIT"
+            ),
+            E::WrongMode => f.write_str(
+                "wrong call for this queue: use writen and getn on a variable queue, \
+                 write_fixed and get on a fixed one",
+            ),
+            E::InvalidOption {
+                option,
+                value,
+                allowed,
+            } => write!(f, "option {option} is {value}; it must be {allowed}"),
+            E::Closed => f.write_str("the queue is closed"),
+            E::TimedOut => f.write_str("the call timed out"),
+            E::NoneCompleted => f.write_str("no completion of the list came in time"),
+            E::Held { position, age } => write!(
+                f,
+                "an open reservation at {position} has blocked the drain for {age:?}; \
+                 post it or drop it"
+            ),
+            E::Stalled { errno, .. } => write!(
+                f,
+                "accepts no data: {}; the queue keeps it and retries",
+                io::Error::from_raw_os_error(errno)
+            ),
+            E::NotSyncable => f.write_str("a pipe, a socket or a terminal cannot be made durable"),
+            E::TooManyOutstanding => f.write_str(
+                "too many outstanding completions; wait for some, or raise outstanding_max",
+            ),
+            E::InvalidPosition => f.write_str("the position belongs to another queue"),
+            E::NothingToWaitFor => f.write_str("the list has no completion to wait for"),
+            E::Interrupted => f.write_str("interrupted by a signal handler"),
+            E::WouldDeadlock => {
+                f.write_str("a sink waits for its queue; the wait would never end on this thread")
+            }
+            E::BadDescriptor => f.write_str("the descriptor is not open for writing"),
+            E::Forked => f.write_str("belongs to the parent process; open a new queue"),
+            E::Rotation(ref problem) => problem.fmt(f),
+            E::RingFile {
+                ref path,
+                ref problem,
+            } => write!(f, "ring file {}: {problem}", Escaped(path)),
+            E::Io {
+                operation, errno, ..
+            } => {
+                let (what, system) = (operation.what(), io::Error::from_raw_os_error(errno));
+                write!(f, "{what}: {system}{}", way_out(operation, errno))
+            }
+        }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(target) = self.target() {
+            write!(f, "{target}: ")?;
+        }
+        self.reason().fmt(f)
+    }
+}
+
+/// What to do about `errno`, where the text of the system does not suggest it.
+const fn way_out(operation: Operation, errno: i32) -> &'static str {
+    match (operation, errno) {
+        (Operation::Open, libc::ENOENT) => "; its directory must exist",
+        (Operation::Open, libc::ELOOP) => {
+            "; it is a symbolic link: name the file itself, or allow follow_links"
+        }
+        (Operation::Map, libc::ENOMEM) => "; a smaller capacity needs less",
+        (Operation::Write | Operation::Flusher, _) => "; reopen the queue to go on",
+        _ => "",
+    }
+}
+
+/// As `Display`, after `alq: `.
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "alq: {self}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use crate::words::{Error, Operation, Target};
+
+    fn failed(operation: Operation, errno: i32) -> Error {
+        Error::Io {
+            operation,
+            errno,
+            target: Target::from(Path::new("app.log")),
+        }
+    }
+
+    #[test]
+    fn a_message_says_where_what_why_and_what_to_do_in_one_line() {
+        let table = [
+            (
+                failed(Operation::Open, libc::ENOENT),
+                "app.log: cannot be opened: No such file or directory (os error 2); \
+                 its directory must exist",
+            ),
+            (
+                failed(Operation::Open, libc::ELOOP),
+                "app.log: cannot be opened: Too many levels of symbolic links (os error 40); \
+                 it is a symbolic link: name the file itself, or allow follow_links",
+            ),
+            (
+                failed(Operation::Write, libc::ENOSPC),
+                "app.log: cannot be written: No space left on device (os error 28); \
+                 reopen the queue to go on",
+            ),
+            (
+                Error::Stalled {
+                    errno: libc::ENOSPC,
+                    target: Target::descriptor(1),
+                },
+                "descriptor 1: accepts no data: No space left on device (os error 28); \
+                 the queue keeps it and retries",
+            ),
+            (
+                Error::TooLarge { len: 9, max: 4 },
+                "a record of 9 bytes never fits; at most 4 bytes do",
+            ),
+        ];
+        for (error, text) in table {
+            assert_eq!(error.to_string(), text);
+            assert_eq!(format!("{error:?}"), format!("alq: {text}"));
+        }
+    }
+}
