@@ -56,10 +56,10 @@ say "$(wc -l <"$work/shown") symbols, those of the headers"
 run() {
     local how=$1 test=$2
     shift 2
-    local out=$work/out
-    if ! timeout 120 "$@" "$work/$test" >"$out" 2>&1; then
+    rm -f "$work/out"
+    if ! timeout 120 "$@" "$work/$test" >>"$work/out" 2>>"$work/out"; then
         echo "$test, $how: failed:" >&2
-        cat "$out" >&2
+        cat "$work/out" >&2
         exit 1
     fi
 }
