@@ -5,6 +5,8 @@ use std::process::abort;
 
 use alq::Error;
 
+use crate::tsan;
+
 /// What an append says. A queue that takes nothing any more says the same as a full one, as alq(9) does.
 #[cold]
 pub fn append_errno(error: &Error) -> c_int {
@@ -101,6 +103,7 @@ static WHEN_LOADED: extern "C" fn() = when_loaded;
 
 extern "C" fn when_loaded() {
     alq::note_standard_error();
+    tsan::look();
 }
 
 /// Writes to standard error, as far as that takes it, unless descriptor 2 has become another file. Allocates nothing.

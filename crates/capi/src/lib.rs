@@ -45,3 +45,4 @@ mod process;
 mod queue;
 mod request;
 mod stats;
+mod tsan;
