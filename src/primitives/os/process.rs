@@ -185,8 +185,9 @@ static STANDARD_ERROR: AtomicUsize = AtomicUsize::new(0);
 /// Notes which file standard error is. A file that gets the number 2 later is somebody's data. The first call counts.
 #[doc(hidden)]
 pub fn note_standard_error() {
-    let (now, order) = (standard_error(), Ordering::Relaxed); // Relaxed: it carries nothing but itself
-    let _ = STANDARD_ERROR.compare_exchange(0, now, order, order);
+    let now = standard_error();
+    // Relaxed on both: it carries nothing but itself.
+    let _ = STANDARD_ERROR.compare_exchange(0, now, Ordering::Relaxed, Ordering::Relaxed);
 }
 
 /// Whether descriptor 2 is what it was when that was noted.
