@@ -252,6 +252,27 @@ fn errors_of(options: Options) -> (Options, Receiver<Error>) {
 }
 
 #[test]
+fn a_write_that_does_not_return_is_a_stall_that_stats_and_on_error_show() {
+    let (options, errors) = errors_of(soon());
+    let script = Script::new();
+    let queue = queue_to(&script, options);
+    for _ in 0..2 {
+        script.shut_write();
+        queue.writen(b"record\n", TRY).unwrap();
+        assert_eq!(errors.recv_timeout(DEADLINE), Ok(stalled(libc::EAGAIN)));
+        let stall = queue.stats().stalled.expect("it is shown");
+        assert_eq!(stall.errno, libc::EAGAIN);
+        assert!(stall.age >= STALLS_SOON, "{stall:?}");
+        assert_eq!(queue.flush(), Err(stalled(libc::EAGAIN)));
+        assert!(errors.try_recv().is_err(), "it is reported once");
+        script.open_write();
+        queue.flush().unwrap();
+        wait_for("the stall is over", || queue.stats().stalled.is_none());
+    }
+    queue.close(None).unwrap();
+}
+
+#[test]
 fn a_stall_is_told_once_and_the_next_one_again() {
     let (options, errors) = errors_of(soon());
     let (queue, script) = on_full_disk(options, libc::ENOSPC);

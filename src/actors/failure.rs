@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::shared::Shared;
+use crate::ends::Stall;
 use crate::memory::Memory;
 use crate::primitives::sync::{Ordering, unless_mutant};
 use crate::ring::Refusal;
@@ -17,6 +18,12 @@ impl Failure {
     /// It is not in force: a reopen has ended it, or it is about to begin. The rest is for those who were refused.
     const OVER: u64 = 1 << 33;
 }
+
+/// When a write counts as one that does not return, on a queue without a stall limit.
+const HANGS_AFTER: Duration = Duration::from_secs(5);
+
+/// The least time between two looks for a write that does not return.
+const LOOK_APART: Duration = Duration::from_millis(50);
 
 impl<M: Memory> Shared<M> {
     /// Makes the queue fail with `errno`, until a reopen; everybody who waits is told. For the flusher.
@@ -97,6 +104,33 @@ impl<M: Memory> Shared<M> {
             errno,
             target: self.reporter.target(),
         }
+    }
+
+    /// Why the sink accepts no data, and since when. A write that has not returned for the stall limit is
+    /// a stall too.
+    pub fn stall(&self) -> Option<Stall> {
+        let hangs = || {
+            let age = self.standstill.working_for()?;
+            let is_long = age >= self.stall_limit.unwrap_or(HANGS_AFTER);
+            let errno = libc::EAGAIN;
+            is_long.then_some(Stall { errno, age })
+        };
+        self.standstill.stall().or_else(hangs)
+    }
+
+    /// Reports a write that has not returned for the stall limit, once; returns when to look again, if
+    /// the queue has a callback and a limit. For any thread but the flusher, which is in that write.
+    pub fn look_for_hang(&self) -> Option<Duration> {
+        let limit = self.stall_limit.filter(|_| self.reporter.is_set())?;
+        let age = self.standstill.working_for().unwrap_or_default();
+        let left = limit.saturating_sub(age);
+        if left.is_zero() {
+            if self.standstill.tell_hang() {
+                self.reporter.report(self.stall_error(libc::EAGAIN));
+            }
+            return Some(limit.max(LOOK_APART));
+        }
+        Some(left.max(LOOK_APART))
     }
 
     /// The sink has taken nothing, because of `errno`. Says how long it takes until that has lasted for the stall limit;

@@ -11,10 +11,15 @@ use crate::words::{Error, Operation};
 /// Something to run.
 type Job = Box<dyn FnOnce() + Send>;
 
+/// A look at something that may need a report.
+type Look = fn() -> Option<Duration>;
+
 struct Notifier {
     jobs: Mutex<Jobs>,
     /// Notified when a job has come, and when one has been run.
     changed: Event,
+    /// Called between two jobs; returns after which time it is to be called again.
+    look: Mutex<Option<Look>>,
     thread: Mutex<Option<ThreadId>>,
     started: Mutex<bool>,
 }
@@ -35,6 +40,7 @@ fn notifier() -> &'static Notifier {
             ran: 0,
         }),
         changed: Event::new(),
+        look: Mutex::new(None),
         thread: Mutex::new(None),
         started: Mutex::new(false),
     })
@@ -67,6 +73,12 @@ pub fn submit(job: Job) {
     notifier.changed.notify();
 }
 
+/// Has the notifier thread call `look`, now and whenever it says.
+pub fn watch(look: Look) {
+    *notifier().look.lock() = Some(look);
+    submit(Box::new(|| {})); // it looks after each job
+}
+
 /// Waits until all jobs that have come by now have been run, for `limit` at most; not at all on the notifier thread.
 pub fn wait_until_idle(limit: Duration) {
     let notifier = notifier();
@@ -82,8 +94,11 @@ pub fn wait_until_idle(limit: Duration) {
 fn run(notifier: &Notifier) {
     *notifier.thread.lock() = Some(this_thread());
     loop {
+        let look = *notifier.look.lock();
+        let pause = look.and_then(|look| look());
+        let until = pause.and_then(|pause| Instant::now().checked_add(pause));
         let next = || notifier.jobs.lock().waiting.pop_front();
-        if let Some(job) = notifier.changed.wait_until(None, next) {
+        if let Some(job) = notifier.changed.wait_until(until, next) {
             // A panic is the callback's own (its message is on standard error); the next one is run all the same.
             if let Err(payload) = catch_unwind(AssertUnwindSafe(job)) {
                 core::mem::forget(payload); // its drop might panic again

@@ -47,6 +47,13 @@ impl Callback {
         }
     }
 
+    /// Has the notifier thread call `look` when it says so, to find what the flusher cannot report.
+    pub fn watch(&self, look: fn() -> Option<Duration>) {
+        if self.0.is_some() {
+            notifier::watch(look);
+        }
+    }
+
     /// The reporter of a queue on `target`.
     pub fn of(&self, target: Target) -> Reporter {
         Reporter {

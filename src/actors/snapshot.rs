@@ -58,7 +58,7 @@ impl<M: Memory> Shared<M> {
             lanes: outstanding.lanes,
             drains: self.drain_counts.drains.get(),
             wakeups: self.drain_counts.wakeups.get(),
-            stalled: self.standstill.stall(),
+            stalled: self.stall(),
             repeated: self.drain_counts.repeated.get(),
             loss_line_bytes: self.drain_counts.loss_line_bytes.get(),
             last_error: self.failure_so_far(),

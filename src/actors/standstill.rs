@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::ends::Stall;
+use crate::primitives::sync::plain::{AtomicBool as PlainBool, AtomicU64 as PlainU64};
 use crate::primitives::sync::{AtomicBool, AtomicU64, Ordering};
 
 /// Written by the flusher alone, when it comes to stand and when it goes on; read by whoever reports it. Nothing is read
@@ -17,6 +18,11 @@ pub struct Standstill {
     refusals: AtomicU64,
     /// Whether this stall has lasted for the stall limit, and was told.
     is_over_limit: AtomicBool,
+    /// Since when a step of the flusher is under way: nanoseconds since `born`, plus 1; 0 between two. A
+    /// step that does not end is a write that does not return. The models have no time, and do not see it.
+    working_since_ns: PlainU64,
+    /// Whether a write that does not return was reported.
+    is_hang_told: PlainBool,
     born: Instant,
 }
 
@@ -31,8 +37,38 @@ impl Standstill {
             stall: AtomicU64::new(0),
             refusals: AtomicU64::new(0),
             is_over_limit: AtomicBool::new(false),
+            working_since_ns: PlainU64::new(0),
+            is_hang_told: PlainBool::new(false),
             born: Instant::now(),
         }
+    }
+
+    /// A step of the flusher begins, or has ended. For the flusher.
+    pub fn set_working(&self, working: bool) {
+        let since_ns = if working {
+            self.born.elapsed().as_nanos() as u64 + 1
+        } else {
+            0
+        };
+        // Relaxed on all, see the type.
+        self.working_since_ns.store(since_ns, Ordering::Relaxed);
+        if !working && self.is_hang_told.load(Ordering::Relaxed) {
+            self.is_hang_told.store(false, Ordering::Relaxed);
+        }
+    }
+
+    /// For how long the flusher has been in one step.
+    pub fn working_for(&self) -> Option<Duration> {
+        // Relaxed, see the type.
+        let since = self.working_since_ns.load(Ordering::Relaxed);
+        let since = Duration::from_nanos(since.checked_sub(1)?);
+        Some(self.born.elapsed().saturating_sub(since))
+    }
+
+    /// A write that does not return is about to be reported; `false` if it was.
+    pub fn tell_hang(&self) -> bool {
+        // Relaxed, see the type.
+        !self.is_hang_told.swap(true, Ordering::Relaxed)
     }
 
     /// The drain stands behind an open reservation, or does not.

@@ -35,6 +35,7 @@ fn run<M: Memory>(mut flusher: Flusher<M>, pace: Pace) {
     if catch_unwind(AssertUnwindSafe(|| drive(&mut flusher, pace))).is_err() {
         shared.fail(Operation::Flusher, libc::EIO);
     }
+    shared.standstill.set_working(false);
     drop(flusher); // whoever sees the end sees the descriptor closed
     shared.flusher_ended();
 }
@@ -44,8 +45,10 @@ pub fn drive<M: Memory>(flusher: &mut Flusher<M>, mut pace: Pace) {
     let mut back_off = BackOff::new();
     loop {
         let _ = flusher.gap_line_waits(); // whether its turn has come
+        flusher.shared.standstill.set_working(true);
         let step = flusher.step();
         let shared = &*flusher.shared;
+        shared.standstill.set_working(false);
         shared
             .standstill
             .set_blocked(matches!(step, Step::Blocked { .. }));

@@ -62,9 +62,14 @@ pub struct FileSink {
     is_file: bool,
     is_appending: bool,
     file_id: (u64, u64),
+    /// The most bytes of a write, beyond which it would not be one for other writers.
+    room: u64,
     /// The directory of a log that was created, until its entry is durable.
     directory: Mutex<Option<PathBuf>>,
 }
+
+/// The longest write to a pipe that is not mixed with other writes. Source: pipe(7).
+pub const PIPE_BUF: u64 = libc::PIPE_BUF as u64;
 
 impl FileSink {
     /// A sink on `fd`, which must be open for writing.
@@ -89,9 +94,19 @@ impl FileSink {
             is_file: kind.is_file(),
             is_appending: os::file::is_appending(file.as_fd())?,
             file_id: (metadata.dev(), metadata.ino()),
+            room: if kind.is_fifo() { PIPE_BUF } else { u64::MAX },
             directory: Mutex::new(None),
             file,
         })
+    }
+
+    /// The same for a descriptor that no other process writes to, if `sole`: writes have no bound.
+    #[must_use]
+    pub(crate) fn sole_writer(mut self, sole: bool) -> Self {
+        if sole {
+            self.room = u64::MAX;
+        }
+        self
     }
 
     /// The same for a file that was just created in `directory`, whose entry is synced with it.
@@ -141,6 +156,11 @@ impl Sink for FileSink {
         } else {
             self.write_waiting(runs)
         }
+    }
+
+    /// `PIPE_BUF` for a pipe or a FIFO: a longer write may be mixed with those of other processes.
+    fn room(&self) -> u64 {
+        self.room
     }
 
     fn wait_ready(&self, limit: Duration) -> io::Result<()> {

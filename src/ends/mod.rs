@@ -8,7 +8,7 @@ mod sink;
 mod stats;
 
 pub use aside::{Aside, append_to};
-pub use descriptor::FileSink;
+pub use descriptor::{FileSink, PIPE_BUF};
 pub use pending::{Pending, Reach, Subscriber, WOKEN, Watch};
 pub use sink::Sink;
 #[cfg(any(feature = "log", feature = "tracing"))]

@@ -70,7 +70,7 @@ impl Patience {
         if self.for_sync {
             return limit;
         }
-        let age = shared.standstill.stall().map(|stall| stall.age);
+        let age = shared.stall().map(|stall| stall.age);
         let left = limit.saturating_sub(age.unwrap_or_default());
         left.max(limit.min(RETRY_TIME))
     }
@@ -176,7 +176,7 @@ fn obstacle<M: Memory>(shared: &Shared<M>) -> Error {
     if let Some(age) = shared.standstill.blocked_for() {
         return shared.held(age);
     }
-    let stall = shared.standstill.stall();
+    let stall = shared.stall();
     shared.stall_error(stall.map_or(NO_RETURN, |stall| stall.errno))
 }
 

@@ -1,17 +1,18 @@
 //! How a queue is made: a log, a descriptor or a sink, a ring, and the thread between them.
 
+use std::fs::File;
 use std::os::fd::AsFd;
+use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 use std::time::Duration;
 
 use super::exit;
-use super::opening::Opening;
 use super::options::Options;
 use super::queue::Queue;
-use super::registry::registry;
+use super::registry::{look_for_hangs, registry};
 use super::ring_file::check_appending;
 use crate::actors::{Config, Flusher, Shared, start};
-use crate::ends::Sink;
+use crate::ends::{PIPE_BUF, Sink};
 use crate::primitives::sync::{Arc, PlainArc};
 use crate::words::{Error, Geometry, Layout, Operation, Target};
 
@@ -67,7 +68,7 @@ impl Options {
     /// ```
     pub fn from_fd(self, fd: impl AsFd) -> Result<Queue, Error> {
         let layout = self.layout()?;
-        let (sink, target) = Opening::duplicate(fd.as_fd())?;
+        let (sink, target) = self.opening.duplicate(fd.as_fd())?;
         if let Some(path) = &self.ring_file {
             check_appending(path, &sink)?;
         }
@@ -131,7 +132,7 @@ impl Options {
         let config = Config {
             order: self.order,
             // On a fixed queue each entry is a claim of its own.
-            lane_span: self.fixed.map_or(self.lane_span_bytes as u32, |_| 0),
+            lane_span: self.fixed.map_or(self.lane_span_on(&*sink), |_| 0),
             stall_limit: self.stall_limit,
             outstanding_max: self.outstanding_max,
             loss_line_every: self.loss_line_every,
@@ -149,7 +150,18 @@ impl Options {
         let in_file = recovery.zip(self.ring_file.clone());
         let queue = Queue::new(Arc::clone(&shared), entry_len, self.clone(), in_file);
         registry().enter(&shared)?; // refused, the queue is dropped: its thread ends
+        self.on_error.watch(look_for_hangs);
         Ok(queue)
+    }
+
+    /// The longest span of a lane. A write does not end inside of what a lane has posted of one, so on a
+    /// pipe with other writers it is `PIPE_BUF`.
+    fn lane_span_on(&self, sink: &dyn Sink) -> u32 {
+        let asked = self.lane_span_bytes as u32;
+        if self.opening.sole_writer || !is_pipe(sink) {
+            return asked;
+        }
+        asked.min(PIPE_BUF as u32)
     }
 
     pub(super) fn layout(&self) -> Result<Layout, Error> {
@@ -196,6 +208,15 @@ impl Options {
         let geometry = Geometry::new(capacity("fixed", bytes)?, slots);
         Ok(geometry.with_spans_max(count as u32))
     }
+}
+
+/// Whether the bytes of `sink` end in a pipe or a FIFO.
+fn is_pipe(sink: &dyn Sink) -> bool {
+    let file = sink
+        .descriptor()
+        .and_then(|fd| fd.try_clone_to_owned().ok());
+    let metadata = file.and_then(|fd| File::from(fd).metadata().ok());
+    metadata.is_some_and(|metadata| metadata.file_type().is_fifo())
 }
 
 /// A healthy descriptor must be able to take something within it.

@@ -13,6 +13,7 @@ use crate::words::{Error, Operation, Target};
 pub struct Opening {
     pub mode: u32,
     pub follow_links: bool,
+    pub sole_writer: bool,
 }
 
 impl Default for Opening {
@@ -20,6 +21,7 @@ impl Default for Opening {
         Self {
             mode: 0o600,
             follow_links: false,
+            sole_writer: false,
         }
     }
 }
@@ -49,11 +51,11 @@ impl Opening {
         };
         let sink = FileSink::new(fd).map_err(open_error)?;
         sink.never_wait().map_err(open_error)?;
-        Ok(sink.created_in(directory))
+        Ok(sink.created_in(directory).sole_writer(self.sole_writer))
     }
 
     /// What `fd` refers to, and its name in errors.
-    pub fn duplicate(fd: BorrowedFd<'_>) -> Result<(FileSink, Target), Error> {
+    pub fn duplicate(self, fd: BorrowedFd<'_>) -> Result<(FileSink, Target), Error> {
         let target = Target::descriptor(fd.as_raw_fd());
         let error = |error| Error::io(Operation::Duplicate, &error).about(&target);
         if !os::is_writable(fd).map_err(error)? {
@@ -61,7 +63,7 @@ impl Opening {
         }
         let duplicate = fd.try_clone_to_owned().map_err(error)?;
         let sink = FileSink::new(duplicate).map_err(error)?;
-        Ok((sink, target))
+        Ok((sink.sole_writer(self.sole_writer), target))
     }
 }
 

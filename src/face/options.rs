@@ -152,6 +152,22 @@ impl Options {
         self
     }
 
+    /// Whether no other process writes to the descriptor; off by default. It matters for a pipe or a FIFO
+    /// alone: there a write has at most `PIPE_BUF` bytes (4096) unless one record is longer, so that the
+    /// records of several processes are not mixed. With a sole writer, writes are as long as the pipe
+    /// takes.
+    ///
+    /// ```
+    /// let (reader, writer) = std::io::pipe()?;
+    /// let queue = alq::Options::new().sole_writer(true).from_fd(&writer)?;
+    /// # drop(reader);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn sole_writer(mut self, sole: bool) -> Self {
+        self.opening.sole_writer = sole;
+        self
+    }
+
     /// How long `flush`, completions, `close` and the drop of the last handle wait while nothing moves, before they give up and
     /// say what stands in the way; `None` waits for ever. Data that is slow to go out is waited for as long as
     /// some of it goes. A millisecond at least. A stall that has begun before the call counts, but for one more try. It also bounds a `WAITOK` append that waits behind an open reservation (`Held`).

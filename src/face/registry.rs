@@ -35,6 +35,15 @@ pub fn existing() -> Option<&'static Registry<Mirror>> {
     REGISTRY.existing()
 }
 
+/// Reports the writes of this process that do not return; returns when to look again.
+pub fn look_for_hangs() -> Option<Duration> {
+    let queues = existing()?.state.lock().queues.clone();
+    queues
+        .iter()
+        .filter_map(|queue| queue.look_for_hang())
+        .min()
+}
+
 impl<M: Memory> Registry<M> {
     pub fn new() -> Self {
         Self {

@@ -4,7 +4,6 @@ use std::os::fd::AsFd;
 use std::path::Path;
 
 use super::completion::Completion;
-use super::opening::Opening;
 use super::options::Options;
 use super::queue::Queue;
 use super::ring_file::check_appending;
@@ -67,7 +66,7 @@ impl Queue {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn reopen(&self, fd: impl AsFd) -> Result<Completion, Error> {
-        self.reopen_on(Opening::duplicate(fd.as_fd())?)
+        self.reopen_on(self.options().opening.duplicate(fd.as_fd())?)
     }
 
     /// [`reopen`](Queue::reopen) on the log at `path`, which is created if need be: what a program does when its log was

@@ -37,7 +37,7 @@ pub fn unique_number() -> u64 {
 pub mod plain {
     pub use std::sync::Mutex;
     pub use std::sync::atomic::{
-        AtomicBool, AtomicI32, AtomicPtr, AtomicU32, AtomicUsize, Ordering,
+        AtomicBool, AtomicI32, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering,
     };
 }
 
