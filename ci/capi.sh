@@ -56,15 +56,15 @@ say "$(wc -l <"$work/shown") symbols, those of the headers"
 run() {
     local how=$1 test=$2
     shift 2
-    rm -f "$work/out"
-    if ! timeout 120 "$@" "$work/$test" >>"$work/out" 2>>"$work/out"; then
+    local out=$work/out
+    if ! timeout 120 "$@" "$work/$test" >"$out" 2>&1; then
         echo "$test, $how: failed:" >&2
-        cat "$work/out" >&2
+        cat "$out" >&2
         exit 1
     fi
 }
 memcheck=(valgrind --quiet --error-exitcode=9 --leak-check=full --show-leak-kinds=definite,possible
-    --errors-for-leak-kinds=definite,possible --fair-sched=try --suppressions="$prefix/share/alq/valgrind.supp")
+    --errors-for-leak-kinds=definite,possible --fair-sched=try --suppressions=crates/capi/tests/valgrind.supp)
 tests=(alq9 rest aio async_append vlog consumers ring_file misuse process stress)
 for test in "${tests[@]}"; do
     source=crates/capi/tests/$test.c
@@ -88,17 +88,6 @@ c crates/capi/tests/unload_plugin.c -o "$work/unload_plugin" -ldl
 "$work/unload_plugin" "$work/plugin.so" "$work/plugin.log"
 [ "$(grep -c '^a record$' "$work/plugin.log")" = 100 ]
 say 'a plug-in that has closed its queues is unloaded'
-
-# With sanitizers, of which the library has none: threads that use one queue, requests and callbacks; children.
-for test in alq9 stress aio; do
-    c -fsanitize=thread crates/capi/tests/$test.c -o "$work/$test" "${libs[@]}"
-    ALQ_STRESS_RECORDS=2000 run 'with ThreadSanitizer' "$test" env TSAN_OPTIONS="suppressions=$prefix/share/alq/tsan.supp"
-done
-for test in process vlog aio async_append; do
-    c -fsanitize=address crates/capi/tests/$test.c -o "$work/$test" "${libs[@]}"
-    run 'with AddressSanitizer and LeakSanitizer' "$test"
-done
-say 'with sanitizers'
 
 # The program of the manual.
 sed -n '/^```c$/,/^```$/p' docs/c-api.md | sed '/^```/d' >"$work/manual.c"

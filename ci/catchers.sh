@@ -101,7 +101,7 @@ signalled() {
     content "$dir" | cmp - "$work/input" || { echo "$how: $signal lost something" >&2; exit 1; }
     printf '%-24s SIG%s under load: nothing is lost, files: %s\n' "$how" "$signal" "$(list "$dir" | wc -l)"
 }
-signalled alq ALRM "$alq" append --quiet --keep=10 log
+signalled alq ALRM "$alq" append --quiet --rotate-on-signal --keep=10 log
 [ "$(list "$work/alq-signalled" | wc -l)" = 2 ]
 [ "$(torn "$work/alq-signalled")" = 0 ]
 signalled multilog ALRM multilog s16777215 n1000 ./

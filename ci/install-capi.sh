@@ -1,8 +1,7 @@
 #!/usr/bin/env bash
 # Builds the C library and installs it.
 #
-#     ci/install-capi.sh PREFIX    headers in PREFIX/include, libraries and alq.pc in PREFIX/lib, suppressions for
-#                                  valgrind and ThreadSanitizer in PREFIX/share/alq
+#     ci/install-capi.sh PREFIX    headers in PREFIX/include, libraries and alq.pc in PREFIX/lib
 #
 # With DESTDIR set, everything goes below it, and still says PREFIX. Needs a C compiler and binutils, besides Rust.
 set -euo pipefail
@@ -32,8 +31,6 @@ soname=libalq.so.${version%%.*}
 install -d "$to/include/sys" "$to/lib/pkgconfig"
 install -m 644 crates/capi/include/*.h "$to/include"
 install -m 644 crates/capi/include/sys/*.h "$to/include/sys"
-install -d "$to/share/alq"
-install -m 644 crates/capi/suppressions/*.supp "$to/share/alq"
 install -m 644 "$work/libalq.a" "$to/lib"
 install -m 755 "$built/libalq.so" "$to/lib/libalq.so.$version"
 ln -sf "libalq.so.$version" "$to/lib/$soname"

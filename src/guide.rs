@@ -16,6 +16,7 @@
 //! | `docs/aio.md`, `crates/aio/` | the calls of `<aio.h>`, for programs that append with `aio_write` |
 //! | `docs/ring.md`, `docs/ordering.md` | the protocol of the ring, and why each atomic access has its ordering |
 //! | `docs/testing.md`, `tests/`, `loom-tests/`, `shuttle-tests/`, `fuzz/` | how all of it is tested |
+//! | `docs/containers.md` | the tool in a container: process 1, sidecars, rings, exit codes |
 //! | `docs/benchmarks.md` | figures, and how they were measured |
 //! | `ARCHITECTURE.md`, `CONTRIBUTING.md` | what is where, and how to make a change |
 

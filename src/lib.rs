@@ -23,8 +23,6 @@ mod words;
 pub use ends::{FileSink, Sink, Stall, Stats, Waits};
 #[doc(hidden)] // for the C library, where an entry has no lifetime
 pub use face::Detached;
-#[doc(hidden)]
-pub use face::exit::{is_standard_error, note_standard_error};
 pub use face::{
     AsyncAppend, Completion, Entry, Lane, LaneEntry, Notify, Options, Queue, Reserve, flush_all,
     shutdown, suspend,

@@ -37,8 +37,8 @@ fn a_child_that_lives_on_does_not_keep_the_ring_file_of_a_parent_that_was_killed
     let ended = end_of_child(test, "", |folder| {
         let queue = open(folder);
         wait_until_parked(&queue);
+        queue.writen(b"posted\n", LATER).unwrap();
         let held = Mutex::new(queue.getn(100, TRY).ok());
-        queue.writen(b"posted\n", LATER).unwrap(); // not written before the fork: it is behind the entry
         let _child = fork(End::AtOnce, || {
             // The parent's parent reads these two to their end.
             for fd in 1..=2 {

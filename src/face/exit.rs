@@ -8,9 +8,6 @@ use crate::primitives::os::process::{at_exit, at_fork, complain};
 use crate::primitives::sync::plain::{AtomicBool, Ordering};
 use crate::words::{Error, Left, Operation, Undrained};
 
-/// Which file standard error is: for the C library, which says what is wrong there, and is loaded before any queue is.
-pub use crate::primitives::os::process::{is_standard_error, note_standard_error};
-
 /// How long a fork(2) waits until what was posted before it is written.
 const FORK_TIME: Duration = Duration::from_millis(10);
 
@@ -24,7 +21,6 @@ pub fn arm() -> Result<(), Error> {
     static ARMED: AtomicBool = AtomicBool::new(false);
     // Relaxed on both: armed twice, the second drain finds nothing to do. No process ends inside of a model.
     if !cfg!(alq_model) && !ARMED.load(Ordering::Relaxed) {
-        note_standard_error();
         let error = |error| Error::io(Operation::Map, &error);
         at_exit(drain).map_err(error)?;
         at_fork(before_fork, nothing, nothing).map_err(error)?;

@@ -7,7 +7,7 @@ pub mod barrier;
 mod completion;
 mod detached;
 mod entry;
-pub mod exit;
+mod exit;
 mod fill;
 pub mod inspect;
 mod lane;

@@ -91,8 +91,7 @@ pub fn wait_writable(fd: BorrowedFd<'_>, limit: Duration) -> io::Result<()> {
     };
     let limit_ms = libc::c_int::try_from(limit.as_millis()).unwrap_or(libc::c_int::MAX);
     // SAFETY: the pointer is to one pollfd that lives over the call, and the count is 1.
-    let poll = || check(unsafe { libc::poll(&raw mut polled, 1, limit_ms) });
-    match process::uncancelled(poll) {
+    match check(unsafe { libc::poll(&raw mut polled, 1, limit_ms) }) {
         Err(error) if error.kind() != io::ErrorKind::Interrupted => Err(error),
         _ => Ok(()),
     }

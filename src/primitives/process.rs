@@ -100,8 +100,6 @@ pub struct PerProcess<T: 'static>(AtomicPtr<Owned<T>>);
 struct Owned<T> {
     home: Home,
     value: T,
-    /// That of the parent, so that no checker of leaks takes it for one.
-    _before: *const Self,
 }
 
 impl<T: Send + Sync> PerProcess<T> {
@@ -133,7 +131,6 @@ impl<T: Send + Sync> PerProcess<T> {
             let fresh = Box::into_raw(Box::new(Owned {
                 home: Home::here(),
                 value: make(),
-                _before: stale,
             }));
             // [process.get] Release, pairs with [process.existing]. The loser's box is freed: nobody has seen it.
             if self

@@ -11,7 +11,6 @@ use crate::arguments::duration;
 use crate::errors::{act_on_cancellation, aio_status, status, uncancelled};
 use crate::queue::{Alq, QUEUES};
 use crate::request::{AlqReq, REQUESTS, give_out};
-use crate::tsan;
 
 /// `struct sigevent`, with the members that libc leaves out.
 #[repr(C)]
@@ -74,7 +73,6 @@ pub unsafe extern "C" fn alq_written(alq: *mut Alq, req: *mut *mut AlqReq) -> c_
 
 /// What has become of a completion, as a number.
 fn errno_of(completion: &Completion) -> c_int {
-    tsan::got();
     match completion.status() {
         Status::InProgress => libc::EINPROGRESS,
         Status::Done(result) => status(result),
@@ -165,7 +163,6 @@ pub unsafe extern "C-unwind" fn alq_suspend(
     loop {
         // SAFETY: see above.
         unsafe { act_on_cancellation() };
-        tsan::got();
         // SAFETY: as the header says.
         let result = uncancelled(|| unsafe { sleep(list, nent, deadline) });
         let is_over = deadline.is_some_and(|at| at <= Instant::now());
@@ -203,13 +200,7 @@ pub unsafe extern "C" fn alq_notify(req: *mut AlqReq, event: *const SigEvent) ->
                 let function = event.sigev_notify_function.ok_or(libc::EINVAL)?;
                 let value = event.sigev_value;
                 // SAFETY: the header says that it is called with the value, on another thread.
-                let call = move || unsafe { function(value) };
-                tsan::gave();
-                Notify::Callback(Box::new(move |_| {
-                    tsan::got();
-                    call();
-                    tsan::gave();
-                }))
+                Notify::Callback(Box::new(move |_| unsafe { function(value) }))
             }
             _ => return Err(libc::EINVAL),
         };

@@ -14,8 +14,6 @@ use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
 
 use alq::{Detached, Queue};
 
-use crate::tsan;
-
 /// `struct ale`.
 #[repr(C)]
 pub struct Ale {
@@ -81,7 +79,6 @@ impl Entries {
             Some(slot) => self.place(slot),
             None => self.aside_place(),
         };
-        tsan::got();
         let ale = Ale {
             ae_bytesused: detached.len() as isize,
             ae_data: data.cast(),
@@ -104,7 +101,6 @@ impl Entries {
     /// What is wrong with it. Its memory is not looked at unless it is that of an open entry of this queue.
     #[inline]
     pub fn take(&self, ale: *const Ale) -> Result<(Detached, usize), &'static str> {
-        tsan::gave();
         let aside = || self.asides().find(|aside| aside.place.is(ale));
         let (place, taken) = match self.slot_of(ale) {
             Some(slot) => (self.place(slot), None),

@@ -5,8 +5,6 @@ use std::process::abort;
 
 use alq::Error;
 
-use crate::tsan;
-
 /// What an append says. A queue that takes nothing any more says the same as a full one, as alq(9) does.
 #[cold]
 pub fn append_errno(error: &Error) -> c_int {
@@ -95,22 +93,8 @@ pub fn misuse(function: &str, what: &str) -> ! {
     abort()
 }
 
-/// Has the library note which file standard error is, before `main` runs: one that gets the number 2 later is no place
-/// for messages.
-#[used]
-#[unsafe(link_section = ".init_array")]
-static WHEN_LOADED: extern "C" fn() = when_loaded;
-
-extern "C" fn when_loaded() {
-    alq::note_standard_error();
-    tsan::look();
-}
-
-/// Writes to standard error, as far as that takes it, unless descriptor 2 has become another file. Allocates nothing.
+/// Writes to standard error, as far as that takes it. Allocates nothing.
 pub fn complain(pieces: &[&str]) {
-    if !alq::is_standard_error() {
-        return;
-    }
     for piece in pieces {
         // SAFETY: the slice is valid for its length.
         unsafe { libc::write(libc::STDERR_FILENO, piece.as_ptr().cast(), piece.len()) };

@@ -6,8 +6,6 @@ use std::sync::{Mutex, PoisonError};
 
 use alq::Error;
 
-use crate::tsan;
-
 /// `void (*)(void *arg, int error, const char *message)`.
 pub type Callback = unsafe extern "C" fn(*mut c_void, c_int, *const c_char);
 
@@ -36,7 +34,6 @@ pub struct Hook {
 
 impl Hook {
     pub fn new(target: Target) -> Self {
-        tsan::gave();
         Self {
             target,
             ended: AtomicBool::new(false),
@@ -59,10 +56,8 @@ impl Hook {
             return true;
         }
         self.set_runs_on(Some(this_thread()));
-        tsan::got();
         // SAFETY: the header says that it may be called with these until the queue is closed, and `end` waits for this.
         unsafe { (self.target.callback)(self.target.arg, error.errno(), message.as_ptr()) };
-        tsan::gave();
         self.set_runs_on(None);
         true
     }
@@ -74,7 +69,6 @@ impl Hook {
         if !self.is_current() {
             drop(self.running.lock());
         }
-        tsan::got();
     }
 
     fn set_runs_on(&self, thread: Option<libc::pthread_t>) {

@@ -45,4 +45,3 @@ mod process;
 mod queue;
 mod request;
 mod stats;
-mod tsan;

@@ -316,7 +316,7 @@ static pthread_t waiter;
 static void *interrupter(void *arg)
 {
     (void)arg;
-    while (__atomic_load_n(&signal_value, __ATOMIC_RELAXED) == 0) { /* until one has met the call */
+    while (signal_value == 0) { /* until one has met the call */
         pthread_kill(waiter, SIGUSR2);
         sched_yield();
     }
@@ -346,7 +346,7 @@ static void interrupted(void)
     signal_value = 0;
     CHECK(pthread_create(&thread, NULL, interrupter, NULL) == 0);
     FAILS(IS(alq_suspend(&req, 1, NULL), -1), EINTR);
-    __atomic_store_n(&signal_value, 1, __ATOMIC_RELAXED);
+    signal_value = 1;
     CHECK(pthread_join(thread, NULL) == 0);
     ale->ae_bytesused = 0;
     alq_post(alq, ale);

@@ -184,40 +184,6 @@ static void signals(void)
     IS(about.st_size, ROUNDS * 12);
 }
 
-/* Somebody's file that has got the number 2 gets no message of the library. */
-static void number_two_is_taken(void)
-{
-    int data;
-    struct async_append *ap;
-    close(STDERR_FILENO);
-    data = open(path("data"), O_WRONLY | O_CREAT | O_APPEND, 0600);
-    IS(data, STDERR_FILENO);
-    ap = async_append_create(open("/dev/full", O_WRONLY));
-    async_append_write(ap, "lost", 4);
-    async_append_destroy(ap); /* says what is left */
-    opened("left.log");
-    CHECK(alq_getn(queue, 8, ALQ_NOWAIT) != NULL);
-    IS(alq_reopen(queue, data, NULL), 0);
-    exit(0); /* says so too */
-}
-
-/* A child with a cancellation pending: its appends go past the ring, by write(2), which would act on it. */
-static void cancelled_child(void)
-{
-    CHECK(pthread_cancel(pthread_self()) == 0);
-    IS(alq_writen(queue, "child\n", 6, ALQ_WAITOK), 0);
-    pthread_testcancel();
-    _exit(3);
-}
-
-static void cancelled_in_a_child(void)
-{
-    opened("cancelled.log");
-    IS(in_child(cancelled_child), 0);
-    alq_close(queue);
-    file_is("cancelled.log", "child\n");
-}
-
 static struct async_append *appender_of_the_parent;
 
 static void child_that_enables(void)
@@ -274,9 +240,6 @@ int main(void)
     file_is("appender.log", "at the end\n");
     forks();
     appenders_in_children();
-    cancelled_in_a_child();
-    IS(in_child(number_two_is_taken), 0);
-    file_is("data", "");
     IS(in_child(parent_that_leaves), 0);
     file_is("daemon.log", "starting\n");
     signals();

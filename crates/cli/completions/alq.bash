@@ -49,7 +49,7 @@ _alq() {
             return 0
             ;;
         alq__subcmd__append)
-            opts="-h --capacity --ring --resume --fsync --follow-links --mode --stall-limit --quiet --line --line-max --timestamp --when-full --rotate-size --rotate-every --rotate-at-start --utc --keep --keep-age --keep-bytes --compress --link --help"
+            opts="-h --capacity --ring --resume --fsync --follow-links --mode --stall-limit --until-eof --quiet --line --line-max --timestamp --when-full --rotate-size --rotate-every --rotate-at-start --rotate-on-signal --utc --keep --keep-age --keep-bytes --compress --link --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -68,7 +68,7 @@ _alq() {
                     return 0
                     ;;
                 --stall-limit)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    COMPREPLY=($(compgen -W "forever" -- "${cur}"))
                     return 0
                     ;;
                 --line-max)
@@ -76,7 +76,7 @@ _alq() {
                     return 0
                     ;;
                 --timestamp)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    COMPREPLY=($(compgen -W "iso local tai64n" -- "${cur}"))
                     return 0
                     ;;
                 --when-full)
@@ -88,7 +88,7 @@ _alq() {
                     return 0
                     ;;
                 --rotate-every)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    COMPREPLY=($(compgen -W "hour day week month" -- "${cur}"))
                     return 0
                     ;;
                 --keep)
@@ -104,7 +104,7 @@ _alq() {
                     return 0
                     ;;
                 --compress)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    COMPREPLY=($(compgen -W "gzip zstd" -- "${cur}"))
                     return 0
                     ;;
                 --link)

@@ -33,24 +33,32 @@ complete -c alq -n "__fish_alq_needs_command" -f -a "bench" -d 'Measure what an 
 complete -c alq -n "__fish_alq_using_subcommand append" -l capacity -d 'Size of the ring: 1 byte to 2G; K, M and G are powers of 1024 [default: 1M, or what RING was made with]' -r
 complete -c alq -n "__fish_alq_using_subcommand append" -l ring -d 'Keep the ring in this file, best in /dev/shm or /run; what an earlier run has left there is appended first' -r -F
 complete -c alq -n "__fish_alq_using_subcommand append" -l mode -d 'Permissions of a new file, less the umask' -r
-complete -c alq -n "__fish_alq_using_subcommand append" -l stall-limit -d 'Give up when the disk has been full for so long (a reader that pauses is waited for)' -r
+complete -c alq -n "__fish_alq_using_subcommand append" -l stall-limit -d 'Give up when the disk has been full for so long, or never: forever (a reader that pauses is waited for) [default: 5; forever where input is lines]' -r -f -a "forever\t''"
 complete -c alq -n "__fish_alq_using_subcommand append" -l line-max -d 'Where a longer line may be split, all the same; 1K to 1G [default: 64K, or a quarter of the ring]' -r
-complete -c alq -n "__fish_alq_using_subcommand append" -l timestamp -d 'Begin each line with the time its first byte was read: iso (RFC 3339, UTC), local, tai64n, or a strftime(3) format such as \'%b %e %T\'' -r
+complete -c alq -n "__fish_alq_using_subcommand append" -l timestamp -d 'Begin each line with the time its first byte was read: iso (RFC 3339, UTC), local, tai64n, or a strftime(3) format such as \'%b %e %T\'' -r -f -a "iso\t''
+local\t''
+tai64n\t''"
 complete -c alq -n "__fish_alq_using_subcommand append" -l when-full -d 'What to do with lines while FILE takes nothing and the ring is full: wait, or drop them and say so in FILE' -r -f -a "block\t'Standard input is not read until there is room'
 drop\t'It is gone; a line in FILE says how many are'"
 complete -c alq -n "__fish_alq_using_subcommand append" -l rotate-size -d 'Go on in a new file before FILE has more than this; 1K or more' -r
-complete -c alq -n "__fish_alq_using_subcommand append" -l rotate-every -d 'Go on in a new file at the end of each hour, day, week or month, or so many minutes or hours, as in 10m or 6h' -r
+complete -c alq -n "__fish_alq_using_subcommand append" -l rotate-every -d 'Go on in a new file at the end of each hour, day, week or month, or so many minutes or hours, as in 10m or 6h' -r -f -a "hour\t''
+day\t''
+week\t''
+month\t''"
 complete -c alq -n "__fish_alq_using_subcommand append" -l keep -d 'Keep so many rotated files at most, beside FILE itself' -r
 complete -c alq -n "__fish_alq_using_subcommand append" -l keep-age -d 'Keep rotated files no longer than this, as in 12h, 30d or 2w' -r
 complete -c alq -n "__fish_alq_using_subcommand append" -l keep-bytes -d 'Keep no more than this of rotated files together, without FILE itself' -r
-complete -c alq -n "__fish_alq_using_subcommand append" -l compress -d 'Pack rotated files in the background: gzip or zstd' -r
+complete -c alq -n "__fish_alq_using_subcommand append" -l compress -d 'Pack rotated files in the background: gzip or zstd' -r -f -a "gzip\t''
+zstd\t''"
 complete -c alq -n "__fish_alq_using_subcommand append" -l link -d 'Have a symbolic link here that leads to FILE' -r -F
 complete -c alq -n "__fish_alq_using_subcommand append" -l resume -d 'Go on behind what FILE holds, which must be the beginning of standard input, a file, and nothing else'
 complete -c alq -n "__fish_alq_using_subcommand append" -l fsync -d 'Report success only once the data, and a new file\'s directory entry, are on disk'
 complete -c alq -n "__fish_alq_using_subcommand append" -l follow-links -d 'Follow FILE if it is a symbolic link (/dev/stdout is one)'
+complete -c alq -n "__fish_alq_using_subcommand append" -l until-eof -d 'Ignore SIGINT and SIGTERM, and go on to the end of input; SIGQUIT ends it'
 complete -c alq -n "__fish_alq_using_subcommand append" -l quiet -d 'Print no summary'
 complete -c alq -n "__fish_alq_using_subcommand append" -l line -d 'Treat input as lines: SIGTERM reads to the end of a line, SIGHUP opens FILE anew, and no line is in two files'
 complete -c alq -n "__fish_alq_using_subcommand append" -l rotate-at-start -d 'Go on in a new file when there is something in FILE at the start'
+complete -c alq -n "__fish_alq_using_subcommand append" -l rotate-on-signal -d 'Go on in a new file on SIGUSR1 and SIGALRM alone'
 complete -c alq -n "__fish_alq_using_subcommand append" -l utc -d 'Periods are those of UTC, not of the local time zone'
 complete -c alq -n "__fish_alq_using_subcommand append" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c alq -n "__fish_alq_using_subcommand recover" -l into -d 'Append to FILE, created if need be, instead of the log that is noted in RING' -r -F

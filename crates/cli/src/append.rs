@@ -1,113 +1,182 @@
-//! `alq append`: standard input goes into the ring, the flusher of the queue takes it from there.
+//! `alq append`: input goes into the ring, the flusher of the queue takes it from there.
 
-use std::io;
-use std::path::Path;
-use std::time::Instant;
+use std::os::unix::process::ExitStatusExt;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
 
-use alq::{Error, Flags, Queue};
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::retry_on_intr;
 
 use crate::args::Append;
 use crate::catch_args::WhenFull;
-use crate::input::{Found, Input, Ready};
-use crate::lines::LinePump;
+use crate::children;
+use crate::input::Input;
+use crate::place::Place;
 use crate::progress::Progress;
-use crate::report::{self, Dropped, Failure, Summary};
-use crate::requests::Requests;
+use crate::pump::Pump;
+use crate::report::{self, Failure, Summary};
 use crate::resume;
 use crate::ring;
-use crate::signals::Signals;
+use crate::signals::{Plan, Signals, die_by, status_of};
+use crate::stamp::Format;
 use crate::target::{CHECK_INTERVAL, Target};
 
-/// Why the appending ended, when nothing went wrong.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ending {
-    /// All of standard input is appended.
-    Input,
-    /// This signal came; what had been read is appended.
-    Signal(i32),
+/// With a command, the code for what went wrong here, as timeout(1) and env(1) have it.
+const OWN_FAILURE: u8 = 125;
+
+/// How long a rotation that was asked for is waited for at the end: it waits for the end of a line
+/// that may not come.
+const LAST_ROTATION: Duration = Duration::from_millis(500);
+
+/// Appends input as `options` say, and prints the summary.
+pub fn run(options: &Append) -> Result<ExitCode, Failure> {
+    let has_command = !options.command.is_empty();
+    let plan = Plan {
+        has_requests: options.is_lines(),
+        until_eof: options.until_eof,
+    };
+    let signals = Signals::catch(plan).map_err(|error| Failure::new("signals", error))?;
+    let appended = append(options, &signals);
+    if !has_command {
+        appended?;
+        return Ok(signals.received().map_or(ExitCode::SUCCESS, die_by));
+    }
+    let code = wait_for_command(&signals)?;
+    match (appended, code) {
+        (Ok(()), code) => Ok(ExitCode::from(code)),
+        (Err(failure), 0) => Err(failure.or_code(OWN_FAILURE)),
+        (Err(failure), code) => {
+            report::line(&failure);
+            Ok(ExitCode::from(code))
+        }
+    }
 }
 
-/// Reads at most this much at once. More makes no system call cheaper, and leaves the near caches.
-const CHUNK_MAX: usize = 256 << 10;
-
-/// Appends standard input as `options` say, and prints the summary.
-pub fn run(options: &Append) -> Result<Ending, Failure> {
+fn append(options: &Append, signals: &Signals) -> Result<(), Failure> {
     check(options)?;
     let target = Target::open(options)?;
-    let input = open_input(&target)?;
-    let queue = target.queue();
-    if let (Some(ring), Some(recovery)) = (&options.ring, queue.recovery()) {
+    let inputs = open_inputs(options, &target, signals)?;
+    if let (Some(ring), Some(recovery)) = (&options.ring, target.queue().recovery()) {
         ring::tell(ring, recovery);
     }
     if options.resume {
-        resume::skip_appended(&target, &input)?;
+        resume::skip_appended(&target, &inputs[0])?;
     }
-    let progress = progress(options, &target, &input);
-    // Not before FILE is open: a FIFO without a reader is waited for, and a signal must end that wait.
-    let signals = handle_signals(&target, &progress)?;
+    let progress = progress(options, &target, &inputs);
+    target.beside(&progress);
+    // Not before FILE is open: a FIFO without a reader is waited for, and a signal ends that wait.
+    signals.be_graceful(still_busy(&target, &progress));
 
     let started = Instant::now();
-    let (read, lines, dropped) = if options.is_lines() {
-        let requests = Requests::handle().map_err(|error| Failure::new("signals", error))?;
-        let from = (&input, chunk(target.queue()));
-        let mut pump = LinePump::new(options, &target, from, (&signals, &requests), &progress)?;
-        let read = pump.run();
-        let tally = pump.tally();
-        let dropped = Dropped {
-            lines: tally.dropped_lines,
-            bytes: tally.dropped_bytes,
-        };
-        let lines = tally.lines;
-        if pump.unsent_bytes() > 0 {
-            progress.clear();
-            report::line(&format_args!(
-                "{}: {} bytes more were read, and the ring had no room for them",
-                target.path().display(),
-                pump.unsent_bytes()
-            ));
-        }
-        (read, lines, dropped)
-    } else {
-        let mut pump = Pump::new(&target, &input, &signals, &progress, !options.quiet);
-        let read = pump.run();
-        (read, pump.lines, Dropped::default())
-    };
-    let synced = target.sync(); // fails with the cause of a failed write, which the close tells better
+    let mut pump = Pump::new(options, &target, inputs, signals, &progress)?;
+    let read = pump.run();
+    let tally = *pump.tally();
+    target.note_dropped(tally.dropped);
+    if pump.unsent_bytes() > 0 {
+        progress.clear();
+        report::line(&format_args!(
+            "{}: {} bytes more were read, and the ring had no room for them",
+            target.place(),
+            pump.unsent_bytes()
+        ));
+    }
+    // It fails with the cause of a failed write, which the close says better.
+    let synced = target.sync();
     let finished = target
         .close()
         .and(read.map_err(|error| Failure::new("standard input", error)))
         .and(synced);
     let elapsed = started.elapsed();
-    target.finish_rotation(finished.is_ok());
+    finish_rotation(&target, signals, finished.is_ok());
     progress.clear(); // whatever is said next
     finished?;
     if !options.quiet {
         report::line(&Summary {
-            lines,
-            dropped,
+            lines: tally.lines,
+            dropped: tally.dropped,
             elapsed,
             bytes: target.written_bytes(),
-            stats: queue.stats(),
+            stats: target.queue().stats(),
         });
     }
-    Ok(signals.received().map_or(Ending::Input, Ending::Signal))
+    Ok(())
 }
 
-/// How much is read at once: a quarter of the ring, so that reading and writing overlap; no ring is smaller than a page.
-fn chunk(queue: &Queue) -> usize {
-    (queue.capacity() / 4).min(CHUNK_MAX)
+/// Standard input, or the streams of the command, which is started.
+fn open_inputs(
+    options: &Append,
+    target: &Target<'_>,
+    signals: &Signals,
+) -> Result<Vec<Input>, Failure> {
+    if options.command.is_empty() {
+        return Ok(vec![standard_input(target)?]);
+    }
+    let mut streams = Vec::new();
+    signals.adopt(|| {
+        let (pid, [output, error]) = children::start(&options.command)?;
+        streams = vec![output.into(), error.into()];
+        Ok(pid)
+    })?;
+    Ok(streams)
+}
+
+fn standard_input(target: &Target<'_>) -> Result<Input, Failure> {
+    let failure = |error| Failure::new("standard input", error);
+    let input = Input::standard().map_err(failure)?;
+    if target.is_same_file(&input.metadata().map_err(failure)?) {
+        let problem = "standard input is the same file, and appending would never end";
+        return Err(Failure::new(target.place(), problem));
+    }
+    Ok(input)
+}
+
+/// The exit code of the command; 0 if it was not started.
+fn wait_for_command(signals: &Signals) -> Result<u8, Failure> {
+    while signals.is_command_alive() {
+        let mut fds = [PollFd::from_borrowed_fd(
+            signals.descriptor(),
+            PollFlags::IN,
+        )];
+        retry_on_intr(|| poll(&mut fds, None)).map_err(|error| Failure::new("signals", error))?;
+        signals.take();
+    }
+    let Some(status) = signals.command_status() else {
+        return Ok(0);
+    };
+    Ok(match (status.code(), status.signal()) {
+        (Some(code), _) => u8::try_from(code).unwrap_or(u8::MAX),
+        (None, signal) => status_of(signal.unwrap_or(0)),
+    })
 }
 
 /// The progress line, unless something else is to be seen on that terminal.
-fn progress(options: &Append, target: &Target<'_>, input: &Input) -> Progress {
-    if options.quiet || input.is_terminal() || target.is_terminal() {
+fn progress(options: &Append, target: &Target<'_>, inputs: &[Input]) -> Progress {
+    let is_other = inputs.len() > 1 || inputs[0].is_terminal() || target.is_terminal();
+    if options.quiet || is_other {
         return Progress::none();
     }
-    Progress::on_terminal(target.queue(), input.bytes_left())
+    Progress::on_terminal(target.queue(), inputs[0].bytes_left())
 }
 
 /// Whether the options go together.
 fn check(options: &Append) -> Result<(), Failure> {
+    options.rotation.check()?;
+    if let (Place::Output, true) = (Place::of(&options.file), options.rotation.is_on()) {
+        let problem =
+            "it has no name, so it cannot be rotated: name a file, or pipe into another alq";
+        return Err(Failure::new("standard output", problem).or_code(2));
+    }
+    let format = options
+        .file
+        .to_str()
+        .filter(|file| Format::parse(file).is_ok());
+    if let (Some(format), true) = (format, options.lines.timestamp.is_some()) {
+        let problem = format!(
+            "it is a time stamp, and here it is taken for FILE: write --timestamp={format} FILE, \
+             or ./{format} for a file of that name"
+        );
+        return Err(Failure::new(format, problem).or_code(2));
+    }
     let refuse = |other: &str| {
         let problem = format!(
             "{other} changes what FILE holds, so that it cannot be compared with standard input"
@@ -125,123 +194,44 @@ fn check(options: &Append) -> Result<(), Failure> {
     }
 }
 
-fn open_input(target: &Target<'_>) -> Result<Input, Failure> {
-    let failure = |error| Failure::new("standard input", error);
-    let input = Input::standard().map_err(failure)?;
-    if target.is_same_file(&input.metadata().map_err(failure)?) {
-        let problem = "standard input is the same file, and appending would never end";
-        return Err(Failure::new(target.path().display(), problem));
-    }
-    Ok(input)
-}
-
-fn handle_signals(target: &Target<'_>, progress: &Progress) -> Result<Signals, Failure> {
-    let path = target.path().to_owned();
-    let ring = target.ring().map(Path::to_owned);
+/// What is said when the process outlives the grace after a signal.
+fn still_busy(target: &Target<'_>, progress: &Progress) -> impl FnOnce() + Send + 'static {
+    let place = target.place().to_string();
+    let outcome = match target.ring() {
+        Some(ring) => format!("leaves them in {}", ring.display()),
+        None => "gives them up".to_owned(),
+    };
     let (queue, progress) = (target.queue().clone(), progress.clone());
-    let still_busy = move || {
+    move || {
         let stats = queue.stats();
         let left = stats.posted_bytes - stats.written_bytes;
-        let path = path.display();
-        let outcome = match &ring {
-            Some(ring) => format!("leaves them in {}", ring.display()),
-            None => "gives them up".to_owned(),
-        };
+        if left == 0 {
+            return; // what is left is the next start's
+        }
         progress.clear();
         report::line(&format_args!(
-            "{path}: {left} bytes are still to be written; another signal {outcome}"
+            "{place}: {left} bytes are still to be written; another signal {outcome}"
         ));
-    };
-    Signals::handle(still_busy).map_err(|error| Failure::new("signals", error))
+    }
 }
 
-/// Moves standard input into the ring.
-#[derive(Debug)]
-struct Pump<'a> {
-    target: &'a Target<'a>,
-    queue: &'a Queue,
-    input: &'a Input,
-    signals: &'a Signals,
-    progress: &'a Progress,
-    chunk: usize,
-    /// Whether all that was posted is known to be written.
-    is_settled: bool,
-    counts_lines: bool,
-    lines: u64,
-}
-
-impl<'a> Pump<'a> {
-    fn new(
-        target: &'a Target<'a>,
-        input: &'a Input,
-        signals: &'a Signals,
-        progress: &'a Progress,
-        counts_lines: bool,
-    ) -> Self {
-        let queue = target.queue();
-        Self {
-            target,
-            queue,
-            input,
-            signals,
-            progress,
-            chunk: chunk(queue),
-            is_settled: false, // the ring file may have held something
-            counts_lines,
-            lines: 0,
+/// Waits until what was cut off is packed, and what is too old is gone. After a signal it does not:
+/// the next start does that.
+fn finish_rotation(target: &Target<'_>, signals: &Signals, is_written: bool) {
+    let Some(log) = target.log() else { return };
+    // A rotation that waits for the end of a line may wait for ever then.
+    let is_open = !is_written || target.ends_inside_line();
+    let is_bounded = target.has_asked() && is_open;
+    let started = Instant::now();
+    loop {
+        // Its failures were told when they came.
+        if log.wait_background(Some(CHECK_INTERVAL)) != Err(alq::Error::TimedOut) {
+            return;
         }
-    }
-
-    /// Runs until the input ends, a signal comes, or the queue fails (which its close will report).
-    ///
-    /// Nothing is reserved while it waits: an open reservation would cost room.
-    fn run(&mut self) -> io::Result<()> {
-        loop {
-            let limit = (!self.is_settled).then_some(CHECK_INTERVAL);
-            match self.input.wait(&[self.signals.descriptor()], limit)? {
-                Ready::Other(_) => return Ok(()),
-                Ready::Nothing if self.has_failed() => return Ok(()),
-                Ready::Nothing => {}
-                Ready::Input => {
-                    if !self.read_once()? {
-                        return Ok(());
-                    }
-                }
-            }
+        let is_asked_to_end = signals.received().is_some();
+        let is_late = started.elapsed() >= LAST_ROTATION;
+        if (is_asked_to_end || is_bounded) && (is_late || !target.has_asked()) {
+            return;
         }
-    }
-
-    /// One read(2) straight into the ring; `false` when there is no more to read, or no use in reading.
-    fn read_once(&mut self) -> io::Result<bool> {
-        let getn = || {
-            self.queue
-                .getn_timeout(self.chunk, Flags::WAITOK, CHECK_INTERVAL)
-        };
-        let mut entry = match getn() {
-            Ok(entry) => entry,
-            Err(Error::TimedOut) => return Ok(!self.has_failed()),
-            Err(_) => return Ok(false), // the close tells why
-        };
-        match self.input.read(&mut entry)? {
-            Found::End => return Ok(false),
-            Found::Nothing => {}
-            Found::Bytes(count) => {
-                if self.counts_lines {
-                    self.lines += memchr::memchr_iter(b'\n', &entry[..count]).count() as u64;
-                }
-                entry.set_bytes_used(count);
-                entry.post();
-                self.is_settled = false;
-                self.progress.add(count);
-            }
-        }
-        Ok(true)
-    }
-
-    /// Looks whether FILE is to be given up, and whether there is anything left to fail.
-    fn has_failed(&mut self) -> bool {
-        let stats = self.queue.stats();
-        self.is_settled = stats.posted_bytes == stats.written_bytes;
-        self.target.given_up(&stats).is_some()
     }
 }

@@ -1,5 +1,6 @@
 //! The command line.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -8,7 +9,10 @@ use clap::{Args, Parser, Subcommand};
 
 pub use crate::bench::args::Bench;
 use crate::catch_args::LineOptions;
+use crate::help;
 use crate::rotate_args::RotateOptions;
+use crate::stamp::Format;
+use crate::values::Named;
 
 /// What `alq` is asked to do.
 #[derive(Debug, Parser)]
@@ -17,7 +21,7 @@ use crate::rotate_args::RotateOptions;
     version,
     about = "An asynchronous append queue on the command line",
     disable_help_subcommand = true,
-    after_help = "Exit codes: 0 done, 1 error, 2 wrong usage, 3 parts of a ring file were damaged; each command's help says more"
+    after_help = help::ALL
 )]
 pub struct Cli {
     #[command(subcommand)]
@@ -35,22 +39,30 @@ pub enum Command {
 
 /// Append standard input to FILE.
 ///
-/// Input is read straight into a ring in memory, and a second thread writes the ring to FILE, so that reading
-/// and writing go on at once. FILE is created if need be; it may also be a pipe or a device.
+/// Input is read straight into a ring in memory, and a second thread writes the ring to FILE, so
+/// that reading and writing go on at once. FILE is created if need be; it may also be a pipe or a
+/// device.
 ///
-/// With --ring the ring is a file: what was read outlives a kill -9, and the next `alq append` with the same ring, or
-/// `alq recover`, appends it. With --resume a run that was killed is simply started again.
+/// With --ring the ring is a file: what was read outlives a kill -9, and the next `alq append` with
+/// the same ring, or `alq recover`, appends it. With --resume a run that was killed is simply
+/// started again.
 #[derive(Debug, Args)]
-#[command(after_help = EXIT_CODES)]
+#[command(after_help = help::APPEND)]
 #[allow(
     clippy::struct_excessive_bools,
     reason = "each is a flag of the command line"
 )]
 pub struct Append {
-    /// Where to append
+    /// Where to append; - is standard output
     pub file: PathBuf,
 
-    /// Size of the ring: 1 byte to 2G; K, M and G are powers of 1024 [default: 1M, or what RING was made with]
+    /// Run this command, and append its standard output and standard error in place of standard
+    /// input
+    #[arg(last = true, value_name = "COMMAND", conflicts_with = "resume")]
+    pub command: Vec<OsString>,
+
+    /// Size of the ring: 1 byte to 2G; K, M and G are powers of 1024 [default: 1M, or what RING was
+    /// made with]
     #[arg(
         long,
         value_name = "SIZE",
@@ -59,11 +71,13 @@ pub struct Append {
     )]
     pub capacity: Option<usize>,
 
-    /// Keep the ring in this file, best in /dev/shm or /run; what an earlier run has left there is appended first
+    /// Keep the ring in this file, best in /dev/shm or /run; what an earlier run has left there is
+    /// appended first
     #[arg(long, value_name = "RING")]
     pub ring: Option<PathBuf>,
 
-    /// Go on behind what FILE holds, which must be the beginning of standard input, a file, and nothing else
+    /// Go on behind what FILE holds, which must be the beginning of standard input, a file, and
+    /// nothing else
     #[arg(long)]
     pub resume: bool,
 
@@ -85,15 +99,20 @@ pub struct Append {
     )]
     pub mode: u32,
 
-    /// Give up when the disk has been full for so long (a reader that pauses is waited for)
+    /// Give up when the disk has been full for so long, or never: forever (a reader that pauses is
+    /// waited for) [default: 5; forever where input is lines]
     #[arg(
         long,
         value_name = "SECONDS",
-        default_value = "5",
         allow_negative_numbers = true,
-        value_parser = seconds
+        value_parser = Named::new(&["forever"], stall_limit),
+        hide_possible_values = true
     )]
-    pub stall_limit: Duration,
+    pub stall_limit: Option<StallLimit>,
+
+    /// Ignore SIGINT and SIGTERM, and go on to the end of input; SIGQUIT ends it
+    #[arg(long)]
+    pub until_eof: bool,
 
     /// Print no summary
     #[arg(long)]
@@ -108,10 +127,10 @@ pub struct Append {
 
 /// Write what a killed process has left in RING.
 ///
-/// What was posted and not written is appended to the log that it is for, in order, and synced; then the ring is empty. The ring
-/// may be of any program that uses the library.
+/// What was posted and not written is appended to the log that it is for, in order, and synced;
+/// then the ring is empty. The ring may be of any program that uses the library.
 #[derive(Debug, Args)]
-#[command(after_help = RECOVER_EXIT_CODES)]
+#[command(after_help = help::RECOVER)]
 pub struct Recover {
     /// The ring file
     pub ring: PathBuf,
@@ -133,7 +152,7 @@ pub struct Recover {
 ///
 /// RING may be in use, or left by a process that is gone; nothing of it is locked or changed.
 #[derive(Debug, Args)]
-#[command(after_help = STAT_EXIT_CODES)]
+#[command(after_help = help::STAT)]
 pub struct Stat {
     /// The ring file
     pub ring: PathBuf,
@@ -158,36 +177,30 @@ pub struct Stat {
     pub interval: Duration,
 }
 
-const RECOVER_EXIT_CODES: &str = "\
-Exit codes:
-  0  everything that RING holds is written, or nothing was left
-  1  RING cannot be used, or the log not be written; what is not written stays in RING
-  2  wrong usage
-  3  as 0, but parts of RING were damaged, and are not written
-With --dry-run, the code is that of the run that it foresees.";
+/// How long a full disk is waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StallLimit {
+    Time(Duration),
+    Forever,
+}
 
-const STAT_EXIT_CODES: &str = "\
-Exit codes:
-  0  printed
-  1  RING cannot be read; with --watch, it was removed
-  2  wrong usage
---watch goes on until SIGINT (Ctrl-C) or SIGTERM, and then dies by that signal.";
-
-const EXIT_CODES: &str = "\
-Exit codes:
-  0  all input was written
-  1  input or output error; the message says how much was not written
-  2  wrong usage
-On SIGINT or SIGTERM, what was read is written, and then alq dies by that signal.
-If that takes longer than half a second, another signal ends it at once.
-With --line (which --line-max, --timestamp, --when-full=drop and all of rotation
-imply): SIGTERM reads to the end of the line first, for a quarter of a second at
-most, and SIGHUP goes on in a new FILE.";
+/// How long a full disk is waited for where input is bytes. A log catcher waits without an end, as
+/// its peers do: when it ends, SIGPIPE ends the program that it serves.
+const STALL_LIMIT: Duration = Duration::from_secs(5);
 
 impl Append {
     /// Whether input is a stream of lines.
     pub fn is_lines(&self) -> bool {
-        self.lines.is_on() || self.rotation.is_on()
+        self.lines.is_on() || self.rotation.is_on() || !self.command.is_empty()
+    }
+
+    /// How long a full disk is waited for; `None` has no end.
+    pub fn stall_limit(&self) -> Option<Duration> {
+        match self.stall_limit {
+            Some(StallLimit::Time(limit)) => Some(limit),
+            Some(StallLimit::Forever) => None,
+            None => (!self.is_lines()).then_some(STALL_LIMIT),
+        }
     }
 }
 
@@ -198,10 +211,13 @@ impl Cli {
     }
 }
 
-/// The one line about an option with a wrong value; nothing for other errors, which clap prints better.
+/// The one line about an option with a wrong value; nothing for other errors, which clap prints
+/// better.
 pub fn complaint(error: &clap::Error) -> Option<String> {
-    if error.kind() != ErrorKind::ValueValidation {
-        return None;
+    match error.kind() {
+        ErrorKind::UnknownArgument => return stamp_without_sign(),
+        ErrorKind::ValueValidation => {}
+        _ => return None,
     }
     let context = |kind| error.get(kind).map(ToString::to_string);
     let option = context(ContextKind::InvalidArg)?;
@@ -209,6 +225,18 @@ pub fn complaint(error: &clap::Error) -> Option<String> {
     let value = context(ContextKind::InvalidValue)?;
     let allowed = std::error::Error::source(error)?;
     Some(format!("{option} {value}: it must be {allowed}"))
+}
+
+/// What to say when a word after --timestamp was taken for FILE, so that FILE is one too many.
+fn stamp_without_sign() -> Option<String> {
+    let words: Vec<_> = std::env::args_os().collect();
+    let option = words.iter().position(|word| word == "--timestamp")?;
+    let format = words.get(option + 1)?.to_str()?;
+    Format::parse(format).ok()?;
+    Some(format!(
+        "--timestamp {format}: write --timestamp={format}; \
+         without the sign, {format} is taken for FILE"
+    ))
 }
 
 const CAPACITY_MAX: u64 = 2 << 30;
@@ -238,6 +266,14 @@ fn seconds(text: &str) -> Result<Duration, &'static str> {
         .ok()
         .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
         .ok_or("a number of seconds, such as 0.5 or 60")
+}
+
+fn stall_limit(text: &str) -> Result<StallLimit, &'static str> {
+    if text == "forever" {
+        return Ok(StallLimit::Forever);
+    }
+    let limit = seconds(text).map_err(|_| "a number of seconds, such as 0.5 or 60, or forever")?;
+    Ok(StallLimit::Time(limit))
 }
 
 fn interval(text: &str) -> Result<Duration, &'static str> {

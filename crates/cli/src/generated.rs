@@ -1,5 +1,6 @@
-//! The manual pages and the completions of shells are made of the command line, and kept with the sources: whoever builds the tool has
-//! them without another program. `ci/man.sh write` makes them anew; this fails where they are not what they would be then.
+//! The manual pages and the completions of shells are made of the command line, and kept with the
+//! sources: whoever builds the tool has them without another program. `ci/man.sh write` makes them
+//! anew; this fails where they are not what they would be then.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -11,6 +12,7 @@ use clap_complete::{Shell, generate};
 use clap_mangen::Man;
 
 use crate::args::Cli;
+use crate::help::TITLES;
 
 /// With this in the environment the files are written.
 const WRITE: &str = "ALQ_GENERATE";
@@ -43,7 +45,8 @@ fn files() -> BTreeMap<String, Vec<u8>> {
     files
 }
 
-/// A page, with the exit codes under their usual title, and without a date: it is the same every day.
+/// A page, with the exit codes under their usual title, and without a date: it is the same every
+/// day.
 fn page(command: Command) -> Vec<u8> {
     let name = command.get_display_name().unwrap_or("alq").to_owned();
     let names = Cli::command();
@@ -65,14 +68,32 @@ fn page(command: Command) -> Vec<u8> {
         name.to_uppercase(),
         env!("CARGO_PKG_VERSION")
     );
-    let (text, codes) = text.split_once(".SH EXTRA\n").unwrap();
-    let codes = codes.split(".SH VERSION").next().unwrap();
-    let codes = codes.strip_prefix("Exit codes:\n").unwrap_or(codes);
+    let (text, extra) = text.split_once(".SH EXTRA\n").unwrap();
+    let extra = extra.split(".SH VERSION").next().unwrap();
     let others = others.join(" ,\n").replace("(1) ,", "(1),");
     format!(
-        "{before}{title}{text}.SH \"EXIT STATUS\"\n.nf\n{codes}.fi\n.SH \"SEE ALSO\"\n{others}\n"
+        "{before}{title}{text}{}.SH \"SEE ALSO\"\n{others}\n",
+        sections(extra)
     )
     .into()
+}
+
+/// The parts of the text at the end of the help, as sections.
+fn sections(extra: &str) -> String {
+    let mut sections = String::new();
+    let mut is_open = false;
+    for line in extra.lines() {
+        let title = TITLES.iter().find(|(title, _)| *title == line);
+        if let Some((_, title)) = title {
+            sections += if is_open { ".fi\n" } else { "" };
+            sections += &format!(".SH \"{title}\"\n.nf\n");
+            is_open = true;
+        } else if !line.is_empty() {
+            sections += line;
+            sections += "\n";
+        }
+    }
+    sections + ".fi\n"
 }
 
 #[test]

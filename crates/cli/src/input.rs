@@ -1,8 +1,9 @@
-//! Standard input: waiting for it or for something else, and reading it without a buffer in between.
+//! Standard input, or the streams of a command: waiting for them or for a signal, and reading
+//! without a buffer in between.
 
 use std::fs::{File, Metadata};
 use std::io::{self, IsTerminal, Read, Seek, SeekFrom};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::FileExt;
 use std::time::Duration;
 
@@ -10,10 +11,10 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::pipe::{fcntl_getpipe_size, fcntl_setpipe_size};
 
-/// Standard input.
+/// Standard input, or a stream of a command.
 ///
-/// A process that is started with a closed standard input gets /dev/null in its place before `main` runs, and
-/// cannot tell that from a /dev/null that was meant: it counts as empty input.
+/// A process that is started with a closed standard input gets /dev/null in its place before `main`
+/// runs, and cannot tell that from a /dev/null that was meant: it counts as empty input.
 #[derive(Debug)]
 pub struct Input {
     file: File,
@@ -22,10 +23,10 @@ pub struct Input {
 /// Why a wait is over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ready {
-    /// Standard input has something: bytes, its end, or an error.
-    Input,
-    /// The other descriptor with this number is readable.
-    Other(usize),
+    /// The input with this number has something: bytes, its end, or an error.
+    Input(usize),
+    /// A signal came.
+    Signal,
     /// Neither, for as long as was given.
     Nothing,
 }
@@ -42,7 +43,20 @@ pub enum Found {
 impl Input {
     pub fn standard() -> io::Result<Self> {
         let fd = io::stdin().as_fd().try_clone_to_owned()?;
-        Ok(Self { file: fd.into() })
+        Ok(fd.into())
+    }
+
+    /// Closes standard input, so that its writer does not wait for a reader that reads no more:
+    /// /dev/null takes its place.
+    pub fn close_standard() {
+        if let Ok(null) = File::open("/dev/null") {
+            let _ = rustix::stdio::dup2_stdin(null); // it stays open until the end then
+        }
+    }
+
+    /// How many bytes can be read now.
+    pub fn available(&self) -> u64 {
+        rustix::io::ioctl_fionread(&self.file).unwrap_or(0)
     }
 
     pub fn metadata(&self) -> io::Result<Metadata> {
@@ -75,49 +89,15 @@ impl Input {
         Some(self.len()?.saturating_sub(position?))
     }
 
-    /// Has the pipe hold as much as one read takes, if it is one that holds less: its writers sleep less often then. What the system does
-    /// not allow is left as it is. Says how much the pipe holds, if it is one.
+    /// Has the pipe hold as much as one read takes, if it is one that holds less: its writers sleep
+    /// less often then. What the system does not allow is left as it is. Says how much the pipe
+    /// holds, if it is one.
     pub fn widen(&self, len: usize) -> Option<usize> {
         let size = fcntl_getpipe_size(&self.file).ok()?;
         if size < len {
             let _ = fcntl_setpipe_size(&self.file, len);
         }
         fcntl_getpipe_size(&self.file).ok()
-    }
-
-    /// Waits for `limit`, or until one of `others` is readable, whatever comes in.
-    pub fn nap(others: [BorrowedFd<'_>; 2], limit: Duration) -> io::Result<()> {
-        let mut fds = others.map(|other| PollFd::from_borrowed_fd(other, PollFlags::IN));
-        match poll(&mut fds, Some(&timespec(limit))) {
-            Ok(_) | Err(Errno::INTR) => Ok(()),
-            Err(error) => Err(error.into()),
-        }
-    }
-
-    /// Waits until a read would not block, or one of `others` (two at most: the pipes of signals) is readable, for `limit` at most.
-    ///
-    /// A signal that came before the wait ends it too, because its byte is in the pipe: none is missed. When both
-    /// are ready it is the signal, or steady input would hide it.
-    pub fn wait(&self, others: &[BorrowedFd<'_>], limit: Option<Duration>) -> io::Result<Ready> {
-        let limit = limit.map(timespec);
-        let input = PollFd::new(&self.file, PollFlags::IN);
-        let mut fds = [input.clone(), input.clone(), input];
-        for (place, other) in fds[1..].iter_mut().zip(others) {
-            *place = PollFd::from_borrowed_fd(*other, PollFlags::IN);
-        }
-        let fds = &mut fds[..=others.len()];
-        loop {
-            match poll(fds, limit.as_ref()) {
-                Ok(0) => return Ok(Ready::Nothing),
-                Ok(_) => {
-                    let is_ready = |fd: &PollFd<'_>| !fd.revents().is_empty();
-                    let other = fds[1..].iter().position(is_ready);
-                    return Ok(other.map_or(Ready::Input, Ready::Other));
-                }
-                Err(Errno::INTR) => {} // the signal's byte is in the pipe by now
-                Err(error) => return Err(error.into()),
-            }
-        }
     }
 
     /// One read(2) into `room`, which must not be empty.
@@ -132,6 +112,55 @@ impl Input {
                     _ => Err(error),
                 },
             };
+        }
+    }
+}
+
+impl From<OwnedFd> for Input {
+    fn from(fd: OwnedFd) -> Self {
+        Self { file: fd.into() }
+    }
+}
+
+/// Waits for `limit`, or until a signal comes, whatever comes in.
+pub fn nap(signals: BorrowedFd<'_>, limit: Duration) -> io::Result<()> {
+    let mut fds = [PollFd::from_borrowed_fd(signals, PollFlags::IN)];
+    match poll(&mut fds, Some(&timespec(limit))) {
+        Ok(_) | Err(Errno::INTR) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Waits until a read of an input would not block, or a signal comes, for `limit` at most. An input
+/// that is `None` has ended.
+///
+/// When several are ready it is the signal, or steady input would hide it; and of two inputs, the
+/// one at `turn`.
+pub fn wait(
+    inputs: &[Option<Input>],
+    turn: usize,
+    signals: BorrowedFd<'_>,
+    limit: Option<Duration>,
+) -> io::Result<Ready> {
+    let limit = limit.map(timespec);
+    let count = inputs.len();
+    let order = (0..count).map(|at| (turn + at) % count);
+    let open: Vec<usize> = order.filter(|&at| inputs[at].is_some()).collect();
+    let mut fds = vec![PollFd::from_borrowed_fd(signals, PollFlags::IN)];
+    let files = open.iter().filter_map(|&at| inputs[at].as_ref());
+    fds.extend(files.map(|input| PollFd::new(&input.file, PollFlags::IN)));
+    loop {
+        match poll(&mut fds, limit.as_ref()) {
+            Ok(0) => return Ok(Ready::Nothing),
+            Ok(_) => {
+                let first = fds.iter().position(|fd| !fd.revents().is_empty());
+                return Ok(match first {
+                    Some(0) | None => Ready::Signal,
+                    Some(at) => Ready::Input(open[at - 1]),
+                });
+            }
+            Err(Errno::INTR) => {} // a debugger, or a stop and its end
+            Err(error) => return Err(error.into()),
         }
     }
 }

@@ -1,30 +1,36 @@
-//! `alq`, the command-line tool: appends its standard input to a file through an [`alq::Queue`], looks after ring files, and measures.
+//! `alq`, the command-line tool: appends its standard input to a file through an [`alq::Queue`],
+//! looks after ring files, and measures.
 //!
 //! # Exit codes
 //!
 //! | code | meaning |
 //! |---|---|
-//! | 0 | all input was written (and with `--fsync` is on disk); what the ring file held is written; it was shown, or measured |
+//! | 0 | all input is written (with `--fsync`: on disk); the ring file's bytes are; shown, measured |
 //! | 1 | an input or output error; the message says how much was not written |
 //! | 2 | wrong usage |
 //! | 3 | `alq recover`: as 0, but parts of the ring file were damaged |
+//! | 125, 126, 127 | `alq append FILE -- command`: alq failed; it cannot be run; there is none |
 //!
-//! After SIGINT or SIGTERM the tool writes what it has read and then dies by that signal, so that its parent
-//! sees what happened. A signal that was ignored when the tool started stays ignored.
+//! After SIGINT or SIGTERM the tool writes what it has read and then dies by that signal, so that
+//! its parent sees what happened. A signal that was ignored when the tool started stays ignored.
 
 mod append;
 mod args;
 mod bench;
 mod catch_args;
+mod children;
 #[cfg(test)]
 mod generated;
+mod help;
 mod input;
 mod intake;
-mod lines;
+mod patience;
+mod place;
 mod progress;
+mod pump;
 mod recover;
+mod refusal;
 mod report;
-mod requests;
 mod resume;
 mod ring;
 mod rotate;
@@ -33,7 +39,9 @@ mod screen;
 mod signals;
 mod stamp;
 mod stat;
+mod straight;
 mod target;
+mod values;
 mod watch;
 
 use std::process::ExitCode;
@@ -50,15 +58,16 @@ fn main() -> ExitCode {
     if let Some(code) = bench::turn::asked() {
         return code;
     }
+    signals::hold();
     let cli = match Cli::read() {
         Ok(cli) => cli,
         Err(error) => return refuse(&error),
     };
+    if matches!(cli.command, Command::Recover(_) | Command::Stat(_)) {
+        signals::release(); // `stat --watch` handles those that it wants
+    }
     let ended = match &cli.command {
-        Command::Append(options) => append::run(options).map(|ending| match ending {
-            append::Ending::Input => ExitCode::SUCCESS,
-            append::Ending::Signal(signal) => signals::die_by(signal),
-        }),
+        Command::Append(options) => append::run(options),
         Command::Recover(options) => recover::run(options).map(|recovery| match recovery.damaged {
             0 => ExitCode::SUCCESS,
             _ => ExitCode::from(DAMAGED),
@@ -72,7 +81,7 @@ fn main() -> ExitCode {
     };
     ended.unwrap_or_else(|failure| {
         report::line(&failure);
-        ExitCode::FAILURE
+        ExitCode::from(failure.code())
     })
 }
 
@@ -84,7 +93,7 @@ fn refuse(error: &clap::Error) -> ExitCode {
     }
     match error.print() {
         Ok(()) if !error.use_stderr() => ExitCode::SUCCESS,
-        Err(_) if !error.use_stderr() => ExitCode::FAILURE, // the help was asked for and nobody got it
+        Err(_) if !error.use_stderr() => ExitCode::FAILURE, // the help could not be printed
         _ => ExitCode::from(WRONG_USAGE),
     }
 }

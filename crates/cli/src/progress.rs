@@ -55,6 +55,11 @@ impl Progress {
         self.bar.inc(bytes as u64);
     }
 
+    /// Has something printed above the line.
+    pub fn suspend(&self, print: impl FnOnce()) {
+        self.bar.suspend(print);
+    }
+
     /// Takes the line away, for good: what is printed next starts in its place.
     pub fn clear(&self) {
         self.bar.finish_and_clear();

@@ -1,4 +1,5 @@
-//! What the tool says: a line a message on standard error, tables and JSON on standard output; and never a panic.
+//! What the tool says: a line a message on standard error, tables and JSON on standard output; and
+//! never a panic.
 
 use std::fmt::{self, Display};
 use std::io::{self, Write};
@@ -15,23 +16,38 @@ pub fn line(message: &dyn Display) {
 
 /// An error as the user sees it: what was wrong, and with what.
 #[derive(Debug)]
-pub struct Failure(String);
+pub struct Failure {
+    text: String,
+    code: Option<u8>,
+}
 
 impl Failure {
     /// What says by itself what it is about.
     pub fn whole(problem: impl Display) -> Self {
-        Self(problem.to_string())
+        let text = problem.to_string();
+        Self { text, code: None }
     }
 
     /// `subject` is the path or the option that the user knows.
     pub fn new(subject: impl Display, problem: impl Display) -> Self {
-        Self(format!("{subject}: {problem}"))
+        Self::whole(format_args!("{subject}: {problem}"))
+    }
+
+    /// The exit code is this one, if it was not set before.
+    pub fn or_code(self, code: u8) -> Self {
+        let code = self.code.or(Some(code));
+        Self { code, ..self }
+    }
+
+    /// The exit code of the process.
+    pub fn code(&self) -> u8 {
+        self.code.unwrap_or(1)
     }
 }
 
 impl Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(&self.text)
     }
 }
 
@@ -40,6 +56,16 @@ impl Display for Failure {
 pub struct Dropped {
     pub lines: u64,
     pub bytes: u64,
+}
+
+impl Display for Dropped {
+    /// The end of a message; nothing if nothing was dropped.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self { lines: 0, .. } => Ok(()),
+            Self { lines, bytes } => write!(f, ", {lines} lines of {bytes} bytes dropped"),
+        }
+    }
 }
 
 /// What was done, for the one line at the end.
@@ -70,13 +96,10 @@ impl Display for Summary {
         };
         write!(
             f,
-            "{bytes} bytes, {lines} lines, {seconds:.3} s, {rate:.3} GB/s, {} drains, high-water mark {} of {} bytes",
+            "{bytes} bytes, {lines} lines, {seconds:.3} s, {rate:.3} GB/s, {} drains, \
+             high-water mark {} of {} bytes{dropped}",
             stats.drains, stats.high_water_bytes, stats.capacity_bytes
-        )?;
-        match dropped {
-            Dropped { lines: 0, .. } => Ok(()),
-            Dropped { lines, bytes } => write!(f, ", {lines} lines of {bytes} bytes dropped"),
-        }
+        )
     }
 }
 
@@ -105,7 +128,8 @@ impl Row {
     }
 }
 
-/// Text in which nothing moves a cursor or ends a line: a path in a ring file is whatever its owner likes.
+/// Text in which nothing moves a cursor or ends a line: a path in a ring file is whatever its owner
+/// likes.
 pub fn visible(text: &str) -> String {
     let shown = |letter: char| {
         if letter.is_control() {

@@ -18,7 +18,7 @@ const CHUNK_LEN: usize = 1 << 16;
 /// Goes past what FILE holds of standard input.
 pub fn skip_appended(target: &Target<'_>, input: &Input) -> Result<(), Failure> {
     let failure = |problem: &dyn std::fmt::Display| {
-        Failure::new(target.path().display(), format!("--resume: {problem}"))
+        Failure::new(target.place(), format!("--resume: {problem}"))
     };
     if !target.is_file() {
         return Err(failure(

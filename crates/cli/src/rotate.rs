@@ -6,26 +6,24 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
+use alq::Error;
 use alq::rotate::RotatingFile;
-use alq::{Error, Options, Queue};
 
 use crate::args::Append;
-use crate::lines::LINE_MAX;
+use crate::catch_args::LINE_MAX;
 use crate::report;
 
-/// Opens FILE for a queue that is made as `queue` says.
-pub fn open(queue: Options, options: &Append) -> Result<(Queue, RotatingFile), Error> {
+/// Opens FILE as a log that is cut into files.
+pub fn open(options: &Append) -> Result<RotatingFile, Error> {
     let line_max = options.lines.line_max.unwrap_or(LINE_MAX);
-    let log = options
+    options
         .rotation
         .rotation()
         .whole_lines(line_max as u64)
         .mode(options.mode)
         .follow_links(options.follow_links)
         .on_error(|error| report::line(&error))
-        .open(&options.file)?;
-    let queue = queue.to_sink(log.clone())?;
-    Ok((queue, log))
+        .open(&options.file)
 }
 
 /// The files that were cut off of the log at `path`, and are not packed, oldest first.

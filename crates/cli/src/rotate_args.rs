@@ -7,8 +7,15 @@ use alq::rotate::{Compression, Every, Rotation, Zone};
 use clap::Args;
 use jiff::{Span, SpanRelativeTo};
 
+use crate::report::Failure;
+use crate::values::Named;
+
 /// When FILE is cut, and what becomes of the files that are cut off.
 #[derive(Debug, Args)]
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "each is a flag of the command line"
+)]
 #[command(
     next_help_heading = "Rotation (each of these implies --line; SIGUSR1 and SIGALRM rotate at once)"
 )]
@@ -17,20 +24,30 @@ pub struct RotateOptions {
     #[arg(long, value_name = "SIZE", allow_negative_numbers = true, value_parser = file_size)]
     pub rotate_size: Option<u64>,
 
-    /// Go on in a new file at the end of each hour, day, week or month, or so many minutes or hours, as in 10m or 6h
-    #[arg(long, value_name = "PERIOD", value_parser = every)]
+    /// Go on in a new file at the end of each hour, day, week or month, or so many minutes or
+    /// hours, as in 10m or 6h
+    #[arg(
+        long,
+        value_name = "PERIOD",
+        value_parser = Named::new(&["hour", "day", "week", "month"], every),
+        hide_possible_values = true
+    )]
     pub rotate_every: Option<Every>,
 
     /// Go on in a new file when there is something in FILE at the start
     #[arg(long)]
     pub rotate_at_start: bool,
 
+    /// Go on in a new file on SIGUSR1 and SIGALRM alone
+    #[arg(long)]
+    pub rotate_on_signal: bool,
+
     /// Periods are those of UTC, not of the local time zone
     #[arg(long)]
     pub utc: bool,
 
     /// Keep so many rotated files at most, beside FILE itself
-    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = count)]
     pub keep: Option<usize>,
 
     /// Keep rotated files no longer than this, as in 12h, 30d or 2w
@@ -42,7 +59,12 @@ pub struct RotateOptions {
     pub keep_bytes: Option<u64>,
 
     /// Pack rotated files in the background: gzip or zstd
-    #[arg(long, value_name = "FORM", value_parser = compression)]
+    #[arg(
+        long,
+        value_name = "FORM",
+        value_parser = Named::new(&["gzip", "zstd"], compression),
+        hide_possible_values = true
+    )]
     pub compress: Option<Compression>,
 
     /// Have a symbolic link here that leads to FILE
@@ -53,11 +75,33 @@ pub struct RotateOptions {
 impl RotateOptions {
     /// Whether FILE is cut at all; each of these options says so, but for the time zone.
     pub fn is_on(&self) -> bool {
+        self.has_trigger() || self.link.is_some() || self.loses_bytes()
+    }
+
+    /// Whether anything says when FILE is cut.
+    fn has_trigger(&self) -> bool {
         self.rotate_size.is_some()
             || self.rotate_every.is_some()
             || self.rotate_at_start
-            || self.link.is_some()
-            || self.loses_bytes()
+            || self.rotate_on_signal
+    }
+
+    /// Refuses rules for rotated files where none is ever cut off.
+    pub fn check(&self) -> Result<(), Failure> {
+        if self.has_trigger() || !self.loses_bytes() {
+            return Ok(());
+        }
+        let given = [
+            (self.keep.is_some(), "--keep"),
+            (self.keep_age.is_some(), "--keep-age"),
+            (self.keep_bytes.is_some(), "--keep-bytes"),
+            (self.compress.is_some(), "--compress"),
+        ];
+        let option = given.iter().find(|(is_given, _)| *is_given);
+        let option = option.map_or("", |(_, option)| option);
+        let problem = "nothing says when FILE is rotated: add --rotate-size 16M, \
+             --rotate-every day, --rotate-at-start or --rotate-on-signal";
+        Err(Failure::new(option, problem).or_code(2))
     }
 
     /// Whether files go away, or change their form.
@@ -108,13 +152,29 @@ fn all_sizes(text: &str) -> Result<u64, &'static str> {
     size.map_err(|_| "a size, such as 65536, 16M or 1G")
 }
 
+fn count(text: &str) -> Result<usize, &'static str> {
+    text.parse().map_err(|_| "a number of files, such as 10")
+}
+
 fn every(text: &str) -> Result<Every, &'static str> {
-    text.parse()
+    let name = match text {
+        "hourly" => "hour",
+        "daily" | "1d" => "day",
+        "weekly" | "1w" | "7d" => "week",
+        "monthly" => "month",
+        other => other,
+    };
+    name.parse()
         .map_err(|_| "hour, day, week, month, or minutes or hours up to a day, such as 10m or 6h")
 }
 
 fn compression(text: &str) -> Result<Compression, &'static str> {
-    text.parse().map_err(|_| "gzip or zstd")
+    let name = match text {
+        "gz" => "gzip",
+        "zst" => "zstd",
+        other => other,
+    };
+    name.parse().map_err(|_| "gzip or zstd")
 }
 
 fn age(text: &str) -> Result<Duration, &'static str> {
@@ -125,14 +185,14 @@ fn age(text: &str) -> Result<Duration, &'static str> {
     };
     age()
         .filter(|age| !age.is_zero())
-        .ok_or("an age, such as 12h, 30d or 2w")
+        .ok_or("an age with a unit, such as 12h, 30d or 2w")
 }
 
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
-    use super::{age, every, file_size};
+    use super::{age, compression, every, file_size};
 
     #[test]
     fn ages_have_units() {
@@ -152,6 +212,16 @@ mod tests {
             assert!(file_size(text).is_err(), "{text}");
         }
         assert!(every("day").is_ok() && every("10m").is_ok());
+        for (others, ours) in [
+            ("hourly", "hour"),
+            ("daily", "day"),
+            ("1d", "day"),
+            ("7d", "week"),
+        ] {
+            assert_eq!(every(others), every(ours));
+        }
+        assert_eq!(compression("gz"), compression("gzip"));
+        assert_eq!(compression("zst"), compression("zstd"));
         assert!(every("0m").is_err() && every("year").is_err());
     }
 }

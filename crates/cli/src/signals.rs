@@ -1,96 +1,319 @@
-//! SIGINT and SIGTERM: the first one ends the reading; one that comes after the grace ends the process at once.
+//! Signals as events: blocked from the start of `main` on, and read by one thread.
 //!
-//! Each signal puts a byte into a pipe that is never emptied. Who waits for input waits for it too, and sees a signal
-//! whenever it came. So does a thread, which from the end of the grace on lets the handler itself end the process,
-//! whatever that is stuck in.
+//! A blocked signal never runs its default action, so none can end the process while it holds input
+//! that is not written. The thread decides what a signal means ([`Plan`]), wakes the main thread
+//! through an eventfd, and ends the process at once where that was asked for twice, whatever the
+//! main thread is stuck in.
 
 use std::fs;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
-use std::os::unix::net::UnixStream;
-use std::process::ExitCode;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::process::{ExitCode, ExitStatus};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use rustix::event::{PollFd, PollFlags, poll};
-use rustix::io::retry_on_intr;
-use signal_hook::consts::{SIGINT, SIGTERM};
-use signal_hook::{flag, low_level};
+use nix::libc::{SI_KERNEL, signalfd_siginfo};
+use nix::sys::signal::{SigSet, Signal, raise};
+use nix::sys::signalfd::SignalFd;
+use nix::unistd::Pid;
+use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
+use rustix::io::Errno;
 
-/// How long signals behind the first one do nothing.
+use crate::children::{Children, is_in_foreground};
+
+/// How long signals after the first one do nothing.
 ///
-/// One request to end often comes as two signals: timeout(1) sends one to its child and one to the group, and a
-/// supervisor passes on the one that the terminal has sent already. What was read must not be lost by that.
+/// One request to end often comes as two signals: timeout(1) sends one to its child and one to the
+/// group, and a supervisor passes on the one that the terminal has sent already. What was read must
+/// not be lost by that.
 const GRACE: Duration = Duration::from_millis(500);
 
+/// The signals that end a process unless it does something about them, without those that a fault
+/// raises and SIGPIPE, which is ignored.
+const ENDING: [Signal; 12] = [
+    Signal::SIGHUP,
+    Signal::SIGINT,
+    Signal::SIGQUIT,
+    Signal::SIGUSR1,
+    Signal::SIGUSR2,
+    Signal::SIGALRM,
+    Signal::SIGTERM,
+    Signal::SIGXCPU,
+    Signal::SIGVTALRM,
+    Signal::SIGPROF,
+    Signal::SIGIO,
+    Signal::SIGPWR,
+];
+
+/// What a log catcher is asked to do while it goes on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Asked {
+    /// SIGHUP: FILE is to be opened anew.
+    pub reopen: bool,
+    /// SIGUSR1, or SIGALRM as multilog, svlogd and s6-log have it: FILE is to be rotated.
+    pub rotate: bool,
+}
+
+/// What signals mean to `alq append`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Plan {
+    /// SIGHUP, SIGUSR1 and SIGALRM ask for something; otherwise they end the process as SIGTERM
+    /// does.
+    pub has_requests: bool,
+    /// SIGTERM and SIGINT do nothing.
+    pub until_eof: bool,
+}
+
+/// What has come.
+#[derive(Debug, Default)]
+struct State {
+    plan: Plan,
+    /// Whether a signal lets the main thread write what it has read; before that, it ends the
+    /// process at once.
+    is_graceful: bool,
+    /// The signal that came last of those that end the process.
+    ending: Option<Signal>,
+    asked: Asked,
+    children: Children,
+}
+
+struct Shared {
+    state: Mutex<State>,
+    /// Readable when something came.
+    news: OwnedFd,
+    /// What to say when the process outlives the grace.
+    still_busy: Mutex<Option<Box<dyn FnOnce() + Send>>>,
+}
+
 /// The signals that this process handles.
-#[derive(Debug)]
-pub struct Signals {
-    came: UnixStream,
-    /// Kept, because a pipe that nobody can write to is readable: it would look like a signal.
-    _sender: UnixStream,
-    last: Arc<AtomicUsize>,
+pub struct Signals(Arc<Shared>);
+
+/// Blocks all signals that could end the process, for all threads to come. What comes meanwhile is
+/// not lost: it waits until [`Signals::handle`] or [`release`].
+pub fn hold() {
+    let mut held: SigSet = ENDING.into_iter().collect();
+    held.add(Signal::SIGCHLD);
+    // Never released: a write beyond `ulimit -f` then fails with EFBIG, which says where.
+    held.add(Signal::SIGXFSZ);
+    let _ = held.thread_block(); // it cannot fail
+}
+
+/// Lets signals have their default actions.
+pub fn release() {
+    let held: SigSet = ENDING.into_iter().collect();
+    let _ = held.thread_unblock(); // it cannot fail
 }
 
 impl Signals {
-    /// Handles the signals from now on. `still_busy` is called when the process outlives the grace.
-    pub fn handle(still_busy: impl FnOnce() + Send + 'static) -> io::Result<Self> {
-        let last = Arc::new(AtomicUsize::new(0));
-        let is_deadly = Arc::new(AtomicBool::new(false));
-        let (came, sender) = UnixStream::pair()?;
+    /// Handles SIGINT and SIGTERM from now on; other signals have their default actions.
+    pub fn handle() -> io::Result<Self> {
+        let others: SigSet = ENDING
+            .into_iter()
+            .filter(|&it| !is_request_to_end(it))
+            .collect();
+        others.thread_unblock()?;
+        let signals = Self::start(
+            ENDING.into_iter().filter(|&it| is_request_to_end(it)),
+            Plan::default(),
+        )?;
+        signals.be_graceful(|| {});
+        Ok(signals)
+    }
+
+    /// Handles all signals from now on as `plan` says. Each of those that end the process does so
+    /// at once, until [`be_graceful`](Self::be_graceful).
+    pub fn catch(plan: Plan) -> io::Result<Self> {
+        Self::start(ENDING.into_iter().chain([Signal::SIGCHLD]), plan)
+    }
+
+    fn start(signals: impl Iterator<Item = Signal>, plan: Plan) -> io::Result<Self> {
         let ignored = ignored_signals();
-        for signal in [SIGINT, SIGTERM] {
-            if ignored >> (signal - 1) & 1 == 1 {
-                continue; // nohup(1) or a shell's background job: it stays so
-            }
-            // In this order: who is woken by the byte finds the number.
-            flag::register_usize(signal, Arc::clone(&last), signal.unsigned_abs() as usize)?;
-            low_level::pipe::register(signal, sender.try_clone()?)?;
-            flag::register_conditional_default(signal, Arc::clone(&is_deadly))?;
-        }
-        let watched = came.try_clone()?;
-        let watch = move || {
-            let mut fds = [PollFd::new(&watched, PollFlags::IN)];
-            if retry_on_intr(|| poll(&mut fds, None)).is_err() {
-                return;
-            }
-            thread::sleep(GRACE);
-            // SeqCst as the handler's load is; it orders nothing else. Before the message, which may block.
-            is_deadly.store(true, Ordering::SeqCst);
-            still_busy();
+        let is_handled = |signal: &Signal| {
+            // nohup(1) or a shell's background job: such a signal does not end the process. It may
+            // still ask for something.
+            let is_ignored = ignored >> (*signal as i32 - 1) & 1 == 1;
+            !is_ignored || plan.asks(*signal) != Asked::default()
         };
+        let handled: SigSet = signals.filter(is_handled).collect();
+        let descriptor = SignalFd::new(&handled)?;
+        let state = State {
+            plan,
+            ..State::default()
+        };
+        let shared = Arc::new(Shared {
+            state: Mutex::new(state),
+            news: eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?,
+            still_busy: Mutex::new(None),
+        });
+        let signals = Self(Arc::clone(&shared));
         thread::Builder::new()
             .name("alq-signals".to_owned())
-            .spawn(watch)?;
-        Ok(Self {
-            came,
-            _sender: sender,
-            last,
-        })
+            .spawn(move || shared.listen(&descriptor))?;
+        Ok(signals)
     }
 
-    /// Readable from the first signal on.
+    /// From now on the main thread writes what it has read before the process ends. `still_busy` is
+    /// called, on another thread, when that takes longer than the grace.
+    pub fn be_graceful(&self, still_busy: impl FnOnce() + Send + 'static) {
+        *lock(&self.0.still_busy) = Some(Box::new(still_busy));
+        lock(&self.0.state).is_graceful = true;
+    }
+
+    /// Starts a process that signals are passed on to.
+    pub fn adopt<E>(&self, start: impl FnOnce() -> Result<Pid, E>) -> Result<(), E> {
+        // Locked meanwhile: a signal that comes now is passed on when the process is there.
+        lock(&self.0.state).children.add(start()?);
+        Ok(())
+    }
+
+    /// Whether the process that was started has not ended.
+    pub fn is_command_alive(&self) -> bool {
+        lock(&self.0.state).children.is_command_alive()
+    }
+
+    /// How the process that was started has ended.
+    pub fn command_status(&self) -> Option<ExitStatus> {
+        lock(&self.0.state).children.status()
+    }
+
+    /// Readable when something came since [`take`](Self::take).
     pub fn descriptor(&self) -> BorrowedFd<'_> {
-        self.came.as_fd()
+        self.0.news.as_fd()
     }
 
-    /// The signal that came last, if any came.
+    /// What was asked for, once.
+    pub fn take(&self) -> Asked {
+        let mut count = [0; 8];
+        let _ = rustix::io::read(&self.0.news, &mut count); // nothing, if somebody was faster
+        std::mem::take(&mut lock(&self.0.state).asked)
+    }
+
+    /// The signal that came last of those that end the process.
     pub fn received(&self) -> Option<i32> {
-        // SeqCst as the handler's store is; it orders nothing else.
-        match self.last.load(Ordering::SeqCst) {
-            0 => None,
-            signal => i32::try_from(signal).ok(),
+        lock(&self.0.state).ending.map(|signal| signal as i32)
+    }
+}
+
+impl std::fmt::Debug for Signals {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Signals").field(&self.0.state).finish()
+    }
+}
+
+impl Plan {
+    fn asks(self, signal: Signal) -> Asked {
+        Asked {
+            reopen: self.has_requests && signal == Signal::SIGHUP,
+            rotate: self.has_requests && matches!(signal, Signal::SIGUSR1 | Signal::SIGALRM),
         }
     }
 }
 
-/// Ends this process as `signal` would have done. Returns only if the system does not let it.
+impl Shared {
+    /// Reads signals for as long as the process lives.
+    fn listen(&self, descriptor: &SignalFd) {
+        let mut grace: Option<Instant> = None;
+        loop {
+            match wait(descriptor, grace) {
+                Ok(true) => {}
+                Ok(false) => {
+                    grace = None;
+                    self.tell_still_busy();
+                    continue;
+                }
+                Err(_) => return,
+            }
+            let Ok(Some(info)) = descriptor.read_signal() else {
+                continue;
+            };
+            let before = lock(&self.state).ending;
+            let is_grace_over = before.is_some() && grace.is_none();
+            self.hear(&info, is_grace_over);
+            if before.is_none() && lock(&self.state).ending.is_some() {
+                grace = Some(Instant::now() + GRACE);
+            }
+            // It fails if it is full, and readable already.
+            let _ = rustix::io::write(&self.news, &1_u64.to_ne_bytes());
+        }
+    }
+
+    fn hear(&self, info: &signalfd_siginfo, is_grace_over: bool) {
+        let Ok(signal) = Signal::try_from(info.ssi_signo as i32) else {
+            return;
+        };
+        let mut state = lock(&self.state);
+        let Asked { reopen, rotate } = state.plan.asks(signal);
+        if signal == Signal::SIGCHLD {
+            state.children.reap();
+        } else if reopen || rotate {
+            state.asked.reopen |= reopen;
+            state.asked.rotate |= rotate;
+        } else if state.children.is_command_alive() {
+            let is_from_terminal = info.ssi_code == SI_KERNEL && is_in_foreground();
+            if !is_from_terminal {
+                state.children.pass_on(signal);
+            }
+        } else if state.plan.until_eof && is_request_to_end(signal) {
+            // It goes on to the end of input.
+        } else if !state.is_graceful || is_grace_over {
+            end_at_once(signal);
+        } else {
+            state.ending = Some(signal);
+        }
+    }
+
+    /// On a thread of its own, because nobody may read standard error.
+    fn tell_still_busy(&self) {
+        let Some(still_busy) = lock(&self.still_busy).take() else {
+            return;
+        };
+        let _ = thread::Builder::new().spawn(still_busy); // without a thread, it is not said
+    }
+}
+
+/// Whether a signal came before the time was over.
+fn wait(descriptor: &SignalFd, end: Option<Instant>) -> Result<bool, Errno> {
+    loop {
+        let left = end.map(|end| end.saturating_duration_since(Instant::now()));
+        let left = left.and_then(|left| Timespec::try_from(left).ok());
+        let mut fds = [PollFd::new(descriptor, PollFlags::IN)];
+        match poll(&mut fds, left.as_ref()) {
+            Ok(ready) => return Ok(ready > 0),
+            Err(Errno::INTR) => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// A panic of another thread leaves nothing half done.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn is_request_to_end(signal: Signal) -> bool {
+    matches!(signal, Signal::SIGINT | Signal::SIGTERM)
+}
+
+/// Ends this process as `signal` would have done. Returns where that does not end it: process 1 of
+/// a namespace has no default actions.
 pub fn die_by(signal: i32) -> ExitCode {
-    let _ = low_level::emulate_default_handler(signal);
-    let number = u8::try_from(signal).unwrap_or(0);
-    ExitCode::from(128 | number) // what a shell would have made of it
+    if let Ok(signal) = Signal::try_from(signal) {
+        let _ = SigSet::from(signal).thread_unblock(); // it cannot fail
+        let _ = raise(signal); // it cannot fail
+    }
+    ExitCode::from(status_of(signal))
+}
+
+/// As [`die_by`], without what a return from `main` would wait for.
+fn end_at_once(signal: Signal) -> ! {
+    let _ = die_by(signal as i32);
+    signal_hook::low_level::exit(status_of(signal as i32).into())
+}
+
+/// What a shell makes of a death by a signal.
+pub fn status_of(signal: i32) -> u8 {
+    128 | u8::try_from(signal).unwrap_or(0)
 }
 
 /// The signals that are ignored, a bit for each: bit 0 is signal 1.
@@ -108,12 +331,17 @@ fn parse_ignored(status: &str) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
-    use super::parse_ignored;
+    use super::{parse_ignored, status_of};
 
     #[test]
     fn the_mask_of_ignored_signals_is_found() {
         let status = "Name:\talq\nSigBlk:\t0000000000000001\nSigIgn:\t0000000000001002\n";
         assert_eq!(parse_ignored(status), Some(0x1002));
         assert_eq!(parse_ignored("Name:\talq\n"), None);
+    }
+
+    #[test]
+    fn a_death_by_a_signal_is_128_and_its_number() {
+        assert_eq!([1, 2, 15].map(status_of), [129, 130, 143]);
     }
 }

@@ -24,7 +24,8 @@ const LEN_MAX: usize = 200;
 const ISO: &str = "%Y-%m-%dT%H:%M:%S%.6fZ";
 const LOCAL: &str = "%Y-%m-%dT%H:%M:%S%.6f%:z";
 
-/// What multilog and svlogd add to the seconds of Unix, whatever leap seconds there were since 1972.
+/// What multilog and svlogd add to the seconds of Unix, whatever leap seconds there were since
+/// 1972.
 const TAI64_OF_1970: i64 = (1 << 62) + 10;
 
 impl Format {
@@ -33,7 +34,7 @@ impl Format {
         const ALLOWED: &str =
             "iso, local, tai64n, or a strftime(3) format such as '%b %e %T' (of 200 bytes at most)";
         match text {
-            "iso" => Ok(Self::Iso),
+            "iso" | "iso8601" | "rfc3339" | "utc" => Ok(Self::Iso),
             "local" => Ok(Self::Local),
             "tai64n" => Ok(Self::Tai64n),
             pattern if pattern.contains('%') => {
@@ -119,7 +120,7 @@ mod tests {
 
     #[test]
     fn a_wrong_format_is_refused() {
-        for text in ["", "ISO", "rfc3339", "%!", "%Y%n", "x", &"%A".repeat(60)] {
+        for text in ["", "ISO", "rfc5424", "%!", "%Y%n", "x", &"%A".repeat(60)] {
             assert!(Format::parse(text).is_err(), "{text}");
         }
     }

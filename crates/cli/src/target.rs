@@ -1,30 +1,31 @@
-//! The file that is appended to.
+//! FILE, which is appended to through a queue.
 
 use std::cell::Cell;
-use std::fs::{self, Metadata};
+use std::fs::{self, File, Metadata};
 use std::io;
+use std::os::fd::AsFd;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use alq::rotate::RotatingFile;
-use alq::{Completion, Error, Operation, Options, Queue, Stall, Stats, SyncOp};
+use alq::{Completion, Error, Operation, Options, Queue, Sink, Stats, SyncOp};
 use rustix::fs::{Mode, OFlags};
-use rustix::io::Errno;
 
 use crate::args::Append;
 use crate::catch_args::WhenFull;
-use crate::report::Failure;
+use crate::patience::Patience;
+use crate::place::Place;
+use crate::progress::Progress;
+use crate::refusal::{cannot_open, refusal};
+use crate::report::{Dropped, Failure};
 use crate::{ring, rotate};
 
 /// How soon it is noticed that FILE takes nothing, while something else is waited for.
 pub const CHECK_INTERVAL: Duration = Duration::from_millis(100);
 
-/// How long a full disk is waited for, if nobody asks for another time.
-const STALL_LIMIT: Duration = Duration::from_secs(5);
-
-/// How long the work behind a rotation is waited for at the end, if one was asked for that perhaps does not come any more.
-const LAST_WORK: Duration = Duration::from_secs(1);
+/// How long a recovery waits for a full disk.
+const RECOVERY_STALL_LIMIT: Duration = Duration::from_secs(5);
 
 /// The least time between two lines that tell of dropped ones.
 const LOSS_LINES_EVERY: Duration = Duration::from_secs(1);
@@ -32,49 +33,70 @@ const LOSS_LINES_EVERY: Duration = Duration::from_secs(1);
 /// FILE, open for appending through a queue.
 #[derive(Debug)]
 pub struct Target<'a> {
-    path: &'a Path,
+    place: Place<'a>,
     ring: Option<&'a Path>,
-    metadata: Metadata,
+    /// `None` of a file that has been moved away since it was opened.
+    metadata: Option<Metadata>,
     queue: Queue,
     /// What is rotated.
     log: Option<RotatingFile>,
     /// Whether a signal has asked for a rotation.
     has_asked: Cell<bool>,
     fsync: bool,
-    stall_limit: Duration,
+    patience: Patience,
+    /// What was dropped by the end.
+    dropped: Cell<Dropped>,
 }
 
 impl<'a> Target<'a> {
     /// Opens the file, creating it if need be. Blocks as open(2) does: a FIFO waits for its reader.
     pub fn open(options: &'a Append) -> Result<Self, Failure> {
-        let path = &*options.file;
+        let place = Place::of(&options.file);
         let mut queue = Options::new()
             .capacity(ring::capacity(options)?)
             .mode(options.mode)
             .follow_links(options.follow_links)
-            .stall_limit(None); // a reader that pauses is waited for, as with cat(1); a full disk: see `given_up`
+            .stall_limit(None); // a reader that pauses is waited for; a full disk: see `Patience`
         if options.lines.when_full == WhenFull::Drop {
             queue = queue.loss_lines(LOSS_LINES_EVERY);
         }
         if let Some(ring) = &options.ring {
             queue = queue.ring_file(ring);
         }
-        let (queue, log) = if options.rotation.is_on() {
-            rotate::open(queue, options).map(|(queue, log)| (queue, Some(log)))
-        } else {
-            queue.open(path).map(|queue| (queue, None))
-        }
-        .map_err(|error| refusal(&error, options))?;
-        let target = Self {
-            path,
+        let refused = |error| refusal(&error, options);
+        let failed = |error| Failure::new(place, error);
+        let mut log = None;
+        // Of a log that is rotated, the descriptor is asked: as soon as there is a flusher, the
+        // name may be another file's, or no file's.
+        let (queue, metadata) = match place {
+            Place::Output => {
+                let queue = queue.from_fd(io::stdout()).map_err(refused)?;
+                (queue, metadata_of(io::stdout()).map(Some).map_err(failed))
+            }
+            Place::File(_) if options.rotation.is_on() => {
+                let file = log.insert(rotate::open(options).map_err(refused)?);
+                let metadata = file.descriptor().map(metadata_of).transpose();
+                let metadata = metadata.map_err(failed)?;
+                (queue.to_sink(file.clone()).map_err(refused)?, Ok(metadata))
+            }
+            Place::File(path) => {
+                let queue = queue.open(path).map_err(refused)?;
+                (queue, metadata(path).map_err(failed))
+            }
+        };
+        let mut target = Self {
+            place,
             ring: options.ring.as_deref(),
-            metadata: metadata(path)?,
+            metadata: None,
             queue,
             log,
             has_asked: Cell::new(false),
             fsync: options.fsync,
-            stall_limit: options.stall_limit,
+            patience: Patience::new(options.stall_limit()),
+            dropped: Cell::default(),
         };
+        // From here on the drop of the target bounds an early end.
+        target.metadata = metadata?;
         target.sync()?; // nothing is written yet, so this only tells whether --fsync can be kept
         Ok(target)
     }
@@ -91,29 +113,42 @@ impl<'a> Target<'a> {
             } => cannot_open(path, errno, "; it is a symbolic link: name the file itself"),
             error => ring::refusal(ring, &error),
         })?;
-        let metadata = metadata(path)?;
-        Ok(Self {
-            path,
+        let mut target = Self {
+            place: Place::File(path),
             ring: Some(ring),
-            fsync: metadata.is_file(),
-            metadata,
+            fsync: false,
+            metadata: None,
             queue,
             log: None,
             has_asked: Cell::new(false),
-            stall_limit: STALL_LIMIT,
-        })
+            patience: Patience::new(Some(RECOVERY_STALL_LIMIT)),
+            dropped: Cell::default(),
+        };
+        target.metadata = metadata(path).map_err(|error| Failure::new(path.display(), error))?;
+        target.fsync = target.is_file();
+        Ok(target)
     }
 
     pub fn queue(&self) -> &Queue {
         &self.queue
     }
 
-    pub fn path(&self) -> &Path {
-        self.path
+    pub fn place(&self) -> Place<'a> {
+        self.place
     }
 
     pub fn ring(&self) -> Option<&Path> {
         self.ring
+    }
+
+    /// What is rotated.
+    pub fn log(&self) -> Option<&RotatingFile> {
+        self.log.as_ref()
+    }
+
+    /// Whether a signal has asked for a rotation.
+    pub fn has_asked(&self) -> bool {
+        self.has_asked.get()
     }
 
     /// How much of what was posted here is written, without what was found in the ring file.
@@ -123,20 +158,42 @@ impl<'a> Target<'a> {
     }
 
     pub fn is_file(&self) -> bool {
-        self.metadata.is_file()
+        self.metadata.as_ref().is_none_or(Metadata::is_file)
+    }
+
+    /// Whether what is written becomes one stream with what other processes write.
+    pub fn is_pipe(&self) -> bool {
+        let kind = self.metadata.as_ref().map(Metadata::file_type);
+        kind.is_some_and(|kind| kind.is_fifo() || kind.is_socket())
     }
 
     /// Whether the file is a terminal, where the log is already to be seen.
     pub fn is_terminal(&self) -> bool {
-        self.metadata.file_type().is_char_device()
-            && rustix::fs::open(self.path, OFlags::WRONLY | OFlags::NOCTTY, Mode::empty())
-                .is_ok_and(rustix::termios::isatty)
+        let kind = self.metadata.as_ref().map(Metadata::file_type);
+        kind.is_some_and(|kind| kind.is_char_device())
+            && rustix::fs::open(
+                self.place.path(),
+                OFlags::WRONLY | OFlags::NOCTTY,
+                Mode::empty(),
+            )
+            .is_ok_and(rustix::termios::isatty)
     }
 
     /// Whether `other` is the same regular file: to append a file to itself would never end.
     pub fn is_same_file(&self, other: &Metadata) -> bool {
         let identity = |metadata: &Metadata| (metadata.dev(), metadata.ino());
-        self.is_file() && identity(&self.metadata) == identity(other)
+        let ours = self.metadata.as_ref().filter(|ours| ours.is_file());
+        ours.is_some_and(|ours| identity(ours) == identity(other))
+    }
+
+    /// Messages come beside this line from now on.
+    pub fn beside(&self, progress: &Progress) {
+        self.patience.beside(progress);
+    }
+
+    /// What was dropped, for the message if the end is a failure.
+    pub fn note_dropped(&self, dropped: Dropped) {
+        self.dropped.set(dropped);
     }
 
     /// With `--fsync`, waits until everything is on disk; otherwise does nothing.
@@ -151,25 +208,17 @@ impl<'a> Target<'a> {
                 Error::NotSyncable => "; this is no file on a disk, so leave out --fsync",
                 _ => "",
             };
-            Failure::new(
-                self.path.display(),
-                format!("--fsync failed: {error}{way_out}"),
-            )
+            Failure::new(self.place, format!("--fsync failed: {error}{way_out}"))
         })
     }
 
-    /// Why nothing more is to be expected of FILE: a write has failed, or the disk has been full for too long.
+    /// Why nothing more is to be expected of FILE: a write has failed, or the disk has been full
+    /// for too long. Says how a stall goes on.
     pub fn given_up(&self, stats: &Stats) -> Option<Error> {
-        let full = |stall: &Stall| {
-            let is_full = stall.errno != Errno::AGAIN.raw_os_error();
-            is_full && stall.age >= self.stall_limit
-        };
-        let stalled = |stall: Stall| Error::Stalled {
-            errno: stall.errno,
-            target: self.path.into(),
-        };
-        let stall = stats.stalled.filter(full).map(stalled);
-        stats.last_error.clone().or(stall)
+        match self.ring {
+            Some(ring) => self.patience.look(stats, &self.place, &ring.display()),
+            None => self.patience.look(stats, &self.place, &"memory"),
+        }
     }
 
     /// The same of the queue as it is now.
@@ -177,25 +226,28 @@ impl<'a> Target<'a> {
         self.given_up(&self.queue.stats()).is_some()
     }
 
-    /// Goes on in a FILE that is opened anew, created if need be. Everything that was posted goes to the old one, unless that
-    /// takes nothing any more.
+    /// Goes on in a FILE that is opened anew, created if need be. Everything that was posted goes
+    /// to the old one, unless that takes nothing any more.
     pub fn reopen(&self) -> Result<(), Failure> {
         if let Some(log) = &self.log {
             log.reopen();
             return Ok(());
         }
+        let Place::File(path) = self.place else {
+            return Ok(()); // it has no name
+        };
         if !self.is_file() {
             return Ok(()); // nobody renames a pipe to have another one
         }
-        let reopened = self.queue.reopen_path(self.path);
+        let reopened = self.queue.reopen_path(path);
         let over = reopened.and_then(|reopened| self.wait(|limit| reopened.wait_timeout(limit)));
         over.map_err(|error| match error {
             Error::Io {
                 operation: Operation::Open,
                 errno,
                 ..
-            } => cannot_open(self.path, errno, "; it is a symbolic link"),
-            error => self.failure(error),
+            } => cannot_open(path, errno, "; it is a symbolic link"),
+            error => self.failure(&error),
         })
     }
 
@@ -207,33 +259,27 @@ impl<'a> Target<'a> {
             return Ok(());
         }
         Err(Failure::new(
-            self.path.display(),
+            self.place,
             "it is rotated on a signal only with one of the --rotate options",
         ))
     }
 
-    /// The files that hold what was appended: those that were cut off, oldest first, and FILE itself.
+    /// The files that hold what was appended: those that were cut off, oldest first, and FILE
+    /// itself.
     pub fn files(&self) -> io::Result<Vec<PathBuf>> {
+        let path = self.place.path();
         let mut files = match &self.log {
-            Some(_) => rotate::rotated(self.path)?,
+            Some(_) => rotate::rotated(path)?,
             None => Vec::new(),
         };
-        files.push(self.path.to_owned());
+        files.push(path.to_owned());
         Ok(files)
     }
 
-    /// Waits until what was cut off is packed, and what is too old is gone. `is_written` says that FILE has got everything.
-    pub fn finish_rotation(&self, is_written: bool) {
-        let Some(log) = &self.log else { return };
-        // A rotation that waits for the end of a line may wait for ever then. What is not packed, the next run packs.
-        let is_open = !is_written || rotate::ends_inside_line(self.path);
-        let limit = (self.has_asked.get() && is_open).then_some(LAST_WORK);
-        let _ = log.wait_background(limit); // its failures were told when they came
-    }
-
-    /// Whether FILE ends with a line that is not over, once what was found in the ring file is there.
+    /// Whether FILE ends with a line that is not over, once what was found in the ring file is
+    /// there.
     pub fn ends_inside_line(&self) -> bool {
-        self.is_file() && self.flush().is_ok() && rotate::ends_inside_line(self.path)
+        self.is_file() && self.flush().is_ok() && rotate::ends_inside_line(self.place.path())
     }
 
     /// Repeats a wait with a limit, until it is over or FILE is given up.
@@ -252,7 +298,7 @@ impl<'a> Target<'a> {
     /// Waits until everything is written.
     pub fn flush(&self) -> Result<(), Failure> {
         let flushed = self.wait(|limit| self.queue.flush_timeout(limit));
-        flushed.map_err(|cause| self.failure(cause))
+        flushed.map_err(|cause| self.failure(&cause))
     }
 
     /// Writes out what is posted, and says how much could not be.
@@ -261,27 +307,27 @@ impl<'a> Target<'a> {
         let limit = flushed.is_err().then_some(Duration::ZERO);
         match (flushed, self.queue.close(limit)) {
             (_, Ok(())) => Ok(()),
-            (Err(cause), _) => Err(self.failure(cause)),
-            (Ok(()), Err(undrained)) => Err(self.failure(undrained.cause)),
+            (Err(cause), _) => Err(self.failure(&cause)),
+            (Ok(()), Err(undrained)) => Err(self.failure(&undrained.cause)),
         }
     }
 
     /// What to say when not everything is written.
-    fn failure(&self, cause: Error) -> Failure {
+    fn failure(&self, cause: &Error) -> Failure {
+        let stats = self.queue.stats();
         let problem = match cause {
             Error::Stalled { errno, .. } => format!(
-                "no room for {:?}: {}",
-                self.stall_limit,
-                io::Error::from_raw_os_error(errno)
+                "no room for {:.1} s: {}",
+                stats.stalled.map_or(0.0, |stall| stall.age.as_secs_f64()),
+                io::Error::from_raw_os_error(*errno)
             ),
             Error::Io {
                 operation: Operation::Write,
                 errno,
                 ..
-            } => format!("cannot write: {}", io::Error::from_raw_os_error(errno)),
+            } => format!("cannot write: {}", io::Error::from_raw_os_error(*errno)),
             cause => cause.reason().to_string(),
         };
-        let stats = self.queue.stats();
         let written = self.written_bytes();
         let left = stats.posted_bytes - stats.written_bytes;
         let counts = match self.ring {
@@ -291,72 +337,30 @@ impl<'a> Target<'a> {
                 format!("{left} bytes stay in {ring}, and `alq recover {ring}` writes them")
             }
         };
+        let dropped = self.dropped.get();
         Failure::new(
-            self.path.display(),
-            format!("{problem}; {written} bytes are written, {counts}"),
+            self.place,
+            format!("{problem}; {written} bytes are written, {counts}{dropped}"),
         )
     }
 }
 
 impl Drop for Target<'_> {
-    /// After a failure behind the opening: what was found in the ring file stays there, if the file does not take it at once.
-    /// The drop of the queue would wait for ever.
+    /// After a failure behind the opening: what was found in the ring file stays there, if the file
+    /// does not take it at once. The drop of the queue would wait for ever.
     fn drop(&mut self) {
         let _ = self.queue.close(Some(Duration::ZERO)); // closed already, or nothing is lost
     }
 }
 
-fn metadata(path: &Path) -> Result<Metadata, Failure> {
-    fs::metadata(path).map_err(|error| Failure::new(path.display(), error))
-}
-
-/// What to say when the queue cannot be opened.
-fn refusal(error: &Error, options: &Append) -> Failure {
-    let path = &*options.file;
-    let links = if options.follow_links {
-        ""
-    } else {
-        "; it is a symbolic link, which --follow-links follows"
-    };
-    match (error, &options.ring) {
-        (
-            &Error::Io {
-                operation: Operation::Open,
-                errno,
-                ..
-            },
-            _,
-        ) => cannot_open(path, errno, links),
-        (
-            Error::Io {
-                operation: Operation::Map,
-                ..
-            },
-            _,
-        ) => Failure::new("--capacity", error.reason()),
-        (
-            Error::RingFile { .. }
-            | Error::Io {
-                operation: Operation::RingFile,
-                ..
-            },
-            Some(ring),
-        ) => ring::refusal(ring, error),
-        (Error::Rotation(problem), _) => Failure::whole(problem),
-        _ => Failure::new(path.display(), error.reason()),
+/// Of the file at a path that was opened just now; `None` if it has been moved away since.
+fn metadata(path: &Path) -> io::Result<Option<Metadata>> {
+    match fs::metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        found => found.map(Some),
     }
 }
 
-/// What to say when open(2) has failed; `links` is what to do about a symbolic link.
-fn cannot_open(path: &Path, errno: i32, links: &str) -> Failure {
-    let is_link = fs::symlink_metadata(path).is_ok_and(|found| found.is_symlink());
-    let way_out = match Errno::from_raw_os_error(errno) {
-        Errno::LOOP if is_link => links,
-        Errno::NOENT if path.as_os_str().is_empty() => "; the name is empty",
-        Errno::NOENT => "; its directory must exist",
-        Errno::ISDIR => "; name a file in it",
-        _ => "",
-    };
-    let error = io::Error::from_raw_os_error(errno);
-    Failure::new(path.display(), format!("cannot open: {error}{way_out}"))
+fn metadata_of(fd: impl AsFd) -> io::Result<Metadata> {
+    File::from(fd.as_fd().try_clone_to_owned()?).metadata()
 }

@@ -17,7 +17,7 @@ use crate::{ring, stat};
 
 /// Shows the queue until a signal comes, which is returned, or the ring file goes.
 pub fn run(options: &Stat) -> Result<i32, Failure> {
-    let signals = Signals::handle(|| {}).map_err(|error| Failure::new("signals", error))?;
+    let signals = Signals::handle().map_err(|error| Failure::new("signals", error))?;
     let mut screen = Screen::new();
     let mut watch = Watch::new(&options.ring);
     loop {

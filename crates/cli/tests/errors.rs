@@ -29,20 +29,6 @@ fn a_symbolic_link_is_followed_only_when_asked() {
 }
 
 #[test]
-fn standard_output_is_a_link() {
-    refused(
-        append(["/dev/stdout"]).write_stdin("x"),
-        1,
-        &["/dev/stdout", "--follow-links"],
-    );
-    append(["--follow-links", "/dev/stdout"])
-        .write_stdin("x\n")
-        .assert()
-        .success()
-        .stdout("x\n");
-}
-
-#[test]
 fn a_loop_of_links_is_no_reason_to_follow_links() {
     let (dir, _) = scratch();
     let link = dir.path().join("link");
@@ -101,10 +87,61 @@ fn wrong_values_of_options_are_wrong_usage() {
         refused(
             command.arg(&log),
             2,
-            &["--stall-limit", value, "a number of seconds"],
+            &["--stall-limit", value, "a number of seconds", "forever"],
         );
     }
     assert!(!log.exists());
+}
+
+#[test]
+fn values_that_others_write_are_understood_or_named() {
+    let (_dir, log) = scratch();
+    let log = name(&log);
+    for args in [
+        ["--rotate-every", "daily"],
+        ["--rotate-every", "1d"],
+        ["--compress", "gz"],
+    ] {
+        let args = args.into_iter().chain(["--rotate-at-start", log]);
+        append(args).write_stdin("").assert().success();
+    }
+    refused(
+        &mut append(["--keep=ten", log]),
+        2,
+        &["--keep ten", "a number of files"],
+    );
+    refused(
+        &mut append(["--keep-age=7", log]),
+        2,
+        &["--keep-age 7", "with a unit", "30d"],
+    );
+    for rounds in ["0", "1001", "x"] {
+        let parts = [&*format!("--rounds {rounds}: it must be 1 to 1000")];
+        refused(&mut common::alq(["bench", "--rounds", rounds]), 2, &parts);
+    }
+}
+
+#[test]
+fn a_time_stamp_without_its_sign_is_not_taken_for_a_file() {
+    let (dir, log) = scratch();
+    for format in ["iso", "tai64n", "%H:%M"] {
+        let parts = [&*format!("write --timestamp={format}")];
+        refused(&mut append(["--timestamp", format, name(&log)]), 2, &parts);
+        refused(append(["--timestamp", format]).current_dir(&dir), 2, &parts);
+        assert!(!dir.path().join(format).exists());
+    }
+}
+
+#[test]
+fn misspelt_options_and_commands_get_a_suggestion() {
+    let said = |command: &mut assert_cmd::Command| {
+        let run = command.assert().code(2);
+        String::from_utf8(run.get_output().stderr.clone()).unwrap()
+    };
+    let option = said(&mut append(["--time-stamp", "log"]));
+    assert!(option.contains("'--timestamp'"), "{option}");
+    let command = said(&mut common::alq(["apend", "log"]));
+    assert!(command.contains("'append'"), "{command}");
 }
 
 #[test]
@@ -133,24 +170,25 @@ fn a_full_disk_is_an_error_with_numbers() {
         "0 bytes are written",
         "6 bytes are read",
     ];
-    refused(
-        append(["--stall-limit=0.2", "/dev/full"]).write_stdin("hello\n"),
-        1,
-        &parts,
-    );
-    refused(
-        append(["--quiet", "--stall-limit=0.2", "/dev/full"]).write_stdin("hello\n"),
-        1,
-        &parts,
-    );
+    given_up(&["--stall-limit=0.2"], b"hello\n", &parts);
+    given_up(&["--quiet", "--stall-limit=0.2"], b"hello\n", &parts);
     // More than the ring holds: who waits for room is told too.
     let much = vec![b'x'; 1 << 20];
     let parts = ["No space left", "0 bytes are written"];
-    refused(
-        append(["--capacity=4096", "--stall-limit=0.2", "/dev/full"]).write_stdin(much),
-        1,
-        &parts,
-    );
+    given_up(&["--capacity=4096", "--stall-limit=0.2"], &much, &parts);
+}
+
+/// Appends to a full disk: it says at once that nothing is taken, and in the end that it gives up.
+#[track_caller]
+fn given_up(args: &[&str], input: &[u8], parts: &[&str]) {
+    let args = args.iter().copied().chain(["/dev/full"]);
+    let run = append(args).write_stdin(input).assert().code(1);
+    let said = String::from_utf8(run.get_output().stderr.clone()).unwrap();
+    let (first, last) = said.trim_end().split_once('\n').expect(&said);
+    assert!(first.contains("are kept in memory"), "{said}");
+    for part in parts {
+        assert!(last.contains(part), "no {part:?} in: {last}");
+    }
 }
 
 /// A disk of 1 MiB, for real; only root can have one.
@@ -181,7 +219,7 @@ fn a_disk_that_fills_up_is_an_error_that_says_how_far_it_came() {
     assert_eq!(code, Some(1), "{said}");
     assert!(!found.is_empty() && input.starts_with(&found));
     let counts = format!("{} bytes are written", found.len());
-    for part in ["no room for 200ms", "No space left", &counts] {
+    for part in ["no room for 0.", "No space left", &counts] {
         assert!(said.contains(part), "no {part:?} in: {said}");
     }
 }

@@ -1,4 +1,5 @@
-//! `alq append` as a log catcher: what becomes of lines, their time stamps, and what it does when it is asked between two of them.
+//! `alq append` as a log catcher: what becomes of lines, their time stamps, and what it does when
+//! it is asked between two of them.
 
 mod common;
 
@@ -39,7 +40,8 @@ fn each_line_gets_a_stamp_and_keeps_its_bytes() {
         ("--timestamp=%H:%M:%S", 9),
     ];
     for (stamp, len) in stamps {
-        // A ring with room for all, so that nothing is dropped, and one with room for next to nothing.
+        // A ring with room for all, so that nothing is dropped, and one with room for next to
+        // nothing.
         let drop = ["--when-full=drop", "--capacity=16M"];
         for more in [drop, ["--line", "--capacity=4096"]] {
             let (_dir, log) = scratch();
@@ -225,7 +227,8 @@ fn sigusr1_without_a_rotation_is_answered_and_kills_nobody() {
     }
 }
 
-/// What a log with loss lines holds: the lines, and how many lines and bytes are said to be missing.
+/// What a log with loss lines holds: the lines, and how many lines and bytes are said to be
+/// missing.
 fn lines_and_losses(log: &str) -> (Vec<&str>, u64, u64) {
     let (mut lost_lines, mut lost_bytes) = (0, 0);
     let mut lines = Vec::new();
@@ -264,6 +267,50 @@ fn lines_without_room_are_dropped_whole_and_counted_twice() {
     assert_eq!(got_bytes as u64 + lost_bytes, all.len() as u64);
     let told = format!(", {lost_lines} lines of {lost_bytes} bytes dropped\n");
     assert!(said.ends_with(&told), "{said}");
+}
+
+#[test]
+fn a_file_that_takes_its_bytes_slowly_costs_no_line() {
+    // The ring is full most of the time; what moves is waited for.
+    let (_dir, log) = scratch();
+    let input = numbers(200_000);
+    let args = [
+        "--when-full=drop",
+        "--line-max=1K",
+        "--capacity=4K",
+        name(&log),
+    ];
+    append(args).write_stdin(&*input).assert().success();
+    assert_same(&fs::read(&log).unwrap(), &input);
+}
+
+#[test]
+fn what_was_dropped_is_said_of_a_failure_too() {
+    let args = [
+        "--when-full=drop",
+        "--capacity=16K",
+        "--stall-limit=0.2",
+        "/dev/full",
+    ];
+    let run = append(args).write_stdin(numbers(100_000)).assert().code(1);
+    let said = String::from_utf8(run.get_output().stderr.clone()).unwrap();
+    let last = said.lines().next_back().unwrap();
+    let (_, dropped) = last.rsplit_once(", ").unwrap();
+    let words: Vec<&str> = dropped.split(' ').collect();
+    let (lines, bytes): (usize, usize) = (words[0].parse().unwrap(), words[3].parse().unwrap());
+    assert_eq!(
+        [words[1], words[4], words[5]],
+        ["lines", "bytes", "dropped"],
+        "{said}"
+    );
+    let left: Vec<&str> = last.split(' ').collect();
+    let at = left
+        .iter()
+        .position(|word| word.starts_with("read"))
+        .unwrap();
+    let left: usize = left[at - 3].parse().unwrap();
+    assert_eq!(left + bytes, numbers(100_000).len(), "{said}");
+    assert!(lines > 90_000, "{said}");
 }
 
 #[test]

@@ -1,4 +1,5 @@
-//! The progress line: on a terminal only, cleared before anything else is said, and drawn ten times a second at most.
+//! The progress line: on a terminal only, cleared before anything else is said, and drawn ten times
+//! a second at most.
 
 mod common;
 
@@ -100,10 +101,14 @@ fn it_is_cleared_before_an_error() {
     drop(writer);
     let (code, shown) = tool.end();
     assert_eq!(code, Some(1), "{shown:?}");
+    // Two messages: that nothing is taken, above the line, and that it gives up.
+    let (before, last) = shown.rsplit_once(CLEARED).expect(&shown);
+    assert_eq!(before.matches('\n').count(), 1, "{shown:?}");
     assert!(
-        last_line(&shown).starts_with("alq: /dev/full: "),
+        before.contains("alq: /dev/full: No space left"),
         "{shown:?}"
     );
+    assert!(last.starts_with("alq: /dev/full: no room for"), "{shown:?}");
 }
 
 #[test]

@@ -92,7 +92,7 @@ fn a_signal_rotates_behind_the_line_that_is_open() {
 #[test]
 fn an_idle_log_is_rotated_at_once_and_an_empty_one_not_at_all() {
     let (_dir, log) = scratch();
-    let mut catcher = Catcher::start(&["--keep=5"], &log);
+    let mut catcher = Catcher::start(&["--keep=5", "--rotate-on-signal"], &log);
     catcher.feed("one\n");
     wait_for_len(&log, 4);
     catcher.tool.signal(Signal::USR1);
@@ -231,8 +231,8 @@ fn resume(source: &Path, log: &Path) -> (bool, String) {
 fn what_does_not_go_together_is_refused() {
     let (_dir, log) = scratch();
     for more in [
-        &["--keep=3"][..],
-        &["--compress=gzip"],
+        &["--keep=3", "--rotate-at-start"][..],
+        &["--compress=gzip", "--rotate-size=1K"],
         &["--timestamp"],
         &["--when-full=drop"],
     ] {
@@ -252,21 +252,46 @@ fn what_does_not_go_together_is_refused() {
     }
     let null = Path::new("/dev/null");
     refused(
-        append(["--keep=3", name(null)]).write_stdin(""),
+        append(["--keep=3", "--rotate-at-start", name(null)]).write_stdin(""),
         1,
         &["/dev/null", "regular file"],
     );
 }
 
 #[test]
+fn rules_for_rotated_files_without_a_rotation_are_refused() {
+    let (_dir, log) = scratch();
+    for rule in [
+        "--keep=3",
+        "--keep-age=1d",
+        "--keep-bytes=1M",
+        "--compress=gz",
+    ] {
+        let option = rule.split('=').next().unwrap();
+        let parts = [option, "--rotate-size 16M", "--rotate-on-signal"];
+        refused(append([rule, name(&log)]).write_stdin("x\n"), 2, &parts);
+        assert!(!log.exists());
+    }
+    // Each of these says when.
+    for trigger in [
+        "--rotate-size=1K",
+        "--rotate-every=daily",
+        "--rotate-at-start",
+    ] {
+        let args = ["--keep=3", trigger, name(&log)];
+        append(args).write_stdin("x\n").assert().success();
+    }
+}
+
+#[test]
 fn a_second_catcher_of_one_log_is_refused() {
     let (_dir, log) = scratch();
-    let mut catcher = Catcher::start(&["--keep=3"], &log);
+    let mut catcher = Catcher::start(&["--keep=3", "--rotate-on-signal"], &log);
     catcher.feed("one\n");
     wait_for_len(&log, 4);
     let pid = catcher.tool.0.id().to_string();
     refused(
-        append(["--keep=3", name(&log)]).write_stdin(""),
+        append(["--keep=3", "--rotate-at-start", name(&log)]).write_stdin(""),
         1,
         &["rotated already", &pid],
     );

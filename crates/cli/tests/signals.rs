@@ -1,7 +1,7 @@
 //! Signals end the reading, not the writing.
 //!
-//! Every test keeps an end of the input pipe itself, so that it can tell what the tool has read: all that was fed,
-//! less what is still in the pipe.
+//! Every test keeps an end of the input pipe itself, so that it can tell what the tool has read:
+//! all that was fed, less what is still in the pipe.
 
 mod common;
 
@@ -119,6 +119,113 @@ fn under_load(args: &[&str], signal: Signal) {
 fn what_was_read_under_load_is_written() {
     under_load(&[], Signal::TERM);
     under_load(&["--quiet", "--capacity=4096"], Signal::INT);
+}
+
+#[test]
+fn no_signal_loses_what_was_read() {
+    // SIGQUIT, too, which may leave a core file.
+    for signal in [
+        Signal::HUP,
+        Signal::USR1,
+        Signal::USR2,
+        Signal::ALARM,
+        Signal::VTALARM,
+    ] {
+        under_load(&["--quiet"], signal);
+    }
+}
+
+#[test]
+fn a_signal_that_comes_before_it_is_ready_waits() {
+    let (_dir, log) = scratch();
+    let (reader, writer) = pipe();
+    let mut tool = Running::append([Path::new("--line"), Path::new("--quiet"), &log], reader);
+    // As soon as main has begun.
+    let status = format!("/proc/{}/status", tool.0.id());
+    let blocked = || {
+        let status = fs::read_to_string(&status).unwrap();
+        let mask = status
+            .lines()
+            .find_map(|line| line.strip_prefix("SigBlk:\t"))
+            .unwrap();
+        u64::from_str_radix(mask, 16).unwrap()
+    };
+    wait_until("blocked signals", || blocked() >> 9 & 1 == 1);
+    for signal in [Signal::USR1, Signal::HUP, Signal::ALARM] {
+        tool.signal(signal);
+    }
+    let mut writer = File::from(writer);
+    writer.write_all(b"it lives\n").unwrap();
+    drop(writer);
+    assert!(tool.end().success());
+    assert_eq!(fs::read(&log).unwrap(), b"it lives\n");
+}
+
+#[test]
+fn a_fifo_without_a_reader_does_not_keep_it() {
+    let (dir, _) = scratch();
+    let (path, reader) = fifo(&dir);
+    drop(reader);
+    let (input, _writer) = pipe();
+    let mut tool = Running::append([&path], input);
+    let task = format!("/proc/{}/task", tool.0.id());
+    wait_until("the thread of signals", || {
+        fs::read_dir(&task).is_ok_and(|tasks| tasks.count() > 1)
+    });
+    tool.signal(Signal::TERM);
+    assert_eq!(tool.end().signal(), Some(Signal::TERM.as_raw()));
+}
+
+#[test]
+fn until_eof_goes_on_to_the_end_of_input() {
+    for more in [&["--until-eof"][..], &["--until-eof", "--line"]] {
+        let (_dir, log) = scratch();
+        let (reader, writer) = pipe();
+        let mut tool = Running::append(more.iter().map(Path::new).chain([&*log]), reader);
+        let mut writer = File::from(writer);
+        writer.write_all(b"before\n").unwrap();
+        wait_for_len(&log, 7);
+        for signal in [Signal::TERM, Signal::INT, Signal::TERM] {
+            tool.signal(signal);
+        }
+        writer.write_all(b"the last\n").unwrap();
+        wait_for_len(&log, 16);
+        drop(writer);
+        assert!(tool.end().success());
+        assert_eq!(fs::read(&log).unwrap(), b"before\nthe last\n");
+    }
+}
+
+#[test]
+fn until_eof_ends_by_sigquit() {
+    let (_dir, log) = scratch();
+    let (reader, writer) = pipe();
+    // No core file.
+    let mut command = Command::new("sh");
+    let script = r#"ulimit -c 0; exec "$0" append --until-eof "$1""#;
+    command.args(["-c", script, ALQ]).arg(&log);
+    let mut tool = Running::start(&mut command, reader);
+    let mut writer = File::from(writer);
+    writer.write_all(b"read\n").unwrap();
+    wait_for_len(&log, 5);
+    tool.signal(Signal::QUIT);
+    assert_eq!(tool.end().signal(), Some(Signal::QUIT.as_raw()));
+    assert_eq!(fs::read(&log).unwrap(), b"read\n");
+}
+
+#[test]
+fn a_limit_of_the_size_of_files_is_an_error() {
+    let (dir, log) = scratch();
+    let source = dir.path().join("source");
+    fs::write(&source, numbers(100_000)).unwrap();
+    let mut command = Command::new("sh");
+    // In blocks of 512 bytes.
+    let script = r#"ulimit -f 100; exec "$0" append "$1""#;
+    command.args(["-c", script, ALQ]).arg(&log);
+    let mut tool = Running::start(&mut command, File::open(&source).unwrap());
+    assert_eq!(tool.end().code(), Some(1));
+    let said = std::io::read_to_string(tool.0.stderr.take().unwrap()).unwrap();
+    assert!(said.contains("File too large"), "{said}");
 }
 
 /// A tool whose FIFO is full and not read.

@@ -12,7 +12,6 @@ use std::ptr::{self, NonNull};
 use std::time::Duration;
 
 use super::check;
-use crate::primitives::sync::plain::{AtomicUsize, Ordering};
 
 /// Has `handler` called by exit(3), and so at the end of `main` and by `std::process::exit`: before the handlers that
 /// were registered earlier. Source: atexit(3).
@@ -95,32 +94,6 @@ pub unsafe fn map_private_over(at: *mut u8, len: usize) {
 /// Source: the way of `sigpending(2)`, `pthread_sigmask(3)`, `sigtimedwait(2)`: both signals are sent to the thread that
 /// writes. None of them locks or allocates.
 pub fn with_write_signals_blocked<T>(body: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
-    uncancelled(|| write_signals_blocked(body))
-}
-
-/// Runs `body` without acting on pthread_cancel(3). System calls of the C library that may wait act on it, by unwinding the
-/// stack: through frames of Rust that ends the process.
-pub fn uncancelled<T>(body: impl FnOnce() -> T) -> T {
-    let before = set_cancellation(CANCEL_DISABLE);
-    let result = body();
-    set_cancellation(before);
-    result
-}
-
-/// `PTHREAD_CANCEL_DISABLE`, in all C libraries for Linux.
-const CANCEL_DISABLE: libc::c_int = 1;
-
-fn set_cancellation(state: libc::c_int) -> libc::c_int {
-    unsafe extern "C" {
-        fn pthread_setcancelstate(state: libc::c_int, before: *mut libc::c_int) -> libc::c_int;
-    }
-    let mut before = 0;
-    // SAFETY: the pointer is to a number that lives over the call.
-    unsafe { pthread_setcancelstate(state, &raw mut before) };
-    before
-}
-
-fn write_signals_blocked<T>(body: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
     let both = set_of(&[libc::SIGPIPE, libc::SIGXFSZ]);
     let mut pending = MaybeUninit::<libc::sigset_t>::uninit();
     // SAFETY: the pointer is to room for one set.
@@ -179,44 +152,8 @@ pub fn keeping_errno<T>(body: impl FnOnce() -> T) -> T {
     result
 }
 
-/// Which file descriptor 2 was when that was noted: 0 before, 1 if it was closed.
-static STANDARD_ERROR: AtomicUsize = AtomicUsize::new(0);
-
-/// Notes which file standard error is. A file that gets the number 2 later is somebody's data. The first call counts.
-#[doc(hidden)]
-pub fn note_standard_error() {
-    let now = standard_error();
-    // Relaxed on both: it carries nothing but itself.
-    let _ = STANDARD_ERROR.compare_exchange(0, now, Ordering::Relaxed, Ordering::Relaxed);
-}
-
-/// Whether descriptor 2 is what it was when that was noted.
-#[doc(hidden)]
-pub fn is_standard_error() -> bool {
-    // Relaxed: as above.
-    let noted = STANDARD_ERROR.load(Ordering::Relaxed);
-    noted > 1 && noted == standard_error()
-}
-
-/// The device and the inode of descriptor 2, mixed; 1 if it is closed.
-fn standard_error() -> usize {
-    let mut about = MaybeUninit::<libc::stat>::uninit();
-    // SAFETY: the pointer is to room for one answer.
-    if unsafe { libc::fstat(libc::STDERR_FILENO, about.as_mut_ptr()) } != 0 {
-        return 1;
-    }
-    // SAFETY: fstat has filled it in.
-    let about = unsafe { about.assume_init() };
-    let mixed = about.st_ino ^ about.st_dev.rotate_left(40) ^ about.st_rdev.rotate_left(52);
-    (mixed as usize).max(2)
-}
-
-/// Says `text` on standard error, as well as that goes: nobody waits for it, and no error is left to be told. Not if
-/// descriptor 2 is another file by now than when the library began.
+/// Says `text` on standard error, as well as that goes: nobody waits for it, and no error is left to be told.
 pub fn complain(text: &str) {
-    if !is_standard_error() {
-        return;
-    }
     const PATIENCE: Duration = Duration::from_millis(100);
     let stderr = io::stderr();
     let fd = stderr.as_fd();

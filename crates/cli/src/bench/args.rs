@@ -17,7 +17,7 @@ pub struct Bench {
     pub quick: bool,
 
     /// How often each has its turn: 1 to 1000 [default: 5, or 2 with --quick]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    #[arg(long, value_name = "N", value_parser = rounds)]
     pub rounds: Option<u32>,
 
     /// The folder for the logs, which are removed again [default: /dev/shm, or else that for temporary files]
@@ -38,6 +38,13 @@ impl Bench {
     pub fn rounds(&self) -> u32 {
         self.rounds.unwrap_or(if self.quick { 2 } else { 5 })
     }
+}
+
+fn rounds(text: &str) -> Result<u32, &'static str> {
+    text.parse()
+        .ok()
+        .filter(|rounds| (1..=1000).contains(rounds))
+        .ok_or("1 to 1000, such as 5")
 }
 
 const BENCH_EXIT_CODES: &str = "\

@@ -52,7 +52,7 @@ pub fn run(options: &Bench) -> Result<Ending, Failure> {
         opened.map_err(|error| cannot_write(path, &error))?;
     }
     // First, so that no signal leaves a folder behind.
-    let signals = Signals::handle(|| {}).map_err(|error| Failure::new("signals", error))?;
+    let signals = Signals::handle().map_err(|error| Failure::new("signals", error))?;
     let folder = folder(options)?;
     let cases = case::plan(options.quick);
     let system = |error| Failure::new("the time of the processors", error);

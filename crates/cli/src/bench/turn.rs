@@ -16,7 +16,7 @@ use super::case::Case;
 use super::machine::{Distance, line_ns};
 use super::work::{self, Measured};
 use super::{Outcome, records};
-use crate::signals::Signals;
+use crate::signals::{self, Signals};
 
 /// What came of one turn, and how near the cores were to each other.
 #[derive(Clone, Debug)]
@@ -60,6 +60,7 @@ pub fn asked() -> Option<ExitCode> {
 }
 
 fn here(case: &str, path: &Path) -> Outcome<()> {
+    signals::release(); // this process was started with those blocked that the other one handles
     let case: Case = serde_json::from_str(case)?;
     thread::spawn(|| {
         thread::sleep(LIMIT);

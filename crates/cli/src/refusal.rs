@@ -1,0 +1,52 @@
+//! What to say when FILE cannot be opened.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+
+use alq::{Error, Operation};
+use rustix::io::Errno;
+
+use crate::args::Append;
+use crate::report::Failure;
+use crate::ring;
+
+/// What to say when the queue cannot be opened.
+pub fn refusal(error: &Error, options: &Append) -> Failure {
+    let path = &*options.file;
+    let links = if options.follow_links {
+        ""
+    } else {
+        "; it is a symbolic link, which --follow-links follows"
+    };
+    let Error::Io {
+        operation, errno, ..
+    } = error
+    else {
+        return match (error, &options.ring) {
+            (Error::RingFile { .. }, Some(ring)) => ring::refusal(ring, error),
+            (Error::Rotation(problem), _) => Failure::whole(problem),
+            _ => Failure::new(path.display(), error.reason()),
+        };
+    };
+    match (operation, &options.ring) {
+        (Operation::Open, _) => cannot_open(path, *errno, links),
+        (Operation::Map, _) => Failure::new("--capacity", error.reason()),
+        (Operation::RingFile, Some(ring)) => ring::refusal(ring, error),
+        _ => Failure::new(path.display(), error.reason()),
+    }
+}
+
+/// What to say when open(2) has failed; `links` is what to do about a symbolic link.
+pub fn cannot_open(path: &Path, errno: i32, links: &str) -> Failure {
+    let is_link = fs::symlink_metadata(path).is_ok_and(|found| found.is_symlink());
+    let way_out = match Errno::from_raw_os_error(errno) {
+        Errno::LOOP if is_link => links,
+        Errno::NOENT if path.as_os_str().is_empty() => "; the name is empty",
+        Errno::NOENT => "; its directory must exist",
+        Errno::ISDIR => "; name a file in it",
+        _ => "",
+    };
+    let error = io::Error::from_raw_os_error(errno);
+    Failure::new(path.display(), format!("cannot open: {error}{way_out}"))
+}

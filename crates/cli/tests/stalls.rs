@@ -1,0 +1,82 @@
+//! A log catcher on a full disk: it waits, says so at once, and says when it is over.
+
+mod common;
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use common::catcher::{Catcher, read};
+use common::{scratch, wait_until};
+use rustix::process::Signal;
+
+/// The next line on standard error.
+fn next_line(catcher: &mut Catcher) -> String {
+    let mut said = String::new();
+    let stderr = catcher.tool.0.stderr.as_mut().unwrap();
+    // Nothing more is there yet that a buffer could swallow.
+    BufReader::with_capacity(1, stderr)
+        .read_line(&mut said)
+        .unwrap();
+    said
+}
+
+#[test]
+fn a_catcher_waits_for_room_without_an_end_and_says_so_at_once() {
+    for more in ["--line", "--stall-limit=forever"] {
+        let mut catcher = Catcher::start(&[more], Path::new("/dev/full"));
+        catcher.feed("kept\n");
+        let said = next_line(&mut catcher);
+        assert!(
+            said.starts_with("alq: /dev/full: No space left on device"),
+            "{said}"
+        );
+        assert!(said.contains("5 bytes are kept in memory"), "{said}");
+        // Longer than the limit that other input has.
+        assert!(next_line(&mut catcher).contains("for 1 s"));
+        assert!(catcher.tool.is_alive());
+        catcher.tool.signal(Signal::TERM);
+        let said = next_line(&mut catcher);
+        assert!(said.contains("another signal gives them up"), "{said}");
+        catcher.tool.signal(Signal::TERM);
+        assert_eq!(catcher.tool.end().signal(), Some(Signal::TERM.as_raw()));
+    }
+}
+
+/// A disk of 1 MiB, for real; only root can have one.
+#[test]
+fn room_that_comes_is_used_and_said() {
+    let (dir, _) = scratch();
+    let disk = dir.path().join("disk");
+    fs::create_dir(&disk).unwrap();
+    let mount = |program: &str, args: &[&str]| {
+        let mut command = Command::new(program);
+        let status = command.args(args).arg(&disk).stderr(Stdio::null()).status();
+        status.is_ok_and(|status| status.success())
+    };
+    if !mount("mount", &["-t", "tmpfs", "-o", "size=1m", "alq-test"]) {
+        println!("room_that_comes_is_used_and_said: skipped, no file system can be mounted here");
+        return;
+    }
+    let filler = disk.join("filler");
+    let log = disk.join("log");
+    let run = || {
+        fs::write(&log, "").unwrap();
+        let _ = fs::write(&filler, vec![b'#'; 2 << 20]); // as much as fits
+        let mut catcher = Catcher::start(&["--line", "--quiet"], &log);
+        catcher.feed("kept\n");
+        let first = next_line(&mut catcher);
+        fs::remove_file(&filler).unwrap();
+        wait_until("the line", || read(&log) == "kept\n");
+        let second = next_line(&mut catcher);
+        let (rest, _) = catcher.end();
+        (first, second, rest)
+    };
+    let (first, second, rest) = run();
+    assert!(mount("umount", &[]));
+    assert!(first.contains("(os error 28); 5 bytes are kept"), "{first}");
+    assert!(second.contains("takes data again after"), "{second}");
+    assert_eq!(rest, "");
+}
