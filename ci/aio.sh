@@ -28,10 +28,10 @@ run() {
 }
 for source in crates/aio/tests/*.c; do
     test=$(basename "$source" .c)
-    flags=(-std=gnu11 -Wall -Wextra -Werror -g -rdynamic -pthread)
-    cc "${flags[@]}" "$source" -o "$work/$test"
+    flags=(-std=gnu11 -Wall -Wextra -Werror -g -rdynamic)
+    cc "${flags[@]}" "$source" -o "$work/$test" -pthread -ldl
     run "$test" preloaded env LD_PRELOAD="$library" "$work/$test"
-    cc "${flags[@]}" "$source" -o "$work/$test" -L"$work/prefix/lib" -lalq-aio
+    cc "${flags[@]}" "$source" -o "$work/$test" -L"$work/prefix/lib" -lalq-aio -pthread -ldl
     readelf -d "$work/$test" | grep -q 'NEEDED.*\[libalq-aio\.so\.0\]'
     run "$test" linked env LD_LIBRARY_PATH="$work/prefix/lib" "$work/$test"
     printf '%5d s  %s: preloaded, linked\n' "$SECONDS" "$test"
