@@ -213,6 +213,26 @@ fn a_post_with_noactivate_leaves_a_parked_flusher_asleep() {
 }
 
 #[test]
+fn a_new_queue_writes_nothing_that_was_posted_with_noactivate_until_it_is_activated() {
+    for round in 0..20 {
+        let log = Log::new();
+        let queue = log.open(small());
+        let mut lane = queue.lane();
+        post(&queue, 0, 0, TRY | QUIET);
+        lane.writen(record(1, 0).text().as_bytes(), TRY | QUIET)
+            .unwrap();
+        std::thread::sleep(Duration::from_millis(20)); // the time in which a wake-up would show
+        assert_eq!(queue.stats().written_records, 0, "round {round}");
+        post(&queue, 0, 1, TRY);
+        wait_for("it is written without a further call", || {
+            parse(&log.bytes()).len() == 3
+        });
+        queue.close(None).unwrap();
+        assert_complete(&parse(&log.bytes()), &[2, 1]);
+    }
+}
+
+#[test]
 fn what_was_posted_with_noactivate_is_written_with_the_next_thing_that_schedules_the_drain() {
     let ways: [fn(&Queue); 5] = [
         |queue| queue.activate(),

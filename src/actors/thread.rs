@@ -22,16 +22,24 @@ const READY_LIMIT: Duration = Duration::from_millis(100);
 pub fn start<M: Memory + 'static>(flusher: Flusher<M>, nap_max: Duration) -> io::Result<()> {
     let pace = Pace::new(flusher.shared.ring.geometry().capacity(), nap_max);
     let shared = Arc::clone(&flusher.shared);
-    shared
-        .threads
-        .add(spawn_quiet(c"alq-flusher", move || run(flusher, pace))?);
+    // A ring file may hold what an earlier process has left: that is written at once.
+    let is_idle = !flusher.is_due(Interest::Any);
+    if is_idle {
+        shared.bell.begin_parked();
+    }
+    let body = move || run(flusher, pace, is_idle);
+    shared.threads.add(spawn_quiet(c"alq-flusher", body)?);
     Ok(())
 }
 
 /// Drives the flusher; a panic in it (or in its sink) fails the queue, so that nobody waits for ever.
-fn run<M: Memory>(mut flusher: Flusher<M>, pace: Pace) {
+fn run<M: Memory>(mut flusher: Flusher<M>, pace: Pace, is_idle: bool) {
     let shared = Arc::clone(&flusher.shared);
     shared.enlist();
+    if is_idle {
+        shared.show();
+        shared.bell.await_first();
+    }
     if catch_unwind(AssertUnwindSafe(|| drive(&mut flusher, pace))).is_err() {
         shared.fail(Operation::Flusher, libc::EIO);
     }

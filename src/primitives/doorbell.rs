@@ -106,6 +106,20 @@ impl Doorbell {
         }
     }
 
+    /// Announces that the drain is parked in front of an empty ring, before any post can come. The drain
+    /// begins with [`await_first`](Doorbell::await_first).
+    pub fn begin_parked(&self) {
+        // Relaxed: whatever hands the queue out carries it to those that post.
+        self.interest
+            .store(Interest::Any.to_bits(), Ordering::Relaxed);
+    }
+
+    /// Sleeps until the bell rings, or has rung, since [`begin_parked`](Doorbell::begin_parked). Until then
+    /// only a post that rings changes the interest, so no last look is needed. For the drain only.
+    pub fn await_first(&self) {
+        self.sleep(None);
+    }
+
     /// Sleeps for `duration` at most; posts ring only beyond the fill mark. For the drain only.
     pub fn nap(&self, duration: Duration) {
         // Relaxed: a post that misses it does not ring, and the nap ends by itself.
@@ -175,6 +189,16 @@ mod tests {
         bell.ring();
         bell.park(Interest::Any, None, || false); // would hang if the ring were lost
         bell.park(Interest::Any, Some(Duration::from_millis(1)), || false);
+        assert_eq!(bell.interest_after_publication(), Interest::Nothing);
+    }
+
+    #[test]
+    fn a_drain_that_begins_parked_wakes_for_the_first_post_that_activates() {
+        let bell = Doorbell::new();
+        bell.begin_parked();
+        assert_eq!(bell.interest_after_publication(), Interest::Any);
+        bell.ring_for(Interest::Any); // before the drain sleeps
+        bell.await_first(); // would hang if the ring were lost
         assert_eq!(bell.interest_after_publication(), Interest::Nothing);
     }
 
