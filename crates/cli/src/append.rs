@@ -24,6 +24,9 @@ use crate::target::{CHECK_INTERVAL, Target};
 /// With a command, the code for what went wrong here, as timeout(1) and env(1) have it.
 const OWN_FAILURE: u8 = 125;
 
+/// How often it says what is still to be packed.
+const PACKING_EVERY: Duration = Duration::from_secs(10);
+
 /// How long a rotation that was asked for is waited for at the end: it waits for the end of a line
 /// that may not come.
 const LAST_ROTATION: Duration = Duration::from_millis(500);
@@ -215,14 +218,15 @@ fn still_busy(target: &Target<'_>, progress: &Progress) -> impl FnOnce() + Send 
     }
 }
 
-/// Waits until what was cut off is packed, and what is too old is gone. After a signal it does not:
-/// the next start does that.
+/// Waits until what was cut off is packed, and what is too old is gone, and says what it waits for.
+/// After a signal it does not: the next start does that.
 fn finish_rotation(target: &Target<'_>, signals: &Signals, is_written: bool) {
     let Some(log) = target.log() else { return };
     // A rotation that waits for the end of a line may wait for ever then.
     let is_open = !is_written || target.ends_inside_line();
     let is_bounded = target.has_asked() && is_open;
     let started = Instant::now();
+    let mut said = None;
     loop {
         // Its failures were told when they came.
         if log.wait_background(Some(CHECK_INTERVAL)) != Err(alq::Error::TimedOut) {
@@ -232,6 +236,10 @@ fn finish_rotation(target: &Target<'_>, signals: &Signals, is_written: bool) {
         let is_late = started.elapsed() >= LAST_ROTATION;
         if (is_asked_to_end || is_bounded) && (is_late || !target.has_asked()) {
             return;
+        }
+        if said.is_none_or(|said: Instant| said.elapsed() >= PACKING_EVERY) {
+            said = Some(Instant::now());
+            target.tell_packing();
         }
     }
 }

@@ -115,7 +115,8 @@ impl Patience {
         }
     }
 
-    fn say(&self, message: &dyn Display) {
+    /// Says it above the progress line.
+    pub fn say(&self, message: &dyn Display) {
         match self.progress.get() {
             Some(progress) => progress.suspend(|| report::line(message)),
             None => report::line(message),

@@ -276,6 +276,22 @@ impl<'a> Target<'a> {
         Ok(files)
     }
 
+    /// Says how many rotated files, and bytes, are not packed yet.
+    pub fn tell_packing(&self) {
+        let Ok(files) = rotate::rotated(self.place.path()) else {
+            return;
+        };
+        let len = |file: &PathBuf| fs::metadata(file).map_or(0, |file| file.len());
+        let bytes: u64 = files.iter().map(len).sum();
+        if let count @ 1.. = files.len() {
+            self.patience.say(&format_args!(
+                "{}: {count} rotated files of {bytes} bytes are still to be packed; \
+                 a signal leaves them to the next start",
+                self.place
+            ));
+        }
+    }
+
     /// Whether FILE ends with a line that is not over, once what was found in the ring file is
     /// there.
     pub fn ends_inside_line(&self) -> bool {

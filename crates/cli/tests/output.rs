@@ -23,6 +23,33 @@ fn a_pipe_gets_what_is_read() {
 }
 
 #[test]
+fn lines_of_several_catchers_on_one_pipe_are_whole() {
+    let (dir, _) = scratch();
+    let (reader, writer) = pipe();
+    let words = ["a", "b"];
+    let tools: Vec<Running> = words
+        .iter()
+        .map(|word| {
+            let source = dir.path().join(word);
+            fs::write(&source, (word.repeat(99) + "\n").repeat(20_000)).unwrap();
+            let mut command = Command::new(ALQ);
+            command.args(["append", "--quiet", "--line", "-"]);
+            command.stdout(writer.try_clone().unwrap());
+            Running::start(&mut command, File::open(&source).unwrap())
+        })
+        .collect();
+    drop(writer);
+    let found = std::io::read_to_string(File::from(reader)).unwrap();
+    tools
+        .into_iter()
+        .for_each(|mut tool| assert!(tool.end().success()));
+    for word in words {
+        let line = word.repeat(99);
+        assert_eq!(found.lines().filter(|found| *found == line).count(), 20_000);
+    }
+}
+
+#[test]
 fn a_socket_gets_it_too() {
     let (ours, theirs) = UnixStream::pair().unwrap();
     let (dir, _) = scratch();

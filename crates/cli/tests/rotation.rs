@@ -3,7 +3,9 @@
 mod common;
 
 use std::fs::{self, File};
-use std::path::Path;
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use common::catcher::{Catcher, all, read, rotated};
@@ -198,6 +200,61 @@ fn rotated_files_are_packed_before_it_ends() {
         };
         let found = [unpacked.stdout, fs::read(&log).unwrap()].concat();
         assert_same(&found, &input);
+    }
+}
+
+/// Rotated files of an earlier run that nobody has packed; so much that packing them takes its time.
+fn leave_much_to_pack(log: &Path) {
+    let mut dice = 1_u64;
+    let mut noise = vec![0; 32 << 20];
+    for byte in &mut noise {
+        dice ^= dice << 13;
+        dice ^= dice >> 7;
+        dice ^= dice << 17;
+        *byte = dice as u8;
+    }
+    for number in 0..4 {
+        fs::write(
+            format!("{}.20261001T10000{number}Z-000000", name(log)),
+            &noise,
+        )
+        .unwrap();
+    }
+}
+
+/// How many of the rotated files are not packed.
+fn plain(log: &Path) -> usize {
+    let is_plain = |path: &&PathBuf| path.extension().is_some_and(|it| it != "gz");
+    rotated(log).iter().filter(is_plain).count()
+}
+
+#[test]
+fn a_signal_leaves_packing_to_the_next_start() {
+    for is_at_end in [false, true] {
+        let (_dir, log) = scratch();
+        leave_much_to_pack(&log);
+        let args = ["--quiet", "--compress=gz", "--rotate-on-signal"];
+        let Catcher {
+            mut tool,
+            mut input,
+            rest,
+        } = Catcher::start(&args, &log);
+        input.write_all(b"one\n").unwrap();
+        wait_for_len(&log, 4);
+        let mut input = Some(input);
+        if is_at_end {
+            input = None;
+            let mut said = String::new();
+            let stderr = tool.0.stderr.as_mut().unwrap();
+            BufReader::new(stderr).read_line(&mut said).unwrap();
+            assert!(said.contains(" rotated files of "), "{said}");
+            assert!(said.contains("are still to be packed"), "{said}");
+        }
+        tool.signal(Signal::TERM);
+        assert_eq!(tool.end().signal(), Some(Signal::TERM.as_raw()));
+        assert!(plain(&log) > 0, "it has packed them all");
+        assert_eq!(read(&log), "one\n");
+        drop((input, rest));
     }
 }
 
