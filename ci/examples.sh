@@ -46,6 +46,7 @@ check log_facade '^101 lines are in facade\.log, Lost \{ full: 0, too_large: 0, 
 check tokio_writer '^2000 records written$' tokio.log
 check published_metrics '^Key\(alq_posted_records_total, \[queue = app\]\): Counter\(1000\)$' metrics.log
 check rotate '^done: .*/rotated\.log\.[0-9]{8}T[0-9]{6}Z-[0-9]{6}\.gz$' rotated.log
+check service '^1001 records written, 0 dropped$' service.log
 check vlog '^4007 lines in daemon.log.1, 4006 in daemon.log$' daemon.log
 
 # $1: a file; $2: what must be a line of it.
@@ -59,6 +60,9 @@ has threads.log 'worker 3 step 999, formatted in the ring'
 has packets.log 'o,49999,192\.0\.2\.1,[0-9]+,198\.51\.100\.2,443,[0-9]+'
 has daemon.log.1 'daemon\|ERR\|out of ports'
 has events.log '.* WARN work\{worker=3\}: tracing_events: nothing left to do'
+has service.log '.*ERROR service: panicked at .*'
+has service.log 'request 500 hits a bug'
+has service.log '.* INFO service: SIGTERM received: the service ends'
 has facade.log 'ERROR log_facade:[0-9]+ out of steps'
 has tokio.log 'copied, step 999'
 has tokio.log 'formatted in the ring, step 999'
