@@ -24,6 +24,9 @@ use crate::target::{CHECK_INTERVAL, Target};
 /// With a command, the code for what went wrong here, as timeout(1) and env(1) have it.
 const OWN_FAILURE: u8 = 125;
 
+/// How long a full disk is waited for after a signal, where a ring file keeps the rest.
+const LAST_STALL: Duration = Duration::from_secs(1);
+
 /// How often it says what is still to be packed.
 const PACKING_EVERY: Duration = Duration::from_secs(10);
 
@@ -82,6 +85,9 @@ fn append(options: &Append, signals: &Signals) -> Result<(), Failure> {
             target.place(),
             pump.unsent_bytes()
         ));
+    }
+    if signals.received().is_some() {
+        target.hurry(LAST_STALL);
     }
     // It fails with the cause of a failed write, which the close says better.
     let synced = target.sync();

@@ -315,7 +315,10 @@ impl Copied<'_> {
                     return Sent::Yes;
                 }
                 Err(Error::WouldBlock) => return Sent::Dropped,
-                Err(Error::TimedOut) if self.drops => self.look_whether_stuck(),
+                Err(Error::TimedOut) if self.drops => {
+                    self.look_whether_stuck();
+                    let _ = self.target.is_given_up(); // it is no reason to stop, but is said
+                }
                 Err(Error::TimedOut) if !self.target.is_given_up() => {}
                 Err(_) => return Sent::No,
             }

@@ -1,6 +1,6 @@
 //! How long FILE may take nothing, and what is said meanwhile.
 
-use std::cell::{OnceCell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::fmt::Display;
 use std::io;
 use std::path::Path;
@@ -33,7 +33,7 @@ const QUIET: Duration = Duration::from_secs(10);
 pub struct Patience {
     /// How long a full disk is waited for; `None` has no end. A reader that pauses is always waited
     /// for.
-    limit: Option<Duration>,
+    limit: Cell<Option<Duration>>,
     said: RefCell<Said>,
     /// What else is to be seen on the terminal.
     progress: OnceCell<Progress>,
@@ -54,10 +54,16 @@ struct Said {
 impl Patience {
     pub fn new(limit: Option<Duration>) -> Self {
         Self {
-            limit,
+            limit: Cell::new(limit),
             said: RefCell::default(),
             progress: OnceCell::new(),
         }
+    }
+
+    /// The limit is no longer than this from now on.
+    pub fn shorten(&self, limit: Duration) {
+        let limit = self.limit.get().map_or(limit, |before| before.min(limit));
+        self.limit.set(Some(limit));
     }
 
     /// Says what it says beside this from now on.
@@ -77,7 +83,7 @@ impl Patience {
             return None;
         };
         let is_reader = stall.errno == Errno::AGAIN.raw_os_error();
-        let is_too_long = !is_reader && self.limit.is_some_and(|limit| stall.age >= limit);
+        let is_too_long = !is_reader && self.limit.get().is_some_and(|limit| stall.age >= limit);
         if is_too_long {
             let target = Path::new(&name.to_string()).into();
             return Some(Error::Stalled {

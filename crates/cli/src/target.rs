@@ -191,6 +191,13 @@ impl<'a> Target<'a> {
         self.patience.beside(progress);
     }
 
+    /// Waits no longer than this for a full disk, if what is not written then stays in a ring file.
+    pub fn hurry(&self, limit: Duration) {
+        if self.ring.is_some() {
+            self.patience.shorten(limit);
+        }
+    }
+
     /// What was dropped, for the message if the end is a failure.
     pub fn note_dropped(&self, dropped: Dropped) {
         self.dropped.set(dropped);

@@ -45,6 +45,35 @@ fn a_catcher_waits_for_room_without_an_end_and_says_so_at_once() {
     }
 }
 
+#[test]
+fn a_stall_is_said_at_once_where_lines_are_dropped_too() {
+    let mut catcher = Catcher::start(
+        &["--when-full=drop", "--capacity=16K"],
+        Path::new("/dev/full"),
+    );
+    // More than the ring holds: it waits for room before it drops.
+    catcher.feed(&"a line\n".repeat(5_000));
+    let said = next_line(&mut catcher);
+    assert!(said.contains("(os error 28); "), "{said}");
+}
+
+#[test]
+fn after_a_signal_a_ring_file_keeps_what_a_full_disk_does_not_take() {
+    let (dir, log) = scratch();
+    let ring = dir.path().join("ring");
+    let ring = ring.to_str().unwrap();
+    let mut catcher = Catcher::start(&["--line", "--ring", ring], Path::new("/dev/full"));
+    catcher.feed("kept\n");
+    next_line(&mut catcher);
+    catcher.tool.signal(Signal::TERM);
+    assert_eq!(catcher.tool.end().code(), Some(1)); // by one signal
+    let (said, _) = catcher.end();
+    assert!(said.contains("5 bytes stay in "), "{said}");
+    let args = ["recover", "--into", log.to_str().unwrap(), ring];
+    common::alq(args).assert().success();
+    assert_eq!(read(&log), "kept\n");
+}
+
 /// A disk of 1 MiB, for real; only root can have one.
 #[test]
 fn room_that_comes_is_used_and_said() {
