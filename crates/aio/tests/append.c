@@ -1,8 +1,27 @@
 /* aio_write on a descriptor in append mode, and on one that cannot seek. */
 #include "test.h"
 
+#include <dlfcn.h>
+#include <semaphore.h>
 #include <sys/resource.h>
 #include <sys/uio.h>
+
+static sem_t begun, go_on;
+static int held;
+
+/* As the library calls it: a write to a file that can seek waits while it is held. */
+ssize_t pwritev(int fd, const struct iovec *vectors, int count, off_t offset)
+{
+    static ssize_t (*real)(int, const struct iovec *, int, off_t);
+    if (__atomic_exchange_n(&held, 0, __ATOMIC_SEQ_CST)) {
+        sem_post(&begun);
+        while (sem_wait(&go_on) != 0)
+            ;
+    }
+    if (real == NULL)
+        *(void **)&real = dlsym(RTLD_NEXT, "pwritev");
+    return real(fd, vectors, count, offset);
+}
 
 static void appends_in_the_order_of_the_calls(void)
 {
@@ -57,7 +76,7 @@ static void other_writes_are_at_their_offset(void)
 /* Requests that wait while append mode is left are at their offsets; what is asked afterwards is too. */
 static void append_mode_can_be_left(void)
 {
-    struct aiocb cb;
+    struct aiocb cb, waiting[3];
     int fd = open_log(O_APPEND);
     start(&cb, fd, "0123456789");
     completes(&cb, 10);
@@ -66,8 +85,22 @@ static void append_mode_can_be_left(void)
     cb.aio_offset = 1;
     IS(aio_write(&cb), 0);
     completes(&cb, 2);
+    CHECK(fcntl(fd, F_SETFL, O_APPEND) == 0);
+    __atomic_store_n(&held, 1, __ATOMIC_SEQ_CST);
+    for (int i = 0; i < 3; i++) {
+        fill(&waiting[i], fd, "cde" + i, 1);
+        waiting[i].aio_offset = 4 + 2 * i;
+        IS(aio_write(&waiting[i]), 0);
+        if (i == 0)
+            while (sem_wait(&begun) != 0)
+                ;
+    }
+    CHECK(fcntl(fd, F_SETFL, 0) == 0);
+    sem_post(&go_on);
+    for (int i = 0; i < 3; i++)
+        completes(&waiting[i], 1);
     close(fd);
-    log_is("0ab3456789");
+    log_is("0ab3c5d7e9");
 }
 
 static void a_large_request_is_whole(void)
@@ -229,14 +262,32 @@ static void each_request_has_its_own_error(void)
 
 static void to_the_limit(void)
 {
-    struct rlimit limit = {4, 4};
+    struct rlimit limit = {5, 5};
     struct aiocb cbs[2];
     int fd = open_log(O_APPEND);
+    start(&cbs[0], fd, "0"); /* has a queue made, which needs a file that is longer */
+    completes(&cbs[0], 1);
     CHECK(setrlimit(RLIMIT_FSIZE, &limit) == 0);
     start(&cbs[0], fd, "123456");
     start(&cbs[1], fd, "78");
     completes(&cbs[0], 4);
     IS(wait_for(&cbs[1]), EFBIG);
+    close(fd);
+    log_is("01234");
+}
+
+/* No queue can be made under such a limit: the calls write themselves. */
+static void to_the_limit_at_once(void)
+{
+    struct rlimit limit = {4, 4};
+    struct aiocb cb;
+    int fd = open_log(O_APPEND);
+    CHECK(setrlimit(RLIMIT_FSIZE, &limit) == 0);
+    start(&cb, fd, "123456");
+    IS(aio_error(&cb), 0);
+    completes(&cb, 4);
+    start(&cb, fd, "78");
+    IS(aio_error(&cb), EFBIG);
     close(fd);
     log_is("1234");
 }
@@ -244,6 +295,7 @@ static void to_the_limit(void)
 static void a_file_at_its_limit_is_no_signal(void)
 {
     IS(in_child(to_the_limit), 0);
+    IS(in_child(to_the_limit_at_once), 0);
 }
 
 static void without_descriptors(void)
@@ -403,6 +455,8 @@ static void a_device_that_never_waits(void)
 
 int main(void)
 {
+    CHECK(sem_init(&begun, 0, 0) == 0);
+    CHECK(sem_init(&go_on, 0, 0) == 0);
     RUN(appends_in_the_order_of_the_calls);
     RUN(the_offset_is_ignored);
     RUN(other_writes_are_at_their_offset);
