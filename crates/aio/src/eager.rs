@@ -1,6 +1,7 @@
 //! Writes that cost nothing are done at once: to `/dev/null` and its like, if no request is
 //! outstanding.
 
+use std::ffi::c_long;
 use std::os::fd::RawFd;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
@@ -47,12 +48,22 @@ pub fn write(block: &Block) -> Option<usize> {
     if offset < 0 {
         return None;
     }
-    let flags = libc::RWF_NOWAIT;
-    let number = libc::SYS_pwritev2;
-    // A raw call: unlike the one of libc, it is no point of cancellation.
+    // A raw call: unlike the one of libc, it is no point of cancellation. Its arguments are longs.
+    let number = c_long::from(block.fildes);
+    let (flags, high) = (c_long::from(libc::RWF_NOWAIT), c_long::from(0));
+    let (vector, count) = (&raw const vector, c_long::from(1));
     // SAFETY: the vector is that of the request.
-    let written =
-        unsafe { libc::syscall(number, block.fildes, &raw const vector, 1, offset, 0, flags) };
+    let written = unsafe {
+        libc::syscall(
+            libc::SYS_pwritev2,
+            number,
+            vector,
+            count,
+            offset,
+            high,
+            flags,
+        )
+    };
     let written = usize::try_from(written).ok();
     if written.is_none() {
         word.fetch_and(!bit, Ordering::Relaxed); // Relaxed: a hint

@@ -1,7 +1,7 @@
 //! Open files: which of them are appended to, which are one and the same, and how a request is
 //! written to one.
 
-use std::ffi::c_int;
+use std::ffi::{c_int, c_long};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -148,7 +148,7 @@ fn socket_type(fd: RawFd) -> c_int {
 
 /// `fcntl(2)` of Linux 6.10 and later, which not every libc names.
 const F_DUPFD_QUERY: c_int = 1024 + 3;
-const KCMP_FILE: c_int = 0;
+const KCMP_FILE: c_long = 0;
 
 /// The first way to compare that this kernel has: 0 `F_DUPFD_QUERY`, 1 `kcmp(2)`, 2 `fstat(2)`.
 static WAY: AtomicU8 = AtomicU8::new(0);
@@ -166,9 +166,10 @@ fn is_same(one: RawFd, other: RawFd) -> bool {
         }
     }
     if way <= 1 {
-        let pid = std::process::id();
+        let pid = c_long::from(std::process::id());
+        let (first, second) = (c_long::from(one), c_long::from(other));
         // SAFETY: it takes no pointer.
-        match unsafe { libc::syscall(libc::SYS_kcmp, pid, pid, KCMP_FILE, one, other) } {
+        match unsafe { libc::syscall(libc::SYS_kcmp, pid, pid, KCMP_FILE, first, second) } {
             -1 if last_errno() == libc::EBADF => return false,
             -1 => WAY.store(2, Ordering::Relaxed), // Relaxed: as above
             order => return order == 0,

@@ -103,9 +103,10 @@ static inline void start(struct aiocb *cb, int fd, const char *text)
 /* The same for a descriptor that takes nothing: when it returns, the request is being written. */
 static inline void start_blocked(struct aiocb *cb, int fd, const char *text)
 {
-    start(cb, fd, text);
-    while (aio_cancel(fd, cb) == AIO_CANCELED)
+    do {
         start(cb, fd, text);
+        usleep(1000); /* the thread that writes it may need a moment */
+    } while (aio_cancel(fd, cb) == AIO_CANCELED);
     IS(aio_error(cb), EINPROGRESS);
 }
 
