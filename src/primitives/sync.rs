@@ -1,8 +1,9 @@
-//! The only place that names the atomics and threads of the standard library, or a model checker's in their stead.
+//! The only place that names the atomics and threads of the standard library, or those of a model
+//! checker in their place.
 //!
-//! Everything above is compiled unchanged in all worlds: the one that ships, and those of loom and shuttle. `alq_model`
-//! is set in both of these. The cfgs are our own, because a global `--cfg loom` would also flip every dependency that
-//! listens to that name.
+//! Every other layer is compiled unchanged in all worlds: the one that ships (`sync/native.rs`), and
+//! those of loom and shuttle (`sync/model.rs`). `alq_model` is set in both of these. The cfgs belong
+//! to this crate, because a global `--cfg loom` would also change every dependency that reads it.
 
 pub use imp::{
     Arc, AtomicBool, AtomicU32, AtomicU64, Futex, Mutex, Ordering, PlainArc, PlainWeak, ThreadId,
@@ -14,21 +15,17 @@ pub use imp::{
 #[path = "sync/native.rs"]
 mod imp;
 
-#[cfg(alq_loom)]
-#[path = "sync/loom.rs"]
+#[cfg(alq_model)]
+#[path = "sync/model.rs"]
 mod imp;
 
-#[cfg(alq_shuttle)]
-#[path = "sync/shuttle.rs"]
-mod imp;
-
-/// A number that no other call in this process has got or will get.
+/// A number that no other call in this process gets.
 pub fn unique_number() -> u64 {
     use std::sync::atomic::{AtomicU64, Ordering};
 
     static NEXT: AtomicU64 = AtomicU64::new(1);
-    // Relaxed: only the number matters, and an RMW never gives it twice. It is no part of any protocol, so the
-    // model does not see it.
+    // Relaxed: only the number matters, and an RMW never gives it twice. It is no part of any
+    // protocol, so the model does not see it.
     NEXT.fetch_add(1, Ordering::Relaxed)
 }
 
@@ -41,9 +38,9 @@ pub mod plain {
     };
 }
 
-/// Whether the models run on the mutant `name` (`ALQ_MUTANT`): the code with one weakness built in, which a model must find.
-/// It is called after the label of the place that it weakens (docs/ordering.md); several at once are joined with `+`. There
-/// are none outside of the models.
+/// Whether the models run on the mutant `name` (`ALQ_MUTANT`): the code with one weakness built in,
+/// which a model must find. A mutant has the label of the place that it weakens
+/// (docs/ordering.md); `+` joins several. Outside of the models there are none.
 #[cfg(alq_model)]
 pub fn is_mutant(name: &str) -> bool {
     static MUTANT: std::sync::OnceLock<String> = std::sync::OnceLock::new();
