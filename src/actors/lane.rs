@@ -2,11 +2,12 @@
 
 use std::time::Instant;
 
+use super::here::Refused;
 use super::shared::Shared;
 use crate::ends::Kind;
 use crate::memory::Memory;
 use crate::ring::Owner;
-use crate::words::{Error, WhenFull};
+use crate::words::WhenFull;
 
 impl<M: Memory> Shared<M> {
     /// Begins a record of `len` bytes, 1 to the capacity, behind the span that the lane of `owner` has open.
@@ -21,7 +22,7 @@ impl<M: Memory> Shared<M> {
         when_full: WhenFull,
         kind: Kind,
         deadline: Option<Instant>,
-    ) -> Result<(), Error> {
+    ) -> Result<(), Refused> {
         let left = self.leave_lane(owner);
         if owner.open(&self.ring, len).is_ok() {
             // Until now the drain could take us for busy in the one before.

@@ -4,6 +4,7 @@ mod durability;
 mod failure;
 pub mod flusher;
 mod gap;
+mod here;
 mod lane;
 pub mod notifier;
 pub mod pace;
@@ -21,6 +22,7 @@ mod tests;
 pub mod thread;
 
 pub use flusher::Flusher;
+pub use here::{Past, Refused};
 pub use recovery::{Inheritance, note_of};
 pub use report::{Callback, Reporter};
 pub use room::Asker;

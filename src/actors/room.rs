@@ -3,6 +3,7 @@
 use core::task::{Poll, Waker};
 use std::time::{Duration, Instant};
 
+use super::here::{Past, Refused};
 use super::shared::Shared;
 use crate::ends::Kind;
 use crate::memory::Memory;
@@ -23,7 +24,7 @@ impl<M: Memory> Shared<M> {
         when_full: WhenFull,
         kind: Kind,
         deadline: Option<Instant>,
-    ) -> Result<Reservation<'_, M>, Error> {
+    ) -> Result<Reservation<'_, M>, Refused> {
         match when_full {
             WhenFull::Refuse => self.try_reserve(len),
             WhenFull::Wait => self.wait_reserve(len, kind, deadline),
@@ -31,7 +32,7 @@ impl<M: Memory> Shared<M> {
     }
 
     /// Reserves, or says why not. Never sleeps.
-    pub fn try_reserve(&self, len: u32) -> Result<Reservation<'_, M>, Error> {
+    pub fn try_reserve(&self, len: u32) -> Result<Reservation<'_, M>, Refused> {
         self.ring
             .reserve(len)
             .map_err(|refusal| self.refused(refusal, len))
@@ -43,7 +44,7 @@ impl<M: Memory> Shared<M> {
         len: u32,
         kind: Kind,
         deadline: Option<Instant>,
-    ) -> Result<Reservation<'_, M>, Error> {
+    ) -> Result<Reservation<'_, M>, Refused> {
         match self.ring.reserve(len) {
             Ok(reservation) => Ok(reservation),
             Err(_) => self.wait_for_room(len, kind, deadline),
@@ -77,8 +78,8 @@ impl<M: Memory> Shared<M> {
     }
 
     #[cold]
-    fn refused(&self, refusal: Refusal, len: u32) -> Error {
-        match refusal {
+    fn refused(&self, refusal: Refusal, len: u32) -> Refused {
+        let error = match refusal {
             Refusal::Full => {
                 self.note_full();
                 self.post_counts.refused_records.add(1);
@@ -93,12 +94,14 @@ impl<M: Memory> Shared<M> {
                 self.schedule();
                 Error::WouldBlock
             }
-            Refusal::Closed | Refusal::Aside => Error::Closed,
+            Refusal::Closed => Error::Closed,
+            Refusal::Aside => return Refused::Past(Past::Exit),
             Refusal::Failed => {
                 self.post_counts.refused_for_failure.add(1);
                 self.last_failure().unwrap_or(Error::Closed)
             }
-        }
+        };
+        Refused::Error(error)
     }
 
     /// Refuses an append that finds the ring full, if it is not to wait behind a sink that has no room.
@@ -152,7 +155,7 @@ impl<M: Memory> Shared<M> {
         len: u32,
         kind: Kind,
         deadline: Option<Instant>,
-    ) -> Result<Reservation<'_, M>, Error> {
+    ) -> Result<Reservation<'_, M>, Refused> {
         if self.is_servant() {
             // Nobody would make room.
             let refusal = self.ring.refusal().unwrap_or(Refusal::Full);
@@ -193,7 +196,7 @@ impl<M: Memory> Shared<M> {
         len: u32,
         kind: Kind,
         deadline: Option<Instant>,
-    ) -> Result<Reservation<'_, M>, Error> {
+    ) -> Result<Reservation<'_, M>, Refused> {
         let counts = self.post_counts.waits(kind);
         let (mut waited_turn, mut waited_room) = (false, false);
         let mut still = Still::new(self.ring.tail());
@@ -272,7 +275,7 @@ impl<M: Memory> Shared<M> {
         asker: &mut Asker,
         len: u32,
         waker: &Waker,
-    ) -> Poll<Result<Reservation<'_, M>, Error>> {
+    ) -> Poll<Result<Reservation<'_, M>, Refused>> {
         let mut reserved = self.ring.reserve(len);
         if matches!(reserved, Err(Refusal::Full)) && !self.is_servant() {
             self.waiters.ask(asker.key, len, waker);
@@ -282,7 +285,7 @@ impl<M: Memory> Shared<M> {
             if matches!(reserved, Err(Refusal::Full)) {
                 if let Err(stalled) = self.refuse_if_stalled(len) {
                     self.withdraw(asker);
-                    return Poll::Ready(Err(stalled));
+                    return Poll::Ready(Err(stalled.into()));
                 }
                 self.note_full();
                 self.want_room_of_lanes();

@@ -24,8 +24,8 @@ use crate::words::{Error, Order, Position, Target};
 /// One queue, seen from both sides.
 #[derive(Debug)]
 pub struct Shared<M> {
-    /// The process that the queue is of: nothing else may be touched in any other.
-    pub home: Home,
+    /// The process that made the queue; [`here`](Shared::here) asks it.
+    pub(super) home: Home,
     /// The number of the queue, for its positions.
     pub id: u64,
     pub ring: Ring<M>,

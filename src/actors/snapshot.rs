@@ -16,7 +16,7 @@ impl<M: Memory> Shared<M> {
 
     /// A snapshot of all counters.
     pub fn stats(&self) -> Stats {
-        if !self.home.is_here() {
+        if self.here().is_err() {
             return self.aside.stats();
         }
         let finished = self.has_finished();

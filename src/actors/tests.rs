@@ -217,7 +217,10 @@ fn any_other_error_is_kept_and_told_to_everybody() {
         };
         assert_eq!(append(&shared, b"later"), Err(error.clone()));
         assert_eq!(
-            shared.wait_reserve(1, Kind::Writen, None).map(drop),
+            shared
+                .wait_reserve(1, Kind::Writen, None)
+                .map(drop)
+                .map_err(Error::from),
             Err(error.clone())
         );
         assert_eq!(shared.stats().last_error, Some(error));

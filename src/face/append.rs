@@ -7,7 +7,7 @@ use super::barrier::deadline_in;
 use super::entry::Entry;
 use super::lane::Lane;
 use super::queue::Queue;
-use crate::actors::Shared;
+use crate::actors::{Refused, Shared};
 use crate::ends::Kind;
 use crate::memory::Mirror;
 use crate::ring::Reservation;
@@ -225,8 +225,7 @@ impl Queue {
         flags: Flags,
         timeout: Option<Duration>,
     ) -> Result<Position, Error> {
-        let shared = self.shared();
-        if shared.home.is_here() {
+        if let Ok(shared) = self.shared().here() {
             if let Some(posted) = shared.ring.append_at_once(record) {
                 shared.posted(posted, flags.activates());
                 return Ok(Position::new(shared.id, posted.end));
@@ -238,8 +237,7 @@ impl Queue {
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "as for `append`")]
     fn entry(&self, len: u32, flags: Flags, timeout: Option<Duration>) -> Result<Entry<'_>, Error> {
-        let shared = self.shared();
-        if shared.home.is_here() {
+        if let Ok(shared) = self.shared().here() {
             if let Some(reservation) = shared.ring.reserve_at_once(len) {
                 return Ok(Entry::new(shared, reservation));
             }
@@ -294,10 +292,8 @@ fn reserve_later(
     flags: Flags,
     kind: Kind,
     timeout: Option<Duration>,
-) -> Result<Reservation<'_, Mirror>, Error> {
-    if !shared.home.is_here() {
-        return Err(Error::Forked);
-    }
+) -> Result<Reservation<'_, Mirror>, Refused> {
+    let shared = shared.here()?;
     let deadline = timeout.and_then(deadline_in);
     shared.reserve(len, flags.when_full()?, kind, deadline)
 }
@@ -321,10 +317,9 @@ impl Queue {
     pub fn lane(&self) -> Lane {
         let queue = self.current();
         let shared = queue.shared();
-        let owner = if shared.home.is_here() {
-            shared.ring.enter_lane(shared.lane_span)
-        } else {
-            shared.ring.lane_of_nobody(shared.lane_span)
+        let owner = match shared.here() {
+            Ok(shared) => shared.ring.enter_lane(shared.lane_span),
+            Err(_) => shared.ring.lane_of_nobody(shared.lane_span),
         };
         Lane::new(queue.clone(), owner)
     }

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use crate::actors::Shared;
+use crate::actors::{Past, Refused, Shared};
 use crate::memory::Mirror;
 use crate::ring::Refusal;
 use crate::words::{Error, Flags, Position};
@@ -22,11 +22,11 @@ impl Waiting {
     }
 }
 
-/// Appends a record that the ring has `refused`; or says so, if the queue takes nothing indeed.
+/// Appends a record that the ring has `refused` past it, if the queue takes anything at all.
 #[cold]
 pub(super) fn append(
     shared: &Shared<Mirror>,
-    refused: Error,
+    refused: Refused,
     record: &[u8],
     waiting: Waiting,
 ) -> Result<Position, Error> {
@@ -41,7 +41,7 @@ pub(super) type OwnMemory = Box<Box<[u8]>>;
 #[cold]
 pub(super) fn memory(
     shared: &Shared<Mirror>,
-    refused: Error,
+    refused: Refused,
     len: usize,
     waiting: Waiting,
 ) -> Result<OwnMemory, Error> {
@@ -61,7 +61,8 @@ pub(super) fn post(shared: &Shared<Mirror>, record: &[u8]) -> Position {
     })
 }
 
-/// In a child of fork(2), the end of an entry of the parent's that starts there: whether it is posted is the parent's business.
+/// Ends, in a child of fork(2), an entry of the parent's that starts at `start`: only the parent posts
+/// it.
 #[cold]
 pub(super) fn leave_to_the_parent(shared: &Shared<Mirror>, start: u64) -> Position {
     shared.aside.foreign.add(1);
@@ -69,15 +70,17 @@ pub(super) fn leave_to_the_parent(shared: &Shared<Mirror>, start: u64) -> Positi
 }
 
 /// Returns once an append may go past the ring; or why none may.
-fn ready(shared: &Shared<Mirror>, refused: Error, waiting: Waiting) -> Result<(), Error> {
-    if refused == Error::Forked {
-        return match shared.ring.refusal() {
-            Some(Refusal::Closed) => Err(Error::Closed), // by the parent, before
-            _ => Ok(()),
-        };
-    }
-    if refused != Error::Closed || !shared.ring.is_aside() {
-        return Err(refused);
+fn ready(shared: &Shared<Mirror>, refused: Refused, waiting: Waiting) -> Result<(), Error> {
+    match refused {
+        Refused::Error(error) => return Err(error),
+        Refused::Past(Past::Child) => {
+            return match shared.ring.refusal() {
+                Some(Refusal::Closed) => Err(Error::Closed), // by the parent, before
+                _ => Ok(()),
+            };
+        }
+        Refused::Past(Past::Exit) if !shared.ring.is_aside() => return Err(Error::Closed),
+        Refused::Past(Past::Exit) => {}
     }
     if !shared.has_finished() {
         if !waiting.wait {
@@ -98,7 +101,7 @@ fn ready(shared: &Shared<Mirror>, refused: Error, waiting: Waiting) -> Result<()
 }
 
 fn write(shared: &Shared<Mirror>, record: &[u8], wait: bool) -> Result<Position, Error> {
-    if shared.home.is_here() {
+    if shared.here().is_ok() {
         shared.aside.append(record, wait, || end(shared))
     } else {
         shared.aside.append_in_child(record, wait)?;

@@ -271,7 +271,7 @@ impl<'fd> AsyncAppend<'fd> {
         let may_begin = match &self.mode {
             // Relaxed: as in `enable`.
             Mode::Waiting => ENABLED.load(Ordering::Relaxed),
-            Mode::Async(lane) => lane.queue().here().is_none() && ENABLED_HERE.existing().is_some(),
+            Mode::Async(lane) => lane.queue().here().is_err() && ENABLED_HERE.existing().is_some(),
             Mode::Sync => false,
         };
         if may_begin {

@@ -109,17 +109,17 @@ impl Completion {
         self.result().map_or(Status::InProgress, Status::Done)
     }
 
-    /// Its result, once there is one. In a child of fork(2) the lock may be held by nobody.
+    /// Its result, once there is one. In a child of fork(2) it takes no lock: the holder may not exist.
     fn result(&self) -> Option<Result<(), Error>> {
-        if self.is_foreign() {
-            return Some(Err(Error::Forked));
+        match self.shared.here() {
+            Ok(_) => self.pending.result(),
+            Err(past) => Some(Err(past.into())),
         }
-        self.pending.result()
     }
 
     /// Whether it is one of the parent process.
     pub(super) fn is_foreign(&self) -> bool {
-        !self.shared.home.is_here()
+        self.shared.here().is_err()
     }
 
     /// Waits until it is done.
@@ -203,8 +203,8 @@ impl Completion {
                 }))
             }
         };
-        if self.is_foreign() {
-            subscriber.tell(&Err(Error::Forked));
+        if let Err(past) = self.shared.here() {
+            subscriber.tell(&Err(past.into()));
             return Ok(());
         }
         // A key of its own: it outlives this handle.
@@ -225,9 +225,7 @@ impl Future for Completion {
     type Output = Result<(), Error>;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        if self.is_foreign() {
-            return Poll::Ready(Err(Error::Forked));
-        }
+        self.shared.here()?;
         let task = Subscriber::Task(context.waker().clone());
         match self.pending.subscribe(self.key, task) {
             Ok(()) => Poll::Pending,

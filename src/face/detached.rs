@@ -61,7 +61,7 @@ impl Queue {
             shared.id
         );
         match detached.part {
-            Part::Ring(claim) if shared.home.is_here() => {
+            Part::Ring(claim) if shared.here().is_ok() => {
                 // It came from this ring, in `detach`, and nobody else has it.
                 let posted = shared.ring.post(claim, used as u32);
                 shared.posted(posted, flags.activates());

@@ -7,24 +7,31 @@ use core::mem::ManuallyDrop;
 use core::ops::{Deref, DerefMut};
 use std::io;
 
-use super::aside::{self, OwnMemory};
+use super::aside::OwnMemory;
 use super::fill::Fill;
+use super::reserved::{Begun, Reserved};
 use crate::actors::Shared;
 use crate::memory::Mirror;
-use crate::ring::{Claim, Reservation};
+use crate::ring::{Claim, Owner, Reservation};
 use crate::words::{Error, Flags, Position};
 
-/// A reservation: contiguous bytes of the ring itself, to be filled in place and posted. Source: `struct ale` in
-/// alq(9), where `ae_data` is the slice and `ae_bytesused` is [`bytes_used`](Entry::bytes_used).
+/// A reservation: contiguous bytes of the ring itself, to be filled in place and posted. Source:
+/// `struct ale` in alq(9), where `ae_data` is the slice and `ae_bytesused` is
+/// [`bytes_used`](Entry::bytes_used).
 ///
-/// There are two ways to fill it. As a slice: the whole reservation, of which the first `bytes_used` are posted, all
-/// of it unless [`set_bytes_used`](Entry::set_bytes_used) says less; it shows what an earlier record left there
-/// until it is filled, so post only what you have filled. As a writer: the first `write!` sets `bytes_used` to 0,
-/// and each one appends.
+/// [`Queue::getn`](crate::Queue::getn) gives one with a span of its own, of which any number may be
+/// open. [`Lane::getn`](crate::Lane::getn) gives a [`LaneEntry`], of which a lane has one at a time.
 ///
-/// Dropped without [`post`](Entry::post) it posts nothing and holds up nobody. Forgotten ([`core::mem::forget`]) it
-/// stays open for ever: the drain stops in front of it, `flush` and `close` say [`Error::Held`]. One that lives across a
-/// fork(2) is the parent's: its post and its drop do nothing in the child.
+/// There are two ways to fill it. As a slice: a post appends the first `bytes_used` bytes, which is
+/// the whole reservation unless [`set_bytes_used`](Entry::set_bytes_used) says less. The slice shows
+/// what an earlier record left there until it is filled, so post only what you have filled. As a
+/// writer: the first `write!` sets `bytes_used` to 0, and each one appends.
+///
+/// Dropped without [`post`](Entry::post) it posts nothing and holds up no other record. Forgotten
+/// ([`core::mem::forget`]), an entry of a queue stays open until the queue is closed: the drain stops
+/// in front of it, and `flush` and `close` return [`Error::Held`]; an entry of a lane is taken back
+/// when the lane next appends, seals, or is dropped. An entry that lives across a fork(2) is the
+/// parent's: its post and its drop do nothing in the child.
 ///
 /// ```
 /// # let dir = tempfile::tempdir()?;
@@ -42,36 +49,80 @@ use crate::words::{Error, Flags, Position};
 /// ```
 #[derive(Debug)]
 #[must_use = "an entry posts nothing until `post` is called"]
-pub struct Entry<'q> {
+pub struct Entry<'q, R: Reserved = Claim> {
     shared: &'q Shared<Mirror>,
-    /// What it has of the ring; nothing, if it has memory of its own.
-    claim: Claim,
+    /// What it has of the ring.
+    room: R,
     /// Its memory where the queue goes on without its ring.
     own: Option<OwnMemory>,
     fill: Fill,
-    /// An entry may go to another thread, but two cannot share it.
+    /// An entry may go to another thread, but two threads cannot share it.
     _not_sync: PhantomData<Cell<()>>,
 }
+
+/// An [`Entry`] in a [`Lane`](crate::Lane), from [`Lane::getn`](crate::Lane::getn).
+///
+/// ```
+/// # let dir = tempfile::tempdir()?;
+/// # let path = dir.path().join("app.log");
+/// # let queue = alq::Options::new().open(&path)?;
+/// let mut lane = queue.lane();
+/// let mut entry: alq::LaneEntry<'_> = lane.getn(16, alq::Flags::WAITOK)?;
+/// entry[..6].copy_from_slice(b"abcde\n");
+/// entry.set_bytes_used(6);
+/// entry.post();
+/// queue.flush()?;
+/// assert_eq!(std::fs::read(&path)?, b"abcde\n");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub type LaneEntry<'l> = Entry<'l, Begun<'l>>;
 
 impl<'q> Entry<'q> {
     #[inline]
     pub(super) fn new(shared: &'q Shared<Mirror>, reservation: Reservation<'q, Mirror>) -> Self {
-        Self {
-            shared,
-            fill: Fill::whole(reservation.len()),
-            claim: reservation.into_claim(),
-            own: None,
-            _not_sync: PhantomData,
-        }
+        let len = reservation.len();
+        Self::of(shared, reservation.into_claim(), None, len)
     }
 
-    /// One that is no reservation: its post appends past the ring.
+    /// An entry without a reservation: its post appends past the ring.
     pub(super) fn of_its_own(shared: &'q Shared<Mirror>, memory: OwnMemory) -> Self {
+        let len = memory.len();
+        Self::of(shared, Claim::NONE, Some(memory), len)
+    }
+
+    pub(super) fn queue_id(&self) -> u64 {
+        self.shared.id
+    }
+
+    /// The claim of the ring, or memory of its own in its place. The caller must post it.
+    #[inline]
+    pub(super) fn into_parts(self) -> (Claim, Option<OwnMemory>) {
+        let mut this = ManuallyDrop::new(self);
+        (this.room.take(), this.own.take())
+    }
+}
+
+impl<'l> Entry<'l, Begun<'l>> {
+    /// A record of `len` bytes that `owner` has begun, or that has memory of its own.
+    #[inline]
+    pub(super) fn in_lane(
+        shared: &'l Shared<Mirror>,
+        owner: &'l mut Owner,
+        own: Option<OwnMemory>,
+        len: usize,
+    ) -> Self {
+        Self::of(shared, Begun { owner, len }, own, len)
+    }
+}
+
+impl<'q, R: Reserved> Entry<'q, R> {
+    #[inline]
+    fn of(shared: &'q Shared<Mirror>, room: R, own: Option<OwnMemory>, len: usize) -> Self {
         Self {
             shared,
-            fill: Fill::whole(memory.len()),
-            claim: Claim::NONE,
-            own: Some(memory),
+            room,
+            own,
+            fill: Fill::whole(len),
             _not_sync: PhantomData,
         }
     }
@@ -110,15 +161,19 @@ impl<'q> Entry<'q> {
     #[inline]
     #[track_caller]
     pub fn set_bytes_used(&mut self, n: usize) {
-        let len = self.len();
+        let len = match &self.own {
+            None => self.room.len(),
+            Some(own) => own.len(),
+        };
         self.fill.set(n, len);
     }
 
-    /// Publishes the used bytes and wakes the drain if it sleeps. Never blocks, never fails. Source: `alq_post` in
-    /// alq(9).
+    /// Publishes the used bytes and wakes the drain if it sleeps. Never blocks, never fails. Source:
+    /// `alq_post` in alq(9).
     ///
-    /// Returns where the record ends in the stream of the queue. Room that was reserved and not used is given back
-    /// at once if nothing has been reserved behind it.
+    /// Returns where the record ends in the stream of the queue. Room that was reserved and not used
+    /// is given back at once if nothing has been reserved after it; in a lane, always to its next
+    /// record.
     ///
     /// ```
     /// # let dir = tempfile::tempdir()?;
@@ -133,8 +188,8 @@ impl<'q> Entry<'q> {
         self.post_flags(Flags::empty())
     }
 
-    /// [`post`](Entry::post) with flags: [`Flags::NOACTIVATE`] does not wake the drain. The others mean nothing here.
-    /// Source: `alq_post_flags` in alq(9).
+    /// [`post`](Entry::post) with flags: [`Flags::NOACTIVATE`] does not wake the drain. The others
+    /// mean nothing here. Source: `alq_post_flags` in alq(9).
     ///
     /// ```
     /// # let dir = tempfile::tempdir()?;
@@ -147,27 +202,17 @@ impl<'q> Entry<'q> {
     #[inline]
     pub fn post_flags(self, flags: Flags) -> Position {
         let mut this = ManuallyDrop::new(self);
+        let this = &mut *this;
         let used = this.fill.used() as u32;
-        end(this.shared, this.claim.take(), this.own.take(), used, flags)
-    }
-
-    pub(super) fn queue_id(&self) -> u64 {
-        self.shared.id
-    }
-
-    /// The claim of the ring, or in its place memory of its own. The caller has the duty to post it.
-    #[inline]
-    pub(super) fn into_parts(self) -> (Claim, Option<OwnMemory>) {
-        let mut this = ManuallyDrop::new(self);
-        (this.claim.take(), this.own.take())
+        end::<R>(this.shared, this.room.take(), this.own.take(), used, flags)
     }
 
     /// Appends formatted text, with neither trait in scope: what `write!(entry, ..)` calls.
     ///
     /// # Errors
     ///
-    /// [`Error::TooLarge`] if it does not fit; what fitted is kept. `len` is what would have been needed so far.
-    /// [`Error::Format`] if a `Display` failed by itself.
+    /// [`Error::TooLarge`] if it does not fit; what fitted is kept. `len` is what would have been
+    /// needed so far. [`Error::Format`] if a `Display` failed by itself.
     ///
     /// ```
     /// # let dir = tempfile::tempdir()?;
@@ -192,67 +237,58 @@ impl<'q> Entry<'q> {
     }
 }
 
-/// The end of an entry. It gets the parts, so that an entry itself need never be in memory: a copy of one, in pieces of another
-/// size than those that it was stored in, waits for the stores.
+/// The end of an entry, which it gets in parts: see [`Reserved`].
 #[inline(always)]
 #[expect(
     clippy::inline_always,
-    reason = "the hot path; what its parts are is known only where it is made"
+    reason = "the hot path; only the place that makes an entry knows what its parts are"
 )]
-fn end(
+fn end<R: Reserved>(
     shared: &Shared<Mirror>,
-    claim: Claim,
+    taken: R::Taken<'_>,
     own: Option<OwnMemory>,
     used: u32,
     flags: Flags,
 ) -> Position {
-    if own.is_some() || !shared.home.is_here() {
-        return end_aside(shared, claim.start(), own, used);
-    }
-    let posted = shared.ring.post(claim, used);
+    let (Ok(shared), None) = (shared.here(), &own) else {
+        return R::end_aside(taken, shared, own, used);
+    };
+    let posted = R::post(taken, &shared.ring, used);
     shared.posted(posted, flags.activates());
     Position::new(shared.id, posted.end)
 }
 
-/// The end of one that is none of the ring, or of another process.
+/// The end of an entry that is dropped. It wakes the drain, which alone frees the slot.
 #[cold]
-fn end_aside(shared: &Shared<Mirror>, start: u64, own: Option<OwnMemory>, used: u32) -> Position {
-    match own {
-        Some(own) => aside::post(shared, &own[..used as usize]),
-        None => aside::leave_to_the_parent(shared, start),
-    }
+fn give_up<R: Reserved>(shared: &Shared<Mirror>, taken: R::Taken<'_>, own: Option<OwnMemory>) {
+    end::<R>(shared, taken, own, 0, Flags::empty());
 }
 
-/// The end of one that is dropped. It wakes the drain: the descriptor, if not the bytes, is free only when that has been there.
-#[cold]
-fn give_up(shared: &Shared<Mirror>, claim: Claim, own: Option<OwnMemory>) {
-    end(shared, claim, own, 0, Flags::empty());
-}
-
-impl Deref for Entry<'_> {
+impl<R: Reserved> Deref for Entry<'_, R> {
     type Target = [u8];
 
     #[inline]
     fn deref(&self) -> &[u8] {
         match &self.own {
-            None => self.shared.ring.bytes(&self.claim),
+            None => self.room.bytes(&self.shared.ring),
             Some(own) => own,
         }
     }
 }
 
-impl DerefMut for Entry<'_> {
+impl<R: Reserved> DerefMut for Entry<'_, R> {
     #[inline]
     fn deref_mut(&mut self) -> &mut [u8] {
         match &mut self.own {
-            None => self.shared.ring.bytes_mut(&mut self.claim),
+            None => self.room.bytes_mut(&self.shared.ring),
             Some(own) => own,
         }
     }
 }
 
-impl io::Write for Entry<'_> {
-    /// Appends what fits; 0 when the entry is full, which `write_all` makes an error of kind `WriteZero`.
+impl<R: Reserved> io::Write for Entry<'_, R> {
+    /// Appends what fits; 0 when the entry is full, which `write_all` makes an error of kind
+    /// `WriteZero`.
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         Ok(self.append(bytes))
     }
@@ -263,7 +299,7 @@ impl io::Write for Entry<'_> {
     }
 }
 
-impl fmt::Write for Entry<'_> {
+impl<R: Reserved> fmt::Write for Entry<'_, R> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         if self.append(text.as_bytes()) == text.len() {
             Ok(())
@@ -273,14 +309,14 @@ impl fmt::Write for Entry<'_> {
     }
 }
 
-impl Drop for Entry<'_> {
-    /// Posts nothing; what waits behind the entry goes on.
+impl<R: Reserved> Drop for Entry<'_, R> {
+    /// Posts nothing; what waits for the entry goes on.
     #[inline(always)]
     #[expect(
         clippy::inline_always,
-        reason = "as a call it would get the entry by its address: see `end`"
+        reason = "as a call it would get the entry by its address: see `Reserved`"
     )]
     fn drop(&mut self) {
-        give_up(self.shared, self.claim.take(), self.own.take());
+        give_up::<R>(self.shared, self.room.take(), self.own.take());
     }
 }

@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use super::aside::{self, Waiting};
 use super::barrier::deadline_in;
-use super::lane_entry::LaneEntry;
+use super::entry::LaneEntry;
 use super::queue::Queue;
+use crate::actors::Refused;
 use crate::ends::Kind;
 use crate::ring::Owner;
 use crate::words::{Error, Flags, Position};
@@ -237,8 +238,8 @@ impl Lane {
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "what it comes to stays in registers")]
     pub(super) fn append_at_once(&mut self, record: &[u8], activate: bool) -> Option<Position> {
-        let shared = self.queue.shared();
-        if !(shared.home.is_here() && self.owner.begins(record.len())) {
+        let shared = self.queue.shared().here().ok()?;
+        if !self.owner.begins(record.len()) {
             return None;
         }
         let posted = self.owner.append(&shared.ring, record);
@@ -271,8 +272,10 @@ impl Lane {
 
     /// In a child of fork(2) that has reopened the queue, the lane is one of the queue that has taken its place.
     fn follow(&mut self) {
-        if let Some(here) = self.queue.here().filter(|_| self.queue.is_inherited()) {
-            *self = here.lane();
+        if self.queue.is_inherited() {
+            if let Ok(here) = self.queue.here() {
+                *self = here.lane();
+            }
         }
     }
 
@@ -282,11 +285,8 @@ impl Lane {
         flags: Flags,
         kind: Kind,
         timeout: Option<Duration>,
-    ) -> Result<(), Error> {
-        let shared = self.queue.shared();
-        if !shared.home.is_here() {
-            return Err(Error::Forked);
-        }
+    ) -> Result<(), Refused> {
+        let shared = self.queue.shared().here()?;
         let (owner, when_full) = (&mut self.owner, flags.when_full()?);
         shared.begin_elsewhere(owner, len, when_full, kind, timeout.and_then(deadline_in))
     }
@@ -299,12 +299,12 @@ impl Lane {
         timeout: Option<Duration>,
     ) -> Result<LaneEntry<'_>, Error> {
         flags.when_full()?;
-        if !(self.queue.shared().home.is_here() && self.owner.begins(len)) {
+        if !(self.queue.shared().here().is_ok() && self.owner.begins(len)) {
             let len = self.queue.check_len(len)?;
             return self.entry_elsewhere(len, flags, timeout);
         }
         let shared = self.queue.shared();
-        Ok(LaneEntry::new(shared, &mut self.owner, None, len))
+        Ok(LaneEntry::in_lane(shared, &mut self.owner, None, len))
     }
 
     #[cold]
@@ -323,8 +323,8 @@ impl Lane {
                 Some(aside::memory(shared, refused, len as usize, waiting)?)
             }
         };
-        let shared = self.queue.current().shared();
-        Ok(LaneEntry::new(shared, &mut self.owner, own, len as usize))
+        let (shared, len) = (self.queue.current().shared(), len as usize);
+        Ok(LaneEntry::in_lane(shared, &mut self.owner, own, len))
     }
 }
 
@@ -349,8 +349,7 @@ impl Lane {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn seal(&mut self) {
-        let shared = self.queue.shared();
-        if shared.home.is_here() {
+        if let Ok(shared) = self.queue.shared().here() {
             shared.leave_lane(&mut self.owner);
         }
     }
@@ -390,7 +389,7 @@ impl Lane {
 impl Drop for Lane {
     /// Seals the span. What was posted is written.
     fn drop(&mut self) {
-        if self.queue.shared().home.is_here() {
+        if self.queue.shared().here().is_ok() {
             self.seal();
             self.owner.drop_lane();
         }

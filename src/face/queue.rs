@@ -7,7 +7,7 @@ use super::exit;
 use super::options::Options;
 use super::registry::registry;
 use super::{aside, barrier};
-use crate::actors::Shared;
+use crate::actors::{Past, Shared};
 use crate::ends::Stats;
 use crate::memory::Mirror;
 use crate::primitives::Once;
@@ -98,18 +98,18 @@ struct Owner {
 
 impl Drop for Owner {
     fn drop(&mut self) {
-        if !self.shared.home.is_here() {
+        let Ok(shared) = self.shared.here() else {
             return; // it is the parent's
-        }
-        let was_closed = self.shared.ring.ended().is_some(); // by a call that has told what was left
-        let left = barrier::close(&self.shared, self.shared.patience(None));
-        if self.shared.ring.journal().is_some() && barrier::has_stopped(&self.shared) {
-            self.shared.ring.release(); // what was not written is the next queue's
+        };
+        let was_closed = shared.ring.ended().is_some(); // by a call that has told what was left
+        let left = barrier::close(shared, shared.patience(None));
+        if shared.ring.journal().is_some() && barrier::has_stopped(shared) {
+            shared.ring.release(); // what was not written is the next queue's
         }
         if let (Err(undrained), false) = (left, was_closed) {
-            exit::last_words(&self.shared.reporter, "a queue was dropped", undrained);
+            exit::last_words(&shared.reporter, "a queue was dropped", undrained);
         }
-        registry().leave(self.shared.id);
+        registry().leave(shared.id);
     }
 }
 
@@ -145,14 +145,15 @@ impl Queue {
         self.owner.heir.get().map_or(self, Self::current)
     }
 
-    /// The same, if it is of this process.
-    pub(super) fn here(&self) -> Option<&Self> {
-        Some(self.current()).filter(|current| !current.is_inherited())
+    /// [`current`](Queue::current), if this process has made it.
+    pub(super) fn here(&self) -> Result<&Self, Past> {
+        let current = self.current();
+        current.shared.here().map(|_| current)
     }
 
     /// Whether it was made in another process: in a parent of this one.
     pub(super) fn is_inherited(&self) -> bool {
-        !self.shared.home.is_here()
+        self.shared.here().is_err()
     }
 
     pub(super) fn heir(&self) -> &Once<Self> {
@@ -162,13 +163,13 @@ impl Queue {
     /// Whether appends go through a ring: not in a child of fork(2), unless it has reopened the queue; nor once the
     /// process ends.
     pub(super) fn is_async(&self) -> bool {
-        self.here().is_some_and(|here| !here.shared.ring.is_aside())
+        self.here().is_ok_and(|here| !here.shared.ring.is_aside())
     }
 
     fn flush_within(&self, timeout: Option<Duration>) -> Result<(), Error> {
         match self.here() {
-            Some(Self { shared, .. }) => barrier::flush(shared, shared.patience(timeout)),
-            None => Ok(()), // what this process appends is written already
+            Ok(Self { shared, .. }) => barrier::flush(shared, shared.patience(timeout)),
+            Err(_) => Ok(()), // what this process appends is written already
         }
     }
 
@@ -221,7 +222,7 @@ impl Queue {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn activate(&self) {
-        if let Some(here) = self.here() {
+        if let Ok(here) = self.here() {
             here.shared.bell.ring();
         }
     }
@@ -279,7 +280,7 @@ impl Queue {
     #[must_use]
     pub fn position(&self) -> Position {
         let shared = &self.current().shared;
-        if shared.home.is_here() && !shared.ring.is_aside() {
+        if self.is_async() {
             Position::new(shared.id, shared.ring.posted_end())
         } else {
             aside::end(shared)
@@ -325,7 +326,7 @@ impl Queue {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn close(&self, timeout: Option<Duration>) -> Result<(), Undrained> {
-        let Some(Self { shared, .. }) = self.here() else {
+        let Ok(Self { shared, .. }) = self.here() else {
             self.current().shared.aside.close_in_child();
             return Ok(());
         };

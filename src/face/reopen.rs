@@ -92,7 +92,7 @@ impl Queue {
     }
 
     fn reopen_on(&self, (sink, target): (FileSink, Target)) -> Result<Completion, Error> {
-        let Some(here) = self.here() else {
+        let Ok(here) = self.here() else {
             return self.reopen_in_child(sink, target);
         };
         if let Some((_, ring_file)) = here.in_file() {
@@ -116,7 +116,6 @@ impl Queue {
         };
         let heir = options.start(options.layout()?, PlainArc::new(sink), target)?;
         current.heir().get_or_set(heir);
-        self.here()
-            .map_or(Err(Error::Forked), |heir| Ok(heir.settled(&Ok(()))))
+        Ok(self.here()?.settled(&Ok(())))
     }
 }

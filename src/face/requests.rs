@@ -38,7 +38,7 @@ impl Queue {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn fsync(&self, op: SyncOp) -> Result<Completion, Error> {
-        let here = self.here().ok_or(Error::Forked)?;
+        let here = self.here()?;
         Shared::start_syncer(here.handle())?;
         here.watch(here.shared().ring.posted_end(), Reach::Durable(op))
     }
@@ -60,10 +60,10 @@ impl Queue {
     /// ```
     #[must_use]
     pub fn completion(&self, position: Position, level: Level) -> Completion {
-        let Some(this) = self.here() else {
-            return self.settled(&Err(Error::Forked));
-        };
-        this.completion_here(position, level)
+        match self.here() {
+            Ok(here) => here.completion_here(position, level),
+            Err(past) => self.settled(&Err(past.into())),
+        }
     }
 
     fn completion_here(&self, position: Position, level: Level) -> Completion {

@@ -95,10 +95,9 @@ impl Queue {
     ) -> Poll<Result<Entry<'_>, Error>> {
         let len = self.check_len(len)?;
         let shared = self.current().shared();
-        let reserved = if shared.home.is_here() {
-            core::task::ready!(shared.poll_reserve(asker, len, waker))
-        } else {
-            Err(Error::Forked)
+        let reserved = match shared.here() {
+            Ok(shared) => core::task::ready!(shared.poll_reserve(asker, len, waker)),
+            Err(past) => Err(past.into()),
         };
         Poll::Ready(match reserved {
             Ok(reservation) => Ok(Entry::new(shared, reservation)),
@@ -112,7 +111,7 @@ impl Queue {
 
     /// What the drop of the future does.
     pub(crate) fn withdraw(&self, asker: &mut Asker) {
-        if let Some(here) = self.here() {
+        if let Ok(here) = self.here() {
             here.shared().withdraw(asker);
         }
     }

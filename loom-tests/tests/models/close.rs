@@ -23,7 +23,7 @@ fn close_against_a_writer() {
                 true
             }
             Err(error) => {
-                assert_eq!(error, alq::Error::Closed);
+                assert_eq!(alq::Error::from(error), alq::Error::Closed);
                 false
             }
         });
@@ -43,7 +43,7 @@ fn close_wakes_a_sleeping_writer() {
         let (shared, mut flusher, _file) = queue(4, Order::Any);
         write(&shared, b'a', 4, false);
         let other = Arc::clone(&shared);
-        let writer = thread::spawn(move || other.wait_reserve(1, Kind::Writen, None).map(drop));
+        let writer = thread::spawn(move || other.wait_reserve(1, Kind::Writen, None).map(drop).map_err(alq::Error::from));
         // The flusher does not run before the close, so the writer cannot get room before it.
         barrier::end_intake(&shared);
         assert_eq!(writer.join().unwrap(), Err(alq::Error::Closed));

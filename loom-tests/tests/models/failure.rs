@@ -12,7 +12,7 @@ fn a_failed_queue_says_why() {
     explore("a_failed_queue_says_why", 3, || {
         let (shared, _flusher, _file) = queue(4, Order::Any);
         let other = Arc::clone(&shared);
-        let writer = thread::spawn(move || other.try_reserve(1).map(drop));
+        let writer = thread::spawn(move || other.try_reserve(1).map(drop).map_err(Error::from));
         shared.fail(Operation::Write, 5);
         assert_ne!(writer.join().unwrap(), Err(Error::Closed));
     });
@@ -25,7 +25,7 @@ fn a_queue_that_fails_tells_a_writer_that_waits() {
         let (shared, _flusher, _file) = queue(4, Order::Any);
         write(&shared, b'x', 4, false);
         let other = Arc::clone(&shared);
-        let writer = thread::spawn(move || other.wait_reserve(1, Kind::Writen, None).map(drop));
+        let writer = thread::spawn(move || other.wait_reserve(1, Kind::Writen, None).map(drop).map_err(Error::from));
         shared.fail(Operation::Write, 5);
         assert_eq!(writer.join().unwrap(), Err(shared.failure().unwrap()));
     });
@@ -58,7 +58,7 @@ fn who_is_told_of_a_failure_is_refused() {
         let other = Arc::clone(&shared);
         let writer = thread::spawn(move || {
             if let Some(failure) = other.failure() {
-                assert_eq!(other.try_reserve(1).map(drop), Err(failure));
+                assert_eq!(other.try_reserve(1).map(drop).map_err(Error::from), Err(failure));
             }
         });
         shared.fail(Operation::Write, 5);

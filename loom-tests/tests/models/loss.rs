@@ -14,7 +14,7 @@ fn a_line_tells_of_a_loss_with_its_bytes() {
         write(&shared, b'x', 4, false);
         let other = Arc::clone(&shared);
         let refused = thread::spawn(move || {
-            let error = other.try_reserve(2).map(drop).unwrap_err();
+            let error = other.try_reserve(2).map(drop).map_err(Error::from).unwrap_err();
             assert!(matches!(error, Error::WouldBlock | Error::Closed));
         });
         shared.ring.close();

@@ -22,12 +22,12 @@ fn shutdown_against_open() {
                     true
                 }
                 Err(error) => {
-                    assert_eq!(error, alq::Error::Closed);
+                    assert_eq!(alq::Error::from(error), alq::Error::Closed);
                     false
                 }
             },
             Err(error) => {
-                assert_eq!(error, alq::Error::Closed);
+                assert_eq!(alq::Error::from(error), alq::Error::Closed);
                 barrier::close(&queue, FOR_EVER()).unwrap();
                 false
             }
@@ -57,7 +57,7 @@ fn the_end_of_the_process_against_a_writer() {
                 false
             }
             Err(error) => {
-                assert_eq!(error, Error::Closed);
+                assert_eq!(Error::from(error), Error::Closed);
                 assert!(other.ring.is_aside());
                 let finished = || other.has_finished().then_some(());
                 other.progress.wait_until(None, finished).unwrap();
