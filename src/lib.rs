@@ -60,7 +60,9 @@ pub mod ring_file {
 #[cfg(feature = "rotate")]
 #[cfg_attr(docsrs, doc(cfg(feature = "rotate")))]
 pub mod rotate {
-    pub use crate::logs::{Compression, Every, RotateError, RotatingFile, Rotation, Zone};
+    pub use crate::logs::{
+        Background, Compression, Every, RotateError, RotatingFile, Rotation, Zone,
+    };
 }
 
 #[cfg(any(doc, doctest))]

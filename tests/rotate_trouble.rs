@@ -13,6 +13,7 @@ use std::time::{Duration, SystemTime};
 use alq::rotate::{Compression, RotatingFile, Rotation};
 use alq::{Error, Queue, SyncOp};
 use rustix::process::{Resource, getrlimit, setrlimit};
+use seccompiler::{BpfProgram, SeccompAction, SeccompFilter};
 
 use common::child::in_child;
 use common::disk::SmallDisk;
@@ -195,6 +196,39 @@ fn a_disk_that_fills_up_and_is_emptied() {
         parse(&unpacked(&file));
     }
     assert_complete(&parse(&content(&path)), &[count]);
+}
+
+/// Takes renameat2(2) from this thread and from those that it starts, as a filter that does not know
+/// it.
+fn forbid_renameat2(errno: i32) {
+    let filter = SeccompFilter::new(
+        [(libc::SYS_renameat2, Vec::new())].into(),
+        SeccompAction::Allow,
+        SeccompAction::Errno(errno.unsigned_abs()),
+        std::env::consts::ARCH.try_into().unwrap(),
+    );
+    let program: BpfProgram = filter.unwrap().try_into().unwrap();
+    seccompiler::apply_filter(&program).unwrap();
+}
+
+#[test]
+fn without_renameat2_nothing_is_lost() {
+    in_child("without_renameat2_nothing_is_lost", || {
+        for errno in [libc::EPERM, libc::ENOSYS] {
+            forbid_renameat2(errno);
+            let folder = Folder::new();
+            let (rotation, _, told) = watched(Rotation::new().size_bytes(8));
+            let (log, queue) = folder.open(rotation.compress(Compression::Gzip));
+            for record in ["one\n", "two\n", "three\n", "four\n"] {
+                put(&queue, record);
+            }
+            queue.close(None).unwrap();
+            settle(&log);
+            assert_eq!(folder.rotated().len(), 2);
+            assert_eq!(folder.content(), b"one\ntwo\nthree\nfour\n");
+            assert!(told.try_recv().is_err());
+        }
+    });
 }
 
 /// One that was rotated away is synced with the next sync: without its name, that fails.

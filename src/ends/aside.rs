@@ -2,7 +2,7 @@
 
 use core::fmt;
 use std::io::{self, IoSlice};
-use std::os::fd::BorrowedFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
 
 use super::descriptor::is_unsupported;
@@ -134,7 +134,12 @@ impl Aside {
         // While the count of its owners is not 0 the sink has not been dropped; and the threads that would drop it are
         // not in this process, so its descriptor stays what it is.
         let sink = self.sink().ok_or(Error::Closed)?;
-        let fd = sink.descriptor().ok_or(Error::Forked)?;
+        let own = sink.open_in_child().transpose();
+        let own = own.map_err(|error| Error::io(Operation::Write, &error))?;
+        let fd = match &own {
+            Some(own) => own.as_fd(),
+            None => sink.descriptor().ok_or(Error::Forked)?,
+        };
         append_to(fd, record, wait)?;
         self.count(record);
         Ok(())

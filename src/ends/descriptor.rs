@@ -201,7 +201,7 @@ impl Sink for FileSink {
         }?;
         let mut directory = self.directory.lock();
         if let Some(created_in) = &*directory {
-            File::open(created_in)?.sync_all()?;
+            os::file::sync_name(self.file.as_fd(), created_in)?;
             *directory = None;
         }
         Ok(())

@@ -1,7 +1,7 @@
 //! What the flusher writes to.
 
 use std::io::{self, IoSlice};
-use std::os::fd::BorrowedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -114,6 +114,15 @@ pub trait Sink: Send + Sync {
     /// It must not lock, wait or allocate: in a child, no thread would give a lock back.
     fn descriptor(&self) -> Option<BorrowedFd<'_>> {
         self.inner().and_then(Sink::descriptor)
+    }
+
+    /// In a child of fork(2), a descriptor for one append, which is closed after it; `None` if
+    /// [`descriptor`](Sink::descriptor) is to be used. For a sink that changes its file while
+    /// children live.
+    ///
+    /// It must not lock, wait for a thread, or allocate, as `descriptor`.
+    fn open_in_child(&self) -> Option<io::Result<OwnedFd>> {
+        self.inner().and_then(Sink::open_in_child)
     }
 
     /// Makes durable all that `write` took before the call. Called on another thread than `write`,

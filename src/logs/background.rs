@@ -4,10 +4,52 @@ use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
+use super::Compression;
+use super::found;
 use super::log::Log;
+use super::name::Kind;
 use super::worker::{Job, Thread};
 use crate::primitives::sync::{PlainArc, spawn_quiet, this_thread};
 use crate::words::{Error, Operation};
+
+/// What the background thread has yet to pack: of [`RotatingFile::background`].
+///
+/// [`RotatingFile::background`]: super::RotatingFile::background
+///
+/// ```
+/// # use alq::rotate::Rotation;
+/// # let dir = tempfile::tempdir()?;
+/// # let path = dir.path().join("app.log");
+/// let left = Rotation::new().open(&path)?.background()?;
+/// assert_eq!((left.files, left.bytes), (0, 0));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Background {
+    /// How many rotated files are not packed.
+    pub files: u64,
+    /// How many bytes these have.
+    pub bytes: u64,
+}
+
+impl Log {
+    pub(super) fn left_to_pack(&self) -> io::Result<Background> {
+        let mut left = Background::default();
+        if self.rotation.compression == Compression::None {
+            return Ok(left);
+        }
+        let plain = Kind::Rotated(Compression::None);
+        let in_hand = self.durable.id();
+        for one in found::list(&self.folder.snapshot()?, &self.names)? {
+            if one.kind == plain && one.is_ours && one.id != in_hand {
+                left.files += 1;
+                left.bytes += one.len;
+            }
+        }
+        Ok(left)
+    }
+}
 
 /// Makes sure that there is a thread, if there is anything to do. Never blocks on it.
 pub(super) fn start(log: &PlainArc<Log>) -> io::Result<()> {

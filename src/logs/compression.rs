@@ -66,14 +66,15 @@ impl Compression {
         Err(unknown(self.name()))
     }
 
-    /// Packs all of `from` into `to`; says how many bytes that were, before.
-    pub(super) fn pack(self, from: &File, to: &File) -> io::Result<u64> {
+    /// Packs all of `from` into `to`, and says how many bytes that were before. `go_on` is asked
+    /// before each part, and ends it with an error.
+    pub(super) fn pack(self, from: &File, to: &File, go_on: GoOn<'_>) -> io::Result<u64> {
         match self {
             #[cfg(feature = "gzip")]
             Self::Gzip => {
                 let level = flate2::Compression::default();
                 let mut packer = flate2::write::GzEncoder::new(to, level);
-                let len = copy(from, &mut packer)?;
+                let len = copy(from, &mut packer, go_on)?;
                 packer.finish()?;
                 Ok(len)
             }
@@ -82,23 +83,27 @@ impl Compression {
                 let mut packer =
                     zstd::stream::write::Encoder::new(to, zstd::DEFAULT_COMPRESSION_LEVEL)?;
                 packer.include_checksum(true)?;
-                let len = copy(from, &mut packer)?;
+                let len = copy(from, &mut packer, go_on)?;
                 packer.finish()?;
                 Ok(len)
             }
-            _ => copy(from, &mut { to }),
+            _ => copy(from, &mut { to }, go_on),
         }
     }
 }
+
+/// What is asked between two parts.
+pub(super) type GoOn<'a> = &'a dyn Fn() -> io::Result<()>;
 
 /// How much is read at once.
 const PART_LEN: usize = 1 << 17;
 
 /// As `io::copy`, which hands files to `copy_file_range(2)`: that may find nothing in a file that is still being written.
-fn copy(mut from: &File, to: &mut impl Write) -> io::Result<u64> {
+fn copy(mut from: &File, to: &mut impl Write, go_on: GoOn<'_>) -> io::Result<u64> {
     let mut part = vec![0; PART_LEN];
     let mut len = 0;
     loop {
+        go_on()?;
         match from.read(&mut part) {
             Ok(0) => return Ok(len),
             Ok(read) => {

@@ -9,18 +9,18 @@
 //! Nothing is written to the new file before the third step. A process that is killed leaves one of the three; the next one makes a
 //! log if there is none, and removes the empty file.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::File;
 use std::io;
 use std::os::fd::AsFd;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt, symlink};
-use std::path::Path;
+use std::os::unix::fs::MetadataExt;
 
+use super::folder::is_file;
 use super::log::Log;
 use super::name::Key;
 use super::point::point;
 use super::state::{Failure, Period, State};
 use super::{Compression, RotateError};
-use crate::primitives::os::file::{duplicate_onto, rename_new};
+use crate::primitives::os::file::duplicate_onto;
 use crate::primitives::sync::{Ordering, PlainArc};
 
 impl Log {
@@ -43,10 +43,14 @@ impl Log {
             done => done,
         };
         done.unwrap_or_else(|error| {
-            let errno = error.io_error().raw_os_error();
-            let before = state.failure.and_then(|failure| failure.errno);
-            let is_told = before.is_some() && before == errno;
-            state.failure = Some(Failure { second: now, errno });
+            let reason = (error.io_error().kind(), error.io_error().raw_os_error());
+            let is_told = state
+                .failure
+                .is_some_and(|failure| failure.reason == reason);
+            state.failure = Some(Failure {
+                second: now,
+                reason,
+            });
             self.worker.report_failing((!is_told).then_some(error));
             false
         })
@@ -80,48 +84,54 @@ impl Log {
         }
     }
 
-    /// Looks whether the log is still at its path; if not, goes on in what is there, or in a new file.
+    /// Looks whether the log is still at its path; if not, goes on in what is there, or in a new
+    /// file.
     fn look(&self, state: &mut State, now: i64) -> Result<bool, RotateError> {
-        let path = self.names.log();
-        let failed = |error| RotateError::new("look at the log", &path, error);
-        match fs::symlink_metadata(&path) {
-            Ok(metadata) if (metadata.dev(), metadata.ino()) == state.id => {
-                state.size_bytes = metadata.len(); // others may have cut it
+        let path = || self.folder.path_of(self.names.log());
+        let anew = |error| RotateError::new("make the log anew", path(), error);
+        self.folder.follow_path().map_err(anew)?;
+        match self.folder.stat(self.names.log()) {
+            Ok(stat) if (stat.st_dev, stat.st_ino) == state.id => {
+                state.size_bytes = stat.st_size.unsigned_abs(); // others may have cut it
                 return Ok(false);
             }
-            Ok(metadata) if !metadata.is_file() => {
+            Ok(stat) if !is_file(&stat) => {
                 let error = io::Error::other("something else than a regular file is at its path");
-                return Err(failed(error));
+                return Err(RotateError::new("look at the log", path(), error));
             }
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(RotateError::new("look at the log", path(), error));
+            }
             _ => {}
         }
-        let failed = |error| RotateError::new("make the log anew", &path, error);
-        let file = new_log(false, &path, self.rotation.mode).map_err(failed)?;
-        self.go_on_in(state, file, None, now).map_err(failed)?;
+        let file = self
+            .folder
+            .open_log(self.names.log(), self.rotation.mode, false);
+        let gone_on = file.and_then(|file| self.go_on_in(state, file, None, now));
+        gone_on.map_err(anew)?;
         Ok(true)
     }
 
     /// The three steps.
     fn cut(&self, state: &mut State, now: i64) -> Result<(), RotateError> {
-        let path = self.names.log();
-        let failed = |error| RotateError::new("rotate the log", &path, error);
+        let (folder, names) = (&self.folder, &self.names);
+        let failed = |error| RotateError::new("rotate the log", folder.path_of(names.log()), error);
         let full = || failed(io::Error::from_raw_os_error(libc::EOVERFLOW));
         let key = Key::behind(state.last, now).ok_or_else(full)?;
-        let fresh = self.names.fresh(key);
-        let made =
-            point("make the new file").and_then(|()| new_log(true, &fresh, self.rotation.mode));
+        let fresh = names.fresh(key);
+        let made = point("make the new file");
+        let made = made.and_then(|()| folder.open_log(&fresh, self.rotation.mode, true));
         let file = made.map_err(failed)?;
-        let moved = self.move_aside(&path, key).and_then(|key| {
-            let rotated = self.names.rotated(key, Compression::None);
-            let placed =
-                point("put the new file in place").and_then(|()| rename_new(&fresh, &path));
+        let moved = self.move_aside(key).and_then(|key| {
+            let placed = point("put the new file in place");
+            let placed = placed.and_then(|()| folder.rename_new(&fresh, names.log()));
             placed.map(|()| key).inspect_err(|_| {
-                let _ = rename_new(&rotated, &path); // if that fails too, the next look makes a log anew
+                let rotated = names.rotated(key, Compression::None);
+                let _ = folder.rename_new(&rotated, names.log()); // or the next look makes a log
             })
         });
         let key = moved.map_err(|error| {
-            let _ = fs::remove_file(&fresh); // empty: the next to open the log removes it otherwise
+            let _ = folder.remove(&fresh); // empty: the next to open the log removes it otherwise
             failed(error)
         })?;
         state.last = Some(key);
@@ -131,12 +141,12 @@ impl Log {
             .map_err(failed)
     }
 
-    /// The log gets the name of `key`, or of one behind it, if somebody else has that.
-    fn move_aside(&self, path: &Path, mut key: Key) -> io::Result<Key> {
+    /// The log gets the name of `key`, or of the first one behind it that is free.
+    fn move_aside(&self, mut key: Key) -> io::Result<Key> {
         loop {
             point("move the old file aside")?;
             let rotated = self.names.rotated(key, Compression::None);
-            match rename_new(path, &rotated) {
+            match self.folder.rename_new(self.names.log(), &rotated) {
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                     let overflow = || io::Error::from_raw_os_error(libc::EOVERFLOW);
                     key = key.next().ok_or_else(overflow)?;
@@ -178,38 +188,29 @@ impl Log {
 
     /// Has the link lead to the log.
     pub(super) fn make_link(&self) -> Result<(), RotateError> {
-        let Some(link) = &self.rotation.link else {
+        let Some((folder, link)) = &self.link else {
             return Ok(());
         };
-        let failed = |error| RotateError::new("have the link lead to the log", link, error);
-        let log = self.names.log();
-        match fs::symlink_metadata(link) {
-            Ok(metadata) if !metadata.is_symlink() => {
-                return Err(failed(io::Error::from_raw_os_error(libc::EEXIST)));
-            }
-            Ok(_) if fs::read_link(link).is_ok_and(|to| to == log) => return Ok(()),
-            _ => {}
+        let path = || folder.path_of(link);
+        let failed = |error| RotateError::new("have the link lead to the log", path(), error);
+        let log = self.folder.path_of(self.names.log());
+        match folder.stat(link) {
+            Ok(_) => match folder.link(link) {
+                Ok(to) if to == log => return Ok(()),
+                Err(error) if error.raw_os_error() == Some(libc::EINVAL) => {
+                    return Err(failed(io::Error::from_raw_os_error(libc::EEXIST))); // no link
+                }
+                _ => {}
+            },
+            Err(_) => {}
         }
         // Under another name first, so that there is one at any moment.
-        let mut name = link.clone().into_os_string();
+        let mut name = link.to_os_string();
         name.push(".alq-link");
-        let is_old = fs::symlink_metadata(&name).is_ok_and(|left| left.is_symlink());
-        if is_old {
-            fs::remove_file(&name).map_err(failed)?;
+        if folder.link(&name).is_ok() {
+            folder.remove(&name).map_err(failed)?;
         }
-        symlink(&log, &name).map_err(failed)?;
-        fs::rename(&name, link).map_err(failed)
+        folder.symlink(&log, &name).map_err(failed)?;
+        folder.rename(&name, link).map_err(failed)
     }
-}
-
-/// A file to append to, at `path`: a new one in any case, or one that is there.
-fn new_log(is_new: bool, path: &Path, mode: u32) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    options
-        .append(true)
-        .create(true)
-        .create_new(is_new)
-        .mode(mode);
-    options.custom_flags(libc::O_NOFOLLOW | libc::O_NOCTTY | libc::O_NONBLOCK);
-    options.open(path)
 }

@@ -4,8 +4,8 @@ use std::fs::File;
 use std::io;
 
 use super::Compression;
+use super::folder::Folder;
 use super::name::{Key, Names};
-use crate::primitives::os::file::open_existing;
 use crate::primitives::sync::{Mutex, PlainArc};
 use crate::words::SyncOp;
 
@@ -41,13 +41,13 @@ struct Before {
 }
 
 impl Before {
-    fn sync(&self, op: SyncOp, names: &Names) -> io::Result<()> {
+    fn sync(&self, op: SyncOp, folder: &Folder, names: &Names) -> io::Result<()> {
         if let Some(file) = &self.file {
             return sync(file, op);
         }
         let Some(key) = self.key else { return Ok(()) };
         // The system tells an error of a write to whoever opens the file next, if it has told nobody.
-        match open_existing(&names.rotated(key, Compression::None), false) {
+        match folder.open_existing(&names.rotated(key, Compression::None)) {
             Ok(file) => sync(&file, op),
             // Packed, which was synced; or deleted.
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
@@ -113,6 +113,24 @@ impl Durable {
         });
     }
 
+    /// Makes what was cut off at `key` durable now: it is about to get another name.
+    pub fn settle(&self, key: Key, folder: &Folder, names: &Names) -> io::Result<()> {
+        let waiting = {
+            let files = self.files.lock();
+            files
+                .before
+                .iter()
+                .find(|one| one.key == Some(key))
+                .cloned()
+        };
+        if let Some(before) = waiting {
+            before.sync(SyncOp::Full, folder, names)?;
+        }
+        self.forget(key);
+        self.files.lock().names += 1;
+        Ok(())
+    }
+
     /// What was cut off at `key` is durable in another form, or gone for good.
     pub fn forget(&self, key: Key) {
         let mut files = self.files.lock();
@@ -120,7 +138,7 @@ impl Durable {
     }
 
     /// Makes durable all that was written before the call, under the names that it has.
-    pub fn sync(&self, op: SyncOp, names: &Names) -> io::Result<()> {
+    pub fn sync(&self, op: SyncOp, folder: &Folder, names: &Names) -> io::Result<()> {
         let (file, before, made, is_known) = {
             let files = self.files.lock();
             if let Some(errno) = files.failure {
@@ -135,11 +153,11 @@ impl Durable {
             )
         };
         for one in &before {
-            one.sync(op, names)?;
+            one.sync(op, folder, names)?;
         }
         sync(&file, op)?;
         if !is_known {
-            File::open(names.directory())?.sync_all()?;
+            folder.sync()?;
         }
         let mut files = self.files.lock();
         files.names_synced = files.names_synced.max(made);

@@ -1,22 +1,22 @@
 //! The log in hand: how far it has come, when it is cut, and what it holds.
 
-use std::ffi::CString;
+use std::ffi::{CString, OsStr};
 use std::io::{self, IoSlice, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::FileExt;
-use std::path::Path;
 
 use super::Rotation;
 use super::durable::Durable;
 use super::every::Calendar;
+use super::folder::Folder;
+use super::found;
 use super::lines::{self, Inside};
 use super::name::Names;
 use super::state::{Account, State};
 use super::worker::Worker;
 use crate::ends::log_file;
 use crate::memory::FileLock;
-use crate::primitives::os;
-use crate::primitives::os::file::open_existing;
+use crate::primitives::os::file::open_to_append;
 use crate::primitives::process::Home;
 use crate::primitives::sync::{AtomicBool, Mutex, Ordering, PlainArc};
 use crate::words::LogEnd;
@@ -26,14 +26,18 @@ use crate::words::LogEnd;
 pub(super) struct Log {
     pub rotation: Rotation,
     pub names: Names,
+    /// Where its files are. The number of the descriptor stays, as that of `descriptor`.
+    pub folder: Folder,
     pub durable: Durable,
     pub worker: PlainArc<Worker>,
     pub home: Home,
     pub(super) calendar: Option<Calendar>,
-    /// Its number stays, whatever file it stands for: a child of fork(2) appends to it without asking anybody.
+    /// The file in hand. Its number stays, whatever file it stands for.
     pub(super) descriptor: OwnedFd,
-    /// The path of the log.
-    pub(super) c_path: CString,
+    /// The name of the log, for a child of fork(2).
+    pub(super) c_name: CString,
+    /// Where the link that leads to the log is.
+    pub(super) link: Option<(Folder, Box<OsStr>)>,
     pub(super) state: Mutex<State>,
     /// Whether a rotation is asked for, and a look at the path.
     pub(super) asked: AtomicBool,
@@ -106,15 +110,15 @@ impl Log {
         if state.id == (end.device, end.inode) {
             let held = log_file::held(&state.file, end, runs).ok()??;
             match &mut state.inside {
-                Inside::Line(lines) => lines.ends_with(last_byte(&self.names.log())),
+                Inside::Line(lines) => lines.ends_with(last_byte(&self.folder, self.names.log())),
                 inside @ Inside::Record(_) => inside.wrote(runs, held), // the rest is to follow
             }
             return Some(held);
         }
-        let found = self.names.list().ok()?;
+        let found = found::list(&self.folder, &self.names).ok()?;
         let found = found.iter().find(|one| one.id == (end.device, end.inode))?;
         self.worker.pin(found.key); // the next process may ask once more, if this one is killed soon
-        let file = open_existing(&found.path, false).ok()?;
+        let file = self.folder.open_existing(&found.name).ok()?;
         let held = log_file::held(&file, end, runs).ok()??;
         if held > 0 {
             self.durable.covers(found.key);
@@ -129,13 +133,17 @@ impl Log {
         self.state.lock().inside.lines().is_some()
     }
 
-    /// Always the same number. In a child of fork(2), which nobody tells of rotations, it follows the log to its new file.
+    /// Always the same number.
     pub fn descriptor(&self) -> BorrowedFd<'_> {
-        let fd = self.descriptor.as_fd();
-        if !self.home.is_here() {
-            os::file::follow(fd, &self.c_path);
-        }
-        fd
+        self.descriptor.as_fd()
+    }
+
+    /// In a child of fork(2), a descriptor of the log for one append, locked against the packer:
+    /// what is written to it by the time that it is closed is in the log, or in a file that was cut
+    /// off since and is packed later. `None` if the log cannot be opened, but the inherited file is
+    /// still there. Takes no lock of this process and allocates nothing.
+    pub fn open_in_child(&self) -> Option<io::Result<OwnedFd>> {
+        open_to_append(self.folder.as_fd(), &self.c_name, self.descriptor()).transpose()
     }
 
     /// Asks for a rotation, or for a look at the path.
@@ -161,9 +169,9 @@ impl Log {
 }
 
 /// The last byte of the log, if it has one and can be read.
-pub(super) fn last_byte(path: &Path) -> Option<u8> {
-    let file = open_existing(path, false).ok()?;
-    let len = file.metadata().ok()?.len();
+pub(super) fn last_byte(folder: &Folder, log: &OsStr) -> Option<u8> {
+    let file = folder.open_existing(log).ok()?;
+    let len = file.metadata().ok().filter(|it| it.is_file())?.len();
     let mut last = [0];
     file.read_exact_at(&mut last, len.checked_sub(1)?).ok()?;
     Some(last[0])

@@ -1,18 +1,14 @@
-//! The names of the files of one log, and what is found under them.
+//! The names of the files of one log.
 
 use core::fmt;
 use std::ffi::{OsStr, OsString};
-use std::fs;
-use std::io;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 
-use super::{Compression, RotateError};
+use super::Compression;
 
 /// What tells one rotated file from another: when it was, in seconds since 1970, and a number. A later one is greater, and
 /// its name too: `20261124T114620Z-000017`.
@@ -94,85 +90,51 @@ pub(super) enum Kind {
     Fresh,
 }
 
-/// A regular file under a name of ours.
-#[derive(Clone, Debug)]
-pub(super) struct Found {
-    pub key: Key,
-    pub kind: Kind,
-    pub path: PathBuf,
-    pub len: u64,
-    /// Device and inode.
-    pub id: (u64, u64),
-}
-
 /// The names of one log.
 #[derive(Clone, Debug)]
 pub(super) struct Names {
-    directory: PathBuf,
     name: OsString,
 }
 
 impl Names {
-    /// Those of the log at `path`, which is absolute; `None` if it does not end in a name.
-    pub fn of(path: &Path) -> Option<Self> {
-        Some(Self {
-            directory: path.parent()?.to_owned(),
-            name: path.file_name()?.to_owned(),
-        })
+    pub fn of(name: OsString) -> Self {
+        Self { name }
     }
 
-    /// Whether the longest of them can be.
-    ///
-    /// # Errors
-    ///
-    /// Those of lstat(2), but that there is nothing.
-    pub fn check(&self) -> Result<(), RotateError> {
-        let first = Key {
-            seconds: 0,
-            number: 0,
-        };
-        let longest = self.packing(first);
-        match fs::symlink_metadata(&longest) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(RotateError::new(
-                "have a file of that name beside the log",
-                longest,
-                error,
-            )),
-            _ => Ok(()),
-        }
+    pub fn log(&self) -> &OsStr {
+        &self.name
     }
 
-    pub fn directory(&self) -> &Path {
-        &self.directory
-    }
-
-    pub fn log(&self) -> PathBuf {
-        self.directory.join(&self.name)
-    }
-
-    pub fn lock(&self) -> PathBuf {
+    pub fn lock(&self) -> OsString {
         self.with(format_args!("lock"))
     }
 
-    pub fn rotated(&self, key: Key, form: Compression) -> PathBuf {
+    pub fn rotated(&self, key: Key, form: Compression) -> OsString {
         self.with(format_args!("{key}{}", form.suffix()))
     }
 
-    pub fn packing(&self, key: Key) -> PathBuf {
+    pub fn packing(&self, key: Key) -> OsString {
         self.with(format_args!("{key}.packing"))
     }
 
-    pub fn fresh(&self, key: Key) -> PathBuf {
+    pub fn fresh(&self, key: Key) -> OsString {
         self.with(format_args!("{key}.fresh"))
     }
 
-    fn with(&self, rest: fmt::Arguments<'_>) -> PathBuf {
-        let mut name = self.name.as_bytes().to_vec();
-        name.extend(format!(".{rest}").into_bytes());
-        self.directory.join(OsString::from_vec(name))
+    /// As long as any of them is.
+    pub fn longest(&self) -> OsString {
+        let (seconds, number) = (0, 0);
+        self.packing(Key { seconds, number })
     }
 
-    fn parse(&self, name: &OsStr) -> Option<(Key, Kind)> {
+    fn with(&self, rest: fmt::Arguments<'_>) -> OsString {
+        let mut name = self.name.as_bytes().to_vec();
+        name.extend(format!(".{rest}").into_bytes());
+        OsString::from_vec(name)
+    }
+
+    /// What a name in the folder says, if it is one of ours to the letter.
+    pub fn parse(&self, name: &OsStr) -> Option<(Key, Kind)> {
         let rest = name.as_bytes().strip_prefix(self.name.as_bytes())?;
         let rest = rest.strip_prefix(b".")?;
         let (key, suffix) = rest.split_at_checked(Key::LEN)?;
@@ -182,36 +144,5 @@ impl Names {
             _ => Kind::Rotated(Compression::of_suffix(suffix)?),
         };
         Some((Key::parse(key)?, kind))
-    }
-
-    /// The regular files that have names of ours, in order of time.
-    ///
-    /// # Errors
-    ///
-    /// Those of opendir(3), and of fstatat(2), but for files that go away meanwhile.
-    pub fn list(&self) -> io::Result<Vec<Found>> {
-        let mut found = Vec::new();
-        for entry in fs::read_dir(&self.directory)? {
-            let entry = entry?;
-            let Some((key, kind)) = self.parse(&entry.file_name()) else {
-                continue;
-            };
-            let metadata = match entry.metadata() {
-                Ok(metadata) => metadata, // of a link, its own
-                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-                Err(error) => return Err(error),
-            };
-            if metadata.is_file() {
-                found.push(Found {
-                    key,
-                    kind,
-                    path: entry.path(),
-                    len: metadata.len(),
-                    id: (metadata.dev(), metadata.ino()),
-                });
-            }
-        }
-        found.sort_by_key(|one| one.key);
-        Ok(found)
     }
 }

@@ -1,44 +1,46 @@
 //! Opening a log: its lock, its file, and what an earlier process has left.
 
-use std::fs::{self, File};
+use std::ffi::OsStr;
 use std::io;
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::asked::seconds_of;
 use super::durable::Durable;
+use super::folder::{Folder, Insecure, c_name, is_file, place_of};
+use super::found::{self, Found};
 use super::log::{Log, last_byte};
-use super::name::{Found, Kind, Names};
+use super::name::{Kind, Names};
 use super::state::{Account, Period, State};
 use super::worker::Worker;
-use super::{RotateError, Rotation};
+use super::{Compression, RotateError, Rotation};
 use crate::memory::FileLock;
-use crate::primitives::os;
-use crate::primitives::os::file::open_existing;
+use crate::primitives::os::file::lock_holder;
 use crate::primitives::process::Home;
 use crate::primitives::sync::{AtomicBool, Mutex, PlainArc};
 use crate::words::{Error, Operation, RotationProblem as Problem};
 
 impl Log {
     pub fn open(rotation: Rotation, path: &Path) -> Result<Self, Error> {
-        let failed = |error: io::Error| Error::io(Operation::Open, &error).about(&path.into());
         let calendar = rotation.calendar()?;
-        let path = place_of(path, rotation.follow_links)?;
-        let names = Names::of(&path).ok_or_else(|| failed(io::ErrorKind::InvalidInput.into()))?;
-        names.check().map_err(RotateError::refusal)?;
-        let lock = FileLock::take(&names.lock(), 0o600);
-        let lock = lock.map_err(|error| {
-            RotateError::new("lock the log with it", names.lock(), error).refusal()
-        })?;
-        let lock = lock.ok_or_else(|| in_use(&path, &names.lock()))?;
-        let (file, _) = os::open_log(&path, rotation.mode, false).map_err(failed)?;
-        let descriptor = file.try_clone().map_err(failed)?;
-        let file = PlainArc::new(File::from(file));
+        let (folder, name) = place_of(path, rotation.follow_links, rotation.shared_folder)
+            .map_err(|error| refused_folder(path, error))?;
+        let path = folder.path_of(&name);
+        let failed = |error: io::Error| refused_file(&path, error);
+        let names = Names::of(name);
+        check_names(&folder, &names)?;
+        let lock = take_lock(&folder, &names)?;
+        let file = folder.open_log(names.log(), rotation.mode, false);
+        let file = PlainArc::new(file.map_err(failed)?);
+        let descriptor = file.try_clone().map_err(failed)?.into();
         let metadata = file.metadata().map_err(failed)?;
         let id = (metadata.dev(), metadata.ino());
-        let found = names.list().map_err(|error| {
-            RotateError::new("look for rotated files", names.directory(), error).refusal()
+        let found = found::list(&folder, &names).map_err(|error| {
+            RotateError::new("look for rotated files", folder.path(), error).refusal()
         })?;
+        let link = rotation.link.as_deref().map(|link| {
+            place_of_link(link, rotation.shared_folder).map_err(|e| refused_folder(link, e))
+        });
         let size_bytes = metadata.len();
         let now = rotation.now();
         let changed = metadata.modified().map_or(now, seconds_of).min(now);
@@ -47,11 +49,11 @@ impl Log {
             file: PlainArc::clone(&file),
             id,
             size_bytes,
-            last: found.last().map(|one| one.key),
+            last: found::newest(&found),
             period: Period::of(calendar.as_ref(), seen),
             looked: now,
             failure: None,
-            inside: rotation.inside(|| last_byte(&path)),
+            inside: rotation.inside(|| last_byte(&folder, names.log())),
             account: Account::Opened,
         };
         let log = Self {
@@ -60,57 +62,104 @@ impl Log {
             home: Home::here(),
             calendar,
             descriptor,
-            c_path: os::file::c_string(&path).map_err(failed)?,
+            c_name: c_name(names.log()).map_err(failed)?,
             state: Mutex::new(state),
             asked: AtomicBool::new(rotation.at_start && size_bytes > 0),
             look: AtomicBool::new(false),
+            link: link.transpose()?,
             _lock: lock,
             rotation,
             names,
+            folder,
         };
         log.make_link().map_err(RotateError::refusal)?;
-        log.remove_left(&found);
+        log.remove_left(&found, id);
         log.worker.want_pass();
         Ok(log)
     }
 
     /// Removes what a process that was killed has not finished.
-    fn remove_left(&self, found: &[Found]) {
+    fn remove_left(&self, found: &[Found], log: (u64, u64)) {
         for one in found {
-            let is_left = one.kind == Kind::Packing || (one.kind == Kind::Fresh && one.len == 0);
-            if let Some(Err(error)) = is_left.then(|| fs::remove_file(&one.path)) {
-                let error = RotateError::new("remove what is left of it", &one.path, error);
+            let is_left = match one.kind {
+                Kind::Packing => one.is_ours,
+                Kind::Fresh => one.is_ours && one.len == 0,
+                // A rename in two steps has made the second link, and not removed the first.
+                Kind::Rotated(form) => form == Compression::None && one.id == log,
+            };
+            if let Some(Err(error)) = is_left.then(|| self.folder.remove(&one.name)) {
+                let path = self.folder.path_of(&one.name);
+                let error = RotateError::new("remove what is left of it", path, error);
                 self.worker.report(error);
             }
         }
     }
 }
 
-/// Where the log really is.
-fn place_of(path: &Path, follow_links: bool) -> Result<PathBuf, Error> {
-    let failed = |error: io::Error| Error::io(Operation::Open, &error).about(&path.into());
-    let path = std::path::absolute(path).map_err(failed)?;
-    let place = match fs::symlink_metadata(&path) {
-        Ok(metadata) if metadata.is_symlink() && follow_links => {
-            path.canonicalize().map_err(failed)?
+/// Whether the longest name beside the log can be, and the log is a regular file if it is there.
+fn check_names(folder: &Folder, names: &Names) -> Result<(), Error> {
+    let longest = names.longest();
+    match folder.stat(&longest) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            let path = folder.path_of(&longest);
+            let doing = "have a file of that name beside the log";
+            return Err(RotateError::new(doing, path, error).refusal());
         }
-        _ => path,
-    };
-    match fs::symlink_metadata(&place) {
-        Ok(metadata) if metadata.is_symlink() => {
-            Err(failed(io::Error::from_raw_os_error(libc::ELOOP)))
+        _ => {}
+    }
+    match folder.stat(names.log()) {
+        Ok(stat) if !is_file(&stat) => {
+            let log = folder.path_of(names.log());
+            Err(Error::Rotation(Box::new(Problem::NotAFile { log })))
         }
-        // A FIFO would be waited for, by open(2).
-        Ok(metadata) if !metadata.is_file() => {
-            Err(Error::Rotation(Box::new(Problem::NotAFile { log: place })))
-        }
-        _ => Ok(place),
+        _ => Ok(()),
     }
 }
 
-fn in_use(log: &Path, lock: &Path) -> Error {
-    let holder = |file: File| os::file::lock_holder(&file);
-    let pid = open_existing(lock, false).ok().and_then(holder);
-    let log = log.to_owned();
-    Error::Rotation(Box::new(Problem::InUse { log, pid }))
+fn take_lock(folder: &Folder, names: &Names) -> Result<FileLock, Error> {
+    let name = names.lock();
+    let lock = FileLock::take(|| folder.open_lock(&name)).map_err(|error| {
+        RotateError::new("lock the log with it", folder.path_of(&name), error).refusal()
+    })?;
+    lock.ok_or_else(|| {
+        let holder = folder.open_existing(&name).ok();
+        let pid = holder.and_then(|file| lock_holder(&file));
+        let log = folder.path_of(names.log());
+        Error::Rotation(Box::new(Problem::InUse { log, pid }))
+    })
+}
+
+/// The folder of the link that leads to the log, and its name.
+fn place_of_link(link: &Path, is_shared: bool) -> io::Result<(Folder, Box<OsStr>)> {
+    let link = std::path::absolute(link)?;
+    let (Some(parent), Some(name)) = (link.parent(), link.file_name()) else {
+        return Err(io::ErrorKind::InvalidInput.into());
+    };
+    Ok((Folder::open(parent, is_shared)?, name.into()))
+}
+
+/// Why there is no folder for the log at `path`.
+fn refused_folder(path: &Path, error: io::Error) -> Error {
+    if is_insecure(&error) || error.raw_os_error() == Some(libc::ELOOP) {
+        return refused_file(path, error);
+    }
+    let parent = path.parent().filter(|parent| *parent != Path::new(""));
+    let parent = parent.unwrap_or(Path::new("."));
+    RotateError::new("open the directory of the log for reading", parent, error).refusal()
+}
+
+fn refused_file(path: &Path, error: io::Error) -> Error {
+    if !is_insecure(&error) {
+        return Error::io(Operation::Open, &error).about(&path.into());
+    }
+    let insecure = error.downcast::<Insecure>().expect("looked at");
+    Error::Rotation(Box::new(Problem::Insecure {
+        log: path.to_owned(),
+        folder: insecure.folder,
+        reason: insecure.reason,
+    }))
+}
+
+fn is_insecure(error: &io::Error) -> bool {
+    error.get_ref().is_some_and(|inner| inner.is::<Insecure>())
 }

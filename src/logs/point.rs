@@ -22,6 +22,8 @@ mod script {
         End(usize),
         /// The step behind the point of this name fails, so many times.
         Fail(&'static str, usize, i32),
+        /// At the point of this name something happens.
+        Call(&'static str, fn()),
     }
 
     thread_local! {
@@ -48,6 +50,10 @@ mod script {
                 Some(Script::Fail(point, times, errno)) if *point == name && *times > 0 => {
                     *times -= 1;
                     Err(io::Error::from_raw_os_error(*errno))
+                }
+                Some(Script::Call(point, call)) if *point == name => {
+                    call();
+                    Ok(())
                 }
                 _ => Ok(()),
             }

@@ -1,15 +1,15 @@
 //! The log as a sink, for the queue and for its caller.
 
 use std::io::{self, IoSlice};
-use std::os::fd::BorrowedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::log::Log;
-use super::{Rotation, background};
+use super::{Background, Rotation, background};
 use crate::ends::Sink;
 use crate::primitives::sync::PlainArc;
-use crate::words::{Error, LogEnd, SyncOp};
+use crate::words::{Error, LogEnd, Operation, SyncOp};
 
 /// A log that is cut into files: a [`Sink`] for [`Options::to_sink`](crate::Options::to_sink), of which one queue has one clone, and the
 /// caller another one to ask for rotations. Made by [`Rotation::open`].
@@ -96,6 +96,55 @@ impl RotatingFile {
         }
     }
 
+    /// How much of what was cut off has yet to be packed. 0 without
+    /// [`compress`](Rotation::compress).
+    ///
+    /// Any thread may call it; it reads the folder of the log.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] if the folder cannot be read; [`Error::Forked`] in a child of fork(2).
+    ///
+    /// ```
+    /// # use alq::rotate::{Compression, Rotation};
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("app.log");
+    /// let log = Rotation::new().open(&path)?;
+    /// let left = log.background()?;
+    /// if left.files > 0 {
+    ///     eprintln!("packing {} files, {} bytes", left.files, left.bytes);
+    /// }
+    /// log.wait_background(None)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn background(&self) -> Result<Background, Error> {
+        if !self.log.home.is_here() {
+            return Err(Error::Forked);
+        }
+        let left = self.log.left_to_pack();
+        left.map_err(|error| Error::io(Operation::Open, &error))
+    }
+
+    /// Ends packing, for this log and all clones of it: a file that is being packed stays as it is,
+    /// and so do those behind it. The next process to open the log goes on. Rotating, deleting and
+    /// [`wait_background`](RotatingFile::wait_background) go on; the latter waits for no packing.
+    ///
+    /// Any thread may call it; it does not block. What is being read or compressed at that moment,
+    /// 128 KiB, is finished first, and so is a sync of a packed file.
+    ///
+    /// ```
+    /// # use alq::rotate::Rotation;
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("app.log");
+    /// let log = Rotation::new().open(&path)?;
+    /// log.stop_packing(); // on SIGTERM, for example
+    /// log.wait_background(None)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn stop_packing(&self) {
+        self.log.worker.stop_packing();
+    }
+
     /// Waits until the rotations that were asked for, and the work behind them, are done: packing, deleting, hooks. A rotation that fails is not waited for. `None` waits for as long as
     /// that takes: for ever, if a queue has been given up inside of a record.
     ///
@@ -140,11 +189,15 @@ impl Sink for RotatingFile {
 
     /// Also of what was cut off since the last one, and of the names in the directory.
     fn sync(&self, op: SyncOp) -> io::Result<()> {
-        self.log.durable.sync(op, &self.log.names)
+        self.log.durable.sync(op, &self.log.folder, &self.log.names)
     }
 
     fn descriptor(&self) -> Option<BorrowedFd<'_>> {
         Some(self.log.descriptor())
+    }
+
+    fn open_in_child(&self) -> Option<io::Result<OwnedFd>> {
+        self.log.open_in_child()
     }
 
     fn file_id(&self) -> Option<(u64, u64)> {
@@ -160,7 +213,7 @@ impl Sink for RotatingFile {
     }
 
     fn path(&self) -> Option<PathBuf> {
-        Some(self.log.names.log())
+        Some(self.log.folder.path_of(self.log.names.log()))
     }
 }
 
@@ -173,7 +226,8 @@ impl Rotation {
     ///
     /// # Errors
     ///
-    /// [`Error::Rotation`] if somebody else rotates it, if it is no regular file, if there can be no lock, no link, or no files to come
+    /// [`Error::Rotation`] if somebody else rotates it, if other users may change its folder
+    /// and this process is privileged (see [`shared_folder`](Rotation::shared_folder)), if it is no regular file, if there can be no lock, no link, or no files to come
     /// beside it, for a zone that is not known, or a compression that was not compiled in; [`Error::InvalidOption`] for a value out of
     /// range; [`Error::Io`] with what the system said of the log itself.
     ///

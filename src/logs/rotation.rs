@@ -50,6 +50,7 @@ pub struct Rotation {
     pub(super) link: Option<PathBuf>,
     pub(super) mode: u32,
     pub(super) follow_links: bool,
+    pub(super) shared_folder: bool,
     pub(super) on_rotated: Option<Arc<Hook>>,
     pub(super) on_error: Option<Arc<ErrorHook>>,
     pub(super) clock: Option<Arc<Clock>>,
@@ -97,6 +98,7 @@ impl Rotation {
             link: None,
             mode: 0o600,
             follow_links: false,
+            shared_folder: false,
             on_rotated: None,
             on_error: None,
             clock: None,
@@ -214,8 +216,12 @@ impl Rotation {
         self
     }
 
-    /// How long a rotated file stays, by the time in its name. They are looked at when the log is opened and after each rotation. For
-    /// ever by default.
+    /// How long a rotated file stays: without a limit by default. Files are looked at when the log
+    /// is opened and after each rotation.
+    ///
+    /// The age is that of the name. A time in the future is not believed: then that of the last
+    /// write counts, or the age of the next file. What was cut off by this process is not older
+    /// than its steady clock says, however the clock is set.
     ///
     /// ```
     /// use std::time::Duration;
@@ -273,7 +279,8 @@ impl Rotation {
         self
     }
 
-    /// The permissions of new files, less the umask: 0o600 by default. A packed file has those of the one that it was.
+    /// The permissions of new files, less the umask: 0o600 by default. A packed file has those of
+    /// the one that it was, but never more than 0o640.
     ///
     /// ```
     /// use std::os::unix::fs::PermissionsExt;
@@ -306,6 +313,29 @@ impl Rotation {
     /// ```
     pub const fn follow_links(mut self, follow: bool) -> Self {
         self.follow_links = follow;
+        self
+    }
+
+    /// Whether a privileged process may have its log where other users can change a folder on the
+    /// way to it. Off by default: `open` refuses then.
+    ///
+    /// A process is privileged if it acts as root, with any capability, or as another user or group
+    /// than it was started by. A folder is safe if it belongs to root or to the user of the process,
+    /// and if nobody else may write to it: no other user, and no group but root's, unless its sticky
+    /// bit is set. The same holds for every folder above it, and for the folder of
+    /// [`link`](Rotation::link). Without privileges, folders are not looked at.
+    ///
+    /// Whoever can change such a folder decides which file the log is, and which files are packed
+    /// and deleted as rotated ones, among those of the process's own user.
+    ///
+    /// ```
+    /// use alq::rotate::Rotation;
+    ///
+    /// let rotation = Rotation::new().shared_folder(true); // /var/log belongs to a group of its own
+    /// # drop(rotation);
+    /// ```
+    pub const fn shared_folder(mut self, shared: bool) -> Self {
+        self.shared_folder = shared;
         self
     }
 

@@ -1,6 +1,7 @@
 //! What changes with every write of a log, or with a rotation.
 
 use std::fs::File;
+use std::io;
 
 use super::every::Calendar;
 use super::lines::Inside;
@@ -30,8 +31,8 @@ pub(super) struct State {
 pub(super) struct Failure {
     /// The second in which it failed; the next try comes in a later one.
     pub second: i64,
-    /// The reason that `on_error` was called with.
-    pub errno: Option<i32>,
+    /// What `on_error` was called with.
+    pub reason: (io::ErrorKind, Option<i32>),
 }
 
 /// How far the queue has accounted for writes, and what its ring file says of the next one.

@@ -1,17 +1,27 @@
 //! What the background thread has to do. It knows nothing of the log: `background` does the work.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Instant;
 
 use super::RotateError;
 use super::name::Key;
 use crate::primitives::Event;
-use crate::primitives::sync::{Mutex, ThreadId};
+use crate::primitives::sync::{AtomicBool, Mutex, Ordering, ThreadId};
 
 #[derive(Debug)]
 pub(super) struct Worker {
     pub(super) work: Mutex<Work>,
     /// Notified when some work is done.
     pub(super) changed: Event,
+    is_stopped: AtomicBool,
+}
+
+/// Tries to pack a file that have failed.
+#[derive(Clone, Copy, Debug, Default)]
+struct Tries {
+    failed: u32,
+    /// How many passes leave it alone before the next try.
+    skip: u64,
 }
 
 #[derive(Debug, Default)]
@@ -26,6 +36,9 @@ pub(super) struct Work {
     /// Those that a ring file may still name as the place of a write: they stay as they are.
     pinned: Vec<Key>,
     errors: VecDeque<RotateError>,
+    tries: BTreeMap<Key, Tries>,
+    /// What was cut off in this run, and when.
+    cuts: Vec<(Key, Instant)>,
     /// A rotation is due, and fails.
     pub(super) is_failing: bool,
 }
@@ -70,6 +83,63 @@ impl Worker {
         Self {
             work: Mutex::new(Work::default()),
             changed: Event::new(),
+            is_stopped: AtomicBool::new(false),
+        }
+    }
+
+    pub fn stop_packing(&self) {
+        // Relaxed: it carries nothing, and the packer asks again and again.
+        self.is_stopped.store(true, Ordering::Relaxed);
+    }
+
+    pub fn is_stopped(&self) -> bool {
+        // Relaxed: as above.
+        self.is_stopped.load(Ordering::Relaxed)
+    }
+
+    /// Whether this pass tries to pack the file at `key`. After each failure more passes leave it
+    /// alone, so the work of many failures does not grow with their square.
+    pub fn may_try(&self, key: Key) -> bool {
+        let mut work = self.work.lock();
+        let Some(tries) = work.tries.get_mut(&key) else {
+            return true;
+        };
+        let may_try = tries.skip == 0;
+        tries.skip = tries.skip.saturating_sub(1);
+        may_try
+    }
+
+    pub fn has_failed(&self, key: Key) {
+        let mut work = self.work.lock();
+        let tries = work.tries.entry(key).or_default();
+        tries.skip = (1 << tries.failed.min(16)) - 1;
+        tries.failed += 1;
+    }
+
+    /// The file at `key` is packed, or gone.
+    pub fn forget(&self, key: Key) {
+        let mut work = self.work.lock();
+        work.tries.remove(&key);
+        work.cuts.retain(|(cut, _)| *cut != key);
+    }
+
+    /// What was cut off in this run, and when.
+    pub fn cuts(&self) -> Vec<(Key, Instant)> {
+        self.work.lock().cuts.clone()
+    }
+
+    /// The file at `key` has another name now.
+    pub fn renamed(&self, key: Key, to: Key) {
+        let mut work = self.work.lock();
+        for (cut, _) in &mut work.cuts {
+            if *cut == key {
+                *cut = to;
+            }
+        }
+        for told in &mut work.rotated {
+            if *told == key {
+                *told = to;
+            }
         }
     }
 
@@ -111,6 +181,7 @@ impl Worker {
         work.is_failing = false;
         work.wants_pass = true;
         work.rotated.extend(key);
+        work.cuts.extend(key.map(|key| (key, Instant::now())));
     }
 
     /// Puts back what is to be told of the next time.

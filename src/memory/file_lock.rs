@@ -1,9 +1,7 @@
 //! A lock on a file that the children of this process do not share.
 
-use std::fs::OpenOptions;
+use std::fs::File;
 use std::io;
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
 
 use super::inherited::{Kept, keep_lock};
 use crate::primitives::os::file::try_lock;
@@ -13,16 +11,13 @@ use crate::primitives::os::file::try_lock;
 pub struct FileLock(#[expect(dead_code, reason = "it is there to be dropped")] Kept);
 
 impl FileLock {
-    /// Locks the file at `path`, made with `mode` if it is not there; `None` if somebody else has the lock.
+    /// Locks the file that `open` opens; `None` if somebody else has the lock.
     ///
     /// # Errors
     ///
-    /// Those of open(2) and flock(2).
-    pub fn take(path: &Path, mode: u32) -> io::Result<Option<Self>> {
-        let mut options = OpenOptions::new();
-        options.write(true).create(true).truncate(false).mode(mode);
-        options.custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_NOCTTY);
-        let kept = keep_lock(|| options.open(path))?;
+    /// Those of `open`, and of flock(2).
+    pub fn take(open: impl Fn() -> io::Result<File>) -> io::Result<Option<Self>> {
+        let kept = keep_lock(open)?;
         let is_ours = try_lock(kept.lock())?;
         Ok(is_ours.then_some(Self(kept)))
     }

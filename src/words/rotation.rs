@@ -35,6 +35,15 @@ pub enum RotationProblem {
         /// The log.
         log: PathBuf,
     },
+    /// Other users may change a folder on the way to the log, and this process is privileged.
+    Insecure {
+        /// The log.
+        log: PathBuf,
+        /// The folder, or a link on the way to it.
+        folder: PathBuf,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
     /// The text is not a period.
     UnknownPeriod {
         /// What was given.
@@ -67,6 +76,7 @@ impl RotationProblem {
         match self {
             Self::InUse { .. } => libc::EBUSY,
             Self::Impossible { errno, .. } => *errno,
+            Self::Insecure { .. } => libc::EPERM,
             _ => libc::EINVAL,
         }
     }
@@ -88,6 +98,19 @@ impl fmt::Display for RotationProblem {
             Self::NotAFile { log } => {
                 write!(f, "{}: only a regular file can be rotated", log.display())
             }
+            Self::Insecure {
+                log,
+                folder,
+                reason,
+            } => write!(
+                f,
+                "{}: cannot be rotated because parent directory {} has insecure permissions ({reason}): \
+                 another user could replace the log; let it \
+                 belong to root and be writable by root alone, or run as the user that owns it, \
+                 or accept it (shared_folder, --shared-folder)",
+                log.display(),
+                folder.display()
+            ),
             Self::UnknownPeriod { text } => write!(
                 f,
                 "{text:?} is not a period: use hour, day, week, month, or minutes or hours up to a day such \
@@ -107,7 +130,8 @@ impl fmt::Display for RotationProblem {
                 let error = io::Error::from_raw_os_error(*errno);
                 let way_out = match *errno {
                     libc::EACCES | libc::EPERM | libc::EROFS => {
-                        "; rotation creates files next to the log, so its directory must be writable"
+                        "; rotation lists the directory of the log and creates files in it, so it \
+                         must be readable, writable and searchable"
                     }
                     libc::ENOENT | libc::ENOTDIR => "; the directory of the log must exist",
                     libc::EEXIST => "; a file that is not a symbolic link is there",

@@ -60,6 +60,7 @@ complete -c alq -n "__fish_alq_using_subcommand append" -l line -d 'Treat input 
 complete -c alq -n "__fish_alq_using_subcommand append" -l rotate-at-start -d 'Go on in a new file when there is something in FILE at the start'
 complete -c alq -n "__fish_alq_using_subcommand append" -l rotate-on-signal -d 'Go on in a new file on SIGUSR1 and SIGALRM alone'
 complete -c alq -n "__fish_alq_using_subcommand append" -l utc -d 'Periods are those of UTC, not of the local time zone'
+complete -c alq -n "__fish_alq_using_subcommand append" -l shared-folder -d 'As root, rotate FILE also where other users may change a directory above it'
 complete -c alq -n "__fish_alq_using_subcommand append" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c alq -n "__fish_alq_using_subcommand recover" -l into -d 'Append to FILE, created if need be, instead of the log that is noted in RING' -r -F
 complete -c alq -n "__fish_alq_using_subcommand recover" -l dry-run -d 'Change nothing, and print what would be done'

@@ -6,7 +6,9 @@
 
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
+
+use rustix::fs::OFlags;
 
 use crate::input::Input;
 use crate::report::Failure;
@@ -34,8 +36,14 @@ pub fn skip_appended(target: &Target<'_>, input: &Input) -> Result<(), Failure> 
     let io_failure = |error: io::Error| failure(&error);
     let mut taken = 0;
     for path in target.files().map_err(io_failure)? {
-        let file = File::open(path).map_err(io_failure)?;
-        let len = file.metadata().map_err(io_failure)?.len();
+        let plainly = (OFlags::NONBLOCK | OFlags::NOCTTY).bits().cast_signed(); // of a FIFO
+        let file = File::options().read(true).custom_flags(plainly).open(path);
+        let file = file.map_err(io_failure)?;
+        let metadata = file.metadata().map_err(io_failure)?;
+        if !metadata.is_file() {
+            continue;
+        }
+        let len = metadata.len();
         let same = same_len(&file, input, taken, len.min(all - taken)).map_err(io_failure)?;
         taken += same;
         if same < len {

@@ -41,8 +41,8 @@ pub fn rotated(path: &Path) -> io::Result<Vec<PathBuf>> {
             .strip_prefix(name.as_bytes())
             .and_then(|rest| rest.strip_prefix(b"."))
             .is_some_and(is_stamp);
-        if is_rotated {
-            found.push(entry.path());
+        if is_rotated && entry.metadata()?.is_file() {
+            found.push(entry.path()); // a FIFO would be waited for
         }
     }
     found.sort(); // names sort in the order of time

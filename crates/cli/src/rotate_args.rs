@@ -70,6 +70,10 @@ pub struct RotateOptions {
     /// Have a symbolic link here that leads to FILE
     #[arg(long, value_name = "LINK")]
     pub link: Option<PathBuf>,
+
+    /// As root, rotate FILE also where other users may change a directory above it
+    #[arg(long)]
+    pub shared_folder: bool,
 }
 
 impl RotateOptions {
@@ -114,7 +118,9 @@ impl RotateOptions {
 
     /// What is asked of the library.
     pub fn rotation(&self) -> Rotation {
-        let mut rotation = Rotation::new().at_start(self.rotate_at_start);
+        let mut rotation = Rotation::new()
+            .at_start(self.rotate_at_start)
+            .shared_folder(self.shared_folder);
         if let Some(bytes) = self.rotate_size {
             rotation = rotation.size_bytes(bytes);
         }

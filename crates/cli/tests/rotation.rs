@@ -269,6 +269,13 @@ fn resume_goes_on_behind_all_files() {
         assert!(succeeded, "{said}");
         assert_same(&all(&log), &input[..part]);
     }
+    // Called like a rotated file, and nobody writes to it.
+    let mut fifo = log.clone().into_os_string();
+    fifo.push(".20200101T000000Z-000000");
+    rustix::fs::mkfifoat(rustix::fs::CWD, &fifo, rustix::fs::Mode::RWXU).unwrap();
+    let (succeeded, said) = resume(&source, &log);
+    assert!(succeeded, "{said}");
+    fs::remove_file(fifo).unwrap();
     let first = &rotated(&log)[1];
     fs::write(first, read(first).replace('7', "8")).unwrap();
     let (succeeded, said) = resume(&source, &log);

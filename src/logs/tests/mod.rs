@@ -1,7 +1,9 @@
 //! A log without a queue, step by step: ended and failed at every point, with a clock that does what it likes.
 
+mod clocks;
 mod ends;
 mod keeping;
+mod owners;
 mod trouble;
 
 use std::fs::{self, File};
@@ -14,6 +16,8 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use tempfile::TempDir;
 
+use super::folder::Folder;
+use super::found::{self, Found};
 use super::log::Log;
 use super::name::{Key, Kind, Names};
 use super::{Compression, Every, Rotation, Zone};
@@ -43,8 +47,9 @@ impl Place {
         self.dir.path().join("log")
     }
 
-    fn names(&self) -> Names {
-        Names::of(&self.path()).unwrap()
+    fn found(&self) -> Vec<Found> {
+        let folder = Folder::open(self.dir.path(), true).unwrap();
+        found::list(&folder, &Names::of("log".into())).unwrap()
     }
 
     pub fn set(&self, seconds: u64) {
@@ -53,11 +58,15 @@ impl Place {
     }
 
     pub fn open(&self, rotation: Rotation) -> Log {
+        self.open_at(rotation, &self.path())
+    }
+
+    pub fn open_at(&self, rotation: Rotation, path: &Path) -> Log {
         let (clock, errors) = (Arc::clone(&self.clock), Arc::clone(&self.errors));
         // Relaxed: as above.
         let now = move || UNIX_EPOCH + Duration::from_secs(clock.load(Ordering::Relaxed));
         let told = move |error: &super::RotateError| errors.lock().unwrap().push(error.to_string());
-        Log::open(rotation.clock(now).on_error(told), &self.path()).unwrap()
+        Log::open(rotation.clock(now).on_error(told), path).unwrap()
     }
 
     /// Writes a record as a queue does, which looks for more afterwards.
@@ -89,9 +98,9 @@ impl Place {
     /// What all files hold, in order: of one that is there twice, the plain form counts.
     fn content(&self) -> Vec<u8> {
         let mut content = Vec::new();
-        let found = self.names().list().unwrap();
+        let found = self.found();
         for one in &found {
-            let mut file = File::open(&one.path).unwrap();
+            let mut file = File::open(self.dir.path().join(&one.name)).unwrap();
             let has_plain = |key: Key| {
                 let plain = Kind::Rotated(Compression::None);
                 found.iter().any(|one| one.key == key && one.kind == plain)
@@ -211,7 +220,10 @@ fn a_link_leads_to_the_log_and_never_takes_the_place_of_something_else() {
     fs::write(&link, "mine").unwrap();
     let refused = Rotation::new().link(&link).open(place.path());
     let refused = refused.unwrap_err().to_string();
-    let (why, what) = ("cannot have the link lead to the log", "something else");
+    let (why, what) = (
+        "cannot have the link lead to the log",
+        "not a symbolic link",
+    );
     assert!(refused.contains(why) && refused.contains(what), "{refused}");
     assert_eq!(fs::read(&link).unwrap(), b"mine");
 }

@@ -1,7 +1,7 @@
 //! What goes wrong, and must cost neither bytes nor promises.
 
 use std::fs;
-use std::io::{self, IoSlice};
+use std::io::IoSlice;
 use std::os::unix::fs::symlink;
 
 use super::{NOON, Place};
@@ -77,13 +77,16 @@ fn the_first_sync_reaches_the_directory_also_of_a_log_that_was_there() {
     let place = Place::new();
     fs::write(place.path(), "one\n").unwrap();
     let log = place.open(Rotation::new());
-    let sync = || log.durable.sync(SyncOp::Full, &log.names);
-    let elsewhere = place.dir.path().with_extension("elsewhere");
-    fs::rename(place.dir.path(), &elsewhere).unwrap();
-    let refused = sync().map_err(|error| error.kind());
-    fs::rename(&elsewhere, place.dir.path()).unwrap();
-    assert_eq!(refused, Err(io::ErrorKind::NotFound));
-    sync().unwrap();
+    let sync = || log.durable.sync(SyncOp::Full, &log.folder, &log.names);
+    let fails = Script::Fail("sync the directory", 1, libc::EIO);
+    let (refused, _) = Script::run(Some(fails), sync);
+    assert_eq!(refused.unwrap_err().raw_os_error(), Some(libc::EIO));
+    let (done, passed) = Script::run(None, sync);
+    assert!(
+        done.is_ok() && passed == ["sync the directory"],
+        "until it has succeeded"
+    );
+    assert!(Script::run(None, sync).1.is_empty(), "and then no more");
 }
 
 /// What an earlier process has written counts as written, so it must become durable as that.
@@ -108,7 +111,10 @@ fn a_sync_covers_the_file_in_which_a_recovery_has_found_its_bytes() {
     let file = place.dir.path().join(&place.files()[1]);
     fs::remove_file(&file).unwrap();
     symlink("nowhere", &file).unwrap();
-    let refused = log.durable.sync(SyncOp::Data, &log.names).unwrap_err();
+    let refused = log
+        .durable
+        .sync(SyncOp::Data, &log.folder, &log.names)
+        .unwrap_err();
     assert_eq!(refused.raw_os_error(), Some(libc::ELOOP));
 }
 
@@ -123,4 +129,87 @@ fn of_a_file_that_is_packed_in_another_form_than_before_one_is_left() {
     let log = place.open(Rotation::new().compress(Compression::Zstd));
     log.go_through(Vec::new());
     assert_eq!(place.files(), ["log", "log.20200101T000000Z-000000.zst"]);
+}
+
+/// Of many files that cannot be packed, each is tried ever more rarely: the work of n passes is less
+/// than n log n for each.
+#[cfg(feature = "gzip")]
+#[test]
+fn the_work_of_failing_does_not_grow_with_its_square() {
+    use crate::logs::Compression;
+    let mut place = Place::new();
+    let log = place.open(Rotation::new().size_bytes(1).compress(Compression::Gzip));
+    let fails = Script::Fail("sync the packed file", usize::MAX, libc::EIO);
+    let run = || {
+        for _ in 0..64 {
+            place.put(&log, "x");
+            log.go_through(Vec::new());
+        }
+    };
+    let ((), passed) = Script::run(Some(fails), run);
+    let tries = passed.iter().filter(|point| **point == "pack").count();
+    assert!(tries >= 64 && tries <= 64 * 7, "{tries} tries");
+    for _ in 0..64 {
+        log.go_through(Vec::new());
+    }
+    assert_eq!(
+        log.left_to_pack().unwrap().files,
+        0,
+        "and none is forgotten"
+    );
+    place.check();
+}
+
+#[cfg(feature = "gzip")]
+#[test]
+fn packing_that_is_stopped_leaves_whole_files_for_the_next_to_open_the_log() {
+    use crate::logs::Compression;
+    let packs = || Rotation::new().size_bytes(4).compress(Compression::Gzip);
+    let mut place = Place::new();
+    let log = place.open(packs());
+    for record in ["one\n", "two\n", "six\n"] {
+        place.put(&log, record);
+    }
+    let left = log.left_to_pack().unwrap();
+    assert_eq!((left.files, left.bytes), (2, 8));
+    let stops = Script::Fail("pack", 1, libc::EINTR);
+    Script::run(Some(stops), || {
+        log.worker.stop_packing();
+        log.go_through(Vec::new());
+    });
+    assert_eq!(log.left_to_pack().unwrap().files, 2);
+    assert!(place.errors(&log).is_empty(), "it is no error");
+    drop(log);
+    let log = place.open(packs());
+    log.go_through(Vec::new());
+    assert_eq!(log.left_to_pack().unwrap().files, 0);
+    place.check();
+}
+
+/// As on some of CIFS and FUSE.
+#[cfg(feature = "gzip")]
+#[test]
+fn a_folder_that_cannot_be_synced_is_no_failure() {
+    use crate::logs::Compression;
+    for errno in [libc::EINVAL, libc::EOPNOTSUPP, libc::EROFS] {
+        let mut place = Place::new();
+        let packs = Rotation::new().size_bytes(1).compress(Compression::Gzip);
+        let log = place.open(packs);
+        let fails = Script::Fail("sync the directory", usize::MAX, errno);
+        let run = || {
+            for _ in 0..4 {
+                place.put(&log, "x");
+                log.go_through(Vec::new());
+            }
+            log.durable
+                .sync(SyncOp::Full, &log.folder, &log.names)
+                .unwrap();
+        };
+        let ((), passed) = Script::run(Some(fails), run);
+        let packed = passed.iter().filter(|point| **point == "pack").count();
+        assert_eq!(packed, 3, "each once");
+        assert_eq!(log.left_to_pack().unwrap().files, 0);
+        assert!(place.errors(&log).is_empty());
+        place.check();
+    }
 }

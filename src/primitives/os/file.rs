@@ -11,12 +11,12 @@ use std::ffi::CString;
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::mem::MaybeUninit;
-#[cfg(feature = "rotate")]
-use std::os::fd::AsFd;
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+#[cfg(feature = "rotate")]
+use std::time::Duration;
 
 use super::{check, check_file_limit};
 
@@ -151,28 +151,6 @@ pub fn c_string(path: &Path) -> io::Result<CString> {
     Ok(CString::new(path.as_os_str().as_bytes())?)
 }
 
-/// Renames a file, unless `to` is there: `AlreadyExists` then. Source: renameat2(2), `RENAME_NOREPLACE`.
-#[cfg(feature = "rotate")]
-pub fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
-    let (from_name, to_name) = (c_string(from)?, c_string(to)?);
-    let (here, flags) = (libc::AT_FDCWD, libc::RENAME_NOREPLACE);
-    // SAFETY: both are NUL-terminated strings that live over the call.
-    let renamed =
-        unsafe { libc::renameat2(here, from_name.as_ptr(), here, to_name.as_ptr(), flags) };
-    match check(renamed) {
-        Ok(_) => Ok(()),
-        // A file system that cannot: looked at first, then.
-        Err(error) if matches!(error.raw_os_error(), Some(libc::EINVAL | libc::ENOSYS)) => {
-            match fs::symlink_metadata(to) {
-                Ok(_) => Err(io::ErrorKind::AlreadyExists.into()),
-                Err(error) if error.kind() == io::ErrorKind::NotFound => fs::rename(from, to),
-                Err(error) => Err(error),
-            }
-        }
-        Err(error) => Err(error),
-    }
-}
-
 /// Has the number of `onto` stand for what `fd` refers to, from one moment to the next. Source: dup3(2).
 #[cfg(feature = "rotate")]
 pub fn duplicate_onto(fd: BorrowedFd<'_>, onto: BorrowedFd<'_>) -> io::Result<()> {
@@ -187,28 +165,118 @@ pub fn duplicate_onto(fd: BorrowedFd<'_>, onto: BorrowedFd<'_>) -> io::Result<()
     }
 }
 
-/// Has the number of `fd` stand for the regular file at `path`, if that is there, and another one, and may be appended to. Takes no
-/// lock and allocates nothing: for a child of fork(2).
+/// How often the log is looked for while it is opened to append: between two steps of a rotation
+/// there is none. The first tries come at once, each other one after a pause: 0.1 s in all.
 #[cfg(feature = "rotate")]
-pub fn follow(fd: BorrowedFd<'_>, path: &CStr) {
+const OPEN_TRIES: u32 = 120;
+#[cfg(feature = "rotate")]
+const OPEN_TRIES_AT_ONCE: u32 = 20;
+#[cfg(feature = "rotate")]
+const OPEN_PAUSE: Duration = Duration::from_millis(1);
+
+/// A descriptor of the log called `name` in `folder`, locked (shared) against those who pack files
+/// that were the log. Under the lock it still was the log: so either its writer or the packer comes
+/// first. `None` if it cannot be opened or locked, and `inherited` still has a name.
+///
+/// Allocates nothing and takes no lock of this process: for a child of fork(2). Source: flock(2).
+///
+/// # Errors
+///
+/// Those of open(2), if what is appended to `inherited` would be lost.
+#[cfg(feature = "rotate")]
+pub fn open_to_append(
+    folder: BorrowedFd<'_>,
+    name: &CStr,
+    inherited: BorrowedFd<'_>,
+) -> io::Result<Option<OwnedFd>> {
+    let mut last = io::ErrorKind::WouldBlock.into();
+    for number in 0..OPEN_TRIES {
+        if number > OPEN_TRIES_AT_ONCE {
+            std::thread::sleep(OPEN_PAUSE);
+        }
+        let file = match open_log_at(folder, name) {
+            Ok(file) => file,
+            Err(error) => {
+                let is_missing = error.kind() == io::ErrorKind::NotFound;
+                last = error;
+                if is_missing {
+                    continue;
+                }
+                break;
+            }
+        };
+        // SAFETY: flock takes no pointer; the descriptor is open.
+        let locked = unsafe { libc::flock(file.as_raw_fd(), libc::LOCK_SH | libc::LOCK_NB) };
+        match check(locked) {
+            // The packer has it: it is not the log any more.
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => continue,
+            _ => {} // or this file system has no such locks
+        }
+        let there = stat_at(folder, name);
+        let here = stat_of(file.as_fd())?;
+        if there.is_ok_and(|there| (there.st_dev, there.st_ino) == (here.st_dev, here.st_ino)) {
+            return Ok(Some(file));
+        }
+    }
+    if stat_of(inherited)?.st_nlink > 0 {
+        return Ok(None);
+    }
+    Err(last)
+}
+
+/// Opens a regular file to append to.
+#[cfg(feature = "rotate")]
+fn open_log_at(folder: BorrowedFd<'_>, name: &CStr) -> io::Result<OwnedFd> {
+    let flags = libc::O_WRONLY | libc::O_APPEND | libc::O_CLOEXEC;
+    let flags = flags | libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_NOCTTY;
+    // SAFETY: the name is NUL-terminated and lives over the call; nothing is created, so no mode.
+    let fd = check(unsafe { libc::openat(folder.as_raw_fd(), name.as_ptr(), flags) })?;
+    // SAFETY: openat has just made it, and nobody else knows of it.
+    let file = unsafe { OwnedFd::from_raw_fd(fd) };
+    if stat_of(file.as_fd())?.st_mode & libc::S_IFMT != libc::S_IFREG {
+        return Err(io::Error::from_raw_os_error(libc::EINVAL));
+    }
+    Ok(file)
+}
+
+#[cfg(feature = "rotate")]
+fn stat_at(folder: BorrowedFd<'_>, name: &CStr) -> io::Result<libc::stat> {
     let mut stat = MaybeUninit::<libc::stat>::uninit();
-    // SAFETY: the path is NUL-terminated and lives over the call, and the pointer is to room for one `stat`.
-    if unsafe { libc::lstat(path.as_ptr(), stat.as_mut_ptr()) } != 0 {
-        return;
+    let (folder, flags) = (folder.as_raw_fd(), libc::AT_SYMLINK_NOFOLLOW);
+    // SAFETY: the name is NUL-terminated and lives over the call, and the pointer is to room for
+    // one `stat`.
+    check(unsafe { libc::fstatat(folder, name.as_ptr(), stat.as_mut_ptr(), flags) })?;
+    // SAFETY: fstatat succeeded.
+    Ok(unsafe { stat.assume_init() })
+}
+
+/// Makes the names in a folder durable, if its file system can do that. Source: fsync(2).
+pub fn sync_directory(folder: BorrowedFd<'_>) -> io::Result<()> {
+    // SAFETY: fsync takes no pointer; the descriptor is open.
+    let synced = check(unsafe { libc::fsync(folder.as_raw_fd()) });
+    synced.map(drop).or_else(unless_unsupported)
+}
+
+/// Passes over the error of a file system that does not sync folders (some of CIFS and FUSE): that is
+/// no failure. Source: fsync(2), `EINVAL` and `EROFS`.
+pub fn unless_unsupported(error: io::Error) -> io::Result<()> {
+    match error.raw_os_error() {
+        Some(libc::EINVAL | libc::EOPNOTSUPP | libc::ENOSYS | libc::EROFS) => Ok(()),
+        _ => Err(error),
     }
-    // SAFETY: lstat succeeded.
-    let stat = unsafe { stat.assume_init() };
-    let is_file = stat.st_mode & libc::S_IFMT == libc::S_IFREG;
-    let is_same = file_id(fd).is_ok_and(|id| id == (stat.st_dev, stat.st_ino));
-    if is_same || !is_file {
-        return;
-    }
-    let flags = libc::O_WRONLY | libc::O_APPEND | libc::O_CLOEXEC | libc::O_NOFOLLOW;
-    // SAFETY: as above; nothing is created, so there is no mode.
-    if let Ok(next) = check(unsafe { libc::open(path.as_ptr(), flags | libc::O_NONBLOCK) }) {
-        // SAFETY: open has just made it, and nobody else knows of it.
-        let next = unsafe { OwnedFd::from_raw_fd(next) };
-        let _ = duplicate_onto(next.as_fd(), fd); // if not, it stays what it is
+}
+
+/// Makes the name of `file`, which is in the folder at `path`, durable. Where the folder may not be
+/// read, and so cannot be opened for that, all of the file system is synced in its stead. Source:
+/// fsync(2), syncfs(2).
+pub fn sync_name(file: BorrowedFd<'_>, path: &Path) -> io::Result<()> {
+    match File::open(path) {
+        Ok(folder) => sync_directory(folder.as_fd()),
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            // SAFETY: syncfs takes no pointer; the descriptor is open.
+            check(unsafe { libc::syncfs(file.as_raw_fd()) }).map(drop)
+        }
+        Err(error) => Err(error),
     }
 }
 
@@ -247,10 +315,14 @@ pub fn effective_user() -> u32 {
 
 /// The device and the inode of what `fd` refers to. Source: fstat(2).
 pub fn file_id(fd: BorrowedFd<'_>) -> io::Result<(u64, u64)> {
+    let stat = stat_of(fd)?;
+    Ok((stat.st_dev, stat.st_ino))
+}
+
+fn stat_of(fd: BorrowedFd<'_>) -> io::Result<libc::stat> {
     let mut stat = MaybeUninit::<libc::stat>::uninit();
     // SAFETY: the descriptor is open, and the pointer is to room for one `stat`.
     check(unsafe { libc::fstat(fd.as_raw_fd(), stat.as_mut_ptr()) })?;
     // SAFETY: fstat succeeded.
-    let stat = unsafe { stat.assume_init() };
-    Ok((stat.st_dev, stat.st_ino))
+    Ok(unsafe { stat.assume_init() })
 }

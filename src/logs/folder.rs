@@ -1,0 +1,373 @@
+//! The folder of a log, held open. Every step by name is relative to it: whoever swaps a path for
+//! another moves neither the log nor what was cut off it.
+
+use core::fmt;
+use std::ffi::{CString, OsStr, OsString};
+use std::fs::{self, File};
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Component, Path, PathBuf};
+
+use rustix::fs::{
+    AtFlags, Dir, FileType, Mode, OFlags, RenameFlags, Stat, fstat, linkat, openat, readlinkat,
+    renameat, renameat_with, statat, symlinkat, unlinkat,
+};
+use rustix::io::Errno;
+use rustix::process::{getegid, geteuid, getgid, getuid};
+
+use super::point::point;
+use crate::primitives::os::file::{duplicate_onto, sync_directory, unless_unsupported};
+
+/// How a name of ours is opened: no link is followed, and nothing is waited for.
+const PLAINLY: OFlags = OFlags::NOFOLLOW
+    .union(OFlags::NONBLOCK)
+    .union(OFlags::NOCTTY)
+    .union(OFlags::CLOEXEC);
+
+/// How many symbolic links a path may lead through. Source: `path_resolution(7)`.
+const LINKS_MAX: u32 = 40;
+
+/// A folder, by its descriptor.
+#[derive(Debug)]
+pub(super) struct Folder {
+    fd: OwnedFd,
+    /// Where it was found, without a link; for messages, and to notice that it was moved.
+    path: PathBuf,
+    /// Whether no other user may change a folder on the way.
+    is_checked: bool,
+}
+
+/// A folder on the way to the log that other users may change.
+#[derive(Debug)]
+pub(super) struct Insecure {
+    pub folder: PathBuf,
+    pub reason: &'static str,
+}
+
+impl fmt::Display for Insecure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let folder = self.folder.display();
+        write!(
+            f,
+            "parent directory {folder} has insecure permissions: {}",
+            self.reason
+        )
+    }
+}
+
+impl core::error::Error for Insecure {}
+
+impl Folder {
+    /// Opens the folder at `path`, which is absolute. Unless `is_shared` says that other users may
+    /// change it, a privileged process refuses a path on which they can: the error is `Insecure`.
+    ///
+    /// # Errors
+    ///
+    /// Those of open(2).
+    pub fn open(path: &Path, is_shared: bool) -> io::Result<Self> {
+        let is_checked = !is_shared && is_privileged();
+        let (fd, path) = if is_checked {
+            walk(path, true, LINKS_MAX)?
+        } else {
+            let path = fs::canonicalize(path)?;
+            (File::open(&path)?.into(), path)
+        };
+        Ok(Self {
+            fd,
+            path,
+            is_checked,
+        })
+    }
+
+    /// The same folder, for one pass of the background thread: it stays the same if the log moves.
+    pub fn snapshot(&self) -> io::Result<Self> {
+        Ok(Self {
+            fd: self.fd.try_clone()?,
+            path: self.path.clone(),
+            is_checked: self.is_checked,
+        })
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub fn path_of(&self, name: &OsStr) -> PathBuf {
+        self.path.join(name)
+    }
+
+    /// If another folder is at its path by now, goes on in that one. A link is no folder: there was
+    /// none on the way when it was opened. The number of the descriptor stays: a child of fork(2)
+    /// has it without asking.
+    ///
+    /// # Errors
+    ///
+    /// As `open`, and `ELOOP` for a link.
+    pub fn follow_path(&self) -> io::Result<()> {
+        let there = fs::symlink_metadata(&self.path)?;
+        let here = fstat(&self.fd)?;
+        if (there.dev(), there.ino()) == (here.st_dev, here.st_ino) {
+            return Ok(());
+        }
+        let (next, _) = walk(&self.path, self.is_checked, 0)?;
+        duplicate_onto(next.as_fd(), self.fd.as_fd())
+    }
+
+    /// What is under `name`; of a link, the link itself.
+    pub fn stat(&self, name: &OsStr) -> io::Result<Stat> {
+        Ok(statat(&self.fd, name, AtFlags::SYMLINK_NOFOLLOW)?)
+    }
+
+    /// Where the link under `name` leads.
+    pub fn link(&self, name: &OsStr) -> io::Result<PathBuf> {
+        link_target(&self.fd, name)
+    }
+
+    /// Opens the file under `name`, for reading.
+    pub fn open_existing(&self, name: &OsStr) -> io::Result<File> {
+        self.open_file(name, OFlags::RDONLY, 0)
+    }
+
+    /// A new file under `name`, of mode 0600, for writing.
+    pub fn create(&self, name: &OsStr) -> io::Result<File> {
+        self.open_file(name, OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL, 0o600)
+    }
+
+    /// The lock under `name`, made if it is not there.
+    pub fn open_lock(&self, name: &OsStr) -> io::Result<File> {
+        self.open_file(name, OFlags::WRONLY | OFlags::CREATE, 0o600)
+    }
+
+    /// A log under `name` to append to: one that is there, or a new one of that mode, and nothing
+    /// but a regular file.
+    pub fn open_log(&self, name: &OsStr, mode: u32, is_new: bool) -> io::Result<File> {
+        let mut how = OFlags::WRONLY | OFlags::APPEND | OFlags::CREATE;
+        how.set(OFlags::EXCL, is_new);
+        let file = self.open_file(name, how, mode)?;
+        let stat = fstat(&file)?;
+        if !is_file(&stat) {
+            let what = "something else than a regular file is at its path";
+            return Err(io::Error::other(what));
+        }
+        // In a folder where other users may make names, one of theirs may be there first.
+        let is_strange = stat.st_uid != geteuid().as_raw() || stat.st_nlink > 1;
+        if is_strange && is_privileged() && is_open_to_others(&fstat(&self.fd)?) {
+            return Err(insecure(
+                &self.path,
+                "other users may make files in it, and the log is one",
+            ));
+        }
+        Ok(file)
+    }
+
+    fn open_file(&self, name: &OsStr, how: OFlags, mode: u32) -> io::Result<File> {
+        let mode = Mode::from_raw_mode(mode);
+        Ok(File::from(openat(&self.fd, name, how | PLAINLY, mode)?))
+    }
+
+    pub fn rename(&self, from: &OsStr, to: &OsStr) -> io::Result<()> {
+        Ok(renameat(&self.fd, from, &self.fd, to)?)
+    }
+
+    /// Renames a file, unless `to` is there: `AlreadyExists` then. Source: renameat2(2).
+    ///
+    /// A file system or a filter of system calls may not know the call. A second link does the
+    /// same in two steps; without links, a look comes first.
+    pub fn rename_new(&self, from: &OsStr, to: &OsStr) -> io::Result<()> {
+        match renameat_with(&self.fd, from, &self.fd, to, RenameFlags::NOREPLACE) {
+            Err(Errno::INVAL | Errno::NOSYS | Errno::PERM | Errno::OPNOTSUPP) => {}
+            renamed => return Ok(renamed?),
+        }
+        match linkat(&self.fd, from, &self.fd, to, AtFlags::empty()) {
+            Ok(()) => return self.remove(from),
+            Err(Errno::PERM | Errno::NOSYS | Errno::OPNOTSUPP | Errno::MLINK) => {}
+            Err(error) => return Err(error.into()),
+        }
+        match self.stat(to) {
+            Ok(_) => Err(io::ErrorKind::AlreadyExists.into()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => self.rename(from, to),
+            Err(error) => Err(error),
+        }
+    }
+
+    pub fn remove(&self, name: &OsStr) -> io::Result<()> {
+        Ok(unlinkat(&self.fd, name, AtFlags::empty())?)
+    }
+
+    pub fn symlink(&self, to: &Path, name: &OsStr) -> io::Result<()> {
+        Ok(symlinkat(to, &self.fd, name)?)
+    }
+
+    /// Makes the names in it durable, where its file system can do that.
+    pub fn sync(&self) -> io::Result<()> {
+        let synced = point("sync the directory").and_then(|()| sync_directory(self.fd.as_fd()));
+        synced.or_else(unless_unsupported)
+    }
+
+    /// All names in it, in no order.
+    pub fn names(&self) -> io::Result<Vec<OsString>> {
+        let mut names = Vec::new();
+        for entry in Dir::read_from(&self.fd)? {
+            names.push(OsString::from_vec(entry?.file_name().to_bytes().to_vec()));
+        }
+        Ok(names)
+    }
+}
+
+impl AsFd for Folder {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
+pub(super) fn is_file(stat: &Stat) -> bool {
+    FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile
+}
+
+fn is_link(stat: &Stat) -> bool {
+    FileType::from_raw_mode(stat.st_mode) == FileType::Symlink
+}
+
+fn link_target(folder: impl AsFd, name: impl rustix::path::Arg) -> io::Result<PathBuf> {
+    let to = readlinkat(folder, name, Vec::new())?;
+    Ok(OsString::from_vec(to.into_bytes()).into())
+}
+
+/// A regular file of this user under one name: nothing else is packed, deleted or counted.
+pub(super) fn is_ours(stat: &Stat) -> bool {
+    is_file(stat) && stat.st_uid == geteuid().as_raw() && stat.st_nlink == 1
+}
+
+/// Whether this process may do what the users who own the folders may not.
+fn is_privileged() -> bool {
+    let has_capabilities = || {
+        let sets = rustix::thread::capabilities(None);
+        sets.is_ok_and(|sets| !sets.effective.is_empty())
+    };
+    geteuid().is_root() || getuid() != geteuid() || getgid() != getegid() || has_capabilities()
+}
+
+fn is_open_to_others(stat: &Stat) -> bool {
+    stat.st_mode & 0o022 != 0
+}
+
+/// Why other users may put another thing in the place of what is in this folder, if they may.
+fn insecurity(stat: &Stat) -> Option<&'static str> {
+    let is_sticky = stat.st_mode & 0o1000 != 0;
+    if stat.st_uid != 0 && stat.st_uid != geteuid().as_raw() {
+        Some("it belongs to another user")
+    } else if stat.st_mode & 0o002 != 0 && !is_sticky {
+        Some("it is writable by everybody")
+    } else if stat.st_mode & 0o020 != 0 && !is_sticky && stat.st_gid != 0 {
+        Some("it is writable by a group that is not root's")
+    } else {
+        None
+    }
+}
+
+fn check(stat: &Stat, folder: &Path) -> io::Result<()> {
+    insecurity(stat).map_or(Ok(()), |reason| Err(insecure(folder, reason)))
+}
+
+fn insecure(folder: &Path, reason: &'static str) -> io::Error {
+    let folder = folder.to_owned();
+    io::Error::new(io::ErrorKind::PermissionDenied, Insecure { folder, reason })
+}
+
+/// Opens the folder at `path` as the kernel does, name by name, over `links_max` symbolic links. If
+/// `is_checked`, each folder and link on the way is checked by its descriptor. Says also where the
+/// folder is without links.
+fn walk(path: &Path, is_checked: bool, links_max: u32) -> io::Result<(OwnedFd, PathBuf)> {
+    let step = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let checked = |stat: &Stat, place: &Path| match is_checked {
+        true => check(stat, place),
+        false => Ok(()),
+    };
+    let root = || -> io::Result<OwnedFd> {
+        let root = rustix::fs::open("/", step | OFlags::DIRECTORY, Mode::empty())?;
+        checked(&fstat(&root)?, Path::new("/"))?;
+        Ok(root)
+    };
+    let (mut at, mut place) = (root()?, PathBuf::from("/"));
+    let mut rest = names_of(path);
+    let mut links = 0;
+    while let Some(name) = rest.pop() {
+        let next = openat(&at, &name, step, Mode::empty())?;
+        let stat = fstat(&next)?;
+        if is_link(&stat) {
+            let is_trusted = stat.st_uid == 0 || stat.st_uid == geteuid().as_raw();
+            if is_checked && !is_trusted {
+                return Err(insecure(
+                    &place.join(&name),
+                    "it is another user's symbolic link",
+                ));
+            }
+            links += 1;
+            if links > links_max {
+                return Err(Errno::LOOP.into());
+            }
+            let to = link_target(&next, "")?;
+            if to.is_absolute() {
+                (at, place) = (root()?, PathBuf::from("/"));
+            }
+            rest.extend(names_of(&to));
+            continue;
+        }
+        match &*name == ".." {
+            true => drop(place.pop()),
+            false => place.push(&name),
+        }
+        checked(&stat, &place)?;
+        at = next;
+    }
+    let how = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    Ok((openat(&at, ".", how, Mode::empty())?, place))
+}
+
+/// The names of a path, the last one first.
+fn names_of(path: &Path) -> Vec<OsString> {
+    let names = path
+        .components()
+        .rev()
+        .filter_map(|component| match component {
+            Component::Normal(name) => Some(name.to_owned()),
+            Component::ParentDir => Some("..".into()),
+            _ => None,
+        });
+    names.collect()
+}
+
+/// Where the log at `path` really is: its folder, and its name in there. A log that is a symbolic
+/// link is resolved if it may be one.
+///
+/// # Errors
+///
+/// Those of open(2); `ELOOP` for a link.
+pub(super) fn place_of(
+    path: &Path,
+    follow_links: bool,
+    is_shared: bool,
+) -> io::Result<(Folder, OsString)> {
+    let mut path = std::path::absolute(path)?;
+    for _ in 0..LINKS_MAX {
+        let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
+            return Err(io::ErrorKind::InvalidInput.into());
+        };
+        let folder = Folder::open(parent, is_shared)?;
+        if !folder.stat(name).is_ok_and(|stat| is_link(&stat)) {
+            return Ok((folder, name.to_owned()));
+        }
+        if !follow_links {
+            break;
+        }
+        path = folder.path().join(folder.link(name)?);
+    }
+    Err(Errno::LOOP.into())
+}
+
+/// For a child of fork(2), which may not allocate.
+pub(super) fn c_name(name: &OsStr) -> io::Result<CString> {
+    Ok(CString::new(name.as_bytes())?)
+}

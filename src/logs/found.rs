@@ -1,0 +1,63 @@
+//! What is found in the folder of a log under the names of its files.
+
+use std::ffi::OsString;
+use std::io;
+
+use super::folder::{Folder, is_file, is_ours};
+use super::name::{Key, Kind, Names};
+
+/// A regular file under a name of ours.
+#[derive(Clone, Debug)]
+pub(super) struct Found {
+    pub key: Key,
+    pub kind: Kind,
+    pub name: OsString,
+    pub len: u64,
+    /// Device and inode.
+    pub id: (u64, u64),
+    /// When it was written to last, in seconds since 1970.
+    pub modified: i64,
+    /// Whether it belongs to this user, and has no other name: others are left alone.
+    pub is_ours: bool,
+}
+
+/// The regular files that have names of ours, in order of time.
+///
+/// # Errors
+///
+/// Those of getdents64(2) and fstatat(2), but for files that go away meanwhile.
+pub(super) fn list(folder: &Folder, names: &Names) -> io::Result<Vec<Found>> {
+    let mut found = Vec::new();
+    for name in folder.names()? {
+        let Some((key, kind)) = names.parse(&name) else {
+            continue;
+        };
+        let stat = match folder.stat(&name) {
+            Ok(stat) => stat,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            Err(error) => return Err(error),
+        };
+        if is_file(&stat) {
+            found.push(Found {
+                key,
+                kind,
+                name,
+                len: stat.st_size.unsigned_abs(),
+                id: (stat.st_dev, stat.st_ino),
+                modified: stat.st_mtime,
+                is_ours: is_ours(&stat),
+            });
+        }
+    }
+    found.sort_by_key(|one| one.key);
+    Ok(found)
+}
+
+/// The newest name of a file of ours.
+pub(super) fn newest(found: &[Found]) -> Option<Key> {
+    found
+        .iter()
+        .rev()
+        .find(|one| one.is_ours)
+        .map(|one| one.key)
+}

@@ -1,0 +1,167 @@
+//! A rotated file becomes a packed one, and not a byte of it is lost.
+//!
+//! ```text
+//! 1  lock         a child of fork(2) that still writes to it has this lock, shared
+//! 2  K.packing    made with mode 0600, filled, its mode set last, synced
+//! 3  K.gz         renamed, the folder synced
+//! 4  K removed    if it has the length that was packed
+//! 5  the rest     what a writer without the lock appended until then: a file behind K
+//! ```
+
+use std::fs::{File, FileTimes};
+use std::io;
+use std::os::unix::fs::{FileExt, MetadataExt};
+use std::time::Duration;
+
+use rustix::fs::{FlockOperation, Mode, fchmod, flock, fstat};
+
+use super::folder::{Folder, is_ours};
+use super::found::Found;
+use super::log::Log;
+use super::name::{Key, Kind};
+use super::pass::{Packed, Rotated, unless_gone};
+use super::point::point;
+use super::{Compression, RotateError};
+use crate::primitives::os::try_map;
+use crate::primitives::sync::sleep;
+
+/// The widest mode of a packed file: never set-id or sticky, nor anything for other users.
+const MODE_MAX: u32 = 0o640;
+
+/// What a packer needs for its tables and buffers. Looked for first: an allocation that fails
+/// would abort the process.
+const MEMORY_LEN: usize = 16 << 20;
+
+/// How often a writer that holds the lock is waited for, and how long each time: 0.1 s in all.
+const WRITER_TRIES: u32 = 50;
+const WRITER_PAUSE: Duration = Duration::from_millis(2);
+
+impl Log {
+    /// Packs a file that is to be. If both forms are there, a process was killed that had not made
+    /// sure of the packed one.
+    pub(super) fn pack(&self, folder: &Folder, rotated: &mut Rotated) -> Packed {
+        let form = self.rotation.compression;
+        let Some(plain) = rotated.plain.as_ref().filter(|_| form != Compression::None) else {
+            return Packed::Before;
+        };
+        if self.worker.is_stopped() || !self.worker.may_try(rotated.key) {
+            return Packed::Later;
+        }
+        let packed = match self.pack_into(folder, plain, form) {
+            Ok(packed) => packed,
+            Err(error) => {
+                // The next try, or the next to open the log, removes it otherwise.
+                let _ = folder.remove(&self.names.packing(rotated.key));
+                if self.worker.is_stopped() || error.kind() == io::ErrorKind::WouldBlock {
+                    return Packed::Later;
+                }
+                self.worker.has_failed(rotated.key);
+                let path = folder.path_of(&plain.name);
+                return Packed::Failed(RotateError::new("pack the rotated file", path, error));
+            }
+        };
+        rotated.plain = None;
+        let name = packed.name.clone();
+        let others = core::mem::replace(&mut rotated.packed, vec![packed]);
+        for other in others.iter().filter(|other| other.name != name) {
+            // Of a process that had another form, and was killed.
+            if let Err(error) = folder.remove(&other.name).or_else(unless_gone) {
+                let path = folder.path_of(&other.name);
+                return Packed::Failed(RotateError::new("delete the other form", path, error));
+            }
+        }
+        self.durable.forget(rotated.key);
+        self.worker.forget(rotated.key);
+        Packed::Now
+    }
+
+    fn pack_into(&self, folder: &Folder, plain: &Found, form: Compression) -> io::Result<Found> {
+        let from = folder.open_existing(&plain.name)?;
+        let stat = fstat(&from)?;
+        if !is_ours(&stat) || (stat.st_dev, stat.st_ino) != plain.id {
+            return Err(io::Error::other("another file has taken its place"));
+        }
+        let go_on = || match self.worker.is_stopped() {
+            true => Err(io::Error::other("packing was stopped")),
+            false => Ok(()),
+        };
+        lock_writers_out(&from)?;
+        try_map(MEMORY_LEN)?;
+        let packing = self.names.packing(plain.key);
+        folder.remove(&packing).or_else(unless_gone)?;
+        point("make the packed file")?;
+        let to = folder.create(&packing)?;
+        point("pack")?;
+        let read = form.pack(&from, &to, &go_on)?;
+        let written = from.metadata()?.modified()?;
+        to.set_times(FileTimes::new().set_modified(written))?;
+        fchmod(&to, Mode::from_raw_mode(stat.st_mode & MODE_MAX))?;
+        point("sync the packed file")?;
+        to.sync_all()?;
+        point("name the packed file")?;
+        let name = self.names.rotated(plain.key, form);
+        folder.rename(&packing, &name)?;
+        folder.sync()?;
+        if from.metadata()?.len() != read {
+            // By a process that has it open without the lock.
+            return Err(io::Error::other("it was written to meanwhile"));
+        }
+        point("remove the plain file")?;
+        folder.remove(&plain.name)?;
+        self.keep_rest(folder, &from, read, plain.key)?;
+        point("packed")?;
+        let metadata = to.metadata()?;
+        Ok(Found {
+            key: plain.key,
+            kind: Kind::Rotated(form),
+            name,
+            len: metadata.len(),
+            id: (metadata.dev(), metadata.ino()),
+            modified: plain.modified,
+            is_ours: true,
+        })
+    }
+
+    /// What was appended to the file between the look at its length and its removal gets a file
+    /// behind it.
+    fn keep_rest(&self, folder: &Folder, from: &File, packed: u64, key: Key) -> io::Result<()> {
+        let len = from.metadata()?.len();
+        if len == packed {
+            return Ok(());
+        }
+        let mut rest = vec![0; usize::try_from(len.saturating_sub(packed)).unwrap_or(0)];
+        from.read_exact_at(&mut rest, packed)?;
+        let fresh = self.names.packing(key);
+        let to = folder.create(&fresh)?;
+        to.write_all_at(&rest, 0)?;
+        to.sync_all()?;
+        let mut key = key;
+        loop {
+            let overflow = || io::Error::from_raw_os_error(libc::EOVERFLOW);
+            key = key.next().ok_or_else(overflow)?;
+            let name = self.names.rotated(key, Compression::None);
+            match folder.rename_new(&fresh, &name) {
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                renamed => break renamed?,
+            }
+        }
+        self.worker.want_pass(); // it is to be packed, too
+        folder.sync()
+    }
+}
+
+/// Has no child of fork(2) write to the file from now on: those that open it look whether it is
+/// still the log, under the lock.
+///
+/// # Errors
+///
+/// `WouldBlock` if a child has it for long, because it is stopped, perhaps.
+fn lock_writers_out(file: &File) -> io::Result<()> {
+    for _ in 0..WRITER_TRIES {
+        match flock(file, FlockOperation::NonBlockingLockExclusive) {
+            Err(error) if error == rustix::io::Errno::WOULDBLOCK => sleep(WRITER_PAUSE),
+            _ => return Ok(()), // or the file system has no such locks, as for the child
+        }
+    }
+    Err(io::ErrorKind::WouldBlock.into())
+}

@@ -1,0 +1,248 @@
+//! What follows a rotation: rotated files are packed, told of, and deleted when it is time.
+//!
+//! What is to be done is seen from the folder, so a failure or a kill leaves nothing that the next
+//! pass misses. Only regular files are touched that have a name of ours to the letter, belong to this
+//! user and have no other name; and never the log.
+
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use super::age::{ages, is_from_the_future};
+use super::folder::Folder;
+use super::found::{self, Found};
+use super::log::Log;
+use super::name::{Key, Kind};
+use super::point::point;
+use super::{Compression, RotateError};
+
+/// One rotated file, in all forms in which it is there: more than one only after a kill.
+#[derive(Debug)]
+pub(super) struct Rotated {
+    pub key: Key,
+    pub plain: Option<Found>,
+    pub packed: Vec<Found>,
+}
+
+impl Rotated {
+    fn files(&self) -> impl Iterator<Item = &Found> {
+        self.plain.iter().chain(&self.packed)
+    }
+
+    fn len(&self) -> u64 {
+        self.files().map(|one| one.len).sum()
+    }
+
+    /// When it was written to last.
+    fn modified(&self) -> i64 {
+        self.files()
+            .map(|one| one.modified)
+            .min()
+            .unwrap_or(i64::MAX)
+    }
+}
+
+impl Log {
+    /// Goes through the rotated files once. `told` are those of which the hook does not know. For
+    /// the background thread.
+    pub(super) fn go_through(&self, told: Vec<Key>) {
+        let last = self.state.lock().last;
+        let folder = self.folder.snapshot();
+        let found = folder.and_then(|folder| Ok((self.rotated(&folder)?, folder)));
+        let (mut rotated, folder) = match found {
+            Ok(found) => found,
+            Err(error) => {
+                let error = RotateError::new("look for rotated files", self.folder.path(), error);
+                self.worker.report(error);
+                return self.worker.tell_later(told);
+            }
+        };
+        let mut told = told;
+        self.put_names_right(&folder, &mut rotated, &mut told, last)
+            .unwrap_or_else(|error| self.worker.report(error));
+        let pinned = self.worker.pinned(); // looked at after the log in hand
+        rotated.retain(|one| !pinned.contains(&one.key));
+        self.delete_by_count_and_age(&folder, &mut rotated);
+        let is_pinned = |key: &&Key| pinned.contains(key);
+        let mut later: Vec<Key> = told.iter().filter(is_pinned).copied().collect();
+        for one in &mut rotated {
+            if self.worker.take_look() {
+                self.attend(); // who asks for a rotation does not wait until all is packed
+            }
+            let is_new = told.contains(&one.key);
+            match self.pack(&folder, one) {
+                Packed::Now => self.tell(&folder, one),
+                Packed::Before if is_new => self.tell(&folder, one),
+                Packed::Before => {}
+                Packed::Later => later.extend(is_new.then_some(one.key)),
+                Packed::Failed(error) => {
+                    self.worker.report(error);
+                    later.extend(is_new.then_some(one.key));
+                }
+            }
+        }
+        if !later.is_empty() {
+            self.worker.tell_later(later);
+        }
+        self.delete_by_bytes(&folder, &rotated);
+    }
+
+    fn rotated(&self, folder: &Folder) -> io::Result<Vec<Rotated>> {
+        let log = self.durable.id();
+        let mut rotated: Vec<Rotated> = Vec::new();
+        for found in found::list(folder, &self.names)? {
+            let Kind::Rotated(form) = found.kind else {
+                continue;
+            };
+            if found.id == log || !found.is_ours {
+                continue; // after a rotation that failed half-way it is still being written to
+            }
+            if rotated.last().is_none_or(|last| last.key != found.key) {
+                rotated.push(Rotated {
+                    key: found.key,
+                    plain: None,
+                    packed: Vec::new(),
+                });
+            }
+            let last = rotated.last_mut().expect("pushed if there was none");
+            match form {
+                Compression::None => last.plain = Some(found),
+                _ => last.packed.push(found),
+            }
+        }
+        Ok(rotated)
+    }
+
+    /// Gives a time that can be trusted to files whose names a wrong clock has put into the future, in their
+    /// order, so that the names to come need not take over that time. `last` was the newest name
+    /// before the files were looked for.
+    fn put_names_right(
+        &self,
+        folder: &Folder,
+        rotated: &mut [Rotated],
+        told: &mut [Key],
+        last: Option<Key>,
+    ) -> Result<(), RotateError> {
+        let now = self.rotation.now();
+        if last.is_none_or(|last| !is_from_the_future(last, now)) {
+            return Ok(());
+        }
+        let first = rotated.partition_point(|one| !is_from_the_future(one.key, now));
+        let (before, wrong) = rotated.split_at_mut(first);
+        let pinned = self.worker.pinned();
+        if wrong.iter().any(|one| pinned.contains(&one.key)) {
+            return Ok(());
+        }
+        let times: Vec<_> = wrong.iter().map(|one| (one.key, one.modified())).collect();
+        let ages = ages(&times, &self.worker.cuts(), now);
+        let failed = |error| RotateError::new("rename rotated files", folder.path(), error);
+        for one in &*wrong {
+            let settled = self.durable.settle(one.key, folder, &self.names);
+            settled.map_err(failed)?;
+        }
+        let mut state = self.state.lock();
+        if state.last != last {
+            return Ok(()); // the log was cut meanwhile: there is another pass to come
+        }
+        let mut newest = before.last().map(|one| one.key);
+        for (one, age) in wrong.iter_mut().zip(ages) {
+            let key = Key::behind(newest, now - age)
+                .ok_or_else(|| failed(io::Error::from_raw_os_error(libc::EOVERFLOW)))?;
+            for file in one.plain.iter_mut().chain(&mut one.packed) {
+                let Kind::Rotated(form) = file.kind else {
+                    continue;
+                };
+                let name = self.names.rotated(key, form);
+                folder.rename_new(&file.name, &name).map_err(failed)?;
+                (file.name, file.key) = (name, key);
+            }
+            told.iter_mut()
+                .filter(|told| **told == one.key)
+                .for_each(|told| *told = key);
+            self.worker.renamed(one.key, key);
+            one.key = key;
+            newest = Some(key);
+        }
+        state.last = newest;
+        Ok(())
+    }
+
+    fn delete_by_count_and_age(&self, folder: &Folder, rotated: &mut Vec<Rotated>) {
+        let too_many = match self.rotation.keep_files {
+            Some(count) => rotated.len().saturating_sub(count),
+            None => 0,
+        };
+        let times: Vec<_> = rotated
+            .iter()
+            .map(|one| (one.key, one.modified()))
+            .collect();
+        let ages = ages(&times, &self.worker.cuts(), self.rotation.now());
+        let keep_age = self.rotation.keep_age;
+        let keep_age = keep_age.map(|age| i64::try_from(age.as_secs()).unwrap_or(i64::MAX));
+        let mut number = 0;
+        rotated.retain(|one| {
+            number += 1;
+            let is_old = keep_age.is_some_and(|age| ages[number - 1] > age);
+            let goes = number <= too_many || is_old;
+            if goes {
+                self.delete(folder, one);
+            }
+            !goes
+        });
+    }
+
+    fn delete_by_bytes(&self, folder: &Folder, rotated: &[Rotated]) {
+        let Some(keep_bytes) = self.rotation.keep_bytes else {
+            return;
+        };
+        let mut sum = 0_u64;
+        for one in rotated.iter().rev() {
+            sum = sum.saturating_add(one.len());
+            if sum > keep_bytes {
+                self.delete(folder, one);
+            }
+        }
+    }
+
+    fn delete(&self, folder: &Folder, rotated: &Rotated) {
+        for one in rotated.files() {
+            let deleted = point("delete").and_then(|()| folder.remove(&one.name));
+            if let Err(error) = deleted.or_else(unless_gone) {
+                let path = folder.path_of(&one.name);
+                self.worker
+                    .report(RotateError::new("delete the rotated file", path, error));
+                return;
+            }
+        }
+        self.durable.forget(rotated.key);
+        self.worker.forget(rotated.key);
+    }
+
+    fn tell(&self, folder: &Folder, rotated: &Rotated) {
+        let name = rotated.files().next().map(|one| &one.name);
+        if let (Some(hook), Some(name)) = (&self.rotation.on_rotated, name) {
+            let path = folder.path_of(name);
+            // A panic is the hook's own: the other files get their turn all the same.
+            if let Err(payload) = catch_unwind(AssertUnwindSafe(|| hook(&path))) {
+                core::mem::forget(payload); // its drop might panic again
+            }
+        }
+    }
+}
+
+/// What became of a file that is to be packed.
+#[derive(Debug)]
+pub(super) enum Packed {
+    Now,
+    /// It was packed, or is to stay as it is.
+    Before,
+    /// Not in this pass: packing was stopped, or the file is being written to.
+    Later,
+    Failed(RotateError),
+}
+
+pub(super) fn unless_gone(error: io::Error) -> io::Result<()> {
+    match error.kind() {
+        io::ErrorKind::NotFound => Ok(()),
+        _ => Err(error),
+    }
+}
