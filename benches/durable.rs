@@ -16,7 +16,7 @@ use std::thread;
 use std::time::Instant;
 
 use alq::{Flags, Level, Options, SyncOp};
-use common::facts::file_system;
+use alq_measure::machine::file_system;
 use hdrhistogram::Histogram;
 
 const LEN: usize = 100;

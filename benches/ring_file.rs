@@ -14,7 +14,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use alq::{Flags, Options, Queue};
-use common::facts::line_ns;
+use alq_measure::machine::line_ns;
 use common::rounds;
 use common::turns::spread;
 use hdrhistogram::Histogram;

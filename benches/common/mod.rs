@@ -3,10 +3,8 @@
 
 pub mod aio;
 pub mod contestant;
-pub mod facts;
 pub mod limits;
 pub mod ours;
-pub mod records;
 pub mod report;
 pub mod rings;
 pub mod rounds;

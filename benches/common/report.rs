@@ -4,10 +4,10 @@ use std::fs::OpenOptions;
 use std::io::Write;
 use std::time::SystemTime;
 
+use alq_measure::machine::{Distance, Machine};
 use serde_json::{Map, Value, json};
 
 use super::contestant::Contestant;
-use super::facts::{Distance, machine};
 use super::rounds::Case;
 use super::turns::{Turn, figure, ratio};
 
@@ -18,10 +18,7 @@ pub fn object(bench: &str, case: &Case, turns: &[Turn]) -> Value {
         work,
         place,
     } = case;
-    let machine: Map<_, _> = machine()
-        .into_iter()
-        .map(|(name, fact)| (name.to_owned(), fact.into()))
-        .collect();
+    let machine = Machine::here();
     let seconds = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
     let mut object = json!({
         "bench": bench,
@@ -32,7 +29,11 @@ pub fn object(bench: &str, case: &Case, turns: &[Turn]) -> Value {
         "producers": work.producers,
         "record_bytes": work.len,
         "count": work.count,
-        "machine": machine,
+        "machine": {
+            "cpu": machine.cpu,
+            "cores": machine.cores_used.to_string(),
+            "kernel": machine.kernel,
+        },
         "unix_time": seconds.map_or(0, |time| time.as_secs()),
         "turns": turns.iter().map(turn_object).collect::<Vec<_>>(),
     });

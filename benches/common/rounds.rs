@@ -6,9 +6,10 @@ use std::process::{Command, ExitCode};
 use std::time::Duration;
 use std::{env, thread};
 
+use alq_measure::machine::{file_system, line_ns};
+use alq_measure::records::{Found, check_folder};
+
 use super::contestant::{Contestant, Leaves};
-use super::facts::{file_system, line_ns};
-use super::records::{Found, check_folder};
 use super::turns::Turn;
 use super::workloads::{BEFORE_IDLE, BURST, Kind, Work, all_bursts, spin};
 use super::{report, rounds};
@@ -162,8 +163,9 @@ fn turn(case: &Case, round: usize) -> Result<Turn, String> {
         && case.contestant.leaves != Leaves::Nothing
         && case.work.kind != Kind::Stalled
     {
-        let found = check_folder(folder.path(), case.work.len, case.work.producers)?;
-        figures.insert("lost".to_owned(), lost(case, found, counted)?);
+        let found = check_folder(folder.path(), case.work.len, case.work.producers);
+        let found = found.map_err(|error| error.to_string())?;
+        figures.insert("lost".to_owned(), lost(case, &found, counted)?);
     }
     Ok(Turn {
         round,
@@ -173,10 +175,10 @@ fn turn(case: &Case, round: usize) -> Result<Turn, String> {
 }
 
 /// How many records are missing; an error if any is, where none may.
-fn lost(case: &Case, found: Found, counted: f64) -> Result<f64, String> {
+fn lost(case: &Case, found: &Found, counted: f64) -> Result<f64, String> {
     let expected = case.records();
-    let lost = expected.checked_sub(found.records);
-    let lost = lost.ok_or_else(|| format!("{} records of {expected}", found.records))?;
+    let lost = expected.checked_sub(found.records());
+    let lost = lost.ok_or_else(|| format!("{} records of {expected}", found.records()))?;
     if case.contestant.lossless && (lost > 0 || counted > 0.0 || found.gaps) {
         return Err(format!(
             "{lost} of {expected} records are missing, {counted} counted as dropped"

@@ -7,10 +7,11 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use alq_measure::Outcome;
+use alq_measure::records::{Checker, Found, Records};
 use rustix::fs::{CWD, Mode, mkfifoat};
 
 use super::contestant::{Append, Log};
-use super::records::{Checker, Found, Records};
 use super::workloads::{BURST, Figures, Work, histogram, pause_from};
 
 /// How long the reader sleeps.
@@ -44,7 +45,7 @@ pub fn run<L: Log>(work: &Work, path: &Path) -> Figures {
         let counted = log.finish();
         end(path, work.len);
         let found = reader.join().expect("it reads").expect("whole records");
-        calls.figures(found, before, counted, L::LOSSLESS)
+        calls.figures(&found, before, counted, L::LOSSLESS)
     })
 }
 
@@ -69,7 +70,7 @@ struct Calls {
 impl Calls {
     fn new(len: usize) -> Self {
         Self {
-            records: Records::new(len, 0),
+            records: Records::new(len, 0).expect("a length of records"),
             taken: histogram(),
             refused: histogram(),
             records_taken: 0,
@@ -99,8 +100,8 @@ impl Calls {
         pause_from(began);
     }
 
-    fn figures(&self, found: Found, before: u64, counted: u64, lossless: bool) -> Figures {
-        let lost = self.records_taken - found.records;
+    fn figures(&self, found: &Found, before: u64, counted: u64, lossless: bool) -> Figures {
+        let lost = self.records_taken - found.records();
         assert!(!lossless || lost == 0, "{lost} records were lost");
         let mut all = self.taken.clone();
         all.add(&self.refused).expect("it grows");
@@ -119,22 +120,17 @@ impl Calls {
 }
 
 /// Reads up to the end, and sleeps once when it is asked to.
-fn read(path: &Path, len: usize, state: &AtomicU8) -> Result<Found, String> {
+fn read(path: &Path, len: usize, state: &AtomicU8) -> Outcome<Found> {
     let mut both = OpenOptions::new(); // a writer of our own: it has no end as long as it is not said
-    let pipe = both.read(true).write(true).open(path);
-    let mut pipe = pipe.map_err(|error| error.to_string())?;
-    let mut checker = Checker::new(len, 1);
-    let mut rest = Vec::new();
+    let mut pipe = both.read(true).write(true).open(path)?;
+    let mut checker = Checker::new(len, 1)?;
     let mut block = vec![0; 1 << 16];
     loop {
-        let n = pipe.read(&mut block).map_err(|error| error.to_string())?;
-        rest.extend_from_slice(&block[..n]);
-        let whole = rest.len() / len * len;
-        for record in rest.drain(..whole).as_slice().chunks_exact(len) {
-            if record[0] == END {
-                return Ok(checker.found());
-            }
-            checker.check(record)?;
+        let read = pipe.read(&mut block)?;
+        let end = block[..read].iter().position(|byte| *byte == END); // it is in no record
+        checker.take(&block[..end.unwrap_or(read)])?;
+        if end.is_some() {
+            return checker.end();
         }
         if state.load(Ordering::Relaxed) == ASKED {
             thread::sleep(STALL);

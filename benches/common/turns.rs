@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::facts::Distance;
+use alq_measure::machine::Distance;
 
 /// What came of one turn of one contestant.
 #[derive(Clone, Debug)]

@@ -6,12 +6,12 @@ use std::process::{Child, Command};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use alq_measure::records::Records;
 use hdrhistogram::Histogram;
 use rustix::thread::{CpuSet, sched_setaffinity};
 use rustix::time::{ClockId, clock_gettime};
 
 use super::contestant::{Append, Log};
-use super::records::Records;
 use super::stalled;
 
 /// What came of a turn, by name.
@@ -166,7 +166,7 @@ pub fn pause_from(start: Instant) {
 fn bursts<L: Log>(work: &Work, path: &Path) -> Figures {
     let mut log = L::open(path);
     let mut producer = log.producer();
-    let mut records = Records::new(work.len, 0);
+    let mut records = Records::new(work.len, 0).expect("a length of records");
     let mut block = vec![0; work.len * BURST];
     let (mut whole, mut calls) = (histogram(), histogram());
     for n in 0..WARM_UP + work.count {
@@ -216,7 +216,7 @@ fn sustained<L: Log>(work: &Work, path: &Path) -> Figures {
     let count = work.count / work.producers;
     let (cpu, start) = (cpu_ns(), Instant::now());
     let append = |writer, mut producer: L::Producer| {
-        let mut records = Records::new(work.len, writer);
+        let mut records = Records::new(work.len, writer).expect("few writers");
         for _ in 0..count {
             producer.append(records.next());
         }
@@ -263,7 +263,7 @@ fn status_field(path: &str, name: &str) -> f64 {
 fn interval<L: Log>(work: &Work, path: &Path) -> Figures {
     let mut log = L::open(path);
     let mut producer = log.producer();
-    let mut records = Records::new(work.len, 0);
+    let mut records = Records::new(work.len, 0).expect("a length of records");
     let mut calls = histogram();
     if work.kind == Kind::Busy {
         pin(0); // this thread only: the log has its own already
@@ -303,7 +303,7 @@ fn idle<L: Log>(work: &Work, path: &Path) -> Figures {
     };
     let mut log = L::open(path);
     let mut producer = log.producer();
-    let mut records = Records::new(work.len, 0);
+    let mut records = Records::new(work.len, 0).expect("a length of records");
     (0..BEFORE_IDLE).for_each(|_| producer.append(records.next()));
     thread::sleep(Duration::from_secs(1)); // what is pending is written
     let (woken, cpu) = (switches(), cpu_ns());

@@ -2,9 +2,9 @@
 
 use std::fmt::Write as _;
 
-use crate::common::facts::Distance;
 use crate::common::turns::{figure, ratio};
 use crate::tables::{Entry, Results, Task, number};
+use alq_measure::machine::Distance;
 
 /// What a figure is compared to.
 #[derive(Clone, Copy)]

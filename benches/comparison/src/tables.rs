@@ -7,10 +7,10 @@ use std::process::ExitCode;
 
 use serde_json::Value;
 
-use crate::common::facts::Distance;
 use crate::common::report::turns_of;
 use crate::common::turns::{Turn, figure};
 use crate::goals;
+use alq_measure::machine::Distance;
 
 /// What is between these in the page is ours.
 const BEGIN: &str = "<!-- measured: begin -->";

@@ -16,8 +16,8 @@ use std::fs;
 use std::path::Path;
 use std::process::ExitCode;
 
+use alq_measure::machine::Distance;
 use chart::{Bars, Drawn, Line, PALETTE};
-use common::facts::Distance;
 use common::report::turns_of;
 use common::turns::{Turn, figure};
 use plotters::prelude::*;

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use alq::{Flags, Lane, Options, Queue};
 
-use super::Outcome;
+use alq_measure::Outcome;
 
 /// The bytes of every ring.
 pub const CAPACITY: usize = 1 << 20;

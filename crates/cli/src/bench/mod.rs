@@ -1,22 +1,19 @@
 //! `alq bench`: what an append costs on this machine, next to the limits.
 //!
-//! The benchmarks of the library (`benches/`) answer more questions, fail with a panic, and need the sources; this takes their method to
-//! wherever the tool is installed, and shares no code with them, so that neither has to follow the other. (Their pictures are drawn by the
-//! module of charts here.)
+//! The benchmarks of the library (`benches/`) answer more questions, fail with a panic, and need the sources; this takes
+//! their method to wherever the tool is installed. Both measure with `alq-measure`. (Their pictures are drawn by the module
+//! of charts here.)
 
 pub mod args;
 mod case;
 mod chart;
 mod contestants;
-mod machine;
 mod page;
-mod records;
 mod summary;
 mod table;
 pub mod turn;
 mod work;
 
-use std::error::Error;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -27,14 +24,12 @@ use tempfile::TempDir;
 
 use crate::report::{self, Failure};
 use crate::signals::Signals;
+use alq_measure::Outcome;
+use alq_measure::machine::{Machine, Usage, file_system, own_s};
 use args::Bench;
 use case::{Case, LOG_BYTES_MAX};
-use machine::{Machine, Usage, file_system, own_s};
 use summary::{Noise, Report, entries};
 use turn::Turn;
-
-/// What may go wrong in a turn is told, and not told apart.
-type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
 
 /// Why the measuring ended, when nothing went wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -7,9 +7,9 @@ use humantime::format_rfc3339_seconds;
 
 use super::case::{Contestant, PRODUCERS, SIZES, Workload};
 use super::chart::{self, Bars, Drawn, Line, PALETTE};
-use super::machine::Distance;
 use super::summary::{Entry, Report};
 use super::table::{self, Cell, Table};
+use alq_measure::machine::Distance;
 
 const STYLE: &str = "\
 :root{color-scheme:light dark}
@@ -129,7 +129,7 @@ fn charts(
     report: &Report,
     distance: Distance,
 ) -> Result<Vec<String>, Box<dyn std::error::Error + Send + Sync>> {
-    let name = table::name(distance);
+    let name = distance.name();
     let mut charts = vec![curves(
         report,
         Workload::Bursts,
@@ -194,7 +194,7 @@ fn throughput(report: &Report, producers: usize, distance: Distance) -> Drawn {
     let plural = if producers == 1 { "" } else { "s" };
     let title = format!(
         "Throughput of {producers} producer{plural}, {}",
-        table::name(distance)
+        distance.name()
     );
     let groups = SIZES.map(|len| format!("{len} bytes"));
     chart::bars(&title, "GB/s", &groups, &series)

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::case::Case;
-use super::machine::{Distance, Machine, Usage};
 use super::turn::Turn;
+use alq_measure::machine::{Distance, Machine, Usage};
 
 /// All that was measured. This is what `--json` writes.
 #[derive(Debug, Serialize)]

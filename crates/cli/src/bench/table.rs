@@ -3,8 +3,8 @@
 use std::fmt::Write;
 
 use super::case::{Contestant, PRODUCERS, SIZES, Workload};
-use super::machine::{Distance, NEAR_NS};
 use super::summary::{Entry, OF_LIMIT, Report, Spread};
+use alq_measure::machine::{Distance, NEAR_NS};
 
 /// A table: what it shows, the names of its columns, and its rows.
 #[derive(Debug)]
@@ -85,15 +85,6 @@ pub fn title(distance: Distance) -> String {
     }
 }
 
-/// The name of a distance in the JSON.
-pub fn name(distance: Distance) -> &'static str {
-    match distance {
-        Distance::Near => "near",
-        Distance::Far => "far",
-        Distance::Moved => "moved",
-    }
-}
-
 /// The tables of one distance; none if no turn had it.
 pub fn tables(report: &Report, distance: Distance) -> Vec<Table> {
     let of = |workload| {
@@ -145,7 +136,7 @@ fn cell(entry: &Entry, distance: Distance, figure: &str) -> Cell {
             case.contestant.name(),
             case.producers,
             case.record_bytes,
-            name(distance)
+            distance.name()
         ),
         spread: entry.figure(distance, figure).copied(),
         turns: entry.summary(distance).map_or(0, |summary| summary.turns),

@@ -13,10 +13,11 @@ use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::retry_on_intr;
 
 use super::case::Case;
-use super::machine::{Distance, line_ns};
 use super::work::{self, Measured};
-use super::{Outcome, records};
 use crate::signals::{self, Signals};
+use alq_measure::Outcome;
+use alq_measure::machine::{Distance, line_ns};
+use alq_measure::records::check_folder;
 
 /// What came of one turn, and how near the cores were to each other.
 #[derive(Clone, Debug)]
@@ -98,7 +99,11 @@ pub fn run(case: &Case, round: u32, folder: &Path, signals: &Signals) -> Outcome
         .into());
     }
     if case.leaves_a_file() {
-        records::check(&log, case.record_bytes, case.producers, case.records())?;
+        let found = check_folder(folder, case.record_bytes, case.producers)?;
+        if !found.is_all(case.records()) {
+            let (of_each, records) = (found.of_each, case.records());
+            return Err(format!("the log holds {of_each:?} records, not {records} of each").into());
+        }
     }
     let _ = fs::remove_file(&log); // the folder goes anyway
     Ok(Turn {

@@ -16,10 +16,10 @@ use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::time::{ClockId, clock_gettime};
 use serde::{Deserialize, Serialize};
 
-use super::Outcome;
 use super::case::{BEFORE_IDLE, BURST, Case, Contestant, WARM_UP, Workload};
 use super::contestants::{Append, Blocks, Copy, CopyAndClaim, Lanes, Log, Shared, append_to};
-use super::records::{Checker, Records};
+use alq_measure::Outcome;
+use alq_measure::records::{Checker, Found, Records};
 
 /// What came of a turn.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -106,7 +106,7 @@ fn pause_from(start: Instant) {
 fn bursts<L: Log>(case: &Case, log: OwnedFd) -> Outcome<Measured> {
     let mut log = L::open(log)?;
     let mut producer = log.producer()?;
-    let mut records = Records::new(case.record_bytes, 0);
+    let mut records = Records::new(case.record_bytes, 0)?;
     let mut block = vec![0; case.record_bytes * BURST];
     let (mut whole, mut calls) = (histogram()?, histogram()?);
     for n in 0..WARM_UP + case.count {
@@ -148,12 +148,13 @@ fn sustained<L: Log>(case: &Case, log: OwnedFd) -> Outcome<Measured> {
     let producers: Outcome<Vec<_>> = (0..case.producers).map(|_| log.producer()).collect();
     let all_there = Barrier::new(case.producers + 1);
     let append = |writer, mut producer: L::Producer| {
-        let mut records = Records::new(case.record_bytes, writer);
+        let records = Records::new(case.record_bytes, writer);
         all_there.wait();
+        let mut records = records?;
         for _ in 0..case.count {
             producer.append(records.next())?;
         }
-        producer.finish()
+        Outcome::Ok(producer.finish()?)
     };
     let (start, cpu) = thread::scope(|scope| {
         let append = &append;
@@ -190,7 +191,7 @@ fn stalled<L: Log>(case: &Case) -> Outcome<Measured> {
         let (len, reader) = (case.record_bytes, File::from(reader));
         move || read(reader, len, &asleep)
     });
-    let mut records = Records::new(case.record_bytes, 0);
+    let mut records = Records::new(case.record_bytes, 0)?;
     let mut record = records.next().to_vec();
     let (mut taken, mut refused) = (0, histogram()?);
     let mut first_refusal = None::<Instant>;
@@ -213,10 +214,12 @@ fn stalled<L: Log>(case: &Case) -> Outcome<Measured> {
     wake.send(())?;
     log.finish()?;
     let found = reading.join().map_err(|_| "the reader panicked")??;
-    if found != [taken] {
-        return Err(
-            format!("{taken} records were taken, and {found:?} came out of the pipe").into(),
-        );
+    if !found.is_all(taken) {
+        return Err(format!(
+            "{taken} records were taken, and {:?} came out of the pipe",
+            found.of_each
+        )
+        .into());
     }
     let mut measured = of_calls(&refused);
     let count = refused.len() as f64;
@@ -224,10 +227,10 @@ fn stalled<L: Log>(case: &Case) -> Outcome<Measured> {
     Ok(measured)
 }
 
-/// Reads all of the pipe, once it is woken; how many records there were.
-fn read(mut pipe: File, len: usize, asleep: &Receiver<()>) -> Outcome<Vec<u64>> {
+/// Reads all of the pipe, once it is woken; returns what there was.
+fn read(mut pipe: File, len: usize, asleep: &Receiver<()>) -> Outcome<Found> {
     asleep.recv()?;
-    let mut checker = Checker::new(len, 1);
+    let mut checker = Checker::new(len, 1)?;
     let mut block = vec![0; 1 << 16];
     loop {
         match pipe.read(&mut block)? {
@@ -242,7 +245,7 @@ fn idle<L: Log>(case: &Case, log: OwnedFd) -> Outcome<Measured> {
     const SETTLING: Duration = Duration::from_millis(500); // what is pending is written by then
     let mut log = L::open(log)?;
     let mut producer = log.producer()?;
-    let mut records = Records::new(case.record_bytes, 0);
+    let mut records = Records::new(case.record_bytes, 0)?;
     for _ in 0..BEFORE_IDLE {
         producer.append(records.next())?;
     }

@@ -11,19 +11,23 @@ use nix::sys::resource::{UsageWho, getrusage};
 use rustix::param::clock_ticks_per_second;
 use serde::Serialize;
 
-use super::Outcome;
+use crate::Outcome;
 
 /// What the figures are of.
 #[derive(Clone, Debug, Serialize)]
 pub struct Machine {
+    /// The model of the processor.
     pub cpu: String,
+    /// How many there are.
     pub cores: usize,
+    /// Its release.
     pub kernel: String,
     /// What this process may use of it, as with taskset(1).
     pub cores_used: usize,
 }
 
 impl Machine {
+    /// The machine that this runs on.
     pub fn here() -> Self {
         let read = |path| fs::read_to_string(path).unwrap_or_default();
         let cpuinfo = read("/proc/cpuinfo");
@@ -91,7 +95,9 @@ pub fn line_ns() -> f64 {
 /// Whether two cores share a cache. Figures of near and far turns are not to be compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Distance {
+    /// They do.
     Near,
+    /// They do not.
     Far,
     /// It changed during the turn.
     Moved,
@@ -109,18 +115,34 @@ impl Distance {
             _ => Self::Moved,
         }
     }
+
+    /// Its name in JSON.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Near => "near",
+            Self::Far => "far",
+            Self::Moved => "moved",
+        }
+    }
 }
 
 /// What the processors have done since the system started, in seconds. Source: `proc_stat(5)`.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Usage {
+    /// The time of all processors.
     pub all_s: f64,
+    /// What of it was used.
     pub busy_s: f64,
     /// Taken by the host of a virtual machine.
     pub steal_s: f64,
 }
 
 impl Usage {
+    /// Up to now.
+    ///
+    /// # Errors
+    ///
+    /// `/proc/stat` cannot be read, or has another form.
     pub fn now() -> Outcome<Self> {
         let stat = fs::read_to_string("/proc/stat")?;
         let ticks_s = clock_ticks_per_second() as f64;
@@ -142,6 +164,7 @@ impl Usage {
         })
     }
 
+    /// From `before` to this.
     pub fn since(self, before: Self) -> Self {
         Self {
             all_s: self.all_s - before.all_s,
@@ -152,6 +175,10 @@ impl Usage {
 }
 
 /// What this process and those that it has waited for have used of the processors, in seconds.
+///
+/// # Errors
+///
+/// That of getrusage(2).
 pub fn own_s() -> Outcome<f64> {
     let mut seconds = 0.0;
     for who in [UsageWho::RUSAGE_SELF, UsageWho::RUSAGE_CHILDREN] {
