@@ -80,8 +80,13 @@ pub type LaneEntry<'l> = Entry<'l, Begun<'l>>;
 impl<'q> Entry<'q> {
     #[inline]
     pub(super) fn new(shared: &'q Shared<Mirror>, reservation: Reservation<'q, Mirror>) -> Self {
-        let len = reservation.len();
-        Self::of(shared, reservation.into_claim(), None, len)
+        Self {
+            shared,
+            fill: Fill::whole(reservation.len()),
+            room: reservation.into_claim(),
+            own: None,
+            _not_sync: PhantomData,
+        }
     }
 
     /// An entry without a reservation: its post appends past the ring.
@@ -116,7 +121,8 @@ impl<'l> Entry<'l, Begun<'l>> {
 }
 
 impl<'q, R: Reserved> Entry<'q, R> {
-    #[inline]
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "as for `end`")]
     fn of(shared: &'q Shared<Mirror>, room: R, own: Option<OwnMemory>, len: usize) -> Self {
         Self {
             shared,
@@ -202,9 +208,9 @@ impl<'q, R: Reserved> Entry<'q, R> {
     #[inline]
     pub fn post_flags(self, flags: Flags) -> Position {
         let mut this = ManuallyDrop::new(self);
-        let this = &mut *this;
         let used = this.fill.used() as u32;
-        end::<R>(this.shared, this.room.take(), this.own.take(), used, flags)
+        let (shared, own) = (this.shared, this.own.take());
+        end::<R>(shared, this.room.take(), own, used, flags)
     }
 
     /// Appends formatted text, with neither trait in scope: what `write!(entry, ..)` calls.
@@ -250,9 +256,10 @@ fn end<R: Reserved>(
     used: u32,
     flags: Flags,
 ) -> Position {
-    let (Ok(shared), None) = (shared.here(), &own) else {
+    // Looked at first: where an entry was just made, the compiler knows that it is `None`.
+    if own.is_some() || shared.here().is_err() {
         return R::end_aside(taken, shared, own, used);
-    };
+    }
     let posted = R::post(taken, &shared.ring, used);
     shared.posted(posted, flags.activates());
     Position::new(shared.id, posted.end)

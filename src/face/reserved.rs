@@ -45,46 +45,58 @@ pub trait Reserved {
 }
 
 /// The whole span of a claim, which is [`NONE`](Claim::NONE) if the entry has memory of its own.
+#[expect(clippy::inline_always, reason = "as for `end` of an entry")]
 impl Reserved for Claim {
     type Taken<'t> = Self;
 
-    #[inline]
+    #[inline(always)]
     fn len(&self) -> usize {
         Claim::len(self)
     }
 
-    #[inline]
+    #[inline(always)]
     fn bytes<'t>(&'t self, ring: &'t Ring<Mirror>) -> &'t [u8] {
         ring.bytes(self)
     }
 
-    #[inline]
+    #[inline(always)]
     fn bytes_mut<'t>(&'t mut self, ring: &'t Ring<Mirror>) -> &'t mut [u8] {
         ring.bytes_mut(self)
     }
 
-    #[inline]
+    #[inline(always)]
     fn take(&mut self) -> Self {
         Claim::take(self)
     }
 
     #[inline(always)]
-    #[expect(clippy::inline_always, reason = "as for `end` of an entry")]
     fn post(taken: Self, ring: &Ring<Mirror>, used: u32) -> Posted {
         ring.post(taken, used)
     }
 
-    #[cold]
+    /// Hands on what a call passes in registers: for a claim, which it passes in memory, the hot path
+    /// would store it first.
+    #[inline(always)]
     fn end_aside(
         taken: Self,
         shared: &Shared<Mirror>,
         own: Option<OwnMemory>,
         used: u32,
     ) -> Position {
-        match own {
-            Some(own) => aside::post(shared, &own[..used as usize]),
-            None => aside::leave_to_the_parent(shared, taken.start()),
-        }
+        end_claim_aside(taken.start(), shared, own, used)
+    }
+}
+
+#[cold]
+fn end_claim_aside(
+    start: u64,
+    shared: &Shared<Mirror>,
+    own: Option<OwnMemory>,
+    used: u32,
+) -> Position {
+    match own {
+        Some(own) => aside::post(shared, &own[..used as usize]),
+        None => aside::leave_to_the_parent(shared, start),
     }
 }
 
@@ -95,34 +107,34 @@ pub struct Begun<'l> {
     pub(super) len: usize, // a whole word: see `Fill`
 }
 
+#[expect(clippy::inline_always, reason = "as for `end` of an entry")]
 impl Reserved for Begun<'_> {
     type Taken<'t>
         = &'t mut Owner
     where
         Self: 't;
 
-    #[inline]
+    #[inline(always)]
     fn len(&self) -> usize {
         self.len
     }
 
-    #[inline]
+    #[inline(always)]
     fn bytes<'t>(&'t self, ring: &'t Ring<Mirror>) -> &'t [u8] {
         self.owner.bytes(ring, self.len as u32)
     }
 
-    #[inline]
+    #[inline(always)]
     fn bytes_mut<'t>(&'t mut self, ring: &'t Ring<Mirror>) -> &'t mut [u8] {
         self.owner.bytes_mut(ring, self.len as u32)
     }
 
-    #[inline]
+    #[inline(always)]
     fn take(&mut self) -> &mut Owner {
         self.owner
     }
 
     #[inline(always)]
-    #[expect(clippy::inline_always, reason = "as for `end` of an entry")]
     fn post(owner: &mut Owner, ring: &Ring<Mirror>, used: u32) -> Posted {
         owner.post(ring, used)
     }
