@@ -76,7 +76,7 @@ impl fmt::Display for Reason<'_> {
                 "accepts no data: {}; the queue keeps it and retries",
                 io::Error::from_raw_os_error(errno)
             ),
-            E::NotSyncable => f.write_str("a pipe, a socket or a terminal cannot be made durable"),
+            E::NotSyncable => f.write_str("a pipe, a socket or a terminal cannot be synced"),
             E::TooManyOutstanding => f.write_str(
                 "too many outstanding completions; wait for some, or raise outstanding_max",
             ),
