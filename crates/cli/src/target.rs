@@ -215,7 +215,10 @@ impl<'a> Target<'a> {
                 Error::NotSyncable => "; this is no file on a disk, so leave out --fsync",
                 _ => "",
             };
-            Failure::new(self.place, format!("--fsync failed: {error}{way_out}"))
+            Failure::new(
+                self.place,
+                format!("--fsync failed: {}{way_out}", error.reason()),
+            )
         })
     }
 
