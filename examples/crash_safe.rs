@@ -2,7 +2,7 @@
 //!
 //!     cargo run --example crash_safe -- demo.log
 //!
-//! The ring is the file beside the log (on a disk here; best on tmpfs, as in /dev/shm).
+//! The ring is the file beside the log (on a disk here; best on tmpfs, in a folder in /run).
 
 use std::process::{ExitCode, abort};
 

@@ -6,7 +6,7 @@
 
 #[cfg(not(all(target_os = "linux", target_pointer_width = "64")))]
 compile_error!(
-    "alq is written for 64-bit Linux: it needs memfd, mirrored mappings, futexes and O_APPEND as there"
+    "alq is written for 64-bit Linux: it needs mirrored mappings, futexes and O_APPEND as there"
 );
 
 mod actors;
@@ -52,7 +52,7 @@ pub mod async_append {
 
 /// Looking at a [ring file](Options::ring_file).
 pub mod ring_file {
-    pub use crate::face::inspect::{State, inspect};
+    pub use crate::face::inspect::{State, inspect, on_disk};
     pub use crate::words::Live;
 }
 

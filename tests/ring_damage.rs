@@ -8,7 +8,7 @@ use std::path::Path;
 use std::rc::Rc;
 use std::{env, fs};
 
-use alq::{FileSink, Options, Queue, RingFileProblem};
+use alq::{FileSink, Options, Queue, Recovery, RingFileProblem};
 use common::child::end_of_child;
 use common::torture::damage::{Reading, outcomes};
 use common::torture::desk::Desk;
@@ -315,12 +315,16 @@ fn a_ring_file_that_is_cut_or_longer_is_refused() {
         for len in lens.filter(|len| *len != whole) {
             let mut ring = recorded.ring.clone();
             ring.resize(len, 0);
-            let problem = recorded
-                .desk
-                .recover(&ring, &recorded.log, b"")
-                .unwrap_err();
+            let outcome = recorded.desk.recover(&ring, &recorded.log, AFTER);
+            if len == 0 {
+                let found = outcome.unwrap();
+                assert_eq!(found, (Recovery::default(), recorded.log.clone()));
+                continue;
+            }
+            let problem = outcome.unwrap_err();
             let expected = if len < 64 {
-                RingFileProblem::NotARingFile
+                let begins_with = ring[..len.min(8)].to_vec();
+                RingFileProblem::NotARingFile { begins_with }
             } else {
                 RingFileProblem::WrongLength {
                     len: len as u64,

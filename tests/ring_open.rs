@@ -108,7 +108,6 @@ fn one_process_cannot_open_it_twice_either() {
 fn what_is_no_ring_file_is_refused_and_left_as_it_is() {
     let (folder, _, log) = places();
     let path = |name: &str| folder.path().join(name);
-    fs::write(path("empty"), "").unwrap();
     fs::write(path("text"), "some text\n".repeat(2000)).unwrap();
     mkfifo(&path("fifo"), Mode::S_IRWXU).unwrap();
     fs::create_dir(path("directory")).unwrap();
@@ -116,9 +115,15 @@ fn what_is_no_ring_file_is_refused_and_left_as_it_is() {
     symlink(path("ring"), path("link")).unwrap();
     symlink(path("nowhere"), path("dangling")).unwrap();
     for optional in [false, true] {
-        for name in ["empty", "text", "fifo"] {
+        let begins_with = b"some tex".to_vec();
+        let text = Problem::NotARingFile { begins_with };
+        for (name, why) in [("text", text), ("fifo", Problem::NotAFile)] {
             let result = options(&path(name)).ring_optional(optional).open(&log);
-            assert_eq!(problem(result), Problem::NotARingFile, "{name}");
+            if optional {
+                assert_eq!(result.unwrap().recovery(), None, "{name}");
+            } else {
+                assert_eq!(problem(result), why, "{name}");
+            }
         }
         let unreachable = [
             ("directory", libc::EISDIR),
@@ -146,7 +151,6 @@ fn what_is_no_ring_file_is_refused_and_left_as_it_is() {
         }
     }
     assert_eq!(fs::read(path("text")).unwrap(), b"some text\n".repeat(2000));
-    assert_eq!(fs::metadata(path("empty")).unwrap().len(), 0);
     assert!(!path("nowhere").exists());
 }
 
@@ -162,27 +166,20 @@ fn the_log_is_not_its_own_ring_file() {
 }
 
 #[test]
-fn a_ring_file_is_opened_as_it_was_made() {
+fn a_ring_file_keeps_the_length_of_its_entries() {
     let (_folder, ring, log) = places();
-    drop(options(&ring).open(&log).unwrap());
-    let others = [
-        (options(&ring).capacity(8192), "capacity(8192)"),
-        (options(&ring).fixed(64, 64), "fixed(64, 64)"),
-    ];
-    for (other, asked) in others {
-        let found = "capacity(4096)".to_owned();
+    let fixed = |len, count| options(&ring).fixed(len, count);
+    drop(fixed(64, 60).open(&log).unwrap());
+    for (other, asked) in [
+        (fixed(32, 60), "fixed(32, 60)"),
+        (options(&ring), "capacity(4096)"),
+    ] {
+        let found = "fixed(64, 60)".to_owned();
         let asked = asked.to_owned();
         assert_eq!(
             problem(other.open(&log)),
             Problem::OtherGeometry { found, asked }
         );
-    }
-    fs::remove_file(&ring).unwrap();
-    let fixed = |len, count| options(&ring).fixed(len, count);
-    drop(fixed(64, 60).open(&log).unwrap());
-    for other in [fixed(32, 60), fixed(64, 61), options(&ring)] {
-        let result = problem(other.open(&log));
-        assert!(matches!(result, Problem::OtherGeometry { .. }), "{result}");
     }
     drop(fixed(64, 60).open(&log).unwrap());
 }
@@ -303,8 +300,27 @@ fn a_ring_file_that_others_may_write_to_is_refused() {
     }
     fs::set_permissions(&ring, Permissions::from_mode(0o600)).unwrap();
     drop(open().unwrap());
+    let other = dir.path().join("another name");
+    fs::hard_link(&ring, &other).unwrap();
+    match open().unwrap_err() {
+        Error::RingFile { problem, .. } => assert_eq!(*problem, Problem::Linked { names: 2 }),
+        other => panic!("{other}"),
+    }
+    fs::remove_file(&other).unwrap();
+    drop(open().unwrap());
     // Only root can give a file away.
     if chown(&ring, Some(65534), None).is_ok() {
         refused(65534, 0o600);
+        let (sender, errors) = std::sync::mpsc::channel();
+        let optional = Options::new().ring_file(&ring).ring_optional(true);
+        let optional = optional.on_error(move |error| sender.send(error.clone()).unwrap());
+        let queue = optional.open(&log).unwrap();
+        assert_eq!(queue.recovery(), None);
+        queue.close(None).unwrap();
+        assert_eq!(
+            errors.recv().unwrap(),
+            open().unwrap_err(),
+            "why it does without"
+        );
     }
 }

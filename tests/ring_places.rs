@@ -9,7 +9,7 @@ use std::path::Path;
 use std::process::Command;
 use std::sync::{Arc, Mutex};
 
-use alq::{Error, Operation, Options, Recovery};
+use alq::{Error, Operation, Options, Recovery, RingFileProblem as Problem, ring_file};
 use common::child::end_of_child;
 use common::{NEVER_STALLS, WAIT};
 use nix::sched::{CloneFlags, unshare};
@@ -113,5 +113,50 @@ fn a_disk_that_fills_up_later_does_no_harm() {
         assert_eq!(fs::metadata(&log).unwrap().len(), 200_000);
         let queue = options(&ring, false).0.open(&log).unwrap();
         assert_eq!(queue.recovery(), Some(&Recovery::default()));
+    });
+}
+
+/// An overlay may be on anything; a tmpfs is memory.
+#[test]
+fn a_ring_that_is_not_in_memory_is_warned_of() {
+    let test = "a_ring_that_is_not_in_memory_is_warned_of";
+    on_small_disk(test, "size=4m", |disk, _| {
+        let [lower, upper, work, overlay] =
+            ["lower", "upper", "work", "overlay"].map(|name| disk.join(name));
+        for folder in [&lower, &upper, &work, &overlay] {
+            fs::create_dir(folder).unwrap();
+        }
+        let folders = format!(
+            "lowerdir={},upperdir={},workdir={}",
+            lower.display(),
+            upper.display(),
+            work.display()
+        );
+        if !mount(&["-t", "overlay", "-o", &folders, "none"], &overlay) {
+            return println!("{test}: skipped, there is no overlay to be had");
+        }
+        let warnings = |ring: &Path, accepted: bool| {
+            let (options, told) = options(ring, false);
+            let queue = options.ring_on_disk(accepted);
+            let queue = queue.open(disk.join("log")).unwrap();
+            assert_eq!(queue.recovery(), Some(&Recovery::default()));
+            queue.writen(b"as ever\n", WAIT).unwrap();
+            queue.close(None).unwrap();
+            drop(queue);
+            (ring_file::on_disk(ring).unwrap(), told)
+        };
+        let (on_disk, told) = warnings(&disk.join("ring"), false);
+        assert_eq!(on_disk, None);
+        assert_eq!(*told.lock().unwrap(), []);
+        let ring = overlay.join("ring");
+        let (on_disk, told) = warnings(&ring, false);
+        let file_system = 0x794c_7630;
+        assert_eq!(on_disk, Some(Problem::OnDisk { file_system }));
+        common::wait_for("the warning", || !told.lock().unwrap().is_empty());
+        let problem = Box::new(Problem::OnDisk { file_system });
+        let path = ring.clone();
+        assert_eq!(*told.lock().unwrap(), [Error::RingFile { path, problem }]);
+        let (_, told) = warnings(&ring, true);
+        assert_eq!(*told.lock().unwrap(), []);
     });
 }

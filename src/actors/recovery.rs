@@ -1,12 +1,13 @@
 //! Taking over a ring file: what is posted there and not written, and how much of it the log holds after all.
 
-use std::io::IoSlice;
+use std::fs::File;
+use std::io::{self, IoSlice};
 
 use crate::ends::Sink;
-use crate::memory::{Journal, Memory};
+use crate::memory::{Image, Journal, Memory};
 use crate::ring::{Drain, Found, Ring, find};
 use crate::words::{
-    Entries, Geometry, Head, Intent, LogNote, Recovery, RingFileProblem as Problem,
+    Entries, Geometry, Head, Intent, Layout, LogNote, Recovery, RingFileProblem as Problem,
 };
 
 /// What a ring file holds, before anything of it is changed.
@@ -51,6 +52,18 @@ impl Inheritance {
             found,
             bytes,
         })
+    }
+
+    /// The same for `file`, which has this layout and is only read; also what else stands there. Words that
+    /// contradict each other are an error of the inner kind.
+    ///
+    /// # Errors
+    ///
+    /// Those of read(2).
+    pub fn read(file: &File, layout: Layout) -> io::Result<(Image, Result<Self, Problem>)> {
+        let image = Image::read(file, layout)?;
+        let found = Self::of(layout.geometry, image.entries, |at| image.slot(at));
+        Ok((image, found))
     }
 
     /// What there is to recover; how much of it is in the log is not known yet.

@@ -213,6 +213,7 @@ pub(super) fn is_unsupported(error: &io::Error) -> bool {
     let errno = error.raw_os_error();
     matches!(
         errno,
-        Some(libc::EOPNOTSUPP | libc::ENOSYS | libc::EINVAL | libc::ESPIPE)
+        // EPERM: a filter of system calls. If it is the file that says so, so does write(2).
+        Some(libc::EOPNOTSUPP | libc::ENOSYS | libc::EINVAL | libc::ESPIPE | libc::EPERM)
     )
 }

@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 
 use crate::actors::Inheritance;
 use crate::ends::log_file;
-use crate::memory::{Image, read_layout};
-use crate::primitives::os::file::{lock_holder, open_existing};
-use crate::words::{Error, Intent, Layout, Live, Operation, Recovery, RingFileProblem};
+use crate::memory::{Image, check_owner, read_layout};
+use crate::primitives::os::file::{disk_of, is_locked, lock_holder, open_existing};
+use crate::words::{Error, Intent, Layout, Live, LogEnd, Operation, Recovery, RingFileProblem};
 
 /// What a ring file holds, and what its queue is doing.
 ///
@@ -22,16 +22,24 @@ use crate::words::{Error, Intent, Layout, Live, Operation, Recovery, RingFilePro
 /// assert_eq!((state.log, state.capacity_bytes), (Some(log), 1 << 16));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct State {
-    /// The bytes of the ring.
+    /// The bytes of the ring; 0 if the file is empty or all zeros, and so holds nothing.
     pub capacity_bytes: u64,
     /// The length and the number of the entries of a fixed queue.
     pub fixed: Option<(usize, usize)>,
     /// The log that its records are for, where it was opened; `None` for a pipe or a socket, and if it is not known.
     pub log: Option<PathBuf>,
-    /// The process that has it open, as far as the system tells (`/proc/locks`).
+    /// The file that the log was when it was opened, without its size; `None` for a pipe or a socket, and if it is
+    /// not known. By now another file may have that path.
+    pub log_end: Option<LogEnd>,
+    /// Why no queue of this user opens it, and nothing is believed that it says: another user can write to it. What
+    /// it names is not opened then.
+    pub untrusted: Option<RingFileProblem>,
+    /// Whether a process has it open, of this PID namespace or of another.
+    pub in_use: bool,
+    /// That process, if it can be seen from here (`/proc/locks`).
     pub pid: Option<u32>,
     /// What a recovery would find. While the file is in use, `skipped` are the reservations that are open, and nothing is
     /// known of what is being written, or damaged.
@@ -63,29 +71,41 @@ pub fn inspect(path: impl AsRef<Path>) -> Result<State, Error> {
     let system = |error: io::Error| Error::io(Operation::RingFile, &error).about(&path.into());
     let wrong = |problem| Error::ring_file(path, problem);
     let file = open_existing(path, false).map_err(system)?;
-    let len = file.metadata().map_err(system)?.len();
-    let layout = read_layout(&file, len).map_err(system)?.map_err(wrong)?;
-    let pid_before = lock_holder(&file);
-    let (image, inheritance) = look(&file, layout).map_err(system)?;
+    let Some(layout) = read_layout(&file).map_err(system)?.map_err(wrong)? else {
+        return Ok(State {
+            untrusted: check_owner(&file).map_err(system)?.err(),
+            in_use: is_locked(&file), // it is being made
+            ..State::default()
+        });
+    };
+    let untrusted = check_owner(&file).map_err(system)?.err();
+    let was_locked = is_locked(&file);
+    let (image, inheritance) = look(&file, layout, was_locked).map_err(system)?;
     let inheritance = inheritance.map_err(wrong)?;
-    let pid = pid_before.or_else(|| lock_holder(&file));
-    let log = image.log.and_then(|note| note.path);
+    let pid = lock_holder(&file, Some(image.live.pid));
+    let in_use = pid.is_some() || was_locked || is_locked(&file);
     let mut pending = inheritance.summary();
-    if pid.is_some() {
+    if in_use {
         pending.damaged = 0; // words that contradict each other were read while they changed
     } else {
         let outcome = inheritance.under_way().map(|(intent, runs)| {
-            let held = held(&file, layout, log.as_deref(), &intent, &runs);
-            let bytes = runs.iter().map(|run| run.1).sum();
-            (bytes, held.ok().flatten())
+            let log = image.log.as_ref().and_then(|note| note.path.as_deref());
+            // Of a ring of another user nothing is opened that it names.
+            let log = log.filter(|_| untrusted.is_none());
+            let held = log.and_then(|log| held(&file, layout, log, &intent, &runs).ok()?);
+            (runs.iter().map(|run| run.1).sum(), held)
         });
         inheritance.account(&mut pending, outcome);
     }
     let entry_len = layout.entry_len as usize;
+    let end = image.log.as_ref().map(|note| note.end);
     Ok(State {
         capacity_bytes: u64::from(layout.geometry.capacity()),
         fixed: (entry_len > 0).then_some((entry_len, layout.geometry.spans_max() as usize)),
-        log,
+        log_end: end.filter(|end| end.inode != 0),
+        log: image.log.and_then(|note| note.path),
+        untrusted,
+        in_use,
         pid,
         pending,
         fill_bytes: inheritance.fill_bytes(),
@@ -93,46 +113,86 @@ pub fn inspect(path: impl AsRef<Path>) -> Result<State, Error> {
     })
 }
 
+/// Whether the ring file at `path` is on a file system that may make an append wait: the warning that
+/// [`on_error`](crate::Options::on_error) gets.
+///
+/// # Errors
+///
+/// [`Error::Io`] with what the system said.
+///
+/// ```
+/// # let dir = tempfile::tempdir()?;
+/// # let (log, ring) = (dir.path().join("app.log"), dir.path().join("app.ring"));
+/// let queue = alq::Options::new().ring_file(&ring).open(&log)?;
+/// if let Some(warning) = alq::ring_file::on_disk(&ring)? {
+///     eprintln!("{}: {warning}", ring.display());
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn on_disk(path: impl AsRef<Path>) -> Result<Option<RingFileProblem>, Error> {
+    let file = open_existing(path.as_ref(), false);
+    let disk = file.and_then(|file| disk_of(&file));
+    let disk = disk.map_err(|error| Error::io(Operation::RingFile, &error))?;
+    Ok(disk.map(|file_system| RingFileProblem::OnDisk { file_system }))
+}
+
 /// How often a file is looked at that seems damaged.
 const LOOKS: usize = 10;
 
-/// Reads the words of the ring. Those that contradict each other may have been read while they changed, so they are read again.
-fn look(file: &File, layout: Layout) -> io::Result<(Image, Result<Inheritance, RingFileProblem>)> {
+/// Reads the words of the ring. While it is in use, those that contradict each other may have been read while
+/// they changed, so they are read again.
+fn look(
+    file: &File,
+    layout: Layout,
+    in_use: bool,
+) -> io::Result<(Image, Result<Inheritance, RingFileProblem>)> {
     let mut looks = 0;
     loop {
-        let image = Image::read(file, layout)?;
-        let found = Inheritance::of(layout.geometry, image.entries, |at| image.slot(at));
+        let (image, found) = Inheritance::read(file, layout)?;
         let is_sound = |found: &Inheritance| found.summary().damaged == 0;
         looks += 1;
-        if found.as_ref().is_ok_and(is_sound) || looks == LOOKS {
+        if !in_use || found.as_ref().is_ok_and(is_sound) || looks == LOOKS {
             return Ok((image, found));
         }
     }
 }
 
-/// How much of the write that was under way the log holds.
+/// How much is compared at once.
+const COMPARED_LEN: usize = 1 << 16;
+
+/// How much of the write that was under way the log holds, if that can be told.
 fn held(
     file: &File,
     layout: Layout,
-    log: Option<&Path>,
+    log: &Path,
     intent: &Intent,
     runs: &[(u32, u32)],
 ) -> io::Result<Option<u32>> {
     // Whatever the path leads to by now: it is not waited for, and read only if it is a regular file.
-    let log = open_existing(log.ok_or(io::ErrorKind::NotFound)?, false)?;
+    let log = open_existing(log, false)?;
     if !log.metadata()?.is_file() {
         return Ok(None);
     }
-    let mut bytes = Vec::new();
-    for &(pos, len) in runs {
-        let offset = layout.geometry.offset(pos);
-        let first = (len as usize).min(layout.geometry.capacity() as usize - offset);
-        for (at, len) in [(offset, first), (0, len as usize - first)] {
-            let start = bytes.len();
-            bytes.resize(start + len, 0);
-            file.read_exact_at(&mut bytes[start..], (layout.bytes_at() + at) as u64)?;
+    let mut end = intent.end;
+    let mut total = 0;
+    let mut part = vec![0; COMPARED_LEN];
+    for &(mut pos, mut left) in runs {
+        while left > 0 {
+            let offset = layout.geometry.offset(pos);
+            let to_end = layout.geometry.capacity() as usize - offset;
+            let part = &mut part[..(left as usize).min(to_end).min(COMPARED_LEN)];
+            file.read_exact_at(part, (layout.bytes_at() + offset) as u64)?;
+            let Some(held) = log_file::held(&log, &end, &[IoSlice::new(part)])? else {
+                return Ok(None);
+            };
+            total += held as u32;
+            if held < part.len() {
+                return Ok(Some(total));
+            }
+            end.size_bytes += held as u64;
+            pos = pos.wrapping_add(held as u32);
+            left -= held as u32;
         }
     }
-    let held = log_file::held(&log, &intent.end, &[IoSlice::new(&bytes)])?;
-    Ok(held.map(|held| held as u32))
+    Ok(Some(total))
 }

@@ -11,19 +11,18 @@ use super::options::Options;
 use super::queue::Queue;
 use super::registry::{look_for_hangs, registry};
 use super::ring_file::check_appending;
-use crate::actors::{Config, Flusher, Shared, start};
+use crate::actors::{Config, Flusher, Reporter, Shared, start};
 use crate::ends::{PIPE_BUF, Sink};
+use crate::memory::Mirror;
 use crate::primitives::sync::{Arc, PlainArc};
-use crate::words::{Error, Geometry, Layout, Operation, Target};
+use crate::ring::{Drain, Ring};
+use crate::words::{Error, Geometry, Layout, Operation, Recovery, Target};
 
 /// One page: the smallest unit that can be mapped twice.
 const CAPACITY_MIN: u64 = 4096;
 
 /// One descriptor for so many bytes: rings of records shorter than this fill up by number, not by bytes.
 const BYTES_PER_SLOT: u32 = 64;
-
-/// The most entries of a fixed queue: 1 GiB of descriptors.
-const COUNT_MAX: usize = 1 << 26;
 
 impl Options {
     /// Opens the log at `path` for appending, creating it if need be, and starts its flusher.
@@ -127,8 +126,36 @@ impl Options {
     ) -> Result<Queue, Error> {
         exit::arm()?;
         self.on_error.start()?;
-        let reporter = self.on_error.of(target.clone());
-        let (ring, drain, recovery) = self.ring(layout, &*sink, &reporter)?;
+        let mut before = Recovery::default();
+        loop {
+            let reporter = self.on_error.of(target.clone());
+            let (ring, drain, recovery) = self.ring(layout, &*sink, &reporter, before)?;
+            let has_sizes = ring.geometry() == layout.geometry;
+            let sink = PlainArc::clone(&sink);
+            let queue = self.run(ring, drain, recovery, sink, reporter)?;
+            if has_sizes {
+                return Ok(queue);
+            }
+            if let Err(error) = queue.flush_timeout(self.stall_limit.unwrap_or(DRAIN_TIME)) {
+                // It keeps the sizes that it has: what is left in it must not prevent a start.
+                queue.shared().reporter.report(error);
+                return Ok(queue);
+            }
+            before = queue.recovery().copied().unwrap_or_default();
+            before.drained = before.bytes;
+            drop(queue); // gives the ring file back, which is empty now
+        }
+    }
+
+    /// A queue on `ring`, and its flusher.
+    fn run(
+        &self,
+        ring: Ring<Mirror>,
+        drain: Drain,
+        recovery: Option<Recovery>,
+        sink: PlainArc<dyn Sink>,
+        reporter: Reporter,
+    ) -> Result<Queue, Error> {
         let config = Config {
             order: self.order,
             // On a fixed queue each entry is a claim of its own.
@@ -139,7 +166,7 @@ impl Options {
             refuse_when_stalled: self.refuse_when_stalled,
         };
         let mut shared = Shared::with(ring, config, Some(PlainArc::clone(&sink)));
-        if target.is_unknown() {
+        if reporter.target().is_unknown() {
             reporter.set_target(Target::queue(shared.id));
         }
         shared.reporter = reporter;
@@ -196,7 +223,7 @@ impl Options {
                 allowed: "left out on a queue of fixed entries, which have no room for a line",
             });
         }
-        if count > COUNT_MAX {
+        if count > Layout::ENTRIES_MAX as usize {
             return Err(Error::InvalidOption {
                 option: "fixed",
                 value: count as u64,
@@ -218,6 +245,9 @@ fn is_pipe(sink: &dyn Sink) -> bool {
     let metadata = file.and_then(|fd| File::from(fd).metadata().ok());
     metadata.is_some_and(|metadata| metadata.file_type().is_fifo())
 }
+
+/// For how long a ring of other sizes is drained where no stall limit says it.
+const DRAIN_TIME: Duration = Duration::from_secs(5);
 
 /// A healthy descriptor must be able to take something within it.
 const STALL_LIMIT_MIN: Duration = Duration::from_millis(1);

@@ -36,6 +36,7 @@ pub struct Options {
     pub(super) ring_file: Option<PathBuf>,
     pub(super) other_log: bool,
     pub(super) ring_optional: bool,
+    pub(super) ring_on_disk: bool,
     /// `entry_len` and `count`.
     pub(super) fixed: Option<(usize, usize)>,
 }
@@ -66,6 +67,7 @@ impl Options {
             ring_file: None,
             other_log: false,
             ring_optional: false,
+            ring_on_disk: false,
             fixed: None,
         }
     }

@@ -17,8 +17,13 @@ pub struct Image {
     pub entries: Entries,
     pub log: Option<LogNote>,
     pub live: Live,
-    slots: Vec<u64>,
+    /// The words of the descriptors, in pieces; none where all of them are 0. So a file that claims to be
+    /// long and is not costs no memory.
+    slots: Vec<Option<Box<[u64]>>>,
 }
+
+/// How many words are read at once, and how many a piece has.
+const PIECE: usize = 1 << 13;
 
 impl Image {
     /// Reads the words of `file`, which has this layout.
@@ -29,6 +34,11 @@ impl Image {
     pub fn read(file: &File, layout: Layout) -> io::Result<Self> {
         let header = read_words(file, 0, Layout::SLOTS_AT / 8)?;
         let slots = layout.geometry.slots() as usize;
+        let pieces = (0..2 * slots).step_by(PIECE).map(|at| {
+            let words = read_words(file, Layout::SLOTS_AT + 8 * at, PIECE.min(2 * slots - at))?;
+            let is_used = words.iter().any(|word| *word != 0);
+            Ok(is_used.then(|| words.into_boxed_slice()))
+        });
         Ok(Self {
             entries: Entries {
                 tail: words_at(&header, TAIL_AT),
@@ -36,13 +46,15 @@ impl Image {
             },
             log: LogNote::from_words(&header[Layout::PATH_AT / 8..]),
             live: Live::from_words(&words_at(&header, LIVE_AT)),
-            slots: read_words(file, Layout::SLOTS_AT, slots * 2)?,
+            slots: pieces.collect::<io::Result<_>>()?,
         })
     }
 
     /// The place and the state of a descriptor.
     pub fn slot(&self, slot: usize) -> (u64, u64) {
-        (self.slots[2 * slot], self.slots[2 * slot + 1])
+        let (piece, at) = (2 * slot / PIECE, 2 * slot % PIECE);
+        let piece = self.slots[piece].as_deref();
+        piece.map_or((0, 0), |words| (words[at], words[at + 1]))
     }
 }
 
@@ -50,19 +62,16 @@ fn words_at<const N: usize>(words: &[u64], at: usize) -> [u64; N] {
     words[at..at + N].try_into().expect("as long as asked for")
 }
 
+/// The process that has shown itself in `file` last.
+pub(super) fn noted_pid(file: &File) -> Option<u32> {
+    let words = read_words(file, 8 * LIVE_AT, Live::WORDS).ok()?;
+    Some(Live::from_words(&words_at(&words, 0)).pid)
+}
+
 /// Reads `count` words from the byte `at` on.
-pub(super) fn read_words(file: &File, at: usize, count: usize) -> io::Result<Vec<u64>> {
-    const PART: usize = 1 << 13;
-    let mut words = Vec::new();
-    words
-        .try_reserve_exact(count)
-        .map_err(|_| io::ErrorKind::OutOfMemory)?;
-    let mut bytes = vec![0; PART.min(count) * 8];
-    while words.len() < count {
-        let part = &mut bytes[..PART.min(count - words.len()) * 8];
-        file.read_exact_at(part, (at + words.len() * 8) as u64)?;
-        let word = |bytes: &[u8]| u64::from_ne_bytes(bytes.try_into().expect("8 bytes"));
-        words.extend(part.chunks_exact(8).map(word));
-    }
-    Ok(words)
+fn read_words(file: &File, at: usize, count: usize) -> io::Result<Vec<u64>> {
+    let mut bytes = vec![0; 8 * count];
+    file.read_exact_at(&mut bytes, at as u64)?;
+    let word = |bytes: &[u8]| u64::from_ne_bytes(bytes.try_into().expect("8 bytes"));
+    Ok(bytes.chunks_exact(8).map(word).collect())
 }

@@ -78,7 +78,7 @@ impl Mirror {
     ///
     /// # Errors
     ///
-    /// Whatever `memfd_create(2)`, `ftruncate(2)` or `mmap(2)` say.
+    /// Those of `mmap(2)` and `mremap(2)`.
     pub fn map(geometry: Geometry) -> io::Result<Self> {
         let capacity = geometry.capacity() as usize;
         let slots_len = geometry.slots() as usize * size_of::<Slot>();
@@ -89,9 +89,8 @@ impl Mirror {
         }
         let slots: MmapRaw = slots.map_anon()?.into();
         let views: MmapRaw = MmapOptions::new().len(2 * capacity).map_anon()?.into();
-        let file = os::memory_file(u64::from(geometry.capacity()))?;
         // SAFETY: `views` is two views long, and nothing refers to it yet.
-        unsafe { lay_views(views.as_mut_ptr(), capacity, &file, 0) }?;
+        unsafe { lay_views(views.as_mut_ptr(), capacity, None) }?;
         // SAFETY: both views belong to `views`, which is unmapped after `kept` is dropped.
         let kept = unsafe { keep_from_children(views.as_mut_ptr(), 2 * capacity) };
         Ok(Self {
@@ -122,11 +121,11 @@ impl Mirror {
         let kept = unsafe { keep_from_children(start, len) };
         let populate = layout.geometry.slots() as usize * size_of::<Slot>() <= SLOTS_POPULATED_MAX;
         // SAFETY: `map` begins with room for the front, and nothing refers to it yet.
-        unsafe { os::map_view(start, front, &file, 0, populate) }?;
+        unsafe { os::map_view(start, front, Some((&file, 0)), populate) }?;
         // SAFETY: `map` is longer than that.
         let bytes = unsafe { start.add(front) };
         // SAFETY: `map` ends with room for two views, and nothing refers to it yet.
-        unsafe { lay_views(bytes, capacity, &file, front) }?;
+        unsafe { lay_views(bytes, capacity, Some((&file, front))) }?;
         let header = start_of(&map)?;
         // SAFETY: `map` is longer than that.
         let slots = unsafe { header.add(Layout::SLOTS_AT) };
@@ -145,18 +144,19 @@ impl Mirror {
     }
 }
 
-/// Lays two views of the `capacity` bytes of `file` at `offset` over `at`, one behind the other.
+/// Lays two views of the same `capacity` bytes over `at`, one behind the other: those of a file from an
+/// offset on, or new ones.
 ///
 /// # Safety
 ///
 /// `[at, at + 2 * capacity)` must lie in a mapping that the caller owns and that nothing refers to.
-unsafe fn lay_views(at: *mut u8, capacity: usize, file: &File, offset: usize) -> io::Result<()> {
+unsafe fn lay_views(at: *mut u8, capacity: usize, file: Option<(&File, usize)>) -> io::Result<()> {
     // SAFETY: the first half of the caller's range.
-    unsafe { os::map_view(at, capacity, file, offset, true) }?;
+    unsafe { os::map_view(at, capacity, file, true) }?;
     // SAFETY: the range is twice that long.
     let second = unsafe { at.add(capacity) };
-    // SAFETY: the second half of it.
-    unsafe { os::map_view(second, capacity, file, offset, false) }
+    // SAFETY: the halves of it.
+    unsafe { os::map_again(at, capacity, second) }
 }
 
 fn start_of(map: &MmapRaw) -> io::Result<NonNull<u8>> {

@@ -23,7 +23,7 @@ pub use file_lock::FileLock;
 pub use image::Image;
 pub use journal::Journal;
 pub use mirror::Mirror;
-pub use ring_file::{RingFile, read_layout};
+pub use ring_file::{RingFile, check_owner, read_layout};
 
 /// One descriptor: two words with one writer at a time.
 ///

@@ -13,7 +13,7 @@ pub mod thread;
 use std::fs::{File, OpenOptions};
 use std::io::{self, IoSlice};
 use std::mem::MaybeUninit;
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::ptr;
@@ -97,39 +97,8 @@ pub fn wait_writable(fd: BorrowedFd<'_>, limit: Duration) -> io::Result<()> {
     }
 }
 
-/// An unnamed file of `len` bytes in memory, closed on exec. Source: `memfd_create(2)`.
-///
-/// # Errors
-///
-/// `EFBIG` if the process may not make files of that size: growing one would raise SIGXFSZ.
-pub fn memory_file(len: u64) -> io::Result<File> {
-    check_file_limit(len)?;
-    // SAFETY: the name is a NUL-terminated literal that the kernel copies.
-    let fd = check(unsafe { libc::memfd_create(c"alq-ring".as_ptr(), libc::MFD_CLOEXEC) })?;
-    // SAFETY: memfd_create returned a descriptor that nobody else knows, so we may own it.
-    let file = File::from(unsafe { OwnedFd::from_raw_fd(fd) });
-    file.set_len(len)?;
-    Ok(file)
-}
-
-/// Whether this process may make a file of `len` bytes.
-///
-/// # Errors
-///
-/// `EFBIG` if not: growing one would raise SIGXFSZ.
-fn check_file_limit(len: u64) -> io::Result<()> {
-    let mut limit = MaybeUninit::<libc::rlimit>::uninit();
-    // SAFETY: the pointer is to room for one `rlimit`, which the call fills if it succeeds.
-    check(unsafe { libc::getrlimit(libc::RLIMIT_FSIZE, limit.as_mut_ptr()) })?;
-    // SAFETY: getrlimit succeeded.
-    if unsafe { limit.assume_init() }.rlim_cur < len {
-        return Err(io::Error::from_raw_os_error(libc::EFBIG));
-    }
-    Ok(())
-}
-
-/// Lays `len` bytes of `file`, from `offset` on, over the mapping at `at`, shared, readable and writable.
-/// `populate` brings every page in now, so that no first touch pays for it. Source: mmap(2).
+/// Lays `len` bytes over the mapping at `at`, shared, readable and writable: those of `file` from an offset
+/// on, or new ones. `populate` brings every page in now, so that no first touch pays for it. Source: mmap(2).
 ///
 /// # Safety
 ///
@@ -137,17 +106,38 @@ fn check_file_limit(len: u64) -> io::Result<()> {
 pub unsafe fn map_view(
     at: *mut u8,
     len: usize,
-    file: &File,
-    offset: usize,
+    file: Option<(&File, usize)>,
     populate: bool,
 ) -> io::Result<()> {
     let populate = if populate { libc::MAP_POPULATE } else { 0 };
-    let flags = libc::MAP_SHARED | libc::MAP_FIXED | populate;
+    let anonymous = if file.is_none() {
+        libc::MAP_ANONYMOUS
+    } else {
+        0
+    };
+    let flags = libc::MAP_SHARED | libc::MAP_FIXED | populate | anonymous;
     let access = libc::PROT_READ | libc::PROT_WRITE;
+    let (fd, offset) = file.map_or((-1, 0), |(file, offset)| (file.as_raw_fd(), offset));
     let offset = libc::off_t::try_from(offset).map_err(|_| io::ErrorKind::InvalidInput)?;
-    let fd = file.as_raw_fd();
-    // SAFETY: MAP_FIXED replaces exactly [at, at + len), which the caller owns; the descriptor is open.
+    // SAFETY: MAP_FIXED replaces exactly [at, at + len), which the caller owns; the descriptor is open, or none.
     let view = unsafe { libc::mmap(at.cast(), len, access, flags, fd, offset) };
+    if view == libc::MAP_FAILED {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(())
+}
+
+/// Lays the pages of the shared mapping `[from, from + len)` over `at` once more. No file is needed, so no limit
+/// of files and no filter of system calls is in the way. Source: mremap(2), with an old size of 0.
+///
+/// # Safety
+///
+/// Both ranges must lie in mappings that the caller owns, and nothing may refer to `[at, at + len)`.
+pub unsafe fn map_again(from: *mut u8, len: usize, at: *mut u8) -> io::Result<()> {
+    let flags = libc::MREMAP_MAYMOVE | libc::MREMAP_FIXED;
+    // SAFETY: MREMAP_FIXED replaces exactly [at, at + len), which the caller owns; with an old size of 0, the
+    // mapping at `from` stays.
+    let view = unsafe { libc::mremap(from.cast(), 0, len, flags, at) };
     if view == libc::MAP_FAILED {
         return Err(io::Error::last_os_error());
     }

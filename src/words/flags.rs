@@ -17,7 +17,8 @@ bitflags::bitflags! {
     /// ```
     #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
     pub struct Flags: u32 {
-        /// Refuse with [`Error::WouldBlock`] when there is no room; never sleep.
+        /// Refuse with [`Error::WouldBlock`] when there is no room; never sleep. (The ring must be in memory or
+        /// on tmpfs for that: a store to a [ring file](crate::Options::ring_file) on a disk may wait for the disk.)
         const NOWAIT = 0x1;
         /// Sleep until there is room.
         const WAITOK = 0x2;

@@ -34,6 +34,24 @@ pub struct Recovery {
     pub possibly_repeated: u64,
     /// Descriptors that cannot be right. What they described is not written; all others are.
     pub damaged: u64,
+    /// Of the bytes, those that were appended before the queue opened, because the ring had another
+    /// capacity and was made anew. The [`Stats`](crate::Stats) of the queue do not count them.
+    pub drained: u64,
+}
+
+impl Recovery {
+    /// This, with what was found `before` in the same ring.
+    pub(crate) const fn behind(self, before: Self) -> Self {
+        Self {
+            bytes: self.bytes + before.bytes,
+            spans: self.spans + before.spans,
+            skipped: self.skipped + before.skipped,
+            already_written: self.already_written + before.already_written,
+            possibly_repeated: self.possibly_repeated + before.possibly_repeated,
+            damaged: self.damaged + before.damaged,
+            drained: self.drained + before.drained,
+        }
+    }
 }
 
 /// What is wrong with a ring file. Each message says what to do.
@@ -67,8 +85,18 @@ pub enum RingFileProblem {
         /// Its permissions.
         mode: u32,
     },
+    /// It has several names (hard links), and each of them may stand where others may write.
+    Linked {
+        /// How many.
+        names: u64,
+    },
+    /// It is not a regular file.
+    NotAFile,
     /// It does not begin as a ring file does.
-    NotARingFile,
+    NotARingFile {
+        /// Its first bytes.
+        begins_with: Vec<u8>,
+    },
     /// It was made by another version of the format.
     OtherVersion {
         /// The version that it names.
@@ -106,6 +134,12 @@ pub enum RingFileProblem {
     NotAppending,
     /// The log is the ring file.
     IsTheLog,
+    /// It is on a file system that may make an append wait. This is a warning to
+    /// [`on_error`](crate::Options::on_error): the queue opens.
+    OnDisk {
+        /// The type of the file system, as in statfs(2).
+        file_system: u64,
+    },
 }
 
 impl RingFileProblem {
@@ -122,17 +156,29 @@ impl fmt::Display for RingFileProblem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::InUse { pid: Some(pid) } => write!(f, "process {pid} has it open"),
-            Self::InUse { pid: None } => f.write_str("another queue has it open"),
+            Self::InUse { pid: None } => f.write_str(
+                "a process that cannot be seen from here (of another PID namespace) has it open",
+            ),
             Self::NotOurs { uid, mode } => write!(
                 f,
-                "it belongs to user {uid} and has mode {mode:o}, so others could put anything into the log: it must be this user's own, with mode 600"
+                "it belongs to user {uid} and has mode {mode:o}, so others could put anything into \
+                 the log: it must belong to this user, or to root, with mode 600; a folder in /run \
+                 that only this user may write to keeps others out"
             ),
-            Self::NotARingFile => f.write_str(
-                "it is no ring file; if nobody needs it, remove it, or give another path",
+            Self::Linked { names } => write!(
+                f,
+                "it has {names} names (hard links), and a ring file has one: remove the others"
+            ),
+            Self::NotAFile => f.write_str("it is not a regular file: give another path"),
+            Self::NotARingFile { begins_with } => write!(
+                f,
+                "it is not a ring file of alq (it begins with \"{}\"): give another path",
+                begins_with.escape_ascii()
             ),
             Self::OtherVersion { version } => write!(
                 f,
-                "it has format version {version}, and this is version 1: recover it with the release that made it"
+                "it has format version {version}, and this release reads version 1: recover it \
+                 with the release that made it (`alq recover`), or give another path"
             ),
             Self::OtherByteOrder => f.write_str(
                 "it was made on a machine of the other byte order: recover it on such a machine",
@@ -151,13 +197,33 @@ impl fmt::Display for RingFileProblem {
             ),
             Self::OtherLog { log, bytes } => write!(
                 f,
-                "it holds {bytes} bytes for another log, {}: open it with that, or recover it first",
-                log.display()
+                "it holds {bytes} bytes for another log, {log:?}: open it with that, or recover it first"
             ),
             Self::NotAppending => f.write_str(
                 "the log must be open for appending (O_APPEND), lest nobody can tell what is written",
             ),
-            Self::IsTheLog => f.write_str("it is the log itself: give it a path of its own"),
+            Self::IsTheLog => f.write_str("it is the log itself: give it another path"),
+            Self::OnDisk { file_system } => write!(
+                f,
+                "it is on {}, not in memory: an append may wait for the disk there, and a file system \
+                 that shuts down kills the process (SIGBUS); use tmpfs, as in /run",
+                file_system_name(*file_system)
+            ),
         }
     }
+}
+
+/// The name of a type of file system. Source: statfs(2).
+fn file_system_name(number: u64) -> String {
+    let name = match number {
+        0xef53 => "ext4",
+        0x5846_5342 => "XFS",
+        0x9123_683e => "Btrfs",
+        0x794c_7630 => "an overlay",
+        0x2fc1_2fc1 => "ZFS",
+        0x6969 => "NFS",
+        0x6573_5546 => "FUSE",
+        other => return format!("a file system of type {other:#x}"),
+    };
+    name.to_owned()
 }

@@ -39,6 +39,13 @@ impl Layout {
         Self::SLOTS_AT + slots.next_multiple_of(4096)
     }
 
+    /// The most entries of a fixed queue: 1 GiB of descriptors.
+    pub const ENTRIES_MAX: u32 = 1 << 26;
+
+    /// The most bytes that a ring file has.
+    pub const LEN_MAX: u64 =
+        Self::SLOTS_AT as u64 + Geometry::MAX_CAPACITY + 16 * Self::ENTRIES_MAX as u64;
+
     /// The length of the file.
     pub const fn file_len(self) -> usize {
         self.bytes_at() + self.geometry.capacity() as usize
@@ -77,7 +84,8 @@ impl Layout {
             check,
         ] = *words;
         if magic != Self::MAGIC {
-            return Err(Problem::NotARingFile);
+            let begins_with = magic.to_ne_bytes().to_vec();
+            return Err(Problem::NotARingFile { begins_with });
         }
         if order == Self::ORDER.swap_bytes() {
             return Err(Problem::OtherByteOrder);
@@ -90,7 +98,7 @@ impl Layout {
             value.is_power_of_two() && value >= u64::from(min) && value <= max
         };
         let is_sane = is_size(capacity, 4096, Geometry::MAX_CAPACITY)
-            && is_size(slots, Geometry::MIN_SLOTS, u64::from(Geometry::MAX_SLOTS))
+            && is_size(slots, Geometry::MIN_SLOTS, u64::from(Self::ENTRIES_MAX))
             && (1..=slots).contains(&spans_max)
             && entry_len <= capacity
             && slots <= most_slots(capacity, spans_max, entry_len);
@@ -345,7 +353,10 @@ mod tests {
             words[at] = word;
             Layout::from_words(&words, len)
         };
-        assert_eq!(with(0, 0), Err(Problem::NotARingFile));
+        let text = Problem::NotARingFile {
+            begins_with: b"some tex".to_vec(),
+        };
+        assert_eq!(with(0, u64::from_ne_bytes(*b"some tex")), Err(text));
         assert_eq!(with(1, words[1].swap_bytes()), Err(Problem::OtherByteOrder));
         assert_eq!(with(2, 2), Err(Problem::OtherVersion { version: 2 }));
     }

@@ -13,19 +13,24 @@ use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
-use std::path::{Path, PathBuf};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
+use std::path::Path;
 #[cfg(feature = "rotate")]
 use std::time::Duration;
 
-use super::{check, check_file_limit};
+use super::check;
 
-/// Takes the lock on what `fd` refers to, for as long as its descriptor or a copy of that is open; `false` if somebody else has it.
-/// Source: flock(2).
+/// Takes the lock on what `fd` refers to, for as long as its descriptor or a copy of that is open;
+/// `false` if another descriptor has it. Source: flock(2).
 pub fn try_lock(fd: BorrowedFd<'_>) -> io::Result<bool> {
     // SAFETY: flock takes no pointer; the descriptor is open.
     match check(unsafe { libc::flock(fd.as_raw_fd(), libc::LOCK_EX | libc::LOCK_NB) }) {
-        Ok(_) => Ok(true),
+        Ok(_) => {
+            // For `is_locked`, which cannot ask for a flock(2) without taking it. Where the file system
+            // has no such locks, or the descriptor is only for reading, /proc/locks must do.
+            let _ = record_lock(fd, libc::F_OFD_SETLK, libc::F_WRLCK);
+            Ok(true)
+        }
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(false),
         Err(error) => Err(error),
     }
@@ -33,21 +38,56 @@ pub fn try_lock(fd: BorrowedFd<'_>) -> io::Result<bool> {
 
 /// Gives the lock back, also if a copy of the descriptor is open.
 pub fn unlock(fd: BorrowedFd<'_>) -> io::Result<()> {
+    let _ = record_lock(fd, libc::F_OFD_SETLK, libc::F_UNLCK); // it goes with the last descriptor, too
     // SAFETY: as in `try_lock`.
     check(unsafe { libc::flock(fd.as_raw_fd(), libc::LOCK_UN) }).map(drop)
 }
 
-/// The process that has the lock on `file`, where the system tells. Source: proc(5), `/proc/locks`.
-pub fn lock_holder(file: &File) -> Option<u32> {
+/// Whether a process has the [lock](try_lock) on `file`, of whichever namespace. Takes nothing.
+pub fn is_locked(file: &File) -> bool {
+    let found = record_lock(file.as_fd(), libc::F_OFD_GETLK, libc::F_WRLCK);
+    found.is_ok_and(|kind| kind != libc::F_UNLCK)
+}
+
+/// One call about the record lock on the whole of a file; says which kind is found. Source: `fcntl(2)`,
+/// open file description locks.
+fn record_lock(
+    fd: BorrowedFd<'_>,
+    command: libc::c_int,
+    kind: libc::c_int,
+) -> io::Result<libc::c_int> {
+    let mut lock = libc::flock {
+        l_type: kind as libc::c_short,
+        l_whence: libc::SEEK_SET as libc::c_short,
+        l_start: 0,
+        l_len: 0, // to the end, wherever that is
+        l_pid: 0,
+    };
+    // SAFETY: the descriptor is open, and the pointer is to one `flock` that lives over the call.
+    check(unsafe { libc::fcntl(fd.as_raw_fd(), command, &raw mut lock) })?;
+    Ok(libc::c_int::from(lock.l_type))
+}
+
+/// The process that has the lock on `file`, where the system tells. On a file system whose devices have other
+/// numbers in that list (Btrfs), it is the one that `noted` names, if that locks a file of this number.
+/// Source: proc(5), `/proc/locks`.
+pub fn lock_holder(file: &File, noted: Option<u32>) -> Option<u32> {
     let metadata = file.metadata().ok()?;
     let (major, minor) = (libc::major(metadata.dev()), libc::minor(metadata.dev()));
-    let id = format!("{major:02x}:{minor:02x}:{}", metadata.ino());
+    let device = format!("{major:02x}:{minor:02x}");
+    let inode = metadata.ino().to_string();
     let locks = fs::read_to_string("/proc/locks").ok()?;
-    let line = locks.lines().find(|line| {
-        let mut words = line.split_whitespace();
-        words.nth(1) == Some("FLOCK") && words.nth(3) == Some(&id)
-    })?;
-    line.split_whitespace().nth(4)?.parse().ok()
+    let holders = locks.lines().filter_map(|line| {
+        // 1: FLOCK  ADVISORY  WRITE 1234 00:1a:5678 0 EOF
+        let mut words = line.split_whitespace().skip(1);
+        let (kind, pid) = (words.next()?, words.nth(2)?.parse().ok()?);
+        let (on, number) = words.next()?.rsplit_once(':')?;
+        (kind == "FLOCK" && number == inode).then_some((pid, on == device))
+    });
+    let holders: Vec<(u32, bool)> = holders.collect();
+    let is_here = holders.iter().find(|(_, is_same_device)| *is_same_device);
+    let is_noted = || holders.iter().find(|(pid, _)| Some(*pid) == noted);
+    is_here.or_else(is_noted).map(|(pid, _)| *pid)
 }
 
 /// Opens a file that is there, for reading, and also for `writing`; a FIFO or a link is not waited for or followed.
@@ -58,93 +98,60 @@ pub fn open_existing(path: &Path, writing: bool) -> io::Result<File> {
     options.open(path)
 }
 
-/// A new file of `len` zeros that has no name yet, of mode 0600, and what its name is to be made of. The room is taken at
-/// once: who maps the file is not killed for a full disk later.
+/// Makes a file of mode 0600: `AlreadyExists` if there is one of that name.
+pub fn create_new(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create_new(true).mode(0o600);
+    options.open(path)
+}
+
+/// Gives `file` this length, all zeros, and the room that it takes: whoever maps it is not killed for a
+/// full disk later. What it held is gone at once.
 ///
 /// # Errors
 ///
-/// Those of open(2) and write(2), and `EFBIG` if the process may not make files of that size.
-pub fn unnamed_file(path: &Path, len: u64) -> io::Result<Unnamed> {
+/// Those of write(2), and `EFBIG` if the process may not make files of that size: growing one would
+/// raise SIGXFSZ.
+pub fn make_zeros(file: &File, len: u64) -> io::Result<()> {
     check_file_limit(len)?;
-    let unnamed = Unnamed::create(path)?;
+    file.set_len(0)?;
     let zeros = vec![0; (1 << 20).min(len as usize)];
     let mut written = 0;
     while written < len {
         let part = zeros.len().min((len - written) as usize);
-        std::os::unix::fs::FileExt::write_all_at(unnamed.file(), &zeros[..part], written)?;
+        file.write_all_at(&zeros[..part], written)?;
         written += part as u64;
     }
-    Ok(unnamed)
+    Ok(())
 }
 
-/// A file that is not to be seen before it is whole.
-#[derive(Debug)]
-pub struct Unnamed {
-    file: File,
-    /// The name that it must have meanwhile, on a file system without unnamed files.
-    stand_in: Option<PathBuf>,
+/// Whether this process may make a file of `len` bytes: `EFBIG` if not.
+fn check_file_limit(len: u64) -> io::Result<()> {
+    let mut limit = MaybeUninit::<libc::rlimit>::uninit();
+    // SAFETY: the pointer is to room for one `rlimit`, which the call fills if it succeeds.
+    check(unsafe { libc::getrlimit(libc::RLIMIT_FSIZE, limit.as_mut_ptr()) })?;
+    // SAFETY: getrlimit succeeded.
+    if unsafe { limit.assume_init() }.rlim_cur < len {
+        return Err(io::Error::from_raw_os_error(libc::EFBIG));
+    }
+    Ok(())
 }
 
-impl Unnamed {
-    fn create(path: &Path) -> io::Result<Self> {
-        let directory = match path.parent() {
-            Some(parent) if parent != Path::new("") => parent,
-            _ => Path::new("."),
-        };
-        let mut options = OpenOptions::new();
-        options.read(true).write(true).mode(0o600);
-        // Source: open(2), `O_TMPFILE`.
-        let unnamed = options
-            .clone()
-            .custom_flags(libc::O_TMPFILE)
-            .open(directory);
-        match unnamed {
-            Ok(file) => {
-                return Ok(Self {
-                    file,
-                    stand_in: None,
-                });
-            }
-            Err(error) => match error.raw_os_error() {
-                Some(libc::EOPNOTSUPP | libc::EISDIR | libc::EINVAL) => {}
-                _ => return Err(error),
-            },
-        }
-        let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?;
-        let name = format!(".{}.{}.new", name.to_string_lossy(), std::process::id());
-        let stand_in = directory.join(name);
-        let file = options.create_new(true).open(&stand_in)?;
-        Ok(Self {
-            file,
-            stand_in: Some(stand_in),
-        })
-    }
-
-    pub fn file(&self) -> &File {
-        &self.file
-    }
-
-    /// Gives it its name, unless that is taken: `AlreadyExists` then. Source: linkat(2).
-    pub fn name(self, path: &Path) -> io::Result<()> {
-        if let Some(stand_in) = &self.stand_in {
-            fs::hard_link(stand_in, path)?;
-        } else {
-            let from = c_string(format!("/proc/self/fd/{}", self.file.as_raw_fd()).as_ref())?;
-            let to = c_string(path)?;
-            let (here, flags) = (libc::AT_FDCWD, libc::AT_SYMLINK_FOLLOW);
-            // SAFETY: both are NUL-terminated strings that live over the call.
-            check(unsafe { libc::linkat(here, from.as_ptr(), here, to.as_ptr(), flags) })?;
-        }
-        Ok(())
-    }
-}
-
-impl Drop for Unnamed {
-    fn drop(&mut self) {
-        if let Some(stand_in) = &self.stand_in {
-            let _ = fs::remove_file(stand_in); // nobody is left to be told
-        }
-    }
+/// The type of the file system that `file` is on, unless that keeps its files in memory. Source: statfs(2).
+///
+/// # Errors
+///
+/// Those of fstatfs(2).
+pub fn disk_of(file: &File) -> io::Result<Option<u64>> {
+    const TMPFS: u64 = 0x0102_1994;
+    const RAMFS: u64 = 0x8584_58f6;
+    const HUGETLBFS: u64 = 0x9584_58f6;
+    let mut stat = MaybeUninit::<libc::statfs>::uninit();
+    // SAFETY: the descriptor is open, and the pointer is to room for one `statfs`.
+    check(unsafe { libc::fstatfs(file.as_raw_fd(), stat.as_mut_ptr()) })?;
+    // SAFETY: fstatfs succeeded.
+    let kind = unsafe { stat.assume_init() }.f_type as u64 & u64::from(u32::MAX);
+    Ok(Some(kind).filter(|kind| ![TMPFS, RAMFS, HUGETLBFS].contains(kind)))
 }
 
 pub fn c_string(path: &Path) -> io::Result<CString> {
