@@ -2,7 +2,8 @@
 # The shell commands of the README, as they stand there, one block after the other. (ci/test.sh has the tests.)
 set -euo pipefail
 cd "$(dirname "$0")/.."
-files=(packets.log demo.log input /dev/shm/demo.ring myapp.log myapp.log.lock /dev/shm/myapp.ring)
+run=${XDG_RUNTIME_DIR:-/run}
+files=(packets.log demo.log input "$run/demo.ring" myapp.log myapp.log.lock "$run/myapp.ring")
 for file in "${files[@]}"; do
     [ ! -e "$file" ] || { echo "$file is in the way" >&2; exit 1; }
 done

@@ -31,7 +31,7 @@ complete -c alq -n "__fish_alq_needs_command" -f -a "recover" -d 'Write what a k
 complete -c alq -n "__fish_alq_needs_command" -f -a "stat" -d 'Show what RING holds, and what its queue is doing'
 complete -c alq -n "__fish_alq_needs_command" -f -a "bench" -d 'Measure what an append costs on this machine'
 complete -c alq -n "__fish_alq_using_subcommand append" -l capacity -d 'Size of the ring: 1 byte to 2G; K, M and G are powers of 1024 [default: 1M, or what RING was made with]' -r
-complete -c alq -n "__fish_alq_using_subcommand append" -l ring -d 'Keep the ring in this file, best in /dev/shm or /run; what an earlier run has left there is appended first' -r -F
+complete -c alq -n "__fish_alq_using_subcommand append" -l ring -d 'Keep the ring in this file, best in a folder in /run; what an earlier run has left there is appended first' -r -F
 complete -c alq -n "__fish_alq_using_subcommand append" -l mode -d 'Permissions of a new file, less the umask' -r
 complete -c alq -n "__fish_alq_using_subcommand append" -l stall-limit -d 'Give up when the disk has been full for so long, or never: forever (a reader that pauses is waited for) [default: 5; forever where input is lines]' -r -f -a "forever\t''"
 complete -c alq -n "__fish_alq_using_subcommand append" -l line-max -d 'Where a longer line may be split, all the same; 1K to 1G [default: 64K, or a quarter of the ring]' -r
@@ -51,6 +51,7 @@ complete -c alq -n "__fish_alq_using_subcommand append" -l keep-bytes -d 'Keep n
 complete -c alq -n "__fish_alq_using_subcommand append" -l compress -d 'Pack rotated files in the background: gzip or zstd' -r -f -a "gzip\t''
 zstd\t''"
 complete -c alq -n "__fish_alq_using_subcommand append" -l link -d 'Have a symbolic link here that leads to FILE' -r -F
+complete -c alq -n "__fish_alq_using_subcommand append" -l ring-on-disk -d 'Accept RING on a disk without a warning: input may wait for that disk then'
 complete -c alq -n "__fish_alq_using_subcommand append" -l resume -d 'Go on behind what FILE holds, which must be the beginning of standard input, a file, and nothing else'
 complete -c alq -n "__fish_alq_using_subcommand append" -l fsync -d 'Report success only once the data, and a new file\'s directory entry, are on disk'
 complete -c alq -n "__fish_alq_using_subcommand append" -l follow-links -d 'Follow FILE if it is a symbolic link (/dev/stdout is one)'
@@ -62,7 +63,7 @@ complete -c alq -n "__fish_alq_using_subcommand append" -l rotate-on-signal -d '
 complete -c alq -n "__fish_alq_using_subcommand append" -l utc -d 'Periods are those of UTC, not of the local time zone'
 complete -c alq -n "__fish_alq_using_subcommand append" -l shared-folder -d 'As root, rotate FILE also where other users may change a directory above it'
 complete -c alq -n "__fish_alq_using_subcommand append" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c alq -n "__fish_alq_using_subcommand recover" -l into -d 'Append to FILE, created if need be, instead of the log that is noted in RING' -r -F
+complete -c alq -n "__fish_alq_using_subcommand recover" -l into -d 'Append to FILE, created if need be, instead of the log that is noted in RING (which must still be that file)' -r -F
 complete -c alq -n "__fish_alq_using_subcommand recover" -l dry-run -d 'Change nothing, and print what would be done'
 complete -c alq -n "__fish_alq_using_subcommand recover" -l json -d 'Print one JSON object'
 complete -c alq -n "__fish_alq_using_subcommand recover" -s h -l help -d 'Print help (see more with \'--help\')'

@@ -207,7 +207,7 @@ fn check(options: &Append) -> Result<(), Failure> {
 fn still_busy(target: &Target<'_>, progress: &Progress) -> impl FnOnce() + Send + 'static {
     let place = target.place().to_string();
     let outcome = match target.ring() {
-        Some(ring) => format!("leaves them in {}", ring.display()),
+        Some(ring) => format!("leaves them in {}", report::shown(ring)),
         None => "gives them up".to_owned(),
     };
     let (queue, progress) = (target.queue().clone(), progress.clone());

@@ -71,10 +71,14 @@ pub struct Append {
     )]
     pub capacity: Option<usize>,
 
-    /// Keep the ring in this file, best in /dev/shm or /run; what an earlier run has left there is
+    /// Keep the ring in this file, best in a folder in /run; what an earlier run has left there is
     /// appended first
     #[arg(long, value_name = "RING")]
     pub ring: Option<PathBuf>,
+
+    /// Accept RING on a disk without a warning: input may wait for that disk then
+    #[arg(long, requires = "ring")]
+    pub ring_on_disk: bool,
 
     /// Go on behind what FILE holds, which must be the beginning of standard input, a file, and
     /// nothing else
@@ -135,7 +139,7 @@ pub struct Recover {
     /// The ring file
     pub ring: PathBuf,
 
-    /// Append to FILE, created if need be, instead of the log that is noted in RING
+    /// Append to FILE, created if need be, instead of the log that is noted in RING (which must still be that file)
     #[arg(long, value_name = "FILE", conflicts_with = "dry_run")]
     pub into: Option<PathBuf>,
 

@@ -3,6 +3,8 @@
 use std::fmt::{self, Display};
 use std::path::Path;
 
+use crate::report;
+
 /// Where standard output is to be found as a file.
 const OUTPUT: &str = "/proc/self/fd/1";
 
@@ -36,7 +38,7 @@ impl<'a> Place<'a> {
 impl Display for Place<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::File(path) => path.display().fmt(f),
+            Self::File(path) => f.write_str(&report::shown(path)),
             Self::Output => f.write_str("standard output"),
         }
     }

@@ -1,9 +1,13 @@
 //! `alq recover`: what a process has left in a ring file goes to its log.
 
+use std::fs::File;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
 use alq::ring_file::State;
 use alq::{Recovery, RingFileProblem as Problem};
+use rustix::fs::OFlags;
+use rustix::io::Errno;
 use serde::Serialize;
 
 use crate::args::Recover;
@@ -34,29 +38,17 @@ pub fn run(options: &Recover) -> Result<Recovery, Failure> {
         json,
     } = options;
     let state = ring::look(ring)?;
-    if let Some(pid) = state.pid {
-        let problem = Problem::InUse { pid: Some(pid) };
-        let way_out = "which writes by itself what it has posted: `alq stat` shows it";
-        return Err(Failure::new(
-            ring.display(),
-            format!("{problem}, {way_out}"),
-        ));
-    }
+    check(ring, &state)?;
     let log = into.as_ref().or(state.log.as_ref());
     // With nothing to write, no log is made and nothing is touched.
     let recovery = if *dry_run || state.pending.bytes == 0 {
         state.pending
     } else {
-        let log = log.ok_or_else(|| {
-            let problem =
-                "it is not known which log it is for (a pipe, say): name a file with --into FILE";
-            Failure::new(ring.display(), problem)
-        })?;
-        write(ring, log, &state)?
+        write(ring, into.as_deref(), &state)?
     };
     let report = Report {
-        ring: ring.display().to_string(),
-        log: log.map(|log| log.display().to_string()),
+        ring: report::name(ring),
+        log: log.map(|log| report::name(log)),
         dry_run: *dry_run,
         bytes: recovery.bytes,
         spans: recovery.spans,
@@ -73,13 +65,78 @@ pub fn run(options: &Recover) -> Result<Recovery, Failure> {
     Ok(recovery)
 }
 
-/// Appends to `log` what is in the ring file at `ring`, until it is there and, if it is a file, on disk.
-fn write(ring: &Path, log: &Path, state: &State) -> Result<Recovery, Failure> {
-    let target = Target::recover(log, ring, ring::sizes(state))?;
+/// Whether the ring is this user's to recover: what another user may write to could name any file, and hold
+/// anything.
+fn check(ring: &Path, state: &State) -> Result<(), Failure> {
+    if let Some(problem) = &state.untrusted {
+        return Err(Failure::new(report::shown(ring), problem));
+    }
+    if state.in_use {
+        let problem = Problem::InUse { pid: state.pid };
+        let way_out = "which writes by itself what it has posted: `alq stat` shows it";
+        return Err(Failure::new(
+            report::shown(ring),
+            format!("{problem}, {way_out}"),
+        ));
+    }
+    Ok(())
+}
+
+/// Appends what is in the ring file at `ring` to the log that it names, or to `into`, until it is there and, if it
+/// is a file, on disk.
+fn write(ring: &Path, into: Option<&Path>, state: &State) -> Result<Recovery, Failure> {
+    let sizes = ring::sizes(state);
+    let target = match into {
+        Some(into) => Target::recover(into, None, ring, sizes)?,
+        None => {
+            let (log, file) = noted_log(ring, state)?;
+            Target::recover(log, Some(file), ring, sizes)?
+        }
+    };
     let recovery = target.queue().recovery().copied().unwrap_or_default();
     let synced = target.sync(); // fails with the cause of a failed write, which the close tells better
     target.close().and(synced)?;
     Ok(recovery)
+}
+
+/// The log that the ring names, open for appending, if it is still the file that it was: nothing is made, followed
+/// or waited for.
+fn noted_log<'a>(ring: &Path, state: &'a State) -> Result<(&'a Path, File), Failure> {
+    let refuse = |problem: String| {
+        let problem = format!("{problem}: name a file with --into FILE");
+        Err(Failure::new(report::shown(ring), problem))
+    };
+    let (Some(log), Some(end)) = (&state.log, &state.log_end) else {
+        return refuse("it is not known which log it is for (a pipe, say)".to_owned());
+    };
+    let shown = report::shown(log);
+    let other = "is another file now (rotated or replaced)";
+    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY;
+    let mut options = File::options();
+    options.append(true).custom_flags(flags.bits() as i32);
+    let file = match options.open(log) {
+        Ok(file) => file,
+        Err(error) => {
+            return match error.raw_os_error().map(Errno::from_raw_os_error) {
+                Some(Errno::NOENT | Errno::NOTDIR) => {
+                    refuse(format!("its log, {shown}, does not exist any more"))
+                }
+                // A symbolic link, a directory, a FIFO without a reader, a socket.
+                Some(Errno::LOOP | Errno::ISDIR | Errno::NXIO) => {
+                    refuse(format!("its log, {shown}, {other}"))
+                }
+                _ => refuse(format!("cannot open its log, {shown}: {error}")),
+            };
+        }
+    };
+    let metadata = file
+        .metadata()
+        .map_err(|error| Failure::new(&shown, error))?;
+    let is_it = (metadata.dev(), metadata.ino()) == (end.device, end.inode);
+    if !is_it || !metadata.is_file() {
+        return refuse(format!("its log, {shown}, {other}"));
+    }
+    Ok((log, file))
 }
 
 impl Report {

@@ -8,7 +8,7 @@ use alq::{Error, Operation};
 use rustix::io::Errno;
 
 use crate::args::Append;
-use crate::report::Failure;
+use crate::report::{self, Failure};
 use crate::ring;
 
 /// What to say when the queue cannot be opened.
@@ -26,14 +26,14 @@ pub fn refusal(error: &Error, options: &Append) -> Failure {
         return match (error, &options.ring) {
             (Error::RingFile { .. }, Some(ring)) => ring::refusal(ring, error),
             (Error::Rotation(problem), _) => Failure::whole(problem),
-            _ => Failure::new(path.display(), error.reason()),
+            _ => Failure::new(report::shown(path), error.reason()),
         };
     };
     match (operation, &options.ring) {
         (Operation::Open, _) => cannot_open(path, *errno, links),
         (Operation::Map, _) => Failure::new("--capacity", error.reason()),
         (Operation::RingFile, Some(ring)) => ring::refusal(ring, error),
-        _ => Failure::new(path.display(), error.reason()),
+        _ => Failure::new(report::shown(path), error.reason()),
     }
 }
 
@@ -48,5 +48,8 @@ pub fn cannot_open(path: &Path, errno: i32, links: &str) -> Failure {
         _ => "",
     };
     let error = io::Error::from_raw_os_error(errno);
-    Failure::new(path.display(), format!("cannot open: {error}{way_out}"))
+    Failure::new(
+        report::shown(path),
+        format!("cannot open: {error}{way_out}"),
+    )
 }

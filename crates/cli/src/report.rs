@@ -3,14 +3,16 @@
 
 use std::fmt::{self, Display};
 use std::io::{self, Write};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 use std::time::Duration;
 
 use alq::Stats;
 use serde::Serialize;
 
-/// Prints one line. Nobody can be told when standard error is closed or full, so that is ignored.
+/// Prints one line, in which nothing moves a cursor. Where standard error is closed or full, nothing is to be done.
 pub fn line(message: &dyn Display) {
-    let text = format!("alq: {message}\n");
+    let text = format!("alq: {}\n", visible(&message.to_string()));
     let _ = io::stderr().write_all(text.as_bytes()); // in one write, so that lines do not mix
 }
 
@@ -128,17 +130,30 @@ impl Row {
     }
 }
 
-/// Text in which nothing moves a cursor or ends a line: a path in a ring file is whatever its owner
-/// likes.
+/// Text in which nothing moves a cursor, ends a line or turns its direction: a path in a ring file is
+/// whatever its owner likes.
 pub fn visible(text: &str) -> String {
-    let shown = |letter: char| {
-        if letter.is_control() {
+    let shown = |letter: char| match letter {
+        '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => {
             letter.escape_default().to_string()
-        } else {
-            letter.to_string()
         }
+        letter if letter.is_control() => letter.escape_default().to_string(),
+        letter => letter.to_string(),
     };
     text.chars().map(shown).collect()
+}
+
+/// The path as people see it: also bytes that are no text are told apart.
+pub fn shown(path: &Path) -> String {
+    let chunks = path.as_os_str().as_bytes().utf8_chunks();
+    chunks
+        .map(|chunk| visible(chunk.valid()) + &chunk.invalid().escape_ascii().to_string())
+        .collect()
+}
+
+/// The path as a value of JSON: as it is, if it is text.
+pub fn name(path: &Path) -> String {
+    path.to_str().map_or_else(|| shown(path), str::to_owned)
 }
 
 /// Prints the rows: the numbers are flush right, the units behind them.
@@ -159,7 +174,14 @@ pub fn table(rows: &[Row]) -> Result<(), Failure> {
 /// Prints one JSON object on a line.
 pub fn json(object: &impl Serialize) -> Result<(), Failure> {
     let text = serde_json::to_string(object).map_err(|error| Failure::new("JSON", error))?;
-    print(&format!("{text}\n"))
+    // The escapes that JSON itself asks for leave out those controls that terminals know beyond ASCII.
+    let shown = text
+        .chars()
+        .map(|letter| match visible(letter.encode_utf8(&mut [0; 4])) {
+            same if same.len() == letter.len_utf8() => same,
+            _ => format!("\\u{:04x}", u32::from(letter)),
+        });
+    print(&(shown.collect::<String>() + "\n"))
 }
 
 /// Prints text on standard output.
@@ -171,11 +193,24 @@ pub fn print(text: &str) -> Result<(), Failure> {
 
 #[cfg(test)]
 mod tests {
-    use super::visible;
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
+    use std::path::Path;
+
+    use super::{name, shown, visible};
 
     #[test]
     fn what_would_move_a_cursor_is_seen_in_its_place() {
         assert_eq!(visible("/tmp/ä \u{2581}"), "/tmp/ä \u{2581}");
         assert_eq!(visible("a\n\u{1b}[2Jb\u{9b}2J"), "a\\n\\u{1b}[2Jb\\u{9b}2J");
+        assert_eq!(visible("gpj.\u{202e}exe"), "gpj.\\u{202e}exe");
+    }
+
+    #[test]
+    fn bytes_of_a_path_that_are_no_text_are_told_apart() {
+        let path = |bytes| Path::new(OsStr::from_bytes(bytes));
+        assert_eq!(shown(path(b"/ab\xff\n\xfec")), "/ab\\xff\\n\\xfec");
+        assert_eq!(name(path(b"/ab\xff")), "/ab\\xff");
+        assert_eq!(name(path(b"/ab\n")), "/ab\n", "JSON escapes it");
     }
 }

@@ -4,7 +4,7 @@ use std::fmt::Write;
 use std::io;
 use std::path::Path;
 
-use alq::ring_file::{State, inspect};
+use alq::ring_file::{State, inspect, on_disk};
 use alq::{Error, Operation, Options, Recovery, RingFileProblem as Problem};
 use rustix::io::Errno;
 
@@ -14,6 +14,9 @@ use crate::report::{self, Failure};
 /// The capacity if nobody asks for another.
 const CAPACITY: usize = 1 << 20;
 
+/// Who has a ring file open that cannot be seen from here.
+pub const ELSEWHERE: &str = "in use, by a process of another namespace";
+
 /// The capacity that was asked for, or else that of the ring file, if there is one.
 pub fn capacity(options: &Append) -> Result<usize, Failure> {
     let Append { capacity, ring, .. } = options;
@@ -21,6 +24,7 @@ pub fn capacity(options: &Append) -> Result<usize, Failure> {
         (Some(capacity), _) => Ok(*capacity),
         (None, None) => Ok(CAPACITY),
         (None, Some(ring)) => match inspect(ring) {
+            Ok(state) if state.capacity_bytes == 0 => Ok(CAPACITY), // it is to be made anew
             Ok(state) => Ok(state.capacity_bytes as usize),
             Err(error) if is_missing(&error) => Ok(CAPACITY),
             Err(error) => Err(refusal(ring, &error)),
@@ -48,18 +52,15 @@ pub fn sizes(state: &State) -> Options {
 
 /// What to say when the ring file at `path` cannot be used.
 pub fn refusal(path: &Path, error: &Error) -> Failure {
-    let ring = path.display();
+    let ring = report::shown(path);
     let problem = match error {
         Error::RingFile { problem, .. } => match &**problem {
-            Problem::OtherGeometry { found, .. } if found.starts_with("fixed") => format!(
+            Problem::OtherGeometry { found, .. } => format!(
                 "it was made for {found}, by another program: `alq recover {ring}` writes what it holds"
-            ),
-            Problem::OtherGeometry { found, asked } => format!(
-                "it was made for {found}, and {asked} is asked for: leave out --capacity, or `alq recover {ring}` and remove it"
             ),
             Problem::OtherLog { log, bytes } => format!(
                 "it holds {bytes} bytes for another log, {}: first `alq recover {ring}`, or `alq recover {ring} --into FILE`",
-                log.display()
+                report::shown(log)
             ),
             problem => problem.to_string(),
         },
@@ -87,6 +88,7 @@ fn way_out(path: &Path, errno: i32) -> &'static str {
         Errno::LOOP if path.is_symlink() => "; it is a symbolic link: name the file itself",
         Errno::NOENT if !is_directory_there => "; its directory must exist",
         Errno::NOSPC => "; the ring takes all of its room at once",
+        Errno::FBIG => "; this process may not make a file of that size (ulimit -f)",
         _ => "",
     }
 }
@@ -109,5 +111,14 @@ pub fn tell(path: &Path, recovery: &Recovery) {
     for (count, what) in counts.iter().filter(|(count, _)| *count > 0) {
         let _ = write!(text, ", {count} {what}"); // there is no room that could run out
     }
-    report::line(&format_args!("{}: {text}", path.display()));
+    report::line(&format_args!("{}: {text}", report::shown(path)));
+}
+
+/// Says on standard error why the place of the ring file at `path` is a bad one, if it is.
+pub fn warn_of_disk(path: &Path) {
+    if let Ok(Some(problem)) = on_disk(path) {
+        let way_out = "or accept it with --ring-on-disk";
+        let path = report::shown(path);
+        report::line(&format_args!("warning: {path}: {problem}, {way_out}"));
+    }
 }

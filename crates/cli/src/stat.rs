@@ -15,6 +15,9 @@ use crate::ring;
 struct Report {
     ring: String,
     log: Option<String>,
+    /// Why nothing of it is believed.
+    untrusted: Option<String>,
+    in_use: bool,
     /// Who has it open.
     pid: Option<u32>,
     /// Who has shown the numbers from `opened_ns` on.
@@ -67,8 +70,10 @@ impl Report {
         let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH);
         let if_shown = |value| (live.shown_ns > 0).then_some(value);
         Self {
-            ring: options.ring.display().to_string(),
-            log: state.log.as_ref().map(|log| log.display().to_string()),
+            ring: report::name(&options.ring),
+            log: state.log.as_deref().map(report::name),
+            untrusted: state.untrusted.as_ref().map(ToString::to_string),
+            in_use: state.in_use,
             pid: state.pid,
             shown_by: (live.shown_ns > 0).then_some(live.pid),
             read_ns: since_1970.unwrap_or_default().as_nanos() as u64,
@@ -108,6 +113,9 @@ impl Report {
             Row::text("shown", &self.age(self.shown_ns)),
             Row::count("capacity", self.capacity_bytes, "bytes"),
         ];
+        if let Some(problem) = &self.untrusted {
+            rows.insert(0, Row::text("not trusted", problem));
+        }
         if let (Some(len), Some(count)) = (self.entry_bytes, self.entries) {
             rows.push(Row::count("entries", count as u64, "at most"));
             rows.push(Row::count("", len as u64, "bytes each"));
@@ -118,7 +126,7 @@ impl Report {
             Row::count("pending", self.pending_bytes, "bytes"),
             Row::count("", self.pending_spans, "spans"),
         ]);
-        if self.pid.is_none() {
+        if !self.in_use {
             rows.push(Row::count(
                 "already written",
                 self.already_written_bytes,
@@ -161,6 +169,7 @@ impl Report {
                 format!("process {pid}, opened {}", self.age(self.opened_ns))
             }
             (Some(pid), _) => format!("process {pid}"),
+            (None, _) if self.in_use => ring::ELSEWHERE.to_owned(),
             (None, Some(last)) => {
                 format!(
                     "none; the last was process {last}, opened {}",

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use alq::rotate::RotatingFile;
-use alq::{Completion, Error, Operation, Options, Queue, Sink, Stats, SyncOp};
+use alq::{Completion, Error, Operation, Options, Queue, Recovery, Sink, Stats, SyncOp};
 use rustix::fs::{Mode, OFlags};
 
 use crate::args::Append;
@@ -18,7 +18,7 @@ use crate::patience::Patience;
 use crate::place::Place;
 use crate::progress::Progress;
 use crate::refusal::{cannot_open, refusal};
-use crate::report::{Dropped, Failure};
+use crate::report::{self, Dropped, Failure};
 use crate::{ring, rotate};
 
 /// How soon it is noticed that FILE takes nothing, while something else is waited for.
@@ -95,16 +95,28 @@ impl<'a> Target<'a> {
             patience: Patience::new(options.stall_limit()),
             dropped: Cell::default(),
         };
+        if let (Some(ring), false) = (&options.ring, options.ring_on_disk) {
+            ring::warn_of_disk(ring);
+        }
         // From here on the drop of the target bounds an early end.
         target.metadata = metadata?;
         target.sync()?; // nothing is written yet, so this only tells whether --fsync can be kept
         Ok(target)
     }
 
-    /// The file at `path`, for what is in the ring file, which has these sizes.
-    pub fn recover(path: &'a Path, ring: &'a Path, sizes: Options) -> Result<Self, Failure> {
-        let sizes = sizes.stall_limit(None);
-        let queue = sizes.ring_file(ring).other_log(true).open(path);
+    /// The file at `path`, for what is in the ring file, which has these sizes. It is `file`, or opened
+    /// here.
+    pub fn recover(
+        path: &'a Path,
+        file: Option<File>,
+        ring: &'a Path,
+        sizes: Options,
+    ) -> Result<Self, Failure> {
+        let sizes = sizes.stall_limit(None).ring_file(ring).other_log(true);
+        let queue = match &file {
+            Some(file) => sizes.from_fd(file),
+            None => sizes.open(path),
+        };
         let queue = queue.map_err(|error| match error {
             Error::Io {
                 errno,
@@ -124,7 +136,11 @@ impl<'a> Target<'a> {
             patience: Patience::new(Some(RECOVERY_STALL_LIMIT)),
             dropped: Cell::default(),
         };
-        target.metadata = metadata(path).map_err(|error| Failure::new(path.display(), error))?;
+        let metadata = match file {
+            Some(file) => file.metadata().map(Some),
+            None => metadata(path),
+        };
+        target.metadata = metadata.map_err(|error| Failure::new(report::shown(path), error))?;
         target.fsync = target.is_file();
         Ok(target)
     }
@@ -153,7 +169,8 @@ impl<'a> Target<'a> {
 
     /// How much of what was posted here is written, without what was found in the ring file.
     pub fn written_bytes(&self) -> u64 {
-        let found = self.queue.recovery().map_or(0, |recovery| recovery.bytes);
+        let found = |recovery: &Recovery| recovery.bytes - recovery.drained;
+        let found = self.queue.recovery().map_or(0, found);
         self.queue.stats().written_bytes.saturating_sub(found)
     }
 
@@ -226,7 +243,7 @@ impl<'a> Target<'a> {
     /// for too long. Says how a stall goes on.
     pub fn given_up(&self, stats: &Stats) -> Option<Error> {
         match self.ring {
-            Some(ring) => self.patience.look(stats, &self.place, &ring.display()),
+            Some(ring) => self.patience.look(stats, &self.place, &report::shown(ring)),
             None => self.patience.look(stats, &self.place, &"memory"),
         }
     }
@@ -359,7 +376,7 @@ impl<'a> Target<'a> {
         let counts = match self.ring {
             None => format!("{left} bytes are read and not written"),
             Some(ring) => {
-                let ring = ring.display();
+                let ring = report::shown(ring);
                 format!("{left} bytes stay in {ring}, and `alq recover {ring}` writes them")
             }
         };

@@ -67,8 +67,8 @@ struct Watch<'a> {
     fills: VecDeque<usize>,
     /// Since when nothing has been written, while something was there to be written.
     standing_since: Option<Instant>,
-    /// Who had it last, if nobody has it now.
-    gone: Option<u32>,
+    /// Its process has gone, which is this one if that was seen.
+    gone: Option<Option<u32>>,
 }
 
 /// What has happened since the look before.
@@ -98,7 +98,7 @@ impl<'a> Watch<'a> {
     fn look(&self) -> Result<State, Failure> {
         inspect(self.ring).map_err(|error| {
             if self.before.is_some() && ring::is_missing(&error) {
-                return Failure::new(self.ring.display(), "the ring file has been removed");
+                return Failure::new(report::shown(self.ring), "the ring file has been removed");
             }
             ring::refusal(self.ring, &error)
         })
@@ -106,21 +106,24 @@ impl<'a> Watch<'a> {
 
     /// Says it on standard error, where it stays, when the owner goes.
     fn note_owner(&mut self, state: &State) {
-        if state.pid.is_some() {
+        if state.in_use {
             self.gone = None;
             return;
         }
-        let Some(pid) = self.before.as_ref().and_then(|(_, before)| before.pid) else {
+        let before = self.before.as_ref().map(|(_, before)| before);
+        let Some(before) = before.filter(|before| before.in_use) else {
             return;
         };
+        let pid = before.pid;
         self.gone = Some(pid);
-        let ring = self.ring.display();
+        let who = pid.map_or("its process".to_owned(), |pid| format!("process {pid}"));
+        let ring = report::shown(self.ring);
         let left = match state.pending.bytes {
             0 => "and has left nothing".to_owned(),
             bytes => format!("and {bytes} bytes stay, which `alq recover {ring}` writes"),
         };
         if !Screen::new().is_terminal() {
-            report::line(&format_args!("{ring}: process {pid} has gone, {left}"));
+            report::line(&format_args!("{ring}: {who} has gone, {left}"));
         }
     }
 
@@ -154,7 +157,7 @@ impl<'a> Watch<'a> {
     ) -> Option<Duration> {
         let has_moved = change.is_none_or(|change| change.written_bytes > 0);
         let has_nothing = state.pending.bytes == 0 && state.pending.skipped == 0;
-        if has_moved || has_nothing || state.pid.is_none() {
+        if has_moved || has_nothing || !state.in_use {
             self.standing_since = None;
             return None;
         }
@@ -196,7 +199,9 @@ impl<'a> Watch<'a> {
     fn owner(&self, state: &State) -> String {
         match (state.pid, self.gone) {
             (Some(pid), _) => format!("process {pid}"),
-            (None, Some(pid)) => format!("no process; {pid} has gone"),
+            (None, _) if state.in_use => ring::ELSEWHERE.to_owned(),
+            (None, Some(Some(pid))) => format!("no process; {pid} has gone"),
+            (None, Some(None)) => "no process; the last one has gone".to_owned(),
             (None, None) => "no process".to_owned(),
         }
     }
@@ -228,7 +233,7 @@ impl<'a> Watch<'a> {
     /// Which queue it is, and how full.
     fn what_it_is(&self, state: &State) -> Vec<Row> {
         let log = state.log.as_ref();
-        let log = log.map_or("not known".to_owned(), |log| log.display().to_string());
+        let log = log.map_or("not known".to_owned(), |log| report::shown(log));
         let State {
             fill_bytes,
             capacity_bytes,
@@ -240,7 +245,7 @@ impl<'a> Watch<'a> {
             live.high_water_bytes
         );
         vec![
-            ("ring", self.ring.display().to_string()),
+            ("ring", report::shown(self.ring)),
             ("log", log),
             ("owner", self.owner(state)),
             (

@@ -83,7 +83,14 @@ fn killed_some_times(
 /// `alq append --ring` with more arguments.
 fn append(more: &[&str], [_, ring, log]: [&Path; 3], input: File) -> Running {
     let mut command = Command::new(ALQ);
-    command.args(["append", "--quiet", "--ring", name(ring), name(log)]);
+    command.args([
+        "append",
+        "--quiet",
+        "--ring-on-disk",
+        "--ring",
+        name(ring),
+        name(log),
+    ]);
     Running::start(command.args(more), input)
 }
 

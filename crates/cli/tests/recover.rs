@@ -101,24 +101,112 @@ fn another_file_gets_it_when_asked() {
     both.arg("--dry-run").assert().code(2);
 }
 
+/// The log that the ring names is opened only if it is still that file; nothing is made, followed or waited for.
 #[test]
-fn a_log_that_is_gone_is_made_anew_but_not_its_directory() {
+fn a_log_that_is_gone_or_replaced_asks_for_another_file() {
+    let left = two();
+    let before = fs::read(&left.ring).unwrap();
+    let [kept, other] = ["kept", "other"].map(|name| left.dir.path().join(name));
+    fs::rename(&left.log, &kept).unwrap();
+    let refuse = |part: &str| {
+        let parts = [name(&left.ring), name(&left.log), part, "--into FILE"];
+        refused(&mut recover(&[name(&left.ring)]), 1, &parts);
+        assert!(fs::read(&left.ring).unwrap() == before);
+    };
+    refuse("does not exist any more");
+    assert!(!left.log.exists(), "it is not made");
+    fs::write(&left.log, "of another\n").unwrap();
+    refuse("is another file now");
+    assert_eq!(fs::read(&left.log).unwrap(), b"of another\n");
+    fs::remove_file(&left.log).unwrap();
+    std::os::unix::fs::symlink(&kept, &left.log).unwrap();
+    refuse("is another file now");
+    fs::remove_file(&left.log).unwrap();
+    fs::create_dir(&left.log).unwrap();
+    refuse("is another file now");
+    fs::remove_dir(&left.log).unwrap();
+    let (fifo, reader) = common::fifo(&left.dir);
+    fs::rename(fifo, &left.log).unwrap();
+    refuse("is another file now"); // with a reader
+    drop(reader);
+    refuse("is another file now"); // and without
+    recover(&[name(&left.ring), "--into", name(&other)])
+        .assert()
+        .success();
+    assert_eq!(fs::read(&other).unwrap(), b"posted1\nposted2\n");
+    assert_eq!(fs::read(&kept).unwrap(), b"written\n");
+}
+
+/// What a user has put into a ring file names whatever that user likes: root opens nothing of it, and makes nothing.
+#[test]
+fn a_ring_of_another_user_is_refused_before_anything_that_it_names() {
     let left = two();
     fs::remove_file(&left.log).unwrap();
-    recover(&[name(&left.ring)]).assert().success();
-    let text = fs::read_to_string(&left.log).unwrap();
-    assert_eq!(text, "posted1\nposted2\n");
+    let ring = name(&left.ring);
+    let mut spoilt = Vec::new();
+    for mode in [0o620, 0o602] {
+        spoilt.push((None, mode));
+    }
+    spoilt.push((Some(65534), 0o600));
+    for (owner, mode) in spoilt {
+        fs::set_permissions(&left.ring, fs::Permissions::from_mode(mode)).unwrap();
+        if owner.is_some() && std::os::unix::fs::chown(&left.ring, owner, None).is_err() {
+            continue; // only root can give a file away
+        }
+        let (fifo, _) = common::fifo(&left.dir);
+        fs::rename(fifo, &left.log).unwrap();
+        for args in [
+            &[ring][..],
+            &[ring, "--dry-run"],
+            &[ring, "--into", "other"],
+        ] {
+            refused(&mut recover(args), 1, &[ring, "it belongs to user", "mode"]);
+        }
+        let report = stat(&left.ring);
+        let problem = report["untrusted"].as_str().unwrap();
+        assert!(problem.contains("it belongs to user"), "{report}");
+        assert_eq!(
+            number(&report, "pending_bytes"),
+            16,
+            "what it says is shown"
+        );
+        fs::remove_file(&left.log).unwrap();
+    }
+    assert!(!left.log.exists());
+}
 
-    let left = two();
-    let moved = left.dir.path().with_extension("moved");
-    fs::rename(left.dir.path(), &moved).unwrap();
-    let ring = moved.join("ring");
-    let before = fs::read(&ring).unwrap();
-    let parts = [name(&left.log), "its directory must exist"];
-    refused(&mut recover(&[name(&ring)]), 1, &parts);
-    assert!(!left.dir.path().exists());
-    assert_eq!(fs::read(&ring).unwrap(), before);
-    fs::rename(moved, left.dir.path()).unwrap();
+/// A path in a ring file, or on the command line, moves no cursor.
+#[test]
+fn what_a_ring_names_reaches_no_terminal_as_it_is() {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
+    let (dir, _) = common::scratch();
+    let log = dir
+        .path()
+        .join(OsStr::from_bytes(b"a\n\x1b[2J\xc2\x9b\xff.log"));
+    let ring = dir.path().join("ring");
+    drop(Options::new().ring_file(&ring).open(&log).unwrap());
+    let shown = "a\\n\\u{1b}[2J\\u{9b}\\xff.log";
+    for (args, expected) in [
+        (&["stat"][..], shown),
+        (&["recover"], shown),
+        (
+            &["stat", "--json"],
+            "a\\\\n\\\\u{1b}[2J\\\\u{9b}\\\\xff.log",
+        ),
+    ] {
+        let run = alq(args).arg(&ring).assert().success();
+        let said = String::from_utf8(run.get_output().stdout.clone()).unwrap();
+        assert!(said.contains(expected), "{said}");
+        assert!(!said.trim_end().contains(['\u{1b}', '\u{9b}']), "{said:?}");
+    }
+    let missing = dir.path().join("\u{1b}[2J");
+    let run = alq(["stat"]).arg(&missing).assert().code(1);
+    let said = String::from_utf8(run.get_output().stderr.clone()).unwrap();
+    assert!(
+        said.contains("\\u{1b}[2J") && !said.contains('\u{1b}'),
+        "{said:?}"
+    );
 }
 
 #[test]

@@ -17,7 +17,7 @@ fn said(run: &assert_cmd::assert::Assert) -> String {
 
 /// `alq append --ring RING`, with more to come.
 fn with_ring(ring: &Path) -> assert_cmd::Command {
-    let mut command = append([Path::new("--ring"), ring]);
+    let mut command = append([Path::new("--ring-on-disk"), Path::new("--ring"), ring]);
     command.write_stdin("x");
     command
 }
@@ -52,7 +52,12 @@ fn a_pipe_gets_what_a_killed_run_had_read_first() {
     // Without a writer yet, a read would take the FIFO for ended.
     let writer = File::options().write(true).open(&left.log).unwrap();
     let mut tool = Running::append(
-        [Path::new("--ring"), &left.ring, &left.log],
+        [
+            Path::new("--ring-on-disk"),
+            Path::new("--ring"),
+            &left.ring,
+            &left.log,
+        ],
         File::open("/dev/null").unwrap(),
     );
     let mut found = vec![0; filler + 8];
@@ -146,17 +151,89 @@ fn a_second_signal_leaves_what_was_read_in_the_ring() {
 }
 
 #[test]
-fn a_ring_of_other_sizes_is_refused_with_the_way_out() {
-    let (dir, log) = scratch();
-    let ring = dir.path().join("ring");
-    with_ring(&ring).arg(&log).assert().success();
-    let mut command = with_ring(&ring);
-    command.args(["--capacity=4K"]).arg(&log);
-    let parts = [name(&ring), "1048576", "4096", "leave out --capacity"];
-    refused(&mut command, 1, &parts);
+fn a_ring_of_another_program_is_refused_with_the_way_out() {
     let left = left(Options::new().fixed(8, 4), &[], &["posted1\n"]);
     let parts = ["another program", "`alq recover "];
     refused(with_ring(&left.ring).arg(&left.log), 1, &parts);
+}
+
+#[test]
+fn another_capacity_is_a_deployment_and_what_was_left_is_written_first() {
+    let left = left(Options::new(), &["written\n"], &["posted1\n", "posted2\n"]);
+    let mut command = with_ring(&left.ring);
+    let run = command.args(["--capacity=8K"]).arg(&left.log).assert();
+    let said = said(&run.success());
+    let parts = [
+        "16 bytes of an earlier run",
+        "\nalq: 1 bytes, 0 lines, ",
+        " of 8192 bytes\n",
+    ];
+    for part in parts {
+        assert!(said.contains(part), "no {part:?} in: {said}");
+    }
+    let text = fs::read_to_string(&left.log).unwrap();
+    assert_eq!(text, "written\nposted1\nposted2\nx");
+}
+
+#[test]
+fn a_ring_without_a_byte_is_made_anew() {
+    let (dir, log) = scratch();
+    let ring = dir.path().join("ring");
+    fs::write(&ring, "").unwrap();
+    assert_eq!(number(&stat(&ring), "capacity_bytes"), 0);
+    alq(["recover", name(&ring)]).assert().success().stderr("");
+    with_ring(&ring).arg(&log).assert().success();
+    assert_eq!(number(&stat(&ring), "capacity_bytes"), 1 << 20);
+    assert_eq!(fs::read(&log).unwrap(), b"x");
+}
+
+/// A disk may be slow, full or frozen; the ring there is accepted, and not in silence.
+#[test]
+fn a_ring_on_a_disk_is_warned_of_once() {
+    let (dir, log) = scratch();
+    let ring = dir.path().join("ring");
+    drop(Options::new().ring_file(&ring).open(&log).unwrap());
+    let on_disk = alq::ring_file::on_disk(&ring).unwrap();
+    for accepted in [false, true] {
+        let mut command = append(["--ring", name(&ring), "--quiet", name(&log)]);
+        if accepted {
+            command.arg("--ring-on-disk");
+        }
+        let said = said(&command.write_stdin("x").assert().success());
+        match &on_disk {
+            Some(problem) if !accepted => {
+                let start = format!("alq: warning: {}: {problem}", name(&ring));
+                assert!(
+                    said.starts_with(&start) && said.lines().count() == 1,
+                    "{said}"
+                );
+            }
+            _ => assert_eq!(said, ""),
+        }
+    }
+    append(["--ring-on-disk", name(&log)]).assert().code(2);
+}
+
+/// `ulimit -f` below the size of the ring: said, and the process lives.
+#[test]
+fn a_limit_of_files_below_the_size_of_the_ring_is_named() {
+    let (dir, log) = scratch();
+    let ring = dir.path().join("ring");
+    let script = r#"ulimit -f 8; exec "$0" "$@" </dev/null"#;
+    let shell = |args: &[&str]| {
+        let mut command = assert_cmd::Command::new("sh");
+        command
+            .args(["-c", script, common::ALQ, "append"])
+            .args(args);
+        command
+    };
+    let parts = [name(&ring), "File too large", "ulimit -f"];
+    refused(&mut shell(&["--ring", name(&ring), name(&log)]), 1, &parts);
+    assert!(!ring.exists());
+    shell(&["--quiet", name(&log)])
+        .assert()
+        .success()
+        .stderr(""); // in memory it has no such limit
 }
 
 #[test]

@@ -220,3 +220,84 @@ fn what_is_no_good_ring_file_is_refused() {
         "{said}"
     );
 }
+
+/// The lock is asked, not a number: a process of another PID namespace has none that is seen here.
+#[test]
+fn a_ring_that_a_process_of_another_namespace_has_is_in_use() {
+    let mut stuck = Stuck::start();
+    stuck.feed("hello\n");
+    let mut look = std::process::Command::new("unshare");
+    let inside =
+        r#"mount -t proc none /proc && "$0" stat --json "$1" && "$0" recover --dry-run "$1""#;
+    look.args([
+        "--pid",
+        "--fork",
+        "--mount",
+        "sh",
+        "-c",
+        inside,
+        ALQ,
+        name(&stuck.ring),
+    ]);
+    let looked = match look.output() {
+        Ok(looked) if !looked.stdout.is_empty() => looked,
+        _ => return println!("skipped: there is no other namespace to be had"),
+    };
+    let report: Value = serde_json::from_slice(&looked.stdout).unwrap();
+    assert_eq!(
+        (&report["in_use"], &report["pid"]),
+        (&Value::Bool(true), &Value::Null)
+    );
+    assert_eq!(number(&report, "pending_bytes"), 6);
+    assert_eq!(
+        looked.status.code(),
+        Some(1),
+        "recover leaves it to its process"
+    );
+    let said = String::from_utf8(looked.stderr).unwrap();
+    assert!(
+        said.contains("of another PID namespace) has it open"),
+        "{said}"
+    );
+    assert_eq!(stat(&stuck.ring)["in_use"], true);
+    let left = stuck.kill();
+    assert_eq!(stat(&left.ring)["in_use"], false);
+}
+
+/// A file that claims to be a large ring, with nothing in it: looked at in less memory than its descriptors would take.
+#[test]
+fn a_hostile_ring_costs_no_memory() {
+    use std::os::unix::fs::FileExt;
+    let (dir, log) = scratch();
+    let ring = dir.path().join("ring");
+    drop(Options::new().ring_file(&ring).open(&log).unwrap());
+    let header = fs::read(&ring).unwrap();
+    let mut words: Vec<u64> = header[..64]
+        .chunks(8)
+        .map(|word| u64::from_ne_bytes(word.try_into().unwrap()))
+        .collect();
+    let (capacity, slots) = (1 << 28, 1_u64 << 22);
+    (words[3], words[4], words[5]) = (capacity, slots, slots);
+    // docs/format.md: FNV-1a.
+    words[7] = words[..7]
+        .iter()
+        .flat_map(|word| word.to_le_bytes())
+        .fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+        });
+    let file = File::create(&ring).unwrap();
+    file.write_all_at(&header[..8192], 0).unwrap();
+    let start: Vec<u8> = words.iter().flat_map(|word| word.to_ne_bytes()).collect();
+    file.write_all_at(&start, 0).unwrap();
+    file.set_len(8192 + 16 * slots + capacity).unwrap();
+    let mut command = std::process::Command::new("sh");
+    let script = r#"ulimit -v 50000; exec "$0" stat --json "$1""#;
+    let run = command
+        .args(["-c", script, ALQ, name(&ring)])
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&run.stderr);
+    assert!(run.status.success(), "{said}");
+    let report: Value = serde_json::from_slice(&run.stdout).unwrap();
+    assert_eq!(number(&report, "capacity_bytes"), capacity);
+}
