@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use crate::actors::Inheritance;
 use crate::ends::log_file;
-use crate::memory::{Image, check_owner, read_layout};
+use crate::memory::{Image, check_owner, noted_pid, read_layout};
 use crate::primitives::os::file::{disk_of, is_locked, lock_holder, open_existing};
 use crate::words::{Error, Intent, Layout, Live, LogEnd, Operation, Recovery, RingFileProblem};
 
@@ -79,10 +79,13 @@ pub fn inspect(path: impl AsRef<Path>) -> Result<State, Error> {
         });
     };
     let untrusted = check_owner(&file).map_err(system)?.err();
-    let was_locked = is_locked(&file);
+    // A process that ends loses what `is_locked` sees first: it is never taken for one of another namespace.
+    let holder = || lock_holder(&file, noted_pid(&file));
+    let pid = holder();
+    let was_locked = pid.is_some() || is_locked(&file);
     let (image, inheritance) = look(&file, layout, was_locked).map_err(system)?;
     let inheritance = inheritance.map_err(wrong)?;
-    let pid = lock_holder(&file, Some(image.live.pid));
+    let pid = pid.or_else(holder);
     let in_use = pid.is_some() || was_locked || is_locked(&file);
     let mut pending = inheritance.summary();
     if in_use {

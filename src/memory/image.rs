@@ -63,7 +63,7 @@ fn words_at<const N: usize>(words: &[u64], at: usize) -> [u64; N] {
 }
 
 /// The process that has shown itself in `file` last.
-pub(super) fn noted_pid(file: &File) -> Option<u32> {
+pub fn noted_pid(file: &File) -> Option<u32> {
     let words = read_words(file, 8 * LIVE_AT, Live::WORDS).ok()?;
     Some(Live::from_words(&words_at(&words, 0)).pid)
 }

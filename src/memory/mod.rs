@@ -20,7 +20,7 @@ use crate::words::Geometry;
 
 #[cfg(feature = "rotate")]
 pub use file_lock::FileLock;
-pub use image::Image;
+pub use image::{Image, noted_pid};
 pub use journal::Journal;
 pub use mirror::Mirror;
 pub use ring_file::{RingFile, check_owner, read_layout};
