@@ -48,10 +48,13 @@ fn draw_end(numbers: &mut Numbers) -> End {
 
 /// Some lives on one ring file and one log, each killed; and the look at the log afterwards. Says how many records it holds.
 fn chain(folder: &Path, oracle: Oracle, numbers: &mut Numbers, kills: usize) -> usize {
-    let capacity = [4096, 1 << 14, 1 << 16][numbers.below(3)];
-    let place = Place::in_folder(folder, capacity, numbers.below(3) > 0);
+    let draw = |numbers: &mut Numbers| [4096, 1 << 14, 1 << 16][numbers.below(3)];
+    let mut place = Place::in_folder(folder, draw(numbers), numbers.below(3) > 0);
     oracle.clear();
     for number in 0..kills {
+        if numbers.below(4) == 0 {
+            place.capacity = draw(numbers); // killed while the ring is drained and made anew, too
+        }
         let end = draw_end(numbers);
         let life = Life {
             number: number as u32,

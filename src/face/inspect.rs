@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use crate::actors::Inheritance;
 use crate::ends::log_file;
 use crate::memory::{Image, check_owner, noted_pid, read_layout};
-use crate::primitives::os::file::{disk_of, is_locked, lock_holder, open_existing};
+use crate::primitives::os::file::{disk_of, is_locked, holder_of, open_existing};
 use crate::words::{Error, Intent, Layout, Live, LogEnd, Operation, Recovery, RingFileProblem};
 
 /// What a ring file holds, and what its queue is doing.
@@ -80,7 +80,7 @@ pub fn inspect(path: impl AsRef<Path>) -> Result<State, Error> {
     };
     let untrusted = check_owner(&file).map_err(system)?.err();
     // A process that ends loses what `is_locked` sees first: it is never taken for one of another namespace.
-    let holder = || lock_holder(&file, noted_pid(&file));
+    let holder = || holder_of(&file, noted_pid(&file));
     let pid = holder();
     let was_locked = pid.is_some() || is_locked(&file);
     let (image, inheritance) = look(&file, layout, was_locked).map_err(system)?;

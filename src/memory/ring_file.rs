@@ -8,7 +8,7 @@ use std::path::Path;
 use super::image::noted_pid;
 use super::inherited::{Kept, keep_lock};
 use crate::primitives::os::file::{
-    create_new, disk_of, effective_user, file_id, lock_holder, make_zeros, open_existing, try_lock,
+    create_new, disk_of, effective_user, file_id, holder_of, make_zeros, open_existing, try_lock,
 };
 use crate::words::{Error, Head, Layout, Operation, RingFileProblem as Problem};
 
@@ -73,7 +73,7 @@ impl RingFile {
             return Ok(None);
         }
         if !try_lock(lock.lock()).map_err(system)? {
-            let pid = lock_holder(&file, noted_pid(&file));
+            let pid = holder_of(&file, noted_pid(&file));
             return Err(wrong(Problem::InUse { pid }));
         }
         let is_there = fs::metadata(path).is_ok_and(|there| (there.dev(), there.ino()) == id);

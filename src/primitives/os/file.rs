@@ -68,10 +68,16 @@ fn record_lock(
     Ok(libc::c_int::from(lock.l_type))
 }
 
+/// The process that has the lock on `file`, where the system tells.
+#[cfg(feature = "rotate")]
+pub fn lock_holder(file: &File) -> Option<u32> {
+    holder_of(file, None)
+}
+
 /// The process that has the lock on `file`, where the system tells. On a file system whose devices have other
 /// numbers in that list (Btrfs), it is the one that `noted` names, if that locks a file of this number.
 /// Source: proc(5), `/proc/locks`.
-pub fn lock_holder(file: &File, noted: Option<u32>) -> Option<u32> {
+pub fn holder_of(file: &File, noted: Option<u32>) -> Option<u32> {
     let metadata = file.metadata().ok()?;
     let (major, minor) = (libc::major(metadata.dev()), libc::minor(metadata.dev()));
     let device = format!("{major:02x}:{minor:02x}");
