@@ -313,7 +313,7 @@ fn a_ring_file_that_others_may_write_to_is_refused() {
         refused(65534, 0o600);
         let (sender, errors) = std::sync::mpsc::channel();
         let optional = Options::new().ring_file(&ring).ring_optional(true);
-        let optional = optional.on_error(move |error| sender.send(error.clone()).unwrap());
+        let optional = optional.on_error(move |report| sender.send(report.error.clone()).unwrap());
         let queue = optional.open(&log).unwrap();
         assert_eq!(queue.recovery(), None);
         queue.close(None).unwrap();

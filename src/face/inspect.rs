@@ -133,9 +133,11 @@ pub fn inspect(path: impl AsRef<Path>) -> Result<State, Error> {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn on_disk(path: impl AsRef<Path>) -> Result<Option<RingFileProblem>, Error> {
-    let file = open_existing(path.as_ref(), false);
+    let path = path.as_ref();
+    let file = open_existing(path, false);
     let disk = file.and_then(|file| disk_of(&file));
-    let disk = disk.map_err(|error| Error::io(Operation::RingFile, &error))?;
+    let system = |error| Error::io(Operation::RingFile, &error).about(&path.into());
+    let disk = disk.map_err(system)?;
     Ok(disk.map(|file_system| RingFileProblem::OnDisk { file_system }))
 }
 
