@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use crate::actors::Inheritance;
 use crate::ends::log_file;
 use crate::memory::{Image, check_owner, noted_pid, read_layout};
-use crate::primitives::os::file::{disk_of, is_locked, holder_of, open_existing};
+use crate::primitives::os::file::{disk_of, holder_of, is_locked, open_existing};
 use crate::words::{Error, Intent, Layout, Live, LogEnd, Operation, Recovery, RingFileProblem};
 
 /// What a ring file holds, and what its queue is doing.

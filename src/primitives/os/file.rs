@@ -7,12 +7,10 @@
 
 #[cfg(feature = "rotate")]
 use std::ffi::CStr;
-use std::ffi::CString;
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
-use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
 #[cfg(feature = "rotate")]
@@ -158,10 +156,6 @@ pub fn disk_of(file: &File) -> io::Result<Option<u64>> {
     // SAFETY: fstatfs succeeded.
     let kind = unsafe { stat.assume_init() }.f_type as u64 & u64::from(u32::MAX);
     Ok(Some(kind).filter(|kind| ![TMPFS, RAMFS, HUGETLBFS].contains(kind)))
-}
-
-pub fn c_string(path: &Path) -> io::Result<CString> {
-    Ok(CString::new(path.as_os_str().as_bytes())?)
 }
 
 /// Has the number of `onto` stand for what `fd` refers to, from one moment to the next. Source: dup3(2).
