@@ -21,7 +21,7 @@ suite() {
     local script=$1 sources
     sources=$({
         rustc --version
-        find "$@" src Cargo.toml \( -name target -o -path src/integrations -o -path src/ends/rotate \) -prune \
+        find "$@" src Cargo.toml \( -name target -o -path src/integrations \) -prune \
             -o -type f -print0 | sort -z | xargs -0 sha256sum
     } | sha256sum)
     if [ "$sources" = "$(cat "$notes/${script##*/}" 2>/dev/null)" ]; then

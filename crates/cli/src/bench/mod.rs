@@ -24,7 +24,6 @@ use tempfile::TempDir;
 
 use crate::report::{self, Failure};
 use crate::signals::Signals;
-use alq_measure::Outcome;
 use alq_measure::machine::{Machine, Usage, file_system, own_s};
 use args::Bench;
 use case::{Case, LOG_BYTES_MAX};
