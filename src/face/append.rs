@@ -15,7 +15,12 @@ use crate::words::{Error, Flags, Position};
 
 /// Appending to a variable queue.
 impl Queue {
-    /// Appends one record: whole or not at all, never mixed with another. Source: `alq_writen` in alq(9).
+    /// Appends one record, whole or not at all, never mixed with another record of the queue.
+    /// Source: `alq_writen` in alq(9).
+    ///
+    /// On a pipe or a FIFO, a record of up to `PIPE_BUF` (4096) bytes also arrives unmixed with the
+    /// records of other processes and queues. A longer record may be mixed with them, and so may any
+    /// record if [`sole_writer`](crate::Options::sole_writer) is set.
     ///
     /// The record may have 1 to [`capacity`](Queue::capacity) bytes. Returns where it ends in the stream of the queue;
     /// it is in memory then, and on its way to the descriptor. Any thread may call it. With [`Flags::NOWAIT`] it

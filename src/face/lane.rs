@@ -89,7 +89,10 @@ impl Lane {
         }
     }
 
-    /// Appends one record: whole or not at all, never mixed with another. As [`Queue::writen`].
+    /// Appends one record, whole or not at all, never mixed with another record of the queue.
+    ///
+    /// On a pipe or a FIFO, a record of up to `PIPE_BUF` (4096) bytes is not mixed with records of
+    /// other processes either. A longer one may be; with `Options::sole_writer`, any record may be.
     ///
     /// # Errors
     ///

@@ -4,6 +4,8 @@ use core::fmt;
 use std::io;
 use std::path::PathBuf;
 
+use super::target::Escaped;
+
 /// Why a log cannot be rotated as configured. Part of [`Error::Rotation`](crate::Error::Rotation).
 ///
 /// ```
@@ -86,7 +88,7 @@ impl fmt::Display for RotationProblem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::InUse { log, pid } => {
-                write!(f, "{}: rotated already", log.display())?;
+                write!(f, "{}: rotated already", Escaped(log))?;
                 match pid {
                     Some(pid) => write!(f, ", by process {pid}")?,
                     None => write!(f, ", by another queue or process")?,
@@ -96,7 +98,7 @@ impl fmt::Display for RotationProblem {
                 )
             }
             Self::NotAFile { log } => {
-                write!(f, "{}: only a regular file can be rotated", log.display())
+                write!(f, "{}: only a regular file can be rotated", Escaped(log))
             }
             Self::Insecure {
                 log,
@@ -104,27 +106,27 @@ impl fmt::Display for RotationProblem {
                 reason,
             } => write!(
                 f,
-                "{}: cannot be rotated because parent directory {} has insecure permissions ({reason}): \
-                 another user could replace the log; let it \
-                 belong to root and be writable by root alone, or run as the user that owns it, \
-                 or accept it (shared_folder, --shared-folder)",
-                log.display(),
-                folder.display()
+                "{}: cannot be rotated because parent directory {} has insecure permissions \
+                 ({reason}): another user could replace the log; let it belong to root and be \
+                 writable by root alone, or run as the user that owns it, or accept it \
+                 (shared_folder, --shared-folder)",
+                Escaped(log),
+                Escaped(folder)
             ),
             Self::UnknownPeriod { text } => write!(
                 f,
-                "{text:?} is not a period: use hour, day, week, month, or minutes or hours up to a day such \
-                 as 10m or 6h"
+                "{text:?} is not a period: use hour, day, week, month, or minutes or hours up to \
+                 a day such as 10m or 6h"
             ),
             Self::UnknownCompression { text } => write!(
                 f,
-                "{text:?} is not a form of compression: use none, gzip or zstd (gzip and zstd must be \
-                 compiled in)"
+                "{text:?} is not a form of compression: use none, gzip or zstd (gzip and zstd \
+                 must be compiled in)"
             ),
             Self::UnknownZone { name } => write!(
                 f,
-                "{name:?} is not a time zone known to this system: use a name such as Europe/Berlin, or a \
-                 rule as in TZ"
+                "{name:?} is not a time zone known to this system: use a name such as \
+                 Europe/Berlin, or a rule as in TZ"
             ),
             Self::Impossible { doing, path, errno } => {
                 let error = io::Error::from_raw_os_error(*errno);
@@ -138,8 +140,42 @@ impl fmt::Display for RotationProblem {
                     libc::ENAMETOOLONG => "; give the log a shorter name",
                     _ => "",
                 };
-                write!(f, "{}: cannot {doing}: {error}{way_out}", path.display())
+                write!(f, "{}: cannot {doing}: {error}{way_out}", Escaped(path))
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use super::RotationProblem;
+
+    #[test]
+    fn a_message_escapes_the_control_characters_of_every_path() {
+        let path = || PathBuf::from("a\nb\x1b[2J");
+        let problems = [
+            RotationProblem::InUse {
+                log: path(),
+                pid: None,
+            },
+            RotationProblem::NotAFile { log: path() },
+            RotationProblem::Insecure {
+                log: path(),
+                folder: path(),
+                reason: "it is writable by everybody",
+            },
+            RotationProblem::Impossible {
+                doing: "create a lock",
+                path: path(),
+                errno: libc::EACCES,
+            },
+        ];
+        for problem in problems {
+            let text = problem.to_string();
+            assert!(text.starts_with("a\\nb\\u{1b}[2J: "), "{text}");
+            assert!(!text.contains(char::is_control), "{text:?}");
         }
     }
 }
