@@ -1,4 +1,7 @@
-//! Appending past the ring, on the caller's own thread: in a child of fork(2), and in a process that ends.
+//! Appends that bypass the ring: in a child of fork(2), and at the end of the process.
+//!
+//! The caller's own thread writes to the descriptor of the sink. In a child, only the thread that
+//! forked exists, so nothing here waits for a lock there.
 
 use core::fmt;
 use std::io::{self, IoSlice};
@@ -14,26 +17,27 @@ use crate::primitives::sync::plain::{AtomicBool, AtomicUsize, Ordering};
 use crate::primitives::sync::{Mutex, PlainArc, PlainWeak};
 use crate::words::{Error, Operation};
 
-/// How long one wait for a sink that takes nothing lasts before it is tried again.
+/// How long one wait for a stalled sink lasts before the write is tried again.
 const READY_LIMIT: Duration = Duration::from_secs(1);
 
-/// The way past the ring of one queue.
+/// Appends to the sink of one queue without its ring.
 pub struct Aside {
-    /// The far end, for as long as the flusher has it (none in models): in the slot that `current` names. The other one
-    /// is where the next is put, so a fork at any moment finds the current one whole, and its lock free.
+    /// Two slots for the sink. `current` is the index of the slot with the sink of the flusher (in
+    /// models it is empty). The next sink goes into the other slot, so a fork at any moment finds
+    /// the current slot complete and its lock free.
     sinks: [Mutex<Option<PlainWeak<dyn Sink>>>; 2],
     current: AtomicUsize,
-    /// The far end once the process ends; the lock puts the appends of its last threads in order.
+    /// The sink at the end of the process. The lock orders the appends of the last threads.
     kept: Mutex<Option<PlainArc<dyn Sink>>>,
     /// In a child: whether the queue was closed there.
     closed: AtomicBool,
-    /// What went this way.
+    /// What was written aside.
     pub bytes: Counter,
     pub records: Counter,
-    /// What was to go this way, and could not.
+    /// What could not be written aside.
     pub lost_bytes: Counter,
     pub lost_records: Counter,
-    /// In a child: entries of the parent's that were posted or dropped.
+    /// In a child: entries of the parent that were posted or dropped here.
     pub foreign: Counter,
 }
 
@@ -58,20 +62,22 @@ impl Aside {
         }
     }
 
-    /// The flusher is about to go on in another sink. For the flusher, which still holds the one before.
+    /// Stores the next sink, which the flusher is about to use. Only the flusher calls it, and it
+    /// still holds the sink before.
     pub fn goes_on_in(&self, sink: &PlainArc<dyn Sink>) {
         // Relaxed: only the flusher stores it.
         let next = 1 - self.current.load(Ordering::Relaxed);
         *self.sinks[next].lock() = Some(PlainArc::downgrade(sink));
-        // [aside.goes_on] Release, pairs with [aside.sink] and [aside.keep]: the slot is filled, and its lock free.
+        // [aside.goes_on] Release, pairs with [aside.sink] and [aside.keep]: the slot is filled, and
+        // its lock is free.
         self.current.store(next, Ordering::Release);
         if let Some(kept) = &mut *self.kept.lock() {
             *kept = PlainArc::clone(sink);
         }
     }
 
-    /// Where the flusher writes to, unless it has let go of it. Never waits, for a child of fork(2); nobody has the lock
-    /// but one who has read `current` before it changed twice.
+    /// The sink of the flusher, unless the flusher has released it. Never waits, because a child of
+    /// fork(2) calls it. Only a thread that read `current` before it changed twice can hold the lock.
     fn sink(&self) -> Option<PlainArc<dyn Sink>> {
         // [aside.sink] Acquire, pairs with [aside.goes_on].
         let current = self.current.load(Ordering::Acquire);
@@ -79,28 +85,31 @@ impl Aside {
         sink.as_ref().and_then(PlainWeak::upgrade)
     }
 
-    /// Keeps the sink when the flusher lets go of it.
+    /// Keeps the sink when the flusher releases it.
     pub fn keep(&self) {
-        // [aside.keep] Acquire, pairs with [aside.goes_on]. A slot that has been filled anew meanwhile is as good.
+        // [aside.keep] Acquire, pairs with [aside.goes_on]. If the slot has been filled again since,
+        // the newer sink is as good.
         let current = self.current.load(Ordering::Acquire);
         let sink = self.sinks[current].lock();
         *self.kept.lock() = sink.as_ref().and_then(PlainWeak::upgrade);
     }
 
-    /// Takes that back: the sink is dropped, and nothing is appended any more.
+    /// Drops the kept sink. Nothing is appended from then on.
     pub fn let_go(&self) {
-        // Whoever has the lock may be in a write for as long as its sink likes: the sink goes with the queue then.
+        // The thread that holds the lock may be in a write of any length. Then the sink is dropped
+        // with the queue.
         let kept = self.kept.try_lock().and_then(|mut kept| kept.take());
-        drop(kept); // it may call into the queue: not under the lock
+        drop(kept); // not under the lock: its drop may call into the queue
     }
 
-    /// Appends `record` in the process that the queue was made in, after its ring was drained; `position` is called
-    /// when it is written, before any other can be. Without `wait` it takes no lock that is taken, and gives up if the
-    /// sink takes nothing.
+    /// Appends `record` in the process that created the queue, after its ring was drained. Calls
+    /// `position` once the record is written and before any other record can be. Without `wait` it
+    /// returns an error if another thread holds the lock or if the sink accepts no data.
     ///
     /// # Errors
     ///
-    /// [`Error::WouldBlock`] without `wait`; [`Error::Closed`] once the sink was let go; [`Error::Io`].
+    /// [`Error::WouldBlock`] without `wait`; [`Error::Closed`] once the sink was released;
+    /// [`Error::Io`].
     pub fn append<T>(
         &self,
         record: &[u8],
@@ -119,20 +128,21 @@ impl Aside {
         Ok(position())
     }
 
-    /// Appends `record` in a child of the process that the queue was made in: to the descriptor, and without any
-    /// lock, since no thread of the parent's is there to give one back.
+    /// Appends `record` in a child of the process that created the queue. It writes to the descriptor
+    /// and waits for no lock: in a child, the parent's thread that holds a lock does not exist.
     ///
     /// # Errors
     ///
-    /// [`Error::WouldBlock`] without `wait`; [`Error::Forked`] if the queue ends in no descriptor; [`Error::Closed`]
-    /// if it was closed, by the child, or by the parent before; [`Error::Io`].
+    /// [`Error::WouldBlock`] without `wait`; [`Error::Forked`] if the sink has no descriptor;
+    /// [`Error::Closed`] if the child closed the queue, or the parent did before the fork;
+    /// [`Error::Io`].
     pub fn append_in_child(&self, record: &[u8], wait: bool) -> Result<(), Error> {
         // Relaxed: it orders nothing.
         if self.closed.load(Ordering::Relaxed) {
             return Err(Error::Closed);
         }
-        // While the count of its owners is not 0 the sink has not been dropped; and the threads that would drop it are
-        // not in this process, so its descriptor stays what it is.
+        // The sink is not dropped while its count of owners is above 0. The threads that would drop
+        // it do not exist in this process, so its descriptor stays open.
         let sink = self.sink().ok_or(Error::Closed)?;
         let own = sink.open_in_child().transpose();
         let own = own.map_err(|error| Error::io(Operation::Write, &error))?;
@@ -145,25 +155,25 @@ impl Aside {
         Ok(())
     }
 
-    /// In a child: nothing is appended any more.
+    /// Closes the queue in a child: nothing is appended from then on.
     pub fn close_in_child(&self) {
         // Relaxed: as above.
         self.closed.store(true, Ordering::Relaxed);
     }
 
-    /// In a child: whether it has closed the queue.
+    /// Whether this child has closed the queue.
     pub fn is_closed_in_child(&self) -> bool {
         // Relaxed: as above.
         self.closed.load(Ordering::Relaxed)
     }
 
-    /// Counts a record that was to go this way, and could not.
+    /// Counts a record that could not be written aside.
     pub fn lost(&self, record: &[u8]) {
         self.lost_bytes.add(record.len() as u64);
         self.lost_records.add(1);
     }
 
-    /// What a child of fork(2) can tell about a queue: what it has done itself.
+    /// The statistics of the queue in a child of fork(2): only what the child has done itself.
     pub fn stats(&self) -> Stats {
         let (written, lost) = (self.bytes.get(), self.lost_bytes.get());
         let (written_records, lost_records) = (self.records.get(), self.lost_records.get());
@@ -185,8 +195,8 @@ impl Aside {
     }
 }
 
-/// Appends all of `bytes` to `fd` on this thread. Without `wait` it gives up if that takes nothing, whatever mode it
-/// is in; what was begun is finished all the same.
+/// Appends all of `bytes` to `fd` on this thread. Without `wait` it returns an error if `fd` accepts
+/// no data, in blocking and non-blocking mode. Once the first byte is written, it waits for the rest.
 ///
 /// # Errors
 ///
@@ -207,7 +217,7 @@ pub fn append_to(fd: BorrowedFd<'_>, bytes: &[u8], wait: bool) -> Result<(), Err
     write_all(bytes, wait, write, |limit| os::wait_writable(fd, limit))
 }
 
-/// Writes all of `bytes` with `write`, which may take fewer; between two tries, `wait_ready` waits.
+/// Writes all of `bytes` with `write`, which may take fewer. Between two tries it calls `wait_ready`.
 fn write_all(
     mut bytes: &[u8],
     wait: bool,
@@ -248,7 +258,7 @@ mod tests {
     use crate::words::Error;
 
     #[test]
-    fn a_child_appends_to_the_sink_that_the_flusher_has_and_to_none_that_it_let_go() {
+    fn a_child_appends_to_the_sink_of_the_flusher_until_the_flusher_drops_it() {
         let dir = tempfile::tempdir().unwrap();
         let path = |name: &str| dir.path().join(name);
         let sink = |name: &str| -> PlainArc<dyn Sink> {

@@ -1,4 +1,5 @@
-//! The sink of production: a file descriptor.
+//! The usual sink: a file descriptor. It owns the descriptor and never changes its mode, unless the
+//! queue opened the descriptor itself.
 
 use std::fs::File;
 use std::io::{self, IoSlice, Write};
@@ -13,14 +14,15 @@ use crate::primitives::os;
 use crate::primitives::sync::{AtomicBool, Mutex, Ordering};
 use crate::words::{LogEnd, SyncOp};
 
-/// A descriptor that is appended to with write(2), or writev(2) where padding splits the bytes: what a queue on a path or a
-/// descriptor ends in. A [`Sink`] that does more wraps it, and names it as its
+/// Appends to a descriptor with write(2), or with writev(2) where padding splits the bytes. A queue
+/// on a path or a descriptor uses it. A [`Sink`] that does more wraps it and returns it as its
 /// [`inner`](Sink::inner) sink.
 ///
-/// A write to a pipe, a socket or a terminal can block for as long as the other side does not read, and nobody could
-/// take it back then: not a close that has given up, and has counted the bytes as left. So those are written to
-/// without waiting, and waited for with poll(2). The descriptor's own mode stays as it is: others may share it. (One that the queue
-/// has opened itself is made non-blocking: the kernel cannot write to a FIFO without waiting in another way.)
+/// A write to a pipe, a socket or a terminal can block until the other side reads. Such a write
+/// cannot be cancelled, not even by a close that has given up and has counted its bytes as lost. So
+/// `FileSink` writes to these without waiting, and waits with poll(2). It does not change the mode of
+/// the descriptor, which other processes may share. A descriptor that the queue opened itself is made
+/// non-blocking, because the kernel has no other way to write to a FIFO without waiting.
 ///
 /// ```
 /// use std::fs::File;
@@ -40,7 +42,7 @@ use crate::words::{LogEnd, SyncOp};
 ///     }
 ///
 ///     fn inner(&self) -> Option<&dyn Sink> {
-///         Some(&self.0) // for all that this sink does not do itself: sync, fork, recovery
+///         Some(&self.0) // does what this sink does not: sync, fork, recovery
 ///     }
 /// }
 ///
@@ -62,25 +64,26 @@ pub struct FileSink {
     is_file: bool,
     is_appending: bool,
     file_id: (u64, u64),
-    /// The most bytes of a write, beyond which it would not be one for other writers.
+    /// The most bytes of one write. A longer write could be mixed with those of other writers.
     room: u64,
     /// The directory of a log that was created, until its entry is durable.
     directory: Mutex<Option<PathBuf>>,
 }
 
-/// The longest write to a pipe that is not mixed with other writes. Source: pipe(7).
+/// The longest write to a pipe that is not mixed with other writes, in bytes. Source: pipe(7).
 pub const PIPE_BUF: u64 = libc::PIPE_BUF as u64;
 
 impl FileSink {
-    /// A sink on `fd`, which must be open for writing.
+    /// Makes a sink on `fd`, which must be open for writing.
     ///
     /// # Errors
     ///
-    /// Those of fstat(2) and `fcntl(2)`.
+    /// The errors of fstat(2) and `fcntl(2)`.
     ///
     /// ```
     /// # let dir = tempfile::tempdir()?;
-    /// let log = std::fs::File::options().append(true).create(true).open(dir.path().join("app.log"))?;
+    /// let path = dir.path().join("app.log");
+    /// let log = std::fs::File::options().append(true).create(true).open(path)?;
     /// let queue = alq::Options::new().to_sink(alq::FileSink::new(log.into())?)?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
@@ -100,7 +103,8 @@ impl FileSink {
         })
     }
 
-    /// The same for a descriptor that no other process writes to, if `sole`: writes have no bound.
+    /// If `sole`, removes the bound on the length of a write: no other process writes to the
+    /// descriptor.
     #[must_use]
     pub(crate) fn sole_writer(mut self, sole: bool) -> Self {
         if sole {
@@ -109,18 +113,19 @@ impl FileSink {
         self
     }
 
-    /// The same for a file that was just created in `directory`, whose entry is synced with it.
+    /// Makes the first sync also sync the entry in `directory`, where the file was just created.
     #[must_use]
     pub(crate) fn created_in(self, directory: Option<PathBuf>) -> Self {
         *self.directory.lock() = directory;
         self
     }
 
-    /// Has no write wait, for a descriptor that nobody else has.
+    /// Makes the descriptor non-blocking, unless it is a regular file. Only for a descriptor that is
+    /// not shared.
     ///
     /// # Errors
     ///
-    /// Those of `fcntl(2)`.
+    /// The errors of `fcntl(2)`.
     pub(crate) fn never_wait(&self) -> io::Result<()> {
         if self.is_file {
             return Ok(());
@@ -128,7 +133,8 @@ impl FileSink {
         os::file::set_nonblocking(self.file.as_fd())
     }
 
-    /// Whether it can be told where a write has begun: of what is no file, nobody asks.
+    /// Whether a recovery can find out where a write began. A file must be open for appending; for
+    /// other descriptors a recovery does not ask.
     pub(crate) fn is_recoverable(&self) -> bool {
         !self.is_file || self.is_appending
     }
@@ -143,11 +149,12 @@ impl FileSink {
 
 impl Sink for FileSink {
     fn write(&self, runs: &[IoSlice<'_>]) -> io::Result<usize> {
-        // Relaxed: only the flusher comes here.
+        // Relaxed: only the flusher calls it.
         if self.nowait.load(Ordering::Relaxed) {
             match os::write_nowait(self.file.as_fd(), runs) {
                 Err(error) if is_unsupported(&error) => {
-                    // Relaxed: as above. This device (a terminal, say) or this kernel cannot.
+                    // Relaxed: as above. This device (a terminal, say) or this kernel does not support
+                    // it.
                     self.nowait.store(false, Ordering::Relaxed);
                     self.write_waiting(runs)
                 }
@@ -158,7 +165,7 @@ impl Sink for FileSink {
         }
     }
 
-    /// `PIPE_BUF` for a pipe or a FIFO: a longer write may be mixed with those of other processes.
+    /// `PIPE_BUF` for a pipe or a FIFO. A longer write may be mixed with writes of other processes.
     fn room(&self) -> u64 {
         self.room
     }
@@ -192,8 +199,8 @@ impl Sink for FileSink {
         self.is_file.then(|| log_file::path_of(&self.file).ok())?
     }
 
-    /// The first sync of a log that was created covers its directory entry too: without it, the file itself could be
-    /// gone after a crash.
+    /// The first sync of a new log also covers its directory entry. Without the entry, the whole file
+    /// could be lost in a crash.
     fn sync(&self, op: SyncOp) -> io::Result<()> {
         match op {
             SyncOp::Data => self.file.sync_data(),
@@ -208,7 +215,8 @@ impl Sink for FileSink {
     }
 }
 
-/// Whether pwritev2(2) cannot do without waiting here; nothing was written then.
+/// Whether `error` of pwritev2(2) means that it cannot write without waiting here. Nothing was written
+/// then.
 pub(super) fn is_unsupported(error: &io::Error) -> bool {
     let errno = error.raw_os_error();
     matches!(

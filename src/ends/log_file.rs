@@ -1,4 +1,4 @@
-//! What can be told of a log that is a regular file: where it ends, and what it holds.
+//! Reads a log that is a regular file: where it ends, and which bytes it holds. It never writes.
 
 use std::fs::{self, File};
 use std::io::{self, IoSlice};
@@ -9,11 +9,11 @@ use std::time::UNIX_EPOCH;
 
 use crate::words::LogEnd;
 
-/// Where `file` ends now.
+/// Returns where `file` ends now.
 ///
 /// # Errors
 ///
-/// Those of statx(2).
+/// The errors of statx(2).
 pub fn end_of(file: &File) -> io::Result<LogEnd> {
     let metadata = file.metadata()?;
     let born = metadata.created().ok();
@@ -26,17 +26,17 @@ pub fn end_of(file: &File) -> io::Result<LogEnd> {
     })
 }
 
-/// The path of `file`, as the kernel knows it now.
+/// Returns the path of `file`, as the kernel knows it now.
 pub fn path_of(file: &File) -> io::Result<PathBuf> {
     fs::read_link(in_proc(file))
 }
 
-/// Where the kernel shows the descriptor, whatever names the file has by now.
+/// The path under which the kernel shows the descriptor. It does not depend on the file's names.
 fn in_proc(file: &File) -> PathBuf {
     format!("/proc/self/fd/{}", file.as_raw_fd()).into()
 }
 
-/// As [`Sink::holds`](super::Sink::holds), of `file`, which may be open for writing alone.
+/// As [`Sink::holds`](super::Sink::holds) for `file`, which may be open only for writing.
 pub fn held(file: &File, end: &LogEnd, runs: &[IoSlice<'_>]) -> io::Result<Option<usize>> {
     let now = end_of(file)?;
     let Some(mut left) = now.size_bytes.checked_sub(end.size_bytes) else {
@@ -58,7 +58,7 @@ pub fn held(file: &File, end: &LogEnd, runs: &[IoSlice<'_>]) -> io::Result<Optio
     Ok(Some((offset - end.size_bytes) as usize))
 }
 
-/// How much of a file is compared at once.
+/// The number of bytes compared at once.
 const COMPARED_LEN: usize = 1 << 16;
 
 fn is_at(reader: &File, mut offset: u64, bytes: &[u8]) -> io::Result<bool> {

@@ -1,4 +1,20 @@
-//! Layer 4: ends. Where drained bytes go, and what is counted on the way.
+//! Layer 4: ends. Where the drained bytes go, how callers learn that they arrived, and what is
+//! counted on the way.
+//!
+//! ```text
+//! ring --flusher--> Sink --> file, pipe, socket     (FileSink, or a sink of the user)
+//!                    |
+//!                    +-- watermarks move --> Watch --> Pending --> task, sleeper, signal, callback
+//!
+//! caller --Aside--> the descriptor of the sink      (in a child of fork(2), at the process's end)
+//! ```
+//!
+//! - Only one thread at a time calls `write` and `wait_ready` of a sink.
+//! - A `Pending` gets its result once. Its subscribers are called outside of its lock.
+//! - In a child of fork(2), `Aside` takes no lock that a thread of the parent may hold.
+//!
+//! This layer moves bytes and keeps results. It never touches the ring; the actors above it decide
+//! when to write, to sync and to settle.
 
 mod aside;
 mod descriptor;

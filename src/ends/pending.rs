@@ -1,4 +1,7 @@
-//! Something that somebody waits for, and who is told when it has come.
+//! What callers wait for, and how they learn the result.
+//!
+//! A [`Pending`] is one wait with its result and its subscribers. A [`Watch`] is the list of all
+//! waits of a queue that have no result yet. Subscribers are called outside of every lock.
 
 use core::fmt;
 use core::task::Waker;
@@ -12,11 +15,11 @@ use crate::words::{Error, SyncOp};
 pub enum Reach {
     Written,
     Durable(SyncOp),
-    /// No watermark: the reopen with this number has taken place.
+    /// No watermark: the reopen with this number must take place.
     Reopened(u64),
 }
 
-/// A point that a watermark has yet to reach. Its result, once there, stays.
+/// A position that a watermark must still reach. Once the result is set, it stays.
 #[derive(Debug)]
 pub struct Pending {
     pub target: u64,
@@ -30,7 +33,7 @@ struct State {
     subscribers: Vec<(u64, Subscriber)>,
 }
 
-/// Who is told.
+/// What receives the result of a [`Pending`].
 pub enum Subscriber {
     /// A task that polls.
     Task(Waker),
@@ -38,7 +41,7 @@ pub enum Subscriber {
     Sleeper(Arc<Futex>),
     /// The process, by a queued signal.
     Signal { signo: i32, value: usize },
-    /// A callback, by what runs it.
+    /// A function that runs the callback.
     Callback(Box<dyn FnOnce(Result<(), Error>) + Send>),
 }
 
@@ -57,15 +60,16 @@ impl fmt::Debug for Subscriber {
 pub const WOKEN: u32 = 1;
 
 impl Subscriber {
+    /// Delivers `result`.
     pub fn tell(self, result: &Result<(), Error>) {
         match self {
             Self::Task(waker) => wake(waker),
             Self::Sleeper(word) => {
-                // Relaxed: the result is behind the lock, which was let go of before.
+                // Relaxed: the result is protected by the lock, which was released before.
                 word.store(WOKEN, Ordering::Relaxed);
                 word.wake_all();
             }
-            // Nobody is left to be told that the queue of signals is full; `status` says what came of it.
+            // No caller is left to receive the error of a full signal queue; `status` has the result.
             Self::Signal { signo, value } => drop(os::queue_signal(signo, value)),
             Self::Callback(callback) => callback(result.clone()),
         }
@@ -84,7 +88,7 @@ impl Pending {
         }
     }
 
-    /// One that has already come to its end.
+    /// Makes a pending wait that already has its result.
     pub fn settled(result: &Result<(), Error>) -> Self {
         let pending = Self::new(0, Reach::Written);
         pending.resolve(result);
@@ -95,7 +99,7 @@ impl Pending {
         self.state.lock().result.clone()
     }
 
-    /// Sets the result, once, and tells everybody, outside of the lock.
+    /// Sets the result, unless there is one, and delivers it to all subscribers outside of the lock.
     pub fn resolve(&self, result: &Result<(), Error>) {
         let subscribers = {
             let mut state = self.state.lock();
@@ -110,7 +114,8 @@ impl Pending {
         }
     }
 
-    /// Adds a subscriber, in the place of the one with the same key; or gives it back with the result.
+    /// Adds a subscriber, or replaces the one with the same key. If there is a result already, returns
+    /// the subscriber with that result.
     pub fn subscribe(
         &self,
         key: u64,
@@ -127,20 +132,20 @@ impl Pending {
         Ok(())
     }
 
-    /// Takes a subscriber back; nothing of it is left behind.
+    /// Removes the subscriber with this key and drops it.
     pub fn unsubscribe(&self, key: u64) {
         let taken = take(&mut self.state.lock().subscribers, key);
         drop(taken); // not under the lock: see `subscribe`
     }
 }
 
-/// Takes the subscriber with this key out.
+/// Removes the subscriber with this key from the list and returns it.
 fn take(subscribers: &mut Vec<(u64, Subscriber)>, key: u64) -> Option<(u64, Subscriber)> {
     let index = subscribers.iter().position(|(other, _)| *other == key)?;
     Some(subscribers.swap_remove(index))
 }
 
-/// All that is waited for in one queue.
+/// All waits in one queue that have no result yet.
 #[derive(Debug)]
 pub struct Watch {
     count: AtomicU32,
@@ -157,11 +162,12 @@ impl Watch {
         }
     }
 
-    /// Adds one. The caller settles next, which fences and looks: what it waits for may have come before.
+    /// Adds a wait. The caller must settle next: that fences and looks again, because the watermark
+    /// may have reached the target before.
     ///
     /// # Errors
     ///
-    /// [`Error::TooManyOutstanding`] at the bound.
+    /// [`Error::TooManyOutstanding`] if the list is full.
     pub fn add(&self, pending: Arc<Pending>) -> Result<(), Error> {
         {
             let mut list = self.list.lock();
@@ -175,16 +181,16 @@ impl Watch {
         Ok(())
     }
 
-    /// Whether anything is waited for. What moved must be stored before the call.
+    /// Whether the list has any wait. The caller must store the watermark before the call.
     pub fn is_awaited(&self) -> bool {
-        // [watch.fence] SeqCst, pairs with itself on another thread: of one who has added and one who has moved a watermark,
-        // at least one sees the other.
+        // [watch.fence] SeqCst, pairs with itself on another thread: of a thread that has added a wait
+        // and a thread that has moved a watermark, at least one sees the other.
         fence(or_mutant("watch.fence", Ordering::AcqRel, Ordering::SeqCst));
         // Relaxed: ordered by the fence.
         self.count.load(Ordering::Relaxed) != 0
     }
 
-    /// Resolves those for which `outcome` has one.
+    /// Resolves the waits for which `outcome` returns a result.
     pub fn settle(&self, outcome: impl Fn(&Pending) -> Option<Result<(), Error>>) {
         let mut settled = Vec::new();
         self.list.lock().retain(|pending| match outcome(pending) {
@@ -194,7 +200,7 @@ impl Watch {
                 false
             }
         });
-        // Relaxed: a count that is too high costs a lock.
+        // Relaxed: a count that is too high only costs taking the lock.
         self.count
             .fetch_sub(settled.len() as u32, Ordering::Relaxed);
         for (pending, result) in settled {
@@ -202,7 +208,7 @@ impl Watch {
         }
     }
 
-    /// The strongest operation that somebody waits for and that `is_due` says can be done now.
+    /// The strongest sync that a wait needs and that can be done now, according to `is_due`.
     pub fn wanted(&self, is_due: impl Fn(u64, SyncOp) -> bool) -> Option<SyncOp> {
         let list = self.list.lock();
         let due = list.iter().filter_map(|pending| match pending.reach {

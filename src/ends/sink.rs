@@ -1,4 +1,4 @@
-//! What the flusher writes to.
+//! What the flusher writes to: the trait [`Sink`], which users may implement.
 
 use std::io::{self, IoSlice};
 use std::os::fd::{BorrowedFd, OwnedFd};
@@ -9,12 +9,14 @@ use std::time::Duration;
 use crate::primitives::sync::sleep;
 use crate::words::{LogEnd, SyncOp};
 
-/// The far end of a queue, for [`Options::to_sink`](crate::Options::to_sink).
+/// Takes the bytes that a queue drains. Pass it to
+/// [`Options::to_sink`](crate::Options::to_sink).
 ///
-/// The flusher thread calls `write` and `wait_ready`, one at a time; the sync thread calls `sync`, beside them. (Once the
-/// process [ends](crate::Queue#exit), those that append call the first two, one at a time.) A sink
-/// that calls into its own queue is on the flusher thread: there `WAITOK` acts as `NOWAIT`, and every wait returns
-/// [`Error::WouldDeadlock`](crate::Error::WouldDeadlock). A panic fails the queue.
+/// The flusher thread calls `write` and `wait_ready`, one at a time. The sync thread calls `sync`,
+/// possibly at the same time. Once the process [ends](crate::Queue#exit), the appending threads call
+/// `write` and `wait_ready`, one at a time. A sink that calls into its own queue does so on the
+/// flusher thread: there `WAITOK` acts as `NOWAIT`, and every wait returns
+/// [`Error::WouldDeadlock`](crate::Error::WouldDeadlock). A panic of the sink fails the queue.
 ///
 /// ```
 /// use std::io::{self, IoSlice};
@@ -44,8 +46,9 @@ use crate::words::{LogEnd, SyncOp};
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub trait Sink: Send + Sync {
-    /// Appends the runs, in order, and returns how many bytes it took: at least 1. They end where a
-    /// record ends; if it takes fewer, the next call goes on at the very byte.
+    /// Appends the runs, in order, and returns how many bytes it took: at least 1. The runs end where
+    /// a record ends. If the sink takes fewer bytes, the next call begins with the first byte that it
+    /// did not take.
     ///
     /// # Errors
     ///
@@ -56,42 +59,44 @@ pub trait Sink: Send + Sync {
     /// | `ENOSPC`, `EDQUOT`, or `Ok(0)` | nothing | calls again after a while |
     /// | any other, or a panic | an unknown part | fails the queue until it is [reopened](crate::Queue::reopen) |
     ///
-    /// A sink that returns one of the first three after it took some bytes gets them twice: it must
-    /// return how many it took, and the error from the next call. After any other error the bytes of
-    /// the call are in doubt: a queue with a [ring file](crate::Options::ring_file) asks
-    /// [`holds`](Sink::holds) how many arrived, and any other keeps all of them.
+    /// A sink that returns one of the first three errors after it took some bytes gets these bytes
+    /// again. Instead it must return how many it took, and return the error from the next call. After
+    /// any other error it is unknown which bytes of the call arrived. A queue with a
+    /// [ring file](crate::Options::ring_file) asks [`holds`](Sink::holds) how many did; any other
+    /// queue keeps all of them.
     fn write(&self, runs: &[IoSlice<'_>]) -> io::Result<usize>;
 
-    /// The sink that this one passes its bytes on to, as they are. Every method below asks that sink
-    /// unless it is overridden, so a wrapper needs only `write` and `inner`. `None` by default: the
-    /// bytes end here.
+    /// Returns the sink to which this one passes its bytes unchanged. Each method below calls that
+    /// sink unless it is overridden, so a wrapper needs only `write` and `inner`. `None` by default:
+    /// this sink is the last one.
     ///
-    /// It must always be the same sink, and must not lock, wait or allocate.
+    /// It must return the same sink every time, and must not lock, wait or allocate.
     fn inner(&self) -> Option<&dyn Sink> {
         None
     }
 
-    /// How many bytes the next write is to have at most, as far as records allow: a longer record
-    /// comes alone. (What a [lane](crate::Lane) posted by the time of the look counts as one record.)
-    /// The flusher asks before each write, after it has accounted for the ones before. No bound by
-    /// default.
+    /// Returns the most bytes that the next write should have. A longer record comes in a write without
+    /// other records. (All that a [lane](crate::Lane) has posted in one span by then counts as one
+    /// record.) The flusher asks before each write, after it has accounted for the earlier ones. No
+    /// bound by default.
     fn room(&self) -> u64 {
         self.inner().map_or(u64::MAX, Sink::room)
     }
 
-    /// Whether it cuts records where it likes: what it takes of one is written then, and the rest may
-    /// go to another file. By default it does not, and a queue keeps each record until all of it is
-    /// taken: another sink, or the next process, can have it whole. It must always be the same.
+    /// Returns whether this sink may cut a record at any byte, so that the rest goes to another file.
+    /// Then the bytes that it took count as written. `false` by default: a queue keeps each record
+    /// until the sink has taken all of it, so that another sink, or the next process, can write it
+    /// whole. It must return the same value every time.
     fn cuts_records(&self) -> bool {
         self.inner().is_some_and(Sink::cuts_records)
     }
 
-    /// Blocks until the sink may take bytes again, for `limit` at most. By default it sleeps for up to
+    /// Blocks until the sink may take bytes again, at most for `limit`. By default it sleeps for up to
     /// 5 milliseconds.
     ///
     /// # Errors
     ///
-    /// With any error the queue fails.
+    /// Any error fails the queue.
     fn wait_ready(&self, limit: Duration) -> io::Result<()> {
         match self.inner() {
             Some(inner) => inner.wait_ready(limit),
@@ -102,36 +107,37 @@ pub trait Sink: Send + Sync {
         }
     }
 
-    /// Whether [`sync`](Sink::sync) can mean anything: if not, `fsync` is refused with
+    /// Returns whether [`sync`](Sink::sync) makes data durable. If `false`, `fsync` returns
     /// [`Error::NotSyncable`](crate::Error::NotSyncable). `true` by default.
     fn can_sync(&self) -> bool {
         self.inner().is_none_or(Sink::can_sync)
     }
 
-    /// The descriptor that the bytes end in, if they go there as they are. In a child of fork(2)
-    /// records are appended to it with write(2), past the sink; without one, a child cannot append.
+    /// Returns the descriptor to which the bytes go unchanged, if there is one. A child of fork(2)
+    /// appends records to it with write(2), without calling the sink. Without a descriptor, a child
+    /// cannot append.
     ///
-    /// It must not lock, wait or allocate: in a child, no thread would give a lock back.
+    /// It must not lock, wait or allocate: in a child, the thread that holds a lock does not exist.
     fn descriptor(&self) -> Option<BorrowedFd<'_>> {
         self.inner().and_then(Sink::descriptor)
     }
 
-    /// In a child of fork(2), a descriptor for one append, which is closed after it; `None` if
-    /// [`descriptor`](Sink::descriptor) is to be used. For a sink that changes its file while
-    /// children live.
+    /// Opens a descriptor for one append in a child of fork(2), which closes it afterwards. `None`, the
+    /// default, means: use [`descriptor`](Sink::descriptor). For a sink that changes its file while
+    /// children exist.
     ///
-    /// It must not lock, wait for a thread, or allocate, as `descriptor`.
+    /// Like `descriptor`, it must not lock, wait for a thread, or allocate.
     fn open_in_child(&self) -> Option<io::Result<OwnedFd>> {
         self.inner().and_then(Sink::open_in_child)
     }
 
-    /// Makes durable all that `write` took before the call. Called on another thread than `write`,
-    /// possibly at the same time.
+    /// Makes durable all bytes that `write` took before the call. Another thread calls it than the one
+    /// that calls `write`, possibly at the same time.
     ///
     /// # Errors
     ///
-    /// `Interrupted` is tried again; any other error is final: what was written by then is never
-    /// durable. By default, without an [`inner`](Sink::inner) sink, it is `Unsupported`.
+    /// After `Interrupted` it is called again. Any other error is final: bytes that are written and not
+    /// yet durable then never count as durable. By default, without an [`inner`](Sink::inner) sink, it returns `Unsupported`.
     fn sync(&self, op: SyncOp) -> io::Result<()> {
         match self.inner() {
             Some(inner) => inner.sync(op),
@@ -139,28 +145,29 @@ pub trait Sink: Send + Sync {
         }
     }
 
-    /// The device and inode of the file that the bytes end in, if there is one. A
-    /// [reopen](crate::Queue::reopen) on the same file goes on at the very byte; without a file it is
-    /// never the same.
+    /// Returns the device and inode of the file to which the bytes go, if there is one. A
+    /// [reopen](crate::Queue::reopen) on the same file continues with the first byte not written. Two
+    /// sinks without a file never count as the same file.
     fn file_id(&self) -> Option<(u64, u64)> {
         self.inner().and_then(Sink::file_id)
     }
 
-    /// Where the next write begins, in which file, if it begins at the end of a regular file. A queue
-    /// with a [ring file](crate::Options::ring_file) notes it before each write; without it, a write
-    /// that was under way when the process was killed is done once more.
+    /// Returns the file and the offset at which the next write begins, if that is the end of a regular
+    /// file. A queue with a [ring file](crate::Options::ring_file) notes it before each write. Without
+    /// it, a write that was in progress when the process was killed is repeated.
     fn end(&self) -> Option<LogEnd> {
         self.inner().and_then(Sink::end)
     }
 
-    /// How many of the bytes of `runs` the file holds after `end`, which an earlier process noted
-    /// before it wrote them: what the file has there must be their beginning, or all of them. `None`
-    /// if that is unknown: the file is another one, or shorter, or holds other bytes.
+    /// Returns how many bytes of `runs` the file holds after `end`, which an earlier process noted
+    /// before it wrote them. The bytes of the file there must be the beginning of `runs`, or all of
+    /// them. `None` if the number is unknown: it is another file, or it is shorter than `end`, or it
+    /// holds other bytes.
     fn holds(&self, end: &LogEnd, runs: &[IoSlice<'_>]) -> Option<usize> {
         self.inner().and_then(|inner| inner.holds(end, runs))
     }
 
-    /// The path of the file, for messages, and to tell one log from another.
+    /// Returns the path of the file, for messages and to distinguish logs.
     fn path(&self) -> Option<PathBuf> {
         self.inner().and_then(Sink::path)
     }

@@ -1,4 +1,6 @@
-//! Counting: what went through a queue, and what did not.
+//! What a queue counts: records and bytes that went through it, were refused, or were lost.
+//!
+//! Counters only inform: they order no other memory access.
 
 use std::time::Duration;
 
@@ -9,8 +11,9 @@ use crate::words::Error;
 
 /// A snapshot of what a queue has done, from [`Queue::stats`](crate::Queue::stats).
 ///
-/// Bytes are exact: `posted_bytes` is always `written_bytes`, `lost_bytes` and what is still in the ring. A snapshot
-/// that is taken while others post is exact for some moment of each counter, not for one moment of all.
+/// Bytes are exact: `posted_bytes` is always the sum of `written_bytes`, `lost_bytes` and the bytes
+/// still in the ring. While other threads post, each counter is exact for some moment, but not all
+/// counters for the same moment.
 ///
 /// ```
 /// use alq::{Flags, Options};
@@ -27,78 +30,84 @@ use crate::words::Error;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Stats {
-    /// Bytes that the ring holds at most.
+    /// The capacity of the ring in bytes.
     pub capacity_bytes: u64,
     /// Bytes of the ring in use now: records not yet written, padding, and open reservations.
     pub fill_bytes: u64,
-    /// The largest fill that the flusher found when it looked, or a caller that was refused or had to wait.
+    /// The largest fill in bytes that was seen by the flusher, or by a caller that was refused or had
+    /// to wait.
     pub high_water_bytes: u64,
-    /// Bytes of records posted, and of those that were found in a [ring file](crate::Options::ring_file).
+    /// Bytes of records posted, including those found in a [ring file](crate::Options::ring_file).
     pub posted_bytes: u64,
-    /// Records posted (those of 0 bytes are none).
+    /// Records posted. A record of 0 bytes does not count.
     pub posted_records: u64,
-    /// Bytes of records that the descriptor has taken.
+    /// Bytes of records that the sink has taken.
     pub written_bytes: u64,
-    /// Records that the descriptor has taken to their last byte. Those of a [lane](crate::Lane) are counted by the span: once
-    /// it has taken all of the span that they are in.
+    /// Records that the sink has taken to the last byte. The records of a [lane](crate::Lane) count
+    /// once the sink has taken all of their span.
     pub written_records: u64,
-    /// Bytes of records that were posted and will never be written: left behind by a close that gave up, or posted
-    /// after a close had stepped over their reservation. (What a close leaves in a [ring file](crate::Options::ring_file) is not
-    /// lost, but still in the ring.)
+    /// Bytes of records that were posted and will never be written: a close gave up and left them, or
+    /// they were posted after a close had skipped their reservation. (Bytes that a close leaves in a
+    /// [ring file](crate::Options::ring_file) are not lost, but still in the ring.)
     pub lost_bytes: u64,
-    /// The records that these bytes belong to.
+    /// The records to which `lost_bytes` belong.
     pub lost_records: u64,
-    /// Of the lost bytes, those that were posted after a close had stepped over their reservation. The others are those
-    /// that a close has left behind.
+    /// The part of `lost_bytes` that was posted after a close had skipped its reservation. The rest was
+    /// left by a close that gave up.
     pub late_bytes: u64,
-    /// The records that these bytes belong to.
+    /// The records to which `late_bytes` belong.
     pub late_records: u64,
-    /// Why a close has left bytes behind, if it has.
+    /// Why a close gave up and left bytes, if one did.
     pub lost_to: Option<Error>,
-    /// Bytes that were reserved, not used, and could not be given back because something was claimed behind
-    /// them. They cost room in the ring for a while; they are in no file.
+    /// Bytes that were reserved and not used, and could not be given back because a later span was
+    /// claimed already. They take room in the ring until drained, and are never written.
     pub padding_bytes: u64,
     /// Appends refused with [`Error::WouldBlock`].
     pub refused_records: u64,
-    /// Bytes of the appends that were refused.
+    /// Bytes of the refused appends.
     pub refused_bytes: u64,
-    /// Those of the refused appends that came while open spans of [lanes](crate::Lane) held room: the queue has those sealed
-    /// then, and the next try may find more.
+    /// Refused appends that came while open spans of [lanes](crate::Lane) took room. The queue has these
+    /// spans sealed then, so the next try may find more room.
     pub refused_for_lanes: u64,
-    /// Those of the refused appends that came while the descriptor accepted no data: the disk was full, or the other side
+    /// Refused appends that came while the sink accepted no data: the disk was full, or the other side
     /// did not read.
     pub refused_for_stall: u64,
-    /// Appends refused because a write had failed. They are in no other count.
+    /// Appends refused because a write had failed. No other count includes them.
     pub refused_for_failure: u64,
     /// Appends that had to wait, by what they waited for.
     pub waits: Waits,
     /// Reservations that are open now, and records that are being copied in.
     pub held: u64,
-    /// The length of the oldest open reservation (in a lane: of what its span has not used); 0 if there is none.
+    /// The length of the oldest open reservation in bytes (in a lane: of the unused part of its span);
+    /// 0 if no reservation is open.
     pub oldest_held_bytes: u64,
-    /// Open reservations that `close` stepped over.
+    /// Open reservations that `close` skipped.
     pub abandoned: u64,
-    /// In a child of fork(2): entries of the parent's that were posted or dropped here, which did nothing.
+    /// In a child of fork(2): entries of the parent that were posted or dropped here. That has no
+    /// effect.
     pub foreign: u64,
-    /// Lanes that are there now.
+    /// Lanes that exist now.
     pub lanes: u64,
-    /// Writes to the descriptor that took bytes.
+    /// Writes of which the sink took bytes.
     pub drains: u64,
     /// How often the flusher woke up.
     pub wakeups: u64,
-    /// Why the descriptor takes nothing, while it does: there is no room, or the other side does not read.
+    /// The current stall, if the sink accepts no data: there is no room, or the other side does not
+    /// read.
     pub stalled: Option<Stall>,
-    /// Bytes that a [`reopen`](crate::Queue::reopen) has left behind at the end of a file: the head of a record that was
-    /// written in part, and is written whole to the next file. `written_bytes` counts them there, and not here.
+    /// Bytes that a [`reopen`](crate::Queue::reopen) has left at the end of a file: the beginning of a
+    /// record of which only a part was written. The whole record is written to the next file;
+    /// `written_bytes` counts it there and does not count these bytes.
     pub repeated: u64,
-    /// Bytes of the lines that tell of losses ([`Options::loss_lines`](crate::Options::loss_lines)): they are in the file, and in
-    /// no other count.
+    /// Bytes of the lines that report losses ([`Options::loss_lines`](crate::Options::loss_lines)). They
+    /// are in the file, and no other count includes them.
     pub loss_line_bytes: u64,
-    /// Why the queue has failed, if it has; nothing once a [`reopen`](crate::Queue::reopen) has ended that.
+    /// Why the queue has failed, if it has. `None` again after a successful
+    /// [`reopen`](crate::Queue::reopen).
     pub last_error: Option<Error>,
 }
 
-/// A descriptor that takes nothing, and is tried again until it does. Nothing is lost by it.
+/// A stall: the sink accepts no data, and the flusher retries until it does. A stall loses nothing.
 ///
 /// ```no_run
 /// # let queue = alq::Options::new().open("app.log")?;
@@ -111,13 +120,14 @@ pub struct Stats {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Stall {
-    /// What the last try said: `ENOSPC` or `EDQUOT` while the disk is full, `EAGAIN` while a pipe, socket or terminal is.
+    /// The errno of the last try: `ENOSPC` or `EDQUOT` while the disk is full, `EAGAIN` while a pipe,
+    /// socket or terminal is full.
     pub errno: i32,
-    /// For how long it has taken nothing.
+    /// For how long the sink has accepted no data.
     pub age: Duration,
 }
 
-/// Appends that had to wait. Each call counts at most once for each cause.
+/// Counts the appends that had to wait. Each call counts at most once for each cause.
 ///
 /// The four causes are the four wait messages of alq(9): `alqwnord`, `alqwnres`, `alqgnord` and `alqgnres`.
 ///
@@ -138,19 +148,19 @@ pub struct Stall {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Waits {
-    /// Calls that copy a record in, for others that came before (on an ordered queue).
+    /// Calls that copy a record in and waited for earlier callers (on an ordered queue).
     pub writen_turn: u64,
-    /// Calls that copy a record in, for room.
+    /// Calls that copy a record in and waited for room.
     pub writen_room: u64,
-    /// Reservations, for others that came before.
+    /// Reservations that waited for earlier callers (on an ordered queue).
     pub getn_turn: u64,
-    /// Reservations, for room.
+    /// Reservations that waited for room.
     pub getn_room: u64,
-    /// The longest wait of one call that blocked its thread.
+    /// The longest time that one call has blocked its thread.
     pub longest: Duration,
 }
 
-/// Which kind of call waits.
+/// The kind of call that waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// `writen`, `write_fixed`: copies a record in.
@@ -159,14 +169,15 @@ pub enum Kind {
     Getn,
 }
 
-/// Waits of one kind of call.
+/// The waits of one kind of call.
 #[derive(Debug, Default)]
 pub struct WaitCounters {
     pub turn: Counter,
     pub room: Counter,
 }
 
-/// What the flusher counts, beyond the accounts of the ring. It is the only writer, so a plain load and store is an exact addition.
+/// What the flusher counts, beyond the accounts of the ring. Only the flusher writes these counters, so
+/// a load and a store add exactly.
 #[derive(Debug, Default)]
 pub struct DrainCounters {
     pub drains: Counter,
@@ -175,7 +186,7 @@ pub struct DrainCounters {
     pub loss_line_bytes: Counter,
 }
 
-/// What callers count when they leave the fast path.
+/// What callers count outside of the fast path.
 #[derive(Debug, Default)]
 pub struct PostCounters {
     pub refused_records: CachePadded<Counter>,
@@ -190,7 +201,7 @@ pub struct PostCounters {
 }
 
 impl PostCounters {
-    /// Those of one kind of call.
+    /// The wait counters of one kind of call.
     pub fn waits(&self, kind: Kind) -> &WaitCounters {
         match kind {
             Kind::Writen => &self.writen_waits,
@@ -198,7 +209,7 @@ impl PostCounters {
         }
     }
 
-    /// All of them, for a snapshot.
+    /// The values of all wait counters, for a snapshot.
     pub fn waits_now(&self) -> Waits {
         Waits {
             writen_turn: self.writen_waits.turn.get(),
@@ -210,7 +221,7 @@ impl PostCounters {
     }
 }
 
-/// A number that is only ever looked at: no access orders anything, so all are Relaxed.
+/// A number that only informs. No access orders another one, so all are Relaxed.
 #[derive(Debug)]
 pub struct Counter(AtomicU64);
 
@@ -221,17 +232,17 @@ impl Default for Counter {
 }
 
 impl Counter {
-    /// Relaxed, see the type.
+    /// The value. Relaxed, see the type.
     pub fn get(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }
 
-    /// For a counter with several writers. Relaxed, see the type.
+    /// Adds `n` to a counter with several writers. Relaxed, see the type.
     pub fn add(&self, n: u64) {
         self.0.fetch_add(n, Ordering::Relaxed);
     }
 
-    /// Adds 1, the first time for `done`.
+    /// Adds 1 unless `done` is set, and sets it.
     pub fn add_once(&self, done: &mut bool) {
         if !*done {
             *done = true;
@@ -239,12 +250,12 @@ impl Counter {
         }
     }
 
-    /// For a counter that only this thread writes. Relaxed, see the type.
+    /// Adds `n` to a counter that only this thread writes. Relaxed, see the type.
     pub fn add_alone(&self, n: u64) {
         self.0.store(self.get() + n, Ordering::Relaxed);
     }
 
-    /// Relaxed, see the type.
+    /// Raises the counter to `n` if it is below. Relaxed, see the type.
     pub fn raise(&self, n: u64) {
         self.0.fetch_max(n, Ordering::Relaxed);
     }
