@@ -64,7 +64,7 @@ fn under_load_with_tiny_bounds_nothing_is_lost_and_no_record_is_split() {
 }
 
 #[test]
-fn no_file_is_longer_than_the_bound_but_for_one_record_that_is() {
+fn no_file_is_longer_than_the_bound_unless_its_first_record_is() {
     let folder = Folder::new();
     let (log, queue) = folder.open(Rotation::new().size_bytes(1000));
     for seq in 0..2000 {
@@ -104,7 +104,7 @@ fn no_file_is_longer_than_the_bound_but_for_one_record_that_is() {
 }
 
 #[test]
-fn a_rotation_that_is_asked_for_comes_though_nobody_appends() {
+fn a_requested_rotation_needs_no_further_append() {
     let folder = Folder::new();
     let (log, queue) = folder.open(Rotation::new());
     log.rotate();
@@ -125,7 +125,7 @@ fn a_rotation_that_is_asked_for_comes_though_nobody_appends() {
 }
 
 #[test]
-fn what_was_there_is_cut_off_at_the_start_if_that_is_asked_for() {
+fn at_start_cuts_off_what_an_earlier_process_wrote() {
     for (at_start, files) in [(false, 0), (true, 1)] {
         let folder = Folder::new();
         fs::write(folder.log(), "before\n").unwrap();
@@ -139,7 +139,7 @@ fn what_was_there_is_cut_off_at_the_start_if_that_is_asked_for() {
 }
 
 #[test]
-fn the_hook_is_told_of_each_file_in_order_on_a_thread_that_takes_no_signals() {
+fn the_hook_is_called_for_each_file_in_order_on_a_thread_that_takes_no_signals() {
     let folder = Folder::new();
     let told = Arc::new(Mutex::new(Vec::new()));
     let (in_hook, handle) = (
@@ -176,7 +176,7 @@ fn the_hook_is_told_of_each_file_in_order_on_a_thread_that_takes_no_signals() {
 
 /// Though there is much to pack: who asks is served between two files.
 #[test]
-fn a_rotation_that_is_asked_for_does_not_wait_until_all_is_packed() {
+fn a_requested_rotation_does_not_wait_until_all_files_are_packed() {
     let folder = Folder::new();
     for number in 0..2 {
         fs::write(

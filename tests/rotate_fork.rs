@@ -85,7 +85,7 @@ fn children_lose_nothing_while_the_log_is_rotated_and_packed() {
 
 /// A child inherits a file that was rotated and packed long since, and appends to the log.
 #[test]
-fn a_child_that_comes_late_appends_to_the_log_and_not_to_a_file_that_is_gone() {
+fn a_child_that_inherited_a_removed_file_appends_to_the_log() {
     let folder = Folder::new();
     let (log, queue) = folder.open(Rotation::new().compress(Compression::Gzip));
     let told = told();

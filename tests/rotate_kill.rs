@@ -137,8 +137,8 @@ fn chain(oracle: Oracle, numbers: &mut Numbers, kills: usize) -> (usize, usize) 
 }
 
 #[test]
-fn whoever_is_killed_while_the_log_is_cut_has_posted_what_he_was_told_and_once() {
-    let test = "whoever_is_killed_while_the_log_is_cut_has_posted_what_he_was_told_and_once";
+fn after_kills_during_rotations_each_acknowledged_record_is_there_once() {
+    let test = "after_kills_during_rotations_each_acknowledged_record_is_there_once";
     in_child(test, || {
         let oracle = Oracle::new();
         let mut chain_number = seed();

@@ -69,7 +69,7 @@ fn files_are_full_of_whole_lines_and_nothing_is_lost() {
 }
 
 #[test]
-fn what_is_asked_or_due_waits_for_the_end_of_the_line() {
+fn a_rotation_that_is_requested_or_due_waits_for_the_end_of_the_line() {
     let folder = Folder::new();
     let now = Arc::new(AtomicU64::new(1_000_000_020));
     let clock = Arc::clone(&now);
@@ -130,7 +130,7 @@ fn a_log_that_was_moved_away_is_left_at_the_end_of_a_line() {
 }
 
 #[test]
-fn a_line_that_is_too_long_is_cut_behind_the_bound() {
+fn a_line_that_is_too_long_is_cut_at_the_bound() {
     let folder = Folder::new();
     let (_, queue) = folder.open(Rotation::new().size_bytes(10).whole_lines(20));
     let long = "x".repeat(50);
@@ -160,7 +160,7 @@ fn a_line_that_an_earlier_process_has_begun_ends_in_its_file() {
 }
 
 #[test]
-fn a_bound_of_nothing_is_refused() {
+fn a_line_bound_of_zero_is_refused() {
     let folder = Folder::new();
     let refused = Rotation::new().whole_lines(0).open(folder.log());
     assert!(refused.unwrap_err().to_string().contains("whole_lines"));

@@ -43,7 +43,7 @@ fn settle(log: &RotatingFile) {
 }
 
 #[test]
-fn a_log_that_is_renamed_or_deleted_is_made_anew() {
+fn a_log_that_is_renamed_or_deleted_is_created_again() {
     let folder = Folder::new();
     let (rotation, clock, told) = watched(Rotation::new());
     let (log, queue) = folder.open(rotation);

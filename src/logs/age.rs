@@ -52,7 +52,7 @@ mod tests {
     }
 
     #[test]
-    fn a_time_in_the_future_is_no_time_and_a_file_is_as_old_as_the_one_behind_it() {
+    fn a_time_in_the_future_is_ignored_and_a_file_is_as_old_as_the_next_one() {
         let times = [
             (key(NOW - 100, 0), NOW - 90),
             (key(NOW + YEARS, 0), NOW + YEARS), // the clock was wrong

@@ -154,7 +154,7 @@ mod tests {
     use super::{Lines, first, first_end, last_end};
 
     #[test]
-    fn lines_end_where_they_do_in_any_run() {
+    fn line_ends_are_found_in_any_run() {
         let runs = [IoSlice::new(b"one\ntw"), IoSlice::new(b"o\nthree")];
         assert_eq!(first_end(&runs), Some(4));
         assert_eq!(first_end(&runs[1..]), Some(2));
@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_at_once_ends_with_a_line_where_it_must() {
+    fn one_write_ends_with_a_line_if_it_must() {
         let runs = [IoSlice::new(b"one\ntwo\nthr")];
         let lines = Lines::new(100);
         assert_eq!(lines.part(&runs, 100, false), 11, "there is room for all");

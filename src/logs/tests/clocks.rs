@@ -24,7 +24,7 @@ fn set_modified(place: &Place, name: &str, seconds: u64) {
 }
 
 #[test]
-fn names_that_a_wrong_clock_has_put_into_the_future_are_put_right_in_their_order() {
+fn names_that_a_wrong_clock_put_into_the_future_are_corrected_in_order() {
     let mut place = Place::new();
     let log = place.open(Rotation::new().size_bytes(1));
     place.put(&log, "a\n");
@@ -81,7 +81,7 @@ fn a_clock_at_1970_changes_no_name_and_ends_no_age() {
 }
 
 #[test]
-fn what_was_cut_off_at_1970_is_not_old_when_the_clock_is_set() {
+fn a_file_that_was_cut_off_at_1970_is_not_old_when_the_clock_is_set() {
     let mut place = Place::new();
     place.set(100);
     let log = place.open(

@@ -36,7 +36,7 @@ fn up_to(number: usize, body: impl FnOnce()) -> bool {
 }
 
 #[test]
-fn whoever_is_killed_at_any_point_and_again_leaves_what_the_next_one_goes_on_with() {
+fn after_two_kills_at_any_points_the_next_process_finishes_the_work() {
     let mut count = 0;
     'first: for first in 1.. {
         for second in (1 + first % 4..).step_by(4) {
@@ -104,7 +104,7 @@ fn a_step_that_fails_leaves_the_log_where_it_is_and_is_tried_again_in_the_next_s
 
 /// The new file is in place, and the system does not let us go on in it.
 #[test]
-fn a_rotation_that_fails_half_way_is_finished_by_the_next_look() {
+fn a_rotation_that_fails_half_way_is_finished_by_the_next_check() {
     let mut place = Place::new();
     let log = place.open(small());
     place.put(&log, "one\n");

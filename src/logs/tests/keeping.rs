@@ -80,7 +80,7 @@ fn retention_deletes_the_oldest_of_our_own_and_nothing_else() {
 }
 
 #[test]
-fn a_file_that_cannot_be_deleted_is_told_and_the_others_go() {
+fn a_file_that_cannot_be_deleted_is_reported_and_the_others_are_deleted() {
     let mut place = Place::new();
     let log = place.open(Rotation::new().size_bytes(1).keep_files(1));
     for _ in 0..4 {

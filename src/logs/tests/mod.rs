@@ -134,7 +134,7 @@ pub fn text(bytes: &[u8]) -> &str {
 }
 
 #[test]
-fn names_sort_in_the_order_of_time_though_the_clock_is_set_back() {
+fn names_sort_in_the_order_of_time_even_if_the_clock_is_set_back() {
     let mut place = Place::new();
     let log = place.open(Rotation::new().size_bytes(1));
     for (number, seconds) in [0, 0, 100, 50, 0, 60, 101, 1_000_000]
@@ -229,7 +229,7 @@ fn a_link_leads_to_the_log_and_never_takes_the_place_of_something_else() {
 }
 
 #[test]
-fn what_is_said_of_what_cannot_be_opened() {
+fn each_refused_open_names_its_reason() {
     let place = Place::new();
     let said = |of: Rotation, path: &Path| of.open(path).unwrap_err().to_string();
     let folder = place.dir.path().join("folder");

@@ -102,7 +102,7 @@ fn a_packed_file_has_no_right_that_a_log_does_not_need() {
 }
 
 #[test]
-fn a_file_with_another_name_and_things_that_are_no_files_are_left_alone() {
+fn a_hard_link_and_other_things_than_regular_files_are_left_alone() {
     let mut place = Place::new();
     let linked = old(&place, 1);
     fs::write(&linked, "linked\n").unwrap();
@@ -132,8 +132,8 @@ fn a_file_with_another_name_and_things_that_are_no_files_are_left_alone() {
 }
 
 #[test]
-fn a_privileged_process_refuses_what_others_may_change() {
-    if !is_root("a_privileged_process_refuses_what_others_may_change") {
+fn a_privileged_process_refuses_folders_that_others_may_change() {
+    if !is_root("a_privileged_process_refuses_folders_that_others_may_change") {
         return;
     }
     let refused = |place: &Place, path: &Path| {
@@ -230,7 +230,7 @@ fn a_folder_that_is_swapped_for_a_link_moves_no_log() {
 static WRITER: Mutex<Option<File>> = Mutex::new(None);
 
 #[test]
-fn what_another_writer_appends_until_the_file_is_gone_is_kept() {
+fn bytes_that_another_writer_appends_before_the_removal_are_kept() {
     if packing().compression == Compression::None {
         return;
     }

@@ -14,7 +14,7 @@ use crate::words::SyncOp;
 const NO_DESCRIPTORS: Script = Script::Fail("make the new file", usize::MAX, libc::EMFILE);
 
 #[test]
-fn while_rotations_fail_writes_are_as_large_as_ever() {
+fn while_rotations_fail_writes_are_as_large_as_before() {
     let mut place = Place::new();
     let log = place.open(Rotation::new().size_bytes(5));
     let run = || {
@@ -58,7 +58,7 @@ fn a_log_whose_name_leaves_no_room_for_others_is_refused() {
 }
 
 #[test]
-fn what_cannot_be_had_is_named() {
+fn a_lock_that_cannot_be_opened_is_named() {
     let place = Place::new();
     let lock = place.dir.path().join("log.lock");
     fs::create_dir(&lock).unwrap();
@@ -120,7 +120,7 @@ fn a_sync_covers_the_file_in_which_a_recovery_has_found_its_bytes() {
 
 #[cfg(feature = "zstd")]
 #[test]
-fn of_a_file_that_is_packed_in_another_form_than_before_one_is_left() {
+fn a_file_that_is_packed_in_another_form_leaves_one_packed_file() {
     use crate::logs::Compression;
     let place = Place::new();
     let plain = place.dir.path().join("log.20200101T000000Z-000000");
@@ -135,7 +135,7 @@ fn of_a_file_that_is_packed_in_another_form_than_before_one_is_left() {
 /// than n log n for each.
 #[cfg(feature = "gzip")]
 #[test]
-fn the_work_of_failing_does_not_grow_with_its_square() {
+fn the_work_of_failing_does_not_grow_quadratically() {
     use crate::logs::Compression;
     let mut place = Place::new();
     let log = place.open(Rotation::new().size_bytes(1).compress(Compression::Gzip));
