@@ -68,8 +68,8 @@ impl Aside {
         // Relaxed: only the flusher stores it.
         let next = 1 - self.current.load(Ordering::Relaxed);
         *self.sinks[next].lock() = Some(PlainArc::downgrade(sink));
-        // [aside.goes_on] Release, pairs with [aside.sink] and [aside.keep]: the slot is filled, and
-        // its lock is free.
+        // [aside.goes_on] Release, pairs with [aside.sink] and [aside.keep]: the slot is filled,
+        // and its lock is free.
         self.current.store(next, Ordering::Release);
         if let Some(kept) = &mut *self.kept.lock() {
             *kept = PlainArc::clone(sink);
@@ -77,7 +77,8 @@ impl Aside {
     }
 
     /// The sink of the flusher, unless the flusher has released it. Never waits, because a child of
-    /// fork(2) calls it. Only a thread that read `current` before it changed twice can hold the lock.
+    /// fork(2) calls it. Only a thread that read `current` before it changed twice can hold the
+    /// lock.
     fn sink(&self) -> Option<PlainArc<dyn Sink>> {
         // [aside.sink] Acquire, pairs with [aside.goes_on].
         let current = self.current.load(Ordering::Acquire);
@@ -87,8 +88,8 @@ impl Aside {
 
     /// Keeps the sink when the flusher releases it.
     pub fn keep(&self) {
-        // [aside.keep] Acquire, pairs with [aside.goes_on]. If the slot has been filled again since,
-        // the newer sink is as good.
+        // [aside.keep] Acquire, pairs with [aside.goes_on]. If the slot has been filled again
+        // since, the newer sink is as good.
         let current = self.current.load(Ordering::Acquire);
         let sink = self.sinks[current].lock();
         *self.kept.lock() = sink.as_ref().and_then(PlainWeak::upgrade);
@@ -128,8 +129,9 @@ impl Aside {
         Ok(position())
     }
 
-    /// Appends `record` in a child of the process that created the queue. It writes to the descriptor
-    /// and waits for no lock: in a child, the parent's thread that holds a lock does not exist.
+    /// Appends `record` in a child of the process that created the queue. It writes to the
+    /// descriptor and waits for no lock: in a child, the parent's thread that holds a lock does not
+    /// exist.
     ///
     /// # Errors
     ///
@@ -195,8 +197,9 @@ impl Aside {
     }
 }
 
-/// Appends all of `bytes` to `fd` on this thread. Without `wait` it returns an error if `fd` accepts
-/// no data, in blocking and non-blocking mode. Once the first byte is written, it waits for the rest.
+/// Appends all of `bytes` to `fd` on this thread. Without `wait` it returns an error if `fd`
+/// accepts no data, in blocking and non-blocking mode. Once the first byte is written, it waits for
+/// the rest.
 ///
 /// # Errors
 ///
@@ -217,7 +220,8 @@ pub fn append_to(fd: BorrowedFd<'_>, bytes: &[u8], wait: bool) -> Result<(), Err
     write_all(bytes, wait, write, |limit| os::wait_writable(fd, limit))
 }
 
-/// Writes all of `bytes` with `write`, which may take fewer. Between two tries it calls `wait_ready`.
+/// Writes all of `bytes` with `write`, which may take fewer. Between two tries it calls
+/// `wait_ready`.
 fn write_all(
     mut bytes: &[u8],
     wait: bool,

@@ -20,9 +20,9 @@ use crate::words::{LogEnd, SyncOp};
 ///
 /// A write to a pipe, a socket or a terminal can block until the other side reads. Such a write
 /// cannot be cancelled, not even by a close that has given up and has counted its bytes as lost. So
-/// `FileSink` writes to these without waiting, and waits with poll(2). It does not change the mode of
-/// the descriptor, which other processes may share. A descriptor that the queue opened itself is made
-/// non-blocking, because the kernel has no other way to write to a FIFO without waiting.
+/// `FileSink` writes to these without waiting, and waits with poll(2). It does not change the mode
+/// of the descriptor, which other processes may share. A descriptor that the queue opened itself is
+/// made non-blocking, because the kernel has no other way to write to a FIFO without waiting.
 ///
 /// ```
 /// use std::fs::File;
@@ -120,8 +120,8 @@ impl FileSink {
         self
     }
 
-    /// Makes the descriptor non-blocking, unless it is a regular file. Only for a descriptor that is
-    /// not shared.
+    /// Makes the descriptor non-blocking, unless it is a regular file. Only for a descriptor that
+    /// is not shared.
     ///
     /// # Errors
     ///
@@ -153,8 +153,8 @@ impl Sink for FileSink {
         if self.nowait.load(Ordering::Relaxed) {
             match os::write_nowait(self.file.as_fd(), runs) {
                 Err(error) if is_unsupported(&error) => {
-                    // Relaxed: as above. This device (a terminal, say) or this kernel does not support
-                    // it.
+                    // Relaxed: as above. This device (a terminal, say) or this kernel does not
+                    // support it.
                     self.nowait.store(false, Ordering::Relaxed);
                     self.write_waiting(runs)
                 }
@@ -199,8 +199,8 @@ impl Sink for FileSink {
         self.is_file.then(|| log_file::path_of(&self.file).ok())?
     }
 
-    /// The first sync of a new log also covers its directory entry. Without the entry, the whole file
-    /// could be lost in a crash.
+    /// The first sync of a new log also covers its directory entry. Without the entry, the whole
+    /// file could be lost in a crash.
     fn sync(&self, op: SyncOp) -> io::Result<()> {
         match op {
             SyncOp::Data => self.file.sync_data(),
@@ -215,8 +215,8 @@ impl Sink for FileSink {
     }
 }
 
-/// Whether `error` of pwritev2(2) means that it cannot write without waiting here. Nothing was written
-/// then.
+/// Whether `error` of pwritev2(2) means that it cannot write without waiting here. Nothing was
+/// written then.
 pub(super) fn is_unsupported(error: &io::Error) -> bool {
     let errno = error.raw_os_error();
     matches!(

@@ -69,7 +69,8 @@ impl Subscriber {
                 word.store(WOKEN, Ordering::Relaxed);
                 word.wake_all();
             }
-            // No caller is left to receive the error of a full signal queue; `status` has the result.
+            // No caller is left to receive the error of a full signal queue; `status` has the
+            // result.
             Self::Signal { signo, value } => drop(os::queue_signal(signo, value)),
             Self::Callback(callback) => callback(result.clone()),
         }
@@ -99,7 +100,8 @@ impl Pending {
         self.state.lock().result.clone()
     }
 
-    /// Sets the result, unless there is one, and delivers it to all subscribers outside of the lock.
+    /// Sets the result, unless there is one, and delivers it to all subscribers outside of the
+    /// lock.
     pub fn resolve(&self, result: &Result<(), Error>) {
         let subscribers = {
             let mut state = self.state.lock();
@@ -114,8 +116,8 @@ impl Pending {
         }
     }
 
-    /// Adds a subscriber, or replaces the one with the same key. If there is a result already, returns
-    /// the subscriber with that result.
+    /// Adds a subscriber, or replaces the one with the same key. If there is a result already,
+    /// returns the subscriber with that result.
     pub fn subscribe(
         &self,
         key: u64,
@@ -183,8 +185,8 @@ impl Watch {
 
     /// Whether the list has any wait. The caller must store the watermark before the call.
     pub fn is_awaited(&self) -> bool {
-        // [watch.fence] SeqCst, pairs with itself on another thread: of a thread that has added a wait
-        // and a thread that has moved a watermark, at least one sees the other.
+        // [watch.fence] SeqCst, pairs with itself on another thread: of a thread that has added a
+        // wait and a thread that has moved a watermark, at least one sees the other.
         fence(or_mutant("watch.fence", Ordering::AcqRel, Ordering::SeqCst));
         // Relaxed: ordered by the fence.
         self.count.load(Ordering::Relaxed) != 0

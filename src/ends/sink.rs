@@ -13,9 +13,9 @@ use crate::words::{LogEnd, SyncOp};
 /// [`Options::to_sink`](crate::Options::to_sink).
 ///
 /// The flusher thread calls `write` and `wait_ready`, one at a time. The sync thread calls `sync`,
-/// possibly at the same time. Once the process [ends](crate::Queue#exit), the appending threads call
-/// `write` and `wait_ready`, one at a time. A sink that calls into its own queue does so on the
-/// flusher thread: there `WAITOK` acts as `NOWAIT`, and every wait returns
+/// possibly at the same time. Once the process [ends](crate::Queue#exit), the appending threads
+/// call `write` and `wait_ready`, one at a time. A sink that calls into its own queue does so on
+/// the flusher thread: there `WAITOK` acts as `NOWAIT`, and every wait returns
 /// [`Error::WouldDeadlock`](crate::Error::WouldDeadlock). A panic of the sink fails the queue.
 ///
 /// ```
@@ -46,9 +46,9 @@ use crate::words::{LogEnd, SyncOp};
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub trait Sink: Send + Sync {
-    /// Appends the runs, in order, and returns how many bytes it took: at least 1. The runs end where
-    /// a record ends. If the sink takes fewer bytes, the next call begins with the first byte that it
-    /// did not take.
+    /// Appends the runs, in order, and returns how many bytes it took: at least 1. The runs end
+    /// where a record ends. If the sink takes fewer bytes, the next call begins with the first byte
+    /// that it did not take.
     ///
     /// # Errors
     ///
@@ -57,42 +57,42 @@ pub trait Sink: Send + Sync {
     /// | `Interrupted` | nothing | calls again at once |
     /// | `WouldBlock` | nothing | calls again after [`wait_ready`](Sink::wait_ready) |
     /// | `ENOSPC`, `EDQUOT`, or `Ok(0)` | nothing | calls again after a while |
-    /// | any other, or a panic | an unknown part | fails the queue until it is [reopened](crate::Queue::reopen) |
+    /// | any other, or a panic | an unknown part | fails the queue until a [reopen](crate::Queue::reopen) |
     ///
     /// A sink that returns one of the first three errors after it took some bytes gets these bytes
-    /// again. Instead it must return how many it took, and return the error from the next call. After
-    /// any other error it is unknown which bytes of the call arrived. A queue with a
-    /// [ring file](crate::Options::ring_file) asks [`holds`](Sink::holds) how many did; any other
-    /// queue keeps all of them.
+    /// again. Instead it must return how many it took, and return the error from the next call.
+    /// After any other error it is unknown which bytes of the call arrived. A queue with a [ring
+    /// file](crate::Options::ring_file) asks [`holds`](Sink::holds) how many did; any other queue
+    /// keeps all of them.
     fn write(&self, runs: &[IoSlice<'_>]) -> io::Result<usize>;
 
     /// Returns the sink to which this one passes its bytes unchanged. Each method below calls that
-    /// sink unless it is overridden, so a wrapper needs only `write` and `inner`. `None` by default:
-    /// this sink is the last one.
+    /// sink unless it is overridden, so a wrapper needs only `write` and `inner`. `None` by
+    /// default: this sink is the last one.
     ///
     /// It must return the same sink every time, and must not lock, wait or allocate.
     fn inner(&self) -> Option<&dyn Sink> {
         None
     }
 
-    /// Returns the most bytes that the next write should have. A longer record comes in a write without
-    /// other records. (All that a [lane](crate::Lane) has posted in one span by then counts as one
-    /// record.) The flusher asks before each write, after it has accounted for the earlier ones. No
-    /// bound by default.
+    /// Returns the most bytes that the next write should have. A longer record comes in a write
+    /// without other records. (All that a [lane](crate::Lane) has posted in one span by then counts
+    /// as one record.) The flusher asks before each write, after it has accounted for the earlier
+    /// ones. No bound by default.
     fn room(&self) -> u64 {
         self.inner().map_or(u64::MAX, Sink::room)
     }
 
-    /// Returns whether this sink may cut a record at any byte, so that the rest goes to another file.
-    /// Then the bytes that it took count as written. `false` by default: a queue keeps each record
-    /// until the sink has taken all of it, so that another sink, or the next process, can write it
-    /// whole. It must return the same value every time.
+    /// Returns whether this sink may cut a record at any byte, so that the rest goes to another
+    /// file. Then the bytes that it took count as written. `false` by default: a queue keeps each
+    /// record until the sink has taken all of it, so that another sink, or the next process, can
+    /// write it whole. It must return the same value every time.
     fn cuts_records(&self) -> bool {
         self.inner().is_some_and(Sink::cuts_records)
     }
 
-    /// Blocks until the sink may take bytes again, at most for `limit`. By default it sleeps for up to
-    /// 5 milliseconds.
+    /// Blocks until the sink may take bytes again, at most for `limit`. By default it sleeps for up
+    /// to 5 milliseconds.
     ///
     /// # Errors
     ///
@@ -122,22 +122,23 @@ pub trait Sink: Send + Sync {
         self.inner().and_then(Sink::descriptor)
     }
 
-    /// Opens a descriptor for one append in a child of fork(2), which closes it afterwards. `None`, the
-    /// default, means: use [`descriptor`](Sink::descriptor). For a sink that changes its file while
-    /// children exist.
+    /// Opens a descriptor for one append in a child of fork(2), which closes it afterwards. `None`,
+    /// the default, means: use [`descriptor`](Sink::descriptor). For a sink that changes its file
+    /// while children exist.
     ///
     /// Like `descriptor`, it must not lock, wait for a thread, or allocate.
     fn open_in_child(&self) -> Option<io::Result<OwnedFd>> {
         self.inner().and_then(Sink::open_in_child)
     }
 
-    /// Makes durable all bytes that `write` took before the call. Another thread calls it than the one
-    /// that calls `write`, possibly at the same time.
+    /// Makes durable all bytes that `write` took before the call. Another thread calls it than the
+    /// one that calls `write`, possibly at the same time.
     ///
     /// # Errors
     ///
-    /// After `Interrupted` it is called again. Any other error is final: bytes that are written and not
-    /// yet durable then never count as durable. By default, without an [`inner`](Sink::inner) sink, it returns `Unsupported`.
+    /// After `Interrupted` it is called again. Any other error is final: bytes that are written and
+    /// not yet durable then never count as durable. By default, without an [`inner`](Sink::inner)
+    /// sink, it returns `Unsupported`.
     fn sync(&self, op: SyncOp) -> io::Result<()> {
         match self.inner() {
             Some(inner) => inner.sync(op),
@@ -146,23 +147,23 @@ pub trait Sink: Send + Sync {
     }
 
     /// Returns the device and inode of the file to which the bytes go, if there is one. A
-    /// [reopen](crate::Queue::reopen) on the same file continues with the first byte not written. Two
-    /// sinks without a file never count as the same file.
+    /// [reopen](crate::Queue::reopen) on the same file continues with the first byte not written.
+    /// Two sinks without a file never count as the same file.
     fn file_id(&self) -> Option<(u64, u64)> {
         self.inner().and_then(Sink::file_id)
     }
 
-    /// Returns the file and the offset at which the next write begins, if that is the end of a regular
-    /// file. A queue with a [ring file](crate::Options::ring_file) notes it before each write. Without
-    /// it, a write that was in progress when the process was killed is repeated.
+    /// Returns the file and the offset at which the next write begins, if that is the end of a
+    /// regular file. A queue with a [ring file](crate::Options::ring_file) notes it before each
+    /// write. Without it, a write that was in progress when the process was killed is repeated.
     fn end(&self) -> Option<LogEnd> {
         self.inner().and_then(Sink::end)
     }
 
     /// Returns how many bytes of `runs` the file holds after `end`, which an earlier process noted
     /// before it wrote them. The bytes of the file there must be the beginning of `runs`, or all of
-    /// them. `None` if the number is unknown: it is another file, or it is shorter than `end`, or it
-    /// holds other bytes.
+    /// them. `None` if the number is unknown: it is another file, or it is shorter than `end`, or
+    /// it holds other bytes.
     fn holds(&self, end: &LogEnd, runs: &[IoSlice<'_>]) -> Option<usize> {
         self.inner().and_then(|inner| inner.holds(end, runs))
     }

@@ -34,8 +34,8 @@ pub struct Stats {
     pub capacity_bytes: u64,
     /// Bytes of the ring in use now: records not yet written, padding, and open reservations.
     pub fill_bytes: u64,
-    /// The largest fill in bytes that was seen by the flusher, or by a caller that was refused or had
-    /// to wait.
+    /// The largest fill in bytes that was seen by the flusher, or by a caller that was refused or
+    /// had to wait.
     pub high_water_bytes: u64,
     /// Bytes of records posted, including those found in a [ring file](crate::Options::ring_file).
     pub posted_bytes: u64,
@@ -46,14 +46,14 @@ pub struct Stats {
     /// Records that the sink has taken to the last byte. The records of a [lane](crate::Lane) count
     /// once the sink has taken all of their span.
     pub written_records: u64,
-    /// Bytes of records that were posted and will never be written: a close gave up and left them, or
-    /// they were posted after a close had skipped their reservation. (Bytes that a close leaves in a
-    /// [ring file](crate::Options::ring_file) are not lost, but still in the ring.)
+    /// Bytes of records that were posted and will never be written: a close gave up and left them,
+    /// or they were posted after a close had stepped over their reservation. (Bytes that a close
+    /// leaves in a [ring file](crate::Options::ring_file) are not lost, but still in the ring.)
     pub lost_bytes: u64,
     /// The records to which `lost_bytes` belong.
     pub lost_records: u64,
-    /// The part of `lost_bytes` that was posted after a close had skipped its reservation. The rest was
-    /// left by a close that gave up.
+    /// The part of `lost_bytes` that was posted after a close had stepped over its reservation. The
+    /// rest was left by a close that gave up.
     pub late_bytes: u64,
     /// The records to which `late_bytes` belong.
     pub late_records: u64,
@@ -66,11 +66,11 @@ pub struct Stats {
     pub refused_records: u64,
     /// Bytes of the refused appends.
     pub refused_bytes: u64,
-    /// Refused appends that came while open spans of [lanes](crate::Lane) took room. The queue has these
-    /// spans sealed then, so the next try may find more room.
+    /// Refused appends that came while open spans of [lanes](crate::Lane) took room. The queue has
+    /// these spans sealed then, so the next try may find more room.
     pub refused_for_lanes: u64,
-    /// Refused appends that came while the sink accepted no data: the disk was full, or the other side
-    /// did not read.
+    /// Refused appends that came while the sink accepted no data: the disk was full, or the other
+    /// side did not read.
     pub refused_for_stall: u64,
     /// Appends refused because a write had failed. No other count includes them.
     pub refused_for_failure: u64,
@@ -78,10 +78,10 @@ pub struct Stats {
     pub waits: Waits,
     /// Reservations that are open now, and records that are being copied in.
     pub held: u64,
-    /// The length of the oldest open reservation in bytes (in a lane: of the unused part of its span);
-    /// 0 if no reservation is open.
+    /// The length of the oldest open reservation in bytes (in a lane: of the unused part of its
+    /// span); 0 if no reservation is open.
     pub oldest_held_bytes: u64,
-    /// Open reservations that `close` skipped.
+    /// Open reservations that `close` stepped over.
     pub abandoned: u64,
     /// In a child of fork(2): entries of the parent that were posted or dropped here. That has no
     /// effect.
@@ -95,12 +95,12 @@ pub struct Stats {
     /// The current stall, if the sink accepts no data: there is no room, or the other side does not
     /// read.
     pub stalled: Option<Stall>,
-    /// Bytes that a [`reopen`](crate::Queue::reopen) has left at the end of a file: the beginning of a
-    /// record of which only a part was written. The whole record is written to the next file;
+    /// Bytes that a [`reopen`](crate::Queue::reopen) has left at the end of a file: the beginning
+    /// of a record of which only a part was written. The whole record is written to the next file;
     /// `written_bytes` counts it there and does not count these bytes.
     pub repeated: u64,
-    /// Bytes of the lines that report losses ([`Options::loss_lines`](crate::Options::loss_lines)). They
-    /// are in the file, and no other count includes them.
+    /// Bytes of the lines that report losses ([`Options::loss_lines`](crate::Options::loss_lines)).
+    /// They are in the file, and no other count includes them.
     pub loss_line_bytes: u64,
     /// Why the queue has failed, if it has. `None` again after a successful
     /// [`reopen`](crate::Queue::reopen).
@@ -120,8 +120,8 @@ pub struct Stats {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Stall {
-    /// The errno of the last try: `ENOSPC` or `EDQUOT` while the disk is full, `EAGAIN` while a pipe,
-    /// socket or terminal is full.
+    /// The errno of the last try: `ENOSPC` or `EDQUOT` while the disk is full, `EAGAIN` while a
+    /// pipe, socket or terminal is full.
     pub errno: i32,
     /// For how long the sink has accepted no data.
     pub age: Duration,
@@ -129,7 +129,8 @@ pub struct Stall {
 
 /// Counts the appends that had to wait. Each call counts at most once for each cause.
 ///
-/// The four causes are the four wait messages of alq(9): `alqwnord`, `alqwnres`, `alqgnord` and `alqgnres`.
+/// The four causes are the four wait messages of alq(9): `alqwnord`, `alqwnres`, `alqgnord` and
+/// `alqgnres`.
 ///
 /// ```
 /// use std::time::Duration;
@@ -176,8 +177,8 @@ pub struct WaitCounters {
     pub room: Counter,
 }
 
-/// What the flusher counts, beyond the accounts of the ring. Only the flusher writes these counters, so
-/// a load and a store add exactly.
+/// What the flusher counts, beyond the accounts of the ring. Only the flusher writes these
+/// counters, so a load and a store add exactly.
 #[derive(Debug, Default)]
 pub struct DrainCounters {
     pub drains: Counter,

@@ -1,8 +1,8 @@
-//! A lane for each thread that appends.
+//! Gives each appending thread a lane.
 //!
-//! A thread finds its own in a thread-local list. The list must not keep a queue open that everybody else has dropped, nor may
-//! a lane outlive its thread; so a lane is reached from both sides, and either takes it away: the thread when it ends, the
-//! owner of all when that is dropped.
+//! A thread finds its lane in a thread-local list. The list must not keep a queue open after all
+//! its other handles are dropped, and a lane must not outlive its thread. So both sides can reach a
+//! lane, and the first to end drops it: the thread, or the [`Lanes`].
 
 use core::cell::RefCell;
 
@@ -11,34 +11,34 @@ use crate::face::{Lane, Queue};
 use crate::primitives::sync::{Arc, Mutex, unique_number};
 use crate::words::Error;
 
-/// The longest text whose memory a thread keeps for the next.
+/// The most memory, in bytes, that a thread keeps for its next event.
 const KEPT_BYTES: usize = 64 << 10;
 
 /// The lanes of all threads into one queue.
 #[derive(Debug)]
 pub(super) struct Lanes {
-    /// Names it in the lists of the threads.
+    /// Identifies this value in the thread-local lists.
     key: u64,
     queue: Queue,
     all: Mutex<Vec<Arc<Own>>>,
 }
 
-/// The lane of one thread, and the event that it is collecting. Only the thread locks it, but for the drop of `Lanes`; and never
-/// while code of others may run, which may log.
+/// The lane of one thread, and the event that it is collecting. Only that thread and the drop of
+/// `Lanes` lock it. The lock is never held while foreign code may run, because that code may log.
 #[derive(Debug)]
 pub(super) struct Own(Mutex<State>);
 
 #[derive(Debug)]
 struct State {
-    /// `None` once either side has gone, and while an event is appended.
+    /// `None` once the thread or the `Lanes` has ended, and while an event is appended.
     lane: Option<Lane>,
     text: Vec<u8>,
     is_collecting: bool,
-    /// An event within this one went through the queue itself.
+    /// Whether an event inside this one was appended through the queue instead of the lane.
     has_inner: bool,
 }
 
-/// An entry in the list of a thread; its drop is the end of the thread.
+/// An entry in the list of a thread. It is dropped when the thread ends.
 struct Mine {
     key: u64,
     own: Arc<Own>,
@@ -69,15 +69,16 @@ impl Lanes {
         }
     }
 
-    /// Begins an event in the lane of the calling thread. `None` where there is none: within another event of the same
-    /// thread, and once its thread-locals are gone.
+    /// Begins an event in the lane of the calling thread. `None` if the lane cannot be used: inside
+    /// another event of the same thread, and after its thread-locals were destroyed.
     pub(super) fn begin(&self) -> Option<Arc<Own>> {
         let own = MINE.try_with(|mine| {
             let mut mine = mine.try_borrow_mut().ok()?;
             if let Some(found) = mine.iter().find(|mine| mine.key == self.key) {
                 return Some(Arc::clone(&found.own));
             }
-            mine.retain(|mine| Arc::strong_count(&mine.own) > 1); // the others' owners are gone, and have ended these
+            // Removes the lanes whose `Lanes` was dropped, which has ended them.
+            mine.retain(|mine| Arc::strong_count(&mine.own) > 1);
             let own = self.enter()?;
             mine.push(Mine {
                 key: self.key,
@@ -89,10 +90,11 @@ impl Lanes {
         own.begin().then_some(own)
     }
 
-    /// A lane for a thread that has none; `None` if another thread, or in a child of fork(2) nobody, is making one.
+    /// Makes the first lane of a thread. `None` if the list is locked: another thread is making a
+    /// lane or, in a child of fork(2), a thread of the parent was.
     fn enter(&self) -> Option<Arc<Own>> {
         let mut all = self.all.try_lock()?;
-        all.retain(|own| Arc::strong_count(own) > 1); // the threads of the others have ended
+        all.retain(|own| Arc::strong_count(own) > 1); // removes those of threads that have ended
         let own = Arc::new(Own(Mutex::new(State {
             lane: Some(self.queue.lane()),
             text: Vec::new(),
@@ -115,7 +117,7 @@ impl Own {
         state.is_collecting
     }
 
-    /// Collects a piece of the event, of `max` bytes at most.
+    /// Adds a piece to the event, which may have at most `max` bytes.
     pub(super) fn collect(&self, piece: &[u8], max: usize) -> Result<(), Error> {
         let text = &mut self.0.lock().text;
         let len = text.len() + piece.len();
@@ -126,7 +128,7 @@ impl Own {
         Ok(())
     }
 
-    /// Ends the event: as one record of the lane, or, with no `patience`, as none.
+    /// Ends the event. With `patience` it becomes one record of the lane; without, it is discarded.
     pub(super) fn finish(&self, patience: Option<Patience>) -> Result<(), Error> {
         let (mut lane, mut text, has_inner) = {
             let mut state = self.0.lock();
@@ -137,11 +139,12 @@ impl Own {
                 has_inner,
             )
         };
-        // Not under the lock: who has waited for room tells tasks, and a waker may log. That event is within this one.
+        // Not under the lock: a thread that has waited for room wakes tasks, and a waker may log.
+        // That event is then inside this one.
         let appended = match (&mut lane, patience) {
             (Some(lane), Some(patience)) if !text.is_empty() => {
                 if has_inner {
-                    lane.seal(); // it was posted before this one, and comes before it
+                    lane.seal(); // the inner event was posted first, and must come first
                 }
                 patience.append_in(lane, &text)
             }
@@ -157,6 +160,6 @@ impl Own {
 
     fn end(&self) {
         let lane = self.0.lock().lane.take();
-        drop(lane); // not under the lock: it may be the last handle of the queue, whose drop waits
+        drop(lane); // not under the lock: the last handle of a queue waits in its drop
     }
 }

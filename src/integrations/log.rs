@@ -1,4 +1,5 @@
-//! `log`: a [`Log`] with a flush that waits. docs/integrations.md goes through the choices.
+//! `log`: a [`Log`] whose flush waits until the records are written. docs/integrations.md explains
+//! the choices.
 
 use core::fmt;
 use std::time::{Duration, SystemTime};
@@ -11,21 +12,21 @@ use crate::face::{Queue, with_text};
 use crate::primitives::sync::Arc;
 use crate::words::Error;
 
-/// What makes a line of a record.
+/// Formats a log record as a line.
 type Format = dyn Fn(&mut dyn fmt::Write, &Record<'_>) -> fmt::Result + Send + Sync;
 
-/// Writes the records of the `log` facade to a queue: one log record is one record, whole.
+/// Writes the records of the `log` facade to a queue: one log record is one record of the queue.
 ///
-/// A record that finds no room waits for it, whatever its level: nothing is lost unless
-/// [`drop_when_full`](Logger::drop_when_full) or [`wait_at_most`](Logger::wait_at_most) says so; then it is counted
-/// ([`lost`](Logger::lost)). `log::logger().flush()` returns when everything logged before is written to the descriptor. (It
-/// cannot say that it failed; [`Queue::flush`] does.)
+/// If the ring is full, a record of any level waits for room. A record is lost only if
+/// [`drop_when_full`](Logger::drop_when_full) or [`wait_at_most`](Logger::wait_at_most) allows it,
+/// and [`lost`](Logger::lost) counts it. `log::logger().flush()` returns when everything logged
+/// before is written. It cannot return an error; [`Queue::flush`] does.
 ///
-/// A line is formatted on the stack and copied into the ring, so its `Display`s may log themselves; a line of more than 512
-/// bytes allocates.
+/// A line is formatted on the stack and then copied into the ring, so the `Display` implementations
+/// that it calls may log too. A line of more than 512 bytes allocates.
 ///
-/// It keeps the queue open as a clone of that does, and a logger that is [installed](Logger::install) is never dropped: the end of
-/// the process drains it.
+/// A logger keeps the queue open, as a clone of the queue does. A logger that is
+/// [installed](Logger::install) is never dropped; the queue is drained at the end of the process.
 ///
 /// ```standalone_crate
 /// use alq::{Options, log::Logger};
@@ -63,7 +64,8 @@ impl fmt::Debug for Logger {
 }
 
 impl Logger {
-    /// A logger to `queue`, which must be one of variable records. It takes all levels, and writes [`plain`] lines.
+    /// Makes a logger to `queue`, which must be a variable queue. By default it logs all levels, as
+    /// [`plain`] lines.
     ///
     /// ```standalone_crate
     /// # let dir = tempfile::tempdir()?;
@@ -84,7 +86,7 @@ impl Logger {
         }
     }
 
-    /// The least severe level that is logged; everything by default.
+    /// Sets the least severe level that is logged. By default all levels are.
     ///
     /// ```
     /// # let dir = tempfile::tempdir()?;
@@ -98,8 +100,8 @@ impl Logger {
         Self { level, ..self }
     }
 
-    /// What makes a line: it writes the whole of it, with its end, to `out`. Called on the thread that logs; it may
-    /// log, but not without an end.
+    /// Sets the function that formats a line: it writes the whole line, with the line end, to
+    /// `out`. It runs on the thread that logs. It may log, but must not recurse without end.
     ///
     /// ```
     /// # let dir = tempfile::tempdir()?;
@@ -120,8 +122,8 @@ impl Logger {
         }
     }
 
-    /// Records of `level`, and less severe ones, do not wait for room, but are dropped and counted. (`Level::Debug`: debug and
-    /// trace.) The others wait.
+    /// Makes records of `level`, and less severe ones, not wait for room: if the ring is full, they
+    /// are discarded and counted. (`Level::Debug` means debug and trace.) The others wait.
     ///
     /// ```
     /// # let dir = tempfile::tempdir()?;
@@ -136,8 +138,8 @@ impl Logger {
         Self { policy, ..self }
     }
 
-    /// Records wait for room for `time` at most; then they are dropped and counted. So a log that nobody takes slows a
-    /// program down, and does not stop it.
+    /// Makes records wait for room at most for `time`; then they are discarded and counted. So a
+    /// stalled sink slows the program down, but does not stop it.
     ///
     /// ```
     /// # let dir = tempfile::tempdir()?;
@@ -153,11 +155,12 @@ impl Logger {
         Self { policy, ..self }
     }
 
-    /// Makes it the logger of the process, and its level the greatest one that the macros of `log` pass on.
+    /// Makes it the logger of the process, and sets the maximum level of the `log` macros to its
+    /// level.
     ///
     /// # Errors
     ///
-    /// If there is a logger already.
+    /// If the process has a logger already.
     ///
     /// ```standalone_crate
     /// # let dir = tempfile::tempdir()?;
@@ -174,7 +177,7 @@ impl Logger {
         Ok(logger)
     }
 
-    /// How many records are in no log, by cause.
+    /// Returns how many records were lost, by cause.
     ///
     /// ```
     /// # let dir = tempfile::tempdir()?;
@@ -208,18 +211,18 @@ impl Log for Logger {
     fn log(&self, record: &Record<'_>) {
         if self.enabled(record.metadata()) {
             let appended = self.append(record);
-            let _ = self.losses.settle(appended); // counted; there is nobody to tell
+            let _ = self.losses.settle(appended); // counted; `Log::log` returns no error
         }
     }
 
-    /// Waits until everything logged before is written to the descriptor, or nothing has moved for the
+    /// Waits until everything logged before is written, or until nothing has moved for the
     /// [stall limit](crate::Options::stall_limit).
     fn flush(&self) {
-        let _ = self.queue.flush(); // the facade has no way to tell
+        let _ = self.queue.flush(); // `Log::flush` returns no error
     }
 }
 
-/// The format that a [`Logger`] has by default: seconds since 1970, level, target, message.
+/// Formats a line as a [`Logger`] does by default: seconds since 1970, level, target, message.
 ///
 /// ```text
 /// 1764028800.123456 WARN  app::disk: sda is nearly full
@@ -227,7 +230,7 @@ impl Log for Logger {
 ///
 /// # Errors
 ///
-/// Those of `out`, and of what is formatted.
+/// The errors of `out` and of the formatted values.
 ///
 /// ```
 /// let mut line = String::new();
@@ -249,7 +252,7 @@ pub fn plain(out: &mut dyn fmt::Write, record: &Record<'_>) -> fmt::Result {
     )
 }
 
-/// A record as its format shows it.
+/// A log record that `Display` shows as its line.
 struct Line<'a> {
     format: &'a Format,
     record: &'a Record<'a>,

@@ -1,15 +1,18 @@
-//! `metrics`: what a queue counts, for the recorder of the program. docs/integrations.md has the names.
+//! `metrics`: publishes the counters of a queue to the recorder of the program.
+//! docs/integrations.md lists the names.
 
 use ::metrics::{SharedString, Unit, counter, describe_counter, describe_gauge, gauge};
 
 use crate::ends::{Stats, Waits};
 use crate::face::Queue;
 
-/// Publishes the [`Stats`] of a queue to the recorder that is current when [`publish`](Publisher::publish) is called.
+/// Publishes the [`Stats`] of a queue to the recorder that is current when
+/// [`publish`](Publisher::publish) is called.
 ///
-/// Nothing happens by itself, and on no thread of its own: the program calls it, as often as it wants to know; each time costs some
-/// microseconds. Every metric has the label `queue`, the name that is given here. It keeps the queue open as a clone does; after a
-/// close it publishes what came of it.
+/// The program calls `publish` as often as it likes; nothing is published otherwise, and no thread
+/// is started. Each call takes some microseconds. Every metric has the label `queue` with the name
+/// of the publisher. A publisher keeps the queue open, as a clone does; after a close it publishes
+/// the final values.
 ///
 /// ```
 /// use alq::{Flags, Options, metrics::Publisher};
@@ -30,7 +33,7 @@ pub struct Publisher {
 }
 
 impl Publisher {
-    /// A publisher of `queue`, with `name` as its label.
+    /// Makes a publisher for `queue` with `name` as the value of the label `queue`.
     ///
     /// ```
     /// # let dir = tempfile::tempdir()?;
@@ -47,7 +50,7 @@ impl Publisher {
         }
     }
 
-    /// Tells the recorder what each metric is: once, after it was installed.
+    /// Describes each metric to the recorder. Call it once, after the recorder was installed.
     ///
     /// ```
     /// alq::metrics::Publisher::describe();
@@ -61,18 +64,18 @@ impl Publisher {
         }
     }
 
-    /// Takes a snapshot and publishes all of it. Never blocks, but for what the recorder does.
+    /// Takes a snapshot and publishes all of it. It does not block, unless the recorder does.
     ///
     /// ```
     /// # let dir = tempfile::tempdir()?;
     /// # let queue = alq::Options::new().open(dir.path().join("app.log"))?;
     /// let publisher = alq::metrics::Publisher::new(&queue, "app");
-    /// // every some seconds
+    /// // every few seconds
     /// publisher.publish();
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn publish(&self) {
-        // All of them, so that one that is added is not forgotten here.
+        // Lists every field, so that a new field cannot be forgotten here.
         let Stats {
             capacity_bytes,
             fill_bytes,
@@ -168,7 +171,7 @@ impl Publisher {
     }
 }
 
-/// What is told of a metric: name, unit, meaning.
+/// The name, unit and meaning of a metric.
 type Described = (&'static str, Unit, &'static str);
 
 const COUNTERS: [Described; 16] = [
@@ -177,32 +180,32 @@ const COUNTERS: [Described; 16] = [
     (
         "alq_written_records_total",
         Unit::Count,
-        "Records that the descriptor has taken whole",
+        "Records that the sink has taken to the last byte",
     ),
     (
         "alq_written_bytes_total",
         Unit::Bytes,
-        "Bytes of records that the descriptor has taken",
+        "Bytes of records that the sink has taken",
     ),
     (
         "alq_dropped_records_total",
         Unit::Count,
-        "Records in no log: refused as it was full, left by a close, or posted too late",
+        "Records lost: refused by a full ring, left by a close, or posted too late",
     ),
     (
         "alq_dropped_bytes_total",
         Unit::Bytes,
-        "The bytes of these records",
+        "Bytes of the records in alq_dropped_records_total",
     ),
     (
         "alq_refused_for_lanes_total",
         Unit::Count,
-        "Refused records that came while lanes held room",
+        "Records refused while open spans of lanes took room",
     ),
     (
         "alq_refused_for_stall_total",
         Unit::Count,
-        "Refused records that came while the descriptor accepted no data",
+        "Records refused while the sink accepted no data",
     ),
     (
         "alq_refused_for_failure_total",
@@ -222,7 +225,7 @@ const COUNTERS: [Described; 16] = [
     (
         "alq_drains_total",
         Unit::Count,
-        "Writes to the descriptor that took bytes",
+        "Writes of which the sink took bytes",
     ),
     ("alq_wakeups_total", Unit::Count, "Wake-ups of the flusher"),
     (
@@ -233,12 +236,12 @@ const COUNTERS: [Described; 16] = [
     (
         "alq_repeated_bytes_total",
         Unit::Bytes,
-        "Bytes that a reopen has left in the file before, and writes again",
+        "Bytes that a reopen left in the old file and wrote again to the new one",
     ),
     (
         "alq_loss_line_bytes_total",
         Unit::Bytes,
-        "Bytes of the lines that tell of losses",
+        "Bytes of the lines that report losses",
     ),
 ];
 
@@ -246,29 +249,29 @@ const GAUGES: [Described; 8] = [
     (
         "alq_capacity_bytes",
         Unit::Bytes,
-        "What the ring holds at most",
+        "The capacity of the ring",
     ),
-    ("alq_fill_bytes", Unit::Bytes, "What of the ring is in use"),
+    (
+        "alq_fill_bytes",
+        Unit::Bytes,
+        "The bytes of the ring in use",
+    ),
     (
         "alq_high_water_bytes",
         Unit::Bytes,
-        "The most of the ring that was seen in use",
+        "The largest fill that was seen",
     ),
-    (
-        "alq_held_reservations",
-        Unit::Count,
-        "Reservations that are open",
-    ),
-    ("alq_lanes", Unit::Count, "Lanes"),
+    ("alq_held_reservations", Unit::Count, "Open reservations"),
+    ("alq_lanes", Unit::Count, "Lanes that exist"),
     (
         "alq_stalled_seconds",
         Unit::Seconds,
-        "For how long the descriptor has taken nothing; 0 if it takes",
+        "For how long the sink has accepted no data; 0 while it does",
     ),
     ("alq_failed", Unit::Count, "1 if the queue has failed"),
     (
         "alq_longest_wait_seconds",
         Unit::Seconds,
-        "The longest wait of one append",
+        "The longest time that one append has blocked",
     ),
 ];

@@ -1,4 +1,17 @@
-//! Layer 8: integrations. A queue where other crates expect something of theirs; each is an optional feature, in a file of its own.
+//! Layer 8: integrations. They make a queue usable where other crates expect their own types.
+//!
+//! Each integration is an optional feature and has a file:
+//!
+//! | feature | type | what it implements |
+//! |---|---|---|
+//! | `log` | `log::Logger` | `log::Log` |
+//! | `tracing` | `tracing::Writer` | `MakeWriter` of tracing-subscriber |
+//! | `tokio` | `tokio::AsyncWriter` | `AsyncWrite` |
+//! | `metrics` | `metrics::Publisher` | publishes `Stats` to a recorder |
+//!
+//! - A log record, and an event that is not flushed midway, becomes one record of the queue, or is
+//!   lost as a whole and counted.
+//! - The lock of a thread's lane is never held while foreign code may run, because it may log.
 
 #[cfg(feature = "tracing")]
 mod lanes;

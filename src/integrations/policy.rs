@@ -1,4 +1,4 @@
-//! Which levels wait for room, which are dropped, and what was.
+//! Which levels wait for room and which are discarded when the ring is full; counts the losses.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use crate::face::Lane;
 use crate::face::Queue;
 use crate::words::{Error, Flags};
 
-/// Events that are in no log, by cause, from [`log::Logger::lost`] or [`tracing::Writer::lost`].
+/// Lost events, by cause, from [`log::Logger::lost`] or [`tracing::Writer::lost`].
 ///
 /// [`log::Logger::lost`]: https://docs.rs/alq/latest/alq/log/struct.Logger.html#method.lost
 /// [`tracing::Writer::lost`]: https://docs.rs/alq/latest/alq/tracing/struct.Writer.html#method.lost
@@ -26,16 +26,17 @@ use crate::words::{Error, Flags};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Lost {
-    /// There was no room: the level is one that is dropped then, or the wait was longer than it may be. (Of the first kind
-    /// [`Stats::refused_records`](crate::Stats::refused_records) tells too, with whatever else the queue has refused.)
+    /// Events without room: events of a level that does not wait, or whose wait reached its limit.
+    /// (The former are also in [`Stats::refused_records`](crate::Stats::refused_records), which
+    /// counts all appends that the queue has refused.)
     pub full: u64,
-    /// Longer than the ring: these can never be appended.
+    /// Events longer than the ring, which can never be appended.
     pub too_large: u64,
-    /// The queue is closed, or has failed; or what was to be appended could not be formatted.
+    /// Events for a queue that is closed or has failed, and events that could not be formatted.
     pub failed: u64,
 }
 
-/// Counts them.
+/// Counts lost events.
 #[derive(Debug, Default)]
 pub(super) struct Losses {
     full: Counter,
@@ -52,29 +53,30 @@ impl Losses {
         }
     }
 
-    /// Counts what was lost, and says what is to be told of it: that there was no room is a choice, and no error.
+    /// Counts the event if it was lost. Returns the error to report; a full ring is not reported,
+    /// because the user chose to discard events then.
     pub(super) fn settle(&self, appended: Result<(), Error>) -> Result<(), Error> {
-        let (count, told) = match appended {
+        let (count, reported) = match appended {
             Ok(()) => return Ok(()),
             Err(Error::WouldBlock | Error::TimedOut) => (&self.full, Ok(())),
             Err(error @ Error::TooLarge { .. }) => (&self.too_large, Err(error)),
             Err(error) => (&self.failed, Err(error)),
         };
         count.add(1);
-        told
+        reported
     }
 }
 
-/// What an event of a level is worth.
+/// How long events wait for room, by level.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Policy<L> {
-    /// From this level on, and for all that are less severe, nobody waits.
+    /// Events of this level, and less severe ones, do not wait.
     drop_from: Option<L>,
     wait_at_most: Option<Duration>,
 }
 
 impl<L: PartialOrd> Policy<L> {
-    /// Every level waits, for as long as it takes.
+    /// Every level waits without a limit.
     pub(super) const WAIT: Self = Self {
         drop_from: None,
         wait_at_most: None,
@@ -94,7 +96,8 @@ impl<L: PartialOrd> Policy<L> {
         }
     }
 
-    /// How an event of this level is appended. Both facades order levels from the most severe on.
+    /// How an event of this level is appended. In both facades the most severe level is the
+    /// smallest.
     pub(super) fn patience(&self, level: &L) -> Patience {
         if self.drop_from.as_ref().is_some_and(|from| level >= from) {
             return Patience {
@@ -105,7 +108,7 @@ impl<L: PartialOrd> Policy<L> {
         self.patience_of_all()
     }
 
-    /// How an event of no known level is appended.
+    /// How an event of unknown level is appended.
     pub(super) fn patience_of_all(&self) -> Patience {
         Patience {
             flags: Flags::WAITOK,

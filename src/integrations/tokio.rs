@@ -1,4 +1,5 @@
-//! `tokio`: an [`AsyncWrite`] that waits for room without blocking, and flushes when the bytes are written. Any executor will do.
+//! `tokio`: an [`AsyncWrite`] that waits for room without blocking the thread. It works on any
+//! executor.
 
 use core::future::Future;
 use core::pin::Pin;
@@ -13,25 +14,28 @@ use crate::words::{Error, Level, Position, SyncOp};
 
 /// Writes to a queue from a task.
 ///
-/// | call | is done when |
+/// | call | is ready when |
 /// |---|---|
-/// | `write` | the bytes are in the ring: one record. It is pending while there is no room. |
-/// | `flush` | everything that this writer has written is written to the descriptor. |
-/// | `shutdown` | that, and it is on disk: the log is synced as by [`fsync`](Queue::fsync), where it can be. Writes fail afterwards; the queue stays open. |
+/// | `write` | the bytes are in the ring, as one record; it is pending while there is no room |
+/// | `flush` | everything from this writer is written |
+/// | `shutdown` | everything from this writer is written, and synced if the log can be synced |
 ///
-/// Bytes that are longer than the [capacity](Queue::capacity) are taken in pieces of that length, each a record; between
-/// them may be records of others. A program that has records writes each with one `write_all`, or with
-/// [`Queue::reserve`], which also formats in place.
+/// `shutdown` syncs as [`fsync`](Queue::fsync) does. Writes fail after it; the queue stays open.
+///
+/// A write of more bytes than the [capacity](Queue::capacity) takes that many; `write_all` then
+/// writes several records, and records of other threads may come in between. To append a record,
+/// write it with one `write_all`, or use [`Queue::reserve`], which also formats in place.
 ///
 /// # Cancellation
 ///
-/// A write that is dropped while it is pending has written nothing, and took no room. A `write_all` that is dropped may have
-/// written some of its pieces, if it has several. What `flush` and `shutdown` wait for happens all the same. Nobody ever waits
-/// for a task that is not polled; [`Reserve`](crate::Reserve) says more on turns.
+/// A write that is dropped while it is pending has written nothing and has taken no room. A
+/// `write_all` of several pieces that is dropped may have written some of them. Dropping a `flush`
+/// or a `shutdown` does not stop the writes and the sync that they wait for. No append waits for a
+/// task that is not polled; [`Reserve`](crate::Reserve) explains the turns.
 ///
 /// # Time
 ///
-/// Nothing here ends by itself while the descriptor takes nothing: put a time-out around it.
+/// These calls stay pending while the sink accepts no data. Put a time-out around them if needed.
 ///
 /// ```
 /// use tokio::io::AsyncWriteExt;
@@ -53,9 +57,9 @@ use crate::words::{Error, Level, Position, SyncOp};
 pub struct AsyncWriter {
     queue: Queue,
     asker: Asker,
-    /// Where the last record ends.
+    /// The end of the last record, until a flush has covered it.
     last: Option<Position>,
-    /// What a flush waits for, and how far that goes.
+    /// The completion that a flush waits for, and its position.
     flush: Option<(Position, Completion)>,
     shutdown: Shutdown,
 }
@@ -69,8 +73,8 @@ enum Shutdown {
 }
 
 impl AsyncWriter {
-    /// A writer to `queue`, which must be one of variable records. It keeps the queue open as a clone does. Any number of
-    /// writers may write to one queue, each for one task at a time.
+    /// Makes a writer to `queue`, which must be a variable queue. A writer keeps the queue open, as
+    /// a clone does. Any number of writers may share one queue. One task at a time uses a writer.
     ///
     /// ```
     /// # let dir = tempfile::tempdir()?;
@@ -90,7 +94,7 @@ impl AsyncWriter {
         }
     }
 
-    /// The queue that it writes to.
+    /// Returns the queue to which it writes.
     ///
     /// ```
     /// # let dir = tempfile::tempdir()?;
@@ -113,7 +117,7 @@ impl AsyncWriter {
             self.flush = None;
             result?;
             if position == last {
-                self.last = None; // until there is more
+                self.last = None; // until the next write
             }
         }
         Poll::Ready(Ok(()))
@@ -127,7 +131,7 @@ impl AsyncWriter {
                     ready!(self.poll_written(context))?;
                     self.shutdown = match self.queue.fsync(SyncOp::Data) {
                         Ok(completion) => Shutdown::Syncing(completion),
-                        Err(Error::NotSyncable) => Shutdown::Done, // a pipe: there is no disk
+                        Err(Error::NotSyncable) => Shutdown::Done, // a pipe, say
                         Err(error) => return Poll::Ready(Err(error)),
                     };
                 }

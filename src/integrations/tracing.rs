@@ -1,4 +1,5 @@
-//! `tracing`: a [`MakeWriter`] for the `fmt` layers of tracing-subscriber. docs/integrations.md goes through the choices.
+//! `tracing`: a [`MakeWriter`] for the `fmt` layers of tracing-subscriber. docs/integrations.md
+//! explains the choices.
 
 use core::fmt;
 use core::mem;
@@ -15,25 +16,28 @@ use crate::face::{Entry, Queue};
 use crate::primitives::sync::Arc;
 use crate::words::Error;
 
-/// What is reserved for an event whose first piece is not all of it.
+/// The bytes to reserve for an event whose first piece does not end a line.
 const GUESS_BYTES: usize = 1024;
 
-/// Writes the events of a `fmt` layer to a queue: one event is one record, whole, however many writes the layer makes of it.
+/// Writes the events of a `fmt` layer to a queue. One event is one record, even if the layer writes
+/// it in several pieces.
 ///
-/// An event that finds no room waits for it, whatever its level: nothing is lost unless
-/// [`drop_when_full`](Writer::drop_when_full) or [`wait_at_most`](Writer::wait_at_most) says so. The text of an event goes into
-/// the ring itself; nothing is allocated for an event that is written at once, as `fmt` does, nor for one that comes in pieces
-/// of no more than 1 KiB in all.
+/// If the ring is full, an event of any level waits for room. An event is lost only if
+/// [`drop_when_full`](Writer::drop_when_full) or [`wait_at_most`](Writer::wait_at_most) allows it.
+/// The text of an event goes directly into the ring. An event does not allocate if it is written in
+/// one piece, as `fmt` does, or in pieces of at most 1 KiB together.
 ///
 /// # Errors
 ///
-/// An event without room that may not wait is counted ([`lost`](Writer::lost)), and no error. What is longer than the ring, and
-/// whatever is written once the queue is closed or has failed, is counted too, and the write says why: `fmt` then prints that to
-/// standard error, unless `log_internal_errors(false)` is set. (In a [lane](Writer::lanes) only the first is told so; the others
-/// are counted.)
+/// An event that finds no room and may not wait longer is counted ([`lost`](Writer::lost)); this is
+/// not an error. An event that is longer than the ring, or that is written after the queue was
+/// closed or has failed, is also counted, and the write returns the error. `fmt` prints it to
+/// standard error, unless `log_internal_errors(false)` is set. (In a [lane](Writer::lanes) only an
+/// event that is too long gets its error; the others are only counted.)
 ///
-/// Cheap to clone; every clone counts into the same [`lost`](Writer::lost). It keeps the queue open as a clone of that does, and a
-/// global subscriber is never dropped: the end of the process drains it.
+/// Cloning is cheap, and all clones share one [`lost`](Writer::lost). A writer keeps the queue
+/// open, as a clone of the queue does. A global subscriber is never dropped; the queue is drained
+/// at the end of the process.
 ///
 /// ```
 /// use alq::{Options, tracing::Writer};
@@ -43,7 +47,8 @@ const GUESS_BYTES: usize = 1024;
 /// # let path = dir.path().join("app.log");
 /// let queue = Options::new().open(&path)?;
 /// let writer = Writer::new(&queue).drop_when_full(Level::DEBUG);
-/// let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(writer.clone()).finish();
+/// let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(writer.clone());
+/// let subscriber = subscriber.finish();
 /// tracing::subscriber::with_default(subscriber, || tracing::warn!(disk = "sda", "nearly full"));
 ///
 /// queue.flush()?;
@@ -60,7 +65,7 @@ pub struct Writer {
 }
 
 impl Writer {
-    /// A writer to `queue`, which must be one of variable records.
+    /// Makes a writer to `queue`, which must be a variable queue.
     ///
     /// ```standalone_crate
     /// # let dir = tempfile::tempdir()?;
@@ -79,8 +84,8 @@ impl Writer {
         }
     }
 
-    /// Events of `level`, and less severe ones, do not wait for room, but are dropped and counted. (`Level::DEBUG`: debug and
-    /// trace.) The others wait.
+    /// Makes events of `level`, and less severe ones, not wait for room: if the ring is full, they
+    /// are discarded and counted. (`Level::DEBUG` means debug and trace.) The others wait.
     ///
     /// ```
     /// # let dir = tempfile::tempdir()?;
@@ -97,8 +102,8 @@ impl Writer {
         self
     }
 
-    /// Events wait for room for `time` at most; then they are dropped and counted. So a log that nobody takes slows a
-    /// program down, and does not stop it.
+    /// Makes events wait for room at most for `time`; then they are discarded and counted. So a
+    /// stalled sink slows the program down, but does not stop it.
     ///
     /// ```
     /// # let dir = tempfile::tempdir()?;
@@ -114,14 +119,17 @@ impl Writer {
         self
     }
 
-    /// Whether each thread appends through a [`Lane`](crate::Lane) of its own, so that threads do not contend for the ring.
+    /// Gives each thread its own [`Lane`](crate::Lane), so that threads do not contend for the
+    /// ring. Off by default.
     ///
-    /// The events of one thread keep their order. Those of different threads do not: an event may come before events of
-    /// others that were written earlier, even where one was the cause of the other. An event is collected in memory that
-    /// its thread keeps, and copied into the lane when it is complete.
+    /// The events of one thread keep their order. The order between threads is not kept: an event
+    /// may come before an earlier event of another thread, even if the earlier one caused it. An
+    /// event is collected in memory that its thread keeps, and copied into the lane when it is
+    /// complete.
     ///
-    /// The lane of a thread ends with the thread, and with the last clone of this writer. An event within an event, and one in
-    /// a destructor of thread-locals that comes late, go through the queue itself.
+    /// The lane of a thread ends with the thread, or with the last clone of this writer. An event
+    /// inside another event goes through the queue instead of the lane. So does an event of a late
+    /// destructor of thread-locals.
     ///
     /// ```
     /// # let dir = tempfile::tempdir()?;
@@ -136,7 +144,7 @@ impl Writer {
         self
     }
 
-    /// How many events are in no log, by cause, of this writer and its clones.
+    /// Returns how many events of this writer and its clones were lost, by cause.
     ///
     /// ```
     /// # let dir = tempfile::tempdir()?;
@@ -162,21 +170,22 @@ impl Writer {
 impl<'a> MakeWriter<'a> for Writer {
     type Writer = EventWriter<'a>;
 
-    /// For an event of no known level, which waits.
+    /// Makes the writer of an event of unknown level, which waits for room.
     fn make_writer(&'a self) -> EventWriter<'a> {
         self.event(self.policy.patience_of_all())
     }
 
-    /// For an event of the level of `metadata`.
+    /// Makes the writer of an event with the level of `metadata`.
     fn make_writer_for(&'a self, metadata: &Metadata<'_>) -> EventWriter<'a> {
         self.event(self.policy.patience(metadata.level()))
     }
 }
 
-/// The writer of one event: everything that is written to it is one record, which its drop posts.
+/// Writes one event: all pieces become one record, which is posted when the writer is dropped.
 ///
-/// It waits for room when it is first written to, if it may wait; an event of which a piece is lost is lost as a whole. While it
-/// lives it may hold a reservation, behind which the others wait to be written: `fmt` makes it when the text is complete.
+/// The first piece waits for room, if the event may wait. If one piece is lost, the whole event is
+/// lost. A writer may hold a reservation until it is dropped, and later records cannot be written
+/// before that; so make it when the text is complete, as `fmt` does.
 ///
 /// ```
 /// # let dir = tempfile::tempdir()?;
@@ -199,16 +208,17 @@ pub struct EventWriter<'a> {
     record: Record<'a>,
 }
 
-/// What an event has come to so far.
+/// Where the text of an event is so far.
 enum Record<'a> {
     None,
-    /// It is in the ring.
+    /// In the ring.
     Ring(Entry<'a>),
-    /// It has outgrown its reservation, which was given back: to wait for more while holding some is how a queue locks up.
+    /// In memory. It outgrew its reservation, which was given back: a queue would deadlock if
+    /// threads waited for more room while they hold some.
     Heap(Vec<u8>),
-    /// It is collected beside the lane of its thread.
+    /// In memory, next to the lane of its thread.
     Lane(Arc<Own>),
-    /// A piece of it was lost, which is counted.
+    /// Lost, and counted: a piece of it could not be appended.
     Lost,
 }
 
@@ -234,7 +244,7 @@ impl<'a> EventWriter<'a> {
         if let Some(own) = self.writer.lanes.as_ref().and_then(|lanes| lanes.begin()) {
             return self.collect(own, piece);
         }
-        let is_whole = piece.ends_with(b"\n"); // as far as one can tell
+        let is_whole = piece.ends_with(b"\n"); // a guess
         let guess = if is_whole { 0 } else { GUESS_BYTES };
         let len = piece.len().max(guess);
         let queue = &self.writer.queue;
@@ -274,7 +284,7 @@ impl<'a> EventWriter<'a> {
         Ok(Record::Lane(own))
     }
 
-    /// Posts what there is, and begins anew.
+    /// Posts the text so far. The next piece begins a new record.
     fn finish(&mut self) -> Result<(), Error> {
         match mem::replace(&mut self.record, Record::None) {
             Record::None | Record::Lost => Ok(()),
@@ -289,7 +299,7 @@ impl<'a> EventWriter<'a> {
 }
 
 impl io::Write for EventWriter<'_> {
-    /// Takes all of `piece`, or none, and then nothing more of this event.
+    /// Takes all of `piece`. If it cannot, it loses the whole event and ignores its later pieces.
     fn write(&mut self, piece: &[u8]) -> io::Result<usize> {
         if !piece.is_empty() {
             let appended = self.append(piece);
@@ -298,7 +308,8 @@ impl io::Write for EventWriter<'_> {
         Ok(piece.len())
     }
 
-    /// Posts what was written so far, and waits until it is written to the descriptor, with all that was posted before.
+    /// Posts the text so far, and waits until it is written, with everything that was posted
+    /// before.
     fn flush(&mut self) -> io::Result<()> {
         let appended = self.finish();
         self.writer.losses.settle(appended)?;
@@ -309,6 +320,6 @@ impl io::Write for EventWriter<'_> {
 impl Drop for EventWriter<'_> {
     fn drop(&mut self) {
         let appended = self.finish();
-        let _ = self.writer.losses.settle(appended); // counted; there is nobody to tell
+        let _ = self.writer.losses.settle(appended); // counted; a drop returns no error
     }
 }
