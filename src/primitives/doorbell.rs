@@ -1,18 +1,21 @@
-//! How a post wakes the drain, and how it knows that it need not.
+//! The bell: how a post wakes the drain, and how a post knows that the drain needs no wake-up.
+//!
+//! This file owns two words: the interest, which posts read, and the signal, on which the drain
+//! sleeps. It does not know what a post or a reservation is.
 
 use std::time::Duration;
 
 use super::fence::Fences;
 use super::sync::{AtomicU64, Futex, Ordering, is_mutant, unless_mutant};
 
-/// What the drain wants to be woken for, `{ kind, seq }` packed into one word that posts read.
+/// What the drain waits for: `{ kind, seq }` packed into one word that posts read.
 ///
-/// | interest | the drain | who rings |
+/// | interest | state of the drain | which post rings |
 /// |---|---|---|
-/// | `Nothing` | is awake | nobody: it looks again before it sleeps |
-/// | `Mark` | naps, for a bounded time | a post that finds the ring filled beyond the mark |
-/// | `Any` | is parked, the ring was empty | any activating post |
-/// | `Sequence(k)` | is parked behind the open reservation `k` | the post of `k`, and no other |
+/// | `Nothing` | awake | no post: the drain looks again before it sleeps |
+/// | `Mark` | naps, for a limited time | a post that finds the ring filled beyond the mark |
+/// | `Any` | parked, the ring was empty | any activating post |
+/// | `Sequence(k)` | parked at the open reservation `k` | only the post of `k` |
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Interest {
     Nothing,
@@ -47,7 +50,7 @@ impl Interest {
     }
 }
 
-/// The bell: posts look at the interest, whoever must ring it does, and the drain sleeps on it.
+/// The bell. A post reads the interest and rings if it matches; the drain sleeps on the signal.
 #[derive(Debug)]
 pub struct Doorbell {
     interest: AtomicU64,
@@ -55,7 +58,7 @@ pub struct Doorbell {
     fences: Fences,
 }
 
-/// States of the signal: a ring that comes before the sleep is kept, so none is lost.
+/// States of the signal. A ring that comes before the sleep is kept, so no ring is lost.
 const SILENT: u32 = 0;
 const ASLEEP: u32 = 1;
 const RUNG: u32 = 2;
@@ -69,23 +72,24 @@ impl Doorbell {
         }
     }
 
-    /// What the drain wants to hear of, read after a publication. On the hot path of every post.
+    /// Returns what the drain waits for. Call it after a publication. Every post calls it.
     #[inline]
     pub fn interest_after_publication(&self) -> Interest {
-        // [post.fence] Light, pairs with [park.fence]: either the drain's last look sees the publication, or this
-        // load sees its interest.
+        // [post.fence] Light, pairs with [park.fence]: either the drain's last look sees the
+        // publication, or this load sees the drain's interest.
         self.fences.light_at("post.fence");
-        // Relaxed: ordered by the fences; the word carries nothing but itself.
+        // Relaxed: the fences order it, and the word carries only its own value.
         Interest::from_bits(self.interest.load(Ordering::Relaxed))
     }
 
-    /// Rings for `interest`; of several posts that saw the same one, only the first pays for the wake-up.
+    /// Rings for `interest`. If several posts saw the same interest, only the first one rings.
     #[cold]
     pub fn ring_for(&self, interest: Interest) {
         let seen = interest.to_bits();
         let awake = Interest::Nothing.to_bits();
-        // Relaxed: it only elects the ringer. The swap in `ring` carries the synchronisation. Failure means
-        // that somebody else rang, or that the drain woke by itself and will look before it sleeps again.
+        // Relaxed: it only elects the post that rings. The swap in `ring` carries the
+        // synchronisation. On failure another post has rung, or the drain woke by itself and will
+        // look before it sleeps again.
         let elected =
             self.interest
                 .compare_exchange(seen, awake, Ordering::Relaxed, Ordering::Relaxed);
@@ -94,10 +98,11 @@ impl Doorbell {
         }
     }
 
-    /// Wakes the drain, or lets its next sleep return at once. Any thread; never blocks.
+    /// Wakes the drain, or makes its next sleep return at once. Any thread may call it; it never
+    /// blocks.
     pub fn ring(&self) {
-        // [bell.ring] Release, pairs with [bell.taken]: what the ringer did before is seen by the step that follows
-        // the wake-up. RMW: a ring is never overwritten by the drain falling asleep.
+        // [bell.ring] Release, pairs with [bell.taken]: after its wake-up the drain sees what the
+        // ringing thread did before. RMW: a drain that falls asleep never overwrites a ring.
         let before = self
             .signal
             .swap(RUNG, unless_mutant("bell.ring", Ordering::Release));
@@ -106,36 +111,39 @@ impl Doorbell {
         }
     }
 
-    /// Announces that the drain is parked in front of an empty ring, before any post can come. The drain
-    /// begins with [`await_first`](Doorbell::await_first).
+    /// Announces that the drain is parked at an empty ring. Call it before any post can come. The
+    /// drain then begins with [`await_first`](Doorbell::await_first).
     pub fn begin_parked(&self) {
-        // Relaxed: whatever hands the queue out carries it to those that post.
+        // Relaxed: the step that gives the queue to other threads also carries this value to them.
         self.interest
             .store(Interest::Any.to_bits(), Ordering::Relaxed);
     }
 
-    /// Sleeps until the bell rings, or has rung, since [`begin_parked`](Doorbell::begin_parked). Until then
-    /// only a post that rings changes the interest, so no last look is needed. For the drain only.
+    /// Sleeps until the bell rings; returns at once if it has rung since
+    /// [`begin_parked`](Doorbell::begin_parked). Only a post that rings changes the interest until
+    /// then, so no last look is needed. Only the drain may call it.
     pub fn await_first(&self) {
         self.sleep(None);
     }
 
-    /// Sleeps for `duration` at most; posts ring only beyond the fill mark. For the drain only.
+    /// Sleeps for at most `duration`. Posts ring only beyond the fill mark. Only the drain may call
+    /// it.
     pub fn nap(&self, duration: Duration) {
-        // Relaxed: a post that misses it does not ring, and the nap ends by itself.
+        // Relaxed: a post that does not see it does not ring, and the nap ends by itself.
         self.interest
             .store(Interest::Mark.to_bits(), Ordering::Relaxed);
         self.sleep(Some(duration));
     }
 
-    /// Sleeps until the bell rings for `interest`, or for `limit`; `is_due` is the last look, after the
-    /// interest has been announced. For the drain only.
+    /// Sleeps until the bell rings for `interest`, or for at most `limit`. `is_due` is the last
+    /// look, after the interest has been announced. Only the drain may call it.
     pub fn park(&self, interest: Interest, limit: Option<Duration>, is_due: impl FnOnce() -> bool) {
         // Relaxed: the heavy fence orders it before the last look.
         self.interest.store(interest.to_bits(), Ordering::Relaxed);
         // [park.fence] Heavy, pairs with [post.fence].
         self.fences.heavy_at("park.fence");
-        // [park.look] What was published before this drain was seen to park rings nobody.
+        // [park.look] A post that published before it could see the drain's interest does not ring,
+        // so the drain must look for its record here.
         if !is_mutant("park.look") && is_due() {
             self.awake();
         } else {
@@ -144,8 +152,8 @@ impl Doorbell {
     }
 
     fn sleep(&self, duration: Option<Duration>) {
-        // Relaxed on both: silent is what this thread has made it, and a ring that came first is kept, and taken by
-        // `awake`.
+        // Relaxed on both: this thread itself has stored `SILENT`, and a ring that came first is
+        // kept until `awake` takes it.
         let found =
             self.signal
                 .compare_exchange(SILENT, ASLEEP, Ordering::Relaxed, Ordering::Relaxed);
@@ -159,7 +167,7 @@ impl Doorbell {
         // [bell.taken] Acquire, pairs with [bell.ring], whose ring this takes away.
         self.signal
             .swap(SILENT, unless_mutant("bell.taken", Ordering::Acquire));
-        // Relaxed: a post that still sees the old interest rings in vain.
+        // Relaxed: a post that still sees the old interest rings without need, which is harmless.
         self.interest
             .store(Interest::Nothing.to_bits(), Ordering::Relaxed);
     }
@@ -210,9 +218,10 @@ mod tests {
     }
 
     #[test]
-    fn only_the_first_who_saw_an_interest_rings() {
+    fn only_the_first_post_that_saw_an_interest_rings() {
         let bell = Doorbell::new();
-        bell.ring_for(Interest::Any); // the drain is awake: nobody is elected, nothing is kept
+        // the drain is awake: no ringer is elected and no ring is kept
+        bell.ring_for(Interest::Any);
         bell.park(Interest::Any, Some(Duration::from_millis(1)), || false);
     }
 }

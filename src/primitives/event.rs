@@ -1,19 +1,21 @@
-//! The eventcount: sleep until something that a lock-free structure did makes a condition true.
+//! The eventcount: sleep until a lock-free structure has made a condition true.
+//!
+//! This file owns the epoch and the number of waiters. The caller owns the condition.
 
 use std::time::{Duration, Instant};
 
 use super::sync::{AtomicU32, Futex, Ordering, fence, or_mutant};
 
-/// An eventcount: waiters announce themselves, look at their condition once more, and sleep until the epoch
-/// moves; a notifier that finds nobody announced pays one fence and one load.
+/// An eventcount. A waiter announces itself, looks at its condition once more, and sleeps until the
+/// epoch moves. A notifier that sees no waiter pays one fence and one load.
 ///
 /// ```text
 /// waiter:    waiters += 1 ; FENCE ; epoch? ; condition? ; sleep while epoch unchanged
 /// notifier:  make condition true ; FENCE ; waiters? ; epoch += 1 ; wake all
 /// ```
 ///
-/// The two fences are the store-then-load hand-shake: either the notifier sees the waiter, or the waiter
-/// sees the condition.
+/// The two fences form the store-then-load handshake: either the notifier sees the waiter, or the
+/// waiter sees the condition.
 #[derive(Debug)]
 pub struct Event {
     epoch: Futex,
@@ -28,35 +30,39 @@ impl Event {
         }
     }
 
-    /// Whether somebody waits (or is about to). Exact for whoever made the condition true and fenced.
+    /// Returns whether a thread waits, or is about to. The answer is exact for a caller that has
+    /// made the condition true and then executed a fence.
     #[inline]
     pub fn has_waiters(&self) -> bool {
         // Relaxed: the caller's fence, paired with the one in `wait_until`, orders it.
         self.waiters.load(Ordering::Relaxed) != 0
     }
 
-    /// Wakes all who wait, so that they look at their conditions again. Cheap when nobody does.
+    /// Wakes all waiters, so that they look at their conditions again. Cheap if there are none.
     ///
-    /// What made a condition true must be stored before the call.
+    /// Store the change that makes a condition true before the call.
     pub fn notify(&self) {
-        // [event.notify] SeqCst, pairs with [event.wait]: the condition that the caller stored before is seen by a
-        // waiter that we do not see.
+        // [event.notify] SeqCst, pairs with [event.wait]: a waiter that we do not see here sees the
+        // condition that the caller stored before.
         fence(or_mutant(
             "event.notify",
             Ordering::AcqRel,
             Ordering::SeqCst,
         ));
         if self.has_waiters() {
-            // Relaxed: who sees the new epoch sees the condition too, by the two fences, one of which came before this
-            // and the other comes behind the load. An RMW, so that two notifiers move it twice.
+            // Relaxed: the two fences order it. The notifier's fence comes before this store and
+            // the waiter's comes after its load of the epoch, so a waiter that sees the new epoch
+            // sees the condition too. An RMW, so that two notifiers move the epoch twice.
             self.epoch.fetch_add(1, Ordering::Relaxed);
             self.epoch.wake_all();
         }
     }
 
-    /// Sleeps until `ready` gives a value, or `deadline` has passed; then one last look.
+    /// Sleeps until `ready` returns a value or `deadline` has passed. After the deadline it looks
+    /// once more.
     ///
-    /// `ready` is called at least once, after this waiter has been announced, and again after each wake-up.
+    /// Calls `ready` at least once, after it has announced this waiter, and again after each
+    /// wake-up.
     pub fn wait_until<T>(
         &self,
         deadline: Option<Instant>,
@@ -65,7 +71,8 @@ impl Event {
         // Relaxed RMW: the fence below orders it before the look at the condition.
         self.waiters.fetch_add(1, Ordering::Relaxed);
         let value = self.wait_announced(deadline, &mut ready);
-        // Relaxed: a notifier that still sees this waiter wakes nobody, at the price of a system call.
+        // Relaxed: a notifier that still counts this waiter makes a needless system call, nothing
+        // worse.
         self.waiters.fetch_sub(1, Ordering::Relaxed);
         value
     }
@@ -78,7 +85,8 @@ impl Event {
         loop {
             // Relaxed: the fence orders it, before the look at the condition.
             let epoch = self.epoch.load(Ordering::Relaxed);
-            // [event.wait] SeqCst, pairs with [event.notify]: the announcement comes before the look.
+            // [event.wait] SeqCst, pairs with [event.notify]: the announcement comes before the
+            // look.
             fence(or_mutant("event.wait", Ordering::AcqRel, Ordering::SeqCst));
             if let Some(value) = ready() {
                 return Some(value);
@@ -91,7 +99,7 @@ impl Event {
     }
 }
 
-/// The time left to `deadline`; `None` when there is no deadline.
+/// Returns the time left to `deadline`; `None` if there is no deadline.
 fn remaining(deadline: Option<Instant>) -> Option<Duration> {
     deadline.map(|at| at.saturating_duration_since(Instant::now()))
 }

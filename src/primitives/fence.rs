@@ -1,4 +1,8 @@
-//! The asymmetric fence: free where it runs often, paid for where it runs seldom.
+//! The asymmetric fence: almost free on the side that runs often, expensive on the side that runs
+//! seldom.
+//!
+//! This file owns the process's registration for membarrier(2), and decides which form all
+//! handshakes of the process use.
 
 use std::time::Duration;
 
@@ -7,13 +11,15 @@ use super::sync::{
     sleep,
 };
 
-/// Whether this process has registered for the expedited membarrier: not tried yet, or one of the two below.
+/// Whether this process has registered for the expedited membarrier: 0 before the first try, then
+/// `YES` or `NO`.
 static REGISTERED: plain::AtomicU32 = plain::AtomicU32::new(0);
 const YES: u32 = 1;
 const NO: u32 = 2;
 
-/// Whether this process has registered. Tried once, or by several threads at once, who get the same answer: no lock,
-/// which a fork could leave taken in the child.
+/// Returns whether this process has registered; the first call registers it. Several threads may do
+/// so at once and get the same answer. It takes no lock, because a fork could leave a lock taken in
+/// the child.
 fn is_registered() -> bool {
     // Relaxed on both: only the answer matters.
     let mut known = REGISTERED.load(Ordering::Relaxed);
@@ -24,7 +30,8 @@ fn is_registered() -> bool {
     known == YES
 }
 
-/// A new process, a child of fork(2), registers again if its parent had: its own queues rely on it.
+/// Registers a child of fork(2) again if its parent had registered: the child's own queues rely on
+/// it.
 pub fn renew_registration() {
     // Relaxed: as above.
     if REGISTERED.load(Ordering::Relaxed) == YES {
@@ -32,16 +39,17 @@ pub fn renew_registration() {
     }
 }
 
-/// Which form of the store-then-load hand-shake this process uses.
+/// Which form of the store-then-load handshake this process uses.
 ///
-/// Two threads that each store to one word and then load the other's must both put a full fence between
-/// the two, or each may miss the other's store. A post does so for every record, the drain only before it
-/// sleeps; so where the kernel has membarrier(2), [`light`](Fences::light) is a compiler fence only and
-/// [`heavy`](Fences::heavy) makes every running thread of the process execute a full fence. Where it has
-/// not, both are `fence(SeqCst)`. One protocol, two prices; the model checker sees the second form.
+/// Two threads each store to one word and then load the other's word. Both must put a full fence
+/// between the two steps, or each may miss the other's store. A post does so for every record, the
+/// drain only before it sleeps. So if the kernel has membarrier(2), [`light`](Fences::light) is
+/// only a compiler fence, and [`heavy`](Fences::heavy) makes every running thread of the process
+/// execute a full fence. Otherwise both are `fence(SeqCst)`. It is one protocol in two forms; the
+/// model checkers see the second form.
 ///
-/// Each place that calls one has a label of its own, and calls it through [`light_at`](Fences::light_at) or
-/// [`heavy_at`](Fences::heavy_at), so that a mutant can leave it out.
+/// Each place that needs a fence has its own label and calls [`light_at`](Fences::light_at) or
+/// [`heavy_at`](Fences::heavy_at) with it, so that a mutant can leave this fence out.
 ///
 /// Source: membarrier(2), `MEMBARRIER_CMD_PRIVATE_EXPEDITED`.
 #[derive(Clone, Copy, Debug)]
@@ -50,14 +58,14 @@ pub struct Fences {
 }
 
 impl Fences {
-    /// The form that this process can use; decided once.
+    /// Returns the form that this process can use. The first call in the process decides it.
     pub fn detect() -> Self {
         Self {
             asymmetric: is_registered(),
         }
     }
 
-    /// The side that runs often, at the place with that label.
+    /// Executes the cheap fence, at the place with this label. For the side that runs often.
     #[inline]
     pub fn light_at(self, label: &str) {
         if !is_mutant(label) {
@@ -65,7 +73,7 @@ impl Fences {
         }
     }
 
-    /// The side that runs seldom, at the place with that label.
+    /// Executes the expensive fence, at the place with this label. For the side that runs seldom.
     #[inline]
     pub fn heavy_at(self, label: &str) {
         if !is_mutant(label) {
@@ -76,12 +84,13 @@ impl Fences {
     #[inline]
     fn light(self) {
         if self.asymmetric {
-            // SeqCst, of the compiler: keeps it from moving the load up; the fence proper is executed on this
-            // thread by the partner's `heavy`.
+            // SeqCst, for the compiler only: it may not move the load up. The partner's `heavy`
+            // makes this thread execute the processor's fence.
             compiler_fence(Ordering::SeqCst);
         } else {
-            // [fence.light] SeqCst, pairs with [fence.heavy]: of two threads that each store, fence and load, at
-            // least one sees the other's store. Nothing weaker orders a store before a load.
+            // [fence.light] SeqCst, pairs with [fence.heavy]: of two threads that each store, fence
+            // and load, at least one sees the other's store. No weaker ordering keeps a store
+            // before a later load.
             fence(or_mutant("fence.light", Ordering::AcqRel, Ordering::SeqCst));
         }
     }
@@ -91,12 +100,13 @@ impl Fences {
             // [fence.heavy] SeqCst, pairs with [fence.light].
             fence(or_mutant("fence.heavy", Ordering::AcqRel, Ordering::SeqCst));
         } else if !membarrier() {
-            // A sandbox that came later has taken it away. Time does the same: no processor holds a store back for so
-            // long, and a thread that was stopped between its store and its load was fenced by the switch.
+            // A sandbox has forbidden membarrier(2) after the registration. A pause does the same:
+            // no processor holds a store back for so long, and a thread that was stopped between
+            // its store and its load was fenced by the context switch.
             sleep(IN_ITS_PLACE);
         }
     }
 }
 
-/// How long a store may take until every thread sees it: some thousand times what it does take.
+/// The length of that pause: about a thousand times as long as a store takes to reach every thread.
 const IN_ITS_PLACE: Duration = Duration::from_millis(1);

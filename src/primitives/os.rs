@@ -1,9 +1,11 @@
-//! The only file, with those below it, that makes system calls which the standard library and memmap2 do not offer.
+//! System calls that the standard library and memmap2 do not offer. Only this file and the files
+//! under `os/` make them; `file` is about files, `process` about the process, `thread` about
+//! threads.
 //!
 //! # Safety
 //!
-//! Every `unsafe` block here is one call into libc. Arguments are references, owned descriptors or plain
-//! integers, so each block argues only about what the call does with the pointer that it gets.
+//! Every `unsafe` block here is one call into libc. Its arguments are references, owned descriptors
+//! or plain integers. So each block only argues what the call does with the pointer that it gets.
 #![allow(unsafe_code)]
 
 pub mod file;
@@ -29,7 +31,8 @@ fn check(result: libc::c_int) -> io::Result<libc::c_int> {
     }
 }
 
-/// Opens or creates the log at `path` for appending; and says whether it was created. Source: open(2).
+/// Opens or creates the log at `path` for appending. Returns it, and whether it was created.
+/// Source: open(2).
 pub fn open_log(path: &Path, mode: u32, follow_links: bool) -> io::Result<(OwnedFd, bool)> {
     let no_follow = if follow_links { 0 } else { libc::O_NOFOLLOW };
     let mut options = OpenOptions::new();
@@ -38,7 +41,8 @@ pub fn open_log(path: &Path, mode: u32, follow_links: bool) -> io::Result<(Owned
     match options.clone().create_new(true).open(path) {
         Ok(file) => Ok((file.into(), true)),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-            // `create`, for a link that leads nowhere yet, and for a file that goes away meanwhile.
+            // With `create`: the path may be a link to a file that does not exist yet, and the file
+            // may vanish in between.
             let existed = path.exists();
             let file = options.create(true).open(path)?;
             Ok((file.into(), !existed))
@@ -47,7 +51,7 @@ pub fn open_log(path: &Path, mode: u32, follow_links: bool) -> io::Result<(Owned
     }
 }
 
-/// Whether `fd` is open for writing. Source: fcntl(2), `F_GETFL`.
+/// Returns whether `fd` is open for writing. Source: fcntl(2), `F_GETFL`.
 pub fn is_writable(fd: BorrowedFd<'_>) -> io::Result<bool> {
     // SAFETY: F_GETFL takes no pointer; the descriptor is borrowed, so it is open.
     let flags = check(unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_GETFL) })?;
@@ -55,21 +59,24 @@ pub fn is_writable(fd: BorrowedFd<'_>) -> io::Result<bool> {
     Ok(writable && flags & libc::O_PATH == 0)
 }
 
-/// One write(2) to `fd`.
+/// Executes one write(2) to `fd`.
 pub fn write(fd: BorrowedFd<'_>, bytes: &[u8]) -> io::Result<usize> {
-    // SAFETY: the pointer and length are those of a slice that lives over the call and is only read.
+    // SAFETY: the pointer and the length come from a slice that lives over the call and is only
+    // read.
     let taken = unsafe { libc::write(fd.as_raw_fd(), bytes.as_ptr().cast(), bytes.len()) };
     usize::try_from(taken).map_err(|_| io::Error::last_os_error())
 }
 
-/// The offset that stands for the descriptor's own. Source: pwritev2(2).
+/// The offset that means the file's current offset. Source: pwritev2(2).
 const AT_ITS_OFFSET: libc::off_t = -1;
 
-/// One write of `runs` that fails with `WouldBlock` where it would have to wait, whatever mode the descriptor is in;
-/// `Unsupported` where the system cannot do that. Source: pwritev2(2), `RWF_NOWAIT`.
+/// Executes one write of `runs` that never waits: it fails with `WouldBlock` instead, in whichever
+/// mode the descriptor is. Fails with `Unsupported` if the system cannot do that. Source:
+/// pwritev2(2), `RWF_NOWAIT`.
 pub fn write_nowait(fd: BorrowedFd<'_>, runs: &[IoSlice<'_>]) -> io::Result<usize> {
     let count = libc::c_int::try_from(runs.len()).unwrap_or(libc::UIO_MAXIOV);
-    // SAFETY: `IoSlice` has the layout of `iovec`; `count` of them live over the call, and are only read.
+    // SAFETY: `IoSlice` has the layout of `iovec`. The slice of `count` of them lives over the call
+    // and is only read.
     let taken = unsafe {
         libc::pwritev2(
             fd.as_raw_fd(),
@@ -82,7 +89,8 @@ pub fn write_nowait(fd: BorrowedFd<'_>, runs: &[IoSlice<'_>]) -> io::Result<usiz
     usize::try_from(taken).map_err(|_| io::Error::last_os_error())
 }
 
-/// Waits until `fd` may take bytes, for `limit` at most. Source: poll(2).
+/// Waits until `fd` may accept bytes, for at most `limit`. Returns early on a signal. Source:
+/// poll(2).
 pub fn wait_writable(fd: BorrowedFd<'_>, limit: Duration) -> io::Result<()> {
     let mut polled = libc::pollfd {
         fd: fd.as_raw_fd(),
@@ -97,8 +105,9 @@ pub fn wait_writable(fd: BorrowedFd<'_>, limit: Duration) -> io::Result<()> {
     }
 }
 
-/// Lays `len` bytes over the mapping at `at`, shared, readable and writable: those of `file` from an offset
-/// on, or new ones. `populate` brings every page in now, so that no first touch pays for it. Source: mmap(2).
+/// Maps `len` bytes over the mapping at `at`: shared, readable and writable. They are the bytes of
+/// `file` from an offset on, or new memory. With `populate` the kernel maps every page now, so that
+/// no first access pays for it. Source: mmap(2).
 ///
 /// # Safety
 ///
@@ -119,7 +128,8 @@ pub unsafe fn map_view(
     let access = libc::PROT_READ | libc::PROT_WRITE;
     let (fd, offset) = file.map_or((-1, 0), |(file, offset)| (file.as_raw_fd(), offset));
     let offset = libc::off_t::try_from(offset).map_err(|_| io::ErrorKind::InvalidInput)?;
-    // SAFETY: MAP_FIXED replaces exactly [at, at + len), which the caller owns; the descriptor is open, or none.
+    // SAFETY: MAP_FIXED replaces exactly [at, at + len), which the caller owns. The descriptor is
+    // open, or -1 for new memory.
     let view = unsafe { libc::mmap(at.cast(), len, access, flags, fd, offset) };
     if view == libc::MAP_FAILED {
         return Err(io::Error::last_os_error());
@@ -127,16 +137,18 @@ pub unsafe fn map_view(
     Ok(())
 }
 
-/// Lays the pages of the shared mapping `[from, from + len)` over `at` once more. No file is needed, so no limit
-/// of files and no filter of system calls is in the way. Source: mremap(2), with an old size of 0.
+/// Maps the pages of the shared mapping `[from, from + len)` at `at` as well. This needs no file,
+/// so neither a limit on files nor a filter of system calls prevents it. Source: mremap(2), with an
+/// old size of 0.
 ///
 /// # Safety
 ///
-/// Both ranges must lie in mappings that the caller owns, and nothing may refer to `[at, at + len)`.
+/// Both ranges must lie in mappings that the caller owns, and nothing may refer to `[at, at +
+/// len)`.
 pub unsafe fn map_again(from: *mut u8, len: usize, at: *mut u8) -> io::Result<()> {
     let flags = libc::MREMAP_MAYMOVE | libc::MREMAP_FIXED;
-    // SAFETY: MREMAP_FIXED replaces exactly [at, at + len), which the caller owns; with an old size of 0, the
-    // mapping at `from` stays.
+    // SAFETY: MREMAP_FIXED replaces exactly [at, at + len), which the caller owns. With an old size
+    // of 0, the mapping at `from` stays.
     let view = unsafe { libc::mremap(from.cast(), 0, len, flags, at) };
     if view == libc::MAP_FAILED {
         return Err(io::Error::last_os_error());
@@ -144,19 +156,20 @@ pub unsafe fn map_again(from: *mut u8, len: usize, at: *mut u8) -> io::Result<()
     Ok(())
 }
 
-/// Whether so much address space can be had now.
+/// Checks that `len` bytes of address space are available now.
 ///
 /// # Errors
 ///
-/// Those of mmap(2).
+/// The errors of mmap(2).
 pub fn try_map(len: usize) -> io::Result<()> {
     MmapOptions::new().len(len).map_anon().map(drop)
 }
 
-/// Sleeps while `word` is `expected`, for `limit` at most. Source: futex(2), `FUTEX_WAIT_PRIVATE`.
+/// Sleeps while `word` is `expected`, for at most `limit`. Source: futex(2), `FUTEX_WAIT_PRIVATE`.
 ///
-/// Returns the errno with which it ended, if it was not woken. With a limit, a signal handler ends the sleep (`EINTR`)
-/// whatever `SA_RESTART` says (signal(7)); without one, the kernel may go on sleeping after the handler.
+/// Returns `None` if it was woken, otherwise the errno with which the sleep ended. With a limit, a
+/// signal handler ends the sleep (`EINTR`), also with `SA_RESTART` (signal(7)). Without a limit,
+/// the kernel may continue the sleep after the handler.
 pub fn futex_wait<W>(word: &W, expected: u32, limit: Option<Duration>) -> Option<i32> {
     const { assert!(size_of::<W>() == 4 && align_of::<W>() == 4) };
     let limit = limit.map(|limit| libc::timespec {
@@ -166,8 +179,8 @@ pub fn futex_wait<W>(word: &W, expected: u32, limit: Option<Duration>) -> Option
     let limit = limit.as_ref().map_or(ptr::null(), ptr::from_ref);
     let operation = libc::FUTEX_WAIT | libc::FUTEX_PRIVATE_FLAG;
     let address = ptr::from_ref(word);
-    // SAFETY: the word is a live, aligned 32-bit word (asserted above) that the kernel only reads, and the
-    // time is null or lives over the call.
+    // SAFETY: the word is a live, aligned 32-bit word (asserted above) that the kernel only reads.
+    // The time is null, or lives over the call.
     let result = unsafe { libc::syscall(libc::SYS_futex, address, operation, expected, limit) };
     if result < 0 {
         return io::Error::last_os_error().raw_os_error();
@@ -175,19 +188,20 @@ pub fn futex_wait<W>(word: &W, expected: u32, limit: Option<Duration>) -> Option
     None
 }
 
-/// Wakes all who sleep on `word`; errno stays as it is, since signal handlers may come here. Source: futex(2),
-/// `FUTEX_WAKE_PRIVATE`.
+/// Wakes all threads that sleep on `word`. Keeps errno as it was, because a signal handler may call
+/// this. Source: futex(2), `FUTEX_WAKE_PRIVATE`.
 pub fn futex_wake_all<W>(word: &W) {
     const { assert!(size_of::<W>() == 4 && align_of::<W>() == 4) };
     let operation = libc::FUTEX_WAKE | libc::FUTEX_PRIVATE_FLAG;
     let address = ptr::from_ref(word);
     process::keeping_errno(|| {
-        // SAFETY: waking only uses the address as a key; it can fail only for a bad address.
+        // SAFETY: the call uses the address only as a key, and fails only for a bad address.
         unsafe { libc::syscall(libc::SYS_futex, address, operation, libc::c_int::MAX) };
     });
 }
 
-/// The `siginfo_t` of a signal that carries a value. Source: sigaction(2), the kernel's `_rt` layout.
+/// The `siginfo_t` of a signal that carries a value. Source: sigaction(2), the kernel's `_rt`
+/// layout.
 #[repr(C)]
 struct QueuedSignal {
     signo: libc::c_int,
@@ -202,12 +216,12 @@ struct QueuedSignal {
 
 const _: () = assert!(size_of::<QueuedSignal>() == size_of::<libc::siginfo_t>());
 
-/// Queues `signo` for this process, with `value`, as a finished asynchronous operation does (`SI_ASYNCIO`).
-/// Source: `rt_sigqueueinfo(2)`.
+/// Queues `signo` with `value` for this process, in the form of a finished asynchronous operation
+/// (`SI_ASYNCIO`). Source: `rt_sigqueueinfo(2)`.
 ///
 /// # Errors
 ///
-/// `EINVAL` for a number that is no signal, `EAGAIN` when too many are queued.
+/// `EINVAL` if `signo` is not the number of a signal; `EAGAIN` if too many signals are queued.
 pub fn queue_signal(signo: i32, value: usize) -> io::Result<()> {
     // SAFETY: these two have no arguments and cannot fail.
     let (pid, uid) = (unsafe { libc::getpid() }, unsafe { libc::getuid() });
@@ -221,7 +235,8 @@ pub fn queue_signal(signo: i32, value: usize) -> io::Result<()> {
         value,
         _rest: [0; 12],
     };
-    // SAFETY: the pointer is to a live value of the size of a siginfo_t (asserted above), which the kernel copies.
+    // SAFETY: the pointer leads to a live value of the size of a siginfo_t (asserted above), which
+    // the kernel copies.
     let result = unsafe { libc::syscall(libc::SYS_rt_sigqueueinfo, pid, signo, &raw const info) };
     if result < 0 {
         return Err(io::Error::last_os_error());
@@ -229,37 +244,38 @@ pub fn queue_signal(signo: i32, value: usize) -> io::Result<()> {
     Ok(())
 }
 
-/// Whether `signo` is the number of a signal.
+/// Returns whether `signo` is the number of a signal.
 pub fn is_signal(signo: i32) -> bool {
     (1..=libc::SIGRTMAX()).contains(&signo)
 }
 
-/// Registers this process for [`membarrier`]; `false` where the kernel has none.
+/// Registers this process for [`membarrier`]. Returns `false` if the kernel does not have it.
 pub fn membarrier_register() -> bool {
     let command = libc::MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED;
     // SAFETY: membarrier(2) takes integers only.
     unsafe { libc::syscall(libc::SYS_membarrier, command, 0, 0) == 0 }
 }
 
-/// A full fence on every running thread of the process. Source: membarrier(2).
+/// Executes a full fence on every running thread of the process. Returns `false` if the system
+/// refused. Source: membarrier(2).
 pub fn membarrier() -> bool {
     let command = libc::MEMBARRIER_CMD_PRIVATE_EXPEDITED;
     // SAFETY: membarrier(2) takes integers only.
     unsafe { libc::syscall(libc::SYS_membarrier, command, 0, 0) == 0 }
 }
 
-/// Runs `body` with all signals blocked on this thread, so that a thread it starts inherits that.
-/// Source: `pthread_sigmask(3)`.
+/// Runs `body` with all signals blocked on this thread. A thread that `body` starts inherits the
+/// mask. Source: `pthread_sigmask(3)`.
 pub fn with_signals_blocked<T>(body: impl FnOnce() -> T) -> T {
     let mut all = MaybeUninit::<libc::sigset_t>::uninit();
     let mut before = MaybeUninit::<libc::sigset_t>::uninit();
     // SAFETY: sigfillset initialises the set that it is given.
     unsafe { libc::sigfillset(all.as_mut_ptr()) };
-    // SAFETY: `all` is initialised, `before` is room for the old mask; SIG_SETMASK is a valid request, so
-    // the call cannot fail and `before` is initialised.
+    // SAFETY: `all` is initialised, and `before` is room for the old mask. SIG_SETMASK is a valid
+    // request, so the call cannot fail, and it initialises `before`.
     unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, all.as_ptr(), before.as_mut_ptr()) };
     let result = body();
-    // SAFETY: `before` was initialised by the first call.
+    // SAFETY: the first call initialised `before`.
     unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, before.as_ptr(), ptr::null_mut()) };
     result
 }

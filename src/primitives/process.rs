@@ -1,8 +1,13 @@
-//! Which process this is. A child of fork(2) has copies of everything that its parent has, and owns none of it.
+//! Which process this is, and values that exist once in each process. A child of fork(2) has copies
+//! of everything that its parent has, and owns none of it.
+//!
+//! This file owns the process's generation and its page in memory. Nothing here takes a lock, so a
+//! fork at any moment is harmless.
 //!
 //! # Safety
 //!
-//! The pointers here are to memory that is never freed: a page that is never unmapped, and boxes that are leaked.
+//! All pointers here lead to memory that is never freed (a page that is never unmapped, boxes that
+//! are leaked), except those of [`Once`], which frees its own box.
 #![allow(unsafe_code)]
 
 use std::ptr;
@@ -11,19 +16,20 @@ use super::fence::renew_registration;
 use super::os::process::wiped_on_fork;
 use super::sync::plain::{AtomicPtr, AtomicU32, Ordering};
 
-/// The generation of this process, in memory that the kernel wipes in every child; 0 there, until the child makes
-/// something of its own. Null before the first use.
+/// The generation of this process, in memory that the kernel wipes in every child. In a child it is
+/// 0 until the child asks for its own. Null before the first use.
 static WORD: AtomicPtr<AtomicU32> = AtomicPtr::new(ptr::null_mut());
 
-/// In its place where the kernel has no such memory: the handler of fork(3) wipes it, but no raw clone(2) does.
+/// Replaces that memory if the kernel cannot wipe it. The handler of fork(3) wipes this word; a raw
+/// clone(2) does not.
 static UNWIPED: AtomicU32 = AtomicU32::new(0);
 
-/// The last generation that this process, or the chain of its parents, has had.
+/// The last generation that this process, or any process in its chain of parents, has taken.
 static LAST: AtomicU32 = AtomicU32::new(0);
 
-/// The process in which something was made. What lives in it asks first, in every call, in its drop and at exit,
-/// whether it is still there: in a child its locks may be held by threads that do not exist, and its memory may be
-/// that of the parent.
+/// The process that created a value. The value checks in every call, in its drop and at exit
+/// whether it is still in that process. In a child its locks may be held by threads that do not
+/// exist, and its memory may be the parent's.
 #[derive(Clone, Copy, Debug)]
 pub struct Home {
     word: &'static AtomicU32,
@@ -31,25 +37,27 @@ pub struct Home {
 }
 
 impl Home {
-    /// This process. Takes no lock and waits for nobody, so a fork at any moment does no harm.
+    /// Returns this process. Takes no lock and never waits, so a fork at any moment is harmless.
     pub fn here() -> Self {
         let word = word();
         loop {
-            // Relaxed on all: the word carries nothing but itself.
+            // Relaxed on all: the word carries only its own value.
             let generation = word.load(Ordering::Relaxed);
             if generation != 0 {
                 return Self { word, generation };
             }
             renew_registration();
             let fresh = LAST.fetch_add(1, Ordering::Relaxed) + 1;
-            let _ = word.compare_exchange(0, fresh, Ordering::Relaxed, Ordering::Relaxed); // lost: to one as good
+            // if it fails, another thread has stored one that is as good
+            let _ = word.compare_exchange(0, fresh, Ordering::Relaxed, Ordering::Relaxed);
         }
     }
 
-    /// Whether this is the process that it was made in. On the path of every append.
+    /// Returns whether this process is the one that created it. Every append calls it.
     #[inline]
     pub fn is_here(self) -> bool {
-        // Relaxed: written before any `Home` of this process was made, and in a child while it has one thread.
+        // Relaxed: it is stored before any `Home` of this process exists, and in a child while the
+        // child has one thread.
         self.word.load(Ordering::Relaxed) == self.generation
     }
 }
@@ -62,8 +70,9 @@ fn word() -> &'static AtomicU32 {
             Ok(page) => page.as_ptr(),
             Err(_) => ptr::from_ref(&UNWIPED).cast_mut(),
         };
-        // [home.page] Release, pairs with [home.word]; Acquire, for the word of another thread. The page of the one that loses
-        // is left: it happens once, if ever, and is one page.
+        // [home.page] Release, pairs with [home.word]; Acquire, for the word of another thread. A
+        // thread that loses this race leaves its page mapped: at most one page for each thread in
+        // the race.
         word = match WORD.compare_exchange(
             ptr::null_mut(),
             fresh,
@@ -74,12 +83,13 @@ fn word() -> &'static AtomicU32 {
             Err(other) => other,
         };
     }
-    // SAFETY: it is the static, or the start of a zeroed page that is never unmapped (all-zero bytes are a valid
-    // atomic); only ever accessed as this atomic.
+    // SAFETY: it is the static, or the start of a zeroed page that is never unmapped (all-zero
+    // bytes are a valid atomic). It is only accessed as this atomic.
     unsafe { &*word }
 }
 
-/// For the handler of fork(3): in the child nothing is at home any more, also where the kernel has not wiped the word.
+/// Ends the validity of every [`Home`] in a child, also if the kernel has not wiped the word. For
+/// the handler of fork(3).
 pub fn leave_home() {
     // [home.leave] Acquire, pairs with [home.page].
     let word = WORD.load(Ordering::Acquire);
@@ -91,8 +101,8 @@ pub fn leave_home() {
     }
 }
 
-/// One value for each process: a child has its own, and never touches its parent's. What a process no longer uses is
-/// leaked. Like [`Home::here`], it takes no lock.
+/// One value for each process: a child makes its own and never touches its parent's. The value of a
+/// process that a fork has left is leaked. Like [`Home::here`], it takes no lock.
 #[derive(Debug)]
 pub struct PerProcess<T: 'static>(AtomicPtr<Owned<T>>);
 
@@ -107,32 +117,34 @@ impl<T: Send + Sync> PerProcess<T> {
         Self(AtomicPtr::new(ptr::null_mut()))
     }
 
-    /// That of this process, if it has one already.
+    /// Returns the value of this process, if it exists.
     pub fn existing(&self) -> Option<&'static T> {
         // [process.existing] Acquire, pairs with [process.get]: the value is seen.
         let owned = self.0.load(Ordering::Acquire);
-        // SAFETY: it is null, or was leaked by `get`, and is never written again.
+        // SAFETY: it is null, or `get` leaked it and no thread writes it again.
         let owned = unsafe { owned.as_ref() }?;
         owned.home.is_here().then_some(&owned.value)
     }
 
-    /// That of this process; the first caller makes it. (Of several at once, all but one make it in vain.)
+    /// Returns the value of this process; the first caller makes it. If several threads call it at
+    /// once, each may make a value, and all but one of them are dropped.
     pub fn get(&self, make: impl Fn() -> T) -> &'static T {
         loop {
             if let Some(value) = self.existing() {
                 return value;
             }
-            // Relaxed: it is only compared with.
+            // Relaxed: it is only compared with the current pointer.
             let stale = self.0.load(Ordering::Relaxed);
             // SAFETY: as in `existing`.
             if unsafe { stale.as_ref() }.is_some_and(|owned| owned.home.is_here()) {
-                continue; // another thread's, made since
+                continue; // another thread has made it in between
             }
             let fresh = Box::into_raw(Box::new(Owned {
                 home: Home::here(),
                 value: make(),
             }));
-            // [process.get] Release, pairs with [process.existing]. The loser's box is freed: nobody has seen it.
+            // [process.get] Release, pairs with [process.existing]. A thread that loses frees its
+            // box, which no other thread has seen.
             if self
                 .0
                 .compare_exchange(stale, fresh, Ordering::Release, Ordering::Relaxed)
@@ -145,7 +157,8 @@ impl<T: Send + Sync> PerProcess<T> {
     }
 }
 
-/// A value that is set once. It takes no lock and waits for nobody, so a fork at any moment leaves it whole in the child.
+/// A value that is set once. It takes no lock and never waits, so a fork at any moment leaves a
+/// whole value, or no value, in the child.
 #[derive(Debug)]
 pub struct Once<T>(AtomicPtr<T>);
 
@@ -154,15 +167,15 @@ impl<T> Once<T> {
         Self(AtomicPtr::new(ptr::null_mut()))
     }
 
-    /// The value, if it is set.
+    /// Returns the value, if it is set.
     pub fn get(&self) -> Option<&T> {
         // [once.get] Acquire, pairs with [once.set]: the value is seen.
         let value = self.0.load(Ordering::Acquire);
-        // SAFETY: null, or a box that was leaked by `get_or_set` and is freed only by the drop.
+        // SAFETY: it is null, or a box that `get_or_set` leaked and that only the drop frees.
         unsafe { value.as_ref() }
     }
 
-    /// The value that is set: `value`, or that of another thread that was faster.
+    /// Sets `value` and returns it; if another thread was faster, returns that thread's value.
     pub fn get_or_set(&self, value: T) -> &T {
         let fresh = Box::into_raw(Box::new(value));
         // [once.set] Release, pairs with [once.get]; Acquire, for the value of another thread.
@@ -188,7 +201,7 @@ impl<T> Drop for Once<T> {
     fn drop(&mut self) {
         let value = *self.0.get_mut();
         if !value.is_null() {
-            // SAFETY: leaked by `get_or_set`; nobody borrows `self` any more.
+            // SAFETY: `get_or_set` leaked it, and `drop` has the only reference to `self`.
             drop(unsafe { Box::from_raw(value) });
         }
     }

@@ -1,9 +1,10 @@
-//! The only place that names the atomics and threads of the standard library, or those of a model
+//! The only file that names the atomics and threads of the standard library, or those of a model
 //! checker in their place.
 //!
-//! Every other layer is compiled unchanged in all worlds: the one that ships (`sync/native.rs`), and
-//! those of loom and shuttle (`sync/model.rs`). `alq_model` is set in both of these. The cfgs belong
-//! to this crate, because a global `--cfg loom` would also change every dependency that reads it.
+//! All other layers are compiled unchanged in every world: in the shipped one (`sync/native.rs`),
+//! and in those of loom and shuttle (`sync/model.rs`). `alq_model` is set in both of the latter.
+//! The cfgs belong to this crate, because a global `--cfg loom` would also change every dependency
+//! that reads it.
 
 pub use imp::{
     Arc, AtomicBool, AtomicU32, AtomicU64, Futex, Mutex, Ordering, PlainArc, PlainWeak, ThreadId,
@@ -19,18 +20,18 @@ mod imp;
 #[path = "sync/model.rs"]
 mod imp;
 
-/// A number that no other call in this process gets.
+/// Returns a number that no other call in this process returns.
 pub fn unique_number() -> u64 {
     use std::sync::atomic::{AtomicU64, Ordering};
 
     static NEXT: AtomicU64 = AtomicU64::new(1);
-    // Relaxed: only the number matters, and an RMW never gives it twice. It is no part of any
+    // Relaxed: only the number matters, and an RMW never returns it twice. It is not part of a
     // protocol, so the model does not see it.
     NEXT.fetch_add(1, Ordering::Relaxed)
 }
 
-/// The atomics and the lock of the standard library, in all worlds: for what is no part of any protocol
-/// that the model sees.
+/// The standard library's atomics and lock, in all worlds: for values that are not part of a
+/// protocol that the model sees.
 pub mod plain {
     pub use std::sync::Mutex;
     pub use std::sync::atomic::{
@@ -38,9 +39,9 @@ pub mod plain {
     };
 }
 
-/// Whether the models run on the mutant `name` (`ALQ_MUTANT`): the code with one weakness built in,
-/// which a model must find. A mutant has the label of the place that it weakens
-/// (docs/ordering.md); `+` joins several. Outside of the models there are none.
+/// Returns whether the models run on the mutant `name` (`ALQ_MUTANT`): the code with one weakness
+/// built in, which a model must find. A mutant has the label of the place that it weakens
+/// (docs/ordering.md); `+` joins several. Outside the models there are no mutants.
 #[cfg(alq_model)]
 pub fn is_mutant(name: &str) -> bool {
     static MUTANT: std::sync::OnceLock<String> = std::sync::OnceLock::new();
@@ -54,13 +55,13 @@ pub const fn is_mutant(_name: &str) -> bool {
     false
 }
 
-/// `strong`, or Relaxed in the mutant `name`.
+/// Returns `strong`, or Relaxed in the mutant `name`.
 #[inline]
 pub fn unless_mutant(name: &str, strong: Ordering) -> Ordering {
     or_mutant(name, Ordering::Relaxed, strong)
 }
 
-/// `strong`, or `weak` in the mutant `name`.
+/// Returns `strong`, or `weak` in the mutant `name`.
 #[inline]
 pub fn or_mutant(name: &str, weak: Ordering, strong: Ordering) -> Ordering {
     if is_mutant(name) { weak } else { strong }

@@ -1,8 +1,8 @@
-//! System calls about files that others may have open, too.
+//! System calls on files that other processes may have open too: locks, modes, names, sizes, syncs.
 //!
 //! # Safety
 //!
-//! As in the file above this one: every block is one call into libc, and argues about its pointers.
+//! As in os.rs: every block is one call into libc, and argues about its pointers.
 #![allow(unsafe_code)]
 
 #[cfg(feature = "rotate")]
@@ -18,14 +18,15 @@ use std::time::Duration;
 
 use super::check;
 
-/// Takes the lock on what `fd` refers to, for as long as its descriptor or a copy of that is open;
-/// `false` if another descriptor has it. Source: flock(2).
+/// Tries to take the lock on the file of `fd`. Returns `false` if another descriptor has it. The
+/// lock lasts as long as this descriptor or a copy of it is open. Source: flock(2).
 pub fn try_lock(fd: BorrowedFd<'_>) -> io::Result<bool> {
     // SAFETY: flock takes no pointer; the descriptor is open.
     match check(unsafe { libc::flock(fd.as_raw_fd(), libc::LOCK_EX | libc::LOCK_NB) }) {
         Ok(_) => {
-            // For `is_locked`, which cannot ask for a flock(2) without taking it. Where the file system
-            // has no such locks, or the descriptor is only for reading, /proc/locks must do.
+            // A second lock, for `is_locked`, which cannot query a flock(2) without taking it. If
+            // the file system has no such locks, or the descriptor is read-only, /proc/locks must
+            // suffice.
             let _ = record_lock(fd, libc::F_OFD_SETLK, libc::F_WRLCK);
             Ok(true)
         }
@@ -34,21 +35,22 @@ pub fn try_lock(fd: BorrowedFd<'_>) -> io::Result<bool> {
     }
 }
 
-/// Gives the lock back, also if a copy of the descriptor is open.
+/// Releases the lock, also if a copy of the descriptor is open.
 pub fn unlock(fd: BorrowedFd<'_>) -> io::Result<()> {
-    let _ = record_lock(fd, libc::F_OFD_SETLK, libc::F_UNLCK); // it goes with the last descriptor, too
+    // the kernel also releases it with the last descriptor
+    let _ = record_lock(fd, libc::F_OFD_SETLK, libc::F_UNLCK);
     // SAFETY: as in `try_lock`.
     check(unsafe { libc::flock(fd.as_raw_fd(), libc::LOCK_UN) }).map(drop)
 }
 
-/// Whether a process has the [lock](try_lock) on `file`, of whichever namespace. Takes nothing.
+/// Returns whether a process, in any namespace, has the [lock](try_lock) on `file`. Takes no lock.
 pub fn is_locked(file: &File) -> bool {
     let found = record_lock(file.as_fd(), libc::F_OFD_GETLK, libc::F_WRLCK);
     found.is_ok_and(|kind| kind != libc::F_UNLCK)
 }
 
-/// One call about the record lock on the whole of a file; says which kind is found. Source: `fcntl(2)`,
-/// open file description locks.
+/// Executes one command on the record lock of a whole file. Returns the kind of lock that is found.
+/// Source: `fcntl(2)`, open file description locks.
 fn record_lock(
     fd: BorrowedFd<'_>,
     command: libc::c_int,
@@ -58,23 +60,24 @@ fn record_lock(
         l_type: kind as libc::c_short,
         l_whence: libc::SEEK_SET as libc::c_short,
         l_start: 0,
-        l_len: 0, // to the end, wherever that is
+        l_len: 0, // to the end of the file, also if it grows
         l_pid: 0,
     };
-    // SAFETY: the descriptor is open, and the pointer is to one `flock` that lives over the call.
+    // SAFETY: the descriptor is open, and the pointer leads to one `flock` that lives over the
+    // call.
     check(unsafe { libc::fcntl(fd.as_raw_fd(), command, &raw mut lock) })?;
     Ok(libc::c_int::from(lock.l_type))
 }
 
-/// The process that has the lock on `file`, where the system tells.
+/// Returns the process that has the lock on `file`, if the system shows it.
 #[cfg(feature = "rotate")]
 pub fn lock_holder(file: &File) -> Option<u32> {
     holder_of(file, None)
 }
 
-/// The process that has the lock on `file`, where the system tells. On a file system whose devices have other
-/// numbers in that list (Btrfs), it is the one that `noted` names, if that locks a file of this number.
-/// Source: proc(5), `/proc/locks`.
+/// Returns the process that has the lock on `file`, if the system shows it. On some file systems
+/// (Btrfs) the list of locks has other numbers for devices. There it returns the process `noted`,
+/// if that process locks a file with this inode number. Source: proc(5), `/proc/locks`.
 pub fn holder_of(file: &File, noted: Option<u32>) -> Option<u32> {
     let metadata = file.metadata().ok()?;
     let (major, minor) = (libc::major(metadata.dev()), libc::minor(metadata.dev()));
@@ -94,7 +97,8 @@ pub fn holder_of(file: &File, noted: Option<u32>) -> Option<u32> {
     is_here.or_else(is_noted).map(|(pid, _)| *pid)
 }
 
-/// Opens a file that is there, for reading, and also for `writing`; a FIFO or a link is not waited for or followed.
+/// Opens an existing file for reading, and also for `writing` if asked. Does not follow a link and
+/// does not wait for a FIFO.
 pub fn open_existing(path: &Path, writing: bool) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.read(true).write(writing);
@@ -102,20 +106,20 @@ pub fn open_existing(path: &Path, writing: bool) -> io::Result<File> {
     options.open(path)
 }
 
-/// Makes a file of mode 0600: `AlreadyExists` if there is one of that name.
+/// Creates a file of mode 0600. Fails with `AlreadyExists` if the name is in use.
 pub fn create_new(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.read(true).write(true).create_new(true).mode(0o600);
     options.open(path)
 }
 
-/// Gives `file` this length, all zeros, and the room that it takes: whoever maps it is not killed for a
-/// full disk later. What it held is gone at once.
+/// Fills `file` with `len` zeros and allocates the disk space for them, so that a full disk does
+/// not kill a process that maps it later. The earlier content is lost at once.
 ///
 /// # Errors
 ///
-/// Those of write(2), and `EFBIG` if the process may not make files of that size: growing one would
-/// raise SIGXFSZ.
+/// The errors of write(2), and `EFBIG` if the process may not create files of that size: growing
+/// the file would raise SIGXFSZ.
 pub fn make_zeros(file: &File, len: u64) -> io::Result<()> {
     check_file_limit(len)?;
     file.set_len(0)?;
@@ -129,10 +133,10 @@ pub fn make_zeros(file: &File, len: u64) -> io::Result<()> {
     Ok(())
 }
 
-/// Whether this process may make a file of `len` bytes: `EFBIG` if not.
+/// Checks that this process may create a file of `len` bytes; fails with `EFBIG` if not.
 fn check_file_limit(len: u64) -> io::Result<()> {
     let mut limit = MaybeUninit::<libc::rlimit>::uninit();
-    // SAFETY: the pointer is to room for one `rlimit`, which the call fills if it succeeds.
+    // SAFETY: the pointer leads to room for one `rlimit`, which the call fills if it succeeds.
     check(unsafe { libc::getrlimit(libc::RLIMIT_FSIZE, limit.as_mut_ptr()) })?;
     // SAFETY: getrlimit succeeded.
     if unsafe { limit.assume_init() }.rlim_cur < len {
@@ -141,28 +145,30 @@ fn check_file_limit(len: u64) -> io::Result<()> {
     Ok(())
 }
 
-/// The type of the file system that `file` is on, unless that keeps its files in memory. Source: statfs(2).
+/// Returns the type of the file system of `file`; `None` if that file system is in memory. Source:
+/// statfs(2).
 ///
 /// # Errors
 ///
-/// Those of fstatfs(2).
+/// The errors of fstatfs(2).
 pub fn disk_of(file: &File) -> io::Result<Option<u64>> {
     const TMPFS: u64 = 0x0102_1994;
     const RAMFS: u64 = 0x8584_58f6;
     const HUGETLBFS: u64 = 0x9584_58f6;
     let mut stat = MaybeUninit::<libc::statfs>::uninit();
-    // SAFETY: the descriptor is open, and the pointer is to room for one `statfs`.
+    // SAFETY: the descriptor is open, and the pointer leads to room for one `statfs`.
     check(unsafe { libc::fstatfs(file.as_raw_fd(), stat.as_mut_ptr()) })?;
     // SAFETY: fstatfs succeeded.
     let kind = unsafe { stat.assume_init() }.f_type as u64 & u64::from(u32::MAX);
     Ok(Some(kind).filter(|kind| ![TMPFS, RAMFS, HUGETLBFS].contains(kind)))
 }
 
-/// Has the number of `onto` stand for what `fd` refers to, from one moment to the next. Source: dup3(2).
+/// Makes the number of `onto` refer to the file of `fd`, in one step. Source: dup3(2).
 #[cfg(feature = "rotate")]
 pub fn duplicate_onto(fd: BorrowedFd<'_>, onto: BorrowedFd<'_>) -> io::Result<()> {
     loop {
-        // SAFETY: dup3 takes no pointer, and both descriptors are open; the old one of `onto` is closed, the number stays.
+        // SAFETY: dup3 takes no pointer, and both descriptors are open. It closes the old file of
+        // `onto`; the number stays.
         let done = unsafe { libc::dup3(fd.as_raw_fd(), onto.as_raw_fd(), libc::O_CLOEXEC) };
         match check(done) {
             Ok(_) => return Ok(()),
@@ -172,8 +178,8 @@ pub fn duplicate_onto(fd: BorrowedFd<'_>, onto: BorrowedFd<'_>) -> io::Result<()
     }
 }
 
-/// How often the log is looked for while it is opened to append: between two steps of a rotation
-/// there is none. The first tries come at once, each other one after a pause: 0.1 s in all.
+/// How often `open_to_append` looks for the log: between two steps of a rotation there is no log.
+/// The first tries follow each other at once, each later one after a pause: 0.1 s in all.
 #[cfg(feature = "rotate")]
 const OPEN_TRIES: u32 = 120;
 #[cfg(feature = "rotate")]
@@ -181,15 +187,17 @@ const OPEN_TRIES_AT_ONCE: u32 = 20;
 #[cfg(feature = "rotate")]
 const OPEN_PAUSE: Duration = Duration::from_millis(1);
 
-/// A descriptor of the log called `name` in `folder`, locked (shared) against those who pack files
-/// that were the log. Under the lock it still was the log: so either its writer or the packer comes
-/// first. `None` if it cannot be opened or locked, and `inherited` still has a name.
+/// Opens the log called `name` in `folder` and takes a shared lock on it, against processes that
+/// pack rotated files. It checks under the lock that the file is still the log. So either its
+/// writer or the packer comes first. Returns `None` if the log cannot be opened or locked while
+/// `inherited` still has a name.
 ///
-/// Allocates nothing and takes no lock of this process: for a child of fork(2). Source: flock(2).
+/// Allocates nothing and takes no lock of this process, so a child of fork(2) may call it. Source:
+/// flock(2).
 ///
 /// # Errors
 ///
-/// Those of open(2), if what is appended to `inherited` would be lost.
+/// The errors of open(2), if bytes appended to `inherited` would be lost.
 #[cfg(feature = "rotate")]
 pub fn open_to_append(
     folder: BorrowedFd<'_>,
@@ -215,7 +223,7 @@ pub fn open_to_append(
         // SAFETY: flock takes no pointer; the descriptor is open.
         let locked = unsafe { libc::flock(file.as_raw_fd(), libc::LOCK_SH | libc::LOCK_NB) };
         match check(locked) {
-            // The packer has it: it is not the log any more.
+            // The packer has the lock, so this file is not the log any more.
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => continue,
             _ => {} // or this file system has no such locks
         }
@@ -231,14 +239,15 @@ pub fn open_to_append(
     Err(last)
 }
 
-/// Opens a regular file to append to.
+/// Opens a regular file for appending.
 #[cfg(feature = "rotate")]
 fn open_log_at(folder: BorrowedFd<'_>, name: &CStr) -> io::Result<OwnedFd> {
     let flags = libc::O_WRONLY | libc::O_APPEND | libc::O_CLOEXEC;
     let flags = flags | libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_NOCTTY;
-    // SAFETY: the name is NUL-terminated and lives over the call; nothing is created, so no mode.
+    // SAFETY: the name is NUL-terminated and lives over the call. The call creates no file, so it
+    // needs no mode.
     let fd = check(unsafe { libc::openat(folder.as_raw_fd(), name.as_ptr(), flags) })?;
-    // SAFETY: openat has just made it, and nobody else knows of it.
+    // SAFETY: openat has just created it, and no other code has its number.
     let file = unsafe { OwnedFd::from_raw_fd(fd) };
     if stat_of(file.as_fd())?.st_mode & libc::S_IFMT != libc::S_IFREG {
         return Err(io::Error::from_raw_os_error(libc::EINVAL));
@@ -250,7 +259,7 @@ fn open_log_at(folder: BorrowedFd<'_>, name: &CStr) -> io::Result<OwnedFd> {
 fn stat_at(folder: BorrowedFd<'_>, name: &CStr) -> io::Result<libc::stat> {
     let mut stat = MaybeUninit::<libc::stat>::uninit();
     let (folder, flags) = (folder.as_raw_fd(), libc::AT_SYMLINK_NOFOLLOW);
-    // SAFETY: the name is NUL-terminated and lives over the call, and the pointer is to room for
+    // SAFETY: the name is NUL-terminated and lives over the call, and the pointer leads to room for
     // one `stat`.
     check(unsafe { libc::fstatat(folder, name.as_ptr(), stat.as_mut_ptr(), flags) })?;
     // SAFETY: fstatat succeeded.
@@ -264,8 +273,8 @@ pub fn sync_directory(folder: BorrowedFd<'_>) -> io::Result<()> {
     synced.map(drop).or_else(unless_unsupported)
 }
 
-/// Passes over the error of a file system that does not sync folders (some of CIFS and FUSE): that is
-/// no failure. Source: fsync(2), `EINVAL` and `EROFS`.
+/// Turns the error of a file system that cannot sync folders (some of CIFS and FUSE) into success.
+/// Source: fsync(2), `EINVAL` and `EROFS`.
 pub fn unless_unsupported(error: io::Error) -> io::Result<()> {
     match error.raw_os_error() {
         Some(libc::EINVAL | libc::EOPNOTSUPP | libc::ENOSYS | libc::EROFS) => Ok(()),
@@ -273,8 +282,8 @@ pub fn unless_unsupported(error: io::Error) -> io::Result<()> {
     }
 }
 
-/// Makes the name of `file`, which is in the folder at `path`, durable. Where the folder may not be
-/// read, and so cannot be opened for that, all of the file system is synced in its stead. Source:
+/// Makes the name of `file` durable, which is in the folder at `path`. If the folder may not be
+/// read, it cannot be opened for a sync; then the whole file system is synced instead. Source:
 /// fsync(2), syncfs(2).
 pub fn sync_name(file: BorrowedFd<'_>, path: &Path) -> io::Result<()> {
     match File::open(path) {
@@ -287,14 +296,15 @@ pub fn sync_name(file: BorrowedFd<'_>, path: &Path) -> io::Result<()> {
     }
 }
 
-/// Whether writes to `fd` go to the end. Source: fcntl(2), `F_GETFL`.
+/// Returns whether writes to `fd` go to the end of the file. Source: fcntl(2), `F_GETFL`.
 pub fn is_appending(fd: BorrowedFd<'_>) -> io::Result<bool> {
     // SAFETY: F_GETFL takes no pointer; the descriptor is borrowed, so it is open.
     let flags = check(unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_GETFL) })?;
     Ok(flags & libc::O_APPEND != 0)
 }
 
-/// Has writes to `fd`, and to every other descriptor of the same open(2), fail with `WouldBlock` rather than wait. Source: fcntl(2).
+/// Makes writes to `fd` fail with `WouldBlock` instead of waiting. This affects every descriptor of
+/// the same open(2). Source: fcntl(2).
 pub fn set_nonblocking(fd: BorrowedFd<'_>) -> io::Result<()> {
     // SAFETY: F_GETFL takes no pointer; the descriptor is borrowed, so it is open.
     let flags = check(unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_GETFL) })?;
@@ -304,23 +314,23 @@ pub fn set_nonblocking(fd: BorrowedFd<'_>) -> io::Result<()> {
     Ok(())
 }
 
-/// Gives a descriptor back that was kept as a number. May be called in a child of fork(3).
+/// Closes a descriptor that was kept as a number. A child of fork(3) may call it.
 ///
 /// # Safety
 ///
-/// The caller must own the descriptor, and nobody may use it afterwards.
+/// The caller must own the descriptor and may not use it afterwards.
 pub unsafe fn close(fd: RawFd) {
     // SAFETY: the caller owns it.
     drop(unsafe { OwnedFd::from_raw_fd(fd) });
 }
 
-/// The user that this process acts as.
+/// Returns the effective user of this process.
 pub fn effective_user() -> u32 {
     // SAFETY: the call has no arguments and cannot fail.
     unsafe { libc::geteuid() }
 }
 
-/// The device and the inode of what `fd` refers to. Source: fstat(2).
+/// Returns the device and the inode of the file of `fd`. Source: fstat(2).
 pub fn file_id(fd: BorrowedFd<'_>) -> io::Result<(u64, u64)> {
     let stat = stat_of(fd)?;
     Ok((stat.st_dev, stat.st_ino))
@@ -328,7 +338,7 @@ pub fn file_id(fd: BorrowedFd<'_>) -> io::Result<(u64, u64)> {
 
 fn stat_of(fd: BorrowedFd<'_>) -> io::Result<libc::stat> {
     let mut stat = MaybeUninit::<libc::stat>::uninit();
-    // SAFETY: the descriptor is open, and the pointer is to room for one `stat`.
+    // SAFETY: the descriptor is open, and the pointer leads to room for one `stat`.
     check(unsafe { libc::fstat(fd.as_raw_fd(), stat.as_mut_ptr()) })?;
     // SAFETY: fstat succeeded.
     Ok(unsafe { stat.assume_init() })

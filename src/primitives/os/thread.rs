@@ -1,12 +1,12 @@
-//! Threads, by the system's own call.
+//! Threads, started with pthread_create(3) instead of the standard library.
 //!
-//! Not by the standard library's: its threads take locks of its own when they begin and end. A fork that another thread
-//! does meanwhile leaves such a lock taken in the child, for ever, and the first thread of the child would hang. The C
-//! library sees to its own locks.
+//! The standard library's threads take locks of that library when they begin and end. If another
+//! thread forks at that moment, the lock stays taken in the child, and the child's first thread
+//! would hang. The C library takes care of its own locks at a fork.
 //!
 //! # Safety
 //!
-//! As in the file above this one.
+//! As in os.rs: every block is one call into libc, and argues about its pointers.
 #![allow(unsafe_code)]
 
 use std::ffi::{CStr, c_void};
@@ -15,21 +15,21 @@ use std::mem::MaybeUninit;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
 
-/// What a thread runs, and its name.
+/// The name of a thread and the closure that it runs.
 struct Start<F> {
     name: &'static CStr,
     body: F,
 }
 
-/// A thread that was started. Dropped, it runs on by itself.
+/// A thread that was started. If the handle is dropped, the thread continues, detached.
 #[derive(Debug)]
 pub struct Thread(libc::pthread_t);
 
 impl Thread {
-    /// Waits until the thread has ended, to its last instruction. Source: `pthread_join(3)`.
+    /// Waits until the thread has executed its last instruction. Source: `pthread_join(3)`.
     pub fn join(self) {
         let thread = core::mem::ManuallyDrop::new(self);
-        // SAFETY: the thread was neither joined nor detached: both take the handle.
+        // SAFETY: the thread was neither joined nor detached: both consume the handle.
         unsafe { libc::pthread_join(thread.0, ptr::null_mut()) };
     }
 }
@@ -41,33 +41,34 @@ impl Drop for Thread {
     }
 }
 
-/// Starts a thread called `name` (15 bytes at most) with a stack of `stack_len` bytes. Its signal mask is that
-/// of the caller. A panic in `body` ends the thread. Source: `pthread_create(3)`.
+/// Starts a thread called `name` (at most 15 bytes) with a stack of `stack_len` bytes. It has the
+/// signal mask of the caller. A panic in `body` ends the thread. Source: `pthread_create(3)`.
 ///
 /// # Errors
 ///
-/// `EAGAIN` if there may be no more threads, or no memory for this one.
+/// `EAGAIN` if no more threads are allowed, or there is no memory for this one.
 pub fn spawn<F: FnOnce() + Send + 'static>(
     name: &'static CStr,
     stack_len: usize,
     body: F,
 ) -> io::Result<Thread> {
     let mut attributes = MaybeUninit::<libc::pthread_attr_t>::uninit();
-    // SAFETY: the call initialises the attributes that it is given room for.
+    // SAFETY: the pointer leads to room for the attributes, which the call initialises.
     result_of(unsafe { libc::pthread_attr_init(attributes.as_mut_ptr()) })?;
     let attributes = attributes.as_mut_ptr();
     let start = Box::into_raw(Box::new(Start { name, body }));
     let mut thread = MaybeUninit::uninit();
-    // SAFETY: the attributes are initialised; the length is one that is allowed, or they stay as they are.
+    // SAFETY: the attributes are initialised. The call accepts the length or leaves them unchanged.
     unsafe { libc::pthread_attr_setstacksize(attributes, stack_len) };
-    // SAFETY: the attributes are initialised, `thread` is room for a handle; `run::<F>` takes over `start`, which is a
-    // box of the type that it expects and may go to another thread, since `F` may.
+    // SAFETY: the attributes are initialised, and `thread` is room for a handle. `run::<F>` takes
+    // over `start`, a box of the type that it expects. The box may go to another thread, since `F`
+    // may.
     let created =
         unsafe { libc::pthread_create(thread.as_mut_ptr(), attributes, run::<F>, start.cast()) };
     // SAFETY: initialised above, and not used again.
     unsafe { libc::pthread_attr_destroy(attributes) };
     if let Err(error) = result_of(created) {
-        // SAFETY: no thread was made that has taken it over.
+        // SAFETY: no thread was created, so this is still the only owner.
         drop(unsafe { Box::from_raw(start) });
         return Err(error);
     }
@@ -83,9 +84,9 @@ fn result_of(errno: libc::c_int) -> io::Result<()> {
 }
 
 extern "C" fn run<F: FnOnce()>(start: *mut c_void) -> *mut c_void {
-    // SAFETY: `spawn` gave the box away to this call alone.
+    // SAFETY: `spawn` passed the box to this call alone.
     let Start { name, body } = *unsafe { Box::from_raw(start.cast::<Start<F>>()) };
-    // SAFETY: the name is a string that lives for ever; the kernel copies it.
+    // SAFETY: the name is a static string, and the kernel copies it.
     unsafe { libc::prctl(libc::PR_SET_NAME, name.as_ptr()) };
     if let Err(payload) = catch_unwind(AssertUnwindSafe(body)) {
         core::mem::forget(payload); // its drop might panic again

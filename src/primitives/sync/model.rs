@@ -1,9 +1,9 @@
-//! The worlds of the model checkers: loom, which explores every interleaving and reordering of small
-//! models (loom-tests/), and shuttle, which draws schedules for scenarios that are too large for
-//! loom (shuttle-tests/).
+//! The worlds of the model checkers. Loom explores every interleaving and reordering of small
+//! models (loom-tests/). Shuttle runs random schedules of scenarios that are too large for loom
+//! (shuttle-tests/).
 //!
-//! Both have the shapes of the standard library, so this file is written once, over the types of the
-//! `checker` in use. What the two do not share stands in [`world`].
+//! Both have the types of the standard library, so this file is written once, over the types of the
+//! `checker` in use. Everything in which the two differ is in [`world`].
 
 use std::ffi::CStr;
 use std::io;
@@ -22,30 +22,31 @@ pub use checker::hint::spin_loop;
 pub use checker::sync::Arc;
 pub use checker::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering, fence};
 pub use checker::thread::ThreadId;
-pub use std::sync::{Arc as PlainArc, Weak as PlainWeak}; // only for what is no part of a protocol
+// only for values that are not part of a protocol
+pub use std::sync::{Arc as PlainArc, Weak as PlainWeak};
 pub use world::{Tracked, compiler_fence, sleep};
 
-/// Loom: no time, no compiler, and every race is seen.
+/// Loom: time does not pass, no compiler reorders, and every race is seen.
 #[cfg(alq_loom)]
 mod world {
     use std::time::Duration;
 
     use super::Ordering;
 
-    /// The model has no compiler; `Fences` never takes this form in it.
+    /// Does nothing: the model has no compiler, and `Fences` never uses this form in it.
     pub fn compiler_fence(_: Ordering) {}
 
     pub fn sleep(_: Duration) {
         loom::thread::yield_now();
     }
 
-    /// No sleep ends by itself: a lost wake-up is a dead-lock that loom reports, and no time-out can
-    /// hide it.
+    /// Returns `None`: no sleep ends by itself. A lost wake-up is then a deadlock, which loom
+    /// reports, and no timeout hides it.
     pub fn turns() -> Option<u32> {
         None
     }
 
-    /// A cell beside data: an access without a happens-before edge to the last one fails the model.
+    /// A cell beside data. An access without a happens-before edge to the last one fails the model.
     #[derive(Debug)]
     pub struct Tracked(loom::cell::UnsafeCell<()>);
 
@@ -64,8 +65,8 @@ mod world {
     }
 }
 
-/// Shuttle: time passes, every ordering is `SeqCst`, and no race is seen. What it finds is wrong in
-/// any order; what only a weaker order lets happen, loom must find.
+/// Shuttle: time passes, every ordering is `SeqCst`, and no race is seen. So shuttle finds errors
+/// that exist in any order; loom must find those that need a weaker order.
 #[cfg(alq_shuttle)]
 mod world {
     use shuttle::rand::Rng;
@@ -73,11 +74,11 @@ mod world {
     pub use shuttle::sync::atomic::compiler_fence;
     pub use shuttle::thread::sleep;
 
-    /// A sleep with a limit lasts for fewer turns of other threads than this, whatever the limit: a
-    /// time-out may come at any moment.
+    /// A sleep with a limit lasts for fewer turns of other threads than this, however long the
+    /// limit is: a timeout may come at any moment.
     const TURNS_MAX: u32 = 32;
 
-    /// For how many turns of other threads a sleep with a limit lasts.
+    /// Returns for how many turns of other threads a sleep with a limit lasts.
     pub fn turns() -> Option<u32> {
         Some(shuttle::rand::thread_rng().gen_range(1..TURNS_MAX))
     }
@@ -98,7 +99,8 @@ mod world {
     }
 }
 
-/// Neither checker models the asymmetric fence: they check the symmetric form of the same protocol.
+/// Returns `false`: neither checker models the asymmetric fence. They check the symmetric form of
+/// the same protocol.
 pub fn membarrier_register() -> bool {
     false
 }
@@ -107,7 +109,7 @@ pub fn membarrier() -> bool {
     false
 }
 
-/// As in the world that ships, a panic does not poison it.
+/// A lock that a panic does not poison, as in the shipped world.
 #[derive(Debug)]
 pub struct Mutex<T>(checker::sync::Mutex<T>);
 
@@ -125,7 +127,8 @@ impl<T> Mutex<T> {
     }
 }
 
-/// A futex by its definition: comparing and going to sleep are one step against a wake-up.
+/// A futex by its definition: the comparison and the start of the sleep are one step, which no
+/// wake-up can divide.
 #[derive(Debug)]
 pub struct Futex {
     word: AtomicU32,
@@ -150,10 +153,11 @@ impl Futex {
         }
     }
 
-    /// Without a limit, a wake-up that is lost is a dead-lock, which both checkers report.
+    /// Sleeps while the word is `expected`. Without a limit, a lost wake-up is a deadlock, which
+    /// both checkers report.
     pub fn wait(&self, expected: u32, limit: Option<Duration>) {
         if let Some(mut turns) = limit.and_then(|_| world::turns()) {
-            // Relaxed: as the kernel's own look.
+            // Relaxed, like the kernel's own look.
             while turns > 0 && self.word.load(Ordering::Relaxed) == expected {
                 checker::thread::yield_now();
                 turns -= 1;
@@ -161,7 +165,7 @@ impl Futex {
             return;
         }
         let guard = self.lock.lock();
-        // Relaxed, as the kernel's own look: it orders nothing.
+        // Relaxed, like the kernel's own look: it orders nothing.
         if self.word.load(Ordering::Relaxed) == expected {
             drop(self.woken.wait(guard));
         }
@@ -182,7 +186,7 @@ pub fn this_thread() -> ThreadId {
     current().id()
 }
 
-/// A thread that a model need not wait for: the model ends only when all of its threads have.
+/// A thread that a model need not join: a model ends only when all of its threads have ended.
 #[derive(Debug)]
 pub struct Thread;
 

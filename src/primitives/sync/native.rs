@@ -1,4 +1,4 @@
-//! The world that ships: the standard library, and the kernel.
+//! The shipped world: the standard library and the kernel.
 
 use std::cell::Cell;
 use std::ffi::CStr;
@@ -10,7 +10,7 @@ use super::unique_number;
 use crate::primitives::os;
 
 pub use core::hint::spin_loop;
-/// An `Arc` that may hold a trait object, in both worlds; never part of a protocol.
+/// An `Arc` that may hold a trait object, in all worlds. It is never part of a protocol.
 pub use std::sync::Arc as PlainArc;
 pub use std::sync::Arc;
 pub use std::sync::Weak as PlainWeak;
@@ -19,7 +19,7 @@ pub use std::thread::sleep;
 
 pub use crate::primitives::os::thread::Thread;
 
-/// A lock that a panic does not poison: what it guards here is whole after every statement.
+/// A lock that a panic does not poison: the data under our locks is whole after every statement.
 #[derive(Debug, Default)]
 pub struct Mutex<T>(std::sync::Mutex<T>);
 
@@ -32,7 +32,7 @@ impl<T> Mutex<T> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The lock, if nobody has it; never waits.
+    /// Returns the lock if it is free. Never waits.
     pub fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
         match self.0.try_lock() {
             Ok(guard) => Some(guard),
@@ -60,23 +60,23 @@ impl Futex {
         Self(AtomicU32::new(value))
     }
 
-    /// Sleeps while the word is `expected`, for `limit` at most. May return early for no reason.
+    /// Sleeps while the word is `expected`, for at most `limit`. May return early without a reason.
     pub fn wait(&self, expected: u32, limit: Option<Duration>) {
         os::futex_wait(&self.0, expected, limit);
     }
 
-    /// The same; whether a signal handler ended the sleep.
+    /// Sleeps in the same way. Returns whether a signal handler ended the sleep.
     pub fn wait_interruptible(&self, expected: u32, limit: Duration) -> bool {
         os::futex_wait(&self.0, expected, Some(limit)) == Some(libc::EINTR)
     }
 
-    /// Wakes all who sleep on the word.
+    /// Wakes all threads that sleep on the word.
     pub fn wake_all(&self) {
         os::futex_wake_all(&self.0);
     }
 }
 
-/// A mark beside data whose accesses the model checks for races; nothing outside of the model.
+/// Marks data whose accesses the model checks for races. Does nothing outside the model.
 #[cfg(any(test, fuzzing))]
 #[derive(Debug)]
 pub struct Tracked;
@@ -95,22 +95,24 @@ impl Tracked {
     pub const fn write(&self) {}
 }
 
-/// Registers this process for [`membarrier`]; `false` where the kernel has none. (Miri has none.)
+/// Registers this process for [`membarrier`]. Returns `false` if the kernel, or Miri, does not have
+/// it.
 pub fn membarrier_register() -> bool {
     !cfg!(miri) && os::membarrier_register()
 }
 
-/// A full fence on every running thread of the process; `false` if the system refused.
+/// Executes a full fence on every running thread of the process. Returns `false` if the system
+/// refused.
 pub fn membarrier() -> bool {
     os::membarrier()
 }
 
-/// The number of a thread, which no other thread of the process gets.
+/// The number of a thread, unique in the process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ThreadId(u64);
 
-/// The thread that calls. Not by the standard library's numbers, for which it allocates memory that a C program would
-/// find leaked.
+/// Returns the calling thread's number. The standard library's number is not used: it allocates
+/// memory that a C program would see as leaked.
 pub fn this_thread() -> ThreadId {
     thread_local! {
         static NUMBER: Cell<u64> = const { Cell::new(0) };
@@ -123,7 +125,7 @@ pub fn this_thread() -> ThreadId {
     })
 }
 
-/// Threads to be waited for.
+/// A list of threads to wait for.
 #[derive(Debug, Default)]
 pub struct Threads(Mutex<Vec<Thread>>);
 
@@ -132,20 +134,22 @@ impl Threads {
         self.0.lock().push(thread);
     }
 
-    /// Returns once those that were added have ended. Of several calls at once, one waits.
+    /// Waits until all threads added so far have ended. If several threads call it at once, only
+    /// one of them waits.
     pub fn join(&self) {
         let threads = core::mem::take(&mut *self.0.lock());
         threads.into_iter().for_each(Thread::join);
     }
 }
 
-/// The stack of a thread, as the standard library has it by default.
+/// The stack of a thread: the standard library's default.
 const STACK_LEN: usize = 2 << 20;
 
-/// What a thread needs besides, for its first small allocations: if they fail, the process is aborted.
+/// The memory for a new thread's first small allocations. If they failed, the process would be
+/// aborted.
 const STACK_MARGIN: usize = 256 << 10;
 
-/// Starts a thread called `name` that takes no signals.
+/// Starts a thread called `name` that receives no signals.
 pub fn spawn_quiet(
     name: &'static CStr,
     body: impl FnOnce() + Send + 'static,
