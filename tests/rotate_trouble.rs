@@ -100,7 +100,7 @@ fn a_directory_that_vanishes_and_returns() {
     put(&queue, "four\n");
     let error = told.recv_timeout(DEADLINE).unwrap();
     assert!(
-        error.ends_with("cannot make the log anew: No such file or directory (os error 2)"),
+        error.ends_with("cannot create the log again: No such file or directory (os error 2)"),
         "{error}"
     );
     assert_eq!(

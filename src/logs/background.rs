@@ -1,4 +1,5 @@
-//! The thread for what follows a rotation: there while the worker has noted anything to do.
+//! The background thread, which does the work after rotations. It exists while `Worker` lists any
+//! work. It calls hooks without holding a lock.
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -12,7 +13,7 @@ use super::worker::{Job, Thread};
 use crate::primitives::sync::{PlainArc, spawn_quiet, this_thread};
 use crate::words::{Error, Operation};
 
-/// What the background thread has yet to pack: of [`RotatingFile::background`].
+/// How much the background thread has yet to pack, from [`RotatingFile::background`].
 ///
 /// [`RotatingFile::background`]: super::RotatingFile::background
 ///
@@ -27,9 +28,9 @@ use crate::words::{Error, Operation};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Background {
-    /// How many rotated files are not packed.
+    /// The number of rotated files that are not packed.
     pub files: u64,
-    /// How many bytes these have.
+    /// The number of bytes in these files.
     pub bytes: u64,
 }
 
@@ -51,7 +52,7 @@ impl Log {
     }
 }
 
-/// Makes sure that there is a thread, if there is anything to do. Never blocks on it.
+/// Starts the background thread if there is work and no thread yet. Does not wait for it.
 pub(super) fn start(log: &PlainArc<Log>) -> io::Result<()> {
     let mut work = log.worker.work.lock();
     if work.is_empty() || work.thread != Thread::None {
@@ -63,7 +64,8 @@ pub(super) fn start(log: &PlainArc<Log>) -> io::Result<()> {
     Ok(())
 }
 
-/// Does what there is to do. Whoever sees that nothing is sees the log let go of, too, and may open it anew.
+/// Does all work there is, then ends. It drops the log before it reports that there is no work
+/// left, so a caller that sees this may open the log again.
 fn run(log: PlainArc<Log>) {
     let worker = PlainArc::clone(&log.worker);
     worker.work.lock().thread = Thread::Running(this_thread());
@@ -84,9 +86,9 @@ fn run(log: PlainArc<Log>) {
             continue;
         };
         held = held.or_else(|| weak.upgrade());
-        // What comes when nobody has the log any more is done by whoever opens it next.
+        // Work that arrives after all handles of the log are gone is left for the next open.
         if let Some(log) = &held {
-            // A panic is a hook's (its message is on standard error); the next job is done all the same.
+            // The panic comes from a hook, and its message is on standard error. The next job runs.
             if let Err(payload) = catch_unwind(AssertUnwindSafe(|| log.work(job))) {
                 core::mem::forget(payload); // its drop might panic again
             }
@@ -110,7 +112,7 @@ impl Log {
     }
 }
 
-/// Waits until there is nothing to do, nor asked for.
+/// Waits until there is no work left and no request is open.
 pub(super) fn wait(log: &PlainArc<Log>, limit: Option<Duration>) -> Result<(), Error> {
     if !log.home.is_here() {
         return Err(Error::Forked);
@@ -122,7 +124,7 @@ pub(super) fn wait(log: &PlainArc<Log>, limit: Option<Duration>) -> Result<(), E
     let deadline = limit.and_then(|limit| Instant::now().checked_add(limit));
     let is_idle = || {
         let work = log.worker.work.lock();
-        // Under the lock: what it has to do was put there before this is met.
+        // Read under the lock: the work of a request is listed before the request counts as met.
         let is_met = !log.is_asked() || work.is_failing;
         (is_met && work.is_empty() && work.thread == Thread::None).then_some(())
     };

@@ -1,4 +1,4 @@
-//! The forms of a rotated file, and how one becomes another.
+//! The forms of a rotated file, plain or packed, and the conversion from plain to packed.
 
 use core::str::FromStr;
 use std::fs::File;
@@ -6,7 +6,7 @@ use std::io::{self, Read, Write};
 
 use crate::words::{Error, RotationProblem as Problem};
 
-/// What becomes of a rotated file, in the background.
+/// How a rotated file is packed, in the background.
 ///
 /// ```
 /// use alq::rotate::Compression;
@@ -17,17 +17,19 @@ use crate::words::{Error, RotationProblem as Problem};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Compression {
-    /// It stays as it is.
+    /// The file stays plain.
     #[default]
     None,
-    /// It is packed with gzip, level 6, and its name ends in `.gz`. Feature `gzip`; without it, `open` refuses.
+    /// Packs with gzip, level 6. The name ends in `.gz`. Needs feature `gzip`; `open` refuses
+    /// without it.
     Gzip,
-    /// It is packed with zstd, level 3, and its name ends in `.zst`. Feature `zstd`; without it, `open` refuses.
+    /// Packs with zstd, level 3. The name ends in `.zst`. Needs feature `zstd`; `open` refuses
+    /// without it.
     Zstd,
 }
 
 impl Compression {
-    /// Whether it was compiled in.
+    /// Whether this form was compiled in.
     pub(super) const fn is_there(self) -> bool {
         match self {
             Self::None => true,
@@ -66,8 +68,8 @@ impl Compression {
         Err(unknown(self.name()))
     }
 
-    /// Packs all of `from` into `to`, and says how many bytes that were before. `go_on` is asked
-    /// before each part, and ends it with an error.
+    /// Packs all of `from` into `to`, and returns how many bytes `from` had. Calls `go_on` before
+    /// each part and stops if it fails.
     pub(super) fn pack(self, from: &File, to: &File, go_on: GoOn<'_>) -> io::Result<u64> {
         match self {
             #[cfg(feature = "gzip")]
@@ -92,13 +94,14 @@ impl Compression {
     }
 }
 
-/// What is asked between two parts.
+/// Called before each part; an error stops the packing.
 pub(super) type GoOn<'a> = &'a dyn Fn() -> io::Result<()>;
 
-/// How much is read at once.
+/// How many bytes are read at a time.
 const PART_LEN: usize = 1 << 17;
 
-/// As `io::copy`, which hands files to `copy_file_range(2)`: that may find nothing in a file that is still being written.
+/// Copies like `io::copy`, but with read(2). `io::copy` passes files to copy_file_range(2), which
+/// may find no bytes in a file that is still being written.
 fn copy(mut from: &File, to: &mut impl Write, go_on: GoOn<'_>) -> io::Result<u64> {
     let mut part = vec![0; PART_LEN];
     let mut len = 0;
@@ -124,7 +127,7 @@ fn unknown(text: &str) -> Error {
 impl FromStr for Compression {
     type Err = Error;
 
-    /// `none`, and those of `gzip` and `zstd` that were compiled in.
+    /// Parses `none`, and of `gzip` and `zstd` those that were compiled in.
     fn from_str(text: &str) -> Result<Self, Error> {
         let forms = [Self::None, Self::Gzip, Self::Zstd];
         let form = forms.into_iter().find(|form| form.name() == text);

@@ -6,8 +6,8 @@
 //! 3  app.log.K                   the old file          app.log           the new one
 //! ```
 //!
-//! Nothing is written to the new file before the third step. A process that is killed leaves one of the three; the next one makes a
-//! log if there is none, and removes the empty file.
+//! Nothing is written to the new file before the third step. A process that is killed leaves one of
+//! the three; the next one makes a log if there is none, and removes the empty file.
 
 use std::fs::File;
 use std::io;
@@ -24,7 +24,8 @@ use crate::primitives::os::file::duplicate_onto;
 use crate::primitives::sync::{Ordering, PlainArc};
 
 impl Log {
-    /// Does what is due before `coming` bytes are written, between two records; says whether another file has taken over.
+    /// Does what is due before `coming` bytes are written, between two records; says whether
+    /// another file has taken over.
     pub(super) fn tend(&self, state: &mut State, coming: u64) -> bool {
         if state.inside.is_within() {
             return false;
@@ -88,7 +89,7 @@ impl Log {
     /// file.
     fn look(&self, state: &mut State, now: i64) -> Result<bool, RotateError> {
         let path = || self.folder.path_of(self.names.log());
-        let anew = |error| RotateError::new("make the log anew", path(), error);
+        let anew = |error| RotateError::new("create the log again", path(), error);
         self.folder.follow_path().map_err(anew)?;
         match self.folder.stat(self.names.log()) {
             Ok(stat) if (stat.st_dev, stat.st_ino) == state.id => {
@@ -96,11 +97,11 @@ impl Log {
                 return Ok(false);
             }
             Ok(stat) if !is_file(&stat) => {
-                let error = io::Error::other("something else than a regular file is at its path");
-                return Err(RotateError::new("look at the log", path(), error));
+                let error = io::Error::other("it is not a regular file");
+                return Err(RotateError::new("check the log", path(), error));
             }
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                return Err(RotateError::new("look at the log", path(), error));
+                return Err(RotateError::new("check the log", path(), error));
             }
             _ => {}
         }
@@ -156,7 +157,8 @@ impl Log {
         }
     }
 
-    /// The next record goes to `file`; the one before is now at `key`, or wherever somebody else has put it.
+    /// The next record goes to `file`; the one before is now at `key`, or wherever somebody else
+    /// has put it.
     fn go_on_in(
         &self,
         state: &mut State,
@@ -192,7 +194,7 @@ impl Log {
             return Ok(());
         };
         let path = || folder.path_of(link);
-        let failed = |error| RotateError::new("have the link lead to the log", path(), error);
+        let failed = |error| RotateError::new("make the link point to the log", path(), error);
         let log = self.folder.path_of(self.names.log());
         match folder.stat(link) {
             Ok(_) => match folder.link(link) {

@@ -1,4 +1,5 @@
-//! What a sync of a rotated log has to reach: the file in hand, those that were cut off since the last one, and their directory.
+//! What a sync of a rotated log has to reach: the file in hand, those that were cut off since the
+//! last one, and their directory.
 
 use std::fs::File;
 use std::io;
@@ -9,7 +10,8 @@ use super::name::{Key, Names};
 use crate::primitives::sync::{Mutex, PlainArc};
 use crate::words::SyncOp;
 
-/// How many files that were cut off are kept open for a sync to come; one that is older is opened again.
+/// How many files that were cut off are kept open for a sync to come; one that is older is opened
+/// again.
 const OPEN_MAX: usize = 16;
 
 #[derive(Debug)]
@@ -46,7 +48,8 @@ impl Before {
             return sync(file, op);
         }
         let Some(key) = self.key else { return Ok(()) };
-        // The system tells an error of a write to whoever opens the file next, if it has told nobody.
+        // The system tells an error of a write to whoever opens the file next, if it has told
+        // nobody.
         match folder.open_existing(&names.rotated(key, Compression::None)) {
             Ok(file) => sync(&file, op),
             // Packed, which was synced; or deleted.
@@ -168,7 +171,8 @@ impl Durable {
 }
 
 impl Files {
-    /// Without its descriptor a file must be found again by its name; one that has none is synced at once.
+    /// Without its descriptor a file must be found again by its name; one that has none is synced
+    /// at once.
     fn close_oldest(&mut self) {
         let Some(at) = self.before.iter().position(|one| one.file.is_some()) else {
             return;

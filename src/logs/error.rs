@@ -1,4 +1,4 @@
-//! What a rotation, or the work behind it, has failed of.
+//! The error that `on_error` gets: what failed in a rotation or in the work after it.
 
 use core::fmt;
 use std::io;
@@ -6,12 +6,12 @@ use std::path::{Path, PathBuf};
 
 use crate::words::{Error, RotationProblem as Problem};
 
-/// What failed, for [`Rotation::on_error`](super::Rotation::on_error). Nothing is lost by it.
+/// What failed, for [`Rotation::on_error`](super::Rotation::on_error). No record is lost by it.
 ///
 /// ```
 /// use alq::rotate::{RotateError, Rotation};
 ///
-/// let tell = |error: &RotateError| eprintln!("{error}"); // which file, what was tried, and what the system said
+/// let tell = |error: &RotateError| eprintln!("{error}"); // names the file, the step and the reason
 /// let rotation = Rotation::new().on_error(tell);
 /// # drop(rotation);
 /// ```
@@ -31,7 +31,7 @@ impl RotateError {
         }
     }
 
-    /// Why there is no log at all.
+    /// The error of an `open` that was refused for this reason.
     pub(super) fn refusal(self) -> Error {
         Error::Rotation(Box::new(Problem::Impossible {
             doing: self.doing,
@@ -40,7 +40,7 @@ impl RotateError {
         }))
     }
 
-    /// The file that it was about.
+    /// Returns the file that the failed step was about.
     ///
     /// ```
     /// use alq::rotate::{RotateError, Rotation};
@@ -54,7 +54,7 @@ impl RotateError {
         &self.path
     }
 
-    /// What the system said.
+    /// Returns the error of the system.
     ///
     /// ```
     /// use std::io::ErrorKind;

@@ -1,4 +1,4 @@
-//! When a period ends: minutes, hours, days, weeks and months of a time zone.
+//! The ends of periods: minutes, hours, days, weeks and months of a time zone.
 
 use core::fmt;
 use core::str::FromStr;
@@ -9,10 +9,10 @@ use jiff::tz::TimeZone;
 
 use crate::words::{Error, RotationProblem as Problem};
 
-/// The periods of a log: a file has the records of one.
+/// The periods of a log: each file has the records of one period.
 ///
-/// They begin where the clock on the wall says so, not when the log was opened: `Day` at midnight, `Minutes(10)` at :00, :10, :20 and so
-/// on from midnight.
+/// Periods begin where the wall clock says so, not when the log was opened: `Day` at midnight,
+/// `Minutes(10)` at :00, :10, :20 and so on, counted from midnight.
 ///
 /// ```
 /// use alq::rotate::Every;
@@ -25,15 +25,16 @@ use crate::words::{Error, RotationProblem as Problem};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Every {
-    /// So many minutes, 1 to 1440, from midnight on. The last period of a day is shorter if they do not divide it.
+    /// A number of minutes, 1 to 1440, counted from midnight. If it does not divide the day, the
+    /// last period of the day is shorter.
     Minutes(u32),
-    /// An hour of the clock.
+    /// From one full hour of the clock to the next.
     Hour,
     /// From midnight to midnight.
     Day,
     /// From Monday to Monday.
     Week,
-    /// From the first to the first.
+    /// From the first day of a month to the first day of the next.
     Month,
 }
 
@@ -44,7 +45,7 @@ impl Every {
 impl FromStr for Every {
     type Err = Error;
 
-    /// `hour`, `day`, `week`, `month`, or minutes or hours up to a day: `10m`, `6h`.
+    /// Parses `hour`, `day`, `week`, `month`, or minutes or hours up to a day: `10m`, `6h`.
     fn from_str(text: &str) -> Result<Self, Error> {
         let number = |digits: &str, unit: u32| {
             let number: u32 = digits.parse().ok()?;
@@ -72,7 +73,7 @@ impl FromStr for Every {
 }
 
 impl fmt::Display for Every {
-    /// As it is parsed.
+    /// Writes the form that `FromStr` parses.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Minutes(minutes) => write!(f, "{minutes}m"),
@@ -84,7 +85,7 @@ impl fmt::Display for Every {
     }
 }
 
-/// Whose midnight it is.
+/// The time zone in which periods end.
 ///
 /// ```
 /// use alq::rotate::Zone;
@@ -95,19 +96,19 @@ impl fmt::Display for Every {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Zone {
-    /// That of the system: `TZ`, or /etc/localtime.
+    /// The zone of the system: `TZ`, or /etc/localtime.
     #[default]
     Local,
     /// Coordinated universal time.
     Utc,
-    /// One by its name, or by a rule as `TZ` has it: `CET-1CEST,M3.5.0,M10.5.0/3`.
+    /// A zone by its name, or by a rule in the form of `TZ`: `CET-1CEST,M3.5.0,M10.5.0/3`.
     Named(String),
 }
 
 impl FromStr for Zone {
     type Err = core::convert::Infallible;
 
-    /// `local`, `utc`, or a name, which is looked up when the log is opened.
+    /// Parses `local`, `utc`, or a name, which is looked up when the log is opened.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         Ok(match text {
             "local" => Self::Local,
@@ -117,7 +118,7 @@ impl FromStr for Zone {
     }
 }
 
-/// The ends of the periods of one log.
+/// Computes where the periods of one log end.
 #[derive(Clone, Debug)]
 pub(super) struct Calendar {
     every: Every,
@@ -127,7 +128,7 @@ pub(super) struct Calendar {
 impl Calendar {
     /// # Errors
     ///
-    /// [`Error::InvalidOption`] for minutes out of range; [`Error::Rotation`] for a zone that is not known.
+    /// [`Error::InvalidOption`] for minutes out of range; [`Error::Rotation`] for an unknown zone.
     pub fn new(every: Every, zone: &Zone) -> Result<Self, Error> {
         if let Every::Minutes(minutes @ (0 | 1441..)) = every {
             return Err(Error::InvalidOption {
@@ -149,10 +150,11 @@ impl Calendar {
         Ok(Self { every, zone })
     }
 
-    /// The first end of a period behind `seconds` since 1970; `None` at the end of the calendar.
+    /// The first end of a period after `seconds` since 1970; `None` at the end of the calendar.
     ///
-    /// An hour that comes twice, when summer time ends, brings no end of its own the second time: the clock on the wall has shown it
-    /// before. An hour that is left out ends with the one before it.
+    /// When summer time ends, an hour comes twice. The second one brings no new end, because the
+    /// wall clock has shown that end before. When summer time begins, an hour is left out; it ends
+    /// with the hour before it.
     pub fn end_after(&self, seconds: i64) -> Option<i64> {
         let now = Timestamp::from_second(seconds).ok()?;
         let mut local = self.zone.to_datetime(now);
@@ -165,7 +167,7 @@ impl Calendar {
         }
     }
 
-    /// The first end of a period behind `local`, on the clock on the wall.
+    /// The first end of a period after `local`, on the wall clock.
     fn end_behind(&self, local: DateTime) -> Option<DateTime> {
         let date = local.date();
         let minutes = match self.every {
@@ -193,7 +195,7 @@ mod tests {
 
     const BERLIN: &str = "CET-1CEST,M3.5.0,M10.5.0/3";
 
-    /// The ends of the `count` periods behind `from`.
+    /// The ends of the `count` periods after `from`.
     fn ends(every: Every, zone: &str, from: &str, count: usize) -> Vec<String> {
         let calendar = Calendar::new(every, &zone.parse::<Zone>().unwrap()).unwrap();
         let mut at = from.parse::<Timestamp>().unwrap().as_second();
@@ -237,7 +239,7 @@ mod tests {
         assert_eq!(second_time, ["2026-10-25T02:00:00Z"]);
     }
 
-    /// At 01:00 UTC on March 29, 2026, it is 03:00 in Berlin at once.
+    /// At 01:00 UTC on March 29, 2026, the clock in Berlin jumps from 02:00 to 03:00.
     #[test]
     fn an_hour_that_is_left_out_has_no_period_and_the_day_has_twenty_three() {
         let hours = ends(Every::Hour, BERLIN, "2026-03-28T23:30:00Z", 3);

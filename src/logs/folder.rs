@@ -148,7 +148,7 @@ impl Folder {
         let file = self.open_file(name, how, mode)?;
         let stat = fstat(&file)?;
         if !is_file(&stat) {
-            let what = "something else than a regular file is at its path";
+            let what = "it is not a regular file";
             return Err(io::Error::other(what));
         }
         // In a folder where other users may make names, one of theirs may be there first.
@@ -156,7 +156,7 @@ impl Folder {
         if is_strange && is_privileged() && is_open_to_others(&fstat(&self.fd)?) {
             return Err(insecure(
                 &self.path,
-                "other users may make files in it, and the log is one",
+                "other users may create files in it, and the log may be one of these files",
             ));
         }
         Ok(file)

@@ -52,7 +52,8 @@ impl Lines {
         }
     }
 
-    /// The log ends with this byte, if with any: of a line that somebody else has begun, it is enough to know that there is one.
+    /// The log ends with this byte, if with any: of a line that somebody else has begun, it is
+    /// enough to know that there is one.
     pub fn ends_with(&mut self, last: Option<u8>) {
         self.open_bytes = u64::from(last.is_some_and(|last| last != b'\n'));
         self.end_if_too_long();
@@ -75,8 +76,9 @@ impl Lines {
         first_end(runs).unwrap_or_else(|| len(runs)).min(bound)
     }
 
-    /// How much of the runs is to be written at once, 1 byte at least: all, or what fits into `room_bytes` and ends with a line; but the
-    /// line that is next in any case. `is_cut_due` says that the log waits for a line to end.
+    /// How much of the runs is to be written at once, 1 byte at least: all, or what fits into
+    /// `room_bytes` and ends with a line; but the line that is next in any case. `is_cut_due` says
+    /// that the log waits for a line to end.
     pub fn part(&self, runs: &[IoSlice<'_>], room_bytes: u64, is_cut_due: bool) -> usize {
         if is_cut_due && self.is_within() {
             return self.next_len(runs);

@@ -71,8 +71,8 @@ impl Log {
         }
     }
 
-    /// Appends `runs`, which end with a record, or the lines of them that fit; or cuts the log first
-    /// and has the caller ask anew, since its note of the file is stale.
+    /// Appends `runs`, which end with a record, or the lines of them that fit; or cuts the log
+    /// first and has the caller ask anew, since its note of the file is stale.
     pub fn write(&self, runs: &[IoSlice<'_>]) -> io::Result<usize> {
         let mut state = self.state.lock();
         let len = lines::len(runs);
@@ -148,12 +148,14 @@ impl Log {
 
     /// Asks for a rotation, or for a look at the path.
     pub fn ask(&self, what: &AtomicBool) {
-        // Relaxed: carried by the lock of the worker, which looks, or of the state, under which the flusher does.
+        // Relaxed: carried by the lock of the worker, which looks, or of the state, under which the
+        // flusher does.
         what.store(true, Ordering::Relaxed);
         self.worker.want_look();
     }
 
-    /// What was asked for, done now if nothing is being written; if not, the flusher does it. For the worker.
+    /// What was asked for, done now if nothing is being written; if not, the flusher does it. For
+    /// the worker.
     pub fn attend(&self) {
         let mut state = self.state.lock();
         if state.account != Account::Written {
@@ -161,7 +163,8 @@ impl Log {
         }
     }
 
-    /// Whether a rotation was asked for that has not been, though nothing stands in the way but time.
+    /// Whether a rotation was asked for that has not been, though nothing stands in the way but
+    /// time.
     pub fn is_asked(&self) -> bool {
         // Relaxed: whoever has done it notifies.
         self.asked.load(Ordering::Relaxed)

@@ -1,18 +1,27 @@
-//! Layer 5: logs. The life of a log: its names, the cut, and what follows it (packing, deleting, hooks); docs/rotation.md.
+//! Layer 5: logs. Keeps a log that is cut into files: its names, the cut, and the work after it.
+//!
+//! A [`RotatingFile`] is the sink that a queue writes to. Before each write it checks whether the
+//! log must be cut. If so, it renames the file and continues in a new one. A background thread then
+//! packs and deletes rotated files and calls the hooks of the caller. docs/rotation.md says what
+//! all this promises.
 //!
 //! ```text
 //!   RotatingFile ----> Log ----> State, Names, Durable, Worker
 //!   (the sink)          ^                                  |
 //!        |              +-- cut: a new file takes over     |
-//!        |              +-- pass: pack, delete, tell       |
-//!        +----> background: the thread that does what the worker has noted
+//!        |              +-- pass: pack, delete, call hooks |
+//!        +----> background: the thread that does the work that Worker lists
 //! ```
 //!
-//! - A file is cut only between two records (or lines), by the flusher, or by the background thread while no write is under way.
-//! - Every name is relative to the folder, held open; only files of our own user, with one link, are
-//!   packed, deleted or counted.
-//! - What follows a cut is seen from the folder, never from memory: a process that is killed leaves nothing that the next one misses.
-//! - The flusher waits for no packing, deleting or hook.
+//! Invariants:
+//!
+//! - A log is cut only between two records (or lines): by the flusher, or by the background thread
+//!   while no write is under way.
+//! - Every name is relative to the folder, which is held open. Only files that belong to our own
+//!   user and have one link are packed, deleted or counted.
+//! - The work after a cut is read from the folder, never from memory. So the next process finds
+//!   all work that a killed process has left.
+//! - The flusher never waits for packing, deleting or a hook.
 
 mod age;
 mod asked;

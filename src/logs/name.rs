@@ -10,8 +10,8 @@ use jiff::tz::TimeZone;
 
 use super::Compression;
 
-/// What tells one rotated file from another: when it was, in seconds since 1970, and a number. A later one is greater, and
-/// its name too: `20261124T114620Z-000017`.
+/// What tells one rotated file from another: when it was, in seconds since 1970, and a number. A
+/// later one is greater, and its name too: `20261124T114620Z-000017`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Key {
     pub seconds: i64,
@@ -22,7 +22,8 @@ impl Key {
     const NUMBER_MAX: u32 = 999_999;
     const LEN: usize = 23;
 
-    /// The key of a rotation at `now`, behind `last`, though the clock may have been set back; `None` at the end of the calendar.
+    /// The key of a rotation at `now`, behind `last`, though the clock may have been set back;
+    /// `None` at the end of the calendar.
     pub fn behind(last: Option<Self>, now: i64) -> Option<Self> {
         let now = Self {
             seconds: now.clamp(0, Timestamp::MAX.as_second()),

@@ -36,7 +36,7 @@ impl Log {
         let metadata = file.metadata().map_err(failed)?;
         let id = (metadata.dev(), metadata.ino());
         let found = found::list(&folder, &names).map_err(|error| {
-            RotateError::new("look for rotated files", folder.path(), error).refusal()
+            RotateError::new("list the rotated files", folder.path(), error).refusal()
         })?;
         let link = rotation.link.as_deref().map(|link| {
             place_of_link(link, rotation.shared_folder).map_err(|e| refused_folder(link, e))
@@ -89,7 +89,7 @@ impl Log {
             };
             if let Some(Err(error)) = is_left.then(|| self.folder.remove(&one.name)) {
                 let path = self.folder.path_of(&one.name);
-                let error = RotateError::new("remove what is left of it", path, error);
+                let error = RotateError::new("remove this leftover file", path, error);
                 self.worker.report(error);
             }
         }
@@ -102,7 +102,7 @@ fn check_names(folder: &Folder, names: &Names) -> Result<(), Error> {
     match folder.stat(&longest) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {
             let path = folder.path_of(&longest);
-            let doing = "have a file of that name beside the log";
+            let doing = "use this name for a rotated file";
             return Err(RotateError::new(doing, path, error).refusal());
         }
         _ => {}
@@ -119,7 +119,7 @@ fn check_names(folder: &Folder, names: &Names) -> Result<(), Error> {
 fn take_lock(folder: &Folder, names: &Names) -> Result<FileLock, Error> {
     let name = names.lock();
     let lock = FileLock::take(|| folder.open_lock(&name)).map_err(|error| {
-        RotateError::new("lock the log with it", folder.path_of(&name), error).refusal()
+        RotateError::new("lock the log with this file", folder.path_of(&name), error).refusal()
     })?;
     lock.ok_or_else(|| {
         let holder = folder.open_existing(&name).ok();

@@ -67,7 +67,11 @@ impl Log {
             // Of a process that had another form, and was killed.
             if let Err(error) = folder.remove(&other.name).or_else(unless_gone) {
                 let path = folder.path_of(&other.name);
-                return Packed::Failed(RotateError::new("delete the other form", path, error));
+                return Packed::Failed(RotateError::new(
+                    "delete the other packed form",
+                    path,
+                    error,
+                ));
             }
         }
         self.durable.forget(rotated.key);
@@ -79,7 +83,7 @@ impl Log {
         let from = folder.open_existing(&plain.name)?;
         let stat = fstat(&from)?;
         if !is_ours(&stat) || (stat.st_dev, stat.st_ino) != plain.id {
-            return Err(io::Error::other("another file has taken its place"));
+            return Err(io::Error::other("it was replaced by another file"));
         }
         let go_on = || match self.worker.is_stopped() {
             true => Err(io::Error::other("packing was stopped")),
@@ -104,7 +108,7 @@ impl Log {
         folder.sync()?;
         if from.metadata()?.len() != read {
             // By a process that has it open without the lock.
-            return Err(io::Error::other("it was written to meanwhile"));
+            return Err(io::Error::other("it was written to while it was packed"));
         }
         point("remove the plain file")?;
         folder.remove(&plain.name)?;

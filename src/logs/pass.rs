@@ -1,8 +1,8 @@
 //! What follows a rotation: rotated files are packed, told of, and deleted when it is time.
 //!
 //! What is to be done is seen from the folder, so a failure or a kill leaves nothing that the next
-//! pass misses. Only regular files are touched that have a name of ours to the letter, belong to this
-//! user and have no other name; and never the log.
+//! pass misses. Only regular files are touched that have a name of ours to the letter, belong to
+//! this user and have no other name; and never the log.
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -51,7 +51,7 @@ impl Log {
         let (mut rotated, folder) = match found {
             Ok(found) => found,
             Err(error) => {
-                let error = RotateError::new("look for rotated files", self.folder.path(), error);
+                let error = RotateError::new("list the rotated files", self.folder.path(), error);
                 self.worker.report(error);
                 return self.worker.tell_later(told);
             }
@@ -112,9 +112,9 @@ impl Log {
         Ok(rotated)
     }
 
-    /// Gives a time that can be trusted to files whose names a wrong clock has put into the future, in their
-    /// order, so that the names to come need not take over that time. `last` was the newest name
-    /// before the files were looked for.
+    /// Gives a time that can be trusted to files whose names a wrong clock has put into the future,
+    /// in their order, so that the names to come need not take over that time. `last` was the
+    /// newest name before the files were looked for.
     fn put_names_right(
         &self,
         folder: &Folder,

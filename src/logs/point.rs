@@ -1,4 +1,5 @@
-//! The points between two steps of a rotation: there a test has the system fail, or the process end.
+//! The points between two steps of a rotation: there a test has the system fail, or the process
+//! end.
 
 /// What happens here: nothing, but in tests.
 #[cfg(not(test))]
@@ -18,7 +19,8 @@ mod script {
     /// What is to happen on this thread.
     #[derive(Clone, Copy, Debug)]
     pub enum Script {
-        /// The process ends at the point of this number: a panic, behind which no more steps are done.
+        /// The process ends at the point of this number: a panic, behind which no more steps are
+        /// done.
         End(usize),
         /// The step behind the point of this name fails, so many times.
         Fail(&'static str, usize, i32),

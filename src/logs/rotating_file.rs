@@ -1,4 +1,5 @@
-//! The log as a sink, for the queue and for its caller.
+//! The log as a sink, for the queue and for its caller. It forwards each call to `Log`, and starts
+//! the background thread if there is work.
 
 use std::io::{self, IoSlice};
 use std::os::fd::{BorrowedFd, OwnedFd};
@@ -11,10 +12,13 @@ use crate::ends::Sink;
 use crate::primitives::sync::PlainArc;
 use crate::words::{Error, LogEnd, Operation, SyncOp};
 
-/// A log that is cut into files: a [`Sink`] for [`Options::to_sink`](crate::Options::to_sink), of which one queue has one clone, and the
-/// caller another one to ask for rotations. Made by [`Rotation::open`].
+/// A log that is cut into files: a [`Sink`] for [`Options::to_sink`](crate::Options::to_sink).
 ///
-/// A sink of your own around it must hand every call on, and the runs as they come: they end where a record ends, and only there it is cut.
+/// [`Rotation::open`] creates it. One queue has one clone; the caller keeps another one to ask for
+/// rotations.
+///
+/// A sink of your own that wraps it must forward every call, and must forward the runs unchanged:
+/// runs end where a record ends, and the log is cut only there.
 ///
 /// ```
 /// use alq::rotate::Rotation;
@@ -37,17 +41,19 @@ pub struct RotatingFile {
 }
 
 impl RotatingFile {
-    /// Has the work done that has come up. If there can be no thread for it now, the next write tries again.
+    /// Starts the background thread if there is work. If the thread cannot be started now, the next
+    /// write tries again.
     fn start_worker(&self) {
         if self.log.home.is_here() {
             let _ = background::start(&self.log);
         }
     }
 
-    /// Asks for a rotation: at the end of the record that is being written, or at once if none is. A log without a record since the last
-    /// one is left as it is.
+    /// Asks for a rotation: at the end of the record that is being written, or at once if no write
+    /// is under way.
     ///
-    /// Any thread may call it; it does not block, and does nothing in a child of fork(2).
+    /// If the log got no record since the last rotation, nothing happens. Any thread may call this.
+    /// It does not block, and does nothing in a child of fork(2).
     ///
     /// ```
     /// # use alq::rotate::Rotation;
@@ -70,10 +76,11 @@ impl RotatingFile {
         }
     }
 
-    /// Asks for a look at the path of the log: if that is gone, or another file is there, the records to come go there. The
-    /// log does that by itself each second in which it gets records; after this, before the next record.
+    /// Asks the log to check its path before the next record. If the path is gone, or names another
+    /// file, the following records go there.
     ///
-    /// Any thread may call it; it does not block, and does nothing in a child of fork(2).
+    /// The log also does this by itself, in each second in which it gets records. Any thread may
+    /// call this. It does not block, and does nothing in a child of fork(2).
     ///
     /// ```
     /// # use alq::rotate::Rotation;
@@ -96,10 +103,10 @@ impl RotatingFile {
         }
     }
 
-    /// How much of what was cut off has yet to be packed. 0 without
+    /// Returns how many rotated files and bytes have yet to be packed: 0 without
     /// [`compress`](Rotation::compress).
     ///
-    /// Any thread may call it; it reads the folder of the log.
+    /// Any thread may call this. It reads the folder of the log.
     ///
     /// # Errors
     ///
@@ -125,12 +132,15 @@ impl RotatingFile {
         left.map_err(|error| Error::io(Operation::Open, &error))
     }
 
-    /// Ends packing, for this log and all clones of it: a file that is being packed stays as it is,
-    /// and so do those behind it. The next process to open the log goes on. Rotating, deleting and
-    /// [`wait_background`](RotatingFile::wait_background) go on; the latter waits for no packing.
+    /// Stops packing, for this log and all its clones.
     ///
-    /// Any thread may call it; it does not block. What is being read or compressed at that moment,
-    /// 128 KiB, is finished first, and so is a sync of a packed file.
+    /// The file that is being packed stays plain, and so do the files after it. The next process
+    /// that opens the log continues. Rotating, deleting and
+    /// [`wait_background`](RotatingFile::wait_background) still work; the latter no longer waits
+    /// for packing.
+    ///
+    /// Any thread may call this. It does not block. The packer first finishes the part that it is
+    /// reading or compressing, 128 KiB, or the sync of a packed file.
     ///
     /// ```
     /// # use alq::rotate::Rotation;
@@ -145,13 +155,18 @@ impl RotatingFile {
         self.log.worker.stop_packing();
     }
 
-    /// Waits until the rotations that were asked for, and the work behind them, are done: packing, deleting, hooks. A rotation that fails is not waited for. `None` waits for as long as
-    /// that takes: for ever, if a queue has been given up inside of a record.
+    /// Waits until the requested rotations and the work after them are done: packing, deleting,
+    /// hooks.
+    ///
+    /// It does not wait for a rotation that fails. `None` sets no limit: the wait never ends if a
+    /// queue was given up in the middle of a record.
     ///
     /// # Errors
     ///
-    /// [`Error::TimedOut`]; [`Error::Io`] if the thread for that cannot be started; [`Error::WouldDeadlock`] on that thread, in a hook;
-    /// [`Error::Forked`] in a child of fork(2).
+    /// - [`Error::TimedOut`].
+    /// - [`Error::Io`] if the background thread cannot be started.
+    /// - [`Error::WouldDeadlock`] on the background thread, that is, in a hook.
+    /// - [`Error::Forked`] in a child of fork(2).
     ///
     /// ```
     /// use std::time::Duration;
@@ -187,7 +202,7 @@ impl Sink for RotatingFile {
         room
     }
 
-    /// Also of what was cut off since the last one, and of the names in the directory.
+    /// Also syncs the files that were cut off since the last sync, and the names in the directory.
     fn sync(&self, op: SyncOp) -> io::Result<()> {
         self.log.durable.sync(op, &self.log.folder, &self.log.names)
     }
@@ -218,18 +233,27 @@ impl Sink for RotatingFile {
 }
 
 impl Rotation {
-    /// Opens the log at `path`, creating it if need be, and locks it: `path.lock` stays behind, empty. What an earlier process has left undone of a
-    /// rotation is done in the background, from the first record on.
+    /// Opens the log at `path` and locks it. Creates the log if it does not exist.
     ///
-    /// Blocks as open(2) of a regular file does. The result is a [`Sink`](crate::Sink); keep a clone to
-    /// [`rotate`](RotatingFile::rotate).
+    /// The lock file `path.lock` is never removed; it is empty. If an earlier process has left work
+    /// after a rotation, the background thread does it, from the first record on.
+    ///
+    /// Blocks as open(2) of a regular file does. The result is a [`Sink`](crate::Sink); keep a
+    /// clone to [`rotate`](RotatingFile::rotate).
     ///
     /// # Errors
     ///
-    /// [`Error::Rotation`] if somebody else rotates it, if other users may change its folder
-    /// and this process is privileged (see [`shared_folder`](Rotation::shared_folder)), if it is no regular file, if there can be no lock, no link, or no files to come
-    /// beside it, for a zone that is not known, or a compression that was not compiled in; [`Error::InvalidOption`] for a value out of
-    /// range; [`Error::Io`] with what the system said of the log itself.
+    /// [`Error::Rotation`]:
+    ///
+    /// - Another process, or another queue of this process, rotates the log.
+    /// - Other users may change its folder, and this process is privileged (see
+    ///   [`shared_folder`](Rotation::shared_folder)).
+    /// - The log is not a regular file.
+    /// - The lock, the link, or the names of rotated files cannot be made beside it.
+    /// - The zone is not known, or the compression was not compiled in.
+    ///
+    /// [`Error::InvalidOption`] for a value out of range. [`Error::Io`] with the error of the system if
+    /// the log itself cannot be opened.
     ///
     /// ```
     /// use alq::rotate::Rotation;

@@ -1,4 +1,4 @@
-//! What is asked of a rotation.
+//! The options of a rotation, as the caller sets them. `asked` checks and converts them.
 
 use core::fmt;
 use std::path::{Path, PathBuf};
@@ -11,11 +11,14 @@ pub(super) type Hook = dyn Fn(&Path) + Send + Sync;
 pub(super) type ErrorHook = dyn Fn(&RotateError) + Send + Sync;
 type Clock = dyn Fn() -> SystemTime + Send + Sync;
 
-/// How a log is cut into files, and what becomes of them. Without any option it is cut when [asked](super::RotatingFile::rotate), and
-/// every file is kept.
+/// Says when a log is cut into files, and what happens to the rotated files.
 ///
-/// The log is always at its path. A file that is cut off gets a name behind it, of the time (UTC) and a number, so that names sort in the
-/// order of time: `app.log.20261124T114620Z-000000`, and `.gz` or `.zst` once it is packed.
+/// Without any option the log is cut only on [request](super::RotatingFile::rotate), and every file
+/// is kept.
+///
+/// The log is always at its path. A file that is cut off gets the name of the log with a time (UTC)
+/// and a number appended: `app.log.20261124T114620Z-000000`, and `.gz` or `.zst` once it is packed.
+/// These names sort in the order of time.
 ///
 /// ```
 /// use std::time::Duration;
@@ -76,7 +79,7 @@ impl Default for Rotation {
 }
 
 impl Rotation {
-    /// One that cuts when it is asked, and keeps everything.
+    /// Creates a rotation that cuts only on request and keeps every file.
     ///
     /// ```
     /// use alq::rotate::Rotation;
@@ -105,8 +108,9 @@ impl Rotation {
         }
     }
 
-    /// Cuts before a file would be longer than `bytes`, 1 at least. A file is longer only if its first record alone is. (Of a
-    /// [lane](crate::Lane), what was posted when the flusher came by counts as one record.) None by default.
+    /// Cuts the log before it would exceed `bytes`, at least 1. No bound by default. A file is
+    /// longer only if its first record alone is. (The records that a [lane](crate::Lane) has posted
+    /// by the time the flusher reads them count as one record.)
     ///
     /// ```
     /// use alq::rotate::Rotation;
@@ -126,11 +130,14 @@ impl Rotation {
         self
     }
 
-    /// Keeps lines whole in the place of records: files end with a newline, wherever records end, and are filled up to the last line
-    /// that fits. A record may then be a part of a line, or many lines, some in one file and some in the next. Off by default.
+    /// Keeps lines whole instead of records. Off by default.
     ///
-    /// A line of more than `max_bytes`, 1 at least, may be cut behind so many. A file is longer than [`size_bytes`](Rotation::size_bytes)
-    /// only by the rest of a line whose beginning has been written when it still fitted, or if its first line alone is.
+    /// Each file then ends with a newline, wherever records end, and is filled up to the last line
+    /// that fits. A record may be part of a line or hold many, and its lines may be in two files.
+    ///
+    /// A line of more than `max_bytes`, at least 1, may be cut after that many bytes. A file is
+    /// longer than [`size_bytes`](Rotation::size_bytes) only if its first line alone is, or by the
+    /// rest of a line whose beginning still fitted when it was written.
     ///
     /// ```
     /// use alq::rotate::Rotation;
@@ -151,11 +158,11 @@ impl Rotation {
         self
     }
 
-    /// Cuts at the end of each period, before the first record behind it; a log that gets no records is not cut. None by
-    /// default.
+    /// Cuts the log at the end of each period, before the first record after it. Off by default.
     ///
-    /// A file that was there when the log was opened belongs to the period of its last change. If the clock is set back, the
-    /// file in hand ends with the period that the clock then shows, or earlier.
+    /// A log that gets no records is not cut. A file that existed when the log was opened belongs
+    /// to the period of its last change. If the clock is set back, the current file ends with the
+    /// period that the clock then shows, or earlier.
     ///
     /// ```
     /// use alq::rotate::{Every, Rotation};
@@ -168,8 +175,8 @@ impl Rotation {
         self
     }
 
-    /// The time zone of [`every`](Rotation::every); that of the system by default. (The names of files are in UTC in any
-    /// case: local ones would not sort when summer time ends.)
+    /// Sets the time zone of [`every`](Rotation::every): by default that of the system. Names of
+    /// files are always in UTC, because local times would not sort when summer time ends.
     ///
     /// ```
     /// use alq::rotate::{Every, Rotation, Zone};
@@ -183,7 +190,8 @@ impl Rotation {
         self
     }
 
-    /// Whether what is in the log when it is opened is cut off before the first new record. Off by default.
+    /// Sets whether the content that the log has when it is opened is cut off before the first new
+    /// record. Off by default.
     ///
     /// ```
     /// use alq::rotate::Rotation;
@@ -203,7 +211,7 @@ impl Rotation {
         self
     }
 
-    /// How many rotated files stay: the latest, beside the log itself. All by default.
+    /// Keeps the newest `count` rotated files, and the log itself. All by default.
     ///
     /// ```
     /// use alq::rotate::Rotation;
@@ -216,12 +224,12 @@ impl Rotation {
         self
     }
 
-    /// How long a rotated file stays: without a limit by default. Files are looked at when the log
-    /// is opened and after each rotation.
+    /// Deletes rotated files that are older than `age`. No limit by default.
     ///
-    /// The age is that of the name. A time in the future is not believed: then that of the last
-    /// write counts, or the age of the next file. What was cut off by this process is not older
-    /// than its steady clock says, however the clock is set.
+    /// Files are checked when the log is opened and after each rotation. The age of a file follows
+    /// from its name. A time in the future is not trusted: then the time of the last write counts,
+    /// or the age of the next file. A file that this process cut off is at most as old as the
+    /// steady clock of the process says, however the wall clock is set.
     ///
     /// ```
     /// use std::time::Duration;
@@ -235,7 +243,8 @@ impl Rotation {
         self
     }
 
-    /// How many bytes the rotated files have together at most, as they are on disk, without the log itself: the oldest go. No bound by default.
+    /// Keeps at most `bytes` bytes of the newest rotated files, measured after packing, and the log
+    /// itself. No bound by default.
     ///
     /// ```
     /// use alq::rotate::Rotation;
@@ -248,12 +257,12 @@ impl Rotation {
         self
     }
 
-    /// Whether rotated files are packed, in the background. Not by default.
+    /// Sets how rotated files are packed, in the background. By default they are not packed.
     ///
     /// ```
     /// use alq::rotate::{Compression, Rotation};
     ///
-    /// let rotation = Rotation::new().compress(Compression::Gzip); // where it is not compiled in, `open` refuses
+    /// let rotation = Rotation::new().compress(Compression::Gzip); // needs feature `gzip`
     /// # drop(rotation);
     /// ```
     pub const fn compress(mut self, compression: Compression) -> Self {
@@ -261,8 +270,8 @@ impl Rotation {
         self
     }
 
-    /// A symbolic link that is made to lead to the log, wherever that is: at `path`, where there must be nothing else than a
-    /// link. None by default.
+    /// Creates a symbolic link at `path` that points to the log. No link by default. An existing
+    /// link is replaced; [`open`](Rotation::open) refuses if anything else is at `path`.
     ///
     /// ```
     /// use alq::rotate::Rotation;
@@ -279,8 +288,8 @@ impl Rotation {
         self
     }
 
-    /// The permissions of new files, less the umask: 0o600 by default. A packed file has those of
-    /// the one that it was, but never more than 0o640.
+    /// Sets the permissions of new files, less the umask: 0o600 by default. A packed file has the
+    /// permissions of the plain file, but never more than 0o640.
     ///
     /// ```
     /// use std::os::unix::fs::PermissionsExt;
@@ -297,7 +306,8 @@ impl Rotation {
         self
     }
 
-    /// Whether the log may be a symbolic link, which is then resolved once, when it is opened. Off by default.
+    /// Sets whether the log may be a symbolic link, which is resolved once, when the log is opened.
+    /// Off by default.
     ///
     /// ```
     /// use alq::rotate::Rotation;
@@ -316,22 +326,22 @@ impl Rotation {
         self
     }
 
-    /// Whether a privileged process may have its log where other users can change a folder on the
-    /// way to it. Off by default: `open` refuses then.
+    /// Sets whether a privileged process accepts a log in a folder that other users can change. Off
+    /// by default: `open` refuses such a folder.
     ///
     /// A process is privileged if it acts as root, with any capability, or as another user or group
-    /// than it was started by. A folder is safe if it belongs to root or to the user of the process,
-    /// and if nobody else may write to it: no other user, and no group but root's, unless its sticky
-    /// bit is set. The same holds for every folder above it, and for the folder of
-    /// [`link`](Rotation::link). Without privileges, folders are not looked at.
+    /// than the one that started it. A folder is safe if it belongs to root or to the user of the
+    /// process, and if no other user, and no group but root's, may write to it, unless its sticky
+    /// bit is set. The same must hold for every folder above it, and for the folder of
+    /// [`link`](Rotation::link). In a process without privileges, folders are not checked.
     ///
-    /// Whoever can change such a folder decides which file the log is, and which files are packed
-    /// and deleted as rotated ones, among those of the process's own user.
+    /// A user who can change such a folder decides which file is the log. Among the files of the
+    /// user of the process, that user also decides which are packed and deleted as rotated files.
     ///
     /// ```
     /// use alq::rotate::Rotation;
     ///
-    /// let rotation = Rotation::new().shared_folder(true); // /var/log belongs to a group of its own
+    /// let rotation = Rotation::new().shared_folder(true); // /var/log has its own group
     /// # drop(rotation);
     /// ```
     pub const fn shared_folder(mut self, shared: bool) -> Self {
@@ -339,14 +349,16 @@ impl Rotation {
         self
     }
 
-    /// Has `hook` called for each rotated file, once it is packed, with its path: on the thread for the background work, one at a
-    /// time, in order. What retention has deleted before its turn is left out. After a kill it may not have been called; it is for what is
-    /// packed only now.
+    /// Calls `hook` with the path of each rotated file, once the file is packed.
+    ///
+    /// The hook runs on the background thread, for one file at a time, in order. It is not called
+    /// for a file that retention has deleted before its turn. If a process is killed before it
+    /// calls the hook, the next process calls it only for the files that it still has to pack.
     ///
     /// ```
     /// use alq::rotate::Rotation;
     ///
-    /// let rotation = Rotation::new().on_rotated(|path| println!("{} is to be sent off", path.display()));
+    /// let rotation = Rotation::new().on_rotated(|path| println!("send {}", path.display()));
     /// # drop(rotation);
     /// ```
     pub fn on_rotated(mut self, hook: impl Fn(&Path) + Send + Sync + 'static) -> Self {
@@ -354,8 +366,11 @@ impl Rotation {
         self
     }
 
-    /// Has `hook` called when a rotation fails, or the work behind it: on the thread for that. A rotation that fails is tried again each second,
-    /// and told of once, or when the reason changes; meanwhile records go where they went before.
+    /// Calls `hook` when a rotation, or the work after it, fails.
+    ///
+    /// The hook runs on the background thread. A rotation that fails is tried again each second;
+    /// the hook is called once, and again when the reason changes. Until a rotation succeeds,
+    /// records continue into the old file.
     ///
     /// ```
     /// use alq::rotate::Rotation;
@@ -368,7 +383,7 @@ impl Rotation {
         self
     }
 
-    /// Where the time is from, for tests: that of the system by default. It is called by the flusher, and must not block.
+    /// Replaces the clock of the system, for tests. The flusher calls `now`, which must not block.
     ///
     /// ```
     /// use std::time::{Duration, UNIX_EPOCH};

@@ -221,7 +221,7 @@ fn a_link_leads_to_the_log_and_never_takes_the_place_of_something_else() {
     let refused = Rotation::new().link(&link).open(place.path());
     let refused = refused.unwrap_err().to_string();
     let (why, what) = (
-        "cannot have the link lead to the log",
+        "cannot make the link point to the log",
         "not a symbolic link",
     );
     assert!(refused.contains(why) && refused.contains(what), "{refused}");
