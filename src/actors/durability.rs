@@ -1,4 +1,6 @@
-//! How durable a queue is, and who makes it so.
+//! What is durable in a queue, and which sinks the sync thread must still sync.
+//!
+//! This file owns the record of it; `syncer` does the syncs. Nothing here calls a sink.
 
 use std::collections::VecDeque;
 
@@ -7,59 +9,64 @@ use crate::primitives::Event;
 use crate::primitives::sync::{AtomicBool, AtomicU64, Mutex, Ordering, PlainArc, unless_mutant};
 use crate::words::{Error, SyncOp};
 
-/// What the callers of `fsync`, the flusher and the sync thread share.
+/// The state that the callers of `fsync`, the flusher and the sync thread share.
 pub struct Durability {
-    /// Positions up to which fdatasync, and fsync, have returned; with gaps, if there are any.
+    /// The positions up to which fdatasync and fsync have returned. What lies in a [`Gap`] is not
+    /// durable even so.
     data: AtomicU64,
     full: AtomicU64,
-    /// Whether those two are not the whole truth: a sync has failed, or something could not be synced.
+    /// Whether `data` and `full` are incomplete: a sync has failed, or a sink could not be synced.
     is_doubted: AtomicBool,
     /// Notified when a sync may be due, and when the flusher has ended.
     pub(super) wanted: Event,
     pub(super) state: Mutex<State>,
 }
 
-/// What changes with a reopen, or when a sync fails.
+/// The part that changes with a reopen or a failed sync.
 pub(super) struct State {
     pub thread: Thread,
-    /// What the flusher writes to; `None` once nothing is written any more, or where nobody syncs.
+    /// The sink that the flusher writes to. `None` after the last write, and in models that do not
+    /// sync.
     pub sink: Option<PlainArc<dyn Sink>>,
-    /// How many sinks were before this one.
+    /// The number of sinks before this one.
     pub era: u64,
-    /// The position from which on it has got the bytes.
+    /// The position of the first byte that went to this sink.
     pub begin: u64,
-    /// Sinks that a reopen has replaced, oldest first: each is synced before anything behind it counts as durable.
+    /// Sinks that a reopen has replaced, oldest first. Each is synced before later bytes count as
+    /// durable.
     pub retired: VecDeque<Retired>,
-    /// The sync of the sink in hand has failed with this: nothing more becomes durable before a reopen.
+    /// The error of a failed sync of the current sink. Nothing more becomes durable before a
+    /// reopen.
     pub failure: Option<Error>,
     gaps: Vec<Gap>,
 }
 
-/// A sink that gets no more bytes, and is not synced yet.
+/// A sink that gets no more bytes and is not synced yet.
 pub(super) struct Retired {
     pub sink: PlainArc<dyn Sink>,
     pub era: u64,
-    /// The position behind the last byte that it got.
+    /// The position after the last byte that went to this sink.
     pub end: u64,
 }
 
-/// What is never durable: it was written, not yet synced, and the sync has failed or cannot be.
+/// A range that is never durable: it was written and not yet synced when a sync failed, or its sink
+/// cannot be synced.
 #[derive(Clone, Debug)]
 struct Gap {
-    /// Up to where fdatasync, and fsync, had returned before.
+    /// The positions up to which fdatasync and fsync had returned before.
     data: u64,
     full: u64,
     end: u64,
     error: Error,
 }
 
-/// The sync thread, made when it is first needed.
+/// The state of the sync thread, which starts when it is first needed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Thread {
     /// Not started.
     Idle,
     Running,
-    /// Nothing will be synced any more.
+    /// No sync follows.
     Over,
 }
 
@@ -70,7 +77,8 @@ impl core::fmt::Debug for Durability {
 }
 
 impl Durability {
-    /// `sink` is what the sync thread will sync; `None` where nobody asks (in models that have their own).
+    /// Creates the state. The sync thread syncs `sink`; `None` in models that do not sync through
+    /// this type.
     pub fn new(sink: Option<PlainArc<dyn Sink>>) -> Self {
         Self {
             data: AtomicU64::new(0),
@@ -93,10 +101,10 @@ impl Durability {
         }
     }
 
-    /// Up to where syncs by `op` have returned.
+    /// Returns the position up to which syncs by `op` have returned.
     pub fn reached(&self, op: SyncOp) -> u64 {
-        // A caller that learns that a record is durable may tell others so; and `verdict`, which reads on, sees every gap
-        // that lies before it.
+        // A caller that learns here that a record is durable may pass that on, so it needs Acquire.
+        // And `verdict`, which reads on, sees every gap before that position.
         match op {
             // [durable.data] Acquire, pairs with [durable.raise_data].
             SyncOp::Data => self
@@ -109,7 +117,7 @@ impl Durability {
         }
     }
 
-    /// A sync by `op` has covered everything up to `pos`, but for the gaps.
+    /// Notes that a sync by `op` has covered everything up to `pos`, except the gaps.
     pub(super) fn raise(&self, op: SyncOp, pos: u64) {
         // [durable.raise_data] Release, pairs with [durable.data]. An fsync is an fdatasync too.
         let order = unless_mutant("durable.raise_data", Ordering::Release);
@@ -121,11 +129,13 @@ impl Durability {
         }
     }
 
-    /// Whether what ends at `target` is durable by `op`, or never will be; `None` while neither is known.
+    /// Returns `Ok` if what ends at `target` is durable by `op`, the error if it never will be, and
+    /// `None` while neither is known.
     pub fn verdict(&self, target: u64, op: SyncOp) -> Option<Result<(), Error>> {
         let is_reached = target <= self.reached(op);
-        // Relaxed: a mark that was raised over a gap was raised after it was noted, so whoever has seen the mark sees the
-        // doubt; and the gap itself is behind the lock, under which the doubt was set.
+        // Relaxed: a position that was raised over a gap was raised after the gap was noted. So a
+        // thread that has seen the position sees the doubt. The lock protects the gap itself, and
+        // the doubt was set under it.
         if !self.is_doubted.load(Ordering::Relaxed) {
             return is_reached.then_some(Ok(()));
         }
@@ -146,7 +156,8 @@ impl Durability {
         state.failure.clone().map(Err)
     }
 
-    /// What is written up to `end`, and is not durable yet, never will be, because of `error`.
+    /// Notes that what is written up to `end` and not durable yet never will be, because of
+    /// `error`.
     pub(super) fn doubt(&self, state: &mut State, end: u64, error: Error) {
         let (data, full) = (self.reached(SyncOp::Data), self.reached(SyncOp::Full));
         match state.gaps.last_mut() {
@@ -160,12 +171,13 @@ impl Durability {
                 error,
             }),
         }
-        // Relaxed: see `verdict`. Never taken back: after a failed sync the system may have dropped the dirty pages, and a
-        // later success would say nothing about them.
+        // Relaxed: see `verdict`. Never taken back: after a failed sync the system may have dropped
+        // the dirty pages, and a later success says nothing about them.
         self.is_doubted.store(true, Ordering::Relaxed);
     }
 
-    /// A sync may be due. Any thread; takes no lock unless the sync thread sleeps.
+    /// Has the sync thread look whether a sync is due. Any thread may call it. Takes no lock unless
+    /// the sync thread sleeps.
     pub fn look(&self) {
         self.wanted.notify();
     }
@@ -180,7 +192,7 @@ mod tests {
     const FULL: SyncOp = SyncOp::Full;
 
     #[test]
-    fn a_gap_stays_though_what_is_behind_it_becomes_durable() {
+    fn a_gap_stays_when_later_bytes_become_durable() {
         let durability = Durability::new(None);
         durability.raise(FULL, 10);
         durability.raise(DATA, 20);

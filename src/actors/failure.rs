@@ -1,4 +1,6 @@
-//! What stands in the way of a whole queue: a write that has failed, or a sink that takes nothing.
+//! Failures and stalls of a queue: a write that has failed, or a sink that accepts no data.
+//!
+//! Only the flusher sets and ends a failure. Any thread may ask for it.
 
 use std::time::Duration;
 
@@ -9,26 +11,28 @@ use crate::primitives::sync::{Ordering, unless_mutant};
 use crate::ring::Refusal;
 use crate::words::{Error, Operation};
 
-/// A failure word: errno, and bits. 0 while nothing has failed.
+/// The failure word: an errno in the low 32 bits, and flags. 0 while nothing has failed.
 struct Failure;
 
 impl Failure {
-    /// The flusher itself is at fault.
+    /// The flusher itself has failed, and not the write.
     const FLUSHER: u64 = 1 << 32;
-    /// It is not in force: a reopen has ended it, or it is about to begin. The rest is for those who were refused.
+    /// The failure is not in force: a reopen has ended it, or it is about to begin. The other bits
+    /// stay, so that an append that was refused finds the cause.
     const OVER: u64 = 1 << 33;
 }
 
-/// When a write counts as one that does not return, on a queue without a stall limit.
+/// After this time a write counts as hung, on a queue without a stall limit.
 const HANGS_AFTER: Duration = Duration::from_secs(5);
 
-/// The least time between two looks for a write that does not return.
+/// The shortest time between two looks for a hung write.
 const LOOK_APART: Duration = Duration::from_millis(50);
 
 impl<M: Memory> Shared<M> {
-    /// Makes the queue fail with `errno`, until a reopen; everybody who waits is told. For the flusher.
+    /// Makes the queue fail with `errno` until a reopen, and wakes all callers that wait. For the
+    /// flusher.
     pub fn fail(&self, operation: Operation, errno: i32) {
-        // The first failure is the one that is told.
+        // Only the first failure is reported.
         if self.failure().is_some() {
             return;
         }
@@ -38,14 +42,16 @@ impl<M: Memory> Shared<M> {
             0
         };
         let word = flusher | u64::from(errno.unsigned_abs());
-        // Whoever has been told of it must be refused, and whoever is refused must be told why: so first the why, then the
-        // gate, to which lanes with room in their span must be sent, and only then is it told. Plain stores: only the flusher
-        // comes here.
-        // Relaxed: the gate carries it to whoever is refused.
+        // A caller that has seen the failure must be refused, and a refused caller must find the
+        // cause. So the order is: store the cause, shut the gate, send lanes with room in their
+        // span to the gate, and only then publish the failure. Plain stores suffice, since only the
+        // flusher stores.
+        // Relaxed: the gate carries it to a refused caller.
         self.failure.store(word | Failure::OVER, Ordering::Relaxed);
         self.ring.fail();
         self.ring.ask_lanes();
-        // [failure.told] Release, pairs with [failure.seen]: who is told finds the gate shut.
+        // [failure.told] Release, pairs with [failure.seen]: a caller that has seen the failure
+        // finds the gate shut.
         self.failure
             .store(word, unless_mutant("failure.told", Ordering::Release));
         self.waiters.wake_all();
@@ -53,9 +59,10 @@ impl<M: Memory> Shared<M> {
         self.settle();
     }
 
-    /// Takes a failure back: another sink has taken over. For the flusher.
+    /// Ends a failure: another sink has taken over. For the flusher.
     pub fn recover(&self) {
-        // Relaxed on both: only the flusher stores, and nothing is read behind it.
+        // Relaxed on both: only the flusher stores, and no thread reads other data through this
+        // word.
         let word = self.failure.load(Ordering::Relaxed);
         if word != 0 && word & Failure::OVER == 0 {
             self.failure.store(word | Failure::OVER, Ordering::Relaxed);
@@ -63,7 +70,7 @@ impl<M: Memory> Shared<M> {
         }
     }
 
-    /// Why the queue has failed, if it has.
+    /// Returns why the queue has failed, if it has.
     pub fn failure(&self) -> Option<Error> {
         // [failure.seen] Acquire, pairs with [failure.told].
         let order = unless_mutant("failure.seen", Ordering::Acquire);
@@ -71,14 +78,16 @@ impl<M: Memory> Shared<M> {
         (word != 0 && word & Failure::OVER == 0).then(|| self.error_of(word))
     }
 
-    /// Why a claim was refused that has seen the queue fail; it may have recovered since.
+    /// Returns the failure for a claim that the gate has refused. The queue may have recovered
+    /// since.
     pub fn last_failure(&self) -> Option<Error> {
         // Relaxed: the gate carries it.
         let word = self.failure.load(Ordering::Relaxed);
         (word != 0).then(|| self.error_of(word))
     }
 
-    /// Why appends are refused, from the first one that is: the rest is told a moment later.
+    /// Returns why appends are refused. Unlike [`failure`](Shared::failure), it also covers the
+    /// moment between the shutting of the gate and the publication of the failure.
     pub fn failure_so_far(&self) -> Option<Error> {
         let is_refused = || self.ring.refusal() == Some(Refusal::Failed);
         self.failure()
@@ -98,7 +107,7 @@ impl<M: Memory> Shared<M> {
         }
     }
 
-    /// What a wait says that gave up because the sink accepts no data.
+    /// Returns the error for a wait that gave up because the sink accepts no data.
     pub fn stall_error(&self, errno: i32) -> Error {
         Error::Stalled {
             errno,
@@ -106,8 +115,8 @@ impl<M: Memory> Shared<M> {
         }
     }
 
-    /// Why the sink accepts no data, and since when. A write that has not returned for the stall limit is
-    /// a stall too.
+    /// Returns why the sink accepts no data, and since when. A write that has not returned for the
+    /// stall limit counts as a stall too.
     pub fn stall(&self) -> Option<Stall> {
         let hangs = || {
             let age = self.standstill.working_for()?;
@@ -118,8 +127,10 @@ impl<M: Memory> Shared<M> {
         self.standstill.stall().or_else(hangs)
     }
 
-    /// Reports a write that has not returned for the stall limit, once; returns when to look again, if
-    /// the queue has a callback and a limit. For any thread but the flusher, which is in that write.
+    /// Reports a hung write, once. A write is hung if it has not returned for the stall limit.
+    ///
+    /// Returns when to look again, if the queue has a callback and a limit. For any thread but the
+    /// flusher, which is in that write.
     pub fn look_for_hang(&self) -> Option<Duration> {
         let limit = self.stall_limit.filter(|_| self.reporter.is_set())?;
         let age = self.standstill.working_for().unwrap_or_default();
@@ -133,12 +144,15 @@ impl<M: Memory> Shared<M> {
         Some(left.max(LOOK_APART))
     }
 
-    /// The sink has taken nothing, because of `errno`. Says how long it takes until that has lasted for the stall limit;
-    /// once it has, tells so, once. For the flusher.
+    /// Notes that the sink accepts no data, because of `errno`, and reports a stall that has
+    /// reached the stall limit, once.
+    ///
+    /// Returns how long it takes until the limit is reached; `None` if it is reached or there is no
+    /// limit. For the flusher.
     pub fn stalled(&self, errno: i32) -> Option<Duration> {
         self.standstill.set_stalled(errno);
         if self.refuse_when_stalled {
-            // Those who wait behind a full disk look again, and give up.
+            // Callers that wait because the disk is full look again, and give up.
             self.waiters.wake_all();
             self.progress.notify();
         }

@@ -1,4 +1,8 @@
-//! The flusher as a step function: one look at the ring, at most one write, no clock, no sleep, no thread.
+//! The flusher as a step function. A step looks at the ring once and writes at most once. It has no
+//! clock, no sleep and no thread, so tests and models can drive it; `thread` drives it in
+//! production.
+//!
+//! The flusher owns the sink and the drain. No other code writes the bytes of the ring to the sink.
 
 use core::fmt;
 use std::io::{self, IoSlice};
@@ -15,35 +19,35 @@ use crate::primitives::sync::{Arc, PlainArc, is_mutant};
 use crate::ring::{Drain, Drained, Holes};
 use crate::words::{Head, Intent, LogEnd, Operation, errno_of};
 
-/// What one step came to, and so what the driver does next.
+/// The result of one step. It says what the loop of the flusher does next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
     /// The tail has moved.
     Moved {
-        /// Bytes that were written.
+        /// How many bytes were written.
         bytes: u32,
-        /// Whether more is known to wait.
+        /// Whether more is known to be ready.
         more: bool,
     },
-    /// The write was interrupted, or something else is to be done first: step again.
+    /// The write was interrupted, or other work comes first: step again.
     Again,
-    /// The sink takes nothing now: wait until it does.
+    /// The sink accepts no data now: wait until it does.
     Busy,
-    /// There is no room for what the sink was given: try again after a while.
+    /// The sink has no room for the data: try again after a pause.
     Full {
-        /// Why: `ENOSPC` or `EDQUOT`.
+        /// The reason: `ENOSPC` or `EDQUOT`.
         errno: i32,
     },
     /// The next span is reserved and not posted.
     Blocked {
-        /// Its sequence.
+        /// The sequence of that span.
         seq: u32,
     },
-    /// All that was claimed is written.
+    /// Everything that was claimed is written.
     Empty,
-    /// The sink has failed; what is posted stays in the ring.
+    /// The sink has failed. Posted records stay in the ring.
     Failed,
-    /// The queue is closed and there is nothing left to do.
+    /// The queue is closed, and no work is left.
     Finished,
 }
 
@@ -62,8 +66,8 @@ impl<M> fmt::Debug for Flusher<M> {
     }
 }
 
-/// A step writes a quarter of the ring at most, so that room comes back while there is more to write; and no more
-/// than this, beyond which write(2) gets no cheaper.
+/// The most bytes that one step writes. A step also writes at most a quarter of the ring, so that
+/// room comes back while there is more to write. Above 1 MiB write(2) gets no cheaper.
 const BATCH_MAX: u32 = 1 << 20;
 
 /// Below this capacity a step may write the whole ring.
@@ -87,7 +91,7 @@ impl<M: Memory> Flusher<M> {
         }
     }
 
-    /// Looks at the ring once and writes what is there, up to a bound.
+    /// Looks at the ring once and writes what is there, up to a limit.
     pub fn step(&mut self) -> Step {
         let holes = match self.shared.last() {
             Last::Drain => Holes::Wait,
@@ -117,7 +121,8 @@ impl<M: Memory> Flusher<M> {
         if limit == 0 {
             self.gap_line.begin(&self.shared.gaps);
         }
-        // A sink that takes little at a time may never end where a record does, unless it is offered one alone.
+        // A sink that takes few bytes at a time might never stop at the end of a record. So an
+        // overdue reopen offers it one record only.
         let room = if is_overdue { 1 } else { self.sink.room() };
         let limit = limit.min(u32::try_from(room).unwrap_or(u32::MAX)).max(1);
         if !self.gap_line.rest().is_empty() {
@@ -126,14 +131,14 @@ impl<M: Memory> Flusher<M> {
         let sink = &*self.sink;
         let (start, ahead) = (self.drain.tail(), self.drain.ahead());
         let drained = self.drain.step(&shared.ring, limit, holes, |runs| {
-            shared.standstill.set_blocked(false); // from here on it is the sink that is waited for
+            shared.standstill.set_blocked(false); // from here on the flusher waits for the sink
             let Some(journal) = shared.ring.journal() else {
                 return write(sink, runs);
             };
             intend(journal, sink, start, ahead, runs);
             let taken = write(sink, runs);
             if taken.as_ref().is_err_and(took_nothing) && ahead == 0 {
-                journal.withdraw(); // others may write to the log before the next try
+                journal.withdraw(); // other processes may write to the log before the next try
             }
             taken
         });
@@ -143,7 +148,8 @@ impl<M: Memory> Flusher<M> {
                     shared.standstill.end_stall();
                     shared.drain_counts.drains.add_alone(1);
                 }
-                // [room.again] A lane may have opened a span since a writer looked that still waits.
+                // [room.again] A lane may have opened a span after the last look of a writer that
+                // still waits.
                 let is_room_wanted =
                     shared.room_came() && !is_mutant("room.again") && shared.want_room_of_lanes();
                 shared.settle();
@@ -157,24 +163,25 @@ impl<M: Memory> Flusher<M> {
         }
     }
 
-    /// How much may be written before a line that belongs to `place`: 0 if it is its turn.
+    /// Returns how many bytes may be written before the line that belongs at `place`; 0 if the line
+    /// is next.
     fn room_before(&self, place: u64) -> u32 {
         if self.drain.is_within() {
-            return self.batch_limit; // no line inside of a record
+            return self.batch_limit; // no line inside a record
         }
         let before = place.saturating_sub(self.drain.position());
         self.batch_limit
             .min(u32::try_from(before).unwrap_or(u32::MAX))
     }
 
-    /// Writes the line that tells of a loss, which is no part of the ring.
+    /// Writes the line that reports a loss. The line is not part of the ring.
     fn tell_of_gap(&mut self) -> Step {
         let shared = &*self.shared;
         shared.standstill.set_blocked(false);
         let rest = self.gap_line.rest();
         match write(&*self.sink, &[IoSlice::new(rest)]) {
             Ok(taken) => {
-                assert!(taken <= rest.len(), "a sink took more than it got");
+                assert!(taken <= rest.len(), "a sink took more than it was given");
                 self.gap_line.advance(taken);
                 shared.standstill.end_stall();
                 shared.drain_counts.drains.add_alone(1);
@@ -185,15 +192,18 @@ impl<M: Memory> Flusher<M> {
         }
     }
 
-    /// How long the line that tells of a loss must still wait, if there is one. For the driver, which has a clock.
+    /// Returns how long the line that reports a loss must still wait, if there is one. For the loop
+    /// of the flusher, which has a clock.
     pub(super) fn gap_line_waits(&mut self) -> Option<Duration> {
         self.gap_line.wait_for_turn(&self.shared.gaps)
     }
 
-    /// The last look before sleeping for `interest`: whether it has come already.
+    /// Looks once more before the flusher sleeps for `interest`. Returns whether the event has
+    /// already come.
     ///
-    /// For `Any` a claim is enough. Behind one that stays open there may be posts that were made while the flusher
-    /// was still awake; it must sleep for that sequence then, not for any.
+    /// For `Any` a claim is enough. If that claim stays open, records after it may have been posted
+    /// while the flusher was still awake. Then the flusher must sleep for that sequence, and not
+    /// for `Any`.
     pub fn is_due(&self, interest: Interest) -> bool {
         match interest {
             Interest::Sequence(_) => self.drain.is_posted(&self.shared.ring),
@@ -202,21 +212,24 @@ impl<M: Memory> Flusher<M> {
         }
     }
 
-    /// The drain has caught up with the head. Only when it has also reached the end of a closed ring is it done:
-    /// claims that came before the end may have come after the look.
+    /// Decides what to do when the drain has caught up with the head.
+    ///
+    /// The queue is finished only if the drain has also reached the end of a closed ring: claims
+    /// before that end may have come after the look.
     fn empty(&self) -> Step {
         match self.shared.ring.ended() {
-            // [finish.again] Nothing left to do only at the very end.
+            // [finish.again] No work is left only at the very end.
             Some(end) if self.drain.has_reached(end) || is_mutant("finish.again") => Step::Finished,
             _ => Step::Empty,
         }
     }
 
-    /// What to do about a write that failed. Whoever has asked for another sink gets it now, if this one takes nothing.
+    /// Decides what to do about a write that failed. If the sink accepts no data, a waiting reopen
+    /// request is met now.
     fn refused(&mut self, error: &io::Error) -> Step {
         let step = match error.kind() {
             io::ErrorKind::Interrupted => return Step::Again,
-            // A reader that is only slow gets what was posted before.
+            // A reader that is only slow first gets what was posted before the request.
             io::ErrorKind::WouldBlock if !self.shared.standstill.is_over_limit() => {
                 return Step::Busy;
             }
@@ -238,8 +251,11 @@ impl<M: Memory> Flusher<M> {
         }
     }
 
-    /// Takes another sink if somebody has asked for one, and what was posted before that is written, up to a record's
-    /// end; or if it cannot be, because this one has failed. Says whether only the end of a record is missing.
+    /// Switches to another sink if a request waits and is due. Returns whether only the end of a
+    /// record is missing.
+    ///
+    /// A request is due when everything that was posted before it is written, up to the end of a
+    /// record; or at once, if this sink has failed.
     fn reopen_if_due(&mut self) -> bool {
         let reopening = &self.shared.reopening;
         if !reopening.is_wanted() {
@@ -259,8 +275,8 @@ impl<M: Memory> Flusher<M> {
         is_overdue
     }
 
-    /// The cut. On the same file the next write goes on at the very byte; another one gets the record in hand from its
-    /// first byte on.
+    /// Switches to the sink of `request`. If it is the same file, the next write continues at the
+    /// very next byte. Another file gets the current record from its first byte on.
     fn reopen(&mut self, request: Request) {
         let shared = &*self.shared;
         let before = self.sink.file_id();
@@ -287,7 +303,8 @@ impl<M: Memory> Flusher<M> {
     }
 }
 
-/// Notes what the next write is to append, in case that the process does not live to see the end of it.
+/// Notes in the ring file what the next write will append, in case the process is killed during the
+/// write.
 fn intend(journal: &Journal, sink: &dyn Sink, start: Head, ahead: u32, runs: &[IoSlice<'_>]) {
     let end = sink.end().unwrap_or_default();
     let bytes: usize = runs.iter().map(|run| run.len()).sum();
@@ -302,7 +319,7 @@ fn intend(journal: &Journal, sink: &dyn Sink, start: Head, ahead: u32, runs: &[I
     });
 }
 
-/// Whether an error of write(2) says that the file is as it was.
+/// Returns whether an error of write(2) means that the file is unchanged.
 fn took_nothing(error: &io::Error) -> bool {
     let errno = errno_of(error);
     matches!(
@@ -311,7 +328,7 @@ fn took_nothing(error: &io::Error) -> bool {
     ) || matches!(errno, libc::ENOSPC | libc::EDQUOT)
 }
 
-/// One write, which must take something.
+/// Writes once. A sink that takes 0 bytes is an error.
 fn write(sink: &dyn Sink, runs: &[IoSlice<'_>]) -> io::Result<usize> {
     match sink.write(runs)? {
         0 => Err(io::ErrorKind::WriteZero.into()),

@@ -1,17 +1,18 @@
-//! Losses that the log itself tells of: where records were refused, a line says how many.
+//! Lines in the log that report losses: where records were refused, a line says how many.
 //!
-//! Callers that are refused note it, also from a signal handler; the flusher writes the line when it comes to the place.
+//! A caller that is refused counts the loss, also in a signal handler. The flusher writes the line
+//! when the drain reaches the place. The line is not part of the ring.
 
 use std::time::{Duration, Instant};
 
 use crate::primitives::sync::{AtomicU64, Ordering};
 
-/// What was refused since the last line, and where.
+/// The records that were refused since the last line, and where.
 #[derive(Debug)]
 pub struct Gaps {
-    /// The least time between two lines; `None` for a log that has none.
+    /// The shortest time between two lines; `None` for a log without such lines.
     every: Option<Duration>,
-    /// The position behind which the first record was refused, plus 1; 0 if there is none.
+    /// The position after which the first record was refused, plus 1; 0 if no record was.
     at: AtomicU64,
     records: AtomicU64,
     bytes: AtomicU64,
@@ -27,17 +28,20 @@ impl Gaps {
         }
     }
 
-    /// A record of `len` bytes was refused, behind what `position` says. Async-signal-safe.
+    /// Counts a refused record of `len` bytes. `position` gives the place, and is called only for
+    /// the first record of a line. Async-signal-safe.
     pub fn note(&self, len: u32, position: impl FnOnce() -> u64) {
         if self.every.is_none() {
             return;
         }
-        // Relaxed on both: Release below.
+        // Relaxed on both: the Release below orders them.
         self.records.fetch_add(1, Ordering::Relaxed);
         self.bytes.fetch_add(u64::from(len), Ordering::Relaxed);
-        // Relaxed: a line that comes between this look and the next loss leaves this record to that one's line.
+        // Relaxed: if the flusher takes the line after this load and misses this record, the line
+        // of the next loss includes it.
         if self.at.load(Ordering::Relaxed) == 0 {
-            // [gap.note] Release, pairs with [gap.take]: what was counted before is seen.
+            // [gap.note] Release, pairs with [gap.take]: the counts above are visible to the
+            // flusher.
             let place = position() + 1;
             let _ = self
                 .at
@@ -45,19 +49,20 @@ impl Gaps {
         }
     }
 
-    /// Where records are missing that no line has told of.
+    /// Returns where records are missing that no line has reported yet.
     pub fn position(&self) -> Option<u64> {
-        // Relaxed: `take` looks again.
+        // Relaxed: `take` loads it again.
         self.at.load(Ordering::Relaxed).checked_sub(1)
     }
 
-    /// The line that is to be written now, if there is one. For the flusher.
+    /// Takes the line that is due, if there is one. For the flusher.
     fn take(&self) -> Option<String> {
         // [gap.take] Acquire, pairs with [gap.note].
         if self.at.swap(0, Ordering::Acquire) == 0 {
             return None;
         }
-        // Relaxed on both: ordered by `at`; what is counted meanwhile is told by this line or the next.
+        // Relaxed on both: ordered by `at`. A record that is counted at the same time is in this
+        // line or in the next one.
         let bytes = self.bytes.swap(0, Ordering::Relaxed);
         let records = self.records.swap(0, Ordering::Relaxed);
         let unit = if records == 1 { "record" } else { "records" };
@@ -66,19 +71,22 @@ impl Gaps {
     }
 }
 
-/// The flusher's side: the line in hand, and when the next one may come.
+/// The flusher's half: the line that is being written, and when the next one may follow.
 #[derive(Debug, Default)]
 pub(super) struct GapLine {
     text: String,
-    /// How much of it the sink has taken.
+    /// How many bytes of the line the sink has accepted.
     taken: usize,
     may_come: bool,
     next: Option<Instant>,
 }
 
 impl GapLine {
-    /// How long the line that is due must wait for the last one; `None` if no line is due. The driver asks before each
-    /// step and before it sleeps, since the step has no clock.
+    /// Returns how long the line that is due must wait, since the previous line is too recent;
+    /// `None` if no line is due.
+    ///
+    /// The loop of the flusher calls this before each step and before it sleeps, since the step has
+    /// no clock.
     pub(super) fn wait_for_turn(&mut self, gaps: &Gaps) -> Option<Duration> {
         gaps.position()?;
         let now = Instant::now();
@@ -89,12 +97,13 @@ impl GapLine {
         Some(left)
     }
 
-    /// Where the line that may come now has its place; at the end of a queue each may.
+    /// Returns the place of the line that may be written now. At the end of a queue a line need not
+    /// wait.
     pub(super) fn place(&self, gaps: &Gaps, is_last: bool) -> Option<u64> {
         gaps.position().filter(|_| self.may_come || is_last)
     }
 
-    /// Takes the line in hand.
+    /// Begins the line that is due.
     pub(super) fn begin(&mut self, gaps: &Gaps) {
         self.text = gaps.take().unwrap_or_default();
         self.taken = 0;
@@ -104,12 +113,13 @@ impl GapLine {
             .and_then(|every| Instant::now().checked_add(every));
     }
 
-    /// What the sink has yet to take of the line in hand; empty if there is none.
+    /// Returns the part of the line that the sink has not accepted yet; empty if no line is being
+    /// written.
     pub(super) fn rest(&self) -> &[u8] {
         &self.text.as_bytes()[self.taken..]
     }
 
-    /// The sink has taken that much more.
+    /// Notes that the sink has accepted `taken` more bytes of the line.
     pub(super) fn advance(&mut self, taken: usize) {
         self.taken += taken;
         if self.rest().is_empty() {
@@ -120,12 +130,12 @@ impl GapLine {
         }
     }
 
-    /// Whether the sink has taken a part of the line in hand.
+    /// Returns whether the sink has accepted only a part of the line.
     pub(super) fn is_torn(&self) -> bool {
         self.taken > 0
     }
 
-    /// Another file is to have the line whole.
+    /// Starts the line again, since another file must get all of it.
     pub(super) fn restart(&mut self) {
         self.taken = 0;
     }
@@ -168,7 +178,7 @@ mod tests {
     #[test]
     fn a_log_without_lines_counts_nothing() {
         let gaps = Gaps::new(None);
-        gaps.note(10, || unreachable!("nobody asks"));
+        gaps.note(10, || unreachable!("no position is needed"));
         assert_eq!(gaps.position(), None);
     }
 }

@@ -1,31 +1,32 @@
-//! Whether a call may touch its queue, and why an append does not get room in the ring.
+//! Whether a call may touch its queue, and why an append gets no room in the ring.
 //!
-//! In a child of fork(2) the locks of a queue may be held by threads that do not exist, and its ring
-//! is its parent's. So every call asks [`Shared::here`] first, and gets the queue only at home.
+//! In a child of fork(2), threads that do not exist there may hold the locks of a queue, and the
+//! ring belongs to the parent. So every call first asks [`Shared::here`], which gives access only
+//! in the process that created the queue.
 
 use super::shared::Shared;
 use crate::words::Error;
 
-/// Why an append goes past the ring.
+/// Why an append bypasses the ring.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Past {
-    /// This process is a child of the one that made the queue.
+    /// This process is a child of the process that created the queue.
     Child,
-    /// The process ends: the ring is closed, and the queue goes on without it.
+    /// The process ends: the ring is closed, and appends go directly to the sink.
     Exit,
 }
 
 /// Why an append did not get room in the ring.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Refused {
-    /// It may go past the ring.
+    /// The append may bypass the ring.
     Past(Past),
-    /// The queue does not take it.
+    /// The queue refuses the append.
     Error(Error),
 }
 
 impl<M> Shared<M> {
-    /// This queue, if the calling process has made it. On the path of every append.
+    /// Returns this queue, if the calling process created it. On the path of every append.
     ///
     /// # Errors
     ///
@@ -44,7 +45,7 @@ impl<M> Shared<M> {
     }
 }
 
-/// What a call that cannot go past the ring returns.
+/// The error of a call that cannot bypass the ring.
 impl From<Past> for Error {
     fn from(past: Past) -> Self {
         match past {

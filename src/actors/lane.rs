@@ -1,4 +1,5 @@
-//! Getting room in a lane that has none: in a new span, or, where that cannot be had, as the shared path does.
+//! Room for a lane whose span has none left: in a new span, or, if the ring cannot give one,
+//! through the shared path.
 
 use std::time::Instant;
 
@@ -10,7 +11,8 @@ use crate::ring::Owner;
 use crate::words::WhenFull;
 
 impl<M: Memory> Shared<M> {
-    /// Begins a record of `len` bytes, 1 to the capacity, behind the span that the lane of `owner` has open.
+    /// Begins a record of `len` bytes, 1 to the capacity, after the span that the lane of `owner`
+    /// has open.
     ///
     /// # Errors
     ///
@@ -25,7 +27,7 @@ impl<M: Memory> Shared<M> {
     ) -> Result<(), Refused> {
         let left = self.leave_lane(owner);
         if owner.open(&self.ring, len).is_ok() {
-            // Until now the drain could take us for busy in the one before.
+            // Until now the drain could take this thread for busy in the previous span.
             if let Some(left) = left {
                 self.moved_on(left);
             }
@@ -35,7 +37,8 @@ impl<M: Memory> Shared<M> {
         Ok(())
     }
 
-    /// Ends the span of a lane, and tells those who wait for that; gives its sequence.
+    /// Leaves the span of a lane and wakes the threads that wait for that. Returns the sequence of
+    /// the span.
     pub fn leave_lane(&self, owner: &mut Owner) -> Option<u32> {
         let left = owner.leave(&self.ring)?;
         self.moved_on(left.seq);

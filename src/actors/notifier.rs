@@ -1,4 +1,7 @@
-//! The thread that runs callbacks: one for the process, made when the first one is asked for.
+//! The thread that runs callbacks. The process has one; it starts when the first callback is set.
+//!
+//! Callbacks run one at a time, in the order in which they were submitted. A callback that blocks
+//! delays the others; it never delays a flusher.
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -8,17 +11,17 @@ use crate::primitives::sync::{Mutex, ThreadId, spawn_quiet, this_thread};
 use crate::primitives::{Event, PerProcess};
 use crate::words::{Error, Operation};
 
-/// Something to run.
+/// A callback to run.
 type Job = Box<dyn FnOnce() + Send>;
 
-/// A look at something that may need a report.
+/// A check whether something needs a report.
 type Look = fn() -> Option<Duration>;
 
 struct Notifier {
     jobs: Mutex<Jobs>,
-    /// Notified when a job has come, and when one has been run.
+    /// Notified when a job was submitted, and when one has run.
     changed: Event,
-    /// Called between two jobs; returns after which time it is to be called again.
+    /// Called between two jobs. Returns after which time to call it again.
     look: Mutex<Option<Look>>,
     thread: Mutex<Option<ThreadId>>,
     started: Mutex<bool>,
@@ -26,7 +29,7 @@ struct Notifier {
 
 struct Jobs {
     waiting: VecDeque<Job>,
-    /// How many have come, and how many of those have been run.
+    /// How many jobs were submitted, and how many of those have run.
     came: u64,
     ran: u64,
 }
@@ -46,11 +49,11 @@ fn notifier() -> &'static Notifier {
     })
 }
 
-/// Makes sure that there is a thread to run callbacks.
+/// Starts the thread that runs callbacks, unless it runs.
 ///
 /// # Errors
 ///
-/// [`Error::Io`] if it cannot be started.
+/// [`Error::Io`] if the thread cannot be started.
 pub fn start() -> Result<(), Error> {
     let notifier = notifier();
     let mut started = notifier.started.lock();
@@ -62,7 +65,7 @@ pub fn start() -> Result<(), Error> {
     Ok(())
 }
 
-/// Has `job` run on the notifier thread, after those that came before. Never blocks on a job.
+/// Submits `job` to the notifier thread, after the jobs that came before. Never blocks on a job.
 pub fn submit(job: Job) {
     let notifier = notifier();
     {
@@ -73,13 +76,14 @@ pub fn submit(job: Job) {
     notifier.changed.notify();
 }
 
-/// Has the notifier thread call `look`, now and whenever it says.
+/// Has the notifier thread call `look` now, and again after each pause that `look` returns.
 pub fn watch(look: Look) {
     *notifier().look.lock() = Some(look);
-    submit(Box::new(|| {})); // it looks after each job
+    submit(Box::new(|| {})); // the thread calls `look` after each job
 }
 
-/// Waits until all jobs that have come by now have been run, for `limit` at most; not at all on the notifier thread.
+/// Waits until all jobs that were submitted before the call have run, for at most `limit`. On the
+/// notifier thread it returns at once.
 pub fn wait_until_idle(limit: Duration) {
     let notifier = notifier();
     if *notifier.thread.lock() == Some(this_thread()) {
@@ -88,7 +92,8 @@ pub fn wait_until_idle(limit: Duration) {
     let last = notifier.jobs.lock().came;
     let done = || (notifier.jobs.lock().ran >= last).then_some(());
     let deadline = Instant::now().checked_add(limit);
-    let _ = notifier.changed.wait_until(deadline, done); // a callback that blocks has had its time
+    // A callback that blocks had `limit` to return.
+    let _ = notifier.changed.wait_until(deadline, done);
 }
 
 fn run(notifier: &Notifier) {
@@ -99,7 +104,7 @@ fn run(notifier: &Notifier) {
         let until = pause.and_then(|pause| Instant::now().checked_add(pause));
         let next = || notifier.jobs.lock().waiting.pop_front();
         if let Some(job) = notifier.changed.wait_until(until, next) {
-            // A panic is the callback's own (its message is on standard error); the next one is run all the same.
+            // The panic message is on standard error. The next callback runs all the same.
             if let Err(payload) = catch_unwind(AssertUnwindSafe(job)) {
                 core::mem::forget(payload); // its drop might panic again
             }

@@ -1,4 +1,6 @@
-//! When the flusher looks again: short naps while there is traffic, none when there is none.
+//! How long the flusher sleeps: short naps while there is traffic, no naps when there is none.
+//!
+//! This is a pure policy. It has no clock and does not sleep.
 
 use std::time::Duration;
 
@@ -11,13 +13,15 @@ pub enum Rest {
     Park,
 }
 
-/// The policy. A nap costs the callers nothing, a parked flusher costs the next one a wake-up, and every look
-/// at fresh descriptors takes lines from the cores that write them; so naps get longer while they find little,
-/// and the flusher parks only after a row of naps that found nothing.
+/// The policy for naps.
+///
+/// A nap costs the callers nothing, but a parked flusher costs the next caller a wake-up. Each look
+/// at new descriptors takes cache lines from the cores that write them. So naps grow while they
+/// find little, and the flusher parks only after a row of naps that found nothing.
 #[derive(Clone, Copy, Debug)]
 pub struct Pace {
     nap: Duration,
-    /// A post that finds the flusher napping is on its way within this time.
+    /// The longest nap, and so the longest time that a post waits for a napping flusher.
     nap_max: Duration,
     idle_naps: u32,
     idle_naps_max: u32,
@@ -28,7 +32,7 @@ impl Pace {
     const NAP_MIN: Duration = Duration::from_micros(50);
     const IDLE_NAPS_MAX: u32 = 16;
 
-    /// The policy for a ring of `capacity` bytes, with naps of `nap_max` at most.
+    /// Creates the policy for a ring of `capacity` bytes. `nap_max` is the longest nap.
     pub fn new(capacity: u32, nap_max: Duration) -> Self {
         Self {
             nap: Self::NAP_MIN.min(nap_max),
@@ -39,7 +43,7 @@ impl Pace {
         }
     }
 
-    /// The same without naps: it parks at once.
+    /// The same without naps: the flusher parks at once.
     #[cfg(any(test, alq_model))]
     pub fn parking(capacity: u32) -> Self {
         Self {
@@ -48,7 +52,7 @@ impl Pace {
         }
     }
 
-    /// A step has written `bytes`, and there was no more.
+    /// Returns how to rest after a step that wrote `bytes` and left nothing.
     pub fn after_write(&mut self, bytes: u32) -> Rest {
         self.idle_naps = 0;
         if bytes >= self.much {
@@ -59,7 +63,7 @@ impl Pace {
         self.rest()
     }
 
-    /// A step has found nothing to write.
+    /// Returns how to rest after a step that found nothing to write.
     pub fn after_nothing(&mut self) -> Rest {
         self.nap = self.longer();
         let rest = self.rest();
@@ -80,7 +84,8 @@ impl Pace {
     }
 }
 
-/// How long the flusher leaves a full disk alone: a little longer each time.
+/// How long the flusher waits before it tries a full disk again: each pause is longer, up to a
+/// limit.
 #[derive(Clone, Copy, Debug)]
 pub struct BackOff {
     pause: Duration,
@@ -88,7 +93,7 @@ pub struct BackOff {
 
 impl BackOff {
     const PAUSE_MIN: Duration = Duration::from_millis(2);
-    /// Room is found within this time, at a few system calls a second.
+    /// New room on the disk is found within this time, at a cost of a few system calls per second.
     const PAUSE_MAX: Duration = Duration::from_millis(500);
 
     pub const fn new() -> Self {
@@ -97,7 +102,7 @@ impl BackOff {
         }
     }
 
-    /// The next pause.
+    /// Returns the next pause.
     pub fn pause(&mut self) -> Duration {
         let pause = self.pause;
         self.pause = (pause * 2).min(Self::PAUSE_MAX);
@@ -114,7 +119,7 @@ mod tests {
     const NAP_MAX: Duration = Duration::from_millis(2);
 
     #[test]
-    fn it_parks_only_after_a_row_of_vain_naps() {
+    fn the_flusher_parks_only_after_a_row_of_naps_that_found_nothing() {
         let mut pace = Pace::new(1 << 20, NAP_MAX);
         for _ in 0..Pace::IDLE_NAPS_MAX {
             assert!(matches!(pace.after_nothing(), Rest::Nap(_)));
@@ -124,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn naps_grow_while_little_is_found_and_shrink_when_it_is_much() {
+    fn naps_grow_while_they_find_little_and_shrink_when_they_find_much() {
         let mut pace = Pace::new(1 << 20, NAP_MAX);
         for _ in 0..10 {
             pace.after_write(1);
@@ -146,14 +151,14 @@ mod tests {
     }
 
     #[test]
-    fn without_naps_it_parks_at_once() {
+    fn without_naps_the_flusher_parks_at_once() {
         let mut pace = Pace::parking(64);
         assert_eq!(pace.after_nothing(), Rest::Park);
         assert_eq!(pace.after_write(1), Rest::Park);
     }
 
     #[test]
-    fn a_full_disk_is_asked_less_and_less_often_but_never_given_up() {
+    fn a_full_disk_is_tried_less_and_less_often_but_never_given_up() {
         let mut back_off = BackOff::new();
         let pauses: Vec<_> = (0..20).map(|_| back_off.pause()).collect();
         assert!(pauses.is_sorted());

@@ -1,4 +1,7 @@
-//! Taking over a ring file: what is posted there and not written, and how much of it the log holds after all.
+//! Takes over a ring file: finds the records that are posted and not written, and how many of those
+//! bytes the log already holds.
+//!
+//! Until [`take_over`](Inheritance::take_over), nothing in the file is changed.
 
 use std::fs::File;
 use std::io::{self, IoSlice};
@@ -10,18 +13,18 @@ use crate::words::{
     Entries, Geometry, Head, Intent, Layout, LogNote, Recovery, RingFileProblem as Problem,
 };
 
-/// What a ring file holds, before anything of it is changed.
+/// The content of a ring file, before any of it is changed.
 #[derive(Debug)]
 pub struct Inheritance {
     entries: Entries,
     tail: Head,
     found: Found,
-    /// How many bytes are posted and, as far as the ring file knows, not written.
+    /// How many bytes are posted and, by the words of the ring file, not written.
     bytes: u64,
 }
 
 impl Inheritance {
-    /// Looks at the ring in `memory`, of which `journal` is the journal.
+    /// Reads the ring in `memory`. `journal` is its journal.
     ///
     /// # Errors
     ///
@@ -31,7 +34,7 @@ impl Inheritance {
         Self::of(memory.geometry(), journal.read(), words)
     }
 
-    /// The same for words that were read in another way: the place and the state of each descriptor.
+    /// Reads a ring from words. `words` gives the place and the state of each descriptor.
     ///
     /// # Errors
     ///
@@ -54,8 +57,8 @@ impl Inheritance {
         })
     }
 
-    /// The same for `file`, which has this layout and is only read; also what else stands there. Words that
-    /// contradict each other are an error of the inner kind.
+    /// Reads the ring in `file`, which has this layout; also returns its other words. The file is
+    /// not changed. Words that contradict each other are an error of the inner kind.
     ///
     /// # Errors
     ///
@@ -66,7 +69,7 @@ impl Inheritance {
         Ok((image, found))
     }
 
-    /// What there is to recover; how much of it is in the log is not known yet.
+    /// Returns what there is to recover. How much of it the log holds is not known yet.
     pub fn summary(&self) -> Recovery {
         let spans = self.found.spans.iter();
         Recovery {
@@ -78,13 +81,14 @@ impl Inheritance {
         }
     }
 
-    /// Bytes of the ring from the tail to the end of the last span.
+    /// Returns the bytes from the tail to the end of the last span.
     pub fn fill_bytes(&self) -> u64 {
         let last = self.found.spans.last();
         last.map_or(0, |span| span.end().max(0).unsigned_abs())
     }
 
-    /// The write that was under way, if one was, as the positions and lengths of its runs.
+    /// Returns the write that was in progress, if there was one: its intent, and the position and
+    /// length of each of its runs.
     pub fn under_way(&self) -> Option<(Intent, Vec<(u32, u32)>)> {
         let intent = self.entries.intent()?;
         let mut left = u64::from(intent.bytes);
@@ -97,14 +101,14 @@ impl Inheritance {
         Some((intent, runs.filter(|run| run.1 > 0).collect()))
     }
 
-    /// Adds to `recovery` what came of the write that was under way: how many bytes of it there were, and how many of them the
-    /// log holds, if that can be told.
+    /// Adds to `recovery` the outcome of the write that was in progress: how many bytes it had, and
+    /// how many of them the log holds, if that is known.
     pub fn account(&self, recovery: &mut Recovery, outcome: Option<(u32, Option<u32>)>) {
         match outcome {
             Some((_, Some(written))) => recovery.already_written = u64::from(written),
             Some((bytes, None)) => recovery.possibly_repeated = u64::from(bytes),
             None if self.entries.has_damaged_intent() => {
-                // One may have been under way, of nobody knows what.
+                // A write of unknown bytes may have been in progress.
                 recovery.damaged += 1;
                 recovery.possibly_repeated = self.bytes;
             }
@@ -112,11 +116,11 @@ impl Inheritance {
         }
     }
 
-    /// Whether the log that is noted may get what there is: it is that of `note`, or nothing waits for it.
+    /// Checks that the log of `note` may get the records: it is the noted log, or no record waits.
     ///
     /// # Errors
     ///
-    /// The log that it is for.
+    /// [`Problem::OtherLog`], with the log that the records are for.
     pub fn check_log(&self, noted: Option<LogNote>, note: &LogNote) -> Result<(), Problem> {
         match noted {
             Some(noted) if self.bytes > 0 && !noted.is_same_log(note) => Err(Problem::OtherLog {
@@ -127,7 +131,8 @@ impl Inheritance {
         }
     }
 
-    /// Goes on with the ring: the drain hands out first what was found and `sink` does not hold yet.
+    /// Continues with the ring. The drain first hands out the records that were found and that
+    /// `sink` does not hold yet.
     pub fn take_over<M: Memory>(self, memory: M, sink: &dyn Sink) -> (Ring<M>, Drain, Recovery) {
         let mut recovery = self.summary();
         let (ring, mut drain) = Ring::resume(memory, self.tail, &self.found.spans);
@@ -144,7 +149,7 @@ impl Inheritance {
     }
 }
 
-/// The note of a log.
+/// Returns the note that names the log of `sink`.
 pub fn note_of(sink: &dyn Sink) -> LogNote {
     LogNote {
         end: sink.end().unwrap_or_default(),

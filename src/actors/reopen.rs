@@ -1,6 +1,7 @@
-//! Reopening: a cut in the stream, behind which another sink takes over.
+//! Requests for another sink. Each names a cut in the stream, after which the new sink takes over.
 //!
-//! Callers put requests in a line; the flusher, which alone knows where a write has ended, meets them between two writes.
+//! Callers put requests in a line. The flusher meets them between two writes, since only the
+//! flusher knows where a write has ended. This file owns the line; `flusher` switches the sinks.
 
 use std::collections::VecDeque;
 
@@ -8,10 +9,10 @@ use crate::ends::Sink;
 use crate::primitives::sync::{AtomicBool, AtomicU64, Mutex, Ordering, PlainArc, unless_mutant};
 use crate::words::{Error, Target};
 
-/// The reopens of one queue.
+/// The reopen requests of one queue.
 #[derive(Debug)]
 pub struct Reopening {
-    /// Whether a request waits: what the flusher looks at in each step.
+    /// Whether a request waits. The flusher reads it in every step.
     is_wanted: AtomicBool,
     /// The number of the last request that was met.
     met: AtomicU64,
@@ -21,18 +22,19 @@ pub struct Reopening {
 #[derive(Debug)]
 struct Line {
     requests: VecDeque<Request>,
-    /// The number of the last request that came.
+    /// The number of the last request that was made.
     came: u64,
-    /// Nobody will meet a request any more.
+    /// Whether the flusher has ended, so that no request will be met.
     is_over: bool,
 }
 
-/// Asks for the cut at a position: what ends there or before goes to the old sink, if that takes it.
+/// A request for a switch at a position. What ends there or before goes to the old sink, if that
+/// accepts it.
 pub struct Request {
     pub number: u64,
     pub cut: u64,
     pub sink: PlainArc<dyn Sink>,
-    /// What errors are about from then on.
+    /// The target that errors name after the switch.
     pub target: Target,
 }
 
@@ -57,13 +59,13 @@ impl Reopening {
         }
     }
 
-    /// Whether a request waits.
+    /// Returns whether a request waits.
     pub fn is_wanted(&self) -> bool {
-        // Relaxed: carried by the bell, as is the request itself by its lock.
+        // Relaxed: the bell carries it, and the lock carries the request itself.
         self.is_wanted.load(Ordering::Relaxed)
     }
 
-    /// Takes the first request out, if `is_due` says of its cut that it is time. For the flusher.
+    /// Takes the first request out of the line if `is_due` accepts its cut. For the flusher.
     pub fn take(&self, is_due: impl FnOnce(u64) -> bool) -> Option<Request> {
         if !self.is_wanted() {
             return None;
@@ -79,11 +81,12 @@ impl Reopening {
         request
     }
 
-    /// Puts a request in the line, of which `announce` is told the number before anybody can meet it.
+    /// Puts a request in the line. `announce` gets its number before the flusher can meet it.
+    /// Returns `None` if no request will be met any more.
     ///
     /// # Errors
     ///
-    /// That of `announce`; nothing is asked then. `None` says that nobody will meet a request any more.
+    /// The error of `announce`; then no request is made.
     pub fn ask<T>(
         &self,
         cut: u64,
@@ -108,15 +111,15 @@ impl Reopening {
         Ok(Some(announced))
     }
 
-    /// The request with this number has been met, and all before it. For the flusher.
+    /// Notes that this request and all before it have been met. For the flusher.
     pub fn set_met(&self, number: u64) {
-        // [reopen.met] Release, pairs with [reopen.has_met]: who is told that the new sink has taken over finds the old one
-        // at rest.
+        // [reopen.met] Release, pairs with [reopen.has_met]: a caller that sees the switch finds
+        // the old sink at rest.
         self.met
             .store(number, unless_mutant("reopen.met", Ordering::Release));
     }
 
-    /// Whether the request with this number has been met.
+    /// Returns whether the request with this number has been met.
     pub fn has_met(&self, number: u64) -> bool {
         // [reopen.has_met] Acquire, pairs with [reopen.met].
         self.met
@@ -124,13 +127,13 @@ impl Reopening {
             >= number
     }
 
-    /// Nobody will meet a request any more.
+    /// Ends the line: no request will be met any more.
     pub fn end(&self) {
         let left = {
             let mut line = self.line.lock();
             line.is_over = true;
             core::mem::take(&mut line.requests)
         };
-        drop(left); // sinks of the caller's may call into the queue: not under the lock
+        drop(left); // the drop of a sink may call into the queue, so not under the lock
     }
 }

@@ -1,4 +1,5 @@
-//! Errors that no caller is waiting for: the callback of `Options::on_error`.
+//! Errors that no caller is waiting for, and the callback of `Options::on_error`, which receives
+//! them.
 
 use core::fmt;
 use std::sync::PoisonError;
@@ -9,16 +10,17 @@ use crate::primitives::sync::PlainArc;
 use crate::primitives::sync::plain::Mutex;
 use crate::words::{Error, Report, Target};
 
-/// What receives the errors of a queue that no caller is waiting for.
+/// The callback for the errors of a queue that no caller is waiting for.
 #[derive(Clone, Default)]
 pub struct Callback(Option<PlainArc<Function>>);
 
 type Function = dyn Fn(&Report) + Send + Sync;
 
-/// How long the drop of the last handle waits for the callback: the process may end after it.
+/// How long the drop of the last handle waits for the callback, since the process may end after it.
 const LAST_WORDS_TIME: Duration = Duration::from_secs(1);
 
-/// How often the target is asked for while another thread has it: it does so for some instructions.
+/// How many times to try the lock of the target. Another thread holds it for a few instructions
+/// only.
 const TRIES: u32 = 1000;
 
 impl fmt::Debug for Callback {
@@ -35,7 +37,7 @@ impl Callback {
         Self(Some(PlainArc::new(callback)))
     }
 
-    /// Starts the thread that runs callbacks, if there is one to run.
+    /// Starts the thread that runs callbacks, if there is a callback.
     ///
     /// # Errors
     ///
@@ -47,14 +49,14 @@ impl Callback {
         }
     }
 
-    /// Has the notifier thread call `look` when it says so, to find what the flusher cannot report.
+    /// Has the notifier thread call `look`, which reports what the flusher cannot report itself.
     pub fn watch(&self, look: fn() -> Option<Duration>) {
         if self.0.is_some() {
             notifier::watch(look);
         }
     }
 
-    /// The reporter of a queue on `target`.
+    /// Creates the reporter of a queue on `target`.
     pub fn of(&self, target: Target) -> Reporter {
         Reporter {
             callback: self.clone(),
@@ -63,35 +65,38 @@ impl Callback {
     }
 }
 
-/// Which log a queue writes to, and what to call when something goes wrong there.
+/// The log that a queue writes to, and the callback for errors there.
 #[derive(Debug, Default)]
 pub struct Reporter {
     callback: Callback,
-    /// A reopen replaces it.
+    /// The current target; a reopen replaces it.
     target: Mutex<Target>,
 }
 
 impl Reporter {
-    /// Whether there is a callback.
+    /// Returns whether there is a callback.
     pub fn is_set(&self) -> bool {
         self.callback.0.is_some()
     }
 
-    /// What the queue writes to; not known if that changes at this very moment. A signal handler may
-    /// ask, on a thread that has the lock.
+    /// Returns the target of the queue; the default target if another thread is replacing it right
+    /// now.
+    ///
+    /// It does not wait for the lock: a signal handler may call it on the thread that holds the
+    /// lock.
     pub fn target(&self) -> Target {
         let target = || self.target.try_lock().ok();
         let target = (0..TRIES).find_map(|_| target().map(|target| target.clone()));
         target.unwrap_or_default()
     }
 
-    /// The queue goes on in `target`.
+    /// Notes that the queue continues in `target`.
     pub fn set_target(&self, target: Target) {
         let mut now = self.target.lock().unwrap_or_else(PoisonError::into_inner);
         *now = target;
     }
 
-    /// Has the callback run on the notifier thread. Never blocks on it.
+    /// Runs the callback on the notifier thread. Never blocks on it.
     pub fn report(&self, error: Error) {
         if let Some(callback) = &self.callback.0 {
             let callback = PlainArc::clone(callback);
@@ -102,7 +107,8 @@ impl Reporter {
         }
     }
 
-    /// The same, and waits until it has run, for a second at most.
+    /// Runs the callback on the notifier thread, and waits until it has returned, for at most one
+    /// second.
     pub fn report_last(&self, error: Error) {
         if self.is_set() {
             self.report(error);

@@ -1,4 +1,7 @@
-//! Getting room: at once, or asleep until there is some. One way for every kind of append.
+//! Waiting for room in the ring. Every kind of append uses the functions of this file.
+//!
+//! A thread waits in the line of [`Waiters`](crate::primitives::Waiters). A task has no place in
+//! the line: it is woken when room comes, and tries again.
 
 use core::task::{Poll, Waker};
 use std::time::{Duration, Instant};
@@ -13,11 +16,11 @@ use crate::ring::{Refusal, Reservation};
 use crate::words::{Error, Order, Tail, WhenFull};
 
 impl<M: Memory> Shared<M> {
-    /// Reserves; whether it sleeps for that, `when_full` says.
+    /// Reserves `len` bytes. `when_full` says whether to sleep until there is room.
     ///
     /// # Errors
     ///
-    /// Why there is no room, or none for this caller.
+    /// The reason why the ring or this caller gets no room.
     pub fn reserve(
         &self,
         len: u32,
@@ -31,14 +34,14 @@ impl<M: Memory> Shared<M> {
         }
     }
 
-    /// Reserves, or says why not. Never sleeps.
+    /// Reserves `len` bytes, or returns why there is no room. Never sleeps.
     pub fn try_reserve(&self, len: u32) -> Result<Reservation<'_, M>, Refused> {
         self.ring
             .reserve(len)
             .map_err(|refusal| self.refused(refusal, len))
     }
 
-    /// Reserves, asleep until there is room, or until `deadline`.
+    /// Reserves `len` bytes. Sleeps until there is room, or until `deadline`.
     pub fn wait_reserve(
         &self,
         len: u32,
@@ -51,8 +54,10 @@ impl<M: Memory> Shared<M> {
         }
     }
 
-    /// Wakes those for whom there is room now; says whether anybody was waiting. What made room must be stored before. Not
-    /// for writers: it may lock.
+    /// Wakes the callers that now fit into the free room. Returns whether any caller was waiting.
+    ///
+    /// The change that made room must be stored before the call. A post must not call it: it may
+    /// take a lock.
     pub fn room_came(&self) -> bool {
         if !self.waiters.is_awaited() {
             return false;
@@ -84,7 +89,8 @@ impl<M: Memory> Shared<M> {
                 self.note_full();
                 self.post_counts.refused_records.add(1);
                 self.post_counts.refused_bytes.add(u64::from(len));
-                // Behind what is posted: what is only reserved may yet give its room back.
+                // The gap is after the last posted record: a reservation that is still open may yet
+                // give its room back.
                 self.gaps.note(len, || self.ring.posted_end());
                 let stalled = u64::from(self.standstill.is_stalled());
                 self.post_counts.refused_for_stall.add(stalled);
@@ -104,7 +110,7 @@ impl<M: Memory> Shared<M> {
         Refused::Error(error)
     }
 
-    /// Refuses an append that finds the ring full, if it is not to wait behind a sink that has no room.
+    /// Refuses an append if the sink has no room and the options say not to wait for that.
     fn refuse_if_stalled(&self, len: u32) -> Result<(), Error> {
         match self
             .standstill
@@ -119,13 +125,17 @@ impl<M: Memory> Shared<M> {
         }
     }
 
-    /// A caller that finds the ring full schedules the drain, whatever flags its records were posted with. One that
-    /// waits for an open reservation is left alone, and so is one whose sink takes nothing: it tries again by itself.
+    /// Wakes the flusher, because a caller has found the ring full. The flags of the posted records
+    /// do not matter.
+    ///
+    /// Two flushers are left alone: one that waits for an open reservation, and one whose sink
+    /// accepts no data, since it tries again without a wake-up.
     fn schedule(&self) {
         if self.standstill.is_stalled() {
             return;
         }
-        // Also if it seems awake: whoever was to ring may have been stopped before it did.
+        // Ring even if the flusher seems awake: the thread that had to ring may have been preempted
+        // before it did.
         if !matches!(
             self.bell.interest_after_publication(),
             Interest::Sequence(_)
@@ -134,7 +144,8 @@ impl<M: Memory> Shared<M> {
         }
     }
 
-    /// Has the drain seal open spans, if they hold room; it is rung next.
+    /// Asks the drain to seal the open spans of lanes, if they hold room. The caller rings the bell
+    /// next. Returns whether they hold room.
     pub(super) fn want_room_of_lanes(&self) -> bool {
         let lanes = self.ring.lanes();
         let hold_room = lanes.hold_room();
@@ -157,7 +168,7 @@ impl<M: Memory> Shared<M> {
         deadline: Option<Instant>,
     ) -> Result<Reservation<'_, M>, Refused> {
         if self.is_servant() {
-            // Nobody would make room.
+            // This thread is the one that would make room.
             let refusal = self.ring.refusal().unwrap_or(Refusal::Full);
             return Err(self.refused(refusal, len));
         }
@@ -175,13 +186,14 @@ impl<M: Memory> Shared<M> {
                 self.ring.set_turns(false);
             }
         });
-        // [line.next] The next in line may go, or take over the wake-up of one that gave up.
+        // [line.next] The next waiter may fit now, or must get the wake-up of one that gave up.
         if !is_mutant("line.next") {
             self.room_came();
         }
-        // [line.bell] The others may be in need of a drain.
+        // [line.bell] The other waiters may need the drain.
         if self.waiters.is_awaited() && !is_mutant("line.bell") {
-            // What this one posts may wake nobody, and the others had the flusher look before they slept.
+            // The post of this caller may not wake the flusher, and the other waiters rang for it
+            // before they slept.
             self.bell.ring();
         }
         self.post_counts
@@ -214,7 +226,7 @@ impl<M: Memory> Shared<M> {
                 self.refuse_if_stalled(len)?;
                 self.note_full();
                 self.want_room_of_lanes();
-                // What fills the ring may have been posted without waking anybody.
+                // The records that fill the ring may have been posted without a wake-up.
                 self.bell.ring();
             } else {
                 counts.turn.add_once(&mut waited_turn);
@@ -224,8 +236,10 @@ impl<M: Memory> Shared<M> {
         }
     }
 
-    /// How long to sleep at most. Behind a slow descriptor a writer waits for as long as it takes; but an open
-    /// reservation in front, which may be the writer's own, is told after the stall limit.
+    /// Returns how long to sleep at most.
+    ///
+    /// A writer waits for a slow sink as long as it takes. But if an open reservation blocks the
+    /// drain for the stall limit, the writer gets an error: the reservation may be its own.
     fn patience_left(
         &self,
         still: &mut Still,
@@ -250,12 +264,13 @@ impl<M: Memory> Shared<M> {
     }
 }
 
-/// A task that waits for room: it has no place in the line, but is told when room comes, and tries again.
+/// A task that waits for room. It has no place in the line: it is woken when room comes, and tries
+/// again.
 #[derive(Debug)]
 pub struct Asker {
-    /// Names it among the tasks.
+    /// Identifies the task among all tasks that wait.
     key: u64,
-    /// Whether it has asked, and may have been told.
+    /// Whether the task has asked for room, and may have been woken.
     is_waiting: bool,
 }
 
@@ -269,7 +284,8 @@ impl Asker {
 }
 
 impl<M: Memory> Shared<M> {
-    /// Reserves for a task. If it is `Pending`, `waker` is told when it is worth another try. Never sleeps.
+    /// Reserves `len` bytes for a task. Never sleeps. If the result is `Pending`, `waker` is woken
+    /// when another try is worthwhile.
     pub fn poll_reserve(
         &self,
         asker: &mut Asker,
@@ -289,7 +305,7 @@ impl<M: Memory> Shared<M> {
                 }
                 self.note_full();
                 self.want_room_of_lanes();
-                // What fills the ring may have been posted without waking anybody.
+                // The records that fill the ring may have been posted without a wake-up.
                 self.bell.ring();
                 return Poll::Pending;
             }
@@ -298,9 +314,9 @@ impl<M: Memory> Shared<M> {
         Poll::Ready(reserved.map_err(|refusal| self.refused(refusal, len)))
     }
 
-    /// The task waits no more, whether it has got its room or not.
+    /// Ends the wait of a task, whether it has got room or not.
     pub fn withdraw(&self, asker: &mut Asker) {
-        // It hands nothing on: everybody for whom there was room was told beside it.
+        // No wake-up is passed on: every task that fitted into the room was woken.
         if core::mem::take(&mut asker.is_waiting) {
             self.waiters.withdraw(asker.key);
         }
@@ -310,7 +326,7 @@ impl<M: Memory> Shared<M> {
 /// The shortest sleep of a waiter.
 const SLEEP_MIN: Duration = Duration::from_millis(1);
 
-/// Since when the tail has stood where it stands, as one waiter has seen it.
+/// Since when the tail has not moved, as one waiter has seen it.
 struct Still {
     tail: Tail,
     since: Instant,

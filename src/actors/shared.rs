@@ -1,4 +1,8 @@
-//! What the callers of a queue and its flusher share.
+//! The state that the callers of a queue share with its threads.
+//!
+//! This file owns the fields that concern the queue as a whole: wake-ups after a post, the end of
+//! the queue, and the results of pending completions. Waiting for room, failures and syncs are in
+//! files that bear their names. No method here writes to the sink.
 
 use std::time::Duration;
 
@@ -21,59 +25,62 @@ use crate::ring::Drain;
 use crate::ring::{Posted, Ring};
 use crate::words::{Error, Order, Position, Target};
 
-/// One queue, seen from both sides.
+/// The shared state of one queue.
 #[derive(Debug)]
 pub struct Shared<M> {
-    /// The process that made the queue; [`here`](Shared::here) asks it.
+    /// The process that created the queue. In any other process only this field may be read; see
+    /// [`here`](Shared::here).
     pub(super) home: Home,
-    /// The number of the queue, for its positions.
+    /// The number of the queue, unique in the process. Its positions carry it.
     pub id: u64,
     pub ring: Ring<M>,
-    /// On a line of its own: every post reads it.
+    /// Wakes the flusher. On a separate cache line, since every post reads it.
     pub bell: CachePadded<Doorbell>,
     /// Writers that wait for room.
     pub waiters: Waiters,
-    /// The order in which they get it.
+    /// The order in which waiting writers get room.
     pub order: Order,
-    /// The longest span of a lane; 0 if lanes have none.
+    /// The longest span of a lane, in bytes; 0 if the queue has no spans for lanes.
     pub lane_span: u32,
-    /// How long a wait lasts while nothing moves; `None` is for ever.
+    /// How long a wait lasts while nothing moves; `None` is without limit.
     pub stall_limit: Option<Duration>,
-    /// Whether no call waits for a sink that has no room for data, or has failed.
+    /// Whether a call returns an error instead of waiting for a sink that has no room for data or
+    /// has failed.
     pub refuse_when_stalled: bool,
     /// Notified when the tail has moved, and when the queue has failed or finished.
     pub progress: Event,
     pub drain_counts: CachePadded<DrainCounters>,
     pub post_counts: PostCounters,
-    /// What is waited for, beyond room.
+    /// Pending completions: writes, syncs and reopens.
     pub watch: Watch,
-    /// How far the sync thread has come.
+    /// What is durable, and what the sync thread must sync.
     pub durability: Durability,
-    /// What was refused, for the log to tell.
+    /// Refused records that the log has yet to report.
     pub gaps: Gaps,
-    /// The way of appends that do not go through the ring.
+    /// Appends that bypass the ring.
     pub aside: Aside,
-    /// What the drain stands still behind.
+    /// Why the drain is blocked.
     pub standstill: Standstill,
-    /// Who asked for another sink.
+    /// Pending reopen requests.
     pub reopening: Reopening,
     /// Receives errors that no caller is waiting for.
     pub reporter: Reporter,
-    /// The flusher and the sync thread.
+    /// The identities of the flusher and of the sync thread, for
+    /// [`is_servant`](Shared::is_servant).
     servants: Mutex<Vec<ThreadId>>,
-    /// The same, to be waited for.
+    /// The same threads, so that the last handle can wait until they have ended.
     pub threads: Threads,
     pub(super) failure: AtomicU64,
-    /// What the first close that gave up has told.
+    /// Why the first close that gave up did so.
     obstacle: Mutex<Option<Error>>,
     last: AtomicU32,
     flusher_done: AtomicBool,
     finished: AtomicBool,
-    /// Room came that the drain did not make: it has yet to wake waiters.
+    /// Room was freed by a give-back; the flusher must still wake the waiters.
     room_given: AtomicBool,
 }
 
-/// What the options say about waiting.
+/// The options that concern waiting, in one place.
 #[derive(Clone, Copy, Debug)]
 pub struct Config {
     pub order: Order,
@@ -81,31 +88,31 @@ pub struct Config {
     pub stall_limit: Option<Duration>,
     pub refuse_when_stalled: bool,
     pub outstanding_max: usize,
-    /// The least time between two lines that tell of losses, if there are to be any.
+    /// The shortest time between two lines that report refused records; `None` for no such lines.
     pub loss_line_every: Option<Duration>,
 }
 
-/// How the flusher of a closed queue ends; each stage includes the one before.
+/// How the flusher of a closed queue ends. Each stage includes the stage before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u32)]
 pub enum Last {
     /// Drain everything, waiting for open reservations.
     Drain = 0,
-    /// Drain what is posted, stepping over open reservations.
+    /// Drain what is posted and step over open reservations.
     StepOver = 1,
     /// Stop at the next step.
     Stop = 2,
 }
 
 impl<M: Memory> Shared<M> {
-    /// A queue on `memory`, and its drain. `sink` is what `fsync` will sync.
+    /// Creates a queue on `memory`, and its drain. `fsync` syncs `sink`.
     #[cfg(any(test, alq_model))]
     pub fn new(memory: M, config: Config, sink: Option<PlainArc<dyn Sink>>) -> (Self, Drain) {
         let (ring, drain) = Ring::new(memory);
         (Self::with(ring, config, sink), drain)
     }
 
-    /// A queue on `ring`.
+    /// Creates a queue on `ring`.
     pub fn with(ring: Ring<M>, config: Config, sink: Option<PlainArc<dyn Sink>>) -> Self {
         Self {
             home: Home::here(),
@@ -138,7 +145,7 @@ impl<M: Memory> Shared<M> {
         }
     }
 
-    /// Wakes whom a post must wake: usually nobody.
+    /// Wakes the flusher if it is waiting for this post.
     #[inline]
     pub fn posted(&self, posted: Posted, activate: bool) {
         let interest = self.bell.interest_after_publication();
@@ -152,11 +159,11 @@ impl<M: Memory> Shared<M> {
         }
     }
 
-    /// Rings a drain that is parked, if it is for this post.
+    /// Wakes a parked flusher if it is waiting for this post.
     #[cold]
     fn ring_for_post(&self, interest: Interest, seq: u32, activate: bool) {
         let is_due = match interest {
-            // Whoever is waited for rings, also without the flag: what lies behind may be in a hurry.
+            // The awaited post rings even without the flag: records after it may be urgent.
             Interest::Sequence(awaited) => awaited == seq,
             _ => activate,
         };
@@ -165,7 +172,7 @@ impl<M: Memory> Shared<M> {
         }
     }
 
-    /// Wakes whom the owner of a lane must wake that is no longer at work in span `seq`: the drain, if it waits for that.
+    /// Wakes the flusher if it waits until the owner of a lane has left span `seq`.
     pub fn moved_on(&self, seq: u32) {
         let interest = self.bell.interest_after_publication();
         if interest == Interest::Sequence(seq) {
@@ -173,24 +180,28 @@ impl<M: Memory> Shared<M> {
         }
     }
 
-    /// Room was given back: somebody may wait for it.
+    /// Notes that room was given back, and has the flusher wake the waiters.
     pub(super) fn gave_room(&self) {
         if self.waiters.is_awaited() {
-            // A post takes no lock, so the flusher wakes them; at once, unless it is in a write or waits for its sink.
+            // A post takes no lock, so the flusher wakes the waiters. It does so at once, unless it
+            // is in a write or waits for its sink.
             // Relaxed: the bell carries it.
             self.room_given.store(true, Ordering::Relaxed);
             self.bell.ring();
         }
     }
 
-    /// Whether room was given back since the last call while somebody waited. For the flusher.
+    /// Returns whether room was given back since the last call while a caller waited. For the
+    /// flusher.
     pub fn take_room_given(&self) -> bool {
         // Relaxed: ordered by the bell that was rung after the store.
         self.room_given.load(Ordering::Relaxed) && self.room_given.swap(false, Ordering::Relaxed)
     }
 
-    /// Rings a napping drain when a quarter of the ring is in use, in bytes or in spans. That is looked at once in a
-    /// quarter of the ring, by the post whose claim crosses into it: the drain's line stays with the drain.
+    /// Wakes a napping flusher when a quarter of the ring is in use, in bytes or in spans.
+    ///
+    /// Only a post whose claim crosses into a new quarter of the ring looks. The other posts do not
+    /// read the cache line of the drain, which stays with the flusher.
     #[inline]
     fn ring_beyond_mark(&self, posted: Posted, activate: bool) {
         let geometry = self.ring.geometry();
@@ -210,25 +221,25 @@ impl<M: Memory> Shared<M> {
         }
     }
 
-    /// Notes why a close gave up; the first one is what every close tells.
+    /// Notes why a close gave up. Every later close returns the first reason.
     pub fn note_obstacle(&self, obstacle: Error) {
         self.obstacle.lock().get_or_insert(obstacle);
     }
 
-    /// Why a close gave up, if one has.
+    /// Returns why a close gave up, if one did.
     pub fn obstacle(&self) -> Option<Error> {
         self.obstacle.lock().clone()
     }
 
-    /// Tells the flusher how to end.
+    /// Sets how the flusher ends, and wakes it. A stage is never taken back.
     pub fn set_last(&self, last: Last) {
-        // Relaxed RMW: a flusher that sleeps is woken by the bell, which carries it; one that waits for its sink sees it
-        // when that wait is over. A stage is never taken back.
+        // Relaxed RMW: the bell carries it to a flusher that sleeps. A flusher that waits for its
+        // sink sees it when that wait is over.
         self.last.fetch_max(last as u32, Ordering::Relaxed);
         self.bell.ring();
     }
 
-    /// How the flusher has been told to end.
+    /// Returns how the flusher must end.
     pub fn last(&self) -> Last {
         // Relaxed: see `set_last`.
         match self.last.load(Ordering::Relaxed) {
@@ -238,19 +249,21 @@ impl<M: Memory> Shared<M> {
         }
     }
 
-    /// This thread serves the queue: others wait for it.
+    /// Marks the calling thread as one that serves the queue.
     pub fn enlist(&self) {
         self.servants.lock().push(this_thread());
     }
 
-    /// Whether a wait on this thread would be a wait for itself.
+    /// Returns whether the calling thread serves the queue. A wait for the queue would then be a
+    /// wait for itself.
     pub fn is_servant(&self) -> bool {
         self.servants.lock().contains(&this_thread())
     }
 
-    /// The flusher is done, but the sync thread is not.
+    /// Notes that the flusher is done and the sync thread is not.
     pub fn set_flusher_done(&self) {
-        // Relaxed: it is set under the lock of `Durability::state`, and whoever has seen it takes that next.
+        // Relaxed: it is set under the lock of `Durability::state`. The thread that has seen it
+        // takes that lock next.
         self.flusher_done.store(true, Ordering::Relaxed);
     }
 
@@ -259,19 +272,23 @@ impl<M: Memory> Shared<M> {
         self.flusher_done.load(Ordering::Relaxed)
     }
 
-    /// Nobody will write or sync any more. What is still waited for is told so.
+    /// Ends the queue: no thread writes or syncs any more. Resolves everything that is still
+    /// pending.
     pub fn finish(&self) {
-        // [finish.set] Release, pairs with [finish.has]: the last counts are seen, and the sink is at rest.
+        // [finish.set] Release, pairs with [finish.has]: a thread that sees the end sees the final
+        // counts, and the sink is at rest.
         self.finished
             .store(true, unless_mutant("finish.set", Ordering::Release));
         self.settle();
     }
 
-    /// Has `sink` take over behind the last record that was posted before the call. The pending is done when it has.
+    /// Requests that `sink` takes over after the last record that was posted before the call. The
+    /// returned completion is done when the flusher has switched.
     ///
     /// # Errors
     ///
-    /// [`Error::TooManyOutstanding`]; [`Error::Closed`] if the queue takes no more; its failure if its thread is gone.
+    /// [`Error::TooManyOutstanding`]; [`Error::Closed`] if the queue is closed; the failure of the
+    /// queue if its thread has ended.
     pub fn reopen(&self, sink: PlainArc<dyn Sink>, target: Target) -> Result<Arc<Pending>, Error> {
         let over = || self.failure().unwrap_or(Error::Closed);
         if self.ring.ended().is_some() {
@@ -284,15 +301,18 @@ impl<M: Memory> Shared<M> {
         };
         let next = (sink, target);
         let pending = self.reopening.ask(cut, next, announce)?.ok_or_else(over)?;
-        // No settling: whoever meets the request, or ends the line, has taken the lock under which it was announced.
+        // No `settle` here: to meet the request, or to end the line, the flusher takes the lock
+        // under which the request was announced, and settles afterwards.
         self.bell.ring();
         Ok(pending)
     }
 
-    /// Something has moved that others wait for: resolves what has come to its end, and wakes those who look.
+    /// Resolves the completions whose result is known, and wakes the threads that wait for
+    /// progress. Called after every change that a caller may wait for.
     pub fn settle(&self) {
         if self.watch.is_awaited() {
-            let has_finished = self.has_finished(); // first: what has come by then is seen by all looks behind it
+            // Read first: the loads below then see everything that came before the end.
+            let has_finished = self.has_finished();
             let written = self.ring.tail().pos;
             self.watch
                 .settle(|pending| self.outcome(pending, written, has_finished));
@@ -300,8 +320,8 @@ impl<M: Memory> Shared<M> {
         self.progress.notify();
     }
 
-    /// What has become of `pending`, now that everything up to `written` is, and nothing more comes if the queue
-    /// `has_finished`.
+    /// Returns the result of `pending`, if it is known. Everything up to `written` is written; if
+    /// the queue `has_finished`, nothing more will be.
     fn outcome(
         &self,
         pending: &Pending,
@@ -340,7 +360,7 @@ impl<M: Memory> Shared<M> {
             .load(unless_mutant("finish.has", Ordering::Acquire))
     }
 
-    /// What a caller is told who waits behind a reservation that stays open.
+    /// Returns the error for a caller that waits for a reservation that stays open.
     pub fn held(&self, age: Duration) -> Error {
         Error::Held {
             position: Position::new(self.id, self.ring.tail().pos),

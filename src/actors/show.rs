@@ -1,4 +1,4 @@
-//! What a queue with a ring file shows of itself in that file.
+//! Statistics that a queue writes into its ring file, so that another process can read them.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -7,7 +7,7 @@ use crate::memory::Memory;
 use crate::words::Live;
 
 impl<M: Memory> Shared<M> {
-    /// Shows what the queue is doing, if somebody can look. For the flusher.
+    /// Stores the statistics of the queue in its ring file, if it has one. For the flusher.
     pub fn show(&self) {
         let Some(journal) = self.ring.journal() else {
             return;

@@ -1,4 +1,4 @@
-//! A snapshot of what a queue has done.
+//! The statistics of a queue, put together from the counters of all its parts.
 
 use super::shared::Shared;
 use crate::ends::Stats;
@@ -6,7 +6,7 @@ use crate::memory::Memory;
 use crate::words::Error;
 
 impl<M: Memory> Shared<M> {
-    /// Why `bytes` were left behind, if there are any.
+    /// Returns why `bytes` were lost, if there are any.
     fn lost_to(&self, bytes: u64) -> Option<Error> {
         if bytes == 0 {
             return None;
@@ -14,7 +14,8 @@ impl<M: Memory> Shared<M> {
         self.failure().or_else(|| self.obstacle())
     }
 
-    /// A snapshot of all counters.
+    /// Returns a snapshot of all counters. In a child of fork(2) it covers the appends of that
+    /// child only.
     pub fn stats(&self) -> Stats {
         if self.here().is_err() {
             return self.aside.stats();
@@ -23,7 +24,7 @@ impl<M: Memory> Shared<M> {
         let (done, outstanding) = self.ring.outstanding();
         let late = self.ring.posted_too_late();
         let aside = self.aside.stats();
-        let is_lost = finished && self.ring.journal().is_none(); // in a ring file it stays
+        let is_lost = finished && self.ring.journal().is_none(); // a ring file keeps it
         let left = |outstanding| if is_lost { outstanding } else { 0 };
         let lane_records_left = outstanding.lane_records + late.lane_records;
         let written_records =

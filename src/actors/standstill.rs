@@ -1,4 +1,6 @@
-//! What the drain stands still behind: an open reservation, or a sink that takes nothing.
+//! Why the drain is blocked: an open reservation, or a sink that accepts no data.
+//!
+//! This file owns the words that say so, and since when. It reports nothing and wakes no thread.
 
 use std::time::{Duration, Instant};
 
@@ -6,27 +8,31 @@ use crate::ends::Stall;
 use crate::primitives::sync::plain::{AtomicBool as PlainBool, AtomicU64 as PlainU64};
 use crate::primitives::sync::{AtomicBool, AtomicU64, Ordering};
 
-/// Written by the flusher alone, when it comes to stand and when it goes on; read by whoever reports it. Nothing is read
-/// behind these words, so every access is Relaxed.
+/// Only the flusher stores these words, when the drain is blocked and when it continues; other
+/// threads read them to report them. (A thread that reports a hung write also sets `is_hang_told`.)
+/// No thread reads other data through these words, so every access is Relaxed.
 #[derive(Debug)]
 pub struct Standstill {
-    /// When the drain came to stand behind an open reservation: nanoseconds since `born`, plus 1; 0 if it does not.
+    /// Since when an open reservation blocks the drain: nanoseconds since `born`, plus 1; 0 if no
+    /// entry does.
     blocked_since_ns: AtomicU64,
-    /// Since when the sink has taken nothing, and why: `{ since_us 52, errno 12 }`; 0 if it takes bytes.
+    /// Since when the sink accepts no data, and why: `{ since_us 52, errno 12 }`; 0 if it accepts
+    /// data.
     stall: AtomicU64,
-    /// How often the sink has said that it takes nothing.
+    /// How often the sink has refused data.
     refusals: AtomicU64,
-    /// Whether this stall has lasted for the stall limit, and was told.
+    /// Whether this stall has lasted for the stall limit and was reported.
     is_over_limit: AtomicBool,
-    /// Since when a step of the flusher is under way: nanoseconds since `born`, plus 1; 0 between two. A
-    /// step that does not end is a write that does not return. The models have no time, and do not see it.
+    /// Since when a step of the flusher is in progress: nanoseconds since `born`, plus 1; 0 between
+    /// two steps. A step that does not end is a hung write. The models have no time and do not see
+    /// this word.
     working_since_ns: PlainU64,
-    /// Whether a write that does not return was reported.
+    /// Whether a hung write was reported.
     is_hang_told: PlainBool,
     born: Instant,
 }
 
-/// The bits of an errno: the kernel has none beyond 4095.
+/// The bits of an errno. The kernel has no errno above 4095.
 const ERRNO_BITS: u32 = 12;
 const ERRNO_MAX: u64 = (1 << ERRNO_BITS) - 1;
 
@@ -43,7 +49,7 @@ impl Standstill {
         }
     }
 
-    /// A step of the flusher begins, or has ended. For the flusher.
+    /// Notes that a step of the flusher begins or has ended. For the flusher.
     pub fn set_working(&self, working: bool) {
         let since_ns = if working {
             self.born.elapsed().as_nanos() as u64 + 1
@@ -57,7 +63,7 @@ impl Standstill {
         }
     }
 
-    /// For how long the flusher has been in one step.
+    /// Returns how long the flusher has been in the current step.
     pub fn working_for(&self) -> Option<Duration> {
         // Relaxed, see the type.
         let since = self.working_since_ns.load(Ordering::Relaxed);
@@ -65,13 +71,13 @@ impl Standstill {
         Some(self.born.elapsed().saturating_sub(since))
     }
 
-    /// A write that does not return is about to be reported; `false` if it was.
+    /// Notes that a hung write is about to be reported. Returns `false` if it was reported before.
     pub fn tell_hang(&self) -> bool {
         // Relaxed, see the type.
         !self.is_hang_told.swap(true, Ordering::Relaxed)
     }
 
-    /// The drain stands behind an open reservation, or does not.
+    /// Notes whether an open reservation blocks the drain. For the flusher.
     pub fn set_blocked(&self, blocked: bool) {
         // Relaxed on both, see the type.
         let since = self.blocked_since_ns.load(Ordering::Relaxed);
@@ -83,7 +89,7 @@ impl Standstill {
         self.blocked_since_ns.store(value, Ordering::Relaxed);
     }
 
-    /// For how long the drain has stood behind an open reservation.
+    /// Returns how long an open reservation has blocked the drain.
     pub fn blocked_for(&self) -> Option<Duration> {
         // Relaxed, see the type.
         let since = self.blocked_since_ns.load(Ordering::Relaxed);
@@ -91,8 +97,9 @@ impl Standstill {
         Some(self.born.elapsed().saturating_sub(since))
     }
 
-    /// The sink has taken nothing, because of `errno`. It counts as one stall until the sink takes a byte, whatever it
-    /// says on the way. For the flusher.
+    /// Notes that the sink has refused data, because of `errno`. For the flusher.
+    ///
+    /// It is one stall until the sink accepts a byte, even if the errno changes.
     pub fn set_stalled(&self, errno: i32) {
         // Relaxed on both, see the type.
         let before = self.stall.load(Ordering::Relaxed);
@@ -109,9 +116,9 @@ impl Standstill {
         }
     }
 
-    /// The sink has taken bytes, or is another one. For the flusher.
+    /// Ends the stall: the sink has accepted bytes, or was replaced. For the flusher.
     pub fn end_stall(&self) {
-        // Looked at first: this comes with every write.
+        // Load first: every write calls this.
         if self.is_stalled() {
             // Relaxed, see the type.
             self.stall.store(0, Ordering::Relaxed);
@@ -119,19 +126,20 @@ impl Standstill {
         }
     }
 
-    /// Whether the sink takes nothing.
+    /// Returns whether the sink accepts no data.
     pub fn is_stalled(&self) -> bool {
         // Relaxed, see the type.
         self.stall.load(Ordering::Relaxed) != 0
     }
 
-    /// How often the sink has said so far that it takes nothing.
+    /// Returns how often the sink has refused data.
     pub fn refusals(&self) -> u64 {
         // Relaxed, see the type.
         self.refusals.load(Ordering::Relaxed)
     }
 
-    /// Why the sink has no room for data, if that is what it says: a full disk, and not a reader that is only slow.
+    /// Returns the errno if the sink has no room for data, as on a full disk. A reader that is only
+    /// slow does not count.
     pub fn no_room(&self) -> Option<i32> {
         // Relaxed, see the type.
         let word = self.stall.load(Ordering::Relaxed);
@@ -139,7 +147,7 @@ impl Standstill {
         (word != 0 && errno != libc::EAGAIN).then_some(errno)
     }
 
-    /// Why the sink takes nothing, and since when.
+    /// Returns why the sink accepts no data, and since when.
     pub fn stall(&self) -> Option<Stall> {
         // Relaxed, see the type.
         let word = self.stall.load(Ordering::Relaxed);
@@ -150,13 +158,14 @@ impl Standstill {
         })
     }
 
-    /// This stall has lasted for the stall limit; `false` if that was known. For the flusher.
+    /// Notes that this stall has lasted for the stall limit. Returns `false` if that was noted
+    /// before. For the flusher.
     pub fn pass_limit(&self) -> bool {
         // Relaxed, see the type.
         !self.is_over_limit.swap(true, Ordering::Relaxed)
     }
 
-    /// Whether the sink has taken nothing for the stall limit.
+    /// Returns whether the sink has accepted no data for the stall limit.
     pub fn is_over_limit(&self) -> bool {
         // Relaxed, see the type.
         self.is_over_limit.load(Ordering::Relaxed)
@@ -168,7 +177,7 @@ mod tests {
     use super::Standstill;
 
     #[test]
-    fn a_stall_keeps_its_beginning_and_tells_the_last_cause() {
+    fn a_stall_keeps_its_beginning_and_shows_the_last_cause() {
         let standstill = Standstill::new();
         assert_eq!(standstill.stall(), None);
         standstill.set_stalled(libc::EAGAIN);
@@ -185,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn an_errno_that_is_none_is_still_a_stall() {
+    fn an_errno_out_of_range_is_still_a_stall() {
         let standstill = Standstill::new();
         standstill.set_stalled(0);
         assert_eq!(standstill.stall().unwrap().errno, 1);

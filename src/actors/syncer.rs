@@ -1,4 +1,7 @@
-//! The sync thread: fdatasync beside the drain, one for all who wait.
+//! The sync thread. It calls fsync or fdatasync while the flusher goes on writing; one sync serves
+//! all callers that wait.
+//!
+//! It never writes to a sink and never moves the tail. It holds no lock during a sync.
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -15,12 +18,12 @@ struct Job {
     sink: PlainArc<dyn Sink>,
     era: u64,
     op: SyncOp,
-    /// What it will have covered.
+    /// The position up to which the sync covers the stream.
     end: u64,
 }
 
 impl Job {
-    /// The sync; a panic in it says as little about the data as an error.
+    /// Runs the sync. A panic in it counts as an I/O error: it says nothing about the data.
     fn run(&self) -> io::Result<()> {
         let sync = AssertUnwindSafe(|| self.sink.sync(self.op));
         catch_unwind(sync).unwrap_or_else(|payload| {
@@ -31,17 +34,17 @@ impl Job {
 }
 
 impl<M: Memory + 'static> Shared<M> {
-    /// Makes sure that there is a sync thread.
+    /// Starts the sync thread, unless it runs.
     ///
     /// # Errors
     ///
-    /// [`Error::NotSyncable`] if the sink cannot be synced; [`Error::Closed`] if the queue is; [`Error::Io`] if the
-    /// thread cannot be started.
+    /// [`Error::NotSyncable`] if the sink cannot be synced; [`Error::Closed`] if the queue is
+    /// closed; [`Error::Io`] if the thread cannot be started.
     pub fn start_syncer(shared: &Arc<Self>) -> Result<(), Error> {
         let sink = {
             let state = shared.durability.state.lock();
             if state.failure.is_some() {
-                return Ok(()); // no thread could do more; whoever waits is told
+                return Ok(()); // a thread could do no more; the callers get the failure
             }
             state.sink.clone()
         };
@@ -51,11 +54,11 @@ impl<M: Memory + 'static> Shared<M> {
         Self::spawn_syncer(shared)
     }
 
-    /// Makes sure that there is a thread to sync what `next` will replace, and `next` after it, if either can be synced.
+    /// Starts the sync thread before a reopen, if either the current sink or `next` can be synced.
     ///
     /// # Errors
     ///
-    /// As [`start_syncer`](Shared::start_syncer), but for `NotSyncable`.
+    /// As [`start_syncer`](Shared::start_syncer), except `NotSyncable`.
     pub fn start_syncer_before(shared: &Arc<Self>, next: &dyn Sink) -> Result<(), Error> {
         let sink = shared.durability.state.lock().sink.clone();
         if next.can_sync() || sink.is_some_and(|sink| sink.can_sync()) {
@@ -68,7 +71,7 @@ impl<M: Memory + 'static> Shared<M> {
         let mut state = shared.durability.state.lock();
         match state.thread {
             Thread::Running => return Ok(()),
-            // A thread that a panic has ended leaves its failure.
+            // A panic that ended the flusher has left its failure.
             Thread::Over => return Err(shared.failure().unwrap_or(Error::Closed)),
             Thread::Idle => {}
         }
@@ -83,7 +86,8 @@ impl<M: Memory + 'static> Shared<M> {
 }
 
 impl<M: Memory> Shared<M> {
-    /// The flusher will not touch the ring again, and has let go of the sink.
+    /// Called when the flusher will not touch the ring again and has released the sink. The sync
+    /// thread finishes the queue; if it does not run, this call does.
     pub fn flusher_ended(&self) {
         self.reopening.end();
         let left = {
@@ -97,15 +101,18 @@ impl<M: Memory> Shared<M> {
             }
         };
         if left.is_some() {
-            drop(left); // perhaps the last of the sink, whose drop may call into the queue: not under the lock
+            // Maybe the last handle of the sink. Its drop may call into the queue, so not under the
+            // lock.
+            drop(left);
             self.finish();
         } else {
             self.durability.look(); // the sync thread does what is still due, and finishes
         }
     }
 
-    /// `next` gets what lies behind `cut`; its predecessor is synced before anything there counts as durable, if it
-    /// `can_sync`. For the flusher, between two writes.
+    /// Replaces the sink: `next` gets everything after `cut`. For the flusher, between two writes.
+    ///
+    /// If the previous sink `can_sync`, it is synced before anything after `cut` counts as durable.
     pub fn replace_sink(&self, next: PlainArc<dyn Sink>, cut: u64, can_sync: bool) {
         let durability = &self.durability;
         let mut state = durability.state.lock();
@@ -134,10 +141,11 @@ impl<M: Memory> Shared<M> {
         durability.look();
     }
 
-    /// Syncs once if it is due; `false` if nothing was. For the sync thread only.
+    /// Syncs once if a sync is due; returns `false` if not. For the sync thread only.
     ///
-    /// One system call serves all whose records are written when it begins. Who comes meanwhile is looked at after it,
-    /// and needs another only if it has not covered them.
+    /// One system call serves all callers whose records are written when it begins. A caller that
+    /// comes during the sync is looked at after it, and needs another sync only if this one has not
+    /// covered its record.
     pub fn sync_step(&self) -> bool {
         let Some(job) = self.next_sync() else {
             return false;
@@ -156,7 +164,8 @@ impl<M: Memory> Shared<M> {
         true
     }
 
-    /// The sync that is due next: of the oldest sink that was replaced, always; of the one in hand, if somebody waits.
+    /// Returns the sync that is due next. A replaced sink is always synced, the oldest first. The
+    /// current sink is synced if a caller waits for it.
     fn next_sync(&self) -> Option<Job> {
         let (sink, era, written) = {
             let state = self.durability.state.lock();
@@ -171,7 +180,8 @@ impl<M: Memory> Shared<M> {
             if state.failure.is_some() {
                 return None;
             }
-            // Under the lock no other sink takes over: everything up to here is with this one, or durable.
+            // No other sink takes over while the lock is held. So everything up to the tail is in
+            // this sink, or is durable.
             (state.sink.clone()?, state.era, self.ring.tail().pos)
         };
         let durability = &self.durability;
@@ -199,7 +209,7 @@ impl<M: Memory> Shared<M> {
         self.durability.raise(job.op, job.end);
     }
 
-    /// What this sink has got by now is never durable, but for what was before.
+    /// Notes that what this sink has got by now is never durable, except what was durable before.
     fn has_not_synced(&self, job: &Job, error: &Error) {
         let mut state = self.durability.state.lock();
         let retired = state.retired.iter().position(|one| one.era == job.era);
@@ -215,7 +225,8 @@ impl<M: Memory> Shared<M> {
         drop(retired);
     }
 
-    /// The sync thread has panicked (in a task that it woke, say): nothing that is not durable will be, up to now.
+    /// Handles a panic of the sync thread (for example in a task that it woke): what is written and
+    /// not durable by now never will be.
     fn syncer_panicked(&self) {
         let error = Error::Io {
             operation: Operation::Sync,
@@ -234,13 +245,13 @@ impl<M: Memory> Shared<M> {
     }
 }
 
-/// Syncs when it is due, until the flusher has ended and nothing is.
+/// Syncs whenever a sync is due, until the flusher has ended and no sync is left.
 fn run<M: Memory>(shared: &Shared<M>) {
     shared.enlist();
     let work = || {
         loop {
             let step = || {
-                // Asked first: what the flusher wrote last is then seen by the step.
+                // Read first: the step then sees the last write of the flusher.
                 let over = shared.is_flusher_done();
                 if shared.sync_step() {
                     return Some(true);
@@ -258,8 +269,8 @@ fn run<M: Memory>(shared: &Shared<M>) {
     end(shared);
 }
 
-/// The sync thread goes. If the flusher has gone before, the queue is finished; if not, the thread has panicked, and a
-/// reopen may start another.
+/// Ends the sync thread. If the flusher has ended before, this finishes the queue. Otherwise the
+/// thread has panicked, and a reopen may start another.
 fn end<M: Memory>(shared: &Shared<M>) {
     let left = {
         let mut state = shared.durability.state.lock();
@@ -271,7 +282,7 @@ fn end<M: Memory>(shared: &Shared<M>) {
         }
     };
     if left.is_some() {
-        drop(left); // whoever sees the end sees the descriptor closed
+        drop(left); // a thread that sees the end finds the descriptor closed
         shared.durability.state.lock().thread = Thread::Over;
         shared.finish();
     }

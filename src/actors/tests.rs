@@ -1,4 +1,5 @@
-//! The flusher against a sink that fails by script: whatever it does, no byte is lost, doubled or torn.
+//! The flusher against a sink that fails by a script. After every script the flusher loses, repeats
+//! and tears no byte.
 
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
@@ -23,7 +24,7 @@ enum Act {
     Panic,
 }
 
-/// A sink that follows a script, and takes all once that is over.
+/// A sink that follows a script. After the end of the script it takes all bytes.
 #[derive(Clone, Debug)]
 struct Scripted {
     script: Arc<Mutex<VecDeque<Act>>>,
@@ -89,7 +90,7 @@ const CONFIG: Config = Config {
     loss_line_every: None,
 };
 
-/// `posted = written + still in the ring`, whatever has happened.
+/// Checks that `posted = written + still in the ring`.
 fn assert_accounts(shared: &Shared<Heap>, posted: u64, sink: &Scripted) {
     let stats = shared.stats();
     assert_eq!(stats.posted_bytes, posted);
@@ -97,7 +98,7 @@ fn assert_accounts(shared: &Shared<Heap>, posted: u64, sink: &Scripted) {
 }
 
 #[test]
-fn interruptions_and_short_writes_are_gone_on_with() {
+fn the_flusher_continues_after_interruptions_and_short_writes() {
     for first in 1..=5 {
         let script = [
             Act::Fail(libc::EINTR),
@@ -166,8 +167,8 @@ fn a_full_sink_is_tried_again_and_gets_every_byte_once() {
     }
 }
 
-/// Wherever the first sink fails: what it has got, less the head of a record that the second one gets again, and what the
-/// second one has got, are the stream.
+/// The first sink fails at each possible place. The stream then is what the first sink got, without
+/// the start of a record that the second sink gets again, followed by what the second sink got.
 #[test]
 fn a_second_sink_gets_the_record_in_hand_from_its_first_byte_on() {
     for taken in 0..6 {
@@ -198,7 +199,7 @@ fn a_second_sink_gets_the_record_in_hand_from_its_first_byte_on() {
 }
 
 #[test]
-fn any_other_error_is_kept_and_told_to_everybody() {
+fn any_other_error_is_kept_and_returned_to_every_caller() {
     for errno in [libc::EIO, libc::EPIPE, libc::EBADF, libc::EFBIG] {
         let (shared, mut flusher, sink) = queue([Act::Take(2), Act::Fail(errno)]);
         append(&shared, b"abc").unwrap();
@@ -232,7 +233,7 @@ fn any_other_error_is_kept_and_told_to_everybody() {
     }
 }
 
-/// The mark is where the claim goes beyond it, be it in what the record does not use.
+/// A claim reaches the mark with its whole length, even if the record leaves that part unused.
 #[test]
 fn a_nap_ends_at_a_mark_that_lies_in_padding() {
     let (shared, _flusher, _sink) = queue([]);
@@ -243,7 +244,8 @@ fn a_nap_ends_at_a_mark_that_lies_in_padding() {
             thread::yield_now();
         }
         append(&shared, b"a").unwrap();
-        let long = shared.try_reserve(20).unwrap(); // over the first of the quarters, which have 16 bytes
+        // Crosses the end of the first quarter, at 16 bytes.
+        let long = shared.try_reserve(20).unwrap();
         append(&shared, b"behind").unwrap();
         assert_eq!(interest(), Interest::Mark);
         shared.posted(long.post(2), true);
@@ -274,7 +276,7 @@ fn the_flusher_is_finished_only_at_the_end_of_a_closed_queue() {
 }
 
 #[test]
-fn a_flusher_that_is_told_to_stop_writes_nothing_more() {
+fn a_flusher_that_must_stop_writes_nothing_more() {
     let (shared, mut flusher, sink) = queue([]);
     append(&shared, b"abc").unwrap();
     shared.set_last(Last::Stop);
@@ -284,7 +286,7 @@ fn a_flusher_that_is_told_to_stop_writes_nothing_more() {
 }
 
 #[test]
-fn a_panic_in_the_sink_fails_the_queue_and_hangs_nobody() {
+fn a_panic_in_the_sink_fails_the_queue_and_every_wait_ends() {
     let (shared, flusher, _) = queue([Act::Panic]);
     append(&shared, b"abc").unwrap();
     start(flusher, Duration::from_millis(1)).unwrap();
@@ -299,10 +301,10 @@ fn a_panic_in_the_sink_fails_the_queue_and_hangs_nobody() {
     assert_eq!(shared.stats().posted_bytes, 3);
 }
 
-/// Two writers wait, and there is room for one of them only. It goes on and posts without waking anybody; the flusher
-/// must still look again, or the other one would sleep for ever.
+/// Two writers wait, and there is room for only one. It continues and posts without a wake-up. The
+/// flusher must still look again, or the other writer would sleep without end.
 #[test]
-fn a_writer_that_got_room_leaves_nobody_behind() {
+fn the_next_waiting_writer_is_served_after_the_first_one() {
     let (shared, mut flusher, sink) = queue([]);
     append(&shared, &[b'x'; 64]).unwrap();
     let wait = |len: u32| {
@@ -319,7 +321,8 @@ fn a_writer_that_got_room_leaves_nobody_behind() {
     let second = wait(30);
     until(|| waiting() == 2);
     let soon = Some(Duration::from_millis(1));
-    shared.bell.park(Interest::Any, soon, || false); // takes away what they rang before they slept
+    // Consumes the wake-ups that the writers sent before they slept.
+    shared.bell.park(Interest::Any, soon, || false);
     flusher.step();
     first.join().unwrap();
 
@@ -341,7 +344,7 @@ fn a_writer_that_got_room_leaves_nobody_behind() {
 fn until(condition: impl Fn() -> bool) {
     let end = Instant::now() + Duration::from_secs(20);
     while !condition() {
-        assert!(Instant::now() < end, "it never came");
+        assert!(Instant::now() < end, "it did not hold within 20 s");
         thread::yield_now();
     }
 }

@@ -1,4 +1,7 @@
-//! The thread that drives the flusher: it sleeps, waits for the sink, and ends.
+//! The flusher thread: it calls the step function, sleeps, waits for the sink, and ends.
+//!
+//! It owns the clock and the sleeps, which the step does not have. It never looks at the ring
+//! itself.
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -11,10 +14,11 @@ use crate::primitives::Interest;
 use crate::primitives::sync::{Arc, spawn_quiet};
 use crate::words::{Operation, errno_of};
 
-/// How long one wait for a sink lasts, before a close that has given up is looked for.
+/// How long one wait for a sink lasts before the flusher checks whether a close has given up.
 const READY_LIMIT: Duration = Duration::from_millis(100);
 
-/// Starts the flusher thread, which naps for `nap_max` at most; it takes no signals and ends with the queue.
+/// Starts the flusher thread, which ends with the queue. It blocks all signals and naps for at most
+/// `nap_max`.
 ///
 /// # Errors
 ///
@@ -22,7 +26,7 @@ const READY_LIMIT: Duration = Duration::from_millis(100);
 pub fn start<M: Memory + 'static>(flusher: Flusher<M>, nap_max: Duration) -> io::Result<()> {
     let pace = Pace::new(flusher.shared.ring.geometry().capacity(), nap_max);
     let shared = Arc::clone(&flusher.shared);
-    // A ring file may hold what an earlier process has left: that is written at once.
+    // A ring file may hold records of an earlier process: those are written at once.
     let is_idle = !flusher.is_due(Interest::Any);
     if is_idle {
         shared.bell.begin_parked();
@@ -32,7 +36,8 @@ pub fn start<M: Memory + 'static>(flusher: Flusher<M>, nap_max: Duration) -> io:
     Ok(())
 }
 
-/// Drives the flusher; a panic in it (or in its sink) fails the queue, so that nobody waits for ever.
+/// Runs the flusher. A panic in it (or in its sink) fails the queue, so that no caller waits
+/// without end.
 fn run<M: Memory>(mut flusher: Flusher<M>, pace: Pace, is_idle: bool) {
     let shared = Arc::clone(&flusher.shared);
     shared.enlist();
@@ -44,7 +49,7 @@ fn run<M: Memory>(mut flusher: Flusher<M>, pace: Pace, is_idle: bool) {
         shared.fail(Operation::Flusher, libc::EIO);
     }
     shared.standstill.set_working(false);
-    drop(flusher); // whoever sees the end sees the descriptor closed
+    drop(flusher); // a thread that sees the end finds the descriptor closed
     shared.flusher_ended();
 }
 
@@ -52,7 +57,7 @@ fn run<M: Memory>(mut flusher: Flusher<M>, pace: Pace, is_idle: bool) {
 pub fn drive<M: Memory>(flusher: &mut Flusher<M>, mut pace: Pace) {
     let mut back_off = BackOff::new();
     loop {
-        let _ = flusher.gap_line_waits(); // whether its turn has come
+        let _ = flusher.gap_line_waits(); // updates whether the line may be written
         flusher.shared.standstill.set_working(true);
         let step = flusher.step();
         let shared = &*flusher.shared;
@@ -76,7 +81,7 @@ pub fn drive<M: Memory>(flusher: &mut Flusher<M>, mut pace: Pace) {
             Step::Full { errno } => {
                 let until_limit = shared.stalled(errno);
                 let pause = back_off.pause().min(until_limit.unwrap_or(Duration::MAX));
-                // Posts need not ring; whoever flushes, closes or reopens does.
+                // Posts need not ring. A flush, a close or a reopen does.
                 shared.bell.park(Interest::Nothing, Some(pause), || false);
                 shared.drain_counts.wakeups.add_alone(1);
             }
@@ -90,9 +95,10 @@ pub fn drive<M: Memory>(flusher: &mut Flusher<M>, mut pace: Pace) {
     }
 }
 
-/// Sleeps as the pace says; parked, until something happens that `interest` names.
+/// Sleeps as `rest` says. If it parks, it sleeps until the event of `interest`.
 fn rest<M: Memory>(flusher: &mut Flusher<M>, rest: Rest, interest: Interest) {
-    // A line that is due now is written in its place; for one that must wait, the flusher wakes up.
+    // A line that may be written now is written in its place. For a line that must wait, the
+    // flusher wakes up.
     let limit = flusher.gap_line_waits().filter(|left| !left.is_zero());
     let shared = &*flusher.shared;
     match rest {
@@ -104,11 +110,11 @@ fn rest<M: Memory>(flusher: &mut Flusher<M>, rest: Rest, interest: Interest) {
     shared.drain_counts.wakeups.add_alone(1);
 }
 
-/// Waits until the sink may take bytes again, or for a while.
+/// Waits until the sink may accept bytes again, for at most [`READY_LIMIT`].
 fn wait_ready<M: Memory>(flusher: &Flusher<M>) {
     let shared = &*flusher.shared;
     let until_limit = shared.stalled(libc::EAGAIN);
-    // In whole milliseconds, as poll(2) counts, and one at least.
+    // In whole milliseconds, as poll(2) counts, and at least one.
     let limit = until_limit.map_or(READY_LIMIT, |left| {
         READY_LIMIT.min(left + Duration::from_millis(1))
     });
