@@ -1,4 +1,9 @@
-//! The appending calls of a queue: records copied in, and reservations; variable and fixed.
+//! The appending calls of a queue: `writen` and `write_fixed` copy a record in, `getn` and `get`
+//! reserve room to fill in place.
+//!
+//! This file owns the fast path, which runs to the end without waiting. Everything slower (a full
+//! ring, a failed queue, a child of fork(2)) goes through `append_later` and `entry_later`. It may
+//! not write to a descriptor: `aside` does that.
 
 use std::time::Duration;
 
@@ -22,18 +27,27 @@ impl Queue {
     /// records of other processes and queues. A longer record may be mixed with them, and so may any
     /// record if [`sole_writer`](crate::Options::sole_writer) is set.
     ///
-    /// The record may have 1 to [`capacity`](Queue::capacity) bytes. Returns where it ends in the stream of the queue;
-    /// it is in memory then, and on its way to the descriptor. Any thread may call it. With [`Flags::NOWAIT`] it
-    /// never blocks; with [`Flags::WAITOK`] it sleeps while there is no room, for as long as that takes.
+    /// The record has 1 to [`capacity`](Queue::capacity) bytes. Returns the position at which the
+    /// record ends in the stream of the queue. The record is then in memory, and the flusher will
+    /// write it. Any thread may call `writen`. With [`Flags::NOWAIT`] it never blocks. With
+    /// [`Flags::WAITOK`] it sleeps while there is no room.
     ///
     /// # Errors
     ///
-    /// [`Error::WouldBlock`] with `NOWAIT` if there is no room, or, on an [ordered](crate::Options::ordered) queue, if
-    /// others wait for it; [`Error::TooLarge`] if there never can be; [`Error::InvalidLength`] for an empty record;
-    /// [`Error::InvalidFlags`] for both or neither of the two flags; [`Error::WrongMode`] on a fixed queue;
-    /// [`Error::Closed`] after [`close`](Queue::close); [`Error::Io`] once a write has failed, until a [`reopen`](Queue::reopen); [`Error::Held`] with
-    /// `WAITOK` if a reservation in front, which may be this thread's own, has been held for the
-    /// [stall limit](crate::Options::stall_limit). Nothing is appended then.
+    /// On an error nothing is appended.
+    ///
+    /// - [`Error::WouldBlock`] with `NOWAIT` if there is no room, or if other threads wait for room
+    ///   on an [ordered](crate::Options::ordered) queue;
+    /// - [`Error::Held`] with `WAITOK` if an open reservation in front, possibly this thread's own,
+    ///   has blocked the drain for the [stall limit](crate::Options::stall_limit);
+    /// - [`Error::Stalled`] if the file has no room and
+    ///   [`refuse_when_stalled`](crate::Options::refuse_when_stalled) is on;
+    /// - [`Error::TooLarge`] if the record is longer than the capacity;
+    /// - [`Error::InvalidLength`] for an empty record;
+    /// - [`Error::InvalidFlags`] unless exactly one of the two flags is set;
+    /// - [`Error::WrongMode`] on a fixed queue;
+    /// - [`Error::Closed`] after [`close`](Queue::close);
+    /// - [`Error::Io`] after a write has failed, until a [`reopen`](Queue::reopen).
     ///
     /// ```
     /// # let dir = tempfile::tempdir()?;
@@ -50,11 +64,12 @@ impl Queue {
         self.append(record, flags, None)
     }
 
-    /// [`writen`](Queue::writen) that waits for room for `timeout` at most. (With `NOWAIT` it does not wait at all.)
+    /// Appends as [`writen`](Queue::writen) does, and waits for room for at most `timeout`. (With
+    /// `NOWAIT` it does not wait at all.)
     ///
     /// # Errors
     ///
-    /// [`Error::TimedOut`] when the time is over; otherwise as [`writen`](Queue::writen).
+    /// [`Error::TimedOut`] if `timeout` has passed; otherwise as [`writen`](Queue::writen).
     ///
     /// ```
     /// # let dir = tempfile::tempdir()?;
@@ -73,11 +88,12 @@ impl Queue {
         self.append(record, flags, Some(timeout))
     }
 
-    /// Reserves `len` contiguous bytes of the ring itself, to be filled in place and posted. Source: `alq_getn` in
-    /// alq(9).
+    /// Reserves `len` contiguous bytes of the ring, to be filled in place and posted: 1 to
+    /// [`capacity`](Queue::capacity). Blocks as [`writen`](Queue::writen) does. Source: `alq_getn`
+    /// in alq(9).
     ///
-    /// Any number of entries may be open at once, on any threads. Nobody waits for the holder but the drain: what is
-    /// posted behind an open entry is written after that is posted or dropped.
+    /// Any number of entries may be open at once, on any threads. An open entry blocks no producer.
+    /// It blocks the drain: records after it are written once it is posted or dropped.
     ///
     /// # Errors
     ///
@@ -102,11 +118,12 @@ impl Queue {
         self.entry(len, flags, None)
     }
 
-    /// [`getn`](Queue::getn) that waits for room for `timeout` at most. (With `NOWAIT` it does not wait at all.)
+    /// Reserves as [`getn`](Queue::getn) does, and waits for room for at most `timeout`. (With
+    /// `NOWAIT` it does not wait at all.)
     ///
     /// # Errors
     ///
-    /// [`Error::TimedOut`] when the time is over; otherwise as [`writen`](Queue::writen).
+    /// [`Error::TimedOut`] if `timeout` has passed; otherwise as [`writen`](Queue::writen).
     ///
     /// ```
     /// # let dir = tempfile::tempdir()?;
@@ -132,7 +149,7 @@ impl Queue {
         self.check_len(len)
     }
 
-    /// Whether a record of `len` bytes can be in this queue, of variable records.
+    /// Checks the length of a record for this queue of variable records, and returns it as 32 bits.
     #[inline]
     pub(super) fn check_len(&self, len: usize) -> Result<u32, Error> {
         if len.wrapping_sub(1) < self.len_max as usize {
@@ -157,8 +174,9 @@ impl Queue {
 
 /// Appending to a fixed queue.
 impl Queue {
-    /// Appends one record of exactly the length that the queue was [made for](crate::Options::fixed). Source:
-    /// `alq_write` in alq(9).
+    /// Appends one record of exactly the length that the queue was [opened
+    /// for](crate::Options::fixed). Blocks as [`writen`](Queue::writen) does. Source: `alq_write`
+    /// in alq(9).
     ///
     /// # Errors
     ///
@@ -184,10 +202,11 @@ impl Queue {
         self.append(record, flags, None)
     }
 
-    /// Reserves one entry of the length that the queue was [made for](crate::Options::fixed). Source: `alq_get` in
-    /// alq(9).
+    /// Reserves one entry of the length that the queue was [opened for](crate::Options::fixed).
+    /// Blocks as [`writen`](Queue::writen) does. Source: `alq_get` in alq(9).
     ///
-    /// An entry that is posted with fewer bytes used puts only those in the file, and counts as one all the same.
+    /// If an entry is posted with fewer bytes, only those are written to the file. It still counts
+    /// as one entry.
     ///
     /// # Errors
     ///
@@ -216,8 +235,8 @@ impl Queue {
     }
 }
 
-/// The fast path, of arguments that are checked: all of it is inlined, and stays in registers. Whatever may wait or fail is a
-/// call, for the whole of the rest.
+/// The fast path, with checked arguments. All of it is inlined and stays in registers. Everything
+/// that may wait or fail is one call, which handles the rest.
 impl Queue {
     #[inline(always)]
     #[expect(
@@ -250,7 +269,8 @@ impl Queue {
         self.entry_later(len, flags, timeout)
     }
 
-    /// Appends what was not appended at once: when there is room, or without the ring, if the queue takes any at all.
+    /// Appends a record that the fast path could not append: once there is room, or without the
+    /// ring if the queue accepts records that way.
     #[cold]
     fn append_later(
         &self,
@@ -271,7 +291,7 @@ impl Queue {
         }
     }
 
-    /// The same for an entry.
+    /// Reserves an entry that the fast path could not reserve; see `append_later`.
     #[cold]
     fn entry_later(
         &self,
@@ -305,11 +325,11 @@ fn reserve_later(
 
 /// Appending at the cost of a copy.
 impl Queue {
-    /// A lane of this queue, for one producer. See [`Lane`].
+    /// Makes a lane of this queue, for one producer. See [`Lane`].
     ///
-    /// Any number of lanes may exist. One that is not used costs its few hundred bytes, and the flusher a look when it seals
-    /// spans: some nanoseconds. Making one takes a
-    /// lock for a moment; the lane itself never does.
+    /// Any number of lanes may exist. An idle lane costs a few hundred bytes of memory, and some
+    /// nanoseconds each time the flusher seals spans. Making a lane takes a lock for a moment;
+    /// appending to one never does.
     ///
     /// ```
     /// # let dir = tempfile::tempdir()?;

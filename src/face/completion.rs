@@ -1,4 +1,7 @@
-//! Completions: what has become of a record, asked, waited for, or told.
+//! Completions: the result of a record or a sync, to be polled, waited for, awaited, or delivered.
+//!
+//! A completion holds a `Pending` that the flusher or the sync thread settles once. This file may
+//! not settle one. It only subscribes to it, so a dropped completion changes nothing for others.
 
 use core::fmt;
 use core::future::Future;
@@ -14,7 +17,7 @@ use crate::primitives::os;
 use crate::primitives::sync::{Arc, unique_number};
 use crate::words::{Error, Operation, Status};
 
-/// How a completion tells that it is done. Source: sigevent(3type).
+/// Selects how a completion notifies the program when it is done. Source: sigevent(3type).
 ///
 /// ```
 /// use alq::{Notify, Options, SyncOp};
@@ -27,17 +30,17 @@ use crate::words::{Error, Operation, Status};
 /// ```
 #[non_exhaustive]
 pub enum Notify {
-    /// Not at all (`SIGEV_NONE`).
+    /// No notification (`SIGEV_NONE`).
     None,
-    /// A signal is queued for the process (`SIGEV_SIGNAL`), with `SI_ASYNCIO` as its code.
+    /// Queues a signal for the process (`SIGEV_SIGNAL`), with the code `SI_ASYNCIO`.
     Signal {
         /// The signal, 1 to `SIGRTMAX`.
         signo: i32,
-        /// What the handler finds in `si_value`.
+        /// The value that the handler gets in `si_value`.
         value: usize,
     },
-    /// A function runs on a thread of its own (`SIGEV_THREAD`), which runs all callbacks of the process in turn. It may
-    /// append and wait; a panic in it ends nothing but itself.
+    /// Calls a function on a separate thread (`SIGEV_THREAD`), which runs all callbacks of the
+    /// process in turn. It may append and wait. A panic in it ends only that call.
     Callback(Box<dyn FnOnce(Result<(), Error>) + Send>),
 }
 
@@ -54,17 +57,22 @@ impl fmt::Debug for Notify {
     }
 }
 
-/// A point in the stream of a queue that a watermark will reach, from [`Queue::fsync`](crate::Queue::fsync) or
-/// [`Queue::completion`](crate::Queue::completion). Source: `struct aiocb` with `aio_error(3)` and `aio_suspend(3)`.
+/// Tracks a point in the stream of a queue until everything before it is written, or durable. Made
+/// by [`Queue::fsync`](crate::Queue::fsync) and [`Queue::completion`](crate::Queue::completion).
+/// Source: `struct aiocb` with `aio_error(3)` and `aio_suspend(3)`.
 ///
-/// Once done or failed it stays so, and every clone says the same. It can be asked ([`status`](Completion::status)),
-/// waited for ([`wait`](Completion::wait), [`suspend`](crate::suspend)), awaited (it is a `Future` that any executor can
-/// run), or told of ([`notify`](Completion::notify)).
+/// Once it is done or failed, it stays so, and every clone returns the same result. There are four
+/// ways to get the result:
+///
+/// - poll it: [`status`](Completion::status);
+/// - wait for it: [`wait`](Completion::wait), [`suspend`](crate::suspend);
+/// - await it: a completion is a `Future` that any executor can run;
+/// - be notified: [`notify`](Completion::notify).
 ///
 /// # Cancellation
 ///
-/// Dropping it, also as a future that was polled, takes nothing back: the record is written, or the sync done, all the
-/// same. Nothing of the task is left behind.
+/// Dropping a completion, also as a future that was polled, cancels nothing: the record is still
+/// written, and the sync still runs. No reference to the task remains.
 ///
 /// ```
 /// use alq::{Flags, Level, Options};
@@ -79,7 +87,7 @@ impl fmt::Debug for Notify {
 pub struct Completion {
     pub(super) pending: Arc<Pending>,
     shared: Arc<Shared<Mirror>>,
-    /// Names this handle among the subscribers.
+    /// Identifies this handle among the subscribers.
     key: u64,
 }
 
@@ -92,7 +100,7 @@ impl Completion {
         }
     }
 
-    /// What has become of it. Never blocks. Source: `aio_error(3)`.
+    /// Returns the current status. Never blocks. Source: `aio_error(3)`.
     ///
     /// ```
     /// use alq::Status;
@@ -109,7 +117,8 @@ impl Completion {
         self.result().map_or(Status::InProgress, Status::Done)
     }
 
-    /// Its result, once there is one. In a child of fork(2) it takes no lock: the holder may not exist.
+    /// Returns the result once there is one. In a child of fork(2) it takes no lock: the thread
+    /// that held it may not exist there.
     fn result(&self) -> Option<Result<(), Error>> {
         match self.shared.here() {
             Ok(_) => self.pending.result(),
@@ -117,18 +126,19 @@ impl Completion {
         }
     }
 
-    /// Whether it is one of the parent process.
+    /// Whether the completion belongs to a parent of this process.
     pub(super) fn is_foreign(&self) -> bool {
         self.shared.here().is_err()
     }
 
-    /// Waits until it is done.
+    /// Waits until the completion is done or failed, for as long as data moves.
     ///
     /// # Errors
     ///
-    /// Its own error, if it failed. While it is in progress: [`Error::Held`] or [`Error::Stalled`] when nothing has moved
-    /// for the [stall limit](crate::Options::stall_limit), and [`Error::WouldDeadlock`] on the flusher thread; it goes
-    /// on then.
+    /// The error with which the completion failed. If it is still in progress: [`Error::Held`] or
+    /// [`Error::Stalled`] if nothing moves for the [stall limit](crate::Options::stall_limit), and
+    /// [`Error::WouldDeadlock`] on a thread that serves the queue. In these cases the completion
+    /// stays in progress.
     ///
     /// ```
     /// # let dir = tempfile::tempdir()?;
@@ -140,11 +150,11 @@ impl Completion {
         self.wait_with(self.shared.patience(None))
     }
 
-    /// [`wait`](Completion::wait) for `timeout` at most.
+    /// Waits as [`wait`](Completion::wait) does, for at most `timeout`.
     ///
     /// # Errors
     ///
-    /// [`Error::TimedOut`] when the time is over; otherwise as [`wait`](Completion::wait).
+    /// [`Error::TimedOut`] if `timeout` has passed; otherwise as [`wait`](Completion::wait).
     ///
     /// ```
     /// # let dir = tempfile::tempdir()?;
@@ -164,16 +174,19 @@ impl Completion {
             .wait_for(&self.shared, || self.result())
     }
 
-    /// Whether a wait on this thread would be a wait for itself.
+    /// Whether this thread would wait for itself.
     pub(super) fn is_for_itself(&self) -> bool {
         self.shared.is_servant()
     }
 
-    /// Has it tell once it is done; at once, if it is. Any number of times; each one tells.
+    /// Requests a notification for when the completion is done; at once if it is done already. May
+    /// be called any number of times; each call adds one notification. Does not wait for the
+    /// completion.
     ///
     /// # Errors
     ///
-    /// [`Error::Io`] for a number that is no signal, or if the thread for callbacks cannot be started.
+    /// [`Error::Io`] if the signal number is invalid, or if the thread for callbacks cannot be
+    /// started.
     ///
     /// ```
     /// use alq::{Notify, SyncOp};
@@ -207,7 +220,7 @@ impl Completion {
             subscriber.tell(&Err(past.into()));
             return Ok(());
         }
-        // A key of its own: it outlives this handle.
+        // A separate key: the subscription outlives this handle.
         if let Err((result, subscriber)) = self.pending.subscribe(unique_number(), subscriber) {
             subscriber.tell(&result);
         }

@@ -1,4 +1,7 @@
-//! The entry: a piece of the ring, filled in place.
+//! The entry: reserved bytes of the ring, filled in place.
+//!
+//! Owns the reservation from the claim to its post or drop. It may not touch other bytes of the
+//! ring. [`Reserved`] says how an entry of the queue differs from one of a lane.
 
 use core::cell::Cell;
 use core::fmt;
@@ -15,23 +18,26 @@ use crate::memory::Mirror;
 use crate::ring::{Claim, Owner, Reservation};
 use crate::words::{Error, Flags, Position};
 
-/// A reservation: contiguous bytes of the ring itself, to be filled in place and posted. Source:
+/// Holds a reservation: contiguous bytes of the ring, to be filled in place and posted. Source:
 /// `struct ale` in alq(9), where `ae_data` is the slice and `ae_bytesused` is
 /// [`bytes_used`](Entry::bytes_used).
 ///
-/// [`Queue::getn`](crate::Queue::getn) gives one with a span of its own, of which any number may be
-/// open. [`Lane::getn`](crate::Lane::getn) gives a [`LaneEntry`], of which a lane has one at a time.
+/// [`Queue::getn`](crate::Queue::getn) returns an entry with its own span; any number of them may
+/// be open. [`Lane::getn`](crate::Lane::getn) returns a [`LaneEntry`]; a lane has one at a time. An
+/// entry may be sent to another thread.
 ///
-/// There are two ways to fill it. As a slice: a post appends the first `bytes_used` bytes, which is
-/// the whole reservation unless [`set_bytes_used`](Entry::set_bytes_used) says less. The slice shows
-/// what an earlier record left there until it is filled, so post only what you have filled. As a
-/// writer: the first `write!` sets `bytes_used` to 0, and each one appends.
+/// There are two ways to fill it:
 ///
-/// Dropped without [`post`](Entry::post) it posts nothing and holds up no other record. Forgotten
-/// ([`core::mem::forget`]), an entry of a queue stays open until the queue is closed: the drain stops
-/// in front of it, and `flush` and `close` return [`Error::Held`]; an entry of a lane is taken back
-/// when the lane next appends, seals, or is dropped. An entry that lives across a fork(2) is the
-/// parent's: its post and its drop do nothing in the child.
+/// - As a slice. A post appends the first `bytes_used` bytes: the whole reservation, unless
+///   [`set_bytes_used`](Entry::set_bytes_used) has set less. Until you fill it, the slice shows
+///   bytes of an earlier record, so post only what you have filled.
+/// - As a writer. The first `write!` sets `bytes_used` to 0, and each one appends.
+///
+/// An entry that is dropped without [`post`](Entry::post) posts nothing and blocks no other record.
+/// If an entry of a queue is forgotten ([`core::mem::forget`]), it stays open until the queue is
+/// closed: the drain stops in front of it, and `flush` and `close` return [`Error::Held`]. A lane
+/// takes a forgotten entry back when it next appends, seals, or is dropped. An entry that is open
+/// across a fork(2) belongs to the parent: its post and its drop do nothing in the child.
 ///
 /// ```
 /// # let dir = tempfile::tempdir()?;
@@ -51,16 +57,16 @@ use crate::words::{Error, Flags, Position};
 #[must_use = "an entry posts nothing until `post` is called"]
 pub struct Entry<'q, R: Reserved = Claim> {
     shared: &'q Shared<Mirror>,
-    /// What it has of the ring.
+    /// Its reserved bytes of the ring.
     room: R,
-    /// Its memory where the queue goes on without its ring.
+    /// Its memory if it bypasses the ring: see `aside`.
     own: Option<OwnMemory>,
     fill: Fill,
     /// An entry may go to another thread, but two threads cannot share it.
     _not_sync: PhantomData<Cell<()>>,
 }
 
-/// An [`Entry`] in a [`Lane`](crate::Lane), from [`Lane::getn`](crate::Lane::getn).
+/// Holds a reservation in the span of a lane: an [`Entry`] from [`Lane::getn`](crate::Lane::getn).
 ///
 /// ```
 /// # let dir = tempfile::tempdir()?;
@@ -89,7 +95,7 @@ impl<'q> Entry<'q> {
         }
     }
 
-    /// An entry without a reservation: its post appends past the ring.
+    /// Makes an entry without a reservation. Its post bypasses the ring.
     pub(super) fn of_its_own(shared: &'q Shared<Mirror>, memory: OwnMemory) -> Self {
         let len = memory.len();
         Self::of(shared, Claim::NONE, Some(memory), len)
@@ -99,7 +105,8 @@ impl<'q> Entry<'q> {
         self.shared.id
     }
 
-    /// The claim of the ring, or memory of its own in its place. The caller must post it.
+    /// Splits the entry into its claim and the memory that replaces it. The caller must post one of
+    /// them.
     #[inline]
     pub(super) fn into_parts(self) -> (Claim, Option<OwnMemory>) {
         let mut this = ManuallyDrop::new(self);
@@ -108,7 +115,7 @@ impl<'q> Entry<'q> {
 }
 
 impl<'l> Entry<'l, Begun<'l>> {
-    /// A record of `len` bytes that `owner` has begun, or that has memory of its own.
+    /// Makes an entry of `len` bytes: a record that `owner` has begun, or the memory `own`.
     #[inline]
     pub(super) fn in_lane(
         shared: &'l Shared<Mirror>,
@@ -133,7 +140,8 @@ impl<'q, R: Reserved> Entry<'q, R> {
         }
     }
 
-    /// How many bytes, from the first on, a post would append: the whole reservation at first.
+    /// Returns how many bytes, from the first one, a post would append. It starts as the whole
+    /// reservation.
     ///
     /// ```
     /// # let dir = tempfile::tempdir()?;
@@ -150,7 +158,7 @@ impl<'q, R: Reserved> Entry<'q, R> {
         self.fill.used()
     }
 
-    /// Sets how many bytes a post appends, and where the next `write!` goes on; 0 posts nothing.
+    /// Sets how many bytes a post appends, and where the next `write!` continues; 0 posts nothing.
     ///
     /// # Panics
     ///
@@ -174,12 +182,12 @@ impl<'q, R: Reserved> Entry<'q, R> {
         self.fill.set(n, len);
     }
 
-    /// Publishes the used bytes and wakes the drain if it sleeps. Never blocks, never fails. Source:
-    /// `alq_post` in alq(9).
+    /// Publishes the used bytes, and wakes the flusher if it sleeps. Never blocks, never fails.
+    /// Source: `alq_post` in alq(9).
     ///
-    /// Returns where the record ends in the stream of the queue. Room that was reserved and not used
-    /// is given back at once if nothing has been reserved after it; in a lane, always to its next
-    /// record.
+    /// Returns the position at which the record ends in the stream of the queue. Unused room is
+    /// given back at once if no later reservation exists; in a lane, the next record always gets
+    /// it.
     ///
     /// ```
     /// # let dir = tempfile::tempdir()?;
@@ -194,8 +202,8 @@ impl<'q, R: Reserved> Entry<'q, R> {
         self.post_flags(Flags::empty())
     }
 
-    /// [`post`](Entry::post) with flags: [`Flags::NOACTIVATE`] does not wake the drain. The others
-    /// mean nothing here. Source: `alq_post_flags` in alq(9).
+    /// Posts as [`post`](Entry::post) does, with flags: [`Flags::NOACTIVATE`] does not wake the
+    /// flusher. Other flags have no effect here. Source: `alq_post_flags` in alq(9).
     ///
     /// ```
     /// # let dir = tempfile::tempdir()?;
@@ -213,12 +221,13 @@ impl<'q, R: Reserved> Entry<'q, R> {
         end::<R>(shared, this.room.take(), own, used, flags)
     }
 
-    /// Appends formatted text, with neither trait in scope: what `write!(entry, ..)` calls.
+    /// Appends formatted text. `write!(entry, ..)` calls this method, so no trait need be in scope.
     ///
     /// # Errors
     ///
-    /// [`Error::TooLarge`] if it does not fit; what fitted is kept. `len` is what would have been
-    /// needed so far. [`Error::Format`] if a `Display` failed by itself.
+    /// [`Error::TooLarge`] if the text does not fit; the entry keeps the part that fits, and `len`
+    /// is the length that would have been needed so far. [`Error::Format`] if a `Display`
+    /// implementation returned an error.
     ///
     /// ```
     /// # let dir = tempfile::tempdir()?;
@@ -243,11 +252,11 @@ impl<'q, R: Reserved> Entry<'q, R> {
     }
 }
 
-/// The end of an entry, which it gets in parts: see [`Reserved`].
+/// Ends an entry, which it gets in parts: see [`Reserved`].
 #[inline(always)]
 #[expect(
     clippy::inline_always,
-    reason = "the hot path; only the place that makes an entry knows what its parts are"
+    reason = "the hot path; only the code that makes an entry knows its parts"
 )]
 fn end<R: Reserved>(
     shared: &Shared<Mirror>,
@@ -256,7 +265,8 @@ fn end<R: Reserved>(
     used: u32,
     flags: Flags,
 ) -> Position {
-    // Looked at first: where an entry was just made, the compiler knows that it is `None`.
+    // `own` is checked first: after inlining into the code that makes an entry, the compiler knows
+    // that it is `None`.
     if own.is_some() || shared.here().is_err() {
         return R::end_aside(taken, shared, own, used);
     }
@@ -265,7 +275,7 @@ fn end<R: Reserved>(
     Position::new(shared.id, posted.end)
 }
 
-/// The end of an entry that is dropped. It wakes the drain, which alone frees the slot.
+/// Ends an entry that is dropped. It wakes the flusher, because only the drain frees the slot.
 #[cold]
 fn give_up<R: Reserved>(shared: &Shared<Mirror>, taken: R::Taken<'_>, own: Option<OwnMemory>) {
     end::<R>(shared, taken, own, 0, Flags::empty());
@@ -294,8 +304,8 @@ impl<R: Reserved> DerefMut for Entry<'_, R> {
 }
 
 impl<R: Reserved> io::Write for Entry<'_, R> {
-    /// Appends what fits; 0 when the entry is full, which `write_all` makes an error of kind
-    /// `WriteZero`.
+    /// Appends what fits, and returns its length: 0 if the entry is full, which `write_all` turns
+    /// into an error of kind `WriteZero`.
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         Ok(self.append(bytes))
     }
@@ -317,11 +327,11 @@ impl<R: Reserved> fmt::Write for Entry<'_, R> {
 }
 
 impl<R: Reserved> Drop for Entry<'_, R> {
-    /// Posts nothing; what waits for the entry goes on.
+    /// Posts nothing, and unblocks the records after the entry.
     #[inline(always)]
     #[expect(
         clippy::inline_always,
-        reason = "as a call it would get the entry by its address: see `Reserved`"
+        reason = "a call would get the entry by its address: see `Reserved`"
     )]
     fn drop(&mut self) {
         give_up::<R>(self.shared, self.room.take(), self.own.take());

@@ -1,4 +1,5 @@
-//! The lane: one producer's fast path into a queue that it shares.
+//! The lane: one producer's fast path into a shared queue. `append_at_once` and `entry` use the
+//! open span; all other cases go through `begin_elsewhere`, or bypass the ring in `aside`.
 
 use core::cell::Cell;
 use core::marker::PhantomData;
@@ -13,49 +14,52 @@ use crate::ends::Kind;
 use crate::ring::Owner;
 use crate::words::{Error, Flags, Position};
 
-/// One producer's own way into a queue, from [`Queue::lane`]: the same calls, at the cost of a copy.
+/// Appends to a queue for one producer, without contention; made by [`Queue::lane`]. It has the
+/// appending calls of the queue.
 ///
-/// A lane claims a span of some KiB at once and appends its records to it, so that several producers do not contend for
-/// the head of the ring with every record. All lanes of a queue, and the queue's own calls, go into one file, each
-/// record whole. On a fixed queue, and for records that are longer than a [span](crate::Options::lane_span), a lane does
-/// as the queue itself.
+/// A lane claims a span of some KiB at once and appends its records to it. So several producers do
+/// not contend for the head of the ring with every record, and an append costs little more than a
+/// copy. All lanes of a queue, and the queue's own calls, write to one file, each record whole. On
+/// a fixed queue, and for a record longer than a [span](crate::Options::lane_span), a lane appends
+/// as the queue does.
 ///
 /// # Order
 ///
-/// The records of one lane come in the order in which it posted them, and a record that is appended through the [`Queue`]
-/// itself comes behind everything that was posted before, by whomever. A record of a lane may come before records of others
-/// that were posted earlier, since its span was claimed earlier; [`seal`](Lane::seal) ends that: what a lane posts after a
-/// `seal` comes behind everything that was posted before the `seal`. Who needs the order of cause and effect across threads
-/// with every record appends through the queue.
+/// The records of one lane are written in the order in which it posted them. A record that is
+/// appended through the [`Queue`] comes after everything that any thread posted before. A record of
+/// a lane may come before records of others that were posted earlier, because its span was claimed
+/// earlier. [`seal`](Lane::seal) ends that: what a lane posts after a `seal` comes after everything
+/// that was posted before it. If every record must follow the order of cause and effect across
+/// threads, append through the queue.
 ///
 /// # When a record is written
 ///
-/// A record of a lane that does nothing more is written as soon as any other: the flusher takes what is posted of an open
-/// span, and [seals](Lane::seal) the span itself as soon as something lies behind it, so an idle lane never holds up
-/// another. The room that an idle lane has claimed and not used is given back when somebody needs it; a
-/// [`NOWAIT`](Flags::NOWAIT) append that finds the ring full for that reason is refused until
-/// the flusher has given it back, which takes it some microseconds or a wake-up
-/// ([`Stats::refused_for_lanes`](crate::Stats::refused_for_lanes) counts what was refused while lanes held room).
+/// A record in a lane is written as soon as any other, even if the lane does nothing more. The
+/// flusher writes what is posted in an open span, and [seals](Lane::seal) the span once another
+/// span follows it, so an idle lane never blocks another. It also gives back room that an idle lane
+/// has not used, once another producer needs it. Until then (some microseconds, or a wake-up) a
+/// [`NOWAIT`](Flags::NOWAIT) append that finds the ring full for that reason fails;
+/// [`Stats::refused_for_lanes`](crate::Stats::refused_for_lanes) counts such refusals.
 ///
 /// # A thread that stops
 ///
-/// A thread that is stopped in the middle of an append, or that holds a [`LaneEntry`], holds up what lies behind its own
-/// span, and nothing else; [`Stats::held`](crate::Stats::held) counts it, and waits end with [`Error::Held`] after the stall
-/// limit. A thread that ends drops its lane: what it posted is written, what it did not post is not. A lane that is
-/// leaked is as one that is idle; leaked with an entry open, it holds up what lies behind until the queue is closed.
+/// A thread that stops in the middle of an append, or holds a [`LaneEntry`], blocks only the spans
+/// after its own. [`Stats::held`](crate::Stats::held) counts it, and waits end with [`Error::Held`]
+/// after the stall limit. A thread that ends drops its lane: its posted records are written, an
+/// open entry is not. A leaked lane stays idle. If an entry of it is open, the spans after it
+/// stay blocked until the queue is closed.
 ///
 /// # Threads
 ///
-/// One thread at a time uses a lane; it may be handed to another. It keeps its queue open as a clone does. Unlike the
-/// queue's own calls with `NOWAIT`, those of a lane are *not* async-signal-safe: a handler could interrupt its own lane.
-/// At the end of the process, and in a child of fork(2), a lane does as its [queue](Queue#exit).
+/// One thread uses a lane at a time; it may be sent to another thread. A lane keeps its queue open
+/// as a clone does. Its calls are *not* async-signal-safe, unlike the queue's own calls with
+/// `NOWAIT`: a signal handler could interrupt its own lane. At the end of the process, and in a
+/// child of fork(2), a lane behaves as its [queue](Queue#exit).
 ///
 /// ```
-/// use alq::{Flags, Options};
-///
 /// # let dir = tempfile::tempdir()?;
 /// # let path = dir.path().join("app.log");
-/// let queue = Options::new().open(&path)?;
+/// let queue = alq::Options::new().open(&path)?;
 /// std::thread::scope(|scope| {
 ///     for name in ["one", "two"] {
 ///         let mut lane = queue.lane();
@@ -73,13 +77,12 @@ use crate::words::{Error, Flags, Position};
 #[derive(Debug)]
 pub struct Lane {
     owner: Owner,
-    /// Dropped last: it may be the last handle.
+    /// Must be dropped last: it may be the last handle.
     queue: Queue,
-    /// Appending takes `&mut`, so that nothing here need be shared.
+    /// Appending takes `&mut`, so nothing here is shared between threads.
     _not_sync: PhantomData<Cell<()>>,
 }
 
-/// Appending.
 impl Lane {
     pub(super) fn new(queue: Queue, owner: Owner) -> Self {
         Self {
@@ -90,9 +93,8 @@ impl Lane {
     }
 
     /// Appends one record, whole or not at all, never mixed with another record of the queue.
-    ///
-    /// On a pipe or a FIFO, a record of up to `PIPE_BUF` (4096) bytes is not mixed with records of
-    /// other processes either. A longer one may be; with `Options::sole_writer`, any record may be.
+    /// Blocks as [`Queue::writen`], which also says how a pipe may mix records of several
+    /// processes.
     ///
     /// # Errors
     ///
@@ -101,10 +103,8 @@ impl Lane {
     /// ```
     /// # let dir = tempfile::tempdir()?;
     /// # let queue = alq::Options::new().open(dir.path().join("app.log"))?;
-    /// use alq::Flags;
-    ///
     /// let mut lane = queue.lane();
-    /// let position = lane.writen(b"one record\n", Flags::NOWAIT)?;
+    /// let position = lane.writen(b"one record\n", alq::Flags::NOWAIT)?;
     /// assert_eq!(lane.position(), position);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
@@ -113,11 +113,12 @@ impl Lane {
         self.copy(record, flags, None)
     }
 
-    /// [`writen`](Lane::writen) that waits for room for `timeout` at most. (With `NOWAIT` it does not wait at all.)
+    /// Appends as [`writen`](Lane::writen) does, and waits for room for at most `timeout`. (With
+    /// `NOWAIT` it does not wait at all.)
     ///
     /// # Errors
     ///
-    /// [`Error::TimedOut`] when the time is over; otherwise as [`writen`](Lane::writen).
+    /// [`Error::TimedOut`] if `timeout` has passed; otherwise as [`writen`](Lane::writen).
     ///
     /// ```
     /// # let dir = tempfile::tempdir()?;
@@ -135,8 +136,8 @@ impl Lane {
         self.copy(record, flags, Some(timeout))
     }
 
-    /// Reserves `len` contiguous bytes of the ring itself, to be filled in place and posted. As [`Queue::getn`], but in a
-    /// span what a post does not use is the next record's, whatever lies behind.
+    /// Reserves `len` contiguous bytes of the ring, as [`Queue::getn`], to be filled in place and
+    /// posted. The next record of the lane always gets the bytes that a post does not use.
     ///
     /// # Errors
     ///
@@ -159,11 +160,12 @@ impl Lane {
         self.entry(len, flags, None)
     }
 
-    /// [`getn`](Lane::getn) that waits for room for `timeout` at most. (With `NOWAIT` it does not wait at all.)
+    /// Reserves as [`getn`](Lane::getn) does, and waits for room for at most `timeout`. (With
+    /// `NOWAIT` it does not wait at all.)
     ///
     /// # Errors
     ///
-    /// [`Error::TimedOut`] when the time is over; otherwise as [`writen`](Lane::writen).
+    /// [`Error::TimedOut`] if `timeout` has passed; otherwise as [`writen`](Lane::writen).
     ///
     /// ```
     /// # let dir = tempfile::tempdir()?;
@@ -183,7 +185,7 @@ impl Lane {
         self.entry(len, flags, Some(timeout))
     }
 
-    /// Appends one record of a fixed queue. As [`Queue::write_fixed`].
+    /// Appends one record of a fixed queue, as [`Queue::write_fixed`].
     ///
     /// # Errors
     ///
@@ -196,13 +198,13 @@ impl Lane {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn write_fixed(&mut self, record: &[u8], flags: Flags) -> Result<Position, Error> {
-        self.seal(); // an entry that was forgotten is taken back
+        self.seal(); // takes back a forgotten entry
         let position = self.queue.write_fixed(record, flags)?;
         self.owner.set_position(position.bytes());
         Ok(position)
     }
 
-    /// Reserves one entry of a fixed queue. As [`Queue::get`].
+    /// Reserves one entry of a fixed queue, as [`Queue::get`].
     ///
     /// # Errors
     ///
@@ -237,9 +239,9 @@ impl Lane {
         }
     }
 
-    /// Appends to the open span, if it has room; nothing else, whatever the reason.
+    /// Appends to the open span if it has room; otherwise does nothing.
     #[inline(always)]
-    #[expect(clippy::inline_always, reason = "what it comes to stays in registers")]
+    #[expect(clippy::inline_always, reason = "its result stays in registers")]
     pub(super) fn append_at_once(&mut self, record: &[u8], activate: bool) -> Option<Position> {
         let shared = self.queue.shared().here().ok()?;
         if !self.owner.begins(record.len()) {
@@ -273,7 +275,7 @@ impl Lane {
         Ok(Position::new(shared.id, posted.end))
     }
 
-    /// In a child of fork(2) that has reopened the queue, the lane is one of the queue that has taken its place.
+    /// In a child of fork(2) that has reopened the queue, moves this lane to the new queue.
     fn follow(&mut self) {
         if self.queue.is_inherited() {
             if let Ok(here) = self.queue.here() {
@@ -329,12 +331,10 @@ impl Lane {
         let (shared, len) = (self.queue.current().shared(), len as usize);
         Ok(LaneEntry::in_lane(shared, &mut self.owner, own, len))
     }
-}
 
-impl Lane {
-    /// Ends the span of this lane: what it posts from now on comes behind everything that was posted anywhere before. Gives
-    /// back what the span has not used, if nothing lies behind it. Never blocks. The next record costs a claim of a new span,
-    /// so do not call it for each.
+    /// Ends the span of this lane. What the lane posts from now on comes after everything that any
+    /// thread posted before. Gives back the rest of the span if no span follows it. Never blocks.
+    /// The next record claims a new span, so do not call it for each record.
     ///
     /// ```
     /// # let dir = tempfile::tempdir()?;
@@ -357,7 +357,7 @@ impl Lane {
         }
     }
 
-    /// Where the last record that this lane has posted ends; the start of the stream if there is none.
+    /// Returns the end of the last record that this lane posted; without one, the stream's start.
     ///
     /// ```
     /// # let dir = tempfile::tempdir()?;
@@ -373,7 +373,7 @@ impl Lane {
         Position::new(self.queue.shared().id, self.owner.position())
     }
 
-    /// The queue of this lane.
+    /// Returns the queue of this lane.
     ///
     /// ```
     /// # let dir = tempfile::tempdir()?;
@@ -390,7 +390,7 @@ impl Lane {
 }
 
 impl Drop for Lane {
-    /// Seals the span. What was posted is written.
+    /// Seals the span. Posted records are still written.
     fn drop(&mut self) {
         if self.queue.shared().here().is_ok() {
             self.seal();

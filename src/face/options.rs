@@ -1,4 +1,7 @@
-//! How a queue is to be.
+//! Queue options: how to open a queue, and how it behaves.
+//!
+//! Every method stores its value and cannot fail. `open.rs` checks the values, and `ring_file.rs`
+//! has the options of the ring file. A new option gets a row in the table of [`Options`].
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -7,7 +10,30 @@ use super::opening::Opening;
 use crate::actors::Callback;
 use crate::words::{Order, Report};
 
-/// The options of a [`Queue`](crate::Queue), and the ways to open one.
+/// Opens a [`Queue`](crate::Queue), with options.
+///
+/// [`open`](Options::open), [`from_fd`](Options::from_fd) and [`to_sink`](Options::to_sink) check
+/// the options and open the queue. The other methods set one option each, and never fail.
+///
+/// | purpose | option | default |
+/// |---|---|---|
+/// | size of the ring | [`capacity`](Options::capacity), in bytes | 1 MiB |
+/// | | [`fixed`](Options::fixed): entries of one length | off |
+/// | | [`lane_span`](Options::lane_span), in bytes | 16 KiB |
+/// | the log file | [`mode`](Options::mode), its permissions | 0600 |
+/// | | [`follow_links`](Options::follow_links) | off |
+/// | | [`sole_writer`](Options::sole_writer), for pipes | off |
+/// | time to the file | [`max_delay`](Options::max_delay) | 10 ms |
+/// | a full ring | [`ordered`](Options::ordered): room in the order of arrival | off |
+/// | | [`loss_lines`](Options::loss_lines): a line in the log for refused records | off |
+/// | a file that accepts no data | [`stall_limit`](Options::stall_limit) | 5 s |
+/// | | [`refuse_when_stalled`](Options::refuse_when_stalled): never wait for a full disk | off |
+/// | errors | [`on_error`](Options::on_error), a callback | no callback |
+/// | completions | [`outstanding_max`](Options::outstanding_max) | 65536 |
+/// | survive SIGKILL | [`ring_file`](Options::ring_file), the path of the ring | in memory |
+/// | | [`ring_optional`](Options::ring_optional): open without it | off |
+/// | | [`ring_on_disk`](Options::ring_on_disk): no warning | off |
+/// | | [`other_log`](Options::other_log): accept records of another log | off |
 ///
 /// ```
 /// use alq::{Flags, Options};
@@ -37,12 +63,13 @@ pub struct Options {
     pub(super) other_log: bool,
     pub(super) ring_optional: bool,
     pub(super) ring_on_disk: bool,
-    /// `entry_len` and `count`.
+    /// The arguments of `fixed`: `entry_len` and `count`.
     pub(super) fixed: Option<(usize, usize)>,
 }
 
 impl Options {
-    /// The defaults: 1 MiB of ring, files of mode 0600, symbolic links refused, a stall limit of 5 seconds.
+    /// Makes options with the defaults: a ring of 1 MiB, log files of mode 0600, symbolic links
+    /// refused, a stall limit of 5 seconds.
     ///
     /// ```
     /// # let dir = tempfile::tempdir()?;
@@ -72,11 +99,13 @@ impl Options {
         }
     }
 
-    /// How many bytes the ring holds: 1 to 2 GiB, rounded up to a power of two and at least one page of 4096.
-    /// [`Queue::capacity`](crate::Queue::capacity) tells the result. Checked when the queue is opened.
+    /// Sets the size of the ring: 1 byte to 2 GiB, 1 MiB by default. It is rounded up to a power of
+    /// two, at least 4096 (one page). [`Queue::capacity`](crate::Queue::capacity) returns the
+    /// result. The value is checked when the queue is opened.
     ///
-    /// All of it is allocated and touched at once, so that no append ever pays for a page fault. Descriptors take a
-    /// quarter more; beyond 4 MiB of those (a capacity of 16 MiB) they are brought in as they are used.
+    /// The whole ring is allocated and touched when the queue is opened, so that no append pays for
+    /// a page fault. Descriptors take a quarter more memory. If they take more than 4 MiB (at a
+    /// capacity above 16 MiB), the system supplies their pages when they are first used.
     ///
     /// ```
     /// # let dir = tempfile::tempdir()?;
@@ -89,12 +118,13 @@ impl Options {
         self
     }
 
-    /// A queue of fixed records: exactly `count` entries of `entry_len` bytes may be outstanding, and
-    /// [`write_fixed`](crate::Queue::write_fixed) and [`get`](crate::Queue::get) take the place of `writen` and `getn`. With a `count`
-    /// of 0 it is a variable queue of `entry_len` bytes. Source: `alq_open` in alq(9).
+    /// Opens a queue of fixed records: at most `count` entries of `entry_len` bytes may be
+    /// outstanding. [`write_fixed`](crate::Queue::write_fixed) and [`get`](crate::Queue::get)
+    /// replace `writen` and `getn`. If `count` is 0, the queue is variable, with a capacity of
+    /// `entry_len` bytes. Source: `alq_open` in alq(9).
     ///
-    /// Replaces [`capacity`](Options::capacity). Checked when the queue is opened: `count * entry_len` is 1 byte to
-    /// 2 GiB, and `count` at most 2^26.
+    /// Replaces [`capacity`](Options::capacity). The values are checked when the queue is opened:
+    /// `count * entry_len` is 1 byte to 2 GiB, and `count` at most 2^26.
     ///
     /// ```
     /// use alq::{Error, Flags, Options};
@@ -113,8 +143,9 @@ impl Options {
         self
     }
 
-    /// Whether waiting writers get room strictly in the order in which they came; off by default. While somebody waits,
-    /// nobody overtakes: `NOWAIT` is refused even if its record would fit. Source: `ALQ_ORDERED` in alq(9).
+    /// Sets whether waiting writers get room strictly in the order in which they came; off by
+    /// default. While a writer waits, no other append overtakes it: one with `NOWAIT` is refused
+    /// even if its record would fit. Source: `ALQ_ORDERED` in alq(9).
     ///
     /// ```
     /// # let dir = tempfile::tempdir()?;
@@ -126,7 +157,8 @@ impl Options {
         self
     }
 
-    /// The permissions of a log that [`open`](Options::open) creates, 0 to 0o7777, less the process's umask.
+    /// Sets the permissions of a log that [`open`](Options::open) creates: 0 to 0o7777, 0o600 by
+    /// default. The umask of the process is applied.
     ///
     /// ```
     /// # let dir = tempfile::tempdir()?;
@@ -138,8 +170,8 @@ impl Options {
         self
     }
 
-    /// Whether [`open`](Options::open) follows a symbolic link in the last part of the path. Off by default: in a
-    /// directory where others may write, a link could lead a log anywhere.
+    /// Sets whether [`open`](Options::open) follows a symbolic link in the last part of the path.
+    /// Off by default: in a directory where other users may write, a link could point anywhere.
     ///
     /// ```
     /// # let dir = tempfile::tempdir()?;
@@ -154,10 +186,10 @@ impl Options {
         self
     }
 
-    /// Whether no other process writes to the descriptor; off by default. It matters for a pipe or a FIFO
-    /// alone: there a write has at most `PIPE_BUF` bytes (4096) unless one record is longer, so that the
-    /// records of several processes are not mixed. With a sole writer, writes are as long as the pipe
-    /// takes.
+    /// Declares that no other process writes to the descriptor; off by default. It matters only for
+    /// a pipe or a FIFO. Without it, one write has at most `PIPE_BUF` bytes (4096) unless one
+    /// record is longer, so that records of several processes are not mixed. With it, a write is as
+    /// long as the pipe accepts.
     ///
     /// ```
     /// let (reader, writer) = std::io::pipe()?;
@@ -170,9 +202,14 @@ impl Options {
         self
     }
 
-    /// How long `flush`, completions, `close` and the drop of the last handle wait while nothing moves, before they give up and
-    /// say what stands in the way; `None` waits for ever. Data that is slow to go out is waited for as long as
-    /// some of it goes. A millisecond at least. A stall that has begun before the call counts, but for one more try. It also bounds a `WAITOK` append that waits behind an open reservation (`Held`).
+    /// Sets how long a wait lasts while nothing moves: 5 seconds by default, at least 1 ms; `None`
+    /// has no limit. It bounds `flush`, completions, `close` and the drop of the last handle. When
+    /// it has passed, they give up and return what blocks the drain. They keep waiting as long as
+    /// some data is written, even slowly.
+    ///
+    /// If a stall began before the call, that time counts, except that the file is tried once more.
+    /// The limit also bounds a `WAITOK` append that waits for an open reservation
+    /// ([`Error::Held`](crate::Error::Held)).
     ///
     /// ```
     /// use std::time::Duration;
@@ -192,15 +229,19 @@ impl Options {
         self
     }
 
-    /// Whether no call waits for a file that has no room: on a full disk or beyond a quota (`ENOSPC`, `EDQUOT`). Off by
-    /// default, when an append with `WAITOK` waits for as long as that lasts.
+    /// Sets whether calls give up at once if the file has no room: a full disk or an exceeded quota
+    /// (`ENOSPC`, `EDQUOT`). Off by default: an append with `WAITOK` then waits until there is
+    /// room.
     ///
-    /// If it is on, and the ring is full while the file has no room, an append fails at once with [`Error::Stalled`], and
-    /// [`Stats::refused_for_stall`](crate::Stats::refused_for_stall) counts it. `flush`, completions, `close`, drops and the
-    /// end of the process have the file tried once more, then give up at once. A pipe, socket or terminal that nobody
-    /// reads is waited for as without the option.
+    /// If it is on, and the ring is full while the file has no room, an append fails at once with
+    /// [`Error::Stalled`](crate::Error::Stalled), and
+    /// [`Stats::refused_for_stall`](crate::Stats::refused_for_stall) counts it. `flush`,
+    /// completions, `close`, drops and the end of the process try the file once more, and then give
+    /// up. A pipe, socket or terminal whose other side does not read is no such case: calls wait
+    /// for it as without the option.
     ///
-    /// For a program that must go on when its log cannot: an [`AsyncAppend`](crate::AsyncAppend) has it on.
+    /// It is meant for a program that must continue when its log cannot be written. An
+    /// [`AsyncAppend`](crate::AsyncAppend) has it on.
     ///
     /// ```
     /// use alq::{Error, Flags, Options};
@@ -218,8 +259,10 @@ impl Options {
         self
     }
 
-    /// How many completions may be outstanding, 65536 by default; 0 allows none. Beyond it
-    /// [`fsync`](crate::Queue::fsync) and [`completion`](crate::Queue::completion) say [`Error::TooManyOutstanding`].
+    /// Sets how many completions may be outstanding: 65536 by default; 0 allows no completion.
+    /// Beyond the limit, [`fsync`](crate::Queue::fsync) and
+    /// [`completion`](crate::Queue::completion) fail with
+    /// [`Error::TooManyOutstanding`](crate::Error::TooManyOutstanding).
     ///
     /// ```
     /// # let dir = tempfile::tempdir()?;
@@ -231,23 +274,24 @@ impl Options {
         self
     }
 
-    /// Receives errors that no caller may be waiting for, with the queue that they happened in.
-    /// `callback` gets
+    /// Sets a callback that receives errors that no caller may be waiting for, with the queue in
+    /// which they happened. `callback` gets
     ///
     /// - the failure of a write, or of the flusher itself, after which the queue refuses appends until
     ///   a [reopen](crate::Queue::reopen);
-    /// - [`Error::Stalled`], once for each stall that has lasted for the
+    /// - [`Error::Stalled`](crate::Error::Stalled), once for each stall that has lasted for the
     ///   [stall limit](Options::stall_limit);
     /// - the failure of a sync;
-    /// - why a [ring file](Options::ring_optional) was left out;
-    /// - why the drop of the last handle, or the end of the process, left something undrained, unless
-    ///   a [`close`](crate::Queue::close) has returned it. (Without a callback, standard error gets a
-    ///   line that counts what is lost.) That drop waits for the callback for a second at most.
+    /// - why the queue opened without its [ring file](Options::ring_optional);
+    /// - why the drop of the last handle, or the end of the process, left something unwritten,
+    ///   unless a [`close`](crate::Queue::close) has returned the reason. (Without a callback,
+    ///   standard error gets a line that counts what is lost.) That drop waits for the callback for
+    ///   at most one second.
     ///
-    /// It runs on the one thread that runs all callbacks of the process, one after the other
-    /// ([`Notify`](crate::Notify)). It may append, wait and [reopen](crate::Queue::reopen), and a panic
-    /// in it ends only itself. A handle of this queue that the callback owns keeps the queue open: give
-    /// it one that can be taken away. The last `on_error` counts.
+    /// The callback runs on the one thread that runs all callbacks of the process, one after the
+    /// other ([`Notify`](crate::Notify)). It may append, wait and [reopen](crate::Queue::reopen). A
+    /// panic in it ends only that call. If the callback owns a handle of this queue, the queue
+    /// stays open: give it a handle that can be taken away. The last `on_error` counts.
     ///
     /// ```
     /// use std::sync::mpsc::channel;
@@ -271,9 +315,10 @@ impl Options {
         self
     }
 
-    /// How many bytes a [`Lane`](crate::Lane) claims at once, at most: 1 byte to 2 GiB, 16 KiB by default. It is never more
-    /// than a quarter of the capacity, and a lane begins with less; a span that was sealed early is followed by a
-    /// shorter one, a full one by a longer one.
+    /// Sets how many bytes a [`Lane`](crate::Lane) claims at once, at most: 1 byte to 2 GiB, 16 KiB
+    /// by default. A span is never more than a quarter of the capacity. The first span of a lane is
+    /// shorter. A span that was sealed early is followed by a shorter one, a full span by a longer
+    /// one.
     ///
     /// ```
     /// # let dir = tempfile::tempdir()?;
@@ -286,11 +331,14 @@ impl Options {
         self
     }
 
-    /// Within which time an activating post is on its way to the descriptor, without any call and whatever the load: 10 ms
-    /// by default. (A reservation in front that stays open holds it up all the same, and so does a descriptor that takes
-    /// nothing.) The flusher rests for a quarter of it at most, and for no more than it takes to fill a part of the
-    /// ring; a longer time means fewer wake-ups, and with 0 it looks all the time while there is traffic. Records posted with [`NOACTIVATE`](crate::Flags::NOACTIVATE) have no such
-    /// bound.
+    /// Sets the time within which the flusher begins to write an activating post, under any load
+    /// and without any further call: 10 ms by default. (An open reservation in front, or a
+    /// descriptor that accepts no data, still delays it.) Records posted with
+    /// [`NOACTIVATE`](crate::Flags::NOACTIVATE) have no such bound.
+    ///
+    /// The flusher sleeps for at most a quarter of this time, and for less if the ring would fill
+    /// too far. A longer time means fewer wake-ups. With 0, the flusher polls without sleeping
+    /// while there is traffic.
     ///
     /// ```
     /// # let dir = tempfile::tempdir()?;
@@ -303,18 +351,22 @@ impl Options {
         self
     }
 
-    /// Has the log itself say where records are missing. Where a [`NOWAIT`](crate::Flags::NOWAIT) append was refused because
-    /// the queue was full, the file gets a line such as
+    /// Writes a line into the log where records are missing; off by default. Where a
+    /// [`NOWAIT`](crate::Flags::NOWAIT) append was refused because the queue was full, the file
+    /// gets a line such as
     ///
     /// ```text
     /// alq: 12 records, 1534 bytes dropped: queue full
     /// ```
     ///
-    /// at most once in `every`, so that the loss cannot flood the log that tells of it; a line that had to wait comes later
-    /// than its place, at the latest when the queue is closed, dropped, or the process ends. It comes between two records, so
-    /// those should end in a newline. Off by default; not on a fixed queue, whose records all have
-    /// one length. Counted is what was refused with [`WouldBlock`](Error::WouldBlock), as often as it was, by the
-    /// bytes that were asked for; not what timed out, or failed.
+    /// At most one such line is written in each `every`, so that lines about losses do not flood
+    /// the log. A line that had to wait is written later than its place, at the latest when the
+    /// queue is closed or dropped, or when the process ends.
+    ///
+    /// The line goes between two records, so records should end in a newline. A fixed queue cannot
+    /// have loss lines, because all its records have one length. The line counts each append that
+    /// failed with [`WouldBlock`](crate::Error::WouldBlock), and the bytes that it asked for. It
+    /// does not count appends that timed out or failed otherwise.
     ///
     /// ```
     /// use alq::{Flags, Options};

@@ -14,50 +14,60 @@ use crate::primitives::Once;
 use crate::primitives::sync::Arc;
 use crate::words::{Error, Position, Recovery, Undrained};
 
-/// An append queue: records go into a preallocated ring, and one flusher thread writes them to a descriptor.
+/// An append queue: records go into a preallocated ring, and one flusher thread writes them to a
+/// descriptor.
 ///
-/// Made by [`Options`](crate::Options). A clone is another handle of the same queue; any thread may use any handle.
-/// Records of all handles go to the file in the order in which their room was claimed, each whole.
+/// [`Options`](crate::Options) opens a queue. A clone is another handle of the same queue; cloning
+/// is cheap, and any thread may use any handle. The records of all handles reach the file whole, in
+/// the order in which their room was claimed.
 ///
 /// # Dropping
 ///
-/// The drop of the last handle closes the queue: it waits until everything posted is written, and gives up when
-/// nothing has moved for the [stall limit](crate::Options::stall_limit). It can tell so only to
-/// [`on_error`](crate::Options::on_error): call [`close`](Queue::close) to know.
+/// The drop of the last handle closes the queue. It waits until everything posted is written, and
+/// gives up if nothing moves for the [stall limit](crate::Options::stall_limit). A drop cannot
+/// return an error: it reports one to [`on_error`](crate::Options::on_error). Call
+/// [`close`](Queue::close) to get the error yourself.
 ///
 /// # Exit
 ///
-/// The end of the process (a return from `main`, `std::process::exit`) drains every queue that is open, whoever holds its
-/// handles, and gives up as a drop does; what it must leave, it tells `on_error`, or standard error. Threads and handlers
-/// of atexit(3) that append after that drain write synchronously, in order; with `NOWAIT` they are refused while it is at
-/// work. docs/process.md goes through the cases.
+/// The end of the process (a return from `main`, `std::process::exit`) drains every open queue,
+/// also one with handles in other threads. It gives up as a drop does, and reports what it could
+/// not write to `on_error`, or to standard error if there is no callback. Threads and atexit(3)
+/// handlers that append after that drain write synchronously, in order. While the drain runs, an
+/// append with `NOWAIT` is refused. docs/process.md describes each case.
 ///
 /// # Fork
 ///
-/// In a child of fork(2), the handles of its parent append synchronously: to the same descriptor, with write(2), without
-/// a lock. A [`reopen`](Queue::reopen) there makes them asynchronous again. Nothing of the parent's is touched: what it
-/// has posted it writes itself, once; entries that live across the fork are the parent's, and its completions fail with
-/// [`Error::Forked`]. `flush`, `close` and drops return at once. The child may open queues of its own. fork(2) writes
-/// out what was posted before it, for 10 ms at most: a parent that ends with `_exit`, as daemon(3) does, leaves its log
-/// whole. After vfork(2): exec only.
+/// In a child of fork(2), the handles of the parent append synchronously, with write(2) to the same
+/// descriptor and without a lock. A [`reopen`](Queue::reopen) in the child makes them asynchronous
+/// again. The child changes nothing in the parent's queue: the parent writes its posted records
+/// itself, once; entries that are open across the fork belong to the parent; the parent's
+/// completions fail in the child with [`Error::Forked`]. `flush`, `close` and drops return at once.
+/// The child may open its own queues.
+///
+/// Before it forks, fork(2) writes what is posted, for at most 10 ms. So a parent that ends with
+/// `_exit`, as in daemon(3), leaves a complete log. After vfork(2), only exec is allowed.
 ///
 /// # Signals
 ///
-/// [`writen`](Queue::writen), [`write_fixed`](Queue::write_fixed), [`getn`](Queue::getn) and [`get`](Queue::get) with
-/// [`NOWAIT`](crate::Flags::NOWAIT), and the post and the drop of an [`Entry`](crate::Entry), are async-signal-safe: a
-/// handler may call them whatever its thread was doing. They take no lock, allocate nothing and keep errno. (In a child of
-/// fork(2), and after the last drain, `getn` and `get` allocate.) No other call is, nor is any call of a
-/// [`Lane`](crate::Lane).
+/// With [`NOWAIT`](crate::Flags::NOWAIT), [`writen`](Queue::writen),
+/// [`write_fixed`](Queue::write_fixed), [`getn`](Queue::getn) and [`get`](Queue::get) are
+/// async-signal-safe, and so are the post and the drop of an [`Entry`](crate::Entry). A signal
+/// handler may call them, no matter what it interrupted. They take no lock, allocate nothing and
+/// preserve errno. (In a child of fork(2), and after the last drain, `getn` and `get` allocate.) No
+/// other call is async-signal-safe, and no call of a [`Lane`](crate::Lane) is.
 ///
 /// # Cost
 ///
-/// An append that finds room makes no system call, takes no lock and allocates nothing, unless the flusher sleeps:
-/// then the first post after a pause wakes it (some microseconds). One that has to wait may allocate.
+/// An append that finds room makes no system call, takes no lock and allocates nothing, unless the
+/// flusher sleeps: the first post after a pause wakes it, which takes some microseconds. An append
+/// that has to wait may allocate.
 ///
-/// A queue has the memory of its [capacity](crate::Options::capacity) and a quarter more, one thread (`alq-flusher`, the
-/// 2 MiB of stack, of which some 10 KiB are touched) and one descriptor. While a record is written in part, a copy of that
-/// part is kept, for a [`reopen`](Queue::reopen). A queue that nobody posts to costs no time. A
-/// descriptor that takes nothing holds up its own queue and no other.
+/// A queue uses the memory of its [capacity](crate::Options::capacity) and a quarter more, one
+/// descriptor, and one thread (`alq-flusher`, with 2 MiB of stack, of which about 10 KiB are
+/// touched). While a record is partly written, the queue keeps a copy of the written part, for a
+/// [`reopen`](Queue::reopen). An idle queue uses no CPU time. A descriptor that accepts no data
+/// delays its own queue and no other.
 ///
 /// ```
 /// use alq::{Flags, Options};
@@ -77,34 +87,35 @@ use crate::words::{Error, Position, Recovery, Undrained};
 #[derive(Clone, Debug)]
 pub struct Queue {
     shared: Arc<Shared<Mirror>>,
-    /// Whether records have a fixed length, and which.
+    /// The length of each record of a fixed queue; `None` on a variable queue.
     entry_len: Option<u32>,
-    /// The longest record that may be appended with its own length: none if that is fixed.
+    /// The longest record that `writen` may append; 0 on a fixed queue, so that one comparison
+    /// refuses both.
     pub(super) len_max: u32,
     owner: Arc<Owner>,
 }
 
-/// What all handles share; its drop is the drop of the last handle.
+/// The part that all handles share. Its drop is the drop of the last handle.
 #[derive(Debug)]
 struct Owner {
     shared: Arc<Shared<Mirror>>,
-    /// What was found in the ring file, and which one it is.
+    /// What was found in the ring file, and the path of that file.
     in_file: Option<(Recovery, PathBuf)>,
-    /// What it was opened with.
+    /// The options that the queue was opened with.
     options: Options,
-    /// In a child of fork(2): the queue that a reopen there has put in the place of this one.
+    /// In a child of fork(2): the queue with which a reopen in the child has replaced this one.
     heir: Once<Queue>,
 }
 
 impl Drop for Owner {
     fn drop(&mut self) {
         let Ok(shared) = self.shared.here() else {
-            return; // it is the parent's
+            return; // the queue belongs to the parent process
         };
-        let was_closed = shared.ring.ended().is_some(); // by a call that has told what was left
+        let was_closed = shared.ring.ended().is_some(); // a close has returned what was left
         let left = barrier::close(shared, shared.patience(None));
         if shared.ring.journal().is_some() && barrier::has_stopped(shared) {
-            shared.ring.release(); // what was not written is the next queue's
+            shared.ring.release(); // the next queue on this ring file writes the rest
         }
         if let (Err(undrained), false) = (left, was_closed) {
             exit::last_words(&shared.reporter, "a queue was dropped", undrained);
@@ -140,18 +151,18 @@ impl Queue {
         &self.shared
     }
 
-    /// This queue, or the one that a reopen in a child of fork(2) has put in its place last.
+    /// This queue, or the newest queue with which a reopen in a child of fork(2) has replaced it.
     pub(super) fn current(&self) -> &Self {
         self.owner.heir.get().map_or(self, Self::current)
     }
 
-    /// [`current`](Queue::current), if this process has made it.
+    /// [`current`](Queue::current), if this process created it.
     pub(super) fn here(&self) -> Result<&Self, Past> {
         let current = self.current();
         current.shared.here().map(|_| current)
     }
 
-    /// Whether it was made in another process: in a parent of this one.
+    /// Whether another process, a parent of this one, created the queue.
     pub(super) fn is_inherited(&self) -> bool {
         self.shared.here().is_err()
     }
@@ -160,8 +171,8 @@ impl Queue {
         &self.owner.heir
     }
 
-    /// Whether appends go through a ring: not in a child of fork(2), unless it has reopened the queue; nor once the
-    /// process ends.
+    /// Whether appends go through the ring. They do not in a child of fork(2) that has not reopened
+    /// the queue, nor after the end of the process has begun.
     pub(super) fn is_async(&self) -> bool {
         self.here().is_ok_and(|here| !here.shared.ring.is_aside())
     }
@@ -169,7 +180,7 @@ impl Queue {
     fn flush_within(&self, timeout: Option<Duration>) -> Result<(), Error> {
         match self.here() {
             Ok(Self { shared, .. }) => barrier::flush(shared, shared.patience(timeout)),
-            Err(_) => Ok(()), // what this process appends is written already
+            Err(_) => Ok(()), // appends of this process are synchronous, so they are written
         }
     }
 
@@ -177,7 +188,7 @@ impl Queue {
         &self.shared
     }
 
-    /// What was found in the ring file, and which one it is.
+    /// What was found in the ring file, and the path of that file.
     pub(super) fn in_file(&self) -> Option<&(Recovery, PathBuf)> {
         self.owner.in_file.as_ref()
     }
@@ -186,14 +197,14 @@ impl Queue {
         &self.owner.options
     }
 
-    /// The length of every record of a fixed queue.
+    /// The length of every record of a fixed queue; `None` on a variable queue.
     #[inline]
     pub(super) fn entry_len(&self) -> Option<u32> {
         self.entry_len
     }
 
-    /// How many bytes may be outstanding; on a variable queue also the length of the longest record, on a fixed one
-    /// `count` times the length of an entry.
+    /// Returns how many bytes may be outstanding at once. On a variable queue this is also the
+    /// length of the longest record; on a fixed queue it is `count` times the length of an entry.
     ///
     /// ```
     /// # let dir = tempfile::tempdir()?;
@@ -210,7 +221,8 @@ impl Queue {
         }
     }
 
-    /// Schedules the drain, for what was posted with [`NOACTIVATE`](crate::Flags::NOACTIVATE). Returns at once.
+    /// Wakes the flusher for records that were posted with
+    /// [`NOACTIVATE`](crate::Flags::NOACTIVATE). Returns at once.
     ///
     /// ```
     /// # let dir = tempfile::tempdir()?;
@@ -227,17 +239,21 @@ impl Queue {
         }
     }
 
-    /// Waits until everything that was posted before the call is written to the descriptor, whatever other threads
-    /// post meanwhile. It is written, not on disk: that is fsync(2).
+    /// Waits until everything that was posted before the call is written to the descriptor, even
+    /// while other threads keep posting. Written means that the kernel has the data;
+    /// [`fsync`](Queue::fsync) makes it durable.
     ///
-    /// It waits for reservations that lie before something posted, and for no others. Any number of threads may
-    /// flush at once. Not to be called by a thread that holds an entry in front of what it waits for.
+    /// It waits for an open reservation only if a record was posted after it. Any number of threads
+    /// may flush at once. A thread must not flush while it holds an entry in front of a posted
+    /// record: it would wait for itself, until the stall limit.
     ///
     /// # Errors
     ///
-    /// When nothing has moved for the [stall limit](crate::Options::stall_limit): [`Error::Held`] if an open
-    /// reservation is in the way, [`Error::Stalled`] if the descriptor takes nothing (`ENOSPC`: the disk is full; `EAGAIN`:
-    /// nobody reads). [`Error::Io`] if a write has failed and the queue was not [reopened](Queue::reopen), [`Error::Closed`] if the queue was closed and could not drain. The data is kept.
+    /// If nothing moves for the [stall limit](crate::Options::stall_limit): [`Error::Held`] if an
+    /// open reservation blocks the drain, [`Error::Stalled`] if the descriptor accepts no data
+    /// (`ENOSPC`: the disk is full; `EAGAIN`: the other side does not read). [`Error::Io`] if a
+    /// write has failed and the queue was not [reopened](Queue::reopen). [`Error::Closed`] if the
+    /// queue was closed and could not drain. In each case the queue keeps the data.
     ///
     /// ```
     /// # let dir = tempfile::tempdir()?;
@@ -252,11 +268,11 @@ impl Queue {
         self.flush_within(None)
     }
 
-    /// [`flush`](Queue::flush) that waits for `timeout` at most.
+    /// Flushes as [`flush`](Queue::flush) does, and waits for at most `timeout`.
     ///
     /// # Errors
     ///
-    /// [`Error::TimedOut`] when the time is over; otherwise as [`flush`](Queue::flush).
+    /// [`Error::TimedOut`] if `timeout` has passed; otherwise as [`flush`](Queue::flush).
     ///
     /// ```
     /// # let dir = tempfile::tempdir()?;
@@ -268,7 +284,8 @@ impl Queue {
         self.flush_within(Some(timeout))
     }
 
-    /// Where the last record that was posted before the call ends, as far as this thread can know.
+    /// Returns the end of the last record that was posted before the call, as far as this thread
+    /// can see. Never blocks.
     ///
     /// ```
     /// # let dir = tempfile::tempdir()?;
@@ -287,8 +304,8 @@ impl Queue {
         }
     }
 
-    /// A snapshot of what the queue has done. It looks at every descriptor in use, so it costs some microseconds
-    /// when much is outstanding; it never blocks anybody.
+    /// Returns a snapshot of the queue's counters. It reads every descriptor in use, which takes
+    /// some microseconds while much is outstanding. It never blocks any thread.
     ///
     /// ```
     /// # let dir = tempfile::tempdir()?;
@@ -301,17 +318,19 @@ impl Queue {
         self.current().shared.stats()
     }
 
-    /// Ends the queue for all handles: later appends get [`Error::Closed`], sleepers too, and everything posted is
-    /// written. Any number of calls; each returns when the queue is finished.
+    /// Closes the queue for all handles, and waits until everything posted is written. Later
+    /// appends fail with [`Error::Closed`], and so do appends that are waiting for room. Any thread
+    /// may call it, any number of times; each call returns when the queue is finished.
     ///
-    /// With a `timeout` it waits for that long at most, and some 100 ms longer if open reservations must be stepped
-    /// over. Without one it waits for as long as bytes move, and then for the
-    /// [stall limit](crate::Options::stall_limit).
+    /// With a `timeout`, `close` waits for at most that long, plus about 100 ms if it must step
+    /// over open reservations. Without one, it waits while bytes move, and then for the [stall
+    /// limit](crate::Options::stall_limit).
     ///
     /// # Errors
     ///
-    /// [`Undrained`] says in numbers what was not written, and why. Records behind reservations that stay open are
-    /// written after all; the reservations are counted as abandoned, and a later post of one writes nothing.
+    /// [`Undrained`] counts what was not written, and names the cause. Records after a reservation
+    /// that stays open are still written; the reservation counts as abandoned, and posting it later
+    /// writes nothing.
     ///
     /// ```
     /// # let dir = tempfile::tempdir()?;

@@ -1,4 +1,7 @@
-//! Going on in another file while the queue runs.
+//! Reopening: the queue continues in another file while it runs.
+//!
+//! This file owns the request: it opens the new file and checks that the queue may use it. The
+//! flusher makes the cut.
 
 use std::os::fd::AsFd;
 use std::path::Path;
@@ -12,41 +15,53 @@ use crate::ends::FileSink;
 use crate::primitives::sync::PlainArc;
 use crate::words::{Error, Target};
 
-/// Going on in another file.
+/// Continuing in another file.
 impl Queue {
-    /// Has the queue go on with another descriptor, which is duplicated: after a rotation of the log, or when the old one
-    /// has failed. Returns at once; the completion is done when the new one has taken over.
+    /// Continues the queue in another descriptor, which is duplicated: after a rotation of the log,
+    /// or after the old descriptor has failed. Returns at once. The completion is done when the new
+    /// descriptor has taken over. Any thread may call it; calls take effect in their order.
     ///
-    /// What was posted before the call goes to the old file, what is posted after the completion is done to the new one,
-    /// and what is posted meanwhile to either. The cut is between two records. Nothing is lost, and posts are not delayed.
+    /// Records that were posted before the call go to the old file. Records that are posted after
+    /// the completion is done go to the new one. Records posted between go to either. The cut is
+    /// between two records. Nothing is lost, and posts are not delayed. If an open reservation is
+    /// in front of a posted record, the cut waits for it, as [`flush`](Queue::flush) does.
     ///
-    /// If the old file takes no more, because a write has failed, because the disk is full, or because the other side has
-    /// not read for the [stall limit](crate::Options::stall_limit), the cut is made at once, and what was not written
-    /// goes to the new one. That ends the failure: appends are taken again. If `fd` is the same file (by device and inode),
-    /// the next write goes on at the very byte. In any other, a record that was written in part is written from its
-    /// first byte on: it is whole there, and [`Stats::repeated`](crate::Stats::repeated) counts the bytes that are in both
-    /// files.
+    /// # A file that failed
     ///
-    /// The old file is synced, by the sync thread, before anything in the new one counts as durable. If a sync has failed,
-    /// what was written by then is never durable; what lies behind it may be, from the reopen on. The same holds for
-    /// what went to a descriptor that cannot be synced.
+    /// The cut is made at once if the old file accepts no more data: a write has failed, the disk
+    /// is full, or the other side has not read for the [stall limit](crate::Options::stall_limit).
+    /// The data that was not written goes to the new file. The queue has then recovered, and
+    /// accepts appends again.
     ///
-    /// In a child of fork(2), where the handles of the parent append synchronously, it makes a queue of the child's own and
-    /// puts that in the place of the parent's, for all handles of it and their lanes: with the same options, but for a
-    /// ring in memory. Then they append, flush and sync as anywhere; the parent notices nothing. Entries that are open in
-    /// the child are not part of it.
+    /// If `fd` is the same file (by device and inode), the next write continues at the very byte
+    /// where the last one ended. In any other file, a record that was partly written is written
+    /// from its first byte on. It is whole there, and [`Stats::repeated`](crate::Stats::repeated)
+    /// counts the bytes that are in both files.
     ///
-    /// A queue [to a sink](crate::Options::to_sink) of the caller's can be reopened too: the sink is dropped, and the
-    /// descriptor takes its place.
+    /// # Durability
     ///
-    /// Any thread may call it; calls take effect in their order. While an open reservation lies in front of something
-    /// posted, the cut waits for it, as [`flush`](Queue::flush) does.
+    /// The sync thread syncs the old file before anything in the new one counts as durable. If a
+    /// sync has failed, the data written before the reopen never becomes durable; data written
+    /// after the reopen can. The same holds if the old descriptor cannot be synced.
+    ///
+    /// # Child processes and sinks
+    ///
+    /// In a child of fork(2), the handles of the parent append synchronously. There, `reopen` opens
+    /// a new queue of the child, which replaces the parent's for all its handles and lanes in the
+    /// child. It has the same options, except that its ring is in memory. Appends, flushes and
+    /// syncs then work as usual, and the parent is not affected. Entries that are open in the child
+    /// are not part of the new queue.
+    ///
+    /// A queue [to a sink](crate::Options::to_sink) can be reopened too: the sink is dropped, and
+    /// the descriptor replaces it.
     ///
     /// # Errors
     ///
     /// [`Error::BadDescriptor`] if `fd` is not open for writing; [`Error::Closed`] after a close;
-    /// [`Error::TooManyOutstanding`]; [`Error::Io`] if it cannot be duplicated, the sync thread not started, or if the
-    /// flusher itself has failed. The old descriptor stays in use then.
+    /// [`Error::TooManyOutstanding`] at the [limit](crate::Options::outstanding_max);
+    /// [`Error::RingFile`] if the queue has a ring file and `fd` is not open for appending;
+    /// [`Error::Io`] if the descriptor cannot be duplicated, the sync thread cannot be started, or
+    /// the flusher itself has failed. In each case the old descriptor stays in use.
     ///
     /// ```
     /// use std::fs::{self, File};
@@ -69,15 +84,16 @@ impl Queue {
         self.reopen_on(self.options().opening.duplicate(fd.as_fd())?)
     }
 
-    /// [`reopen`](Queue::reopen) on the log at `path`, which is created if need be: what a program does when its log was
-    /// renamed. The [mode](crate::Options::mode) and [`follow_links`](crate::Options::follow_links) that the queue was
-    /// made with hold here too.
+    /// Continues the queue in the log at `path`, as [`reopen`](Queue::reopen) does; creates the log
+    /// if needed. A program calls it after its log was renamed. The [mode](crate::Options::mode)
+    /// and [`follow_links`](crate::Options::follow_links) of the queue apply here too.
     ///
     /// Blocks as open(2) does (a FIFO waits for its reader).
     ///
     /// # Errors
     ///
-    /// [`Error::Io`] with what open(2) said; otherwise as [`reopen`](Queue::reopen). The old file stays in use then.
+    /// [`Error::Io`] with the error of open(2); otherwise as [`reopen`](Queue::reopen). In each
+    /// case the old file stays in use.
     ///
     /// ```
     /// # let dir = tempfile::tempdir()?;
@@ -103,7 +119,8 @@ impl Queue {
         Ok(Completion::new(here.handle(), pending))
     }
 
-    /// Puts a queue of this process in the place of one of its parent, for all handles of that.
+    /// Replaces a queue of the parent process with a new queue of this process, for all its
+    /// handles.
     fn reopen_in_child(&self, sink: FileSink, target: Target) -> Result<Completion, Error> {
         let current = self.current();
         let shared = current.shared();
@@ -111,7 +128,7 @@ impl Queue {
             return Err(Error::Closed);
         }
         let options = Options {
-            ring_file: None, // the parent goes on with that
+            ring_file: None, // the parent keeps using it
             ..self.options().clone()
         };
         let heir = options.start(options.layout()?, PlainArc::new(sink), target)?;

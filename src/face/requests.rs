@@ -1,4 +1,7 @@
-//! What a queue gives out completions for: a sync, and a record.
+//! Requests for completions: a sync, and a record.
+//!
+//! Each request adds a `Pending` to the watch list of the queue and wakes the thread that will
+//! settle it.
 
 use super::aside;
 use super::completion::Completion;
@@ -8,23 +11,25 @@ use crate::ends::{Pending, Reach};
 use crate::primitives::sync::Arc;
 use crate::words::{Error, Level, Position, SyncOp};
 
-/// Getting into a consistent state.
+/// Waiting for records to be written or durable.
 impl Queue {
-    /// Makes durable what was posted before the call: returns at once, and the completion is done when all of it is
-    /// written and `fdatasync(2)` (or `fsync(2)`, for [`SyncOp::Full`]) has returned. What is posted later is neither
-    /// delayed nor waited for. One system call serves all who wait. Source: `aio_fsync(3)`.
+    /// Makes everything that was posted before the call durable. Returns at once. The completion is
+    /// done when all of it is written and `fdatasync(2)` (or `fsync(2)`, for [`SyncOp::Full`]) has
+    /// returned. The sync neither delays later records nor waits for them. One system call serves
+    /// all requests that are waiting. Any thread may call it. Source: `aio_fsync(3)`.
     ///
-    /// The first call starts a thread of the queue (`alq-sync`). The first sync of a log that
-    /// [`open`](crate::Options::open) has created covers its directory entry too.
+    /// The first call starts a thread of the queue (`alq-sync`). If [`open`](crate::Options::open)
+    /// has created the log, the first sync also covers its directory entry.
     ///
-    /// After a sync has failed once, nothing becomes durable until the queue is [reopened](Queue::reopen): the system may
-    /// have dropped the data, so a later success would prove nothing. What was written by then is never durable.
+    /// After a sync has failed, nothing becomes durable until the queue is
+    /// [reopened](Queue::reopen): the system may have dropped the data, so a later success would
+    /// prove nothing. Data that was written before the reopen never becomes durable.
     ///
     /// # Errors
     ///
-    /// [`Error::NotSyncable`] for a pipe, a socket or a terminal; [`Error::TooManyOutstanding`] at the
-    /// [bound](crate::Options::outstanding_max); [`Error::Closed`] after a close; [`Error::Io`] if the thread cannot be
-    /// started. What the sync itself says is the completion's.
+    /// [`Error::NotSyncable`] for a pipe, a socket or a terminal; [`Error::TooManyOutstanding`] at
+    /// the [limit](crate::Options::outstanding_max); [`Error::Closed`] after a close; [`Error::Io`]
+    /// if the thread cannot be started. The completion returns the error of the sync itself.
     ///
     /// ```
     /// # let dir = tempfile::tempdir()?;
@@ -33,7 +38,7 @@ impl Queue {
     ///
     /// queue.writen(b"survives the power\n", Flags::WAITOK)?;
     /// let completion = queue.fsync(SyncOp::Data)?;
-    /// // ... something else, meanwhile ...
+    /// // ... other work, while the sync runs ...
     /// completion.wait()?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
@@ -43,10 +48,11 @@ impl Queue {
         here.watch(here.shared().ring.posted_end(), Reach::Durable(op))
     }
 
-    /// A completion for one record: done when everything up to `position` has come to `level`.
+    /// Makes a completion for one record. It is done when everything up to `position` has reached
+    /// `level`. Returns at once.
     ///
-    /// What stands in the way is the completion's own error: [`Error::InvalidPosition`] for a position of another queue,
-    /// or beyond what was posted; and what [`fsync`](Queue::fsync) would say.
+    /// An error is returned by the completion: [`Error::InvalidPosition`] if the position is of
+    /// another queue or after everything posted, and the errors of [`fsync`](Queue::fsync).
     ///
     /// ```
     /// # let dir = tempfile::tempdir()?;
@@ -72,7 +78,7 @@ impl Queue {
             if !position.is_of(self.shared().id) || bytes > aside::end(self.shared()).bytes() {
                 Err(Error::InvalidPosition)
             } else if bytes > self.shared().ring.claimed_end() && level == Level::Written {
-                Ok(self.settled(&Ok(()))) // it went past the ring
+                Ok(self.settled(&Ok(()))) // it bypassed the ring, so it is written
             } else {
                 match level {
                     Level::Written => self.watch(bytes, Reach::Written),
@@ -82,7 +88,7 @@ impl Queue {
         completion.unwrap_or_else(|error| self.settled(&Err(error)))
     }
 
-    /// A completion that has come to its end.
+    /// Makes a completion that is done already.
     pub(super) fn settled(&self, result: &Result<(), Error>) -> Completion {
         Completion::new(self.handle(), Arc::new(Pending::settled(result)))
     }
@@ -95,7 +101,8 @@ impl Queue {
         self.watch(target, Reach::Durable(SyncOp::Data))
     }
 
-    /// Waits for a watermark, and has the flusher and the sync thread look.
+    /// Registers a completion for a watermark, and wakes the flusher and the sync thread to check
+    /// it.
     fn watch(&self, target: u64, reach: Reach) -> Result<Completion, Error> {
         let pending = Arc::new(Pending::new(target, reach));
         self.shared().watch.add(Arc::clone(&pending))?;

@@ -1,4 +1,7 @@
-//! The reservation of a task: a future that comes with room.
+//! The reservation of a task: a future that resolves to an entry.
+//!
+//! It owns one place in the list of tasks that wait for room, and leaves the list when it is
+//! dropped. It may never block the thread that polls it.
 
 use core::fmt;
 use core::future::Future;
@@ -11,23 +14,26 @@ use super::queue::Queue;
 use crate::actors::Asker;
 use crate::words::{Error, Flags};
 
-/// Room that comes when there is some: what [`Queue::reserve`] gives. Any executor can run it.
+/// Waits for room without blocking the thread: the future of [`Queue::reserve`]. Any executor can
+/// run it.
 ///
 /// # Turns
 ///
-/// A task has no place in the line of those who wait: it is told when there is room for it, and tries again. So one that is
-/// not polled any more holds up nobody; and on an [ordered](crate::Options::ordered) queue the threads that wait come first.
+/// Tasks do not queue for room in order. The queue wakes a task when there is room for it, and the
+/// task tries again. So a task that is not polled any more blocks no other task or thread. On an
+/// [ordered](crate::Options::ordered) queue, waiting threads come first.
 ///
 /// # Cancellation
 ///
-/// Dropped before it is done, it leaves nothing behind: no place among those who wait, and no room taken. Dropped
-/// afterwards, so is the [`Entry`], which posts nothing.
+/// If the future is dropped before it is done, it gives up its place among the waiters and takes no
+/// room. If it was done, its [`Entry`] is dropped, and an entry that is dropped posts nothing.
 ///
 /// # Time
 ///
-/// It waits for as long as it takes; an executor's time-out bounds that. It does not tell, as
-/// [`WAITOK`](crate::Flags::WAITOK) does after the stall limit, that an open reservation is in front: a task that waits while it
-/// holds an entry of the same queue may wait for itself.
+/// It waits without a limit; use a time-out of your executor to bound it. Unlike a
+/// [`WAITOK`](crate::Flags::WAITOK) append, it does not fail after the stall limit if an open
+/// reservation is in front. So a task that waits while it holds an entry of the same queue may wait
+/// for itself.
 ///
 /// ```
 /// # let dir = tempfile::tempdir()?;
@@ -58,12 +64,15 @@ impl fmt::Debug for Reserve<'_> {
 }
 
 impl Queue {
-    /// [`getn`](Queue::getn) for a task: a future of `len` contiguous bytes of the ring, which waits for room without blocking its thread.
+    /// Reserves `len` contiguous bytes of the ring, as [`getn`](Queue::getn), for a task. The
+    /// future waits for room without blocking its thread.
     ///
     /// # Errors
     ///
-    /// The future's: as [`getn`](Queue::getn) with [`WAITOK`](crate::Flags::WAITOK), but for `Held`. [`Error::WouldBlock`] on a
-    /// thread of the queue itself if there is no room, and anywhere while the [end of the process](Queue#exit) drains the queue.
+    /// The future fails as [`getn`](Queue::getn) with [`WAITOK`](crate::Flags::WAITOK) does, but
+    /// never with `Held`. It fails with [`Error::WouldBlock`] if there is no room and it is polled
+    /// on a thread that serves the queue, and on any thread while the [end of the
+    /// process](Queue#exit) drains the queue.
     ///
     /// ```
     /// # let dir = tempfile::tempdir()?;
@@ -86,7 +95,7 @@ impl Queue {
         }
     }
 
-    /// What the future does when it is polled.
+    /// Polls the future.
     pub(crate) fn poll_reserve(
         &self,
         asker: &mut Asker,
@@ -109,7 +118,7 @@ impl Queue {
         })
     }
 
-    /// What the drop of the future does.
+    /// Withdraws a dropped future from the waiting tasks.
     pub(crate) fn withdraw(&self, asker: &mut Asker) {
         if let Ok(here) = self.here() {
             here.shared().withdraw(asker);
