@@ -1,7 +1,7 @@
-//! What the models share: how they are bounded, tiny rings, and a sink that remembers.
+//! Code shared by the models: their bounds, small rings, and sinks that check who reads what.
 //!
-//! Every model is explored completely within a bound on preemptions, and never by time or by a number of
-//! permutations: loom reports success when it runs out of either.
+//! Every model is explored completely within a bound on preemptions. It is never bounded by time or
+//! by a number of permutations, because loom reports success when it reaches such a bound.
 
 #[cfg(not(alq_loom))]
 compile_error!(
@@ -20,8 +20,8 @@ use alq::model::{
     Ring, Shared, Sink, Tail, WhenFull, drive,
 };
 
-/// Explores `model` with at most `preemptions` preemptions (and as many more as `ALQ_LOOM_MORE_PREEMPTIONS` says),
-/// and prints how many executions that took.
+/// Explores `model` with at most `preemptions` preemptions, and prints the number of executions.
+/// The variable `ALQ_LOOM_MORE_PREEMPTIONS` adds to the bound.
 pub fn explore(name: &str, preemptions: usize, model: impl Fn() + Sync + Send + 'static) {
     let more = std::env::var("ALQ_LOOM_MORE_PREEMPTIONS");
     let more: usize = more.map_or(0, |n| n.parse().expect("a number of preemptions"));
@@ -43,17 +43,17 @@ pub fn explore(name: &str, preemptions: usize, model: impl Fn() + Sync + Send + 
     );
 }
 
-/// A ring with room for the descriptors of `lines` spans of lanes.
+/// A ring of `capacity` bytes with slots for `lines` spans of lanes.
 pub fn ring_for_lanes(capacity: u32, lines: u32) -> (Ring<Heap>, Drain) {
     Ring::new(Heap::new(Geometry::new(capacity, 4 * lines)))
 }
 
-/// A ring of `capacity` bytes and 4 descriptors.
+/// A ring of `capacity` bytes and 4 slots.
 pub fn ring(capacity: u32) -> (Ring<Heap>, Drain) {
     Ring::new(Heap::new(Geometry::new(capacity, 4)))
 }
 
-/// The same, about to wrap both halves of the head word.
+/// A ring of `capacity` bytes and 4 slots, just before both halves of the head word wrap.
 pub fn ring_before_wrap(capacity: u32) -> (Ring<Heap>, Drain) {
     let origin = Tail {
         seq: u64::from(u32::MAX),
@@ -62,7 +62,7 @@ pub fn ring_before_wrap(capacity: u32) -> (Ring<Heap>, Drain) {
     Ring::starting_at(Heap::new(Geometry::new(capacity, 4)), origin)
 }
 
-/// Appends one record made of `letter`, waiting for room by yielding.
+/// Appends one record made of `letter`. Yields while there is no room.
 pub fn append(ring: &Ring<Heap>, letter: u8, len: u32) -> u64 {
     loop {
         if let Ok(mut reservation) = ring.reserve(len) {
@@ -73,7 +73,7 @@ pub fn append(ring: &Ring<Heap>, letter: u8, len: u32) -> u64 {
     }
 }
 
-/// Appends one record made of `letter` in a lane; `false` if there is no room.
+/// Appends one record made of `letter` in a lane. Returns `false` if there is no room.
 pub fn try_append_in_lane(ring: &Ring<Heap>, owner: &mut Owner, letter: u8, len: u32) -> bool {
     if !owner.begins(len as usize) {
         owner.leave(ring);
@@ -85,14 +85,14 @@ pub fn try_append_in_lane(ring: &Ring<Heap>, owner: &mut Owner, letter: u8, len:
     true
 }
 
-/// The same, waiting for room by yielding.
+/// Appends one record made of `letter` in a lane. Yields while there is no room.
 pub fn append_in_lane(ring: &Ring<Heap>, owner: &mut Owner, letter: u8, len: u32) {
     while !try_append_in_lane(ring, owner, letter, len) {
         loom::thread::yield_now();
     }
 }
 
-/// Takes what is posted into `file`; one step.
+/// Runs one step of the drain, which appends posted bytes to `file`.
 pub fn take(drain: &mut Drain, ring: &Ring<Heap>, file: &mut Vec<u8>) -> Drained {
     let write = |runs: &[IoSlice<'_>]| -> Result<usize, ()> {
         let before = file.len();
@@ -102,7 +102,7 @@ pub fn take(drain: &mut Drain, ring: &Ring<Heap>, file: &mut Vec<u8>) -> Drained
     drain.step(ring, u32::MAX, Holes::Wait, write).unwrap()
 }
 
-/// Takes until `file` has `len` bytes.
+/// Runs the drain until `file` has `len` bytes.
 pub fn take_all(drain: &mut Drain, ring: &Ring<Heap>, file: &mut Vec<u8>, len: usize) {
     while file.len() < len {
         if !matches!(take(drain, ring, file), Drained::Moved { .. }) {
@@ -112,8 +112,8 @@ pub fn take_all(drain: &mut Drain, ring: &Ring<Heap>, file: &mut Vec<u8>, len: u
     assert_eq!(file.len(), len);
 }
 
-/// Cells beside the atomics: an access without a happens-before edge to the last one fails the model, whatever values were
-/// seen.
+/// Cells that are no atomics: an access without a happens-before edge to the last one fails the
+/// model, even if the values are right.
 #[derive(Clone, Debug)]
 pub struct Cells(Arc<Heap>);
 
@@ -140,7 +140,8 @@ impl Default for Cells {
     }
 }
 
-/// A sink that keeps what it gets. Whoever reads a byte of it must know that it was written: there is a cell beside each.
+/// A sink that keeps its bytes, with a cell for each byte. So the model fails if a thread reads a
+/// byte without a happens-before edge from its write.
 #[derive(Clone, Debug, Default)]
 pub struct Memory {
     file: Arc<Mutex<Vec<u8>>>,
@@ -148,7 +149,7 @@ pub struct Memory {
 }
 
 impl Memory {
-    /// All that was written.
+    /// All bytes written so far.
     pub fn contents(&self) -> Vec<u8> {
         let file = self.file.lock().unwrap();
         self.cells.read(0, file.len());
@@ -182,7 +183,8 @@ impl Sink for Memory {
     }
 }
 
-/// A sink that somebody must have let go of when a cell of it is read: its drop writes the cell.
+/// A sink whose drop writes a cell. A thread that reads the cell without a happens-before edge from
+/// the drop fails the model.
 #[derive(Debug, Default)]
 pub struct Dropped {
     pub cells: Cells,
@@ -204,7 +206,8 @@ impl Sink for Dropped {
     }
 }
 
-/// A queue without a thread in front of such a sink, and its cell.
+/// A queue without a flusher thread on a [`Dropped`] sink: its shared part, its flusher, and the
+/// cells of the sink.
 pub fn queue_on_dropped(capacity: u32) -> (loom::sync::Arc<Shared<Heap>>, Flusher<Heap>, Cells) {
     let cells = Cells::new();
     let sink = Arc::new(Dropped {
@@ -214,7 +217,7 @@ pub fn queue_on_dropped(capacity: u32) -> (loom::sync::Arc<Shared<Heap>>, Flushe
     (shared, flusher, cells)
 }
 
-/// A queue without a thread: what its callers share, its flusher, and the file.
+/// A queue without a flusher thread: its shared part, its flusher, and its file.
 pub fn queue(
     capacity: u32,
     order: Order,
@@ -222,7 +225,7 @@ pub fn queue(
     queue_on(Geometry::new(capacity, 4), order)
 }
 
-/// The same with any number of descriptors.
+/// As [`queue`], with any number of slots.
 pub fn queue_on(
     geometry: Geometry,
     order: Order,
@@ -232,18 +235,19 @@ pub fn queue_on(
     (shared, flusher, file)
 }
 
-/// The longest span of the lanes here.
+/// The longest span of a lane in the models, in bytes.
 pub const SPAN: u32 = 4;
 
-/// A queue with room for the spans of some lanes.
+/// A queue with room for the spans of several lanes.
 pub fn queue_for_lanes() -> (loom::sync::Arc<Shared<Heap>>, Flusher<Heap>, Memory) {
     queue_on(Geometry::new(16, 16), Order::Any)
 }
 
-/// The patience of a call that nothing but its end ends: no time passes in a model.
+/// The patience of a call without a time limit: a model has no time.
 pub const FOR_EVER: fn() -> Patience = || Patience::new(None, None);
 
-/// Runs the shipping driver until the queue is closed and drained. It parks at once: a nap would end by itself.
+/// Runs the shipping driver in a thread until the queue is closed and drained. It parks instead of
+/// napping, because a nap ends without a wake-up.
 pub fn start(
     mut flusher: Flusher<Heap>,
     shared: &loom::sync::Arc<Shared<Heap>>,
@@ -255,13 +259,13 @@ pub fn start(
     })
 }
 
-/// Waits until everything up to `end` is written, without a call that would wake the flusher.
+/// Waits until everything up to `end` is written. It makes no call that would wake the flusher.
 pub fn wait_written(shared: &Shared<Heap>, end: u64) {
     let written = || (shared.ring.tail().pos >= end).then_some(());
     shared.progress.wait_until(None, written).unwrap();
 }
 
-/// The same in front of a sink that is synced too.
+/// A queue without a flusher thread on `sink`, which is also synced.
 pub fn queue_with_sync(
     capacity: u32,
     sink: Arc<dyn Sink>,
@@ -290,7 +294,7 @@ fn build(
     (shared, flusher)
 }
 
-/// Appends one record as `Queue::writen` does, refused only if there is no room.
+/// Appends one record as `Queue::writen` does. Panics if there is no room.
 pub fn write(shared: &Shared<Heap>, letter: u8, len: u32, activate: bool) -> u64 {
     let mut reservation = shared.try_reserve(len).expect("there is room");
     reservation.fill(&vec![letter; len as usize]);
@@ -299,7 +303,11 @@ pub fn write(shared: &Shared<Heap>, letter: u8, len: u32, activate: bool) -> u64
     posted.end
 }
 
-/// Appends one record as `Lane::writen` does, refused only if the queue is closed or has failed.
+/// Appends one record as `Lane::writen` does, waiting for room.
+///
+/// # Errors
+///
+/// If the queue is closed or has failed.
 pub fn write_in_lane(
     shared: &Shared<Heap>,
     owner: &mut Owner,

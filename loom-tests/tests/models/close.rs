@@ -1,4 +1,4 @@
-//! Close: what was accepted is in the file, what came later is refused.
+//! Close: every accepted record is in the file, and every later append is refused.
 
 use alq::Error;
 use alq::model::{Kind, Order, Pace, barrier, drive};
@@ -8,7 +8,8 @@ use alq_loom_tests::{
 use loom::sync::Arc;
 use loom::thread;
 
-/// A close against two writers: what was accepted is in the file, what came later is refused as closed.
+/// A close runs against a writer. The record is in the file if it was accepted, and otherwise
+/// refused as closed.
 #[test]
 fn close_against_a_writer() {
     explore("close_against_a_writer", 1, || {
@@ -36,14 +37,17 @@ fn close_against_a_writer() {
     });
 }
 
-/// A close wakes a writer that sleeps for room, and tells it.
+/// A close wakes a writer that sleeps for room, and the writer gets `Closed`.
 #[test]
 fn close_wakes_a_sleeping_writer() {
     explore("close_wakes_a_sleeping_writer", 2, || {
         let (shared, mut flusher, _file) = queue(4, Order::Any);
         write(&shared, b'a', 4, false);
         let other = Arc::clone(&shared);
-        let writer = thread::spawn(move || other.wait_reserve(1, Kind::Writen, None).map(drop).map_err(alq::Error::from));
+        let writer = thread::spawn(move || {
+            let reserved = other.wait_reserve(1, Kind::Writen, None);
+            reserved.map(drop).map_err(alq::Error::from)
+        });
         // The flusher does not run before the close, so the writer cannot get room before it.
         barrier::end_intake(&shared);
         assert_eq!(writer.join().unwrap(), Err(alq::Error::Closed));
@@ -67,7 +71,8 @@ fn two_closes() {
     });
 }
 
-/// A close against a lane with an open span: what was accepted is in the file, and the lane gets to know.
+/// A close runs against a lane with an open span. Accepted records are in the file, and the lane
+/// gets `Closed`.
 #[test]
 fn a_close_with_an_open_lane() {
     explore("a_close_with_an_open_lane", 2, || {
@@ -94,22 +99,27 @@ fn a_close_with_an_open_lane() {
     });
 }
 
-/// Whoever sees the end of a queue sees that the flusher has let go of its sink: the descriptor is closed.
+/// A thread that sees the end of a queue also sees that the flusher has dropped its sink, so the
+/// descriptor is closed.
 #[test]
-fn who_sees_the_end_finds_the_sink_closed() {
-    explore("who_sees_the_end_finds_the_sink_closed", 2, || {
-        let (shared, mut flusher, cells) = queue_on_dropped(4);
-        write(&shared, b'a', 1, false);
-        let theirs = Arc::clone(&shared);
-        let waiter = thread::spawn(move || {
-            let finished = || theirs.has_finished().then_some(());
-            theirs.progress.wait_until(None, finished).unwrap();
-            cells.read(0, 1);
-        });
-        shared.ring.close();
-        drive(&mut flusher, Pace::parking(4));
-        drop(flusher);
-        shared.flusher_ended();
-        waiter.join().unwrap();
-    });
+fn the_end_is_visible_only_after_the_sink_is_closed() {
+    explore(
+        "the_end_is_visible_only_after_the_sink_is_closed",
+        2,
+        || {
+            let (shared, mut flusher, cells) = queue_on_dropped(4);
+            write(&shared, b'a', 1, false);
+            let theirs = Arc::clone(&shared);
+            let waiter = thread::spawn(move || {
+                let finished = || theirs.has_finished().then_some(());
+                theirs.progress.wait_until(None, finished).unwrap();
+                cells.read(0, 1);
+            });
+            shared.ring.close();
+            drive(&mut flusher, Pace::parking(4));
+            drop(flusher);
+            shared.flusher_ended();
+            waiter.join().unwrap();
+        },
+    );
 }

@@ -1,4 +1,5 @@
-//! Completions, and `suspend` on several: who is told, by whom, and that nobody is forgotten.
+//! Completions, and `suspend` on several: every subscriber receives the result, from one thread or
+//! another.
 
 use std::sync::Mutex;
 
@@ -12,7 +13,7 @@ use loom::thread;
 
 const DATA: Reach = Reach::Durable(SyncOp::Data);
 
-/// Sleeps until `word` is woken, by the shipping code of `suspend`.
+/// Sleeps until `word` is woken, as the shipping code of `suspend` does.
 fn sleep(word: &Futex) {
     alq::model::sleep(word, None).unwrap();
 }
@@ -21,18 +22,18 @@ fn pending(target: u64, reach: Reach) -> Arc<Pending> {
     Arc::new(Pending::new(target, reach))
 }
 
-/// Subscribes a sleeper; or says that it is done already.
+/// Subscribes a sleeper. Returns `None` if `pending` has its result already.
 fn sleeper(pending: &Pending, key: u64) -> Option<Arc<Futex>> {
     let word = Arc::new(Futex::new(0));
     let sleeper = Subscriber::Sleeper(Arc::clone(&word));
     pending.subscribe(key, sleeper).is_ok().then_some(word)
 }
 
-/// The hand-shake of `Watch` alone: a mark is raised once, and whoever has raised it settles if anybody is awaited. Two
-/// who add and then look at the mark are both resolved, by one side or the other.
+/// The handshake of `Watch` alone. One thread raises a mark and settles if anything is awaited. Two
+/// threads add a wait and then look at the mark. Both waits are resolved, by either side.
 #[test]
-fn one_advance_resolves_two_who_come_meanwhile() {
-    explore("one_advance_resolves_two_who_come_meanwhile", 3, || {
+fn one_advance_resolves_two_concurrent_waits() {
+    explore("one_advance_resolves_two_concurrent_waits", 3, || {
         let watch = Arc::new(Watch::new(8));
         let mark = Arc::new(AtomicU64::new(0));
         let settle = |watch: &Watch, mark: &AtomicU64| {
@@ -64,11 +65,11 @@ fn one_advance_resolves_two_who_come_meanwhile() {
     });
 }
 
-/// A handle that goes away while its completion is being resolved: its subscriber is told or taken back, never both kept
-/// and forgotten; another one on the same completion is told in any case.
+/// A handle is dropped while its completion is being resolved. Its subscriber is called or removed;
+/// it never stays in the list. Another subscriber of the same completion is called in either case.
 #[test]
-fn who_unsubscribes_while_it_is_resolved_does_not_keep_others_from_being_told() {
-    let name = "who_unsubscribes_while_it_is_resolved_does_not_keep_others_from_being_told";
+fn an_unsubscribe_during_the_resolution_keeps_other_subscribers() {
+    let name = "an_unsubscribe_during_the_resolution_keeps_other_subscribers";
     explore(name, 4, || {
         let one = pending(1, Reach::Written);
         let goes = sleeper(&one, 1).unwrap();
@@ -86,7 +87,8 @@ fn who_unsubscribes_while_it_is_resolved_does_not_keep_others_from_being_told() 
     });
 }
 
-/// `suspend` on two completions, of which another thread resolves one: it wakes up, and sees the result.
+/// `suspend` sleeps on two completions, and another thread resolves one. The sleeper wakes up and
+/// sees the result.
 #[test]
 fn a_sleeper_on_two_completions_is_woken_by_either() {
     explore("a_sleeper_on_two_completions_is_woken_by_either", 4, || {
@@ -108,13 +110,14 @@ fn a_sleeper_on_two_completions_is_woken_by_either() {
     });
 }
 
-/// Whether a model has seen all outcomes that it is for.
+/// The outcomes that the executions of the model have seen.
 static OUTCOMES: Mutex<[bool; 2]> = Mutex::new([false; 2]);
 
-/// An fsync against the end of a queue: it is synced, or told that the queue is closed, and never left.
+/// An fsync runs against the end of a queue. Its completion succeeds or gets `Closed`; it never
+/// stays without a result.
 #[test]
-fn who_comes_as_the_queue_ends_is_told() {
-    explore("who_comes_as_the_queue_ends_is_told", 2, || {
+fn a_wait_added_as_the_queue_ends_gets_a_result() {
+    explore("a_wait_added_as_the_queue_ends_gets_a_result", 2, || {
         let (shared, mut flusher, _file) = queue(4, Order::Any);
         write(&shared, b'a', 1, false);
         flusher.step();
@@ -129,5 +132,9 @@ fn who_comes_as_the_queue_ends_is_told() {
         assert_eq!(one.result(), Some(Err(Error::Closed)));
         end.join().unwrap();
     });
-    assert_eq!(*OUTCOMES.lock().unwrap(), [true; 2], "both sides have told");
+    assert_eq!(
+        *OUTCOMES.lock().unwrap(),
+        [true; 2],
+        "both sides have resolved it"
+    );
 }

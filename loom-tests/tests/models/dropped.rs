@@ -1,4 +1,4 @@
-//! Entries that are dropped, and reservations that the last drain has stepped over.
+//! Entries that are dropped, and reservations that the last drain steps over.
 
 use std::io::IoSlice;
 
@@ -8,7 +8,7 @@ use alq_loom_tests::{append, explore, queue, ring, take, take_all};
 use loom::sync::Arc;
 use loom::thread;
 
-/// A dropped entry posts nothing and holds up nobody.
+/// A dropped entry posts nothing and does not block the drain.
 #[test]
 fn dropped_entry() {
     explore("dropped_entry", 3, || {
@@ -28,14 +28,15 @@ fn dropped_entry() {
     });
 }
 
-/// One step of the last drain, which goes past open reservations.
+/// One step of the last drain, which steps over open reservations.
 fn step_over(drain: &mut Drain, ring: &Ring<Heap>) {
     let taken = |runs: &[IoSlice<'_>]| Ok::<_, ()>(runs.iter().map(|run| run.len()).sum());
     drain.step(ring, u32::MAX, Holes::StepOver, taken).unwrap();
 }
 
-/// A reservation that is made as the ring ends, stepped over, and posted all the same: it is in the file, or is counted as
-/// late, and whoever finds its bytes counted finds its position, too.
+/// A reservation is made as the ring ends, the last drain steps over it, and it is posted after
+/// all. It is in the file or counted as late. A thread that finds its bytes counted also finds its
+/// position.
 #[test]
 fn a_post_that_comes_too_late_is_counted() {
     explore("a_post_that_comes_too_late_is_counted", 3, || {
@@ -65,10 +66,10 @@ fn a_post_that_comes_too_late_is_counted() {
     });
 }
 
-/// The completion of such a post never says that it is written.
+/// The completion of a post that comes too late never succeeds.
 #[test]
-fn a_post_that_comes_too_late_is_told() {
-    explore("a_post_that_comes_too_late_is_told", 2, || {
+fn a_completion_of_a_late_post_never_succeeds() {
+    explore("a_completion_of_a_late_post_never_succeeds", 2, || {
         let (shared, mut flusher, file) = queue(8, Order::Any);
         let mut held = shared.try_reserve(3).unwrap();
         let theirs = Arc::clone(&shared);

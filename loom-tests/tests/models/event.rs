@@ -1,4 +1,5 @@
-//! The eventcount alone: whoever made a condition true sees the waiter, or the waiter sees the condition.
+//! The eventcount alone: the thread that makes a condition true sees the waiter, or the waiter sees
+//! the condition.
 
 use alq::model::Event;
 use alq_loom_tests::{Cells, explore};
@@ -6,7 +7,8 @@ use loom::sync::Arc;
 use loom::sync::atomic::{AtomicU32, Ordering};
 use loom::thread;
 
-/// Two who make a condition true together, and one who waits for it: it wakes up, and sees what they did before.
+/// Two threads make a condition true together, and one thread waits for it. The waiter wakes up,
+/// and sees what the two did before.
 #[test]
 fn a_waiter_is_seen_or_sees() {
     explore("a_waiter_is_seen_or_sees", 3, || {
@@ -22,7 +24,7 @@ fn a_waiter_is_seen_or_sees() {
         };
         let threads = [0, 1].map(|cell| thread::spawn(notifier(cell)));
         let (event, count, cells) = &*shared;
-        // Relaxed until it is true: the event alone must let us see that.
+        // Relaxed until it is true: the event alone must make that visible.
         let both = || (count.load(Ordering::Relaxed) == 2).then_some(());
         event.wait_until(None, both).unwrap();
         assert_eq!(count.load(Ordering::Acquire), 2);

@@ -1,4 +1,4 @@
-//! A queue that has failed: who is refused is told why, and lanes get to know.
+//! A queue that has failed: refused callers get the cause, and so do lanes.
 
 use alq::model::{Kind, Order};
 use alq::{Error, Operation};
@@ -6,7 +6,7 @@ use alq_loom_tests::{SPAN, explore, queue, queue_for_lanes, write, write_in_lane
 use loom::sync::Arc;
 use loom::thread;
 
-/// Who is refused by a queue that has failed is told why, not that it is closed.
+/// A caller that a failed queue refuses gets the failure as its error, not `Closed`.
 #[test]
 fn a_failed_queue_says_why() {
     explore("a_failed_queue_says_why", 3, || {
@@ -18,20 +18,23 @@ fn a_failed_queue_says_why() {
     });
 }
 
-/// The same for one that waits for room, or is about to.
+/// A writer that waits for room, or is about to wait, gets the failure as its error.
 #[test]
-fn a_queue_that_fails_tells_a_writer_that_waits() {
-    explore("a_queue_that_fails_tells_a_writer_that_waits", 3, || {
+fn a_failure_wakes_a_waiting_writer_with_its_cause() {
+    explore("a_failure_wakes_a_waiting_writer_with_its_cause", 3, || {
         let (shared, _flusher, _file) = queue(4, Order::Any);
         write(&shared, b'x', 4, false);
         let other = Arc::clone(&shared);
-        let writer = thread::spawn(move || other.wait_reserve(1, Kind::Writen, None).map(drop).map_err(Error::from));
+        let writer = thread::spawn(move || {
+            let reserved = other.wait_reserve(1, Kind::Writen, None);
+            reserved.map(drop).map_err(Error::from)
+        });
         shared.fail(Operation::Write, 5);
         assert_eq!(writer.join().unwrap(), Err(shared.failure().unwrap()));
     });
 }
 
-/// A lane that opens a span as the queue fails: its next record, with room in that span, is refused.
+/// A lane opens a span as the queue fails. Its next record is refused, although the span has room.
 #[test]
 fn a_lane_that_opens_a_span_as_the_queue_fails() {
     explore("a_lane_that_opens_a_span_as_the_queue_fails", 3, || {
@@ -50,15 +53,18 @@ fn a_lane_that_opens_a_span_as_the_queue_fails() {
     });
 }
 
-/// Whoever has been told that the queue has failed is refused.
+/// A thread that has seen the failure of the queue is refused.
 #[test]
-fn who_is_told_of_a_failure_is_refused() {
-    explore("who_is_told_of_a_failure_is_refused", 3, || {
+fn a_thread_that_sees_the_failure_is_refused() {
+    explore("a_thread_that_sees_the_failure_is_refused", 3, || {
         let (shared, _flusher, _file) = queue(4, Order::Any);
         let other = Arc::clone(&shared);
         let writer = thread::spawn(move || {
             if let Some(failure) = other.failure() {
-                assert_eq!(other.try_reserve(1).map(drop).map_err(Error::from), Err(failure));
+                assert_eq!(
+                    other.try_reserve(1).map(drop).map_err(Error::from),
+                    Err(failure)
+                );
             }
         });
         shared.fail(Operation::Write, 5);

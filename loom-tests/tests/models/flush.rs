@@ -1,4 +1,4 @@
-//! Flush: a barrier for what was posted before.
+//! Flush: a barrier for the records that were posted before.
 
 use std::io::IoSlice;
 
@@ -9,7 +9,7 @@ use alq_loom_tests::{
 use loom::sync::Arc;
 use loom::thread;
 
-/// A flush is a barrier for what its thread posted, while another thread posts.
+/// A flush is a barrier for the records of its thread, while another thread posts.
 #[test]
 fn flush() {
     explore("flush", 1, || {
@@ -26,11 +26,11 @@ fn flush() {
     });
 }
 
-/// The target of a flush is never before what its own thread has posted, though tail and head are two words, and both
-/// move on by more than what lies between them.
+/// The target of a flush is never before the last record of its own thread. This holds although
+/// tail and head are two words, and both advance by more than the distance between them.
 #[test]
-fn a_flush_target_is_behind_ones_own_record() {
-    explore("a_flush_target_is_behind_ones_own_record", 2, || {
+fn a_flush_target_includes_the_own_record() {
+    explore("a_flush_target_includes_the_own_record", 2, || {
         let (ring, mut drain) = ring(4);
         let ring = Arc::new(ring);
         append(&ring, b'x', 1);
@@ -46,7 +46,7 @@ fn a_flush_target_is_behind_ones_own_record() {
     });
 }
 
-/// A flush with an idle lane in front of what it waits for.
+/// A flush waits for a record that comes after the open span of an idle lane.
 #[test]
 fn a_flush_with_an_idle_lane() {
     explore("a_flush_with_an_idle_lane", 1, || {
@@ -66,10 +66,11 @@ fn a_flush_with_an_idle_lane() {
     });
 }
 
-/// The same while another record behind it is half seen: its state, and not yet its place.
+/// The target of a flush is never before the last record of its own thread, while the next record
+/// is seen in part: its state is visible, and its place is not yet.
 #[test]
-fn a_flush_target_is_behind_ones_own_record_though_the_next_is_half_seen() {
-    let name = "a_flush_target_is_behind_ones_own_record_though_the_next_is_half_seen";
+fn a_flush_target_includes_the_own_record_while_the_next_is_half_visible() {
+    let name = "a_flush_target_includes_the_own_record_while_the_next_is_half_visible";
     explore(name, 3, || {
         let (ring, _drain) = ring(8);
         let ring = Arc::new(ring);

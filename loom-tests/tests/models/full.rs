@@ -1,11 +1,12 @@
-//! A full ring: what does not fit is refused, and what fits is not, however old the head and the tail are that a claim has seen.
+//! A full ring: a claim that does not fit is refused, and a claim that fits is not refused, even if
+//! it has read an old head or tail.
 
 use alq::model::{Geometry, Heap, Refusal, Ring};
 use alq_loom_tests::{append, explore, ring, ring_before_wrap, take};
 use loom::sync::Arc;
 use loom::thread;
 
-/// A full ring refuses, with the drain away; and refuses nothing that fits.
+/// While the drain does not run, a full ring refuses, and it refuses nothing that fits.
 #[test]
 fn full_is_refused() {
     explore("full_is_refused", 3, || {
@@ -32,9 +33,9 @@ fn full_is_refused() {
     });
 }
 
-/// One thread posts and takes two bytes again and again, so at most half of the ring is ever in use, and the other thread's
-/// one claim must not be refused: neither for a stale tail, nor for a stale head, which looks full once the tail has
-/// moved past it.
+/// One thread repeatedly posts two bytes and drains them, so at most half of the ring is in use.
+/// The single claim of the other thread must not be refused: not for a stale tail, and not for a
+/// stale head, with which the ring looks full once the tail has moved past it.
 #[test]
 fn nothing_is_refused_for_a_stale_head_or_tail() {
     explore("nothing_is_refused_for_a_stale_head_or_tail", 3, || {
@@ -48,7 +49,7 @@ fn nothing_is_refused_for_a_stale_head_or_tail() {
         });
         let mut file = Vec::new();
         for letter in *b"xyz" {
-            // Refused only with the other's record and one of ours in the ring.
+            // Refused only while the other record and one of ours are in the ring.
             if let Ok(mut reservation) = ring.reserve(2) {
                 reservation.fill(&[letter; 2]);
                 reservation.post(2);
@@ -61,8 +62,9 @@ fn nothing_is_refused_for_a_stale_head_or_tail() {
     });
 }
 
-/// A ring of one entry of two bytes, as a fixed queue has it: whoever looks at its fill never finds more than that, though
-/// head and tail are read one after the other. The claimers share what they have seen of the tail.
+/// A ring of one entry of two bytes, as a fixed queue has it. A thread that reads its fill never
+/// finds more than two bytes, although head and tail are read one after the other. The claimers
+/// share the tail that they have seen.
 #[test]
 fn a_fixed_ring_never_seems_to_hold_more_than_its_entries() {
     let name = "a_fixed_ring_never_seems_to_hold_more_than_its_entries";

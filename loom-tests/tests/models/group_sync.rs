@@ -1,4 +1,5 @@
-//! The group sync: one for all who wait, and what is on disk when they are told.
+//! The group sync: one sync for all waiting callers, and what is on disk when they get their
+//! result.
 
 use std::io::{self, IoSlice};
 use std::sync::Mutex;
@@ -16,7 +17,7 @@ fn pending(target: u64, reach: Reach) -> Arc<Pending> {
     Arc::new(Pending::new(target, reach))
 }
 
-/// A sink whose sync remembers how far the ring had been drained when it began, once it has returned.
+/// A sink that stores, when a sync has returned, how far the ring was drained when that sync began.
 #[derive(Default)]
 struct Disk {
     shared: Mutex<Option<Arc<Shared<Heap>>>>,
@@ -24,7 +25,7 @@ struct Disk {
 }
 
 impl Disk {
-    /// A queue in front of it, and how far it has come.
+    /// A queue on this sink, its flusher, and the durable position.
     fn queue(self: &std::sync::Arc<Self>) -> (Arc<Shared<Heap>>, Flusher<Heap>, Arc<AtomicU64>) {
         let (shared, flusher) = queue_with_sync(8, std::sync::Arc::<Self>::clone(self));
         let durable = Arc::new(AtomicU64::new(0));
@@ -33,7 +34,7 @@ impl Disk {
         (shared, flusher, durable)
     }
 
-    /// Lets go of the queue, which holds the sink.
+    /// Drops the handle of the queue, which holds this sink.
     fn let_go(&self) {
         *self.shared.lock().unwrap() = None;
         *self.durable.lock().unwrap() = None;
@@ -49,17 +50,18 @@ impl Sink for Disk {
         let shared = self.shared.lock().unwrap().clone().unwrap();
         let durable = self.durable.lock().unwrap().clone().unwrap();
         let began_at = shared.ring.tail().pos;
-        thread::yield_now(); // the disk turns
+        thread::yield_now(); // the disk takes time
         durable.fetch_max(began_at, Ordering::SeqCst);
         Ok(())
     }
 }
 
-/// One thread syncs, another posts, drains, and comes late: nobody is done before a sync that began after its bytes were
-/// written has returned; and the late-comer is seen by this sync or needs the next.
+/// One thread syncs; another posts, drains, and adds a late wait. No wait is resolved before a sync
+/// has returned that began after its bytes were written. The late wait is resolved by this sync or
+/// needs the next one.
 #[test]
-fn nobody_is_durable_before_a_sync_that_began_after_its_bytes_were_written() {
-    let name = "nobody_is_durable_before_a_sync_that_began_after_its_bytes_were_written";
+fn no_wait_is_durable_before_a_sync_that_began_after_its_bytes() {
+    let name = "no_wait_is_durable_before_a_sync_that_began_after_its_bytes";
     explore(name, 2, || {
         let disk = std::sync::Arc::new(Disk::default());
         let (shared, mut flusher, durable) = disk.queue();
@@ -90,7 +92,7 @@ fn nobody_is_durable_before_a_sync_that_began_after_its_bytes_were_written() {
         assert_eq!(
             shared.sync_step(),
             !is_done,
-            "who came late is looked at again"
+            "the late wait needs another sync unless it is resolved"
         );
         assert!(check(&late));
         assert!(!shared.sync_step(), "nothing is due any more");
@@ -98,8 +100,9 @@ fn nobody_is_durable_before_a_sync_that_began_after_its_bytes_were_written() {
     });
 }
 
-/// The end of a queue with its own sync thread: what is written by the last drain, and waited for, is synced before the
-/// sync thread ends. The wait is made before the close, so it must not be told that the queue is closed.
+/// The end of a queue with a sync thread. The bytes of the last drain that a caller waits for are
+/// synced before the sync thread ends. The wait begins before the close, so its result must not be
+/// `Closed`.
 #[test]
 fn the_last_sync_that_is_due_is_done_before_the_end() {
     explore(
@@ -146,11 +149,12 @@ impl Sink for Failing {
     }
 }
 
-/// A sync fails, another sink takes over, and its sync succeeds: whoever looks meanwhile never takes for durable what the
-/// first has doubted, and whoever finds the second durable finds its sync at rest.
+/// A sync fails, another sink takes over, and its sync succeeds. A thread that reads in between
+/// never takes the bytes of the failed sync for durable. If it finds the later bytes durable, their
+/// sync has returned.
 #[test]
-fn what_a_failed_sync_has_doubted_is_never_durable() {
-    explore("what_a_failed_sync_has_doubted_is_never_durable", 3, || {
+fn bytes_of_a_failed_sync_are_never_durable() {
+    explore("bytes_of_a_failed_sync_are_never_durable", 3, || {
         let sink = std::sync::Arc::new(Failing::default());
         let cells = sink.cells.clone();
         let (shared, mut flusher) = queue_with_sync(8, std::sync::Arc::<Failing>::clone(&sink));
@@ -161,13 +165,13 @@ fn what_a_failed_sync_has_doubted_is_never_durable() {
         let theirs = Arc::clone(&shared);
         let reader = thread::spawn(move || {
             for op in [SyncOp::Data, SyncOp::Full] {
-                let behind = theirs.durability.verdict(2, op);
-                if behind == Some(Ok(())) {
+                let later = theirs.durability.verdict(2, op);
+                if later == Some(Ok(())) {
                     cells.read(1, 1);
                 }
                 let doubted = theirs.durability.verdict(1, op);
                 assert_ne!(doubted, Some(Ok(())));
-                assert!(behind != Some(Ok(())) || doubted.is_some());
+                assert!(later != Some(Ok(())) || doubted.is_some());
             }
         });
         assert!(shared.sync_step());
@@ -181,14 +185,15 @@ fn what_a_failed_sync_has_doubted_is_never_durable() {
     });
 }
 
-/// Whoever finds a position durable finds the sync at rest that made it so, and all that was done before.
+/// A thread that finds a position durable also sees that the sync has returned, and everything done
+/// before it.
 #[test]
-fn who_finds_it_durable_finds_the_sync_at_rest() {
+fn a_durable_position_is_visible_only_after_its_sync_returned() {
     for op in [SyncOp::Data, SyncOp::Full] {
-        let name = format!("who_finds_it_durable_finds_the_sync_at_rest/{op:?}");
+        let name = format!("a_durable_position_is_visible_only_after_its_sync_returned/{op:?}");
         explore(&name, 3, move || {
             let sink = std::sync::Arc::new(Failing::default());
-            *sink.has_failed.lock().unwrap() = true; // and will not fail any more
+            *sink.has_failed.lock().unwrap() = true; // later syncs succeed
             let cells = sink.cells.clone();
             let (shared, mut flusher) = queue_with_sync(8, sink);
             write(&shared, b'a', 1, false);

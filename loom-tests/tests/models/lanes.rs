@@ -27,17 +27,17 @@ fn a_record_in_a_lane_wakes_the_flusher() {
     });
 }
 
-/// A flusher that waits for the owner of a span is woken by it: when it posts, when it gives up, and when it leaves.
+/// A flusher that waits for the owner of a span is woken when the owner posts, gives up or leaves.
 #[test]
-fn who_is_waited_for_in_a_lane_wakes_the_flusher() {
-    explore("who_is_waited_for_in_a_lane_wakes_the_flusher", 2, || {
+fn a_lane_that_the_flusher_waits_for_wakes_it() {
+    explore("a_lane_that_the_flusher_waits_for_wakes_it", 2, || {
         let (shared, flusher, file) = queue_for_lanes();
         let mut owner = shared.ring.enter_lane(SPAN);
         write_in_lane(&shared, &mut owner, b'a', 1).unwrap();
         assert!(owner.begins(1)); // at work
         let thread = start(flusher, &shared);
         let z = write(&shared, b'z', 1, true);
-        let posted = owner.post(&shared.ring, 0); // and done, without a record
+        let posted = owner.post(&shared.ring, 0); // finished, without a record
         shared.posted(posted, false);
         let written = || (shared.ring.tail().pos >= z).then_some(());
         shared.progress.wait_until(None, written).unwrap();
@@ -47,7 +47,8 @@ fn who_is_waited_for_in_a_lane_wakes_the_flusher() {
     });
 }
 
-/// The same with an owner that goes on: it has begun when it is asked, and goes to another span.
+/// The flusher asks for the span of an owner that has begun a record. The owner goes to another
+/// span, and that wakes the flusher.
 #[test]
 fn an_owner_that_leaves_its_span_wakes_the_flusher() {
     explore("an_owner_that_leaves_its_span_wakes_the_flusher", 2, || {
@@ -66,7 +67,7 @@ fn an_owner_that_leaves_its_span_wakes_the_flusher() {
     });
 }
 
-/// A writer that waits for the room of a lane that does nothing gets it.
+/// A writer that waits for the room of an idle lane gets it.
 #[test]
 fn a_writer_gets_the_room_of_an_idle_lane() {
     explore("a_writer_gets_the_room_of_an_idle_lane", 1, || {
@@ -84,11 +85,12 @@ fn a_writer_gets_the_room_of_an_idle_lane() {
     });
 }
 
-/// A writer that waits for all of the room, while a lane opens a span in it, writes a record, and does nothing more.
+/// A writer waits for the whole ring while a lane opens a span in it, writes a record, and becomes
+/// idle.
 #[test]
-fn a_writer_gets_the_room_that_a_lane_takes_meanwhile() {
+fn a_writer_gets_the_room_that_a_lane_has_just_taken() {
     explore(
-        "a_writer_gets_the_room_that_a_lane_takes_meanwhile",
+        "a_writer_gets_the_room_that_a_lane_has_just_taken",
         0,
         || {
             let (shared, flusher, _file) = queue_for_lanes();
@@ -109,7 +111,7 @@ fn a_writer_gets_the_room_that_a_lane_takes_meanwhile() {
     );
 }
 
-/// A lane that waits for room while another lane holds it.
+/// A lane that waits for the room of another lane gets it.
 #[test]
 fn a_lane_gets_the_room_of_another() {
     explore("a_lane_gets_the_room_of_another", 1, || {
@@ -125,7 +127,7 @@ fn a_lane_gets_the_room_of_another() {
     });
 }
 
-/// What is posted is counted once while a lane goes on and the drain seals it.
+/// Posted records are counted once while a lane appends and the drain seals its span.
 #[test]
 fn accounts_of_lanes_belong_together() {
     explore("accounts_of_lanes_belong_together", 1, || {
@@ -145,7 +147,7 @@ fn accounts_of_lanes_belong_together() {
             );
             assert!(
                 other.posted_end() >= 2,
-                "its record is in front of what a flush waits for"
+                "the target of a flush is after its record"
             );
             assert_eq!(outstanding.lane_records_posted, 1);
             assert_eq!(

@@ -1,4 +1,4 @@
-//! Lines in the log that tell of losses.
+//! Lines in the log that report losses.
 
 use alq::Error;
 use alq::model::{Order, Step};
@@ -6,15 +6,19 @@ use alq_loom_tests::{explore, queue, write};
 use loom::sync::Arc;
 use loom::thread;
 
-/// A record that is refused as the queue ends: a line tells of it with its bytes, or none does.
+/// A record is refused as the queue ends. A line reports it with its bytes, or there is no line.
 #[test]
-fn a_line_tells_of_a_loss_with_its_bytes() {
-    explore("a_line_tells_of_a_loss_with_its_bytes", 3, || {
+fn a_loss_line_has_the_bytes_of_the_loss() {
+    explore("a_loss_line_has_the_bytes_of_the_loss", 3, || {
         let (shared, mut flusher, file) = queue(4, Order::Any);
         write(&shared, b'x', 4, false);
         let other = Arc::clone(&shared);
         let refused = thread::spawn(move || {
-            let error = other.try_reserve(2).map(drop).map_err(Error::from).unwrap_err();
+            let error = other
+                .try_reserve(2)
+                .map(drop)
+                .map_err(Error::from)
+                .unwrap_err();
             assert!(matches!(error, Error::WouldBlock | Error::Closed));
         });
         shared.ring.close();

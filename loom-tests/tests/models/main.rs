@@ -1,4 +1,5 @@
-//! The models, a file for each protocol. One binary, so that they share the cores, and so that a mutant is one run.
+//! The models, a file for each protocol. They are one binary, so that they share the cores and one
+//! run tests a mutant.
 
 mod close;
 mod completion;

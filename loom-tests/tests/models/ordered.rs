@@ -5,7 +5,7 @@ use alq_loom_tests::{explore, queue, write};
 use loom::sync::Arc;
 use loom::thread;
 
-/// Two writers that wait on an ordered queue: the one that is first in the line goes first, and hands its turn on.
+/// Two writers wait on an ordered queue. The first in the line goes first, and passes its turn on.
 #[test]
 fn ordered_writers() {
     explore("ordered_writers", 1, || {
@@ -32,11 +32,11 @@ fn ordered_writers() {
     });
 }
 
-/// While somebody waits on an ordered queue, a caller that does not want to wait is refused, and does not sleep; once
-/// nobody does, it is let in again.
+/// While a writer waits on an ordered queue, a caller that does not want to wait is refused and
+/// does not sleep. Once no writer waits, such a caller is accepted again.
 #[test]
-fn nobody_overtakes_an_ordered_writer() {
-    explore("nobody_overtakes_an_ordered_writer", 3, || {
+fn no_caller_overtakes_an_ordered_writer() {
+    explore("no_caller_overtakes_an_ordered_writer", 3, || {
         let (shared, mut flusher, file) = queue(4, Order::Arrival);
         write(&shared, b'x', 3, false);
         let other = Arc::clone(&shared);
@@ -45,7 +45,7 @@ fn nobody_overtakes_an_ordered_writer() {
             reservation.fill(b"aaaa");
             other.posted(reservation.post(4), true);
         });
-        // One byte fits all the while: taken before the writer came, or refused.
+        // One byte fits all the time: it is accepted before the writer came, or refused.
         let mine = shared.try_reserve(1).map(|mut reservation| {
             reservation.fill(b"y");
             shared.posted(reservation.post(1), true);

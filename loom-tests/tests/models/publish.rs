@@ -1,11 +1,12 @@
-//! Publishing: claims, posts, the drain that takes them, and whoever looks at the ring meanwhile. The heap memory tracks every
-//! byte: two accesses without a happens-before edge between them fail the model, whatever values they saw.
+//! Publishing: claims, posts, the drain that takes them, and threads that read the state of the
+//! ring. The heap memory tracks every byte: two accesses without a happens-before edge between them
+//! fail the model, even if the values are right.
 
 use alq_loom_tests::{append, explore, ring, take, take_all};
 use loom::sync::Arc;
 use loom::thread;
 
-/// Two producers and the drain: each record once, whole, and in the order of the positions.
+/// Two producers and the drain: each record arrives once, whole, and in the order of the positions.
 #[test]
 fn two_producers_and_a_drain() {
     explore("two_producers_and_a_drain", 3, || {
@@ -30,7 +31,7 @@ fn two_producers_and_a_drain() {
     });
 }
 
-/// The accounts are read as of one moment, while the drain writes them.
+/// A reader gets the accounts of one moment, while the drain writes them.
 #[test]
 fn accounts_belong_together() {
     explore("accounts_belong_together", 3, || {

@@ -1,13 +1,13 @@
-//! Reopen: a cut between what was posted before and after, and whoever asks is told.
+//! Reopen: it separates earlier records from later ones, and its caller always gets a result.
 
-use alq::{Error, Target};
 use alq::model::{Order, Step, Subscriber};
+use alq::{Error, Target};
 use alq_loom_tests::{Memory, explore, queue, queue_on_dropped, start, write};
 use loom::sync::Arc;
 use loom::thread;
 
-/// A reopen against a flusher that is about to park: it is woken for it. What was posted before the call is in the old
-/// file, what is posted after the completion in the new one.
+/// A reopen wakes a flusher that is about to park. A record posted before the call is in the old
+/// file; a record posted after the completion is in the new file.
 #[test]
 fn a_reopen_wakes_the_flusher_and_cuts_between_before_and_after() {
     let name = "a_reopen_wakes_the_flusher_and_cuts_between_before_and_after";
@@ -29,10 +29,11 @@ fn a_reopen_wakes_the_flusher_and_cuts_between_before_and_after() {
     });
 }
 
-/// A reopen against the end of a queue: it takes place, or is refused, or told that the queue is closed; never left.
+/// A reopen runs against the end of a queue. It takes place, is refused, or its completion gets
+/// `Closed`; it never stays without a result.
 #[test]
-fn a_reopen_as_the_queue_ends_is_told() {
-    explore("a_reopen_as_the_queue_ends_is_told", 3, || {
+fn a_reopen_as_the_queue_ends_gets_a_result() {
+    explore("a_reopen_as_the_queue_ends_gets_a_result", 3, || {
         let (shared, mut flusher, _) = queue(4, Order::Any);
         let theirs = Arc::clone(&shared);
         let end = thread::spawn(move || {
@@ -53,20 +54,21 @@ fn a_reopen_as_the_queue_ends_is_told() {
     });
 }
 
-/// Whoever is told of a reopen, by the flusher or by somebody who happens to look, finds that it has let go of the old sink.
+/// A callback of a reopen runs only after the flusher has dropped the old sink, whether the flusher
+/// or another thread calls it.
 #[test]
-fn who_is_told_of_a_reopen_finds_the_old_sink_closed() {
-    let name = "who_is_told_of_a_reopen_finds_the_old_sink_closed";
+fn a_reopen_resolves_only_after_the_old_sink_is_dropped() {
+    let name = "a_reopen_resolves_only_after_the_old_sink_is_dropped";
     explore(name, 3, || {
         let (shared, mut flusher, cells) = queue_on_dropped(4);
         write(&shared, b'a', 1, false);
         let new = std::sync::Arc::new(Memory::default());
         let reopened = shared.reopen(new, Target::default()).unwrap();
-        let told = Subscriber::Callback(Box::new(move |result| {
+        let subscriber = Subscriber::Callback(Box::new(move |result| {
             assert_eq!(result, Ok(()));
             cells.read(0, 1);
         }));
-        assert!(reopened.subscribe(1, told).is_ok());
+        assert!(reopened.subscribe(1, subscriber).is_ok());
         let theirs = Arc::clone(&shared);
         let other = thread::spawn(move || theirs.settle());
         flusher.step();

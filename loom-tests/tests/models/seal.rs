@@ -1,5 +1,5 @@
-//! The seal of a lane's span, under its owner's feet or by itself. The heap memory tracks every byte, so a copy into bytes that
-//! have changed hands fails the model, whatever comes of it.
+//! The seal of a lane's span, by the drain or by its owner. The heap memory tracks every byte, so a
+//! copy into bytes that have another owner fails the model, even if the file comes out right.
 
 use alq::model::Drained;
 use alq_loom_tests::{
@@ -8,7 +8,8 @@ use alq_loom_tests::{
 use loom::sync::Arc;
 use loom::thread;
 
-/// A commit against a seal: what is committed is final when the span is sealed, or the record goes into another span.
+/// A commit runs against a seal. The record is committed before the span is sealed, or it goes into
+/// another span.
 #[test]
 fn seal_against_commit() {
     explore("seal_against_commit", 3, || {
@@ -30,7 +31,7 @@ fn seal_against_commit() {
     });
 }
 
-/// A late owner against bytes that have a new one: the drain seals the span, and its room is claimed at once.
+/// The drain seals a span and its room is claimed at once, while its earlier owner is late.
 #[test]
 fn a_late_owner_against_the_next_owner_of_its_bytes() {
     explore(
@@ -58,8 +59,8 @@ fn a_late_owner_against_the_next_owner_of_its_bytes() {
     );
 }
 
-/// A late owner against its descriptor: it has been sealed and serves another span, which an owner that comes late must
-/// not overwrite.
+/// A slot was sealed and describes another span now. The late owner of the earlier span must not
+/// overwrite the slot.
 #[test]
 fn a_late_owner_against_a_recycled_descriptor() {
     explore("a_late_owner_against_a_recycled_descriptor", 2, || {
@@ -75,7 +76,7 @@ fn a_late_owner_against_a_recycled_descriptor() {
             append_in_lane(&other, &mut owner, b'b', 1);
             owner.leave(&other);
         });
-        // One line of descriptors: the record gets the one of the span, once that is sealed.
+        // There is one line of slots: the record gets the slot of the span once that is sealed.
         while ring
             .reserve(1)
             .map(|mut reservation| {
@@ -93,7 +94,7 @@ fn a_late_owner_against_a_recycled_descriptor() {
     });
 }
 
-/// The drain over a span that grows, over its end, and into the next one.
+/// The drain follows a span that grows, passes its end, and continues in the next one.
 #[test]
 fn a_drain_over_an_open_span() {
     explore("a_drain_over_an_open_span", 2, || {
@@ -118,7 +119,8 @@ fn a_drain_over_an_open_span() {
     });
 }
 
-/// A claim of a span against the drain: from the claim on until the first commit the drain finds its owner busy.
+/// The claim of a span runs against the drain. From the claim to the first commit, the drain finds
+/// the owner busy.
 #[test]
 fn seal_against_claim() {
     explore("seal_against_claim", 4, || {
@@ -137,7 +139,8 @@ fn seal_against_claim() {
     });
 }
 
-/// An owner that is told by others than the drain to leave its span, and leaves it, while the drain comes to it.
+/// A thread other than the drain asks an owner to leave its span. The owner leaves it while the
+/// drain reaches the span.
 #[test]
 fn a_span_that_its_owner_leaves_is_sealed_once() {
     explore("a_span_that_its_owner_leaves_is_sealed_once", 2, || {
@@ -165,7 +168,7 @@ fn a_span_that_its_owner_leaves_is_sealed_once() {
     });
 }
 
-/// Two lanes and a shared post, and a drain that seals what is in the way.
+/// Two lanes and a shared post, and a drain that seals the spans before the post.
 #[test]
 fn two_lanes_and_a_shared_post() {
     explore("two_lanes_and_a_shared_post", 1, || {
@@ -190,7 +193,8 @@ fn two_lanes_and_a_shared_post() {
     });
 }
 
-/// Somebody else than the drain asks for a span, and the drain, which finds it asked for, relies on that one's fence.
+/// A thread other than the drain asks for a span. The drain finds that it was asked for, and relies
+/// on the fence of that thread.
 #[test]
 fn a_drain_that_finds_a_span_asked_for_already() {
     explore("a_drain_that_finds_a_span_asked_for_already", 2, || {
@@ -214,10 +218,11 @@ fn a_drain_that_finds_a_span_asked_for_already() {
     });
 }
 
-/// Room is asked for by somebody who has seen a lane open a span: the drain seals that one, though it has not seen as much.
+/// A thread that has seen a lane open a span asks for room. The drain seals that span, although it
+/// has not seen the span before.
 #[test]
-fn room_is_wanted_of_a_span_that_the_drain_has_not_seen() {
-    let name = "room_is_wanted_of_a_span_that_the_drain_has_not_seen";
+fn the_drain_seals_a_new_span_when_room_is_wanted() {
+    let name = "the_drain_seals_a_new_span_when_room_is_wanted";
     explore(name, 2, || {
         let (ring, mut drain) = ring_for_lanes(32, 8);
         let mut owner = ring.enter_lane(SPAN);
@@ -239,7 +244,7 @@ fn room_is_wanted_of_a_span_that_the_drain_has_not_seen() {
     });
 }
 
-/// A lane that goes away while somebody counts: its record is counted once, and for ever.
+/// A lane is dropped while a thread counts. Its record is counted once, and stays counted.
 #[test]
 fn a_lane_that_goes_away_is_counted_once() {
     explore("a_lane_that_goes_away_is_counted_once", 3, || {
@@ -264,10 +269,11 @@ fn a_lane_that_goes_away_is_counted_once() {
     });
 }
 
-/// What a lane has counted is found in the ring, or is written, also when the drain has sealed its span meanwhile.
+/// A record that a lane has counted is in the ring or written, even if the drain has just sealed
+/// its span.
 #[test]
-fn what_a_lane_has_counted_is_found() {
-    explore("what_a_lane_has_counted_is_found", 1, || {
+fn a_record_that_a_lane_has_counted_is_found() {
+    explore("a_record_that_a_lane_has_counted_is_found", 1, || {
         let (ring, mut drain) = ring_for_lanes(16, 4);
         let mut owner = ring.enter_lane(SPAN);
         let ring = Arc::new(ring);

@@ -1,11 +1,12 @@
-//! Short posts: the newest gives its room back, and any other leaves padding.
+//! Short posts: the newest reservation gives its unused room back; any other leaves padding.
 
 use alq::model::{Drained, Heap, Ring};
 use alq_loom_tests::{append, explore, ring, take, take_all};
 use loom::sync::Arc;
 use loom::thread;
 
-/// Short posts: the newest gives its room back, any other leaves padding; bytes and padding add up to the tail.
+/// The newest short post gives its room back, and any other leaves padding. Bytes and padding add
+/// up to the tail.
 #[test]
 fn short_posts() {
     explore("short_posts", 3, || {
@@ -33,7 +34,8 @@ fn short_posts() {
     });
 }
 
-/// Room that was given back is claimed by another: the giver's writes happen before the new owner's.
+/// Another thread claims room that was given back. The writes of the earlier owner happen before
+/// those of the new owner.
 #[test]
 fn given_back_bytes_change_hands() {
     explore("given_back_bytes_change_hands", 3, || {
@@ -51,12 +53,12 @@ fn given_back_bytes_change_hands() {
     });
 }
 
-/// The same with a claim that is under way: it has found room behind the reservation, or none, and takes the bytes that are
-/// given back meanwhile.
+/// Room is given back while another claim is in progress. That claim has found room after the
+/// reservation or found the ring full, and takes the bytes that are given back.
 #[test]
-fn bytes_that_are_given_back_to_a_claim_under_way() {
+fn a_claim_in_progress_takes_bytes_given_back() {
     for (capacity, expected) in [(8, Some(4)), (4, None)] {
-        let name = format!("bytes_that_are_given_back_to_a_claim_under_way/{capacity}");
+        let name = format!("a_claim_in_progress_takes_bytes_given_back/{capacity}");
         explore(&name, 4, move || {
             let (ring, mut drain) = ring(capacity);
             let ring = Arc::new(ring);

@@ -1,4 +1,4 @@
-//! Shutdown of all queues of the process, and its end.
+//! Shutdown of all queues of the process, and the end of the process.
 
 use alq::Error;
 use alq::model::{Order, Registry, barrier};
@@ -6,7 +6,7 @@ use alq_loom_tests::{FOR_EVER, Memory, explore, queue, queue_with_sync, start};
 use loom::sync::Arc;
 use loom::thread;
 
-/// A shutdown against a queue that is being opened: the queue is closed, or it was refused.
+/// A shutdown runs against the opening of a queue. The queue is closed, or its opening is refused.
 #[test]
 fn shutdown_against_open() {
     explore("shutdown_against_open", 1, || {
@@ -34,13 +34,13 @@ fn shutdown_against_open() {
         });
         registry.shutdown(None).unwrap();
         let accepted = opener.join().unwrap();
-        thread.join().unwrap(); // ends only when the queue was closed, by one or the other
+        thread.join().unwrap(); // ends only when one of the two has closed the queue
         assert_eq!(file.contents(), if accepted { &b"aa"[..] } else { b"" });
     });
 }
 
-/// The end of the process against a writer: what the ring took is drained, and what comes later goes past it, behind all of
-/// that.
+/// The end of the process runs against a writer. Records in the ring are drained, and later records
+/// bypass the ring and come after them.
 #[test]
 fn the_end_of_the_process_against_a_writer() {
     explore("the_end_of_the_process_against_a_writer", 1, || {

@@ -1,20 +1,21 @@
-//! How a post wakes the flusher. Time does not exist in the model, so a wake-up that is lost is a dead-lock, and loom reports it;
-//! naps are switched off, so every rest is a park.
+//! How a post wakes the flusher. A model has no time, so a lost wake-up is a deadlock, which loom
+//! reports. Naps are switched off, so the flusher always parks.
 
 use alq::model::{Last, Order, barrier};
 use alq_loom_tests::{FOR_EVER, explore, queue, start, write};
 use loom::sync::Arc;
 use loom::thread;
 
-/// A post against a flusher that is about to park: either the flusher's last look sees the post, or the post sees that
-/// it must ring. The second post meets a flusher that is anywhere.
+/// A post runs against a flusher that is about to park. Either the last look of the flusher sees
+/// the post, or the post sees that it must ring. The second post meets the flusher at any point.
 #[test]
 fn a_post_wakes_the_flusher() {
     explore("a_post_wakes_the_flusher", 1, || {
         let (shared, flusher, file) = queue(8, Order::Any);
         let thread = start(flusher, &shared);
         write(&shared, b'a', 2, true);
-        // The file has it without any further call; the model dead-locks here if nobody wrote it.
+        // The record reaches the file without another call. If it does not, the model deadlocks
+        // here.
         let written = shared.progress.wait_until(None, || {
             (shared.ring.tail().pos >= 2).then(|| file.contents())
         });
@@ -26,7 +27,8 @@ fn a_post_wakes_the_flusher() {
     });
 }
 
-/// Two posters and one flusher that parks: the second may count on the first to ring, and both records go out.
+/// Two posters and one flusher that parks. The second poster may rely on the ring of the first, and
+/// both records are written.
 #[test]
 fn two_posts_wake_the_flusher() {
     explore("two_posts_wake_the_flusher", 1, || {
@@ -44,8 +46,8 @@ fn two_posts_wake_the_flusher() {
     });
 }
 
-/// Behind a reservation that is open, the flusher waits for that one: its post rings, also without the activating flag,
-/// since what lies behind it was posted with it.
+/// An open reservation blocks an activated record after it, so the flusher waits for the
+/// reservation. The post of the reservation rings even if it does not activate.
 #[test]
 fn the_post_that_is_waited_for_wakes_the_flusher() {
     explore("the_post_that_is_waited_for_wakes_the_flusher", 2, || {
@@ -66,8 +68,9 @@ fn the_post_that_is_waited_for_wakes_the_flusher() {
     });
 }
 
-/// The same with a flusher that has seen the ring empty, and is about to park for any post: the one behind the open
-/// reservation is made while it is still awake, so it must not sleep for any, but for the one that is open.
+/// The flusher has seen the ring empty, and is about to park until any post. A record after an open
+/// reservation is posted while the flusher is still awake. So it must sleep until the post of that
+/// reservation, not until any post.
 #[test]
 fn a_claim_is_enough_to_look_again() {
     explore("a_claim_is_enough_to_look_again", 3, || {

@@ -1,4 +1,4 @@
-//! How a task that waits for room is told.
+//! How a task that waits for room is woken.
 
 use std::task::{Poll, Wake, Waker};
 
@@ -8,20 +8,21 @@ use alq_loom_tests::{explore, queue, start, write};
 use loom::sync::Arc;
 use loom::thread;
 
-/// What an executor does: polls again once it is told.
-struct Told(Futex);
+/// The waker of an executor that polls a task again once it is woken.
+struct Woken(Futex);
 
-impl Wake for Told {
+impl Wake for Woken {
     fn wake(self: std::sync::Arc<Self>) {
         self.0.swap(1, Ordering::Release); // an RMW: see `Ticket::look`
         self.0.wake_all();
     }
 }
 
-/// Waits for `len` bytes as a task, posts them without waking anybody, and says what came of it.
+/// Waits for `len` bytes as a task, and posts them without activating. Returns the error of the
+/// queue.
 fn append(shared: &Shared<Heap>, len: u32) -> Result<(), alq::Error> {
-    let told = std::sync::Arc::new(Told(Futex::new(0)));
-    let waker = Waker::from(std::sync::Arc::clone(&told));
+    let woken = std::sync::Arc::new(Woken(Futex::new(0)));
+    let waker = Waker::from(std::sync::Arc::clone(&woken));
     let mut asker = Asker::new();
     loop {
         if let Poll::Ready(reserved) = shared.poll_reserve(&mut asker, len, &waker) {
@@ -29,16 +30,16 @@ fn append(shared: &Shared<Heap>, len: u32) -> Result<(), alq::Error> {
             shared.posted(reservation.post(len), false);
             return Ok(());
         }
-        while told.0.swap(0, Ordering::Acquire) == 0 {
-            told.0.wait(0, None);
+        while woken.0.swap(0, Ordering::Acquire) == 0 {
+            woken.0.wait(0, None);
         }
     }
 }
 
-/// A task that has found the ring full is told by the drain, whatever flags filled the ring.
+/// The drain wakes a task that has found the ring full, with or without an activated post.
 #[test]
-fn a_drain_tells_a_task() {
-    explore("a_drain_tells_a_task", 2, || {
+fn a_drain_wakes_a_task() {
+    explore("a_drain_wakes_a_task", 2, || {
         let (shared, flusher, _file) = queue(4, Order::Any);
         write(&shared, b'a', 3, false);
         let thread = start(flusher, &shared);
@@ -48,10 +49,10 @@ fn a_drain_tells_a_task() {
     });
 }
 
-/// A task that waits for room is told of the end of the intake.
+/// The end of the intake wakes a task that waits for room.
 #[test]
-fn a_close_tells_a_task() {
-    explore("a_close_tells_a_task", 3, || {
+fn a_close_wakes_a_task() {
+    explore("a_close_wakes_a_task", 3, || {
         let (shared, _flusher, _file) = queue(4, Order::Any);
         write(&shared, b'a', 4, false);
         let other = Arc::clone(&shared);
@@ -61,7 +62,8 @@ fn a_close_tells_a_task() {
     });
 }
 
-/// A task and a thread that wait for the same room: both get theirs, whoever comes first, and in both orders of a queue.
+/// A task and a thread wait for the same room. Both get it, in either order of arrival and for both
+/// orders of a queue.
 #[test]
 fn a_task_and_a_thread_get_their_room() {
     for order in [Order::Any, Order::Arrival] {

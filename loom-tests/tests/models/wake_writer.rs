@@ -5,7 +5,7 @@ use alq_loom_tests::{FOR_EVER, explore, queue, start, write};
 use loom::sync::Arc;
 use loom::thread;
 
-/// A writer asleep on a full ring is woken by the drain, whatever flags filled the ring.
+/// The drain wakes a writer that sleeps for room, with or without an activated post.
 #[test]
 fn a_drain_wakes_the_writer() {
     explore("a_drain_wakes_the_writer", 1, || {
@@ -22,7 +22,7 @@ fn a_drain_wakes_the_writer() {
     });
 }
 
-/// Room that is given back wakes a writer, though the drain has nothing to write.
+/// Room that is given back wakes a writer, although the drain has nothing to write.
 #[test]
 fn a_give_back_wakes_the_writer() {
     explore("a_give_back_wakes_the_writer", 1, || {
@@ -42,8 +42,9 @@ fn a_give_back_wakes_the_writer() {
     });
 }
 
-/// A waiter that is woken sees the room for which it is, also where the fence of the notifier is none of the processor's. (The
-/// waiter was in the line before, so that the mutant `line.notify` alone does no harm here.)
+/// A waiter that is woken sees the room for which it was woken, even if the fence of the notifier
+/// is not a processor fence. (The waiter joins the line before, so the mutant `line.notify` alone
+/// does no harm here.)
 #[test]
 fn a_wake_up_carries_the_room() {
     explore("a_wake_up_carries_the_room", 3, || {
@@ -64,11 +65,11 @@ fn a_wake_up_carries_the_room() {
     });
 }
 
-/// Two writers, of which the first posts in a way that wakes nobody: the second, which sleeps for the room that this record
-/// takes, gets it all the same.
+/// Two writers wait, and the first posts without activating. The second, which sleeps for the room
+/// that this record takes, still gets it.
 #[test]
-fn who_leaves_the_line_has_the_flusher_look_for_the_others() {
-    let name = "who_leaves_the_line_has_the_flusher_look_for_the_others";
+fn a_writer_that_leaves_the_line_makes_the_flusher_look_again() {
+    let name = "a_writer_that_leaves_the_line_makes_the_flusher_look_again";
     explore(name, 0, || {
         let (shared, flusher, _file) = queue(4, Order::Any);
         write(&shared, b'x', 4, false);

@@ -1,12 +1,12 @@
-//! The wrap: bytes and descriptors serve the next lap only after the drain has let go of them.
+//! The wrap: bytes and slots are used in the next lap only after the drain has freed them.
 
 use alq::model::{Drained, Heap, Holes, Ring};
 use alq_loom_tests::{append, explore, ring_before_wrap, take, take_all};
 use loom::sync::Arc;
 use loom::thread;
 
-/// One producer goes round the ring twice, and over the wrap of both halves of the head word: bytes and descriptors
-/// are used again only after the drain has let go of them.
+/// One producer goes around the ring twice, and past the wrap of both halves of the head word.
+/// Bytes and slots are used again only after the drain has freed them.
 #[test]
 fn wrap_onto_the_second_lap() {
     explore("wrap_onto_the_second_lap", 3, || {
@@ -26,7 +26,7 @@ fn wrap_onto_the_second_lap() {
     });
 }
 
-/// Descriptors wrap before bytes do: more records than descriptors, all of one byte.
+/// Slots wrap before bytes do: there are more records than slots, each of one byte.
 #[test]
 fn descriptors_are_reused_only_when_free() {
     explore("descriptors_are_reused_only_when_free", 2, || {
@@ -45,11 +45,12 @@ fn descriptors_are_reused_only_when_free() {
     });
 }
 
-/// Two producers over the wrap of a ring that is nearly full, while the drain makes room: a claim from a stale head or
-/// against a stale tail would overlap the other's bytes, or bytes that the drain still reads.
+/// Two producers claim at the wrap of a nearly full ring, while the drain makes room. A claim from
+/// a stale head or against a stale tail would overlap the bytes of the other producer, or bytes
+/// that the drain still reads.
 #[test]
-fn two_producers_claim_while_room_comes() {
-    explore("two_producers_claim_while_room_comes", 3, || {
+fn two_producers_claim_while_the_drain_frees_room() {
+    explore("two_producers_claim_while_the_drain_frees_room", 3, || {
         let (ring, mut drain) = ring_before_wrap(4);
         let ring = Arc::new(ring);
         append(&ring, b'x', 3);
@@ -79,44 +80,41 @@ fn two_producers_claim_while_room_comes() {
     });
 }
 
-/// For a sink that cuts records, the tail moves into a record: the bytes before it belong to others, while the descriptor and the
-/// bytes behind it stay with the record. The first two of four go to a producer as soon as it sees that they are free.
+/// With a sink that cuts records, the tail moves into a record. The bytes before the tail are free,
+/// while the slot and the bytes after the tail stay with the record. A producer gets the first two
+/// of four bytes as soon as it sees that they are free.
 #[test]
-fn room_inside_of_a_record_that_is_cut_changes_hands() {
-    explore(
-        "room_inside_of_a_record_that_is_cut_changes_hands",
-        4,
-        || {
-            let (ring, mut drain) = ring_before_wrap(4);
-            drain.cut_records(true);
-            let ring = Arc::new(ring);
-            append(&ring, b'x', 4);
-            let other = Arc::clone(&ring);
-            let producer = thread::spawn(move || match other.reserve(2) {
-                Ok(mut reservation) => {
-                    reservation.fill(b"bb");
-                    reservation.post(2);
-                    true
-                }
-                Err(_) => false,
-            });
-            let mut file = Vec::new();
-            let cut = drain.step(&ring, 4, Holes::Wait, |runs| {
-                file.extend(runs[0][..2].iter().copied());
-                Ok::<_, ()>(2)
-            });
-            let moved = Drained::Moved {
-                bytes: 2,
-                more: true,
-            };
-            assert_eq!(
-                (cut, drain.ahead(), drain.is_within()),
-                (Ok(moved), 0, true)
-            );
-            take(&mut drain, &ring, &mut file);
-            let has_posted = producer.join().unwrap();
-            while !matches!(take(&mut drain, &ring, &mut file), Drained::Empty) {}
-            assert_eq!(file, if has_posted { &b"xxxxbb"[..] } else { b"xxxx" });
-        },
-    );
+fn freed_bytes_of_a_cut_record_are_claimed() {
+    explore("freed_bytes_of_a_cut_record_are_claimed", 4, || {
+        let (ring, mut drain) = ring_before_wrap(4);
+        drain.cut_records(true);
+        let ring = Arc::new(ring);
+        append(&ring, b'x', 4);
+        let other = Arc::clone(&ring);
+        let producer = thread::spawn(move || match other.reserve(2) {
+            Ok(mut reservation) => {
+                reservation.fill(b"bb");
+                reservation.post(2);
+                true
+            }
+            Err(_) => false,
+        });
+        let mut file = Vec::new();
+        let cut = drain.step(&ring, 4, Holes::Wait, |runs| {
+            file.extend(runs[0][..2].iter().copied());
+            Ok::<_, ()>(2)
+        });
+        let moved = Drained::Moved {
+            bytes: 2,
+            more: true,
+        };
+        assert_eq!(
+            (cut, drain.ahead(), drain.is_within()),
+            (Ok(moved), 0, true)
+        );
+        take(&mut drain, &ring, &mut file);
+        let has_posted = producer.join().unwrap();
+        while !matches!(take(&mut drain, &ring, &mut file), Drained::Empty) {}
+        assert_eq!(file, if has_posted { &b"xxxxbb"[..] } else { b"xxxx" });
+    });
 }
