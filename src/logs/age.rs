@@ -1,11 +1,10 @@
-//! How old rotated files are, as far as clocks can be trusted.
+//! Computes how old rotated files are, as far as clocks can be trusted.
 //!
-//! The clock may have been wrong when a file was cut, and may be wrong now. So three things are
-//! asked, and the youngest answer that none of them contradicts counts:
+//! The clock may have been wrong when a file was cut, and may be wrong now. So three sources count:
 //!
-//! - The time in the name, and that of the last write: one that lies in the future is no answer.
-//! - The files behind it: a file is not younger than one that was cut later.
-//! - The steady clock of this process, for a file that was cut in its run.
+//! - The time in the name, or else the time of the last write. A time in the future is ignored.
+//! - The files after it: a file is at least as old as each file that was cut later.
+//! - The steady clock: a file that this process cut off is at most as old as this clock says.
 
 use std::time::Instant;
 
@@ -14,20 +13,20 @@ use super::name::Key;
 /// 2026-01-01: a clock that shows an earlier time has not been set yet.
 pub(super) const SET_CLOCK: i64 = 1_767_225_600;
 
-/// How far a name may be ahead of the clock before it counts as wrong: a clock is put right by a
-/// few seconds, or by hours where a time zone was mistaken.
+/// How many seconds a name may be ahead of the clock before it counts as wrong. A smaller
+/// difference is an ordinary correction: some seconds, or hours after a mistaken time zone.
 pub(super) const AHEAD_MAX: i64 = 86_400;
 
-/// Whether the clock is set, and `key` was given by one that was wrong.
+/// Whether the clock is set and `key` comes from a clock that was ahead.
 pub(super) fn is_from_the_future(key: Key, now: i64) -> bool {
     now >= SET_CLOCK && key.seconds > now.saturating_add(AHEAD_MAX)
 }
 
-/// The ages of files in seconds, oldest first: `times` are the key of each and its last write,
-/// `cuts` the moments of those that were cut in this run. 0 if nothing can be told.
+/// The ages of files in seconds, 0 for an unknown age. `times` holds, oldest first, the key of each
+/// file and the time of its last write; `cuts` holds when this process cut files off.
 pub(super) fn ages(times: &[(Key, i64)], cuts: &[(Key, Instant)], now: i64) -> Vec<i64> {
     let mut ages = vec![0; times.len()];
-    let mut latest = now; // by which the file was cut
+    let mut latest = now; // the file was cut off no later than this
     for (age, (key, modified)) in ages.iter_mut().zip(times).rev() {
         let told = [key.seconds, *modified].into_iter().find(|at| *at <= now);
         latest = latest.min(told.unwrap_or(now));
@@ -56,7 +55,7 @@ mod tests {
         let times = [
             (key(NOW - 100, 0), NOW - 90),
             (key(NOW + YEARS, 0), NOW + YEARS), // the clock was wrong
-            (key(NOW + YEARS, 1), NOW - 50),    // put right, the name goes on
+            (key(NOW + YEARS, 1), NOW - 50),    // the clock was corrected, the name continues
             (key(NOW + YEARS, 2), NOW + YEARS),
         ];
         assert_eq!(ages(&times, &[], NOW), [100, 50, 50, 0]);

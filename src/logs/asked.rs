@@ -1,4 +1,4 @@
-//! What is asked of a rotation, as the log sees it: whether it can be, and what it comes to.
+//! Checks the options of a rotation and converts them into what the log works with.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -28,7 +28,8 @@ impl Rotation {
         self.compression.check()
     }
 
-    /// What is kept whole, in a log whose last byte `last` tells.
+    /// What the log keeps whole, records or lines, and whether it ends inside a line. `last` reads
+    /// the last byte of the log.
     pub(super) fn inside(&self, last: impl FnOnce() -> Option<u8>) -> Inside {
         let Some(max_bytes) = self.line_max_bytes else {
             return Inside::Record(false);
@@ -45,7 +46,7 @@ impl Rotation {
         self.every.map(calendar).transpose()
     }
 
-    /// The time, in seconds since 1970.
+    /// The current time in seconds since 1970, from the clock that the caller set, if any.
     pub(super) fn now(&self) -> i64 {
         let now = self
             .clock
@@ -55,7 +56,7 @@ impl Rotation {
     }
 }
 
-/// Whole seconds since 1970, or before.
+/// Whole seconds since 1970; negative before 1970.
 pub(super) fn seconds_of(time: SystemTime) -> i64 {
     let whole = |time: Duration| i64::try_from(time.as_secs()).unwrap_or(i64::MAX);
     match time.duration_since(UNIX_EPOCH) {

@@ -1,4 +1,4 @@
-//! The cut: the log gets a name behind its own, and a new file takes its place.
+//! The cut: renames the file of the log and puts a new file in its place.
 //!
 //! ```text
 //! 1  app.log                     the old file          app.log.K.fresh   made, empty
@@ -6,8 +6,10 @@
 //! 3  app.log.K                   the old file          app.log           the new one
 //! ```
 //!
-//! Nothing is written to the new file before the third step. A process that is killed leaves one of
-//! the three; the next one makes a log if there is none, and removes the empty file.
+//! Nothing is written to the new file before step 3. A process that is killed leaves one of these
+//! states. The next process creates the log if it is missing, and removes the empty file.
+//!
+//! All of this runs under the lock of the state, on the flusher or on the background thread.
 
 use std::fs::File;
 use std::io;
@@ -24,7 +26,7 @@ use crate::primitives::os::file::duplicate_onto;
 use crate::primitives::sync::{Ordering, PlainArc};
 
 impl Log {
-    /// Does what is due before `coming` bytes are written, between two records; says whether
+    /// Does what is due between two records, before `coming` bytes are written. Returns whether
     /// another file has taken over.
     pub(super) fn tend(&self, state: &mut State, coming: u64) -> bool {
         if state.inside.is_within() {
@@ -57,7 +59,7 @@ impl Log {
         })
     }
 
-    /// Whether a look at the path is due, as soon as the log ends with a line.
+    /// Whether the path must be checked as soon as the log ends with a line.
     pub(super) fn is_look_due(&self, state: &State) -> bool {
         // Relaxed: see `ask`.
         self.look.load(Ordering::Relaxed) || state.looked != self.rotation.now()
@@ -77,7 +79,7 @@ impl Log {
         self.is_asked() || is_period_over || is_full
     }
 
-    /// What was asked for is done.
+    /// The requested rotation is done: withdraws the request and wakes its waiters.
     fn has_met(&self) {
         // Relaxed: see `ask`.
         if self.asked.swap(false, Ordering::Relaxed) {
@@ -85,15 +87,15 @@ impl Log {
         }
     }
 
-    /// Looks whether the log is still at its path; if not, goes on in what is there, or in a new
-    /// file.
+    /// Checks whether the log is still at its path. If not, continues in the file that is there, or
+    /// in a new one. Returns whether another file has taken over.
     fn look(&self, state: &mut State, now: i64) -> Result<bool, RotateError> {
         let path = || self.folder.path_of(self.names.log());
         let anew = |error| RotateError::new("create the log again", path(), error);
         self.folder.follow_path().map_err(anew)?;
         match self.folder.stat(self.names.log()) {
             Ok(stat) if (stat.st_dev, stat.st_ino) == state.id => {
-                state.size_bytes = stat.st_size.unsigned_abs(); // others may have cut it
+                state.size_bytes = stat.st_size.unsigned_abs(); // it may have been truncated
                 return Ok(false);
             }
             Ok(stat) if !is_file(&stat) => {
@@ -113,7 +115,7 @@ impl Log {
         Ok(true)
     }
 
-    /// The three steps.
+    /// Does the three steps of a cut.
     fn cut(&self, state: &mut State, now: i64) -> Result<(), RotateError> {
         let (folder, names) = (&self.folder, &self.names);
         let failed = |error| RotateError::new("rotate the log", folder.path_of(names.log()), error);
@@ -128,11 +130,11 @@ impl Log {
             let placed = placed.and_then(|()| folder.rename_new(&fresh, names.log()));
             placed.map(|()| key).inspect_err(|_| {
                 let rotated = names.rotated(key, Compression::None);
-                let _ = folder.rename_new(&rotated, names.log()); // or the next look makes a log
+                let _ = folder.rename_new(&rotated, names.log()); // or the next check creates it
             })
         });
         let key = moved.map_err(|error| {
-            let _ = folder.remove(&fresh); // empty: the next to open the log removes it otherwise
+            let _ = folder.remove(&fresh); // empty; if this fails, the next open removes it
             failed(error)
         })?;
         state.last = Some(key);
@@ -142,7 +144,7 @@ impl Log {
             .map_err(failed)
     }
 
-    /// The log gets the name of `key`, or of the first one behind it that is free.
+    /// Renames the log to the name of `key`, or to the first free name after it. Returns its key.
     fn move_aside(&self, mut key: Key) -> io::Result<Key> {
         loop {
             point("move the old file aside")?;
@@ -157,8 +159,8 @@ impl Log {
         }
     }
 
-    /// The next record goes to `file`; the one before is now at `key`, or wherever somebody else
-    /// has put it.
+    /// Makes `file` the current file. The old one is now at `key`; without a key, another process
+    /// has renamed or deleted it.
     fn go_on_in(
         &self,
         state: &mut State,
@@ -172,7 +174,7 @@ impl Log {
         let file = PlainArc::new(file);
         let is_noted = state.account.cut();
         if let Some(key) = key.filter(|_| is_noted) {
-            self.worker.pin(key); // before the worker can take it for no longer in use
+            self.worker.pin(key); // before the worker may take it for unused
         }
         self.durable.goes_on_in(PlainArc::clone(&file), id, key);
         state.file = file;
@@ -181,14 +183,14 @@ impl Log {
         state.failure = None;
         state.period = Period::of(self.calendar.as_ref(), now);
         self.worker.has_rotated(key);
-        self.has_met(); // behind it: whoever sees that it is met waits for what follows, too
+        self.has_met(); // last, so a caller that sees this also waits for the work that follows
         if let Err(error) = self.make_link() {
             self.worker.report(error);
         }
         Ok(())
     }
 
-    /// Has the link lead to the log.
+    /// Makes the link point to the log.
     pub(super) fn make_link(&self) -> Result<(), RotateError> {
         let Some((folder, link)) = &self.link else {
             return Ok(());
@@ -200,13 +202,13 @@ impl Log {
             Ok(_) => match folder.link(link) {
                 Ok(to) if to == log => return Ok(()),
                 Err(error) if error.raw_os_error() == Some(libc::EINVAL) => {
-                    return Err(failed(io::Error::from_raw_os_error(libc::EEXIST))); // no link
+                    return Err(failed(io::Error::from_raw_os_error(libc::EEXIST))); // not a link
                 }
                 _ => {}
             },
             Err(_) => {}
         }
-        // Under another name first, so that there is one at any moment.
+        // Created under another name first, so the link exists at every moment.
         let mut name = link.to_os_string();
         name.push(".alq-link");
         if folder.link(&name).is_ok() {

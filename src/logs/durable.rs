@@ -1,5 +1,5 @@
-//! What a sync of a rotated log has to reach: the file in hand, those that were cut off since the
-//! last one, and their directory.
+//! Keeps what a sync of a rotated log must cover: the current file, the files that were cut off
+//! since the last sync, and their folder. It never renames or deletes a file.
 
 use std::fs::File;
 use std::io;
@@ -10,8 +10,7 @@ use super::name::{Key, Names};
 use crate::primitives::sync::{Mutex, PlainArc};
 use crate::words::SyncOp;
 
-/// How many files that were cut off are kept open for a sync to come; one that is older is opened
-/// again.
+/// How many rotated files are kept open for the next sync. An older one is opened again by name.
 const OPEN_MAX: usize = 16;
 
 #[derive(Debug)]
@@ -23,21 +22,21 @@ pub(super) struct Durable {
 struct Files {
     file: PlainArc<File>,
     id: (u64, u64),
-    /// Cut off, and not synced since; oldest first.
+    /// Cut off and not synced since; oldest first.
     before: Vec<Before>,
-    /// How many files were cut off by now.
+    /// How many entries were ever added to `before`.
     count: u64,
-    /// How often a name was made, and up to which of these the directory is synced.
+    /// How many times a name was made, and how many of these the folder was synced after.
     names: u64,
     names_synced: u64,
-    /// The sync of a file that nobody could open again has failed with this.
+    /// The error of a sync of a file without a name, which cannot be opened and synced again.
     failure: Option<i32>,
 }
 
 #[derive(Clone, Debug)]
 struct Before {
     number: u64,
-    /// None if it is not under a name of ours: somebody else has renamed or deleted it.
+    /// `None` if another process has renamed or deleted the file: it has no name of ours.
     key: Option<Key>,
     file: Option<PlainArc<File>>,
 }
@@ -48,11 +47,11 @@ impl Before {
             return sync(file, op);
         }
         let Some(key) = self.key else { return Ok(()) };
-        // The system tells an error of a write to whoever opens the file next, if it has told
-        // nobody.
+        // If no descriptor has seen the error of an earlier write, the kernel reports it to the
+        // next one that is opened.
         match folder.open_existing(&names.rotated(key, Compression::None)) {
             Ok(file) => sync(&file, op),
-            // Packed, which was synced; or deleted.
+            // The file was packed, which synced it, or it was deleted.
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
             Err(error) => Err(error),
         }
@@ -74,19 +73,19 @@ impl Durable {
                 id,
                 before: Vec::new(),
                 count: 0,
-                names: 1, // of this process, or of one that did not live to sync it
+                names: 1, // made by this process, or by one that ended before it could sync it
                 names_synced: 0,
                 failure: None,
             }),
         }
     }
 
-    /// The file in hand, by device and inode.
+    /// The device and inode of the current file.
     pub fn id(&self) -> (u64, u64) {
         self.files.lock().id
     }
 
-    /// `file` takes over; the one before is now at `key`.
+    /// Makes `file` the current file; the old one is now at `key`.
     pub fn goes_on_in(&self, file: PlainArc<File>, id: (u64, u64), key: Option<Key>) {
         let mut files = self.files.lock();
         files.count += 1;
@@ -104,7 +103,7 @@ impl Durable {
         }
     }
 
-    /// A sync is to reach the file at `key`, too, which an earlier process has cut off.
+    /// Makes the next sync cover the file at `key`, which an earlier process has cut off.
     pub fn covers(&self, key: Key) {
         let mut files = self.files.lock();
         files.count += 1;
@@ -116,7 +115,7 @@ impl Durable {
         });
     }
 
-    /// Makes what was cut off at `key` durable now: it is about to get another name.
+    /// Syncs the file at `key` now, because it is about to get another name.
     pub fn settle(&self, key: Key, folder: &Folder, names: &Names) -> io::Result<()> {
         let waiting = {
             let files = self.files.lock();
@@ -134,13 +133,13 @@ impl Durable {
         Ok(())
     }
 
-    /// What was cut off at `key` is durable in another form, or gone for good.
+    /// No sync needs to cover the file at `key`: it is durable in another form, or deleted.
     pub fn forget(&self, key: Key) {
         let mut files = self.files.lock();
         files.before.retain(|one| one.key != Some(key));
     }
 
-    /// Makes durable all that was written before the call, under the names that it has.
+    /// Makes everything durable that was written before the call, under its present names.
     pub fn sync(&self, op: SyncOp, folder: &Folder, names: &Names) -> io::Result<()> {
         let (file, before, made, is_known) = {
             let files = self.files.lock();
@@ -171,8 +170,8 @@ impl Durable {
 }
 
 impl Files {
-    /// Without its descriptor a file must be found again by its name; one that has none is synced
-    /// at once.
+    /// Closes the oldest open file. A file that has a name can be opened again by it; a file
+    /// without one is synced at once.
     fn close_oldest(&mut self) {
         let Some(at) = self.before.iter().position(|one| one.file.is_some()) else {
             return;

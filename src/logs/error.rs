@@ -11,7 +11,7 @@ use crate::words::{Error, RotationProblem as Problem};
 /// ```
 /// use alq::rotate::{RotateError, Rotation};
 ///
-/// let tell = |error: &RotateError| eprintln!("{error}"); // names the file, the step and the reason
+/// let tell = |error: &RotateError| eprintln!("{error}"); // the file, the step and the reason
 /// let rotation = Rotation::new().on_error(tell);
 /// # drop(rotation);
 /// ```

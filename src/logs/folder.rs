@@ -1,5 +1,7 @@
-//! The folder of a log, held open. Every step by name is relative to it: whoever swaps a path for
-//! another moves neither the log nor what was cut off it.
+//! The folder of a log, held open. Every step by name is relative to it, so a user who replaces a
+//! folder or link on the path redirects neither the log nor its rotated files.
+//!
+//! All steps by name are in this file, except the open of a child of fork(2) (`open_to_append`).
 
 use core::fmt;
 use std::ffi::{CString, OsStr, OsString};
@@ -20,26 +22,26 @@ use rustix::process::{getegid, geteuid, getgid, getuid};
 use super::point::point;
 use crate::primitives::os::file::{duplicate_onto, sync_directory, unless_unsupported};
 
-/// How a name of ours is opened: no link is followed, and nothing is waited for.
+/// How every name is opened: without following a link, and without blocking.
 const PLAINLY: OFlags = OFlags::NOFOLLOW
     .union(OFlags::NONBLOCK)
     .union(OFlags::NOCTTY)
     .union(OFlags::CLOEXEC);
 
-/// How many symbolic links a path may lead through. Source: `path_resolution(7)`.
+/// How many symbolic links one path may contain. Source: path_resolution(7).
 const LINKS_MAX: u32 = 40;
 
-/// A folder, by its descriptor.
+/// A folder that is held open by its descriptor.
 #[derive(Debug)]
 pub(super) struct Folder {
     fd: OwnedFd,
-    /// Where it was found, without a link; for messages, and to notice that it was moved.
+    /// The path without links, for messages and to notice that the folder was moved.
     path: PathBuf,
-    /// Whether no other user may change a folder on the way.
+    /// Whether opening checked that no other user may change a folder on the path.
     is_checked: bool,
 }
 
-/// A folder on the way to the log that other users may change.
+/// A folder on the path of the log that other users may change.
 #[derive(Debug)]
 pub(super) struct Insecure {
     pub folder: PathBuf,
@@ -60,12 +62,12 @@ impl fmt::Display for Insecure {
 impl core::error::Error for Insecure {}
 
 impl Folder {
-    /// Opens the folder at `path`, which is absolute. Unless `is_shared` says that other users may
-    /// change it, a privileged process refuses a path on which they can: the error is `Insecure`.
+    /// Opens the folder at the absolute `path`. Unless `is_shared` is set, a privileged process
+    /// refuses a path that other users may change.
     ///
     /// # Errors
     ///
-    /// Those of open(2).
+    /// Those of open(2), and `Insecure` inside an `io::Error` for a refused path.
     pub fn open(path: &Path, is_shared: bool) -> io::Result<Self> {
         let is_checked = !is_shared && is_privileged();
         let (fd, path) = if is_checked {
@@ -81,7 +83,8 @@ impl Folder {
         })
     }
 
-    /// The same folder, for one pass of the background thread: it stays the same if the log moves.
+    /// Duplicates the descriptor for one pass of the background thread, so the pass stays in this
+    /// folder even if the log moves to another one.
     pub fn snapshot(&self) -> io::Result<Self> {
         Ok(Self {
             fd: self.fd.try_clone()?,
@@ -98,13 +101,12 @@ impl Folder {
         self.path.join(name)
     }
 
-    /// If another folder is at its path by now, goes on in that one. A link is no folder: there was
-    /// none on the way when it was opened. The number of the descriptor stays: a child of fork(2)
-    /// has it without asking.
+    /// If another folder is at the path by now, continues in that one. The number of the descriptor
+    /// stays, because a child of fork(2) uses it without a lock.
     ///
     /// # Errors
     ///
-    /// As `open`, and `ELOOP` for a link.
+    /// As `open`, and `ELOOP` for a link: the path had no link when the folder was opened.
     pub fn follow_path(&self) -> io::Result<()> {
         let there = fs::symlink_metadata(&self.path)?;
         let here = fstat(&self.fd)?;
@@ -115,12 +117,12 @@ impl Folder {
         duplicate_onto(next.as_fd(), self.fd.as_fd())
     }
 
-    /// What is under `name`; of a link, the link itself.
+    /// Returns what is under `name`, without following a link.
     pub fn stat(&self, name: &OsStr) -> io::Result<Stat> {
         Ok(statat(&self.fd, name, AtFlags::SYMLINK_NOFOLLOW)?)
     }
 
-    /// Where the link under `name` leads.
+    /// Reads the link under `name`.
     pub fn link(&self, name: &OsStr) -> io::Result<PathBuf> {
         link_target(&self.fd, name)
     }
@@ -130,18 +132,18 @@ impl Folder {
         self.open_file(name, OFlags::RDONLY, 0)
     }
 
-    /// A new file under `name`, of mode 0600, for writing.
+    /// Creates a new file under `name`, of mode 0600, for writing.
     pub fn create(&self, name: &OsStr) -> io::Result<File> {
         self.open_file(name, OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL, 0o600)
     }
 
-    /// The lock under `name`, made if it is not there.
+    /// Opens the lock under `name`, and creates it if it does not exist.
     pub fn open_lock(&self, name: &OsStr) -> io::Result<File> {
         self.open_file(name, OFlags::WRONLY | OFlags::CREATE, 0o600)
     }
 
-    /// A log under `name` to append to: one that is there, or a new one of that mode, and nothing
-    /// but a regular file.
+    /// Opens the log under `name` to append, or creates it with `mode`. If `is_new`, it must not
+    /// exist. Accepts only a regular file.
     pub fn open_log(&self, name: &OsStr, mode: u32, is_new: bool) -> io::Result<File> {
         let mut how = OFlags::WRONLY | OFlags::APPEND | OFlags::CREATE;
         how.set(OFlags::EXCL, is_new);
@@ -151,7 +153,7 @@ impl Folder {
             let what = "it is not a regular file";
             return Err(io::Error::other(what));
         }
-        // In a folder where other users may make names, one of theirs may be there first.
+        // If other users may create files in the folder, this may be one of theirs.
         let is_strange = stat.st_uid != geteuid().as_raw() || stat.st_nlink > 1;
         if is_strange && is_privileged() && is_open_to_others(&fstat(&self.fd)?) {
             return Err(insecure(
@@ -171,10 +173,10 @@ impl Folder {
         Ok(renameat(&self.fd, from, &self.fd, to)?)
     }
 
-    /// Renames a file, unless `to` is there: `AlreadyExists` then. Source: renameat2(2).
+    /// Renames a file. Fails with `AlreadyExists` if `to` exists. Source: renameat2(2).
     ///
-    /// A file system or a filter of system calls may not know the call. A second link does the
-    /// same in two steps; without links, a look comes first.
+    /// If the file system, or a filter of system calls, does not support renameat2(2), a second
+    /// link does the same in two steps. Without links, a check for `to` comes first.
     pub fn rename_new(&self, from: &OsStr, to: &OsStr) -> io::Result<()> {
         match renameat_with(&self.fd, from, &self.fd, to, RenameFlags::NOREPLACE) {
             Err(Errno::INVAL | Errno::NOSYS | Errno::PERM | Errno::OPNOTSUPP) => {}
@@ -200,13 +202,13 @@ impl Folder {
         Ok(symlinkat(to, &self.fd, name)?)
     }
 
-    /// Makes the names in it durable, where its file system can do that.
+    /// Makes the names in the folder durable, if its file system can do that.
     pub fn sync(&self) -> io::Result<()> {
         let synced = point("sync the directory").and_then(|()| sync_directory(self.fd.as_fd()));
         synced.or_else(unless_unsupported)
     }
 
-    /// All names in it, in no order.
+    /// Returns all names in the folder, in no order.
     pub fn names(&self) -> io::Result<Vec<OsString>> {
         let mut names = Vec::new();
         for entry in Dir::read_from(&self.fd)? {
@@ -235,12 +237,13 @@ fn link_target(folder: impl AsFd, name: impl rustix::path::Arg) -> io::Result<Pa
     Ok(OsString::from_vec(to.into_bytes()).into())
 }
 
-/// A regular file of this user under one name: nothing else is packed, deleted or counted.
+/// Whether this is a regular file of our user with one link. No other file is packed, deleted or
+/// counted.
 pub(super) fn is_ours(stat: &Stat) -> bool {
     is_file(stat) && stat.st_uid == geteuid().as_raw() && stat.st_nlink == 1
 }
 
-/// Whether this process may do what the users who own the folders may not.
+/// Whether this process may do what the owners of the folders may not.
 fn is_privileged() -> bool {
     let has_capabilities = || {
         let sets = rustix::thread::capabilities(None);
@@ -253,7 +256,7 @@ fn is_open_to_others(stat: &Stat) -> bool {
     stat.st_mode & 0o022 != 0
 }
 
-/// Why other users may put another thing in the place of what is in this folder, if they may.
+/// Says why other users may replace the content of this folder; `None` if they may not.
 fn insecurity(stat: &Stat) -> Option<&'static str> {
     let is_sticky = stat.st_mode & 0o1000 != 0;
     if stat.st_uid != 0 && stat.st_uid != geteuid().as_raw() {
@@ -276,9 +279,9 @@ fn insecure(folder: &Path, reason: &'static str) -> io::Error {
     io::Error::new(io::ErrorKind::PermissionDenied, Insecure { folder, reason })
 }
 
-/// Opens the folder at `path` as the kernel does, name by name, over `links_max` symbolic links. If
-/// `is_checked`, each folder and link on the way is checked by its descriptor. Says also where the
-/// folder is without links.
+/// Opens the folder at `path` as the kernel does, name by name, through at most `links_max`
+/// symbolic links. If `is_checked`, it checks each folder and link by its descriptor. Also returns
+/// the path of the folder without links.
 fn walk(path: &Path, is_checked: bool, links_max: u32) -> io::Result<(OwnedFd, PathBuf)> {
     let step = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let checked = |stat: &Stat, place: &Path| match is_checked {
@@ -339,12 +342,12 @@ fn names_of(path: &Path) -> Vec<OsString> {
     names.collect()
 }
 
-/// Where the log at `path` really is: its folder, and its name in there. A log that is a symbolic
-/// link is resolved if it may be one.
+/// Finds where the log at `path` is: its folder, and its name in that folder. With `follow_links`,
+/// resolves a log that is a symbolic link.
 ///
 /// # Errors
 ///
-/// Those of open(2); `ELOOP` for a link.
+/// Those of open(2); `ELOOP` if the log is a link and may not be one.
 pub(super) fn place_of(
     path: &Path,
     follow_links: bool,
@@ -367,7 +370,7 @@ pub(super) fn place_of(
     Err(Errno::LOOP.into())
 }
 
-/// For a child of fork(2), which may not allocate.
+/// Converts a name for a child of fork(2), which may not allocate.
 pub(super) fn c_name(name: &OsStr) -> io::Result<CString> {
     Ok(CString::new(name.as_bytes())?)
 }

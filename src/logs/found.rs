@@ -1,4 +1,4 @@
-//! What is found in the folder of a log under the names of its files.
+//! Lists the rotated and temporary files of a log that are in its folder.
 
 use std::ffi::OsString;
 use std::io;
@@ -6,7 +6,7 @@ use std::io;
 use super::folder::{Folder, is_file, is_ours};
 use super::name::{Key, Kind, Names};
 
-/// A regular file under a name of ours.
+/// A regular file whose name is one of ours.
 #[derive(Clone, Debug)]
 pub(super) struct Found {
     pub key: Key,
@@ -15,17 +15,17 @@ pub(super) struct Found {
     pub len: u64,
     /// Device and inode.
     pub id: (u64, u64),
-    /// When it was written to last, in seconds since 1970.
+    /// The time of the last write, in seconds since 1970.
     pub modified: i64,
-    /// Whether it belongs to this user, and has no other name: others are left alone.
+    /// Whether the file belongs to our user and has one link. Other files are left alone.
     pub is_ours: bool,
 }
 
-/// The regular files that have names of ours, in order of time.
+/// Returns the regular files whose names are ours, in the order of time.
 ///
 /// # Errors
 ///
-/// Those of getdents64(2) and fstatat(2), but for files that go away meanwhile.
+/// Those of getdents64(2) and fstatat(2). A file that disappears during the call is left out.
 pub(super) fn list(folder: &Folder, names: &Names) -> io::Result<Vec<Found>> {
     let mut found = Vec::new();
     for name in folder.names()? {
@@ -53,7 +53,7 @@ pub(super) fn list(folder: &Folder, names: &Names) -> io::Result<Vec<Found>> {
     Ok(found)
 }
 
-/// The newest name of a file of ours.
+/// The newest key of a file that belongs to our user.
 pub(super) fn newest(found: &[Found]) -> Option<Key> {
     found
         .iter()

@@ -1,10 +1,11 @@
-//! Logs of lines: a file ends where a line does, wherever records end.
+//! Logs of lines: each file ends where a line ends, wherever records end. Nothing here writes; it
+//! only computes how many bytes the next write may take.
 
 use std::io::IoSlice;
 
 use memchr::{memchr, memrchr};
 
-/// What is kept whole, and whether the log ends inside of one.
+/// What a log keeps whole, records or lines, and whether the log ends inside one.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Inside {
     Record(bool),
@@ -26,7 +27,7 @@ impl Inside {
         }
     }
 
-    /// The first `taken` bytes of the runs, which end with a record, are in the log.
+    /// Accounts for a write of the first `taken` bytes of the runs, which end with a record.
     pub fn wrote(&mut self, runs: &[IoSlice<'_>], taken: usize) {
         match self {
             Self::Record(is_within) => *is_within = 0 < taken && taken < len(runs),
@@ -35,12 +36,12 @@ impl Inside {
     }
 }
 
-/// Where a log stands between its lines.
+/// How far the log is into a line.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Lines {
-    /// Behind so many bytes a line counts as ended.
+    /// A line counts as ended after this many bytes.
     max_bytes: u64,
-    /// How much the log has of a line whose newline is yet to come.
+    /// How many bytes of an unfinished line the log holds.
     open_bytes: u64,
 }
 
@@ -52,8 +53,8 @@ impl Lines {
         }
     }
 
-    /// The log ends with this byte, if with any: of a line that somebody else has begun, it is
-    /// enough to know that there is one.
+    /// Sets whether the log ends inside a line, from its last byte, if it has one. The length of a
+    /// line that another process has begun does not matter: it counts as 1 byte.
     pub fn ends_with(&mut self, last: Option<u8>) {
         self.open_bytes = u64::from(last.is_some_and(|last| last != b'\n'));
         self.end_if_too_long();
@@ -65,20 +66,20 @@ impl Lines {
         }
     }
 
-    /// Whether the log ends inside of a line.
+    /// Whether the log ends inside a line.
     pub const fn is_within(&self) -> bool {
         self.open_bytes > 0
     }
 
-    /// How much of the runs belongs to the line that is next, or goes on.
+    /// How many bytes of the runs belong to the next or unfinished line.
     pub fn next_len(&self, runs: &[IoSlice<'_>]) -> usize {
         let bound = usize::try_from(self.max_bytes - self.open_bytes).unwrap_or(usize::MAX);
         first_end(runs).unwrap_or_else(|| len(runs)).min(bound)
     }
 
-    /// How much of the runs is to be written at once, 1 byte at least: all, or what fits into
-    /// `room_bytes` and ends with a line; but the line that is next in any case. `is_cut_due` says
-    /// that the log waits for a line to end.
+    /// How many bytes of the runs one write takes, at least 1: all of them, or the lines that fit
+    /// into `room_bytes`. The next line is taken even if it does not fit. `is_cut_due` says that a
+    /// cut waits for the end of a line.
     pub fn part(&self, runs: &[IoSlice<'_>], room_bytes: u64, is_cut_due: bool) -> usize {
         if is_cut_due && self.is_within() {
             return self.next_len(runs);
@@ -95,7 +96,7 @@ impl Lines {
         }
     }
 
-    /// The first `taken` bytes of the runs were written.
+    /// Accounts for a write of the first `taken` bytes of the runs.
     pub fn wrote(&mut self, runs: &[IoSlice<'_>], taken: usize) {
         self.open_bytes = match last_end(runs, taken) {
             Some(end) => (taken - end) as u64,
@@ -109,7 +110,7 @@ pub(super) fn len(runs: &[IoSlice<'_>]) -> usize {
     runs.iter().map(|run| run.len()).sum()
 }
 
-/// Where the first line ends.
+/// The offset after the first newline.
 fn first_end(runs: &[IoSlice<'_>]) -> Option<usize> {
     let mut before = 0;
     for run in runs {
@@ -121,7 +122,7 @@ fn first_end(runs: &[IoSlice<'_>]) -> Option<usize> {
     None
 }
 
-/// Where the last line ends in the first `limit` bytes.
+/// The offset after the last newline in the first `limit` bytes.
 fn last_end(runs: &[IoSlice<'_>], limit: usize) -> Option<usize> {
     let mut end = None;
     let mut before = 0;
@@ -135,7 +136,7 @@ fn last_end(runs: &[IoSlice<'_>], limit: usize) -> Option<usize> {
     end
 }
 
-/// The first `len` bytes of the runs.
+/// Returns the first `len` bytes of the runs, without empty runs.
 pub(super) fn first<'a>(runs: &'a [IoSlice<'_>], len: usize) -> Vec<IoSlice<'a>> {
     let mut left = len;
     let mut part = Vec::with_capacity(runs.len());

@@ -1,4 +1,5 @@
-//! The log in hand: how far it has come, when it is cut, and what it holds.
+//! The open log: writes to the current file, cuts it when it must, and serves the queue and the
+//! background thread. The lock of `state` guards all changes.
 
 use std::ffi::{CString, OsStr};
 use std::io::{self, IoSlice, Write};
@@ -21,33 +22,33 @@ use crate::primitives::process::Home;
 use crate::primitives::sync::{AtomicBool, Mutex, Ordering, PlainArc};
 use crate::words::LogEnd;
 
-/// One log, and the files that were cut off it.
+/// One log, and its rotated files.
 #[derive(Debug)]
 pub(super) struct Log {
     pub rotation: Rotation,
     pub names: Names,
-    /// Where its files are. The number of the descriptor stays, as that of `descriptor`.
+    /// The folder of all its files. The number of its descriptor never changes.
     pub folder: Folder,
     pub durable: Durable,
     pub worker: PlainArc<Worker>,
     pub home: Home,
     pub(super) calendar: Option<Calendar>,
-    /// The file in hand. Its number stays, whatever file it stands for.
+    /// A descriptor of the current file. Its number never changes, even if the file does.
     pub(super) descriptor: OwnedFd,
-    /// The name of the log, for a child of fork(2).
+    /// The name of the log, in a form that a child of fork(2) can use.
     pub(super) c_name: CString,
-    /// Where the link that leads to the log is.
+    /// The folder and the name of the link that points to the log.
     pub(super) link: Option<(Folder, Box<OsStr>)>,
     pub(super) state: Mutex<State>,
-    /// Whether a rotation is asked for, and a look at the path.
+    /// Whether a rotation is requested, and whether a check of the path is.
     pub(super) asked: AtomicBool,
     pub(super) look: AtomicBool,
     pub(super) _lock: FileLock,
 }
 
 impl Log {
-    /// How many bytes it can take until it is cut, 1 at least. The queue has accounted for all that
-    /// was written.
+    /// How many bytes the log can take before it is cut, at least 1. The call also says that the
+    /// queue has accounted for all earlier writes.
     pub fn room(&self) -> u64 {
         let mut state = self.state.lock();
         if state.account.settle() {
@@ -55,13 +56,13 @@ impl Log {
         }
         self.tend(&mut state, 0);
         if state.inside.lines().is_some() {
-            return u64::MAX; // the write finds the line that still fits
+            return u64::MAX; // `write` finds the lines that still fit
         }
         self.room_of(&state).max(1)
     }
 
-    /// How many bytes still fit. While rotations fail, a log that is over its bound has none: small
-    /// writes would not make it shorter.
+    /// How many bytes still fit. Unlimited while rotations fail and the log is over its bound:
+    /// small writes would not make it shorter.
     fn room_of(&self, state: &State) -> u64 {
         match self.rotation.size_bytes {
             Some(bound) if state.size_bytes < bound || state.failure.is_none() => {
@@ -71,8 +72,9 @@ impl Log {
         }
     }
 
-    /// Appends `runs`, which end with a record, or the lines of them that fit; or cuts the log
-    /// first and has the caller ask anew, since its note of the file is stale.
+    /// Appends `runs`, which end with a record, or those lines of them that fit. If it cuts the log
+    /// first, it writes nothing and returns `EINTR`: the queue's note of the file is then stale, so
+    /// the queue must ask again.
     pub fn write(&self, runs: &[IoSlice<'_>]) -> io::Result<usize> {
         let mut state = self.state.lock();
         let len = lines::len(runs);
@@ -97,65 +99,66 @@ impl Log {
         Ok(taken)
     }
 
-    /// Where the next write begins, unless a rotation is asked for before.
+    /// Where the next write begins, unless a rotation comes first.
     pub fn end(&self) -> Option<LogEnd> {
         let mut state = self.state.lock();
         state.account.note();
         log_file::end_of(&state.file).ok()
     }
 
-    /// As [`Sink::holds`](crate::ends::Sink::holds), also of a file that was cut off since.
+    /// As [`Sink::holds`](crate::ends::Sink::holds), also for a file that was cut off since.
     pub fn holds(&self, end: &LogEnd, runs: &[IoSlice<'_>]) -> Option<usize> {
         let mut state = self.state.lock();
         if state.id == (end.device, end.inode) {
             let held = log_file::held(&state.file, end, runs).ok()??;
             match &mut state.inside {
                 Inside::Line(lines) => lines.ends_with(last_byte(&self.folder, self.names.log())),
-                inside @ Inside::Record(_) => inside.wrote(runs, held), // the rest is to follow
+                inside @ Inside::Record(_) => inside.wrote(runs, held), // the rest follows
             }
             return Some(held);
         }
         let found = found::list(&self.folder, &self.names).ok()?;
         let found = found.iter().find(|one| one.id == (end.device, end.inode))?;
-        self.worker.pin(found.key); // the next process may ask once more, if this one is killed soon
+        self.worker.pin(found.key); // if this process is killed soon, the next one asks again
         let file = self.folder.open_existing(&found.name).ok()?;
         let held = log_file::held(&file, end, runs).ok()??;
         if held > 0 {
             self.durable.covers(found.key);
         }
-        // A part of a record that is in another file is no use: this one gets all of it.
+        // Another file holds a part of a record. The current file gets the whole record instead.
         let is_use = held == 0 || held == lines::len(runs) || state.inside.lines().is_some();
         is_use.then_some(held)
     }
 
-    /// Whether a record may be in two files.
+    /// Whether one record may be in two files.
     pub fn cuts_records(&self) -> bool {
         self.state.lock().inside.lines().is_some()
     }
 
-    /// Always the same number.
+    /// The descriptor of the current file; always the same number.
     pub fn descriptor(&self) -> BorrowedFd<'_> {
         self.descriptor.as_fd()
     }
 
-    /// In a child of fork(2), a descriptor of the log for one append, locked against the packer:
-    /// what is written to it by the time that it is closed is in the log, or in a file that was cut
-    /// off since and is packed later. `None` if the log cannot be opened, but the inherited file is
-    /// still there. Takes no lock of this process and allocates nothing.
+    /// In a child of fork(2), opens the log for one append and locks it against the packer. Bytes
+    /// that the child writes before it closes this descriptor are in the log, or in a file that was
+    /// cut off since and is packed later.
+    ///
+    /// Returns `None` if the log cannot be opened but the inherited file is still there. Takes no
+    /// lock of this process and allocates nothing.
     pub fn open_in_child(&self) -> Option<io::Result<OwnedFd>> {
         open_to_append(self.folder.as_fd(), &self.c_name, self.descriptor()).transpose()
     }
 
-    /// Asks for a rotation, or for a look at the path.
+    /// Asks for a rotation, or for a check of the path.
     pub fn ask(&self, what: &AtomicBool) {
-        // Relaxed: carried by the lock of the worker, which looks, or of the state, under which the
-        // flusher does.
+        // Relaxed: the lock of the worker or of the state carries it to the thread that serves it.
         what.store(true, Ordering::Relaxed);
         self.worker.want_look();
     }
 
-    /// What was asked for, done now if nothing is being written; if not, the flusher does it. For
-    /// the worker.
+    /// Serves the requests now if no write is under way; otherwise the flusher serves them. Called
+    /// by the background thread.
     pub fn attend(&self) {
         let mut state = self.state.lock();
         if state.account != Account::Written {
@@ -163,15 +166,14 @@ impl Log {
         }
     }
 
-    /// Whether a rotation was asked for that has not been, though nothing stands in the way but
-    /// time.
+    /// Whether a rotation was requested and is not done yet.
     pub fn is_asked(&self) -> bool {
-        // Relaxed: whoever has done it notifies.
+        // Relaxed: the thread that serves the request notifies its waiters.
         self.asked.load(Ordering::Relaxed)
     }
 }
 
-/// The last byte of the log, if it has one and can be read.
+/// The last byte of the log, if the log has one and can be read.
 pub(super) fn last_byte(folder: &Folder, log: &OsStr) -> Option<u8> {
     let file = folder.open_existing(log).ok()?;
     let len = file.metadata().ok().filter(|it| it.is_file())?.len();

@@ -252,8 +252,8 @@ impl Rotation {
     /// - The lock, the link, or the names of rotated files cannot be made beside it.
     /// - The zone is not known, or the compression was not compiled in.
     ///
-    /// [`Error::InvalidOption`] for a value out of range. [`Error::Io`] with the error of the system if
-    /// the log itself cannot be opened.
+    /// [`Error::InvalidOption`] for a value out of range. [`Error::Io`] with the error of the
+    /// system if the log itself cannot be opened.
     ///
     /// ```
     /// use alq::rotate::Rotation;
