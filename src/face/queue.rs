@@ -17,7 +17,7 @@ use crate::words::{Error, Position, Recovery, Undrained};
 /// An append queue: records go into a preallocated ring, and one flusher thread writes them to a
 /// descriptor.
 ///
-/// [`Options`](crate::Options) opens a queue. A clone is another handle of the same queue; cloning
+/// [`Options`] opens a queue. A clone is another handle of the same queue; cloning
 /// is cheap, and any thread may use any handle. The records of all handles reach the file whole, in
 /// the order in which their room was claimed.
 ///

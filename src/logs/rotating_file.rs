@@ -238,7 +238,7 @@ impl Rotation {
     /// The lock file `path.lock` is never removed; it is empty. If an earlier process has left work
     /// after a rotation, the background thread does it, from the first record on.
     ///
-    /// Blocks as open(2) of a regular file does. The result is a [`Sink`](crate::Sink); keep a
+    /// Blocks as open(2) of a regular file does. The result is a [`Sink`]; keep a
     /// clone to [`rotate`](RotatingFile::rotate).
     ///
     /// # Errors
