@@ -1,4 +1,4 @@
-//! Reading numbers from bytes; when they are used up, zeros.
+//! Reads numbers from bytes. After the last byte, it reads zeros.
 
 pub struct Bytes<'b>(pub &'b [u8]);
 

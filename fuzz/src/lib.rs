@@ -1,4 +1,4 @@
-//! What the fuzz targets do with their bytes. Each is a function, so that plain tests can run it on a recorded corpus.
+//! The fuzz targets. Each is a function, so that plain tests can run it on the recorded corpus.
 
 #[cfg(not(fuzzing))]
 compile_error!(
@@ -27,7 +27,7 @@ pub fn operations(bytes: &[u8]) {
         .try_into()
         .map(Settings::decode)
         .unwrap_or_default();
-    // Checking the order of so many is quadratic.
+    // The check of the order takes quadratic time.
     let ops = rest.chunks_exact(Op::LEN).take(300);
     let ops: Vec<Op> = ops.map(|op| Op::decode(op.try_into().unwrap())).collect();
     model::run(settings, &ops);

@@ -1,4 +1,5 @@
-//! The ring on one thread, where everything is known: what a claim gets, what the drain is offered, what is left.
+//! The ring on one thread, where the result of each step is known: the claim, the bytes that the
+//! drain offers, and the fill.
 
 use std::io::IoSlice;
 
@@ -11,17 +12,17 @@ struct World<'r> {
     drain: Drain,
     held: Vec<Reservation<'r, Heap>>,
     lanes: Vec<Owner>,
-    /// `(position, bytes)` of what was posted.
+    /// `(position, bytes)` of each posted record.
     posted: Vec<(u64, Vec<u8>)>,
     file: Vec<u8>,
     is_closed: bool,
 }
 
-/// A ring of some bytes, near a place where its numbers wrap.
+/// A small ring, near a point where its numbers wrap.
 pub fn ring(bytes: &[u8]) {
     let mut bytes = Bytes(bytes);
     let geometry = Geometry::new(16 << bytes.below(3), 8 << bytes.below(3));
-    // The last laps before both halves of the head wrap, or before the tags do.
+    // It starts in the last laps before both halves of the head wrap, or before the tags do.
     let lap = u64::from(geometry.slots());
     let seq = [lap, u64::from(u32::MAX), lap << 30][bytes.below(3)];
     let origin = Tail {
@@ -81,7 +82,7 @@ impl World<'_> {
         }
     }
 
-    /// A record that no other has a byte in common with, as long as there are not more than 256.
+    /// A record that has no byte in common with any other, as long as there are at most 256.
     fn record(&self, len: usize) -> Vec<u8> {
         vec![self.posted.len() as u8; len]
     }
@@ -114,7 +115,8 @@ impl World<'_> {
         self.posted.push((end, record));
     }
 
-    /// A step of the drain that is offered `limit` and takes `take` at most; says whether anything came of it.
+    /// Runs a step of the drain that offers at most `limit` bytes, of which the sink takes at most
+    /// `take`. Returns whether the step did anything.
     fn take(&mut self, limit: u32, take: usize) -> bool {
         let file = &mut self.file;
         let write = |runs: &[IoSlice<'_>]| -> Result<usize, ()> {
@@ -154,7 +156,7 @@ impl World<'_> {
         }
     }
 
-    /// Everything is let go of and drained, and all of it is there.
+    /// Drops all handles, drains the ring, and checks that every record arrived.
     fn end(mut self, origin: Tail) {
         while !self.held.is_empty() {
             self.post(false, 9);

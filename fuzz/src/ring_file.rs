@@ -1,4 +1,4 @@
-//! Ring files that a process could have left, and others: whatever they say, they are recovered or refused.
+//! Ring files that a process could have left, and others. Each must be recovered or refused.
 
 use std::fs::{self, Metadata};
 use std::os::unix::fs::MetadataExt;
@@ -9,14 +9,14 @@ use alq::Options;
 use crate::bytes::Bytes;
 use crate::desk::{Desk, put};
 
-/// What is appended after a recovery: as long as the records of the fixed queues.
+/// The record that is appended after a recovery. It is as long as the records of the fixed queues.
 const AFTER: &[u8] = b"the record after";
 
 /// The sizes of a ring.
 struct Sizes {
     capacity: u64,
     slots: u64,
-    /// Of a fixed queue: how many entries.
+    /// The number of entries, for a fixed queue.
     count: Option<usize>,
 }
 
@@ -46,7 +46,7 @@ impl Sizes {
     }
 }
 
-/// The words with their checksum, as docs/format.md describes it.
+/// Adds the checksum to the words, as docs/format.md describes it.
 fn checked(mut words: [u64; 8]) -> [u64; 8] {
     let bytes = words[..7].iter().flat_map(|word| word.to_le_bytes());
     let hash = bytes.fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
@@ -80,7 +80,8 @@ impl Image {
         lap << 34 | phase << 32 | u64::from(committed)
     }
 
-    /// Spans from the tail on: most as they may be, some not. Says where the last of them ends.
+    /// Writes spans from the tail on. Most are valid, some are not. Returns where the last one
+    /// ends.
     fn describe(&mut self, input: &mut Bytes<'_>) -> u32 {
         let (mut seq, mut pos) = self.tail;
         for _ in 0..input.below(self.slots as usize + 1) {
@@ -100,7 +101,7 @@ impl Image {
                     self.set_descriptor(seq, place, state);
                 }
                 phase @ (3 | 4) => {
-                    // A lane's, with the rest of its line.
+                    // A span of a lane, with the rest of its line.
                     let phase = if phase == 3 { 1 } else { 3 };
                     self.set_descriptor(seq, place, self.state(seq, phase, committed));
                     let next = seq.wrapping_add(1);
@@ -150,7 +151,7 @@ pub fn ring_file(input: &[u8]) {
         slots,
         tail,
     };
-    // Bytes that are not the same everywhere, so that it is seen which ones are written.
+    // Bytes that differ from each other, so that the log shows which of them were written.
     for (at, byte) in image.bytes[12288..].iter_mut().enumerate() {
         *byte = b'A' + (at % 53) as u8;
     }
@@ -192,7 +193,7 @@ pub fn ring_file(input: &[u8]) {
             image.set(at, &checked(intent));
         }
     }
-    // And whatever else, unchecked.
+    // Other words get any value, without a check.
     while !input.is_empty() {
         let at = input.u32() as usize % image.bytes.len();
         image.bytes[at] ^= input.u8();

@@ -1,10 +1,11 @@
-//! The words of the ring, and the arithmetic of its sizes, against the same in numbers that do not wrap.
+//! Compares the words of the ring, and the arithmetic of its sizes, with the same in numbers that
+//! do not wrap.
 
 use alq::model::{Geometry, Head, Phase, Place, State, Tail, Width, extend, next_seq};
 
 use crate::bytes::Bytes;
 
-/// Any bits at all, offered to whoever reads them; and sizes, heads and tails that may be.
+/// Reads any bits as words, and checks the arithmetic on possible sizes, heads and tails.
 pub fn words(bytes: &[u8]) {
     let mut bytes = Bytes(bytes);
     let geometry = geometry(&mut bytes);
@@ -27,7 +28,7 @@ fn geometry(bytes: &mut Bytes<'_>) -> Geometry {
     }
 }
 
-/// Whatever a descriptor holds: it is a span of the lap in question, word for word, or it is none.
+/// Checks that any value of a slot is exactly a span of the given lap, or is not a span.
 fn descriptors(geometry: Geometry, bits: u64, seq: u32) {
     let tag = geometry.tag(seq);
     match State::of_lap(bits, tag) {
@@ -57,7 +58,8 @@ fn descriptors(geometry: Geometry, bits: u64, seq: u32) {
     assert_eq!(Head::from_bits(bits).to_bits(), bits);
 }
 
-/// A head that lies `used` bytes and `spans` spans before `tail`, or behind it.
+/// Checks a head that is `used` bytes and `spans` spans ahead of `tail`, and a head older than a
+/// tail.
 fn room(geometry: Geometry, tail: Tail, used: u64, spans: u64, len: u32) {
     let (seq, pos) = (tail.seq + spans, tail.pos + used);
     let head = Head {
@@ -74,7 +76,7 @@ fn room(geometry: Geometry, tail: Tail, used: u64, spans: u64, len: u32) {
         u64::from(geometry.spans_max()) - spans
     );
     for width in [Width::Slot, Width::Line] {
-        let count = behind(width, seq) - seq;
+        let count = after(width, seq) - seq;
         let fits = used + u64::from(len) <= u64::from(geometry.capacity())
             && spans + count <= u64::from(geometry.spans_max());
         assert_eq!(geometry.has_room(head, tail, len, width), fits);
@@ -85,7 +87,7 @@ fn room(geometry: Geometry, tail: Tail, used: u64, spans: u64, len: u32) {
         }
     }
     assert!(!geometry.has_room(head.closed(geometry.slots()), tail, 0, Width::Slot));
-    // The same the other way round: a head that is older than the tail, by more than nothing.
+    // The reverse: a head that is older than the tail by at least one byte.
     if used > 0 && used < u64::from(geometry.capacity()) {
         let late = Tail { seq, pos };
         let old = Head {
@@ -97,8 +99,9 @@ fn room(geometry: Geometry, tail: Tail, used: u64, spans: u64, len: u32) {
     }
 }
 
-/// The sequence behind a claim, by the words of docs/ring.md: the next one, or the rest of the line and two at least.
-fn behind(width: Width, seq: u64) -> u64 {
+/// The sequence after a claim, as docs/ring.md describes it: the next one, or the first one of the
+/// next line that is at least two later.
+fn after(width: Width, seq: u64) -> u64 {
     match width {
         Width::Slot => seq + 1,
         Width::Line => (seq + 2).div_ceil(4) * 4,
@@ -112,7 +115,7 @@ fn sequences(geometry: Geometry, seq: u64, pos: u32) {
         } else {
             Width::Slot
         };
-        assert_eq!(next_seq(seq, phase), behind(width, seq));
+        assert_eq!(next_seq(seq, phase), after(width, seq));
         assert_eq!(width.after(seq as u32), next_seq(seq, phase) as u32);
     }
     let offset = geometry.offset(pos);
@@ -121,7 +124,7 @@ fn sequences(geometry: Geometry, seq: u64, pos: u32) {
         geometry.offset(pos.wrapping_add(geometry.capacity())),
         offset
     );
-    // A span over the whole ring is looked at, wherever it lies.
+    // The post of a span over the whole ring always checks the fill.
     let start = u64::from(pos);
     assert!(geometry.is_at_mark(1, start, start + u64::from(geometry.capacity())));
 }

@@ -1,10 +1,10 @@
-//! The targets without libFuzzer: on what is recorded in corpus/, and on bytes that look random and are the same at every
-//! run. `ALQ_FUZZ_RUNS` says on how many of those.
+//! Runs the targets without libFuzzer: on the recorded corpus, and on pseudo-random bytes that are
+//! the same in every run. `ALQ_FUZZ_RUNS` is the number of pseudo-random inputs.
 
 use std::fs;
 use std::path::Path;
 
-/// The bytes that a line of a corpus spells in hexadecimal.
+/// Decodes a line of a corpus from hexadecimal.
 fn input(line: &str) -> Vec<u8> {
     assert!(line.len() % 2 == 0, "half a byte at the end of {line}");
     let bytes = (0..line.len()).step_by(2).map(|at| &line[at..at + 2]);
@@ -12,7 +12,8 @@ fn input(line: &str) -> Vec<u8> {
     bytes.collect::<Result<_, _>>().expect("hexadecimal digits")
 }
 
-/// Runs `target` on every line of its corpus, and on `runs` made up inputs of `len` bytes at most.
+/// Runs `target` on every line of its corpus, and on `runs` pseudo-random inputs of at most `len`
+/// bytes.
 fn run(name: &str, target: fn(&[u8]), runs: usize, len: usize) {
     let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("corpus/{name}.hex"));
     let mut recorded = 0;
@@ -31,7 +32,7 @@ fn run(name: &str, target: fn(&[u8]), runs: usize, len: usize) {
     println!("{name}: {recorded} recorded, {runs} made up");
 }
 
-/// splitmix64
+/// The generator splitmix64.
 struct Numbers(u64);
 
 impl Numbers {

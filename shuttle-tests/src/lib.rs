@@ -1,4 +1,4 @@
-//! What the scenarios share: how schedules are drawn, what producers do, the far end, and the oracle.
+//! Code shared by the scenarios: drawing schedules, the producers, the sink, and the oracle.
 
 #[cfg(not(alq_shuttle))]
 compile_error!(

@@ -1,4 +1,4 @@
-//! What producers do, and what the file must hold then.
+//! The producers, and the check of what the file must hold afterwards.
 
 use std::sync::{Arc, Mutex};
 
@@ -7,16 +7,16 @@ use shuttle::thread::yield_now;
 
 use crate::runner::{below, is_one_in};
 
-/// By what ways a producer appends.
+/// The ways in which a producer appends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Way {
     /// Through the queue.
     Shared,
-    /// Through a lane of its own, which it seals and replaces at times.
+    /// Through its own lane, which it sometimes seals or replaces.
     Lane,
 }
 
-/// All records that were posted.
+/// All posted records.
 #[derive(Clone, Debug, Default)]
 pub struct Ledger(Arc<Mutex<Vec<Noted>>>);
 
@@ -28,7 +28,8 @@ impl Ledger {
         self.0.lock().unwrap().push((position, record));
     }
 
-    /// Each record once, whole, in the order of the positions; and with positions that differ.
+    /// The expected file: each record once, whole, in the order of the positions. Checks that all
+    /// positions differ.
     pub fn expected(&self) -> Vec<u8> {
         let mut records = self.0.lock().unwrap().clone();
         records.sort();
@@ -48,7 +49,7 @@ impl Ledger {
     }
 }
 
-/// One thread's worth of appends.
+/// The appends of one thread.
 #[derive(Debug)]
 pub struct Producer {
     name: char,
@@ -56,11 +57,11 @@ pub struct Producer {
     lane: Option<Lane>,
     ledger: Ledger,
     count: usize,
-    /// Where its last record ended.
+    /// The position at which its last record ended.
     last: u64,
 }
 
-/// The longest record: three of them fill the ring.
+/// The length of the longest record, in bytes. Three of them fill the ring.
 const LEN_MAX: usize = 1400;
 
 impl Producer {
@@ -75,8 +76,8 @@ impl Producer {
         }
     }
 
-    /// Appends by drawn ways until it has posted `records`, or the queue is closed. What a failed queue refuses is tried
-    /// again until another sink has taken over.
+    /// Appends in random ways until it has posted `records`, or the queue is closed. If a failed
+    /// queue refuses a record, it tries again until another sink has taken over.
     pub fn run(&mut self, records: usize) {
         while self.count < records {
             match self.act() {
@@ -109,7 +110,7 @@ impl Producer {
         Ok(())
     }
 
-    /// A record that no other is like.
+    /// A record that differs from every other.
     fn record(&self, len: usize) -> Vec<u8> {
         let mut record = format!("{}{}/{len}:", self.name, self.count).into_bytes();
         record.resize(len - 1, b'.');
@@ -131,7 +132,7 @@ impl Producer {
         posted.map(|position| position.bytes())
     }
 
-    /// Reserves more than it posts, and takes its time in between.
+    /// Reserves more than it posts, and yields in between.
     fn fill(&mut self, record: &[u8], unused: usize) -> Result<u64, Error> {
         let (len, flags) = (record.len() + unused, Self::flags());
         macro_rules! fill {
@@ -169,7 +170,7 @@ impl Producer {
         }
     }
 
-    /// The record that was posted last.
+    /// Stores the record that was posted last.
     pub fn last_record(&self) -> Vec<u8> {
         let records = self.ledger.0.lock().unwrap();
         let mine = records.iter().find(|(position, _)| *position == self.last);

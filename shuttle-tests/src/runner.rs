@@ -1,4 +1,4 @@
-//! How schedules are drawn, counted, and drawn again.
+//! Draws, counts and repeats schedules.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Mutex, PoisonError};
@@ -10,34 +10,39 @@ use shuttle::scheduler::{
 };
 use shuttle::{Config, FailurePersistence, MaxSteps, Runner};
 
-/// Executions that one seed stands for: PCT needs a row of them, since it learns from each how long the next may be.
+/// The number of executions for one seed. PCT needs several, because it learns from each execution
+/// how long the next may be.
 const BATCH: usize = 50;
 
-/// Executions of each scenario with each scheduler, if `ALQ_SHUTTLE_ITERATIONS` does not say how many.
+/// The number of executions of each scenario with each scheduler, unless `ALQ_SHUTTLE_ITERATIONS`
+/// is set.
 const SHORT_FORM: usize = 200;
 
-/// How many changes of priority PCT makes, at most, beyond those of threads that wait: how many must fall together for a
-/// fault to show.
+/// The most changes of priority that PCT makes, apart from those of waiting threads. A fault shows
+/// only if it needs no more of them.
 const PCT_DEPTH: usize = 4;
 
-/// A scenario takes some thousand steps. One that takes so many does not come to an end.
+/// The limit of steps. A scenario takes some thousand steps, so one that reaches the limit never
+/// ends.
 const STEPS_MAX: usize = 500_000;
 
-/// The registry of queues is the whole process's, and shuttle's locks are for one real thread: one scenario at a time.
+/// Lets one scenario run at a time: the registry of queues belongs to the whole process, and the
+/// locks of shuttle are for one real thread.
 static ALONE: Mutex<()> = Mutex::new(());
 
-/// Runs `scenario` on drawn schedules, half of them uniformly random, half by PCT, and prints how many.
+/// Runs `scenario` on random schedules, half of them uniform, half by PCT, and prints their number.
 ///
 /// # Panics
 ///
-/// As the scenario does, in the first schedule in which it does, and with what draws that schedule again.
+/// If the scenario panics. The message has the command that draws the same schedule again.
 pub fn explore(name: &str, scenario: fn()) {
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let began = Instant::now();
     let iterations = number("ALQ_SHUTTLE_ITERATIONS").map_or(SHORT_FORM, |n| n as usize);
     let first_seed = number("ALQ_SHUTTLE_SEED").unwrap_or(1);
     let batches = iterations.div_ceil(BATCH) as u64;
-    // A seed is worth nothing if anything else decides, too: each of these is run twice, and must take the same steps.
+    // A seed is useless if anything else affects the schedule: each of these runs twice, and must
+    // take the same steps.
     let random = RandomScheduler::new_from_seed(first_seed, BATCH);
     let twice = UncontrolledNondeterminismCheckScheduler::new(random);
     run(name, first_seed, twice, scenario);
@@ -62,9 +67,9 @@ pub fn explore(name: &str, scenario: fn()) {
 fn run(name: &str, seed: u64, scheduler: impl Scheduler + 'static, scenario: fn()) {
     let mut config = Config::new();
     config.stack_size = 1 << 17;
-    config.failure_persistence = FailurePersistence::None; // the seed says it shorter
+    config.failure_persistence = FailurePersistence::None; // the seed is shorter
     config.max_steps = MaxSteps::FailAfter(STEPS_MAX);
-    config.silence_warnings = true; // that it takes every ordering for SeqCst: the README says so
+    config.silence_warnings = true; // that it treats every ordering as SeqCst: the README says so
     let runner = Runner::new(scheduler, config);
     let result = catch_unwind(AssertUnwindSafe(|| runner.run(scenario)));
     if let Err(panic) = result {
@@ -83,12 +88,12 @@ fn number(variable: &str) -> Option<u64> {
     )
 }
 
-/// A number that is drawn with the schedule, and comes again with its seed.
+/// Returns a random number that the seed of the schedule determines.
 pub fn below(limit: usize) -> usize {
     shuttle::rand::thread_rng().gen_range(0..limit)
 }
 
-/// Once in `count` times.
+/// Returns `true` once in `count` times on average.
 pub fn is_one_in(count: usize) -> bool {
     below(count) == 0
 }

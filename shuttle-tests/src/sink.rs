@@ -1,4 +1,4 @@
-//! The far end: it keeps what it gets, and does to the flusher what descriptors do.
+//! The sink: it keeps its bytes, and makes the same trouble to the flusher as descriptors do.
 
 use std::io::{self, IoSlice};
 use std::sync::{Arc, Mutex};
@@ -8,14 +8,14 @@ use shuttle::thread::yield_now;
 
 use crate::runner::{below, is_one_in};
 
-/// What a far end may do besides taking everything at once.
+/// The trouble that a sink may make.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mood {
-    /// Nothing else.
+    /// It takes all bytes at once.
     Calm,
-    /// It takes less than it is given, is interrupted, not ready, or full for a while.
+    /// It may take only a part, be interrupted, not be ready, or be full for a while.
     Awkward,
-    /// The same, and one write in so many fails for good.
+    /// As `Awkward`, and one write in this many fails for good.
     Failing(usize),
 }
 
@@ -23,14 +23,14 @@ pub enum Mood {
 #[derive(Clone, Debug)]
 pub struct FarEnd {
     mood: Mood,
-    /// A lock of the standard library: never held while another thread may get its turn.
+    /// A lock of the standard library. It is never held while another thread may get its turn.
     file: Arc<Mutex<File>>,
 }
 
 #[derive(Debug, Default)]
 struct File {
     bytes: Vec<u8>,
-    /// How many bytes were there when the last sync began that has returned.
+    /// The number of bytes that the syncs that have returned cover.
     synced: usize,
     has_failed: bool,
 }
@@ -47,13 +47,13 @@ impl FarEnd {
         self.file.lock().unwrap().bytes.clone()
     }
 
-    /// What a sync has covered.
+    /// The bytes that syncs have covered.
     pub fn synced(&self) -> Vec<u8> {
         let file = self.file.lock().unwrap();
         file.bytes[..file.synced].to_vec()
     }
 
-    /// What goes wrong with this write, if anything.
+    /// The trouble of this write, if any.
     fn trouble(&self) -> Option<io::Error> {
         if self.mood == Mood::Calm {
             return None;
@@ -77,7 +77,7 @@ impl FarEnd {
 
 impl Sink for FarEnd {
     fn write(&self, runs: &[IoSlice<'_>]) -> io::Result<usize> {
-        yield_now(); // a system call takes its time
+        yield_now(); // a system call takes time
         if let Some(error) = self.trouble() {
             return Err(error);
         }
@@ -86,7 +86,7 @@ impl Sink for FarEnd {
         let taken = if is_short { 1 + below(len) } else { len };
         let bytes = runs.iter().flat_map(|run| run.iter());
         self.file.lock().unwrap().bytes.extend(bytes.take(taken));
-        yield_now(); // what is written may be seen before the flusher goes on
+        yield_now(); // the bytes may be seen before the flusher continues
         Ok(taken)
     }
 

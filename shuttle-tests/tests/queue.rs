@@ -1,5 +1,6 @@
-//! Whole queues: three or four producers by all ways, the flusher, and whoever flushes, waits, reopens or closes beside
-//! them. After each scenario the file must hold every record that was posted once, whole, in the order of the positions.
+//! Whole queues: three or four producers that append in all ways, the flusher, and threads that
+//! flush, wait, reopen or close. After each scenario the file must hold every posted record once,
+//! whole, in the order of the positions.
 
 use std::fs;
 
@@ -8,7 +9,7 @@ use alq_shuttle_tests::{FarEnd, Ledger, Mood, Producer, Way, below, explore};
 use shuttle::thread::{self, JoinHandle, yield_now};
 
 fn options() -> Options {
-    // Time does not pass as it does elsewhere, so nothing may end by the clock.
+    // Time is modelled, so no call may end by the clock.
     Options::new().capacity(4096).stall_limit(None)
 }
 
@@ -18,7 +19,7 @@ fn open(options: Options, mood: Mood) -> (Queue, FarEnd, Ledger) {
     (queue, far_end, Ledger::default())
 }
 
-/// Producers a, b, c .. by the given ways, with up to `records` records each.
+/// Starts the producers a, b, c .. with the given ways and up to `records` records each.
 fn start(queue: &Queue, ledger: &Ledger, ways: &[Way], records: usize) -> Vec<JoinHandle<()>> {
     let producer = |(way, name): (&Way, char)| {
         let mut producer = Producer::new(name, queue, *way, ledger);
@@ -34,7 +35,7 @@ fn join(threads: Vec<JoinHandle<()>>) {
         .for_each(|thread| thread.join().unwrap());
 }
 
-/// The accounts of a queue that was closed after `expected` was posted to it.
+/// Checks the accounts of a queue that was closed after `expected` was posted to it.
 fn check_accounts(queue: &Queue, ledger: &Ledger, expected: &[u8]) {
     let stats = queue.stats();
     assert_eq!(stats.posted_bytes, expected.len() as u64);
@@ -56,7 +57,7 @@ fn close_and_check(queue: &Queue, far_end: &FarEnd, ledger: &Ledger) {
 
 use Way::{Lane, Shared};
 
-/// Two producers on the shared path and two in lanes, in front of a far end that makes trouble.
+/// Two producers on the shared path and two in lanes, with a sink that makes trouble.
 #[test]
 fn mixed_producers() {
     explore("mixed_producers", || {
@@ -66,7 +67,8 @@ fn mixed_producers() {
     });
 }
 
-/// Nothing but lanes, more than fit beside each other: spans are sealed, given back, and taken record by record.
+/// Only lanes, and more than the ring has room for: spans are sealed, given back, and taken record
+/// by record.
 #[test]
 fn three_lanes() {
     explore("three_lanes", || {
@@ -76,7 +78,7 @@ fn three_lanes() {
     });
 }
 
-/// Writers that wait get room in the order in which they came, and none is left behind.
+/// Waiting writers get room in the order of their arrival, and every one gets it.
 #[test]
 fn ordered_writers() {
     explore("ordered_writers", || {
@@ -86,7 +88,8 @@ fn ordered_writers() {
     });
 }
 
-/// A flush, a completion and a sync, beside producers that go on: what each was made for is there when it returns.
+/// A flush, a completion and a sync, while producers append. When each returns, the bytes that it
+/// covers are written or durable.
 #[test]
 fn flush_and_completions() {
     explore("flush_and_completions", || {
@@ -120,7 +123,8 @@ fn flush_and_completions() {
     });
 }
 
-/// A close while producers are at work, by two threads at once: what was posted is written, what comes later is refused.
+/// Two threads close the queue at once, while producers append. Posted records are written, and
+/// later appends are refused.
 #[test]
 fn close_under_way() {
     explore("close_under_way", || {
@@ -138,7 +142,7 @@ fn close_under_way() {
     });
 }
 
-/// The last handles go, one by one, and nobody closes.
+/// The last handles are dropped, one by one, and no thread closes the queue.
 #[test]
 fn the_last_drop() {
     explore("the_last_drop", || {
@@ -150,8 +154,8 @@ fn the_last_drop() {
     });
 }
 
-/// The far end may fail for good; another file takes over, at any moment. What was posted is in one of the two, but for
-/// the torn head of one record, which is in both.
+/// The sink may fail for good, and another file takes over at any moment. The posted records are in
+/// one of the two files; only the torn head of one record is in both.
 #[test]
 fn failure_and_reopen() {
     explore("failure_and_reopen", || {
@@ -175,8 +179,8 @@ fn failure_and_reopen() {
     });
 }
 
-/// Whoever has been told that the queue has failed is refused from then on, through the queue and in a lane with room in its
-/// span.
+/// A thread that has seen the failure of the queue is refused from then on: through the queue, and
+/// in a lane with room in its span.
 #[test]
 fn who_knows_of_a_failure_is_refused() {
     explore("who_knows_of_a_failure_is_refused", || {

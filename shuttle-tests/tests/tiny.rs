@@ -1,5 +1,5 @@
-//! Rings of a few bytes and descriptors, as in loom-tests, but with four producers and more records than fit: every lap
-//! wraps, everybody waits for room, and descriptors are used again at once.
+//! Rings of a few bytes and slots, as in loom-tests, but with four producers and more records than
+//! fit. Every lap wraps, every producer waits for room, and slots are used again at once.
 
 use std::io::IoSlice;
 use std::sync::Arc;
@@ -15,12 +15,12 @@ use shuttle::thread::{self, JoinHandle, yield_now};
 
 const CAPACITY: u32 = 16;
 
-/// Two lines of descriptors, or four.
+/// Two lines of slots, or four.
 fn geometry() -> Geometry {
     Geometry::new(CAPACITY, [8, 16][below(2)])
 }
 
-/// The `count`-th record of a producer: no two have a byte in common.
+/// The record number `count` of a producer. No two records have a byte in common.
 fn record(name: u8, count: usize) -> Vec<u8> {
     let len = 1 + below(if is_one_in(6) { CAPACITY as usize } else { 5 });
     vec![name << 5 | count as u8; len]
@@ -32,7 +32,7 @@ fn join(threads: Vec<JoinHandle<()>>) {
         .for_each(|thread| thread.join().unwrap());
 }
 
-/// A queue with its flusher at work.
+/// A queue with a running flusher.
 fn queue(order: Order) -> (Arc<Shared<Heap>>, JoinHandle<()>, FarEnd) {
     let far_end = FarEnd::new(Mood::Awkward);
     let config = Config {
@@ -128,7 +128,7 @@ fn four_writers_wait_in_turn() {
     });
 }
 
-/// Lanes that end with a span open, and writers that want its room.
+/// Lanes that end with an open span, and writers that wait for its room.
 #[test]
 fn lanes_and_writers_wait_for_room() {
     explore("lanes_and_writers_wait_for_room", || {
@@ -162,7 +162,7 @@ fn claim(ring: &Ring<Heap>, ledger: &Ledger, name: u8) {
     }
 }
 
-/// Takes as little as it likes.
+/// A sink that takes only a part of each write.
 fn take(drain: &mut Drain, ring: &Ring<Heap>, file: &mut Vec<u8>) {
     let write = |runs: &[IoSlice<'_>]| -> Result<usize, ()> {
         let bytes: Vec<u8> = runs.iter().flat_map(|run| run.to_vec()).collect();
@@ -175,7 +175,8 @@ fn take(drain: &mut Drain, ring: &Ring<Heap>, file: &mut Vec<u8>) {
     drain.step(ring, limit, Holes::Wait, write).unwrap();
 }
 
-/// Positions and sequences pass 2^32 on the way: both halves of the head wrap, and the tags of descriptors too.
+/// Positions and sequences pass 2^32: both halves of the head wrap, and so do the tags of the
+/// slots.
 #[test]
 fn claims_over_the_wrap_of_the_head() {
     explore("claims_over_the_wrap_of_the_head", || {
@@ -194,7 +195,7 @@ fn claims_over_the_wrap_of_the_head() {
         let (theirs, has_ended) = (Arc::clone(&ring), Arc::clone(&is_over));
         let drainer = thread::spawn(move || {
             let mut file = Vec::new();
-            // Asked first: what was posted by then is seen by the look at the ring.
+            // Read first: the later look at the ring sees every record that was posted by then.
             while !has_ended.load(Ordering::SeqCst) || theirs.fill() > 0 {
                 take(&mut drain, &theirs, &mut file);
                 yield_now();
