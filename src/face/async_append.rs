@@ -1,4 +1,8 @@
-//! The simple face: create, write, flush, drop.
+//! The simple interface: create an appender, write, flush, drop.
+//!
+//! An appender owns its mode: not enabled yet, asynchronous through one lane of a private queue, or
+//! synchronous. It borrows the descriptor and never closes it. It changes the mode only between two
+//! writes, so the order of the bytes is kept.
 
 use core::fmt;
 use std::io;
@@ -13,25 +17,27 @@ use crate::primitives::PerProcess;
 use crate::primitives::sync::plain::{AtomicBool, Ordering};
 use crate::words::{Error, Flags, Undrained};
 
-/// Whether appenders may use queues. Set once, and never taken back; children of fork(2) inherit it.
+/// Whether appenders may use queues. It is set once and never reset; children of fork(2) inherit
+/// it.
 static ENABLED: AtomicBool = AtomicBool::new(false);
 
-/// Present in a process that has called [`enable`] itself.
+/// Exists in a process that has called [`enable`] itself.
 static ENABLED_HERE: PerProcess<()> = PerProcess::new();
 
-/// Within which time a record of an appender is on its way, unless its options say otherwise.
+/// The default `max_delay` of an appender.
 const MAX_DELAY: Duration = Duration::from_millis(1);
 
-/// How long an appender whose file has failed waits before it tries the file again.
+/// The shortest time between two attempts to reopen a file that has failed.
 const RETRY_TIME: Duration = Duration::from_secs(1);
 
-/// Lets every [`AsyncAppend`] of the process append asynchronously: those that exist switch at their next write, in
-/// order.
+/// Makes every [`AsyncAppend`] of the process asynchronous. Appenders that exist switch at their
+/// next write, and keep the order of their bytes.
 ///
-/// Before it, every appender writes synchronously and starts no thread, so that a program may fork into the background
-/// first. In a child of fork(2) the appenders of the parent write synchronously again, until the child calls `enable`;
-/// appenders that the child makes are asynchronous if the parent had called it. Any thread may call it at any time, any
-/// number of times; it never blocks. Source: `async_append_enable` in Open vSwitch, before its version 2.0.
+/// Before `enable` is called, every appender writes synchronously and starts no thread, so a
+/// program can fork into the background first. In a child of fork(2), the parent's appenders write
+/// synchronously again until the child calls `enable`. Appenders that the child creates are
+/// asynchronous if the parent had called it. Any thread may call it at any time, any number of
+/// times; it never blocks. Source: `async_append_enable` in Open vSwitch, before its version 2.0.
 ///
 /// ```standalone_crate
 /// alq::async_append::enable();
@@ -39,24 +45,32 @@ const RETRY_TIME: Duration = Duration::from_secs(1);
 /// assert!(alq::AsyncAppend::new(&stdout).is_async());
 /// ```
 pub fn enable() {
-    // Relaxed: it carries nothing but itself.
+    // Relaxed: no other data is published with it.
     ENABLED.store(true, Ordering::Relaxed);
     ENABLED_HERE.get(|| ());
 }
 
-/// Appends to a descriptor that it borrows. Source: `lib/async-append.h` of Open vSwitch.
+/// Appends to a borrowed descriptor. Source: `lib/async-append.h` of Open vSwitch.
 ///
-/// After [`enable`] or [`start`](AsyncAppend::start), writes go through a [lane](crate::Lane) of a queue of its own, and
-/// a thread writes them to a duplicate of the descriptor. Before that, and where the queue cannot be had (no descriptor,
-/// no memory, no thread, or after [`shutdown`](crate::shutdown)), every write is a write(2) on the calling thread. So it
-/// is in a child of fork(2), until that calls one of the two; and once the process [ends](crate::Queue#exit). The order
-/// is kept over each switch. A write(2) of the library raises neither SIGPIPE nor SIGXFSZ: the error tells.
+/// After [`enable`] or [`start`](AsyncAppend::start), writes go through a [lane](crate::Lane) of a
+/// private queue, and a thread writes them to a duplicate of the descriptor. In these cases every
+/// write is instead a write(2) on the calling thread:
 ///
-/// A log that cannot be written does not stop the program: see [`options`](AsyncAppend::options).
+/// - before either is called;
+/// - if the queue cannot be opened: no descriptor, memory or thread is left, or after
+///   [`shutdown`](crate::shutdown);
+/// - in a child of fork(2), until the child calls one of the two;
+/// - after the [end of the process](crate::Queue#exit) has begun.
 ///
-/// The descriptor should be in append mode; one that is not is appended to at its own offset. One thread uses an
-/// appender at a time. The drop drains, and leaves the descriptor open; it cannot tell of an error, so call
-/// [`flush`](AsyncAppend::flush) or [`close`](AsyncAppend::close) to know.
+/// The order of the bytes is kept across each switch. A write(2) of the library raises neither
+/// SIGPIPE nor SIGXFSZ; the call returns the error.
+///
+/// If the log cannot be written, the program continues: see [`options`](AsyncAppend::options).
+///
+/// The descriptor should be in append mode; otherwise bytes are written at its own offset. One
+/// thread uses an appender at a time. The drop writes what is left, and leaves the descriptor open.
+/// A drop cannot return an error: call [`flush`](AsyncAppend::flush) or
+/// [`close`](AsyncAppend::close) to get it.
 ///
 /// ```standalone_crate
 /// use alq::AsyncAppend;
@@ -76,7 +90,7 @@ pub struct AsyncAppend<'fd> {
     fd: BorrowedFd<'fd>,
     options: Options,
     mode: Mode,
-    /// When a file that has failed was last tried again.
+    /// When the appender last tried to reopen a file that has failed.
     retried: Option<Instant>,
 }
 
@@ -84,14 +98,15 @@ pub struct AsyncAppend<'fd> {
 enum Mode {
     /// Not enabled yet.
     Waiting,
-    /// Through the one lane of a queue.
+    /// Writes go through the one lane of a queue.
     Async(Lane),
-    /// The queue cannot be had, or is closed.
+    /// The queue could not be opened, or is closed.
     Sync,
 }
 
 impl<'fd> AsyncAppend<'fd> {
-    /// An appender on `fd`. Never fails: a descriptor that is not open for writing is an error at the first write.
+    /// Makes an appender on `fd`. Never fails: if the descriptor is not open for writing, the first
+    /// write returns the error.
     ///
     /// ```
     /// let stdout = std::io::stdout();
@@ -101,7 +116,8 @@ impl<'fd> AsyncAppend<'fd> {
         Self::on(fd.as_fd())
     }
 
-    /// [`new`](AsyncAppend::new) on a descriptor that is borrowed already.
+    /// Makes an appender as [`new`](AsyncAppend::new) does, on a descriptor that is borrowed
+    /// already.
     ///
     /// ```
     /// use std::os::fd::AsFd;
@@ -113,9 +129,10 @@ impl<'fd> AsyncAppend<'fd> {
         Self::with_options(fd, Self::options())
     }
 
-    /// The options of an appender that is made without any: those of a queue, with
-    /// [`refuse_when_stalled`](Options::refuse_when_stalled) on, so that a full disk does not stop the program, and a
-    /// [`max_delay`](Options::max_delay) of 1 ms, so that little is lost if a signal kills it.
+    /// Returns the default options of an appender: those of a queue, with
+    /// [`refuse_when_stalled`](Options::refuse_when_stalled) on, so that a full disk does not stop
+    /// the program, and with a [`max_delay`](Options::max_delay) of 1 ms, so that little is lost if
+    /// a signal kills it.
     ///
     /// ```
     /// use std::os::fd::AsFd;
@@ -131,7 +148,8 @@ impl<'fd> AsyncAppend<'fd> {
         options.refuse_when_stalled(true)
     }
 
-    /// [`on`](AsyncAppend::on) with options for its queue. Options that no queue can be opened with leave it synchronous.
+    /// Makes an appender as [`on`](AsyncAppend::on) does, with options for its queue. If no queue
+    /// can be opened with these options, the appender stays synchronous.
     ///
     /// ```
     /// use std::os::fd::AsFd;
@@ -153,8 +171,9 @@ impl<'fd> AsyncAppend<'fd> {
         appender
     }
 
-    /// Makes this appender asynchronous, whether or not [`enable`] was called; also in a child of fork(2), for an
-    /// appender of the parent. Says whether it is, as [`is_async`](AsyncAppend::is_async).
+    /// Makes this appender asynchronous, even if [`enable`] was not called; in a child of fork(2),
+    /// also an appender of the parent. Returns whether it is now asynchronous, as
+    /// [`is_async`](AsyncAppend::is_async).
     ///
     /// ```
     /// let stdout = std::io::stdout();
@@ -167,7 +186,7 @@ impl<'fd> AsyncAppend<'fd> {
         self.is_async()
     }
 
-    /// Whether writes go through a queue now.
+    /// Returns whether writes go through a queue now.
     ///
     /// ```
     /// let read_only = std::fs::File::open("/dev/null")?;
@@ -179,16 +198,18 @@ impl<'fd> AsyncAppend<'fd> {
         matches!(&self.mode, Mode::Async(lane) if lane.queue().is_async())
     }
 
-    /// Appends all of `bytes`; any number of them, also more than the queue holds; 0 does nothing. Asynchronously, it
-    /// waits only while the queue is full, and not behind a full disk; synchronously, it blocks until they are written (a
-    /// descriptor in non-blocking mode is waited for). No SIGPIPE or SIGXFSZ comes of it: the error tells.
+    /// Appends all of `bytes`: any number, also more than the queue holds; 0 bytes do nothing. An
+    /// asynchronous appender waits only while the queue is full, and by default not for a full
+    /// disk. A synchronous one blocks until the bytes are written, also if the descriptor is in
+    /// non-blocking mode. Raises neither SIGPIPE nor SIGXFSZ; the error is returned.
     ///
     /// # Errors
     ///
-    /// [`Error::Stalled`] if the queue is full and the file has no room; [`Error::Io`] with what write(2) said:
-    /// synchronously of this write, part of which may have been written; asynchronously of an earlier one. In both cases
-    /// `bytes` are dropped, and later writes are taken again once the file accepts data. A file that has failed is tried
-    /// again with a write that comes a second later or more.
+    /// [`Error::Stalled`] if the queue is full and the file has no room. [`Error::Io`] with the
+    /// error of write(2): in synchronous mode of this write, part of which may have been written;
+    /// in asynchronous mode of an earlier write. In both cases the remaining `bytes` are dropped,
+    /// and later writes succeed once the file accepts data. After a failure, a write tries the file
+    /// again if the last attempt was at least one second ago.
     ///
     /// ```
     /// let read_only = std::fs::File::open("/dev/null")?;
@@ -217,7 +238,8 @@ impl<'fd> AsyncAppend<'fd> {
             }
             match lane.writen(now, Flags::WAITOK) {
                 Ok(_) => rest = later,
-                // All queues were shut down. What went through this one is written first, to keep the order.
+                // All queues were shut down. The records in this queue are written first, to keep
+                // the order.
                 Err(Error::Closed) => {
                     let drained = lane.queue().close(None);
                     self.mode = Mode::Sync;
@@ -232,11 +254,12 @@ impl<'fd> AsyncAppend<'fd> {
         append_to(self.fd, rest, true)
     }
 
-    /// Returns once everything written before is with the descriptor (not on disk: that is fsync(2)).
+    /// Waits until everything that was written before is passed to the descriptor (written, not
+    /// durable: that needs fsync(2)).
     ///
     /// # Errors
     ///
-    /// As [`Queue::flush`](crate::Queue::flush); none while it is synchronous.
+    /// As [`Queue::flush`](crate::Queue::flush). A synchronous appender returns no error.
     ///
     /// ```
     /// let stdout = std::io::stdout();
@@ -250,11 +273,13 @@ impl<'fd> AsyncAppend<'fd> {
         }
     }
 
-    /// Appends formatted text; what `write!(appender, ..)` calls, whatever traits are in scope.
+    /// Appends formatted text. `write!(appender, ..)` calls this method, so no trait need be in
+    /// scope. Blocks as [`write`](AsyncAppend::write).
     ///
     /// # Errors
     ///
-    /// As [`write`](AsyncAppend::write); [`Error::Format`] if a `Display` failed. Nothing is appended then.
+    /// As [`write`](AsyncAppend::write); [`Error::Format`] if a `Display` implementation returned
+    /// an error, and then nothing is appended.
     ///
     /// ```standalone_crate
     /// let stdout = std::io::stdout();
@@ -266,7 +291,8 @@ impl<'fd> AsyncAppend<'fd> {
         with_text(args, |text| self.write(text))
     }
 
-    /// Gets a queue, if appenders may have one and this one has not tried yet, or is the parent's.
+    /// Opens a queue if appenders may have one, and this appender has not tried yet or has only the
+    /// queue of the parent process.
     fn switch(&mut self) {
         let may_begin = match &self.mode {
             // Relaxed: as in `enable`.
@@ -283,26 +309,27 @@ impl<'fd> AsyncAppend<'fd> {
         match self.options.clone().from_fd(self.fd) {
             Ok(queue) => self.mode = Mode::Async(queue.lane()),
             Err(_) if matches!(self.mode, Mode::Waiting) => self.mode = Mode::Sync,
-            Err(_) => {} // the parent's queue writes on this thread, as well as that goes
+            Err(_) => {} // keeps the parent's queue, which writes on this thread
         }
     }
 
-    /// Has a file that has failed tried again, though not with every write.
+    /// Tries a file that has failed again, but not with every write.
     fn retry_after(&mut self, error: &Error) {
         let is_due = self.retried.is_none_or(|at| at.elapsed() >= RETRY_TIME);
         let is_async = self.is_async();
         if let (Mode::Async(lane), Error::Io { .. }, true) = (&self.mode, error, is_due && is_async)
         {
             self.retried = Some(Instant::now());
-            let _ = lane.queue().reopen(self.fd); // what stands in the way is told by the next write
+            let _ = lane.queue().reopen(self.fd); // the next write returns the error
         }
     }
 
-    /// Writes out what is left, as the drop does, and says what could not be written. The descriptor stays open.
+    /// Writes what is left, as the drop does, and returns what could not be written. Blocks as
+    /// [`Queue::close`](crate::Queue::close). The descriptor stays open.
     ///
     /// # Errors
     ///
-    /// As [`Queue::close`](crate::Queue::close); none while it is synchronous.
+    /// As [`Queue::close`](crate::Queue::close). A synchronous appender returns no error.
     ///
     /// ```
     /// let stdout = std::io::stdout();
@@ -316,7 +343,7 @@ impl<'fd> AsyncAppend<'fd> {
         }
     }
 
-    /// What its queue has done; `None` while there is none.
+    /// Returns the counters of its queue; `None` if the appender has no queue.
     ///
     /// ```
     /// let stdout = std::io::stdout();

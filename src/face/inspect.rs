@@ -1,4 +1,5 @@
-//! Looking at a ring file from outside, whoever has it open. Nothing is changed.
+//! Inspecting a ring file from outside, while any process may have it open. Nothing here takes a
+//! lock or changes the file.
 
 use std::fs::File;
 use std::io::{self, IoSlice};
@@ -11,7 +12,7 @@ use crate::memory::{Image, check_owner, noted_pid, read_layout};
 use crate::primitives::os::file::{disk_of, holder_of, is_locked, open_existing};
 use crate::words::{Error, Intent, Layout, Live, LogEnd, Operation, Recovery, RingFileProblem};
 
-/// What a ring file holds, and what its queue is doing.
+/// Describes what a ring file holds, and what its queue is doing.
 ///
 /// ```
 /// # let dir = tempfile::tempdir()?;
@@ -25,37 +26,39 @@ use crate::words::{Error, Intent, Layout, Live, LogEnd, Operation, Recovery, Rin
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct State {
-    /// The bytes of the ring; 0 if the file is empty or all zeros, and so holds nothing.
+    /// The capacity of the ring in bytes; 0 if the file is empty or all zeros, and so holds
+    /// nothing.
     pub capacity_bytes: u64,
-    /// The length and the number of the entries of a fixed queue.
+    /// The length and the number of the entries of a fixed queue; `None` on a variable queue.
     pub fixed: Option<(usize, usize)>,
-    /// The log that its records are for, where it was opened; `None` for a pipe or a socket, and if it is not known.
+    /// The path at which the log was opened; `None` for a pipe or a socket, and if it is not known.
     pub log: Option<PathBuf>,
-    /// The file that the log was when it was opened, without its size; `None` for a pipe or a socket, and if it is
-    /// not known. By now another file may have that path.
+    /// The identity of the log's file when it was opened, without its size; `None` for a pipe or a
+    /// socket, and if it is not known. By now another file may have that path.
     pub log_end: Option<LogEnd>,
-    /// Why no queue of this user opens it, and nothing is believed that it says: another user can write to it. What
-    /// it names is not opened then.
+    /// Why a queue of this user would not open the file: another user can write to it. Its content
+    /// must not be trusted then, and `inspect` opens no file that it names.
     pub untrusted: Option<RingFileProblem>,
-    /// Whether a process has it open, of this PID namespace or of another.
+    /// Whether a process has the file open, in this PID namespace or in another.
     pub in_use: bool,
-    /// That process, if it can be seen from here (`/proc/locks`).
+    /// That process, if it is visible from here (`/proc/locks`).
     pub pid: Option<u32>,
-    /// What a recovery would find. While the file is in use, `skipped` are the reservations that are open, and nothing is
-    /// known of what is being written, or damaged.
+    /// What a recovery would find. While the file is in use, `skipped` counts the open
+    /// reservations, and it is not known what is being written or damaged.
     pub pending: Recovery,
-    /// Bytes of the ring in use, padding included, up to the last posted record.
+    /// How many bytes of the ring are in use, padding included, up to the last posted record.
     pub fill_bytes: u64,
-    /// What its queue has shown of itself.
+    /// The counters that its queue has published.
     pub live: Live,
 }
 
-/// Looks at the ring file at `path`, without its lock. Of one that is in use it shows a moment, or nearly: what was read first
-/// may be older than what was read last.
+/// Inspects the ring file at `path`, without taking its lock. If the file is in use, the result is
+/// not an exact snapshot: what was read first may be older than what was read last.
 ///
 /// # Errors
 ///
-/// [`Error::RingFile`] if it is none, or cannot be read by this version; [`Error::Io`] with what the system said.
+/// [`Error::RingFile`] if it is not a ring file, or if this version cannot read it; [`Error::Io`]
+/// with the error of the system.
 ///
 /// ```
 /// # let dir = tempfile::tempdir()?;
@@ -74,12 +77,13 @@ pub fn inspect(path: impl AsRef<Path>) -> Result<State, Error> {
     let Some(layout) = read_layout(&file).map_err(system)?.map_err(wrong)? else {
         return Ok(State {
             untrusted: check_owner(&file).map_err(system)?.err(),
-            in_use: is_locked(&file), // it is being made
+            in_use: is_locked(&file), // a process is creating it
             ..State::default()
         });
     };
     let untrusted = check_owner(&file).map_err(system)?.err();
-    // A process that ends loses what `is_locked` sees first: it is never taken for one of another namespace.
+    // When a process ends, it loses the lock that `is_locked` sees before the one that `holder`
+    // sees. With `holder` asked first, it is never mistaken for a process of another namespace.
     let holder = || holder_of(&file, noted_pid(&file));
     let pid = holder();
     let was_locked = pid.is_some() || is_locked(&file);
@@ -89,11 +93,11 @@ pub fn inspect(path: impl AsRef<Path>) -> Result<State, Error> {
     let in_use = pid.is_some() || was_locked || is_locked(&file);
     let mut pending = inheritance.summary();
     if in_use {
-        pending.damaged = 0; // words that contradict each other were read while they changed
+        pending.damaged = 0; // contradicting words were read while they changed
     } else {
         let outcome = inheritance.under_way().map(|(intent, runs)| {
             let log = image.log.as_ref().and_then(|note| note.path.as_deref());
-            // Of a ring of another user nothing is opened that it names.
+            // A file that is named by a ring of another user is not opened.
             let log = log.filter(|_| untrusted.is_none());
             let held = log.and_then(|log| held(&file, layout, log, &intent, &runs).ok()?);
             (runs.iter().map(|run| run.1).sum(), held)
@@ -116,12 +120,12 @@ pub fn inspect(path: impl AsRef<Path>) -> Result<State, Error> {
     })
 }
 
-/// Whether the ring file at `path` is on a file system that may make an append wait: the warning that
-/// [`on_error`](crate::Options::on_error) gets.
+/// Returns the warning that [`on_error`](crate::Options::on_error) gets if the ring file at `path`
+/// is on a file system that may make an append wait; `None` if it is not.
 ///
 /// # Errors
 ///
-/// [`Error::Io`] with what the system said.
+/// [`Error::Io`] with the error of the system.
 ///
 /// ```
 /// # let dir = tempfile::tempdir()?;
@@ -141,11 +145,11 @@ pub fn on_disk(path: impl AsRef<Path>) -> Result<Option<RingFileProblem>, Error>
     Ok(disk.map(|file_system| RingFileProblem::OnDisk { file_system }))
 }
 
-/// How often a file is looked at that seems damaged.
+/// How often a file that seems damaged is read.
 const LOOKS: usize = 10;
 
-/// Reads the words of the ring. While it is in use, those that contradict each other may have been read while
-/// they changed, so they are read again.
+/// Reads the words of the ring. While the file is in use, contradicting words may have been read
+/// while they changed, so they are read again.
 fn look(
     file: &File,
     layout: Layout,
@@ -162,10 +166,11 @@ fn look(
     }
 }
 
-/// How much is compared at once.
+/// How many bytes are compared at once.
 const COMPARED_LEN: usize = 1 << 16;
 
-/// How much of the write that was under way the log holds, if that can be told.
+/// Returns how many bytes of the write that was in progress the log holds; `None` if that cannot be
+/// determined.
 fn held(
     file: &File,
     layout: Layout,
@@ -173,7 +178,8 @@ fn held(
     intent: &Intent,
     runs: &[(u32, u32)],
 ) -> io::Result<Option<u32>> {
-    // Whatever the path leads to by now: it is not waited for, and read only if it is a regular file.
+    // The path may lead to any file by now: do not wait for it, and read it only if it is a regular
+    // file.
     let log = open_existing(log, false)?;
     if !log.metadata()?.is_file() {
         return Ok(None);

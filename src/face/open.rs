@@ -1,4 +1,8 @@
-//! How a queue is made: a log, a descriptor or a sink, a ring, and the thread between them.
+//! Opening a queue: a log, a descriptor or a sink at one end, a ring, and the thread that drains
+//! it.
+//!
+//! This file owns the checks of all options, and the order of the steps: check, open the log, make
+//! the ring, start the flusher, enter the registry. A failed step leaves nothing running.
 
 use std::fs::File;
 use std::os::fd::AsFd;
@@ -21,20 +25,22 @@ use crate::words::{Error, Geometry, Layout, Operation, Recovery, Target};
 /// One page: the smallest unit that can be mapped twice.
 const CAPACITY_MIN: u64 = 4096;
 
-/// One descriptor for so many bytes: rings of records shorter than this fill up by number, not by bytes.
+/// How many bytes of the ring there are for each descriptor. Records that are shorter than this
+/// fill the ring by number, not by bytes.
 const BYTES_PER_SLOT: u32 = 64;
 
 impl Options {
-    /// Opens the log at `path` for appending, creating it if need be, and starts its flusher.
+    /// Opens the log at `path` for appending, creates it if needed, and starts the flusher.
     ///
     /// Blocks as open(2) does (a FIFO waits for its reader).
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidOption`] for a capacity or mode out of range; [`Error::Closed`] after a
-    /// [`shutdown`](crate::shutdown); [`Error::Io`] with what open(2) said (a
-    /// symbolic link is `ELOOP` unless [`follow_links`](Options::follow_links) is on), or with what mapping the ring
-    /// or starting the thread said. Nothing is left behind then but a file that was created.
+    /// [`Error::InvalidOption`] for an option out of range; [`Error::Closed`] after a
+    /// [`shutdown`](crate::shutdown); [`Error::Io`] with the error of open(2) (a symbolic link is
+    /// `ELOOP` unless [`follow_links`](Options::follow_links) is on), of mapping the ring, or of
+    /// starting the thread; [`Error::RingFile`] as [`ring_file`](Options::ring_file) says. After an
+    /// error nothing remains, except a file that was created.
     ///
     /// ```
     /// let error = alq::Options::new().open("/no/such/directory/app.log").unwrap_err();
@@ -47,15 +53,19 @@ impl Options {
         self.start(layout, PlainArc::new(sink), target)
     }
 
-    /// A queue on an open descriptor, which is duplicated: the caller may close its own at any time.
+    /// Opens a queue on an open descriptor, and starts the flusher. The descriptor is duplicated:
+    /// the caller may close its own at any time.
     ///
-    /// Bytes go where write(2) on that descriptor puts them: to the end in append mode, otherwise to the offset
-    /// that it shares with the caller's. It may be a pipe, a socket or a terminal, blocking or not.
+    /// The bytes go where write(2) on that descriptor puts them: to the end of the file in append
+    /// mode, otherwise to the offset that the duplicate shares with the original. The descriptor
+    /// may be a pipe, a socket or a terminal, in blocking or non-blocking mode.
     ///
     /// # Errors
     ///
-    /// [`Error::BadDescriptor`] if it is not open for writing; [`Error::InvalidOption`] for a capacity out of range;
-    /// [`Error::Io`] if it cannot be duplicated, the ring not mapped, or the thread not started.
+    /// [`Error::BadDescriptor`] if it is not open for writing; [`Error::InvalidOption`] for an
+    /// option out of range; [`Error::Closed`] after a [`shutdown`](crate::shutdown); [`Error::Io`]
+    /// if the descriptor cannot be duplicated, the ring not mapped, or the thread not started;
+    /// [`Error::RingFile`] as [`ring_file`](Options::ring_file) says.
     ///
     /// ```
     /// use alq::{Error, Options};
@@ -74,17 +84,18 @@ impl Options {
         self.start(layout, PlainArc::new(sink), target)
     }
 
-    /// A queue that ends in a sink of the caller's.
+    /// Opens a queue on a sink that the caller implements, and starts the flusher.
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidOption`] for a capacity out of range; [`Error::Closed`] after a [`shutdown`](crate::shutdown);
-    /// [`Error::Io`] if the ring cannot be mapped or the thread not started.
+    /// [`Error::InvalidOption`] for an option out of range; [`Error::Closed`] after a
+    /// [`shutdown`](crate::shutdown); [`Error::Io`] if the ring cannot be mapped or the thread not
+    /// started.
     ///
     /// ```
     /// use std::io::{self, IoSlice, stderr, Write};
     ///
-    /// /// Everything to standard error.
+    /// /// Writes everything to standard error.
     /// struct Screen;
     ///
     /// impl alq::Sink for Screen {
@@ -137,17 +148,18 @@ impl Options {
                 return Ok(queue);
             }
             if let Err(error) = queue.flush_timeout(self.stall_limit.unwrap_or(DRAIN_TIME)) {
-                // It keeps the sizes that it has: what is left in it must not prevent a start.
+                // The ring keeps its old sizes: records that cannot be written must not prevent a
+                // start.
                 queue.shared().reporter.report(error);
                 return Ok(queue);
             }
             before = queue.recovery().copied().unwrap_or_default();
             before.drained = before.bytes;
-            drop(queue); // gives the ring file back, which is empty now
+            drop(queue); // releases the ring file, which is empty now
         }
     }
 
-    /// A queue on `ring`, and its flusher.
+    /// Makes a queue on `ring`, and starts its flusher.
     fn run(
         &self,
         ring: Ring<Mirror>,
@@ -158,7 +170,7 @@ impl Options {
     ) -> Result<Queue, Error> {
         let config = Config {
             order: self.order,
-            // On a fixed queue each entry is a claim of its own.
+            // On a fixed queue each entry is a separate claim.
             lane_span: self.fixed.map_or(self.lane_span_on(&*sink), |_| 0),
             stall_limit: self.stall_limit,
             outstanding_max: self.outstanding_max,
@@ -176,13 +188,13 @@ impl Options {
         let entry_len = self.fixed.map(|(len, _)| len as u32);
         let in_file = recovery.zip(self.ring_file.clone());
         let queue = Queue::new(Arc::clone(&shared), entry_len, self.clone(), in_file);
-        registry().enter(&shared)?; // refused, the queue is dropped: its thread ends
+        registry().enter(&shared)?; // if refused, the queue is dropped and its thread ends
         self.on_error.watch(look_for_hangs);
         Ok(queue)
     }
 
-    /// The longest span of a lane. A write does not end inside of what a lane has posted of one, so on a
-    /// pipe with other writers it is `PIPE_BUF`.
+    /// Returns the longest span of a lane. A write does not end inside what a lane has posted in
+    /// one span, so on a pipe with other writers a span has at most `PIPE_BUF` bytes.
     fn lane_span_on(&self, sink: &dyn Sink) -> u32 {
         let asked = self.lane_span_bytes as u32;
         if self.opening.sole_writer || !is_pipe(sink) {
@@ -198,7 +210,7 @@ impl Options {
         })
     }
 
-    /// The sizes of the ring that the options ask for.
+    /// Checks the options, and returns the sizes of the ring that they ask for.
     fn geometry(&self) -> Result<Geometry, Error> {
         check_bytes("lane_span", self.lane_span_bytes as u64)?;
         if let Some(limit) = self.stall_limit.filter(|limit| *limit < STALL_LIMIT_MIN) {
@@ -237,7 +249,7 @@ impl Options {
     }
 }
 
-/// Whether the bytes of `sink` end in a pipe or a FIFO.
+/// Whether `sink` is a pipe or a FIFO.
 fn is_pipe(sink: &dyn Sink) -> bool {
     let file = sink
         .descriptor()
@@ -246,13 +258,13 @@ fn is_pipe(sink: &dyn Sink) -> bool {
     metadata.is_some_and(|metadata| metadata.file_type().is_fifo())
 }
 
-/// For how long a ring of other sizes is drained where no stall limit says it.
+/// How long a ring of other sizes is drained if the options set no stall limit.
 const DRAIN_TIME: Duration = Duration::from_secs(5);
 
-/// A healthy descriptor must be able to take something within it.
+/// A healthy descriptor must be able to accept some data within it.
 const STALL_LIMIT_MIN: Duration = Duration::from_millis(1);
 
-/// A number of bytes that a ring may have.
+/// Checks a number of bytes of a ring.
 fn check_bytes(option: &'static str, bytes: u64) -> Result<(), Error> {
     if bytes == 0 || bytes > Geometry::MAX_CAPACITY {
         return Err(Error::InvalidOption {

@@ -1,4 +1,7 @@
-//! All queues of the process: shut down together, flushed together.
+//! All queues of the process: shut down together, flushed together, drained at exit and at fork(2).
+//!
+//! The registry owns the list of open queues and two flags, under one lock. It waits for a queue
+//! only after it has released the lock, except in `drain_within`, whose time is short.
 
 use std::time::{Duration, Instant};
 
@@ -9,7 +12,7 @@ use crate::primitives::PerProcess;
 use crate::primitives::sync::{Arc, Mutex};
 use crate::words::{Error, Undrained};
 
-/// The queues that are open, and whether new ones may be.
+/// The open queues, and whether new ones are allowed.
 #[derive(Debug)]
 pub struct Registry<M> {
     state: Mutex<State<M>>,
@@ -18,24 +21,25 @@ pub struct Registry<M> {
 #[derive(Debug)]
 struct State<M> {
     shut: bool,
-    /// Whether the process ends: appends go past the rings.
+    /// Whether the process is ending: appends bypass the rings.
     exiting: bool,
     queues: Vec<Arc<Shared<M>>>,
 }
 
 static REGISTRY: PerProcess<Registry<Mirror>> = PerProcess::new();
 
-/// The registry of this process.
+/// Returns the registry of this process.
 pub fn registry() -> &'static Registry<Mirror> {
     REGISTRY.get(Registry::new)
 }
 
-/// The same, if this process has one already: a child of fork(2) that has done nothing here has none.
+/// Returns the registry of this process if it exists. A child of fork(2) that has not used its
+/// registry has none.
 pub fn existing() -> Option<&'static Registry<Mirror>> {
     REGISTRY.existing()
 }
 
-/// Reports the writes of this process that do not return; returns when to look again.
+/// Reports writes of this process that hang; returns when to check again.
 pub fn look_for_hangs() -> Option<Duration> {
     let queues = existing()?.state.lock().queues.clone();
     queues
@@ -55,7 +59,8 @@ impl<M: Memory> Registry<M> {
         }
     }
 
-    /// Adds a queue. Either a shutdown, or the end of the process, sees it, or it sees that.
+    /// Adds a queue. Either a concurrent shutdown, or the end of the process, sees this queue, or
+    /// this call sees the shutdown or the end.
     ///
     /// # Errors
     ///
@@ -72,7 +77,7 @@ impl<M: Memory> Registry<M> {
         Ok(())
     }
 
-    /// Takes a queue out, when its last handle has gone.
+    /// Removes a queue, after its last handle was dropped.
     pub fn leave(&self, id: u64) {
         self.state.lock().queues.retain(|queue| queue.id != id);
     }
@@ -84,7 +89,7 @@ impl<M: Memory> Registry<M> {
             state.shut = true;
             state.queues.clone()
         };
-        // All intakes end before any drain is waited for.
+        // All queues stop accepting records before this waits for any of them.
         for queue in &queues {
             barrier::end_intake(queue);
         }
@@ -101,8 +106,9 @@ impl<M: Memory> Registry<M> {
         left.map_or(Ok(()), Err)
     }
 
-    /// Drains every queue because the process ends, and says what each could not drain. Appends go on, past
-    /// the rings. All intakes end before any drain is waited for.
+    /// Drains every queue at the end of the process, and returns what each could not drain. Later
+    /// appends bypass the rings. All queues stop accepting records into their rings before this
+    /// waits for any of them.
     pub fn exit(&self) -> Vec<(Arc<Shared<M>>, Undrained)> {
         let queues = {
             let mut state = self.state.lock();
@@ -111,7 +117,8 @@ impl<M: Memory> Registry<M> {
         };
         queues.iter().for_each(|queue| barrier::set_aside(queue));
         let finish = |queue: &Arc<Shared<M>>| {
-            // One that was closed: its closer is told, or was when the close gave up. That is not waited for again.
+            // A queue that was closed: `close` returns what is left, or has returned it when it
+            // gave up. Then there is nothing to wait for.
             let closed = !queue.ring.is_aside();
             if closed && queue.obstacle().is_some() {
                 return None;
@@ -123,8 +130,8 @@ impl<M: Memory> Registry<M> {
         queues.iter().filter_map(finish).collect()
     }
 
-    /// Writes what is posted, for `limit` at most; for a fork, which waits neither for a queue that stands still nor for a
-    /// thread that opens or closes one.
+    /// Writes what is posted, for at most `limit`. It serves fork(2), so it waits neither for a
+    /// queue that makes no progress nor for a thread that is opening or closing one.
     pub fn drain_within(&self, limit: Duration) {
         let Some(state) = self.state.try_lock() else {
             return;
@@ -138,7 +145,7 @@ impl<M: Memory> Registry<M> {
             queue.bell.ring();
         }
         for queue in state.queues.iter().filter(moves) {
-            let _ = barrier::flush(queue, until(queue, deadline)); // the parent goes on with what is left
+            let _ = barrier::flush(queue, until(queue, deadline)); // the parent writes the rest
         }
     }
 
@@ -146,7 +153,8 @@ impl<M: Memory> Registry<M> {
     pub fn flush(&self, timeout: Option<Duration>) -> Result<(), Error> {
         let queues = self.state.lock().queues.clone();
         let deadline = timeout.and_then(deadline_in);
-        // All flushers are woken before any is waited for: one that is stuck may take all of the time.
+        // All flushers are woken before this waits for any: one that is stuck may use up all of the
+        // time.
         let rung = |queue: &Arc<Shared<M>>| {
             queue.bell.ring();
             queue.ring.posted_end()
@@ -160,20 +168,22 @@ impl<M: Memory> Registry<M> {
     }
 }
 
-/// The patience of one of several calls that end at the same time.
+/// Returns the patience of one of several calls that end at the same time.
 fn until<M: Memory>(queue: &Shared<M>, deadline: Option<Instant>) -> Patience {
     queue.patience(deadline.map(|at| at.saturating_duration_since(Instant::now())))
 }
 
-/// Closes every queue of the process, for good: intake ends everywhere at once, then each one drains. New queues are
-/// refused from then on ([`Error::Closed`]); an [`AsyncAppend`](crate::AsyncAppend) appends synchronously.
+/// Closes every queue of the process permanently. All queues stop accepting records at once, and
+/// then each one is drained. New queues are refused from then on ([`Error::Closed`]); an
+/// [`AsyncAppend`](crate::AsyncAppend) appends synchronously.
 ///
-/// `timeout` bounds the call, but for some 100 ms for each queue with a reservation that is still open; `None` waits as [`Queue::close`](crate::Queue::close) does. Any thread may call it,
+/// `timeout` bounds the whole call, plus about 100 ms for each queue with a reservation that is
+/// still open. `None` waits as [`Queue::close`](crate::Queue::close) does. Any thread may call it,
 /// any number of times. Source: the `shutdown_pre_sync` handler of alq(9).
 ///
 /// # Errors
 ///
-/// [`Undrained`] with the sums over all queues, and the first cause.
+/// [`Undrained`] with the sums over all queues and the first cause.
 ///
 /// ```standalone_crate
 /// use alq::{Error, Flags, Options};
@@ -190,11 +200,14 @@ pub fn shutdown(timeout: Option<Duration>) -> Result<(), Undrained> {
     registry().shutdown(timeout)
 }
 
-/// Flushes every queue of the process; `timeout` bounds the whole call.
+/// Flushes every queue of the process: waits until everything that was posted before the call is
+/// written. `timeout` bounds the whole call; `None` waits as [`Queue::flush`](crate::Queue::flush)
+/// does. Any thread may call it.
 ///
 /// # Errors
 ///
-/// The first error of [`Queue::flush`](crate::Queue::flush); the other queues are flushed all the same.
+/// The first error of a [`Queue::flush`](crate::Queue::flush). The other queues are flushed
+/// nevertheless.
 ///
 /// ```
 /// alq::flush_all(Some(std::time::Duration::from_secs(1)))?;

@@ -1,4 +1,7 @@
-//! Queues whose ring is a file: what a process has posted there, the next one writes.
+//! Queues with a ring file: the next process writes what an earlier one has posted there.
+//!
+//! This file decides whether a queue may use the ring file, and what happens to the records in it.
+//! It may not overwrite records before all checks have passed.
 
 use std::io;
 use std::path::Path;
@@ -12,36 +15,45 @@ use crate::ring::{Drain, Ring};
 use crate::words::{Error, Layout, Operation, Recovery, RingFileProblem as Problem};
 
 impl Options {
-    /// Keeps the ring in the file at `path`: what was posted outlives the process. However that ends (SIGKILL, an abort, the
-    /// OOM killer), the next queue that is opened with the same ring file and log appends what had not been written, in order,
-    /// before anything new; [`Queue::recovery`](crate::Queue::recovery) tells how much. Appends cost what they cost
-    /// without: no system call more.
+    /// Keeps the ring in the file at `path`, so that posted records outlive the process, however it
+    /// ends (SIGKILL, an abort, the OOM killer). The next queue that is opened with the same ring
+    /// file and log first appends what had not been written, in order.
+    /// [`Queue::recovery`](crate::Queue::recovery) returns how much that was. An append costs the
+    /// same as without a ring file, and makes no more system calls.
     ///
-    /// The file is made if it is not there (mode 0600, locked, all of its room taken at once), and stays when the queue is
-    /// closed. Its place is tmpfs: a folder in `/run` that only this user may write to, or `$XDG_RUNTIME_DIR`. (In `/dev/shm`
-    /// any user can make a file of that name first.) On a disk an append may wait for the disk, with
-    /// [`NOWAIT`](crate::Flags::NOWAIT) too, which [`on_error`](Options::on_error) is told once
-    /// ([`ring_on_disk`](Options::ring_on_disk)). It does not outlive the machine: for that there is
-    /// [`fsync`](crate::Queue::fsync).
+    /// The file is created if it does not exist (mode 0600, locked, with all its room allocated),
+    /// and stays when the queue is closed. It should be on tmpfs: in a folder of `/run` that only
+    /// this user may write to, or in `$XDG_RUNTIME_DIR`. (In `/dev/shm`, any user can create a file
+    /// of that name first.) On a disk, an append may wait for the disk, even with
+    /// [`NOWAIT`](crate::Flags::NOWAIT); [`on_error`](Options::on_error) gets one warning about
+    /// this ([`ring_on_disk`](Options::ring_on_disk)). A ring file does not survive a crash of the
+    /// machine: for that, use [`fsync`](crate::Queue::fsync).
     ///
-    /// - A record is in a regular file exactly once, if nobody else has written or replaced the log in the meantime; otherwise,
-    ///   and in a pipe or a socket, at least once, and the count of what may be there twice is told. (docs/format.md has the one
-    ///   exception: others append the very bytes that were being written when the process was killed.)
-    /// - What was reserved and not posted is gone. Of a [lane](crate::Lane), every record that was posted is there.
-    /// - It must belong to this user or to root, have one name (no hard links), and no other user may write to it.
-    ///   The log must be open for appending. One ring file serves one queue at a time.
-    /// - One that is empty, or all zeros, is made anew. So is one that was made with another capacity; what it
-    ///   holds is written first, for which `open` waits, for the [stall limit](Options::stall_limit) at most (5
-    ///   seconds without one). If that is too short, `on_error` gets the reason, and the queue has the old capacity
-    ///   until it is opened again.
-    /// - Positions go on where an earlier process has left the ring; they are no longer bytes since the queue was opened.
-    /// - Nobody may cut the file while a queue has it: as with every mapped file, the next access would be SIGBUS.
+    /// - In a regular file, each record appears exactly once, if no other process has written to
+    ///   the log or replaced it since. Otherwise, and in a pipe or a socket, it appears at least
+    ///   once, and [`Recovery`] counts the bytes that may appear twice. (docs/format.md describes
+    ///   the one exception: another process appends the very bytes that were being written when the
+    ///   process was killed.)
+    /// - Reservations that were not posted are lost. Every posted record is kept, also in a
+    ///   [lane](crate::Lane).
+    /// - The file must belong to this user or to root, have one name (no hard links), and not be
+    ///   writable for other users. The log must be open for appending. One ring file serves one
+    ///   queue at a time.
+    /// - A file that is empty or all zeros is initialised. So is a file with another capacity,
+    ///   after its records are written; `open` waits for that, for at most the [stall
+    ///   limit](Options::stall_limit) (5 seconds without one). If the time is too short, `on_error`
+    ///   gets the reason, and the queue has the old capacity until it is opened again.
+    /// - Positions continue where an earlier process has left the ring. They no longer count from
+    ///   the opening of the queue.
+    /// - No process may truncate the file while a queue uses it: as with every mapped file, the
+    ///   next access would raise SIGBUS.
     ///
     /// # Errors
     ///
-    /// When the queue is opened: [`Error::RingFile`] if it is in use, no ring file, made for entries of another
-    /// length, damaged, or holds records for another log ([`other_log`](Options::other_log)); nothing of it is
-    /// changed then. [`Error::Io`] with [`Operation::RingFile`] if the system does not let us have it
+    /// Opening the queue fails with [`Error::RingFile`] if the file is in use, not a ring file,
+    /// made for entries of another length, damaged, or holds records for another log
+    /// ([`other_log`](Options::other_log)). The file is not changed then. It fails with
+    /// [`Error::Io`] and [`Operation::RingFile`] if the system denies access to the file
     /// ([`ring_optional`](Options::ring_optional)).
     ///
     /// ```
@@ -62,8 +74,8 @@ impl Options {
         self
     }
 
-    /// Whether a [ring file](Options::ring_file) that holds records for another log is taken over all the same: they go to the
-    /// log that is opened now. Off by default.
+    /// Sets whether a [ring file](Options::ring_file) with records for another log is accepted: the
+    /// records go to the log that is opened now. Off by default.
     ///
     /// ```
     /// # let dir = tempfile::tempdir()?;
@@ -76,11 +88,12 @@ impl Options {
         self
     }
 
-    /// Whether a queue opens with a ring in memory where it cannot have its [ring file](Options::ring_file): no
-    /// room, no permission, no such directory; a file of another user, of another version, damaged, for another log,
-    /// or no ring file at all. [`on_error`](Options::on_error) gets the reason, and
-    /// [`Queue::recovery`](crate::Queue::recovery) is `None`. Off by default. A ring file that another queue has open is
-    /// an error all the same.
+    /// Sets whether a queue opens with a ring in memory if it cannot use its [ring
+    /// file](Options::ring_file). Off by default. That covers: no room, no permission, no such
+    /// directory; a file of another user, of another version, damaged, for another log, or not a
+    /// ring file. [`on_error`](Options::on_error) gets the reason, and
+    /// [`Queue::recovery`](crate::Queue::recovery) is `None`. A ring file that another queue has
+    /// open remains an error.
     ///
     /// ```
     /// # let dir = tempfile::tempdir()?;
@@ -94,10 +107,11 @@ impl Options {
         self
     }
 
-    /// Whether a [ring file](Options::ring_file) on a disk is accepted in silence. Off by default:
-    /// [`on_error`](Options::on_error) gets a warning then, [`RingFileProblem::OnDisk`](crate::RingFileProblem::OnDisk), and
-    /// the queue opens. A disk that is frozen, hung or shut down stops appends, also those with
-    /// [`NOWAIT`](crate::Flags::NOWAIT), or kills the process (SIGBUS).
+    /// Accepts a [ring file](Options::ring_file) on a disk without a warning. Off by default: the
+    /// queue opens, and [`on_error`](Options::on_error) gets
+    /// [`RingFileProblem::OnDisk`](crate::RingFileProblem::OnDisk). If the disk is frozen, hangs or
+    /// is shut down, appends stop, also those with [`NOWAIT`](crate::Flags::NOWAIT), or the process
+    /// is killed (SIGBUS).
     ///
     /// ```
     /// # let dir = tempfile::tempdir()?;
@@ -110,8 +124,9 @@ impl Options {
         self
     }
 
-    /// The ring that the options ask for, and what was found in it if it is a file. That may have other sizes, if it
-    /// holds anything. `before` was found in it, and is in the log already.
+    /// Makes the ring that the options ask for, and returns what was found in it if it is a file.
+    /// If a file holds records, the ring may have other sizes than asked for. `before` was found in
+    /// the file earlier, and is in the log already.
     pub(super) fn ring(
         &self,
         layout: Layout,
@@ -174,8 +189,8 @@ impl Options {
     }
 }
 
-/// Whether a queue that can do without its ring file opens in spite of `error`: not where the program has made a
-/// mistake, as with two queues on one ring file.
+/// Whether a queue with `ring_optional` opens in spite of `error`. It does not for a mistake of the
+/// program, such as two queues on one ring file.
 fn is_optional(error: &Error) -> bool {
     match error {
         Error::Io { .. } => true,
@@ -188,10 +203,11 @@ fn is_optional(error: &Error) -> bool {
 }
 
 impl Queue {
-    /// What was found in the [ring file](Options::ring_file) when the queue was opened; `None` if its ring is in memory.
+    /// Returns what was found in the [ring file](Options::ring_file) when the queue was opened;
+    /// `None` if its ring is in memory.
     ///
-    /// What was found, and the log did not hold, is appended before anything new, by the flusher: [`flush`](Queue::flush)
-    /// waits for it, too.
+    /// The flusher appends what the log did not hold yet before any new record.
+    /// [`flush`](Queue::flush) waits for it too.
     ///
     /// ```
     /// # let dir = tempfile::tempdir()?;
@@ -205,7 +221,7 @@ impl Queue {
     }
 }
 
-/// Whether `sink` may be the log of a queue with the ring file at `path`.
+/// Checks that `sink` may be the log of a queue with the ring file at `path`.
 pub(super) fn check_appending(path: &Path, sink: &FileSink) -> Result<(), Error> {
     if sink.is_recoverable() {
         Ok(())

@@ -8,20 +8,22 @@ use crate::ends::{Subscriber, WOKEN};
 use crate::primitives::sync::{Arc, Futex, Ordering, unique_number};
 use crate::words::Error;
 
-/// The longest single sleep: one with a limit is ended by a signal handler, whatever `SA_RESTART` says.
+/// The longest single sleep. A sleep with a time limit is ended by a signal handler even with
+/// `SA_RESTART`.
 const SLEEP_MAX: Duration = Duration::from_secs(3600);
 
-/// Waits until at least one member of `list` has completed, with success or not; returns at once if one has already.
-/// `None` members are ignored; the members may be of different queues. Source: `aio_suspend(3)`.
+/// Waits until at least one completion in `list` is done or failed; returns at once if one is
+/// already. `None` members are ignored. The members may belong to different queues. Source:
+/// `aio_suspend(3)`.
 ///
-/// Without a `timeout` it waits as long as it takes: a close resolves every completion of its queue.
+/// Without a `timeout` it waits without a limit. (A close settles every completion of its queue.)
 ///
 /// # Errors
 ///
-/// [`Error::NoneCompleted`] after at least `timeout` (its errno is `EAGAIN`, that of `aio_suspend`);
-/// [`Error::Interrupted`] if a signal handler ran meanwhile, also one installed with `SA_RESTART`, and
-/// also for a signal that one of the members sent; [`Error::NothingToWaitFor`] for a list without
-/// members; [`Error::WouldDeadlock`] on a thread that serves the queue of a member.
+/// [`Error::NoneCompleted`] after at least `timeout` (its errno is `EAGAIN`, as for `aio_suspend`);
+/// [`Error::Interrupted`] if a signal handler ran during the wait, even one installed with
+/// `SA_RESTART`, and also for a signal that a member sent; [`Error::NothingToWaitFor`] if the list
+/// has no members; [`Error::WouldDeadlock`] on a thread that serves the queue of a member.
 ///
 /// ```
 /// use alq::{SyncOp, suspend};
@@ -71,7 +73,8 @@ pub fn suspend(list: &[Option<&Completion>], timeout: Option<Duration>) -> Resul
 pub fn sleep(word: &Futex, deadline: Option<Instant>) -> Result<(), Error> {
     let mut interrupted = false;
     loop {
-        // Relaxed: the result is behind the lock of the member, which is taken next, to unsubscribe.
+        // Relaxed: the result is protected by the lock of the member, which is taken next, to
+        // unsubscribe.
         if word.load(Ordering::Relaxed) == WOKEN {
             return Ok(());
         }

@@ -1,4 +1,4 @@
-//! A queue or a lane as a writer: one call, one record.
+//! A queue or a lane as a writer: one call appends one record.
 
 use core::fmt;
 use std::io;
@@ -10,7 +10,7 @@ use crate::words::{Error, Flags};
 /// Text up to this length is collected on the stack, longer text on the heap.
 const ON_STACK: usize = 512;
 
-/// Collects what is formatted, until it is known how long it is.
+/// Collects formatted text until its length is known.
 struct Draft {
     stack: [u8; ON_STACK],
     on_stack: usize,
@@ -43,11 +43,11 @@ impl fmt::Write for Draft {
     }
 }
 
-/// Collects formatted text and has it appended as one record; text of no length is none.
+/// Collects formatted text and appends it as one record. Empty text appends nothing.
 ///
 /// # Errors
 ///
-/// Those of `append`; [`Error::Format`] if a `Display` failed.
+/// The errors of `append`; [`Error::Format`] if a `Display` implementation returned an error.
 pub fn with_text(
     args: fmt::Arguments<'_>,
     append: impl FnOnce(&[u8]) -> Result<(), Error>,
@@ -69,15 +69,18 @@ pub fn with_text(
 }
 
 impl Queue {
-    /// Appends formatted text as one record, waiting for room ([`Flags::WAITOK`]): what `write!(&queue, ..)` and
-    /// `writeln!(&queue, ..)` call. Text of no length appends nothing.
+    /// Appends formatted text as one record, and waits for room ([`Flags::WAITOK`]).
+    /// `write!(&queue, ..)` and `writeln!(&queue, ..)` call this method. Empty text appends
+    /// nothing.
     ///
-    /// No room is taken while the text is formatted, so a `Display` may use the queue itself, or panic. Text of more
-    /// than 512 bytes allocates; an [`Entry`](crate::Entry) does not.
+    /// No room is reserved while the text is formatted, so a `Display` implementation may use the
+    /// queue itself, or panic. Text of more than 512 bytes is collected on the heap; an
+    /// [`Entry`](crate::Entry) allocates nothing.
     ///
     /// # Errors
     ///
-    /// As [`writen`](Queue::writen); [`Error::Format`] if a `Display` failed. Nothing is appended then.
+    /// As [`writen`](Queue::writen); [`Error::Format`] if a `Display` implementation returned an
+    /// error, and then nothing is appended.
     ///
     /// ```
     /// # let dir = tempfile::tempdir()?;
@@ -93,8 +96,8 @@ impl Queue {
     }
 }
 
-/// One `write` is one record: whole or not at all, and never a short count. It waits for room; `flush` is
-/// [`Queue::flush`].
+/// Appends one record with each `write`: whole or not at all, and never a short count. It waits for
+/// room. `flush` is [`Queue::flush`].
 ///
 /// ```
 /// use std::io::Write;
@@ -120,13 +123,13 @@ impl io::Write for &Queue {
         Ok(Queue::flush(self)?)
     }
 
-    /// One record, where the default would make one of each piece of the format.
+    /// Appends one record. The default method would append one for each piece of the format.
     fn write_fmt(&mut self, args: fmt::Arguments<'_>) -> io::Result<()> {
         Ok(Queue::write_fmt(self, args)?)
     }
 }
 
-/// As for `&Queue`.
+/// Appends as `&Queue` does.
 impl io::Write for Queue {
     fn write(&mut self, record: &[u8]) -> io::Result<usize> {
         (&*self).write(record)
@@ -142,7 +145,7 @@ impl io::Write for Queue {
 }
 
 impl Lane {
-    /// Appends formatted text as one record, waiting for room. As [`Queue::write_fmt`].
+    /// Appends formatted text as one record, and waits for room, as [`Queue::write_fmt`].
     ///
     /// # Errors
     ///
@@ -160,7 +163,7 @@ impl Lane {
     }
 }
 
-/// One `write` is one record, as with the [`Queue`]; `flush` is [`Queue::flush`].
+/// Appends one record with each `write`, as the [`Queue`] does; `flush` is [`Queue::flush`].
 impl io::Write for Lane {
     fn write(&mut self, record: &[u8]) -> io::Result<usize> {
         if !record.is_empty() {
@@ -178,8 +181,8 @@ impl io::Write for Lane {
     }
 }
 
-/// One `write_str`, or one `write_fmt`, is one record. An error is not told in full: the inherent
-/// [`write_fmt`](Lane::write_fmt) does.
+/// Appends one record with each `write_str` or `write_fmt`. These cannot return the cause of an
+/// error; the inherent [`write_fmt`](Lane::write_fmt) does.
 impl fmt::Write for Lane {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         io::Write::write(self, text.as_bytes()).map_err(|_| fmt::Error)?;
