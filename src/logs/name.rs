@@ -1,4 +1,4 @@
-//! The names of the files of one log.
+//! The names of the files of one log: how they are built and parsed. No file is touched here.
 
 use core::fmt;
 use std::ffi::{OsStr, OsString};
@@ -10,8 +10,8 @@ use jiff::tz::TimeZone;
 
 use super::Compression;
 
-/// What tells one rotated file from another: when it was, in seconds since 1970, and a number. A
-/// later one is greater, and its name too: `20261124T114620Z-000017`.
+/// Identifies one rotated file: the time of the cut, in seconds since 1970, and a number. A later
+/// file has a greater key, and its name, `20261124T114620Z-000017`, sorts later.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Key {
     pub seconds: i64,
@@ -22,7 +22,7 @@ impl Key {
     const NUMBER_MAX: u32 = 999_999;
     const LEN: usize = 23;
 
-    /// The key of a rotation at `now`, behind `last`, though the clock may have been set back;
+    /// The key of a rotation at `now`. It is greater than `last`, even if the clock was set back.
     /// `None` at the end of the calendar.
     pub fn behind(last: Option<Self>, now: i64) -> Option<Self> {
         let now = Self {
@@ -35,7 +35,7 @@ impl Key {
         }
     }
 
-    /// The one behind it.
+    /// The smallest greater key; `None` at the end of the calendar.
     pub fn next(self) -> Option<Self> {
         if self.number < Self::NUMBER_MAX {
             return Some(Self {
@@ -80,14 +80,14 @@ impl fmt::Display for Key {
     }
 }
 
-/// What a name of ours says.
+/// What a name says about its file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// A rotated file, as it is or packed.
+    /// A rotated file, plain or packed.
     Rotated(Compression),
-    /// One that was not packed to the end.
+    /// A file whose packing is not finished.
     Packing,
-    /// What was to become the log.
+    /// A new file that was about to become the log.
     Fresh,
 }
 
@@ -122,7 +122,7 @@ impl Names {
         self.with(format_args!("{key}.fresh"))
     }
 
-    /// As long as any of them is.
+    /// A name as long as the longest of them.
     pub fn longest(&self) -> OsString {
         let (seconds, number) = (0, 0);
         self.packing(Key { seconds, number })
@@ -134,7 +134,7 @@ impl Names {
         OsString::from_vec(name)
     }
 
-    /// What a name in the folder says, if it is one of ours to the letter.
+    /// Parses a name in the folder. `None` unless it is exactly one of ours.
     pub fn parse(&self, name: &OsStr) -> Option<(Key, Kind)> {
         let rest = name.as_bytes().strip_prefix(self.name.as_bytes())?;
         let rest = rest.strip_prefix(b".")?;

@@ -1,4 +1,5 @@
-//! Opening a log: its lock, its file, and what an earlier process has left.
+//! Opens a log: takes its lock, opens its file, and cleans up what an earlier process has left.
+//! Everything that can refuse a log is checked here.
 
 use std::ffi::OsStr;
 use std::io;
@@ -78,13 +79,13 @@ impl Log {
         Ok(log)
     }
 
-    /// Removes what a process that was killed has not finished.
+    /// Removes the unfinished files of a killed process.
     fn remove_left(&self, found: &[Found], log: (u64, u64)) {
         for one in found {
             let is_left = match one.kind {
                 Kind::Packing => one.is_ours,
                 Kind::Fresh => one.is_ours && one.len == 0,
-                // A rename in two steps has made the second link, and not removed the first.
+                // A kill between the two steps of a rename left a second link to the log.
                 Kind::Rotated(form) => form == Compression::None && one.id == log,
             };
             if let Some(Err(error)) = is_left.then(|| self.folder.remove(&one.name)) {
@@ -96,7 +97,8 @@ impl Log {
     }
 }
 
-/// Whether the longest name beside the log can be, and the log is a regular file if it is there.
+/// Checks that the longest name beside the log is possible, and that an existing log is a regular
+/// file.
 fn check_names(folder: &Folder, names: &Names) -> Result<(), Error> {
     let longest = names.longest();
     match folder.stat(&longest) {
@@ -129,7 +131,7 @@ fn take_lock(folder: &Folder, names: &Names) -> Result<FileLock, Error> {
     })
 }
 
-/// The folder of the link that leads to the log, and its name.
+/// Opens the folder of the link that points to the log. Also returns the name of the link.
 fn place_of_link(link: &Path, is_shared: bool) -> io::Result<(Folder, Box<OsStr>)> {
     let link = std::path::absolute(link)?;
     let (Some(parent), Some(name)) = (link.parent(), link.file_name()) else {
@@ -138,7 +140,7 @@ fn place_of_link(link: &Path, is_shared: bool) -> io::Result<(Folder, Box<OsStr>
     Ok((Folder::open(parent, is_shared)?, name.into()))
 }
 
-/// Why there is no folder for the log at `path`.
+/// The error for a folder that cannot be opened, of the log or link at `path`.
 fn refused_folder(path: &Path, error: io::Error) -> Error {
     if is_insecure(&error) || error.raw_os_error() == Some(libc::ELOOP) {
         return refused_file(path, error);

@@ -1,11 +1,11 @@
-//! A rotated file becomes a packed one, and not a byte of it is lost.
+//! Packs one rotated file, and loses no byte of it.
 //!
 //! ```text
-//! 1  lock         a child of fork(2) that still writes to it has this lock, shared
-//! 2  K.packing    made with mode 0600, filled, its mode set last, synced
-//! 3  K.gz         renamed, the folder synced
-//! 4  K removed    if it has the length that was packed
-//! 5  the rest     what a writer without the lock appended until then: a file behind K
+//! 1  lock         waits for a child of fork(2) that still writes to the file: it has a shared lock
+//! 2  K.packing    created with mode 0600, filled, given its final mode, synced
+//! 3  K.gz         renamed from K.packing; the folder is synced
+//! 4  K removed    if it still has the length that was packed
+//! 5  the rest     bytes that a writer without the lock appended until then get a file after K
 //! ```
 
 use std::fs::{File, FileTimes};
@@ -25,20 +25,20 @@ use super::{Compression, RotateError};
 use crate::primitives::os::try_map;
 use crate::primitives::sync::sleep;
 
-/// The widest mode of a packed file: never set-id or sticky, nor anything for other users.
+/// The widest mode of a packed file: never set-id or sticky, and no right for other users.
 const MODE_MAX: u32 = 0o640;
 
-/// What a packer needs for its tables and buffers. Looked for first: an allocation that fails
-/// would abort the process.
+/// How many bytes a packer needs for tables and buffers. This much is mapped first as a test,
+/// because a failed allocation would abort the process.
 const MEMORY_LEN: usize = 16 << 20;
 
-/// How often a writer that holds the lock is waited for, and how long each time: 0.1 s in all.
+/// How often, and how long each time, the packer waits for a writer with the lock: 0.1 s in all.
 const WRITER_TRIES: u32 = 50;
 const WRITER_PAUSE: Duration = Duration::from_millis(2);
 
 impl Log {
-    /// Packs a file that is to be. If both forms are there, a process was killed that had not made
-    /// sure of the packed one.
+    /// Packs a file, if it must be packed. If both forms exist, an earlier process was killed
+    /// before the packed form was safe, so the file is packed again.
     pub(super) fn pack(&self, folder: &Folder, rotated: &mut Rotated) -> Packed {
         let form = self.rotation.compression;
         let Some(plain) = rotated.plain.as_ref().filter(|_| form != Compression::None) else {
@@ -50,7 +50,7 @@ impl Log {
         let packed = match self.pack_into(folder, plain, form) {
             Ok(packed) => packed,
             Err(error) => {
-                // The next try, or the next to open the log, removes it otherwise.
+                // If this fails, the next try or the next open removes it.
                 let _ = folder.remove(&self.names.packing(rotated.key));
                 if self.worker.is_stopped() || error.kind() == io::ErrorKind::WouldBlock {
                     return Packed::Later;
@@ -64,7 +64,7 @@ impl Log {
         let name = packed.name.clone();
         let others = core::mem::replace(&mut rotated.packed, vec![packed]);
         for other in others.iter().filter(|other| other.name != name) {
-            // Of a process that had another form, and was killed.
+            // A killed process that used another form left this one.
             if let Err(error) = folder.remove(&other.name).or_else(unless_gone) {
                 let path = folder.path_of(&other.name);
                 return Packed::Failed(RotateError::new(
@@ -107,7 +107,7 @@ impl Log {
         folder.rename(&packing, &name)?;
         folder.sync()?;
         if from.metadata()?.len() != read {
-            // By a process that has it open without the lock.
+            // Another process has it open, without the lock.
             return Err(io::Error::other("it was written to while it was packed"));
         }
         point("remove the plain file")?;
@@ -126,8 +126,8 @@ impl Log {
         })
     }
 
-    /// What was appended to the file between the look at its length and its removal gets a file
-    /// behind it.
+    /// Saves bytes that were appended between the check of the length and the removal: they get a
+    /// separate file after this one.
     fn keep_rest(&self, folder: &Folder, from: &File, packed: u64, key: Key) -> io::Result<()> {
         let len = from.metadata()?.len();
         if len == packed {
@@ -149,22 +149,22 @@ impl Log {
                 renamed => break renamed?,
             }
         }
-        self.worker.want_pass(); // it is to be packed, too
+        self.worker.want_pass(); // the new file must be packed, too
         folder.sync()
     }
 }
 
-/// Has no child of fork(2) write to the file from now on: those that open it look whether it is
-/// still the log, under the lock.
+/// Keeps children of fork(2) from writing to the file from now on. A child that opens it checks
+/// under the lock whether it is still the log.
 ///
 /// # Errors
 ///
-/// `WouldBlock` if a child has it for long, because it is stopped, perhaps.
+/// `WouldBlock` if a child keeps the lock for long, for example because it is stopped.
 fn lock_writers_out(file: &File) -> io::Result<()> {
     for _ in 0..WRITER_TRIES {
         match flock(file, FlockOperation::NonBlockingLockExclusive) {
             Err(error) if error == rustix::io::Errno::WOULDBLOCK => sleep(WRITER_PAUSE),
-            _ => return Ok(()), // or the file system has no such locks, as for the child
+            _ => return Ok(()), // or the file system has no locks: then the child takes none either
         }
     }
     Err(io::ErrorKind::WouldBlock.into())

@@ -1,8 +1,8 @@
-//! What follows a rotation: rotated files are packed, told of, and deleted when it is time.
+//! The work after a rotation: packs the rotated files, calls the hook, and deletes old files.
 //!
-//! What is to be done is seen from the folder, so a failure or a kill leaves nothing that the next
-//! pass misses. Only regular files are touched that have a name of ours to the letter, belong to
-//! this user and have no other name; and never the log.
+//! The folder says what there is to do, so the next pass finds what a failure or a kill has left.
+//! Only regular files are touched whose names are exactly ours, which belong to our user and have
+//! one link; the log is never touched.
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -15,7 +15,7 @@ use super::name::{Key, Kind};
 use super::point::point;
 use super::{Compression, RotateError};
 
-/// One rotated file, in all forms in which it is there: more than one only after a kill.
+/// One rotated file in all its forms. More than one form exists only after a kill.
 #[derive(Debug)]
 pub(super) struct Rotated {
     pub key: Key,
@@ -32,7 +32,7 @@ impl Rotated {
         self.files().map(|one| one.len).sum()
     }
 
-    /// When it was written to last.
+    /// The time of the last write.
     fn modified(&self) -> i64 {
         self.files()
             .map(|one| one.modified)
@@ -42,8 +42,8 @@ impl Rotated {
 }
 
 impl Log {
-    /// Goes through the rotated files once. `told` are those of which the hook does not know. For
-    /// the background thread.
+    /// Goes through the rotated files once. The hook has not yet been called for the files in
+    /// `told`. Called by the background thread.
     pub(super) fn go_through(&self, told: Vec<Key>) {
         let last = self.state.lock().last;
         let folder = self.folder.snapshot();
@@ -59,14 +59,15 @@ impl Log {
         let mut told = told;
         self.put_names_right(&folder, &mut rotated, &mut told, last)
             .unwrap_or_else(|error| self.worker.report(error));
-        let pinned = self.worker.pinned(); // looked at after the log in hand
+        // Read after the list: a cut pins a file before the list can hold it.
+        let pinned = self.worker.pinned();
         rotated.retain(|one| !pinned.contains(&one.key));
         self.delete_by_count_and_age(&folder, &mut rotated);
         let is_pinned = |key: &&Key| pinned.contains(key);
         let mut later: Vec<Key> = told.iter().filter(is_pinned).copied().collect();
         for one in &mut rotated {
             if self.worker.take_look() {
-                self.attend(); // who asks for a rotation does not wait until all is packed
+                self.attend(); // a requested rotation does not wait until all files are packed
             }
             let is_new = told.contains(&one.key);
             match self.pack(&folder, one) {
@@ -94,7 +95,7 @@ impl Log {
                 continue;
             };
             if found.id == log || !found.is_ours {
-                continue; // after a rotation that failed half-way it is still being written to
+                continue; // the log itself, after a rotation that failed half-way, or not our file
             }
             if rotated.last().is_none_or(|last| last.key != found.key) {
                 rotated.push(Rotated {
@@ -112,9 +113,9 @@ impl Log {
         Ok(rotated)
     }
 
-    /// Gives a time that can be trusted to files whose names a wrong clock has put into the future,
-    /// in their order, so that the names to come need not take over that time. `last` was the
-    /// newest name before the files were looked for.
+    /// Renames files whose names a wrong clock has put into the future to trusted times, in their
+    /// order. Later names then need not continue from the wrong time. `last` was the newest name
+    /// before the files were listed.
     fn put_names_right(
         &self,
         folder: &Folder,
@@ -141,7 +142,7 @@ impl Log {
         }
         let mut state = self.state.lock();
         if state.last != last {
-            return Ok(()); // the log was cut meanwhile: there is another pass to come
+            return Ok(()); // the log was cut in between, so another pass follows
         }
         let mut newest = before.last().map(|one| one.key);
         for (one, age) in wrong.iter_mut().zip(ages) {
@@ -221,7 +222,7 @@ impl Log {
         let name = rotated.files().next().map(|one| &one.name);
         if let (Some(hook), Some(name)) = (&self.rotation.on_rotated, name) {
             let path = folder.path_of(name);
-            // A panic is the hook's own: the other files get their turn all the same.
+            // A panic in the hook must not keep the hook from the other files.
             if let Err(payload) = catch_unwind(AssertUnwindSafe(|| hook(&path))) {
                 core::mem::forget(payload); // its drop might panic again
             }
@@ -229,13 +230,13 @@ impl Log {
     }
 }
 
-/// What became of a file that is to be packed.
+/// The result of packing one file.
 #[derive(Debug)]
 pub(super) enum Packed {
     Now,
-    /// It was packed, or is to stay as it is.
+    /// It was packed before, or stays plain.
     Before,
-    /// Not in this pass: packing was stopped, or the file is being written to.
+    /// Not in this pass: packing was stopped, or the file is still being written to.
     Later,
     Failed(RotateError),
 }

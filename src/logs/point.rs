@@ -1,7 +1,7 @@
-//! The points between two steps of a rotation: there a test has the system fail, or the process
-//! end.
+//! Named points between two steps of a rotation. A test can make the step after a point fail, or
+//! end the process there. Outside tests a point does nothing.
 
-/// What happens here: nothing, but in tests.
+/// Does nothing outside tests.
 #[cfg(not(test))]
 #[expect(clippy::unnecessary_wraps, reason = "in tests it fails")]
 pub(super) const fn point(_: &'static str) -> std::io::Result<()> {
@@ -16,15 +16,15 @@ mod script {
     use std::cell::RefCell;
     use std::io;
 
-    /// What is to happen on this thread.
+    /// What happens at the points that this thread passes.
     #[derive(Clone, Copy, Debug)]
     pub enum Script {
-        /// The process ends at the point of this number: a panic, behind which no more steps are
-        /// done.
+        /// Ends the process at the point with this number. A panic stands for the end: no step
+        /// after it is done.
         End(usize),
-        /// The step behind the point of this name fails, so many times.
+        /// Makes the step after the point of this name fail: how many times, and with which error.
         Fail(&'static str, usize, i32),
-        /// At the point of this name something happens.
+        /// Calls a function at the point of this name.
         Call(&'static str, fn()),
     }
 
@@ -34,7 +34,7 @@ mod script {
     }
 
     impl Script {
-        /// Runs `body` with it; says which points were passed.
+        /// Runs `body` under this script. Also returns the points that were passed.
         pub fn run<T>(script: Option<Self>, body: impl FnOnce() -> T) -> (T, Vec<&'static str>) {
             SCRIPT.set((script, Vec::new()));
             let result = body();

@@ -1,4 +1,5 @@
-//! What changes with every write of a log, or with a rotation.
+//! The state of an open log, which changes with each write and each rotation. `Log` keeps it under
+//! one lock.
 
 use std::fs::File;
 use std::io;
@@ -11,31 +12,31 @@ use crate::primitives::sync::PlainArc;
 #[derive(Debug)]
 pub(super) struct State {
     pub file: PlainArc<File>,
-    /// Its device and inode.
+    /// The device and inode of `file`.
     pub id: (u64, u64),
     pub size_bytes: u64,
-    /// The newest name of a rotated file.
+    /// The newest key of a rotated file.
     pub last: Option<Key>,
     pub period: Period,
-    /// The second in which the path was looked at.
+    /// The second in which the path was last checked.
     pub looked: i64,
-    /// Why the last rotation failed, if none has succeeded since.
+    /// Why the last rotation failed; `None` once one has succeeded.
     pub failure: Option<Failure>,
-    /// Whether the log ends inside of a record, or of a line.
+    /// Whether the log ends inside a record, or inside a line.
     pub inside: Inside,
     pub account: Account,
 }
 
-/// A rotation that has failed.
+/// A failed rotation.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Failure {
-    /// The second in which it failed; the next try comes in a later one.
+    /// The second in which it failed. The next try comes in a later second.
     pub second: i64,
-    /// What `on_error` was called with.
+    /// The reason with which `on_error` was called.
     pub reason: (io::ErrorKind, Option<i32>),
 }
 
-/// How far the queue has accounted for writes, and what its ring file says of the next one.
+/// How far the queue has accounted for writes, and what its ring file notes about the next one.
 ///
 /// | from | room is asked for | a write is noted | written | cut |
 /// |---|---|---|---|---|
@@ -49,23 +50,23 @@ pub(super) struct Failure {
 pub(super) enum Account {
     /// Nothing was written or noted since the log was opened.
     Opened,
-    /// The ring file may hold an older note, of another file or process: pinned files stay so until
-    /// something is written.
+    /// The ring file may hold an older note, of another file or process. Pinned files stay pinned
+    /// until something is written.
     Unsure,
-    /// The noted file was cut off: the queue must note the next write anew.
+    /// The noted file was cut off. The queue must note the next write anew.
     Stale,
-    /// Every write is accounted for, and no note matters.
+    /// The queue has accounted for every write, and no note matters.
     Settled,
     /// The ring file notes where the next write begins.
     Noted,
-    /// Bytes were written that the queue may not live to account for. A recovery must find them
-    /// where they were written, so nobody but the flusher cuts the log.
+    /// Bytes were written, and the queue may be killed before it accounts for them. A recovery
+    /// must find them where they were written, so only the flusher may cut the log.
     Written,
 }
 
 impl Account {
-    /// The queue has accounted for all writes. Says whether no ring file names a file that was cut
-    /// off.
+    /// The queue has accounted for all writes. Returns whether it is certain that no ring file
+    /// names a file that was cut off.
     pub fn settle(&mut self) -> bool {
         let is_settled = matches!(self, Self::Settled | Self::Noted | Self::Written);
         if is_settled {
@@ -82,7 +83,7 @@ impl Account {
         };
     }
 
-    /// The log is cut. Says whether a note may name the file that is cut off.
+    /// The log is cut. Returns whether a note may name the file that is cut off.
     pub fn cut(&mut self) -> bool {
         let is_noted = matches!(self, Self::Unsure | Self::Stale | Self::Noted);
         if is_noted {
@@ -91,7 +92,8 @@ impl Account {
         is_noted
     }
 
-    /// Whether the note of the next write is stale; the queue learns it from this answer.
+    /// Returns whether the note of the next write is stale. The queue learns it only from this
+    /// answer.
     pub fn take_stale(&mut self) -> bool {
         let is_stale = *self == Self::Stale;
         if is_stale {
@@ -101,12 +103,12 @@ impl Account {
     }
 }
 
-/// The period of the file in hand.
+/// The period of the current file.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Period {
-    /// When it is over, in seconds since 1970.
+    /// The end of the period, in seconds since 1970.
     end: Option<i64>,
-    /// The time by which that was found.
+    /// The time at which `end` was computed or checked last.
     seen: i64,
 }
 

@@ -1,4 +1,5 @@
-//! What the background thread has to do. It knows nothing of the log: `background` does the work.
+//! Lists what the background thread has to do. It knows nothing of the log and touches no file;
+//! `background` does the work.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Instant;
@@ -11,35 +12,35 @@ use crate::primitives::sync::{AtomicBool, Mutex, Ordering, ThreadId};
 #[derive(Debug)]
 pub(super) struct Worker {
     pub(super) work: Mutex<Work>,
-    /// Notified when some work is done.
+    /// Notified when a part of the work is done.
     pub(super) changed: Event,
     is_stopped: AtomicBool,
 }
 
-/// Tries to pack a file that have failed.
+/// The failed tries to pack one file.
 #[derive(Clone, Copy, Debug, Default)]
 struct Tries {
     failed: u32,
-    /// How many passes leave it alone before the next try.
+    /// How many passes skip the file before the next try.
     skip: u64,
 }
 
 #[derive(Debug, Default)]
 pub(super) struct Work {
     pub(super) thread: Thread,
-    /// Whether somebody has asked for something that may be done at once.
+    /// Whether a rotation or a check was requested, which may be possible at once.
     wants_look: bool,
-    /// Whether the rotated files are to be gone through.
+    /// Whether a pass over the rotated files is due.
     wants_pass: bool,
-    /// Those of which the hook is to be told.
+    /// Rotated files for which the hook has not been called.
     rotated: Vec<Key>,
-    /// Those that a ring file may still name as the place of a write: they stay as they are.
+    /// Files that a ring file may still name as the place of a write. They are not touched.
     pinned: Vec<Key>,
     errors: VecDeque<RotateError>,
     tries: BTreeMap<Key, Tries>,
-    /// What was cut off in this run, and when.
+    /// Which files this process cut off, and when.
     cuts: Vec<(Key, Instant)>,
-    /// A rotation is due, and fails.
+    /// A rotation is due and fails.
     pub(super) is_failing: bool,
 }
 
@@ -47,7 +48,7 @@ pub(super) struct Work {
 pub(super) enum Thread {
     #[default]
     None,
-    /// Started; it has not said who it is.
+    /// Started; its id is not known yet.
     Starting,
     Running(ThreadId),
 }
@@ -75,7 +76,7 @@ impl Work {
     }
 }
 
-/// How many errors wait for the hook, before more are left out.
+/// How many errors may wait for the hook. Further ones are dropped.
 const ERRORS_MAX: usize = 64;
 
 impl Worker {
@@ -88,7 +89,7 @@ impl Worker {
     }
 
     pub fn stop_packing(&self) {
-        // Relaxed: it carries nothing, and the packer asks again and again.
+        // Relaxed: it carries no data, and the packer checks it again and again.
         self.is_stopped.store(true, Ordering::Relaxed);
     }
 
@@ -97,8 +98,8 @@ impl Worker {
         self.is_stopped.load(Ordering::Relaxed)
     }
 
-    /// Whether this pass tries to pack the file at `key`. After each failure more passes leave it
-    /// alone, so the work of many failures does not grow with their square.
+    /// Whether this pass tries to pack the file at `key`. Each failure doubles the number of passes
+    /// that skip the file, so the work for failing files does not grow quadratically.
     pub fn may_try(&self, key: Key) -> bool {
         let mut work = self.work.lock();
         let Some(tries) = work.tries.get_mut(&key) else {
@@ -116,19 +117,19 @@ impl Worker {
         tries.failed += 1;
     }
 
-    /// The file at `key` is packed, or gone.
+    /// The file at `key` is packed or deleted: forgets it.
     pub fn forget(&self, key: Key) {
         let mut work = self.work.lock();
         work.tries.remove(&key);
         work.cuts.retain(|(cut, _)| *cut != key);
     }
 
-    /// What was cut off in this run, and when.
+    /// Which files this process cut off, and when.
     pub fn cuts(&self) -> Vec<(Key, Instant)> {
         self.work.lock().cuts.clone()
     }
 
-    /// The file at `key` has another name now.
+    /// The file at `key` now has the name of `to`.
     pub fn renamed(&self, key: Key, to: Key) {
         let mut work = self.work.lock();
         for (cut, _) in &mut work.cuts {
@@ -143,7 +144,7 @@ impl Worker {
         }
     }
 
-    /// Has the rotated files gone through, once the thread is started.
+    /// Asks for a pass over the rotated files. The caller starts the thread.
     pub fn want_pass(&self) {
         self.work.lock().wants_pass = true;
     }
@@ -152,17 +153,17 @@ impl Worker {
         self.work.lock().wants_look = true;
     }
 
-    /// Whether somebody has asked for something, who is served now.
+    /// Takes the request for a check, if there is one; the caller serves it now.
     pub fn take_look(&self) -> bool {
         core::mem::take(&mut self.work.lock().wants_look)
     }
 
-    /// Has the file at `key` left as it is, until `unpin`.
+    /// Keeps the file at `key` from being packed or deleted, until `unpin`.
     pub fn pin(&self, key: Key) {
         self.work.lock().pinned.push(key);
     }
 
-    /// No ring file names a file that was cut off.
+    /// Releases all pinned files: no ring file names a file that was cut off.
     pub fn unpin(&self) {
         let mut work = self.work.lock();
         if !work.pinned.is_empty() {
@@ -175,7 +176,7 @@ impl Worker {
         self.work.lock().pinned.clone()
     }
 
-    /// Another file has taken over; the one before is now at `key`.
+    /// Another file has taken over; the old one is now at `key`.
     pub fn has_rotated(&self, key: Option<Key>) {
         let mut work = self.work.lock();
         work.is_failing = false;
@@ -184,14 +185,14 @@ impl Worker {
         work.cuts.extend(key.map(|key| (key, Instant::now())));
     }
 
-    /// Puts back what is to be told of the next time.
+    /// Returns files for which the hook must be called in the next pass.
     pub fn tell_later(&self, keys: Vec<Key>) {
         let mut work = self.work.lock();
         let later = core::mem::replace(&mut work.rotated, keys);
         work.rotated.extend(later);
     }
 
-    /// A rotation has failed; it is told if it was not.
+    /// A rotation has failed. `error` is set if the hook has not been called with it yet.
     pub fn report_failing(&self, error: Option<RotateError>) {
         self.work.lock().is_failing = true;
         if let Some(error) = error {
@@ -207,7 +208,7 @@ impl Worker {
         }
     }
 
-    /// Tells of all errors at once, on this thread.
+    /// Calls the hook for all errors at once, on this thread.
     #[cfg(test)]
     pub fn tell_all(&self, rotation: &super::Rotation) {
         let errors = core::mem::take(&mut self.work.lock().errors);
@@ -215,7 +216,7 @@ impl Worker {
         errors.iter().for_each(|error| hook(error));
     }
 
-    /// Somebody may have waited for what was done.
+    /// Wakes the callers that wait for this work.
     pub fn notify(&self) {
         self.changed.notify();
     }
