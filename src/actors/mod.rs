@@ -18,11 +18,11 @@
 //! What holds at every moment:
 //!
 //! 1. Only the flusher moves bytes from the ring to the sink, moves the tail, and replaces the
-//! sink. So a reopen never falls into the middle of a write.
+//!    sink. So a reopen never falls into the middle of a write.
 //! 2. The flusher waits for the sink and for open entries. It never waits for a sync or for a
-//! callback.
+//!    callback.
 //! 3. A thread stores a change first and wakes the waiters afterwards. A waiter announces itself
-//! first and looks once more before it sleeps. So no wake-up is lost.
+//!    first and looks once more before it sleeps. So no wake-up is lost.
 //! 4. A thread that serves a queue never waits for that queue ([`Shared::is_servant`]).
 //!
 //! | file | what it owns |

@@ -6,16 +6,16 @@ use std::io;
 use super::inherited::{Kept, keep_lock};
 use crate::primitives::os::file::try_lock;
 
-/// Held for as long as this lives, or the process does.
+/// A lock on a file. It is held until this value is dropped or the process ends.
 #[derive(Debug)]
-pub struct FileLock(#[expect(dead_code, reason = "it is there to be dropped")] Kept);
+pub struct FileLock(#[expect(dead_code, reason = "its drop releases the lock")] Kept);
 
 impl FileLock {
-    /// Locks the file that `open` opens; `None` if somebody else has the lock.
+    /// Locks the file that `open` opens; returns `None` if the lock is already taken.
     ///
     /// # Errors
     ///
-    /// Those of `open`, and of flock(2).
+    /// The errors of `open` and of flock(2).
     pub fn take(open: impl Fn() -> io::Result<File>) -> io::Result<Option<Self>> {
         let kept = keep_lock(open)?;
         let is_ours = try_lock(kept.lock())?;

@@ -1,9 +1,9 @@
-//! A memory without system calls: for the model checker, and for tests that want a tiny ring.
+//! A memory without system calls, for the model checker and for tests that need a tiny ring.
 //!
 //! # Safety
 //!
-//! The bytes are cells in a boxed slice that never moves; they are reached through raw pointers, and every
-//! access that the ring announces is checked by the model checker's tracked cells.
+//! The bytes are cells in a boxed slice that never moves. They are reached through raw pointers.
+//! The tracked cells of the model checker check every access that the ring announces.
 #![allow(unsafe_code)]
 
 use std::cell::UnsafeCell;
@@ -12,8 +12,10 @@ use super::{Memory, Slot};
 use crate::primitives::sync::{AtomicU64, Tracked};
 use crate::words::Geometry;
 
-/// A ring on the heap, of any power of two. There is no mirror: the bytes that hang over the end are copied
-/// to and from the start when they change hands.
+/// A ring on the heap; its capacity is any power of two.
+///
+/// There is no second view. The bytes that extend over the end of the ring are copied to and from
+/// the start when they change hands.
 #[derive(Debug)]
 pub struct Heap {
     geometry: Geometry,
@@ -41,7 +43,7 @@ impl Heap {
         (0..len).map(move |i| &self.tracks[self.geometry.offset(pos.wrapping_add(i))])
     }
 
-    /// How many of the `len` bytes at `pos` hang over the end.
+    /// Returns how many of the `len` bytes at `pos` extend over the end of the ring.
     fn overhang(&self, pos: u32, len: u32) -> usize {
         let end = self.geometry.offset(pos) + len as usize;
         end.saturating_sub(self.geometry.capacity() as usize)
@@ -49,8 +51,8 @@ impl Heap {
 
     fn copy_within(&self, source: usize, target: usize, len: usize) {
         for i in 0..len {
-            // SAFETY: in bounds (checked by the index); the caller owns both ranges while it is in
-            // `end_write` or `begin_read`, so nobody else reads or writes them.
+            // SAFETY: in bounds (checked by the index). The caller owns both ranges during
+            // `end_write` and `begin_read`, so no other thread reads or writes them.
             let byte = unsafe { *self.bytes[source + i].get() };
             // SAFETY: as above.
             unsafe { *self.bytes[target + i].get() = byte };
@@ -58,13 +60,15 @@ impl Heap {
     }
 }
 
-// SAFETY: the bytes are only touched through `Memory`, whose callers own the ranges that they name: the ring
-// hands every byte to one thread at a time (that is what the model checker verifies with `tracks`).
+// SAFETY: the bytes are only touched through `Memory`, whose callers own the ranges that they name:
+// the ring gives each byte to one thread at a time. (The model checker verifies that with
+// `tracks`.)
 unsafe impl Sync for Heap {}
 
-// SAFETY: requirement by requirement: the slot slice is a box that is never replaced, zeroed by `new`; `at` is
-// an offset below the capacity into twice as many bytes; `end_write` and `begin_read` copy the overhang, so
-// that byte i behind at(pos) is the one behind at(pos + i) from then on; they touch only the range they get.
+// SAFETY: requirement by requirement: the slot slice is a box that is never replaced, zeroed by
+// `new`; `at` is an offset below the capacity into twice as many bytes; `end_write` and
+// `begin_read` copy the overhang, so that from then on byte i from at(pos) is byte 0 from at(pos +
+// i); they touch only the range that they are given.
 unsafe impl Memory for Heap {
     fn geometry(&self) -> Geometry {
         self.geometry
@@ -76,7 +80,8 @@ unsafe impl Memory for Heap {
 
     fn at(&self, pos: u32) -> *mut u8 {
         let offset = self.geometry.offset(pos);
-        // The pointer of the whole slice, not of one cell: it is valid for all that follows.
+        // The pointer of the whole slice, and not of one cell: it is valid for all bytes that
+        // follow.
         let first = UnsafeCell::raw_get(self.bytes.as_ptr());
         // SAFETY: the offset is below the capacity, and the box is twice that long.
         unsafe { first.add(offset) }

@@ -1,4 +1,5 @@
-//! The words of a ring file that somebody else may have open: read, never mapped, so that nobody's cut is our SIGBUS.
+//! The words of a ring file that another process may have open. The file is read and never mapped:
+//! if another process truncates it, this process gets an error instead of SIGBUS.
 
 use std::fs::File;
 use std::io;
@@ -6,23 +7,23 @@ use std::os::unix::fs::FileExt;
 
 use crate::words::{Entries, Layout, Live, LogNote};
 
-/// Where the words of the header are, in words.
+/// Offsets in the header, in words.
 const TAIL_AT: usize = 8;
 const INTENTS_AT: usize = 16;
 const LIVE_AT: usize = 32;
 
-/// What a ring file held when it was read.
+/// The content of a ring file at the time of the read, without the bytes of the records.
 #[derive(Debug)]
 pub struct Image {
     pub entries: Entries,
     pub log: Option<LogNote>,
     pub live: Live,
-    /// The words of the descriptors, in pieces; none where all of them are 0. So a file that claims to be
-    /// long and is not costs no memory.
+    /// The words of the descriptors, in pieces; `None` for a piece of zeros. So a file that claims
+    /// to be long and is not costs no memory.
     slots: Vec<Option<Box<[u64]>>>,
 }
 
-/// How many words are read at once, and how many a piece has.
+/// How many words are read at once; also the length of a piece.
 const PIECE: usize = 1 << 13;
 
 impl Image {
@@ -30,7 +31,7 @@ impl Image {
     ///
     /// # Errors
     ///
-    /// Those of read(2); `UnexpectedEof` if it has become shorter.
+    /// The errors of read(2); `UnexpectedEof` if the file has become shorter.
     pub fn read(file: &File, layout: Layout) -> io::Result<Self> {
         let header = read_words(file, 0, Layout::SLOTS_AT / 8)?;
         let slots = layout.geometry.slots() as usize;
@@ -50,7 +51,7 @@ impl Image {
         })
     }
 
-    /// The place and the state of a descriptor.
+    /// Returns the place and the state of a descriptor.
     pub fn slot(&self, slot: usize) -> (u64, u64) {
         let (piece, at) = (2 * slot / PIECE, 2 * slot % PIECE);
         let piece = self.slots[piece].as_deref();
@@ -62,13 +63,13 @@ fn words_at<const N: usize>(words: &[u64], at: usize) -> [u64; N] {
     words[at..at + N].try_into().expect("as long as asked for")
 }
 
-/// The process that has shown itself in `file` last.
+/// Returns the number of the process that last stored its statistics in `file`.
 pub fn noted_pid(file: &File) -> Option<u32> {
     let words = read_words(file, 8 * LIVE_AT, Live::WORDS).ok()?;
     Some(Live::from_words(&words_at(&words, 0)).pid)
 }
 
-/// Reads `count` words from the byte `at` on.
+/// Reads `count` words from byte `at` on.
 fn read_words(file: &File, at: usize, count: usize) -> io::Result<Vec<u64>> {
     let mut bytes = vec![0; 8 * count];
     file.read_exact_at(&mut bytes, at as u64)?;

@@ -1,13 +1,16 @@
-//! The first two pages of a ring file: how far the log has come, and what is being written to it.
+//! The header of a mapped ring file, its first two pages: how far the log has come, what is being
+//! written to it, and what the queue shows of itself.
 //!
-//! A process that is killed stops between two instructions, and what it has stored before is in the file. So every
-//! store here leaves a file that can be recovered; docs/format.md goes through them one by one. The drain is the only one that
-//! stores, and readers of a live file are other processes: Release and Acquire keep the order for them, and the
-//! compiler from changing it.
+//! A killed process stops between two instructions, and everything that it has stored before is in
+//! the file. So after each single store here the file can be recovered; docs/format.md goes through
+//! the stores one by one. One thread at a time stores: first the thread that opens the file, then
+//! the flusher. Readers of a live file are other processes: Release and Acquire keep the order for
+//! them, and keep the compiler from changing it.
 //!
 //! # Safety
 //!
-//! The header lies at the start of a mapping that outlives the journal, and is only ever accessed as atomics.
+//! The header is at the start of a mapping that outlives the journal. It is only ever accessed as
+//! atomics.
 #![allow(unsafe_code)]
 
 use core::ptr::NonNull;
@@ -17,10 +20,10 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use crate::primitives::sync::{AtomicU64, Ordering};
 use crate::words::{Entries, Head, Intent, Layout, Live, LogNote};
 
-/// A line of words.
+/// One cache line of words.
 type Line = [AtomicU64; 8];
 
-/// The words of the two pages.
+/// The words of the first two pages.
 #[repr(C, align(64))]
 pub struct Header {
     fixed: Line,
@@ -31,17 +34,17 @@ pub struct Header {
     log: [AtomicU64; LogNote::WORDS],
 }
 
-// The words of a model checker are more than their bits: no ring file there.
+// The atomics of a model checker are larger than their bits, so models have no ring file.
 const _: () = assert!(cfg!(alq_model) || size_of::<Header>() == Layout::SLOTS_AT);
 const _: () = assert!(cfg!(alq_model) || core::mem::offset_of!(Header, log) == Layout::PATH_AT);
 
-/// The tail, three times over: `{ seq 32, pos 32 }`.
+/// The three words of the tail. A tail is `{ seq 32, pos 32 }`.
 #[repr(C, align(64))]
 struct TailWords {
-    /// Where it was before.
+    /// The tail before this one.
     previous: AtomicU64,
     tail: AtomicU64,
-    /// Its complement, so that a word that was damaged is told apart.
+    /// The complement of the tail, so that a damaged word is detected.
     check: AtomicU64,
 }
 
@@ -58,11 +61,11 @@ unsafe impl Send for Journal {}
 unsafe impl Sync for Journal {}
 
 impl Journal {
-    /// The journal whose header is at `header`.
+    /// Creates the journal for the header at `header`.
     ///
     /// # Safety
     ///
-    /// It must be mapped, readable and writable, for as long as the journal lives.
+    /// The header must be mapped, readable and writable, for as long as the journal lives.
     pub(super) unsafe fn at(header: NonNull<Header>) -> Self {
         let now = SystemTime::now().duration_since(UNIX_EPOCH);
         Self {
@@ -72,11 +75,12 @@ impl Journal {
     }
 
     fn header(&self) -> &Header {
-        // SAFETY: mapped for as long as `self` (see `at`), page aligned, and all of it valid atomics.
+        // SAFETY: the header is mapped for as long as `self` lives (see `at`), it is page aligned,
+        // and all of it is valid as atomics.
         unsafe { self.header.as_ref() }
     }
 
-    /// What the header says.
+    /// Reads the tail and the intents.
     pub fn read(&self) -> Entries {
         let header = self.header();
         let tail = &header.tail;
@@ -93,7 +97,8 @@ impl Journal {
         self.read().tail()
     }
 
-    /// Notes what is about to be written. `generation` is not the caller's to set.
+    /// Stores what the next write will append. The journal sets `generation`; the value in `intent`
+    /// is ignored.
     pub fn intend(&self, intent: Intent) {
         let entries = self.read();
         let generation = entries.newest().map_or(0, |last| last.generation) + 1;
@@ -107,14 +112,14 @@ impl Journal {
         }
     }
 
-    /// Takes the newest intent back: the write has taken nothing.
+    /// Withdraws the newest intent, because the write has written nothing.
     pub fn withdraw(&self) {
         if let Some(newest) = self.read().newest() {
             self.clear(|words| Intent::from_words(words) == Some(newest));
         }
     }
 
-    /// Clears what is damaged of the intents: it has been told.
+    /// Clears damaged intents, once they have been reported.
     pub fn clear_damaged(&self) {
         self.clear(Intent::is_damaged);
     }
@@ -122,20 +127,22 @@ impl Journal {
     fn clear(&self, is_it: impl Fn(&[u64; Intent::WORDS]) -> bool) {
         for line in &self.header().intents {
             if is_it(&line.each_ref().map(load)) {
-                line[7].store(0, Ordering::Release); // as one that is not whole: [journal.store]
+                // An intent without its check does not count. As in [journal.store].
+                line[7].store(0, Ordering::Release);
             }
         }
     }
 
-    /// The tail moves to `tail`, over `whole` bytes of the records that were intended; `ahead` more of them are written
-    /// behind it. To be stored before anybody may use the room again.
+    /// Moves the tail to `tail`. `whole` bytes of the intended records are before it, and `ahead`
+    /// more bytes after it are already written. Must be called before the room is used again.
     pub fn advance(&self, tail: Head, whole: u32, ahead: u32) {
         if self.tail() == Some(tail) {
-            return; // a part of a record more: the intent covers it
+            return; // only a further part of a record: the intent covers it
         }
         if ahead > 0 {
             if let Some(mut rest) = self.read().intent() {
-                // Counts as soon as the tail is there; until then the one before does.
+                // This intent counts as soon as the tail is stored. Until then the previous one
+                // counts.
                 rest.start = tail;
                 rest.bytes = rest.bytes.saturating_sub(whole);
                 rest.end.size_bytes += u64::from(whole);
@@ -145,36 +152,38 @@ impl Journal {
         self.set_tail(tail);
     }
 
-    /// Stores where the tail is.
+    /// Stores the three words of the tail.
     fn set_tail(&self, tail: Head) {
         let words = &self.header().tail;
         // Relaxed: this thread has stored it.
         let before = words.tail.load(Ordering::Relaxed);
         let words = [&words.previous, &words.tail, &words.check];
         for (word, value) in Entries::tail_stores(before, tail.to_bits()) {
-            // [journal.tail] Release on all of them, pairs with [journal.load], in this order: from the tail on the intent for
-            // what comes next counts.
+            // [journal.tail] Release on all of them, pairs with [journal.load], in this order: from
+            // the store of the tail on, the intent for the bytes after it counts.
             words[word].store(value, Ordering::Release);
         }
     }
 
-    /// Notes which log the records are for.
+    /// Stores which log the records are for.
     pub fn note_log(&self, note: &LogNote) {
         let log = &self.header().log;
         let words = note.to_words();
-        // Relaxed: before the Releases of what follows. No note, until its check is there, which comes last.
+        // Relaxed: the Releases below follow it. Without its check the note does not count, and the
+        // check is stored last.
         log[0].store(0, Ordering::Relaxed);
         store(&log[1..], &words[1..]);
         store(&log[..1], &words[..1]);
     }
 
-    /// Which log the records are for; `None` if that was not noted to the end.
+    /// Returns which log the records are for; `None` if there is no complete note.
     pub fn log(&self) -> Option<LogNote> {
         let words: Vec<u64> = self.header().log.iter().map(load).collect();
         LogNote::from_words(&words)
     }
 
-    /// Shows what the queue is doing; who and since when is known here.
+    /// Stores the statistics of the queue. The journal fills in the process and the time of
+    /// opening.
     pub fn show(&self, live: &Live) {
         let live = Live {
             pid: process::id(),
@@ -185,10 +194,11 @@ impl Journal {
     }
 }
 
-/// Stores `words`, the last one last.
+/// Stores `words` in order.
 fn store(line: &[AtomicU64], words: &[u64]) {
     for (word, value) in line.iter().zip(words) {
-        // [journal.store] Release, pairs with [journal.load]: in this order, also for another process.
+        // [journal.store] Release, pairs with [journal.load]: in this order, also for another
+        // process.
         word.store(*value, Ordering::Release);
     }
 }

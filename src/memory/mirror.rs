@@ -1,9 +1,10 @@
-//! The production memory: bytes mapped twice in a row, and descriptors; of this process alone, or of a file.
+//! The memory of a queue: descriptors, and bytes that are mapped twice in a row. It is private to
+//! the process, or maps a ring file.
 //!
 //! # Safety
 //!
-//! The mappings are owned by `MmapRaw` values inside [`Mirror`], live as long as it does, and are only ever
-//! reached through raw pointers and atomics: no reference to the bytes exists here.
+//! `MmapRaw` values inside [`Mirror`] own the mappings, which live as long as it does. The mappings
+//! are only ever reached through raw pointers and atomics: no reference to the bytes exists here.
 #![allow(unsafe_code)]
 
 use core::ptr::NonNull;
@@ -20,38 +21,39 @@ use super::{Memory, Slot};
 use crate::primitives::os;
 use crate::words::{Geometry, Layout};
 
-/// A ring of bytes mapped twice in a row, so that every reservation and every drained run is one contiguous
-/// slice, wherever it stands.
+/// A ring of bytes that is mapped twice in a row. So every reservation and every drained run is one
+/// contiguous slice, wherever it starts.
 ///
 /// ```text
 ///   first view (populated)      second view (not populated)
 /// +---------------------------+---------------------------+
 /// | 0                 cap - 1 | 0                 cap - 1 |   the same pages
 /// +---------------------------+---------------------------+
-///                    ^------------------^  a record over the end of the ring
+///                    ^------------------^  a record across the end of the ring
 /// ```
 ///
-/// Of a ring file, the header and the descriptors lie right before the first view.
+/// With a ring file, the header and the descriptors are right before the first view.
 #[derive(Debug)]
 pub struct Mirror {
     geometry: Geometry,
     bytes: NonNull<u8>,
     slots: NonNull<Slot>,
     journal: Option<Journal>,
-    /// Before the mappings: it must be dropped before they are unmapped.
+    /// Declared before the mappings, since it must be dropped before they are unmapped.
     _kept: Kept,
     lock: Option<Kept>,
-    /// Never looked at: what `bytes` and `slots` point into.
+    /// Never read: the mappings that `bytes` and `slots` point into.
     _maps: [Option<MmapRaw>; 2],
 }
 
-// SAFETY: the pointers are into mappings that belong to the value; what is behind them is atomics, and bytes that are
-// touched only through `Memory`, whose callers own the ranges that they name.
+// SAFETY: the pointers are into mappings that belong to the value. They lead to atomics, and to
+// bytes that are touched only through `Memory`, whose callers own the ranges that they name.
 unsafe impl Send for Mirror {}
 // SAFETY: as above.
 unsafe impl Sync for Mirror {}
 
-/// The descriptors of a mapping that is as long as they need, and zeroed: that they are, but for a model checker's.
+/// Initialises the slots at `start`, where a zeroed mapping has room for all of them. The zeros are
+/// valid slots already, except under a model checker.
 fn slots_at(start: NonNull<u8>, geometry: Geometry) -> NonNull<Slot> {
     let slots = start.cast();
     #[cfg(alq_model)]
@@ -60,25 +62,27 @@ fn slots_at(start: NonNull<u8>, geometry: Geometry) -> NonNull<Slot> {
             place: crate::primitives::sync::AtomicU64::new(0),
             state: crate::primitives::sync::AtomicU64::new(0),
         };
-        // SAFETY: the mapping is that long, and begins with a page, so it is aligned for any of them.
+        // SAFETY: the mapping has room for all slots. It begins at a page, so each slot is aligned.
         let place = unsafe { slots.add(index) };
-        // SAFETY: as above, and nobody else knows of it yet.
+        // SAFETY: as above, and no other thread knows of the mapping yet.
         unsafe { place.write(slot) };
     }
     let _ = geometry;
     slots
 }
 
-/// Descriptors are touched in turn, 256 to a page. Up to this size they are all brought in at once; beyond it, a ring
-/// of few large records never touches most of them, and one of many small ones pays for a page in 256 records, once.
+/// The most bytes of descriptors that are populated at once. The ring touches descriptors in turn,
+/// 256 to a page. A larger array is left to page faults: a ring of few large records never touches
+/// most of it, and a ring of many small records pays one fault per 256 records, in the first lap
+/// only.
 const SLOTS_POPULATED_MAX: usize = 4 << 20;
 
 impl Mirror {
-    /// Maps a ring of the given sizes; the capacity must be a multiple of the page size.
+    /// Maps a private ring of the given sizes. The capacity must be a multiple of the page size.
     ///
     /// # Errors
     ///
-    /// Those of `mmap(2)` and `mremap(2)`.
+    /// The errors of `mmap(2)` and `mremap(2)`.
     pub fn map(geometry: Geometry) -> io::Result<Self> {
         let capacity = geometry.capacity() as usize;
         let slots_len = geometry.slots() as usize * size_of::<Slot>();
@@ -104,11 +108,11 @@ impl Mirror {
         })
     }
 
-    /// Maps a ring file, which belongs to the ring from now on.
+    /// Maps a ring file. The file belongs to the ring from now on.
     ///
     /// # Errors
     ///
-    /// Those of `mmap(2)`.
+    /// The errors of `mmap(2)`.
     pub fn map_file(opened: RingFile) -> io::Result<Self> {
         let RingFile { file, lock, layout } = opened;
         let capacity = layout.geometry.capacity() as usize;
@@ -116,8 +120,8 @@ impl Mirror {
         let len = front + 2 * capacity;
         let map: MmapRaw = MmapOptions::new().len(len).map_anon()?.into();
         let start = map.as_mut_ptr();
-        // SAFETY: all of it belongs to `map`, which is unmapped after `kept` is dropped. (Before the file is laid over it: a
-        // child at any moment finds what it must not share here.)
+        // SAFETY: all of the range belongs to `map`, which is unmapped after `kept` is dropped.
+        // (The call comes before the file is mapped there, so a child never shares any of it.)
         let kept = unsafe { keep_from_children(start, len) };
         let populate = layout.geometry.slots() as usize * size_of::<Slot>() <= SLOTS_POPULATED_MAX;
         // SAFETY: `map` begins with room for the front, and nothing refers to it yet.
@@ -135,7 +139,8 @@ impl Mirror {
             geometry: layout.geometry,
             bytes,
             slots: slots.cast(),
-            // SAFETY: it is mapped, readable and writable, for as long as `map` lives, which the value keeps.
+            // SAFETY: the header is mapped, readable and writable, for as long as `map` lives,
+            // which the value keeps.
             journal: Some(unsafe { Journal::at(header.cast()) }),
             _kept: kept,
             lock: Some(lock),
@@ -144,8 +149,8 @@ impl Mirror {
     }
 }
 
-/// Lays two views of the same `capacity` bytes over `at`, one behind the other: those of a file from an
-/// offset on, or new ones.
+/// Maps two views of the same `capacity` bytes at `at`, one after the other: the bytes of a file
+/// from an offset on, or new bytes.
 ///
 /// # Safety
 ///
@@ -155,7 +160,7 @@ unsafe fn lay_views(at: *mut u8, capacity: usize, file: Option<(&File, usize)>) 
     unsafe { os::map_view(at, capacity, file, true) }?;
     // SAFETY: the range is twice that long.
     let second = unsafe { at.add(capacity) };
-    // SAFETY: the halves of it.
+    // SAFETY: these are the two halves of the range.
     unsafe { os::map_again(at, capacity, second) }
 }
 
@@ -163,9 +168,10 @@ fn start_of(map: &MmapRaw) -> io::Result<NonNull<u8>> {
     NonNull::new(map.as_mut_ptr()).ok_or_else(|| io::ErrorKind::OutOfMemory.into())
 }
 
-// SAFETY: requirement by requirement: the slot slice is the whole range of the descriptors, whose address never
-// changes, and which the kernel zeroes or an earlier life of the file has left; `at` is an offset below the capacity into
-// two views of capacity bytes each, so capacity bytes are valid behind it; byte i behind it is the same page byte as
+// SAFETY: requirement by requirement: the slot slice is the whole range of the descriptors, whose
+// address never changes, and which the kernel has zeroed or an earlier process has left in the
+// file; `at` is an offset below the capacity into two views of capacity bytes each, so capacity
+// bytes are valid from there; byte i from there is the same byte of the same page as byte 0 from
 // at(pos + i), because both views show the same part of the file; nothing here touches the bytes.
 unsafe impl Memory for Mirror {
     #[inline]
@@ -176,8 +182,8 @@ unsafe impl Memory for Mirror {
     #[inline]
     fn slots(&self) -> &[Slot] {
         let count = self.geometry.slots() as usize;
-        // SAFETY: the range is page aligned, `count` slots long, lives as long as `self`, and is only ever
-        // accessed as these atomics (any bytes are valid atomics).
+        // SAFETY: the range is page aligned, `count` slots long, lives as long as `self`, and is
+        // only ever accessed as these atomics (any bytes are valid atomics).
         unsafe { slice::from_raw_parts(self.slots.as_ptr(), count) }
     }
 
@@ -207,13 +213,13 @@ mod tests {
         let memory = Mirror::map(Geometry::new(4096, 4)).unwrap();
         let last = memory.at(4095);
         for i in 0..4096_u32 {
-            // SAFETY: 4096 bytes are valid behind `last`.
+            // SAFETY: 4096 bytes are valid from `last` on.
             let byte = unsafe { last.add(i as usize) };
-            // SAFETY: the ring is this test's alone.
+            // SAFETY: only this test uses the ring.
             unsafe { byte.write(i as u8) };
         }
         for i in 0..4096_u32 {
-            // SAFETY: as above; one byte is valid behind every position.
+            // SAFETY: as above; one byte is valid at every position.
             assert_eq!(unsafe { memory.at(4095 + i).read() }, i as u8);
         }
         assert!(memory.slots().iter().all(|slot| {

@@ -1,8 +1,40 @@
-//! Layer 2: memory. Where descriptor words and record bytes live.
+//! Layer 2: memory. Where the descriptor words and the bytes of a ring are.
+//!
+//! The ring computes positions; a [`Memory`] says where they are. A queue uses a [`Mirror`], which
+//! is private to the process, or maps a ring file that outlives it. Tests and models use `Heap`.
+//!
+//! ```text
+//!               +-------------+    +--------------------+--------------------+
+//!  private:     | descriptors |    | bytes, first view  | bytes, second view |
+//!               +-------------+    +--------------------+--------------------+
+//!
+//!               +--------+-------------+--------------------+--------------------+
+//!  a ring file: | header | descriptors | bytes, first view  | bytes, second view |
+//!               +--------+-------------+--------------------+--------------------+
+//!                                       \_____ the same pages, mapped twice _____/
+//! ```
+//!
+//! What holds at every moment:
+//!
+//! 1. This layer never decides which thread may touch a byte: the ring does. A memory touches bytes
+//!    only in `end_write` and `begin_read`, and only in the range that it is given.
+//! 2. Whenever the process is killed, the ring file holds words that can be recovered.
+//!    docs/format.md goes through the stores one by one.
+//! 3. A child that fork(3) makes shares neither a ring nor the lock of a ring file.
+//!
+//! | file | what it owns |
+//! |---|---|
+//! | `mirror` | the memory of a queue: bytes mapped twice |
+//! | `heap` | a memory without system calls, for tests and models |
+//! | `ring_file` | opening, checking and creating a ring file |
+//! | `journal` | the header of a mapped ring file: tail, intents, statistics |
+//! | `image` | the words of a ring file that another process may have open |
+//! | `inherited` | what fork(2) does to rings and locks |
+//! | `file_lock` | a lock on any other file |
 //!
 //! # Safety
 //!
-//! This file declares the contract ([`Memory`]) on which every byte access of the ring rests.
+//! This file declares the contract ([`Memory`]). Every byte access of the ring rests on it.
 #![allow(unsafe_code)]
 
 #[cfg(feature = "rotate")]
@@ -25,9 +57,9 @@ pub use journal::Journal;
 pub use mirror::Mirror;
 pub use ring_file::{RingFile, check_owner, read_layout};
 
-/// One descriptor: two words with one writer at a time.
+/// One descriptor: two words, each with one writer at a time.
 ///
-/// | word | holds | who stores it |
+/// | word | holds | stored by |
 /// |---|---|---|
 /// | `place` | `{ seq, start }` | the claimer, right after the claim |
 /// | `state` | `{ tag, phase, committed }` | the owner, when records are complete (Release) |
@@ -39,9 +71,9 @@ pub struct Slot {
 }
 
 impl Slot {
-    /// The place and the state, for whoever has the ring alone.
+    /// Returns the place and the state. The caller must be the only user of the ring.
     pub fn words(&self) -> (u64, u64) {
-        // [slot.words] Relaxed: nobody stores.
+        // [slot.words] Relaxed: no other thread stores.
         let place = self.place.load(Ordering::Relaxed);
         (place, self.state.load(Ordering::Relaxed))
     }
@@ -49,46 +81,50 @@ impl Slot {
 
 /// The words and bytes of one ring.
 ///
-/// The ring computes positions; a memory only says where they are. `pos` is a 32-bit byte position, of
-/// which the memory uses the low bits.
+/// The ring computes positions; a memory only says where they are. `pos` is a 32-bit byte position.
+/// The memory uses its low bits.
 ///
 /// # Safety
 ///
 /// For as long as the value lives, an implementation must
-/// - return from [`slots`](Memory::slots) always the same slice, `geometry().slots()` long, zeroed at first, or with a
-///   [journal](Memory::journal) as an earlier life has left it;
-/// - return from [`at`](Memory::at) a pointer that is valid for reads and writes of `geometry().capacity()`
-///   bytes, the same one for the same `pos` modulo the capacity;
-/// - make byte `i` behind `at(pos)` the same byte as byte 0 behind `at(pos + i)`, at the latest after
-///   [`end_write`](Memory::end_write) by the writer and [`begin_read`](Memory::begin_read) by the reader;
+/// - return the same slice from every call of [`slots`](Memory::slots), `geometry().slots()` long;
+///   the slice is zeroed at first, or, with a [journal](Memory::journal), as an earlier process has
+///   left it;
+/// - return from [`at`](Memory::at) a pointer that is valid for reads and writes of
+///   `geometry().capacity()` bytes, and the same pointer for the same `pos` modulo the capacity;
+/// - make byte `i` from `at(pos)` the same byte as byte 0 from `at(pos + i)`, at the latest after
+///   [`end_write`](Memory::end_write) by the writer and [`begin_read`](Memory::begin_read) by the
+///   reader;
 /// - never touch a byte outside of those two calls, and in them only the range that they are given.
 pub unsafe trait Memory: Send + Sync {
-    /// The sizes.
+    /// Returns the sizes.
     fn geometry(&self) -> Geometry;
 
-    /// The descriptors.
+    /// Returns the descriptors.
     fn slots(&self) -> &[Slot];
 
-    /// Where the byte at `pos` is, with the rest of the ring contiguous behind it.
+    /// Returns the address of the byte at `pos`. The rest of the ring follows it contiguously.
     fn at(&self, pos: u32) -> *mut u8;
 
-    /// Where the drain notes how far it has come, if this memory outlives the process.
+    /// Returns the journal, where the drain notes its progress, if this memory outlives the
+    /// process.
     fn journal(&self) -> Option<&Journal> {
         None
     }
 
-    /// Nobody will touch the words or bytes any more: others may have the file.
+    /// Releases the ring file: this process will not touch its words or bytes again, so another
+    /// process may open it.
     fn release(&self) {}
 
-    /// The owner of `[pos, pos + len)` is about to write there.
+    /// Called when the owner of `[pos, pos + len)` is about to write there.
     #[inline]
     fn begin_write(&self, _pos: u32, _len: u32) {}
 
-    /// The owner of `[pos, pos + len)` has written it and is about to publish.
+    /// Called when the owner of `[pos, pos + len)` has written it and is about to publish.
     #[inline]
     fn end_write(&self, _pos: u32, _len: u32) {}
 
-    /// The drain has seen `[pos, pos + len)` published and is about to read it.
+    /// Called when the drain has seen `[pos, pos + len)` published and is about to read it.
     #[inline]
     fn begin_read(&self, _pos: u32, _len: u32) {}
 }

@@ -1,4 +1,8 @@
-//! Opening a ring file, or making it: who has it, whose it is, and whether it is one.
+//! Opens a ring file, or creates it. Checks that the file is a ring file, that no other process
+//! uses it, and that no other user can write to it.
+//!
+//! This file owns the lock of the ring file until a memory maps it. It does not interpret the tail
+//! or the records.
 
 use std::fs::{self, File};
 use std::io;
@@ -12,23 +16,25 @@ use crate::primitives::os::file::{
 };
 use crate::words::{Error, Head, Layout, Operation, RingFileProblem as Problem};
 
-/// A ring file, locked.
+/// A ring file that is open and locked.
 #[derive(Debug)]
 pub struct RingFile {
     pub file: File,
-    /// Holds the lock.
+    /// The lock, held until it is dropped.
     pub(super) lock: Kept,
     pub layout: Layout,
 }
 
 impl RingFile {
-    /// Opens the ring file at `path` and locks it; made with `layout` if there is none, or if it holds
-    /// nothing at all. One that is there may have other sizes. `log` is the device and the inode of the
-    /// log, which it must not be.
+    /// Opens the ring file at `path` and locks it. Creates it with `layout` if it does not exist or
+    /// holds nothing at all. An existing file may have other sizes.
+    ///
+    /// `log` is the device and the inode of the log: the ring file must not be that file.
     ///
     /// # Errors
     ///
-    /// [`Error::RingFile`] if it is not to be used like this; [`Error::Io`] with what the system said.
+    /// [`Error::RingFile`] if the file must not be used like this; [`Error::Io`] with the error of
+    /// the system.
     pub fn open(path: &Path, layout: Layout, log: Option<(u64, u64)>) -> Result<Self, Error> {
         let system = |error| Error::io(Operation::RingFile, &error).about(&path.into());
         loop {
@@ -41,16 +47,16 @@ impl RingFile {
             };
             let locked = Self::lock(path, file, layout, log);
             if is_new && locked.is_err() {
-                let _ = fs::remove_file(path); // it holds nothing, and the error says more
+                let _ = fs::remove_file(path); // it is empty; `locked` has the error
             }
-            // Another process may have taken it away meanwhile.
+            // Another process may have removed the file in between; then try again.
             if let Some(locked) = locked? {
                 return Ok(locked);
             }
         }
     }
 
-    /// Locks `file` and checks it; `None` if it is not at `path` any more.
+    /// Locks `file` and checks it; returns `None` if it is no longer at `path`.
     fn lock(
         path: &Path,
         file: File,
@@ -92,29 +98,32 @@ impl RingFile {
         Ok(Some(locked))
     }
 
-    /// Makes an empty ring with other sizes of it. What it held is gone; killed at any point, it holds
-    /// nothing, and the next one makes it anew.
+    /// Replaces the content by an empty ring with the sizes of `layout`.
+    ///
+    /// If the process is killed during the call, the file holds nothing, and the next queue creates
+    /// the ring again.
     ///
     /// # Errors
     ///
-    /// Those of write(2). It is left empty then.
+    /// The errors of write(2). The file is then empty.
     pub fn make_anew(&mut self, layout: Layout) -> io::Result<()> {
         self.layout = layout;
         fill(&self.file, layout)
     }
 
-    /// The type of the file system that it is on, unless that keeps its files in memory.
+    /// Returns the type of the file system of the file, unless that file system keeps its files in
+    /// memory.
     pub fn disk(&self) -> Option<u64> {
         disk_of(&self.file).unwrap_or_default()
     }
 }
 
-/// Whether no other user but root may put anything into `file`, under any name: whoever can write to a ring
-/// file can write to the log of its next queue.
+/// Checks that no user except root and this one can write to `file`, under any name. A user who can
+/// write to a ring file can write to the log of its next queue.
 ///
 /// # Errors
 ///
-/// Those of fstat(2), and the problem with it.
+/// The errors of fstat(2), and the problem with the file.
 pub fn check_owner(file: &File) -> io::Result<Result<(), Problem>> {
     const ROOT: u32 = 0;
     let metadata = file.metadata()?;
@@ -131,11 +140,12 @@ pub fn check_owner(file: &File) -> io::Result<Result<(), Problem>> {
     })
 }
 
-/// What the start of `file` says; `None` if there is nothing in it at all: no byte, or only zeros.
+/// Reads the layout from the start of `file`; `None` if the file holds nothing: no byte, or only
+/// zeros.
 ///
 /// # Errors
 ///
-/// Those of read(2), and the problem with it.
+/// The errors of read(2), and the problem with the file.
 pub fn read_layout(file: &File) -> io::Result<Result<Option<Layout>, Problem>> {
     let metadata = file.metadata()?;
     if !metadata.is_file() {
@@ -156,7 +166,7 @@ pub fn read_layout(file: &File) -> io::Result<Result<Option<Layout>, Problem>> {
     Ok(Layout::from_words(&words.map(u64::from_ne_bytes), len).map(Some))
 }
 
-/// Whether all `len` bytes of `file` are zeros.
+/// Returns whether all `len` bytes of `file` are zeros.
 fn is_zero(file: &File, len: u64) -> io::Result<bool> {
     let mut part = vec![0; (1 << 16).min(len as usize)];
     let mut at = 0;
@@ -171,26 +181,27 @@ fn is_zero(file: &File, len: u64) -> io::Result<bool> {
     Ok(true)
 }
 
-/// Makes an empty ring of `file`: first all of it zeros, which hold nothing; then the first page, in one write,
-/// which a kill does not part.
+/// Writes an empty ring to `file`: first zeros everywhere, which hold nothing; then the first page,
+/// in one write, which a kill does not divide.
 fn fill(file: &File, layout: Layout) -> io::Result<()> {
     let made = make_zeros(file, layout.file_len() as u64);
     let made = made.and_then(|()| file.write_all_at(&first_page(layout), 0));
     if made.is_err() {
-        let _ = file.set_len(0); // gives the room back; zeros hold nothing, either
+        let _ = file.set_len(0); // frees the space; an empty file holds nothing, like zeros
     }
     made
 }
 
-/// The header of an empty ring.
+/// Returns the header of an empty ring.
 fn first_page(layout: Layout) -> Vec<u8> {
     let tail = Head {
-        seq: layout.geometry.slots(), // as in a ring of memory: no tag of the first lap is 0
+        seq: layout.geometry.slots(), // as in a private ring: no tag of the first lap is 0
         pos: 0,
     }
     .to_bits();
     let mut words = layout.to_words().to_vec();
-    // There was none before: were it the same, the complement would prove nothing of the tail.
+    // There is no previous tail: 0. If `previous` were equal to the tail, a damaged tail would
+    // pass, since the complement may match either of them.
     words.extend([0, tail, !tail]);
     words.resize(Layout::PATH_AT / 8, 0);
     words.iter().flat_map(|word| word.to_ne_bytes()).collect()
