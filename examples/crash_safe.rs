@@ -1,8 +1,10 @@
-//! A log that a `kill -9` does not shorten: it kills itself in the middle of line 1000; run it again, and it goes on.
+//! A log that loses nothing to a `kill -9`. The program aborts in the middle of line 1000. Run it
+//! again, and it continues.
 //!
 //!     cargo run --example crash_safe -- demo.log
 //!
-//! The ring is the file beside the log (on a disk here; best on tmpfs, in a folder in /run).
+//! The ring is a file next to the log. Here it is on a disk; a program puts it on tmpfs, in a
+//! folder of /run.
 
 use std::process::{ExitCode, abort};
 
@@ -24,11 +26,12 @@ fn run(path: &str) -> Result<(), Box<dyn std::error::Error>> {
     }
     for n in 1..1000 {
         let line = format!("line {n}\n");
-        queue.writen(line.as_bytes(), Flags::WAITOK | Flags::NOACTIVATE)?; // nobody is in a hurry to write it
+        // The line need not be written soon.
+        queue.writen(line.as_bytes(), Flags::WAITOK | Flags::NOACTIVATE)?;
     }
     let mut entry = queue.getn(100, Flags::WAITOK)?;
     write!(entry, "line 1000: half of what it is to")?;
-    abort(); // no destructor runs, and no handler
+    abort(); // no destructor and no handler runs
 }
 
 fn main() -> ExitCode {

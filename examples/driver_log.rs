@@ -1,5 +1,6 @@
-//! A driver's trace in the manner of `ath_alq`: binary records of a fixed header and a short payload, from contexts that
-//! must not sleep. What finds no room is lost and counted, by the caller and by the queue; the file is read back.
+//! The trace of a driver, like `ath_alq`: binary records with a fixed header and a short payload,
+//! from contexts that must not sleep. A record without room is lost; the caller and the queue count
+//! it. At the end, the program reads the file back.
 //!
 //!     cargo run --example driver_log -- trace.bin
 
@@ -13,12 +14,12 @@ use alq::{Error, Flags, Options, Queue};
 const THREADS: u32 = 4;
 const RECORDS: u64 = 20_000;
 
-/// Small, so that something is lost.
+/// Small, so that some records are lost.
 const CAPACITY: usize = 1 << 16;
 
 const PAYLOAD_MAX: usize = 112;
 
-/// What each record starts with: 4, 8, 2 and 2 bytes, little endian.
+/// The header of each record: 4, 8, 2 and 2 bytes, little endian.
 #[derive(Clone, Copy)]
 struct Header {
     thread: u32,
@@ -37,7 +38,7 @@ impl Header {
         bytes[14..16].copy_from_slice(&self.len.to_le_bytes());
     }
 
-    /// The first record of `bytes`, as its header and its payload, and what lies behind.
+    /// Splits `bytes` into the header and the payload of its first record, and the rest.
     fn split(bytes: &[u8]) -> Option<(Self, &[u8], &[u8])> {
         let (head, rest) = bytes.split_at_checked(Self::LEN)?;
         let header = Self {
@@ -51,12 +52,12 @@ impl Header {
     }
 }
 
-/// What a thread puts into the payload of an operation.
+/// The payload of an operation.
 fn payload(thread: u32, op: u16) -> (u8, usize) {
     (thread as u8 ^ op as u8, usize::from(op) % (PAYLOAD_MAX + 1))
 }
 
-/// One thread of the driver. Says how many records it lost.
+/// Runs one thread of the driver. Returns how many records it lost.
 fn trace(queue: &Queue, thread: u32, born: Instant) -> Result<u64, Error> {
     let mut lost = 0;
     for number in 0..RECORDS {
@@ -78,13 +79,14 @@ fn trace(queue: &Queue, thread: u32, born: Instant) -> Result<u64, Error> {
         };
         header.store(&mut entry);
         entry[Header::LEN..Header::LEN + len].fill(byte);
-        entry.set_bytes_used(Header::LEN + len); // a short post: the rest of the reservation is given back
+        // A short post: the rest of the reservation is given back.
+        entry.set_bytes_used(Header::LEN + len);
         entry.post();
     }
     Ok(lost)
 }
 
-/// Reads records to the end, and counts them. Each thread's must be whole and in order.
+/// Reads all records and counts them. The records of each thread must be whole and in order.
 fn check(mut bytes: &[u8]) -> Result<u64, String> {
     let mut last = [0; THREADS as usize];
     let mut count = 0;

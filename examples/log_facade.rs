@@ -1,4 +1,4 @@
-//! The `log` facade into one file: a format of one's own, a level, and a flush that waits.
+//! Logs with the `log` facade to one file: with a custom format, a level, and a flush that waits.
 //!
 //!     cargo run --example log_facade --features log -- app.log
 

@@ -1,5 +1,6 @@
-//! A packet logger in the manner of siftr(4): one thread sees the packets and formats a line for each in place, in the
-//! ring itself; another flushes now and then and says at the end what happened. No packet may be missing in the file.
+//! A packet logger like siftr(4). One thread gets the packets and formats a line for each in place,
+//! in the ring. Another thread flushes from time to time and prints a summary at the end. The file
+//! must have every packet.
 //!
 //!     cargo run --example packet_log -- packets.log [COUNT]
 
@@ -12,10 +13,10 @@ use std::time::Duration;
 
 use alq::{Flags, Options, Queue};
 
-/// The longest line. What a line does not use of it is given back with the post.
+/// The longest line, in bytes. The post gives the unused part back.
 const LINE_MAX: usize = 200;
 
-/// What is known of a packet when it passes.
+/// The data of one packet.
 struct Packet {
     number: u64,
     is_incoming: bool,
@@ -24,7 +25,7 @@ struct Packet {
 }
 
 impl Packet {
-    /// The packets of an invented connection.
+    /// Makes the packets of an invented connection.
     fn nth(number: u64) -> Self {
         Self {
             number,
@@ -35,7 +36,8 @@ impl Packet {
     }
 }
 
-/// The hot path. There is no buffer to format into and nothing to free; it sleeps only while the ring is full.
+/// The hot path. It needs no buffer for the line and frees nothing. It sleeps only while the ring
+/// is full.
 fn log(queue: &Queue, packet: &Packet) -> Result<(), alq::Error> {
     let Packet {
         number,
@@ -64,7 +66,7 @@ fn run(path: &str, count: u64) -> Result<(), Box<dyn std::error::Error>> {
     let (seen, flushed) = thread::scope(|scope| {
         let flusher = scope.spawn(|| {
             while !is_over.load(Ordering::Acquire) {
-                queue.flush()?; // who follows the file sees whole lines, this old at most:
+                queue.flush()?; // a reader of the file sees whole lines, at most this late:
                 thread::sleep(Duration::from_millis(5));
             }
             queue.flush()

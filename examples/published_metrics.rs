@@ -1,5 +1,5 @@
-//! What a queue counts, handed to a recorder of the `metrics` facade; this one keeps it, to be printed. A program has an
-//! exporter in its place.
+//! Publishes the counters of a queue to a recorder of the `metrics` facade. The recorder here keeps
+//! them, so that they can be printed. A program has an exporter instead.
 //!
 //!     cargo run --example published_metrics --features metrics -- app.log
 
@@ -21,7 +21,7 @@ fn run(path: &str) -> Result<(), Box<dyn std::error::Error>> {
     }
     queue.flush()?;
 
-    publisher.publish(); // a program does so every some seconds
+    publisher.publish(); // a program does so every few seconds
     for (key, _, _, value) in snapshotter.snapshot().into_vec() {
         println!("{}: {value:?}", key.key());
     }

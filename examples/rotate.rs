@@ -1,5 +1,5 @@
-//! A log that is cut into files of 64 KiB, packed in the background, of which the last ten are kept; and once when it is asked for, as
-//! by an administrator. A hook says what has become of each file.
+//! A log that is rotated at 64 KiB, and once on request, as an administrator would do. The rotated
+//! files are packed in the background, and the last ten are kept. A hook reports each file.
 //!
 //!     cargo run --example rotate --features gzip -- app.log
 
@@ -36,7 +36,7 @@ fn run(path: &str) -> Result<(), Box<dyn Error>> {
         }
     });
     queue.flush()?;
-    log.rotate(); // what is in the log now becomes a file of its own
+    log.rotate(); // the current content becomes a rotated file
     log.wait_background(Some(Duration::from_secs(60)))?;
     queue.writen(b"the first line of a new file\n", Flags::WAITOK)?;
     queue.close(None)?;

@@ -1,9 +1,10 @@
-//! A whole service: events of `tracing` go to a log that is rotated, through a ring file that outlives
-//! the process; with metrics, a panic hook, and an orderly end on SIGTERM or SIGINT.
+//! A whole service: events of `tracing` go to a log that is rotated, through a ring file that
+//! outlives the process; with metrics, a panic hook, and an orderly end on SIGTERM or SIGINT.
 //!
 //!     cargo run --example service --features tracing,rotate,metrics -- app.log
 //!
-//! It serves 1000 requests, one of which panics, and sends itself SIGTERM, as a service manager would.
+//! It serves 1000 requests, one of which panics, and sends itself SIGTERM, as a service manager
+//! would.
 
 use std::error::Error;
 use std::panic;
@@ -18,10 +19,10 @@ use nix::sys::signal::{SigSet, Signal};
 use rustix::process::{getpid, kill_process};
 use tracing::{Level, debug, error, info};
 
-/// What the end of the service may take to write the rest of the log.
+/// How long the end of the service may take to write the rest of the log.
 const END_TIME: Duration = Duration::from_secs(5);
 
-/// What a panic may wait until its line is written.
+/// How long a panic may wait until its line is written.
 const PANIC_TIME: Duration = Duration::from_millis(100);
 
 fn open(path: &str) -> Result<Queue, Box<dyn Error>> {
@@ -31,7 +32,7 @@ fn open(path: &str) -> Result<Queue, Box<dyn Error>> {
         .on_error(|error| eprintln!("alq: {error}"))
         .open(path)?;
     let queue = Options::new()
-        .ring_file(format!("{path}.ring")) // a service has it below /run, which is no disk
+        .ring_file(format!("{path}.ring")) // a service has it in /run, which is not on a disk
         .ring_optional(true) // without it the service starts too, and `on_error` says why
         .on_error(|report| eprintln!("alq: {report}"))
         .loss_lines(Duration::from_secs(1)) // the log says where records were dropped
@@ -42,12 +43,12 @@ fn open(path: &str) -> Result<Queue, Box<dyn Error>> {
     Ok(queue)
 }
 
-/// Has the line of a panic in the log before the thread unwinds, or the process aborts.
+/// Writes the line of a panic to the log before the thread unwinds or the process aborts.
 fn log_panics() {
     let before = panic::take_hook();
     panic::set_hook(Box::new(move |panicked| {
         error!("{panicked}");
-        let _ = alq::flush_all(Some(PANIC_TIME)); // a log that is stuck does not stop the panic
+        let _ = alq::flush_all(Some(PANIC_TIME)); // a stalled log does not stop the panic
         before(panicked);
     }));
 }
@@ -59,7 +60,8 @@ fn serve(request: u32) {
 }
 
 fn run(path: &str) -> Result<(), Box<dyn Error>> {
-    // Before the first thread starts: all inherit the mask, and the signals are left to `wait`.
+    // Before the first thread starts: all threads inherit the mask, so that only `wait` gets the
+    // signals.
     let ends = SigSet::from_iter([Signal::SIGTERM, Signal::SIGINT]);
     ends.thread_block()?;
 
@@ -81,10 +83,10 @@ fn run(path: &str) -> Result<(), Box<dyn Error>> {
         kill_process(getpid(), rustix::process::Signal::TERM).expect("a signal to itself");
     });
 
-    let signal = ends.wait()?; // a service publishes its metrics every some seconds meanwhile
+    let signal = ends.wait()?; // until then, a service publishes its metrics every few seconds
     info!("{} received: the service ends", signal.as_str());
     publisher.publish();
-    alq::shutdown(Some(END_TIME))?; // an error says what was not written, and why
+    alq::shutdown(Some(END_TIME))?; // an error says how much was not written, and why
 
     let (written, lost) = (queue.stats().written_records, writer.lost().full);
     println!("{written} records written, {lost} dropped");

@@ -1,4 +1,5 @@
-//! Four threads log into one file; some format in place, some copy. Every line is whole, each thread's are in order.
+//! Four threads log to one file. Some format in place, some copy. Every line is whole, and the
+//! lines of each thread are in order.
 //!
 //!     cargo run --example threads -- demo.log
 

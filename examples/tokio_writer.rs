@@ -1,4 +1,5 @@
-//! Tasks that append: through `AsyncWrite`, and into the ring itself. They share a small ring, and none blocks the thread.
+//! Tasks append through `AsyncWrite` and in place in the ring. They share a small ring, and no task
+//! blocks its thread.
 //!
 //!     cargo run --example tokio_writer --features tokio -- app.log
 
@@ -9,7 +10,7 @@ use alq::{Error, Options, Queue, tokio::AsyncWriter};
 use tokio::io::AsyncWriteExt;
 use tokio::time::timeout;
 
-/// What does not move for so long is given up.
+/// The time-out of each wait.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 async fn copy(queue: Queue) -> std::io::Result<()> {

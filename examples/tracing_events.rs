@@ -1,4 +1,5 @@
-//! Events of tracing into one file, from four threads: debug events are dropped when there is no room, the others wait.
+//! Four threads write `tracing` events to one file. If the ring is full, debug events are
+//! discarded, and the others wait.
 //!
 //!     cargo run --example tracing_events --features tracing -- app.log
 
@@ -31,7 +32,7 @@ fn run(path: &str) -> Result<(), Box<dyn std::error::Error>> {
         worker.join().expect("no worker panics");
     }
 
-    queue.flush()?; // the end of the process would do, too
+    queue.flush()?; // the end of the process would drain it, too
     let (written, lost) = (queue.stats().written_records, writer.lost().full);
     println!(
         "{} events: {written} written, {lost} dropped",

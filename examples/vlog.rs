@@ -1,6 +1,7 @@
-//! A logger in the manner of Open vSwitch's vlog: levels, one lock, and an appender that is synchronous while the program
-//! starts and asynchronous once it is a daemon. Errors are flushed at once. The log is reopened after a rotation, which
-//! drops the old appender first: it borrows the file, so that one cannot be closed under it.
+//! A logger like vlog of Open vSwitch: levels, one lock, and an appender that is synchronous while
+//! the program starts and asynchronous once it is a daemon. Errors are flushed at once. After a
+//! rotation, the log is reopened: first the old appender is dropped. It borrows the file, so the
+//! file cannot be closed before.
 //!
 //!     cargo run --example vlog -- daemon.log
 
@@ -35,7 +36,7 @@ impl Log<'_> {
         if level > self.level {
             return Ok(());
         }
-        // Formatted before the lock is taken: a `Display` that logs too does no harm.
+        // Formatted before the lock is taken, so that a `Display` may log too.
         let name = format!("{level:?}").to_uppercase();
         let line = format!("{module}|{name}|{message}\n");
         let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
@@ -52,7 +53,7 @@ impl Log<'_> {
     }
 }
 
-/// Opens the log for as long as `body` runs. Then all of it is written, the appender dropped, the file closed.
+/// Opens the log while `body` runs. Then writes all of it, drops the appender, and closes the file.
 fn with_log(path: &str, level: Level, body: impl FnOnce(&Log<'_>) -> Result<()>) -> Result<()> {
     let file = File::options().append(true).create(true).open(path)?;
     let log = Log {
@@ -64,12 +65,12 @@ fn with_log(path: &str, level: Level, body: impl FnOnce(&Log<'_>) -> Result<()>)
         .writer
         .into_inner()
         .unwrap_or_else(PoisonError::into_inner);
-    let flushed = writer.flush(); // the drop drains too, but could not tell of an error
+    let flushed = writer.flush(); // the drop drains too, but returns no error
     result?;
     Ok(flushed?)
 }
 
-/// Four threads at work.
+/// Logs from four threads.
 fn work(log: &Log<'_>, day: u32) -> Result<()> {
     thread::scope(|scope| {
         let work = |port: u32| {
@@ -98,13 +99,13 @@ fn run(path: &str) -> Result<()> {
     with_log(path, Level::Info, |log| {
         log.log("daemon", Level::Info, format_args!("starting"))?;
         println!("starting: asynchronous: {}", log.is_async());
-        // Here a daemon forks into the background. Only then are there to be threads:
+        // Here a daemon forks into the background. Threads may start only afterwards:
         alq::async_append::enable();
         log.log("daemon", Level::Info, format_args!("started"))?;
         println!("started: asynchronous: {}", log.is_async());
         work(log, 1)?;
         log.log("daemon", Level::Err, format_args!("out of ports"))?;
-        // It was flushed, so it can be read now.
+        // It was flushed, so the file has it now.
         let text = fs::read_to_string(path)?;
         println!("flushed: {}", text.ends_with("daemon|ERR|out of ports\n"));
         Ok(())

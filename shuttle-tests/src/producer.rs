@@ -170,7 +170,7 @@ impl Producer {
         }
     }
 
-    /// Stores the record that was posted last.
+    /// Returns the record that was posted last.
     pub fn last_record(&self) -> Vec<u8> {
         let records = self.ledger.0.lock().unwrap();
         let mine = records.iter().find(|(position, _)| *position == self.last);
