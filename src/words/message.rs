@@ -14,7 +14,19 @@ impl Error {
     /// assert!(error.reason().to_string().starts_with("cannot be opened: "));
     /// ```
     pub fn reason(&self) -> impl fmt::Display + '_ {
-        Reason(self)
+        Reason {
+            error: self,
+            with_advice: true,
+        }
+    }
+
+    /// What failed and why, without the target and without advice: for a queue that has ended, where
+    /// nothing is retried.
+    pub(super) fn fact(&self) -> impl fmt::Display + '_ {
+        Reason {
+            error: self,
+            with_advice: false,
+        }
     }
 }
 
@@ -36,13 +48,24 @@ impl Operation {
 }
 
 /// The text of an error without its target.
-struct Reason<'a>(&'a Error);
+struct Reason<'a> {
+    error: &'a Error,
+    /// Whether it ends with what to do, or with what the queue does.
+    with_advice: bool,
+}
+
+impl Reason<'_> {
+    /// `advice`, if this text has any.
+    const fn advice(&self, advice: &'static str) -> &'static str {
+        if self.with_advice { advice } else { "" }
+    }
+}
 
 impl fmt::Display for Reason<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         use Error as E;
 
-        match *self.0 {
+        match *self.error {
             E::WouldBlock => f.write_str("the queue is full"),
             E::TooLarge { len, max } => write!(
                 f,
@@ -68,13 +91,14 @@ impl fmt::Display for Reason<'_> {
             E::NoneCompleted => f.write_str("no completion of the list came in time"),
             E::Held { position, age } => write!(
                 f,
-                "an open reservation at {position} has blocked the drain for {age:?}; \
-                 post it or drop it"
+                "an open reservation at {position} has blocked the drain for {age:?}{}",
+                self.advice("; post it or drop it")
             ),
             E::Stalled { errno, .. } => write!(
                 f,
-                "accepts no data: {}; the queue keeps it and retries",
-                io::Error::from_raw_os_error(errno)
+                "accepts no data: {}{}",
+                io::Error::from_raw_os_error(errno),
+                self.advice("; the queue keeps it and retries")
             ),
             E::NotSyncable => f.write_str("a pipe, a socket or a terminal cannot be synced"),
             E::TooManyOutstanding => f.write_str(
@@ -97,7 +121,8 @@ impl fmt::Display for Reason<'_> {
                 operation, errno, ..
             } => {
                 let (what, system) = (operation.what(), io::Error::from_raw_os_error(errno));
-                write!(f, "{what}: {system}{}", way_out(operation, errno))
+                let way_out = self.advice(way_out(operation, errno));
+                write!(f, "{what}: {system}{way_out}")
             }
         }
     }

@@ -76,15 +76,15 @@ impl fmt::Display for Left<'_> {
             in_ring_file,
             cause,
         } = self.0;
-        let cause = cause.reason();
-        let kept = if *in_ring_file {
-            " (they stay in the ring file)"
-        } else {
-            ""
+        let cause = cause.fact();
+        let fate = match (*in_ring_file, *bytes) {
+            (true, _) => " (they stay in the ring file)",
+            (false, 0) => "",
+            (false, _) => " and lost",
         };
         write!(
             f,
-            "{bytes} bytes in {records} records not written{kept}, \
+            "{bytes} bytes in {records} records not written{fate}, \
              {abandoned} open reservations stepped over: {cause}"
         )
     }
@@ -113,6 +113,7 @@ impl From<Undrained> for io::Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::words::Target;
 
     #[test]
     fn the_message_names_the_numbers() {
@@ -124,5 +125,28 @@ mod tests {
             cause: Error::TimedOut,
         };
         assert!(undrained.to_string().contains("10 bytes in 2 records"));
+    }
+
+    #[test]
+    fn the_message_after_the_end_promises_no_retry() {
+        let undrained = |in_ring_file| Undrained {
+            bytes: 10,
+            records: 2,
+            abandoned: 0,
+            in_ring_file,
+            cause: Error::Stalled {
+                errno: libc::ENOSPC,
+                target: Target::descriptor(1),
+            },
+        };
+        assert_eq!(
+            undrained(false).to_string(),
+            "descriptor 1: 10 bytes in 2 records not written and lost, \
+             0 open reservations stepped over: \
+             accepts no data: No space left on device (os error 28)"
+        );
+        let kept = undrained(true).to_string();
+        assert!(kept.contains("not written (they stay in the ring file), 0 open"));
+        assert!(!kept.contains("retries"));
     }
 }

@@ -1,4 +1,4 @@
-/* The bursts of from_c.rs, as a program in C does them: compiled by itself, and linked with the shared library. */
+/* The bursts of from_c.rs in C: compiled separately, and linked with the shared library. */
 #include <alq.h>
 
 #include <string.h>

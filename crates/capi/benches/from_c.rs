@@ -1,14 +1,14 @@
-//! What an append costs a caller in C, beside one in Rust: bursts of 64 records of 100 bytes, with a pause of 100 us
-//! between them so that the rings never fill.
+//! Measures the cost of an append for a caller in C and for one in Rust: bursts of 64 records of
+//! 100 bytes, with a pause of 100 us between them so that the rings never fill.
 //!
-//!     ci/bench-capi.sh            nanoseconds a record; the callers take turns, burst by burst
-//!     ci/bench-capi.sh count      instructions a record, which does not depend on the machine's mood
+//!     ci/bench-capi.sh            nanoseconds a record; the callers alternate, burst by burst
+//!     ci/bench-capi.sh count      instructions a record: independent of the machine's load
 //!
-//! A row is the median burst divided by 64, with the 10th percentile and the 90th. The two callers have a queue each, of the
-//! same kind, in the same process; the one in C calls through the shared library.
+//! A row has the median burst divided by 64, with the 10th and the 90th percentile. Each caller has
+//! its own queue of the same kind, in the same process. The caller in C uses the shared library.
 #![allow(unsafe_code)]
 #![allow(clippy::cast_possible_wrap)] // C counts in `int`
-#![allow(clippy::no_mangle_with_rust_abi)] // names for callgrind, which nobody links with
+#![allow(clippy::no_mangle_with_rust_abi)] // names for callgrind; nothing links with them
 
 use std::ffi::{CString, c_char, c_int, c_void};
 use std::hint::black_box;
@@ -24,7 +24,7 @@ const RECORD: [u8; 100] = [b'r'; 100];
 const PAUSE: Duration = Duration::from_micros(100);
 const CAPACITY: usize = 1 << 20;
 
-/// Appends so many records of this length, and says how often it was refused.
+/// Appends a number of records of one length, and returns how many were refused.
 type Burst = unsafe extern "C" fn(*const c_void, c_int, c_int) -> c_int;
 
 /// The three bursts of `from_c.c`.
@@ -36,24 +36,24 @@ struct C {
 impl C {
     fn load(library: &str) -> Self {
         let name = CString::new(library).unwrap();
-        // SAFETY: a path; the library runs no code of its own when it is loaded.
+        // SAFETY: a path; the library runs no code when it is loaded.
         let handle = unsafe { libc::dlopen(name.as_ptr(), libc::RTLD_NOW) };
         assert!(!handle.is_null(), "{library} cannot be loaded");
         let symbol = |name: &str| {
             let name = CString::new(name).unwrap();
-            // SAFETY: the handle is that of a library that stays.
+            // SAFETY: the handle belongs to a library that stays loaded.
             let symbol = unsafe { libc::dlsym(handle, name.as_ptr()) };
             assert!(!symbol.is_null(), "{library} has no {name:?}");
             symbol
         };
         let burst = |name| {
             let symbol = symbol(name);
-            // SAFETY: from_c.c defines it so.
+            // SAFETY: from_c.c defines the function with this type.
             unsafe { transmute_copy::<_, Burst>(&symbol) }
         };
         let open = symbol("c_open");
         Self {
-            // SAFETY: from_c.c defines it so.
+            // SAFETY: from_c.c defines the function with this type.
             open: unsafe { transmute_copy(&open) },
             bursts: [burst("c_writen"), burst("c_getn"), burst("c_lane")],
         }
@@ -61,24 +61,24 @@ impl C {
 
     fn open(&self, path: &Path) {
         let path = CString::new(path.to_str().unwrap()).unwrap();
-        // SAFETY: from_c.c asks for a string and a size.
+        // SAFETY: from_c.c requires a string and a size.
         assert_eq!(unsafe { (self.open)(path.as_ptr(), CAPACITY as c_int) }, 0);
     }
 
     fn run(&self, which: usize, records: c_int) {
         let record = black_box(&RECORD);
-        // SAFETY: from_c.c asks for a record and its length.
+        // SAFETY: from_c.c requires a record and its length.
         unsafe { (self.bursts[which])(record.as_ptr().cast(), record.len() as c_int, records) };
     }
 }
 
-/// The same in Rust.
+/// The three bursts in Rust.
 struct Rust {
     queue: Queue,
     lane: Lane,
 }
 
-// Their names are for callgrind: what runs inside is counted.
+// Callgrind counts the instructions inside these functions, by their names.
 #[unsafe(no_mangle)]
 #[inline(never)]
 fn rust_writen(queue: &Queue, record: &[u8], records: c_int) {
@@ -134,13 +134,14 @@ fn percentiles(values: &mut [f64]) -> [f64; 3] {
 }
 
 fn main() {
-    // Cargo adds `--bench`.
+    // Cargo adds the argument `--bench`.
     let arguments: Vec<String> = std::env::args()
         .skip(1)
         .filter(|a| a != "--bench")
         .collect();
     let [library, more @ ..] = arguments.as_slice() else {
-        println!("run ci/bench-capi.sh"); // it compiles the part in C; `cargo test` comes here too
+        // The script compiles the C part. `cargo test` also runs this program.
+        println!("run ci/bench-capi.sh");
         return;
     };
     let dir = tempfile::tempdir().unwrap();
@@ -156,7 +157,7 @@ fn main() {
     };
 
     if let [what] = more {
-        // For callgrind: one of them, often enough that its first time does not count.
+        // For callgrind: runs one caller, often enough that the first burst does not matter.
         let (language, which) = what.split_once('_').expect("c_writen, say");
         let which = ["writen", "getn", "lane"]
             .iter()
@@ -173,7 +174,7 @@ fn main() {
     for (which, name) in ["writen", "getn, post", "lane"].iter().enumerate() {
         let (mut in_rust, mut in_c) = (Vec::new(), Vec::new());
         for round in 0..rounds {
-            // Who is second finds a warmer cache: they take turns at that, too.
+            // The second caller finds a warmer cache, so the order alternates.
             for turn in [round % 2, (round + 1) % 2] {
                 match turn {
                     0 => in_rust.push(timed(|| rust.run(which, BURST))),

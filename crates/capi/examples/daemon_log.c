@@ -1,6 +1,7 @@
 /*
- * The log of a daemon, in the manner of Open vSwitch's vlog: synchronous until the daemon is in the background, and
- * asynchronous from then on. The calls are those of async-append.h; how the daemon learns of errors is ours.
+ * The log of a daemon, as in Open vSwitch's vlog: synchronous until the daemon is in the
+ * background, and asynchronous from then on. It uses the calls of async-append.h, and
+ * async_append_error, an addition of this library, to learn of errors.
  *
  *     daemon_log FILE
  */
@@ -67,7 +68,7 @@ int main(int argc, char **argv)
     }
     log_writer = async_append_create_sync(log_fd);
     log_line("main|INFO|starting");
-    child = fork(); /* as a daemon does; nothing asynchronous has begun */
+    child = fork(); /* as a daemon does; no appender is asynchronous yet */
     if (child == 0)
         return daemon_main();
     if (child < 0 || waitpid(child, &status, 0) != child)

@@ -1,6 +1,7 @@
 /*
- * A driver that traces its descriptors, in the manner of FreeBSD's ath(4) (if_ath_alq): binary records of one length, in
- * an interrupt that may never sleep; what does not fit is counted. All its alq calls are those of the kernel.
+ * A driver that traces its descriptors, as FreeBSD's ath(4) does (if_ath_alq). An interrupt, which
+ * may never sleep, appends binary records of one length and counts the records that do not fit. All
+ * alq calls are calls of the FreeBSD kernel.
  *
  *     driver_log FILE
  */
@@ -52,7 +53,7 @@ static void trace_post(struct driver *driver, uint16_t op, const uint32_t *paylo
         return;
     }
     entry = (struct trace_entry *)(void *)ale->ae_data;
-    memset(entry, 0, sizeof *entry); /* it shows an earlier record */
+    memset(entry, 0, sizeof *entry); /* the memory holds an earlier record */
     entry->number = driver->number++;
     entry->op = op;
     entry->len = len;

@@ -1,6 +1,6 @@
 /*
- * A journal: a change counts when its record is on disk. Many may be on their way; one sync serves all who wait. It follows
- * a rotation, and is told of errors.
+ * A journal: a change counts once its record is on disk. Many changes may be outstanding, and one
+ * sync serves all of them. The journal follows a rotation and has an error callback.
  *
  *     journal FILE
  */
@@ -79,7 +79,7 @@ int main(int argc, char **argv)
     if (commit(journal, 0) != 0)
         return 1;
 
-    /* Somebody rotates the journal. */
+    /* The journal is rotated. */
     snprintf(old, sizeof old, "%s.1", argv[1]);
     if (rename(argv[1], old) != 0)
         return fail(old, errno);

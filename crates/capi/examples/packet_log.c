@@ -1,7 +1,7 @@
 /*
- * A packet logger, in the manner of FreeBSD's siftr(4): hooks on the path of each packet queue what they saw, a thread
- * formats it straight into the log, and the log begins and ends with a line about itself. All its alq calls are those of
- * the kernel.
+ * A packet logger, as FreeBSD's siftr(4). Hooks on the path of each packet queue what they saw, and
+ * a thread formats it into entries of the log. The log begins and ends with a line about itself.
+ * All alq calls are calls of the FreeBSD kernel.
  *
  *     packet_log FILE [PACKETS]
  */
@@ -26,7 +26,7 @@ static struct alq *packet_alq;
 static unsigned packets_per_hook = 20000;
 static unsigned skipped[HOOKS];
 
-/* One line a packet. The longest there can be is reserved; what it does not need is given back by the post. */
+/* One line for each packet. Reserves the longest possible line; the post gives back the rest. */
 static int log_packet(const struct packet *packet, int flags)
 {
     struct ale *line = alq_getn(packet_alq, LINE_MAX_LEN, flags);
@@ -38,7 +38,10 @@ static int log_packet(const struct packet *packet, int flags)
     return 0;
 }
 
-/* A hook must not sleep for long: one in a hundred waits for room, the others are counted if there is none. */
+/*
+ * A hook must not sleep for long: one packet in a hundred waits for room; the others are counted as
+ * dropped if there is no room.
+ */
 static void *hook(void *arg)
 {
     int number = *(int *)arg;

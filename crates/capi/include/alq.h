@@ -1,29 +1,35 @@
 /*
  * alq: an asynchronous append queue.
  *
- * Any thread appends records to a preallocated ring, without a lock or a system call; one thread of the library writes
- * them to a file in large pieces. The first part has the calls, names and values of FreeBSD's <sys/alq.h>, so that what
- * was written for the kernel compiles. The rest is in the manner of aio_fsync(3), and what a program needs besides.
- * The manual is docs/c-api.md.
+ * Any thread appends records to a preallocated ring, without a lock or a system call. One thread of
+ * the library writes them to a file in large pieces. The first part of this header has the calls,
+ * names and values of FreeBSD's <sys/alq.h>, so that code written for that kernel compiles. The
+ * other parts follow aio_fsync(3) and add what a program needs besides. docs/c-api.md is the
+ * manual.
  *
- * What holds for every call, unless its comment says otherwise:
+ * These rules hold for every call, unless its comment says otherwise:
  *
- *  - Any thread may call it. One that closes or frees something must be the last to use it: the caller sees to it that no
- *    other call with the same handle is under way then. (alq_shutdown needs no such care.)
- *  - A handle is a queue, an entry, a request, a lane or options, as a call of this library has returned it. One that is
- *    NULL, or was closed or freed, is EINVAL, and nothing happens. A pointer that never was a handle is undefined.
- *  - Errors are numbers of <errno.h>, returned; 0 is success. Those in the manner of aio_fsync(3) return -1 and set errno.
- *    A call that returns a pointer says NULL, and sets errno. One that returns nothing sets errno if it fails, and leaves
- *    it alone if it does not.
- *  - A struct timespec is a time from now on; NULL is what the comment says; negative, or with a tv_nsec that is not 0 to
- *    999999999, it is EINVAL. Clocks that are set do not matter.
- *  - A fault of this library (a panic) ends the process with a message on standard error and abort(3): it never goes on in
- *    an unknown state, and never unwinds into the caller. A C++ exception that leaves a callback does the same.
- *  - In a child of fork(2), queues of the parent append with write(2), on the calling thread; flush and close return at
- *    once; alq_reopen makes them asynchronous again. Before a fork, what is posted is written, for 10 ms at most. At the
- *    end of the process (a return from main, exit(3)) every queue is written out.
- *  - alq_suspend is a cancellation point (pthread_cancel(3)), and no other call is: a cancellation that is pending stays
- *    pending over it. Asynchronous cancellation (PTHREAD_CANCEL_ASYNCHRONOUS) inside of a call is undefined.
+ *  - Any thread may call it. A call that closes or frees a handle must be the last one with this
+ *    handle: the caller ensures that no other call with it is in progress. (alq_shutdown needs no
+ *    such care.)
+ *  - A handle is a queue, an entry, a request, a lane or options, as returned by a call of this
+ *    library. A handle that is NULL, closed or freed gives EINVAL, and the call does nothing else.
+ *    With a pointer that never was a handle, the behaviour is undefined.
+ *  - A call returns 0 for success, or an error number of <errno.h>. Calls that follow aio_fsync(3)
+ *    return -1 and set errno. A call that returns a pointer returns NULL and sets errno. A call
+ *    that returns nothing sets errno if it fails, and does not change it otherwise.
+ *  - A struct timespec is a time from now on. The comment says what NULL means. A negative time, or
+ *    a tv_nsec that is not 0 to 999999999, gives EINVAL. Setting the system's clock has no effect.
+ *  - A fault of this library (a panic) ends the process with a message on standard error and
+ *    abort(3). The library never continues in an unknown state and never unwinds into the caller. A
+ *    C++ exception that leaves a callback has the same effect.
+ *  - In a child of fork(2), queues of the parent append with write(2), on the calling thread; flush
+ *    and close return at once; alq_reopen makes the queues asynchronous again. Before a fork, the
+ *    library writes what is posted, for at most 10 ms. At the end of the process (a return from
+ *    main, exit(3)) it writes out every queue.
+ *  - Only alq_suspend is a cancellation point (pthread_cancel(3)). A cancellation that is pending
+ *    stays pending during every other call. Asynchronous cancellation
+ *    (PTHREAD_CANCEL_ASYNCHRONOUS) inside a call is undefined.
  */
 #ifndef ALQ_H
 #define ALQ_H 1
@@ -43,379 +49,459 @@ struct timespec;
 extern "C" {
 #endif
 
-/* ------------------------------------------------------------------------------------------------ alq(9) ---- */
+/* ---------------------------------------------------------------------------------- alq(9) ---- */
 
 struct alq;   /* a queue */
-struct ucred; /* never looked at: a process has its own credentials */
+struct ucred; /* ignored: a process has its own credentials */
 
-/* An entry: a piece of the queue itself, to be filled in place. */
+/* An entry: a reserved piece of the ring, which the caller fills in place. */
 struct ale {
-    intptr_t ae_bytesused; /* how many bytes are posted, 0 to len; len at first; see alq_post for more than len */
-    char *ae_data;         /* where to write: len bytes, with what an earlier record has left there */
+    intptr_t ae_bytesused; /* bytes to post, 0 to len; initially len; alq_post: more than len */
+    char *ae_data;         /* where to write: len bytes, which hold remains of earlier records */
     int ae_pad;            /* unused */
 };
 
 #define ALQ_NOWAIT 0x0001     /* do not sleep; wins over ALQ_WAITOK */
-#define ALQ_WAITOK 0x0002     /* sleep until there is room; so does an append with neither of the two */
-#define ALQ_NOACTIVATE 0x0004 /* do not schedule the writing */
-#define ALQ_ORDERED 0x0010    /* those who wait get room in the order in which they came */
+#define ALQ_WAITOK 0x0002     /* sleep until there is room; the default if neither is given */
+#define ALQ_NOACTIVATE 0x0004 /* do not schedule the write */
+#define ALQ_ORDERED 0x0010    /* waiting appends get room in the order of their calls */
 
 #define ALQ_DEFAULT_CMODE 0600
 
 /*
- * Opens a queue of records of any length on a file, to append to it; creates the file if need be, and starts a thread.
+ * Opens a queue of records of any length that appends to a file. Creates the file if it does not
+ * exist, and starts a thread.
  *
- *   alqp   where the handle is stored; NULL is stored if it fails
- *   file   its path; a symbolic link is ELOOP (alq_options_follow_links allows it)
+ *   alqp   receives the handle, or NULL on failure
+ *   file   the path; a symbolic link gives ELOOP (alq_options_follow_links allows it)
  *   cred   ignored
  *   cmode  the permissions of a file that is created, 0 to 07777, less the umask
- *   size   how many bytes may be outstanding, 1 to INT_MAX; rounded up to a power of two, 4096 at least
+ *   size   the bytes that may be outstanding, 1 to INT_MAX; rounded up to a power of two, at least
+ *          4096
  *   flags  0 or ALQ_ORDERED
  *
- * Returns 0; what open(2) says; EINVAL for an argument out of its range; EBUSY after alq_shutdown; ENOMEM, EAGAIN,
- * EMFILE if there is no memory, thread or descriptor to be had. Blocks as open(2) does.
+ * Returns 0; an error of open(2); EINVAL for an argument out of its range; EBUSY after
+ * alq_shutdown; ENOMEM, EAGAIN or EMFILE if the system refuses memory, a thread or a descriptor.
+ * Blocks as open(2) does.
  */
-int alq_open_flags(struct alq **alqp, const char *file, struct ucred *cred, int cmode, int size, int flags);
+int alq_open_flags(struct alq **alqp, const char *file, struct ucred *cred, int cmode, int size,
+                   int flags);
 
 /*
- * The same without flags; with a count above 0 a queue of fixed records: at most count entries of size bytes may be
- * outstanding, and alq_write and alq_get take the place of alq_writen and alq_getn. With a count of 0 size is that of the
- * queue. A count below 0, one above 2^26, or size * count above 2 GiB is EINVAL.
+ * Opens a queue like alq_open_flags without flags. A count above 0 opens a queue of fixed records:
+ * at most count entries of size bytes may be outstanding, and alq_write and alq_get replace
+ * alq_writen and alq_getn. With a count of 0, size is the size of the queue. A count below 0 or
+ * above 2^26, or a size * count above 2 GiB, gives EINVAL.
  */
-int alq_open(struct alq **alqp, const char *file, struct ucred *cred, int cmode, int size, int count);
+int alq_open(struct alq **alqp, const char *file, struct ucred *cred, int cmode, int size,
+             int count);
 
 /*
- * Appends a copy of len bytes as one record: whole or not at all, never mixed with another. len is 1 to alq_capacity.
- * flags is ALQ_NOWAIT or ALQ_WAITOK, with ALQ_NOACTIVATE or without it (ALQ_ORDERED means nothing here).
+ * Appends a copy of len bytes as one record: whole or not at all, never mixed with another record.
+ * len is 1 to alq_capacity. flags is ALQ_NOWAIT or ALQ_WAITOK, with or without ALQ_NOACTIVATE
+ * (ALQ_ORDERED has no effect here).
  *
- * Returns 0; EWOULDBLOCK if the queue is full and ALQ_NOWAIT is given, or if it takes no more records because of
- * alq_shutdown; EMSGSIZE for more bytes than the queue can ever hold; EINVAL for a len below 1, a bit without a name, a
- * data of NULL, or a queue of fixed records; EDEADLK from ALQ_WAITOK if an open entry, which may be the caller's own, has
- * held everything up for the stall limit; and the error of a write that has failed, until alq_reopen.
+ * Returns 0; EWOULDBLOCK if the queue is full and ALQ_NOWAIT is given, or if alq_shutdown has
+ * closed the queue; EMSGSIZE if len is more than the queue can ever hold; EINVAL for a len below 1,
+ * an unknown flag, a data of NULL, or a queue of fixed records; EDEADLK from ALQ_WAITOK if an open
+ * entry has blocked the queue for the stall limit (the entry may be the caller's own); or the error
+ * of a write that has failed, until alq_reopen.
  *
- * ALQ_NOWAIT never blocks, and may be used in a signal handler, whatever its thread was doing. ALQ_WAITOK sleeps as long
- * as there is no room.
+ * With ALQ_NOWAIT it never blocks, and a signal handler may call it at any time. With
+ * ALQ_WAITOK it sleeps until there is room.
  */
 int alq_writen(struct alq *alq, const void *data, int len, int flags);
 
-/* The same for a queue of fixed records: data has the length of one. EINVAL on any other queue. */
+/* Appends one record of a queue of fixed records. Returns EINVAL for any other queue. */
 int alq_write(struct alq *alq, const void *data, int flags);
 
 /*
- * Reserves len contiguous bytes, to be written to ae_data and posted. Any number of entries may be open at once, by any
- * threads; an entry may be posted by another thread. What is posted behind an open entry is written after that is posted.
+ * Reserves len contiguous bytes. The caller writes them to ae_data and posts the entry. Any threads
+ * may hold any number of open entries, and another thread may post an entry. Records that come
+ * after an open entry in the queue are written once that entry is posted.
  *
- * Returns NULL, and sets errno as alq_writen returns it, if there is none. Sleeping, and signal handlers: as alq_writen; but
- * in a child of fork, and once the process ends, it allocates, so there no handler may call it.
+ * On failure returns NULL and sets errno to what alq_writen returns. For sleeping and signal
+ * handlers see alq_writen, with one exception: in a child of fork(2), and once the process is
+ * ending, this call allocates memory, so a signal handler may not call it there.
  */
 struct ale *alq_getn(struct alq *alq, int len, int flags);
 
-/* The same for a queue of fixed records. errno is EINVAL on any other queue. */
+/* Reserves one record of a queue of fixed records. errno is EINVAL for any other queue. */
 struct ale *alq_get(struct alq *alq, int flags);
 
 /*
- * Posts the first ae_bytesused bytes of an entry; 0 posts nothing and gives the entry back. The entry, and the memory
- * at its ae_data, are not the caller's any more. flags is 0 or ALQ_NOACTIVATE; other bits mean nothing.
+ * Posts the first ae_bytesused bytes of an entry; 0 posts nothing and gives the entry back. After
+ * the call the caller may use neither the entry nor the memory at its ae_data. flags is 0 or
+ * ALQ_NOACTIVATE; other bits are ignored.
  *
- * Never blocks, never fails, may be used in a signal handler. A queue or an entry that is NULL, or a queue that was closed,
- * sets errno to EINVAL and does nothing else. An ae_bytesused beyond the end, as snprintf(3) returns it that had to cut,
- * posts what was reserved, less a zero byte at its end, and is counted (clamped_records). The process aborts, with a
- * message, if ae_bytesused is below 0, if the entry is none of this queue, or if it was posted already: memory that is
- * not the caller's has been written to by then, or may have been. (An entry that is posted twice is found out at once, unless its place was
- * reserved anew meanwhile, which takes as many appends as the ring has descriptors; then its new holder's post aborts.)
+ * Never blocks and never fails; a signal handler may call it. If the queue or the entry is NULL, or
+ * the queue was closed, it sets errno to EINVAL and does nothing else. If ae_bytesused is more than
+ * was reserved, as when snprintf(3) had to cut its text, the call posts what was reserved without a
+ * zero byte at its end, and counts the entry (clamped_records).
+ *
+ * The process aborts with a message if ae_bytesused is below 0, if the entry belongs to another
+ * queue, or if the entry was posted before: memory that is not the caller's may have been written
+ * by then. A second post of an entry is detected at once, unless another caller has reserved its
+ * place in the ring, which takes as many appends as the ring has descriptors. In that case the post
+ * of the other caller aborts.
  */
 void alq_post_flags(struct alq *alq, struct ale *ale, int flags);
 void alq_post(struct alq *alq, struct ale *ale);
 
 /*
- * Waits until everything that was posted before the call is written; it is not on disk then (alq_fsync). If it fails,
- * errno is what alq_flush_timeout returns. Blocks.
+ * Waits until everything that was posted before the call is written. It may not be on the disk
+ * then: see alq_fsync. On failure errno is what alq_flush_timeout returns. Blocks.
  */
 void alq_flush(struct alq *alq);
 
 /*
- * Writes what is posted and frees the queue. What cannot be written, because nothing has moved for the stall limit, is told
- * to the error callback, called by this thread before the call returns, or else on standard error; errno has the cause. Blocks.
+ * Writes what is posted and frees the queue. It gives up when nothing has moved for the stall
+ * limit. It then reports what is not written: to the error callback, which this thread calls before
+ * the call returns, or else on standard error. errno has the cause. Blocks.
  *
- * If entries are open, it waits for the stall limit, then writes what is behind them. They may still be filled and
- * posted (EINVAL): the memory of such a queue is kept.
+ * If entries are open, it waits for the stall limit and then writes the records after them. Their
+ * holders may still fill and post them (errno is EINVAL): the memory of such a queue is kept.
  */
 void alq_close(struct alq *alq);
 
-/* ----------------------------------------------------------------------------------------------- options ---- */
+/* --------------------------------------------------------------------------------- options ---- */
 
-/* What a queue is opened with. One thread at a time uses it; queues keep nothing of it but copies. */
+/* The options of a queue. One thread at a time may use them; a queue keeps copies only. */
 struct alq_options;
 
-/* Options with the defaults, to be freed with alq_options_free. */
+/* Returns options with the defaults. Free them with alq_options_free. */
 struct alq_options *alq_options_new(void);
 void alq_options_free(struct alq_options *options); /* NULL is allowed */
 
 /*
- * Each sets one option, and returns 0, or EINVAL for options or a time that are not valid. What a value must be is
- * otherwise checked by alq_open_path and alq_open_fd, which say EINVAL.
+ * Each of these calls sets one option. It returns 0, or EINVAL for options or a time that are not
+ * valid. Other values are checked by alq_open_path and alq_open_fd, which then return EINVAL.
  */
 
-/* How many bytes may be outstanding: 1 to 2^31, rounded up to a power of two, 4096 at least. 1 MiB by default. */
+/*
+ * The bytes that may be outstanding: 1 to 2^31, rounded up to a power of two, at least 4096.
+ * 1 MiB by default.
+ */
 int alq_options_capacity(struct alq_options *options, size_t bytes);
 
-/* Fixed records, in place of a capacity: count entries of entry_len bytes. With a count of 0 it sets the capacity. */
+/*
+ * Fixed records in place of a capacity: count entries of entry_len bytes. With a count of 0,
+ * entry_len sets the capacity.
+ */
 int alq_options_fixed(struct alq_options *options, size_t entry_len, size_t count);
 
-/* Whether those who wait get room in the order in which they came (ALQ_ORDERED). Off by default. */
+/* Whether waiting appends get room in the order of their calls (ALQ_ORDERED). Off by default. */
 int alq_options_ordered(struct alq_options *options, int ordered);
 /* The permissions of a file that is created, 0 to 07777, less the umask. 0600 by default. */
 int alq_options_mode(struct alq_options *options, mode_t mode);
 /* Whether a path may be a symbolic link. Off by default. */
 int alq_options_follow_links(struct alq_options *options, int follow);
-/* How long flush, close and wait go on while nothing moves: a millisecond or more, 5 s by default; NULL is for ever. */
+/*
+ * How long flush, close and waits continue while nothing moves: at least 1 ms, 5 s by default.
+ * NULL sets no limit.
+ */
 int alq_options_stall_limit(struct alq_options *options, const struct timespec *limit);
 
 /*
- * Whether no call waits for a file that has no room (ENOSPC, EDQUOT). Off by default: ALQ_WAITOK waits as long as that
- * lasts. On, an append to a full queue returns ENOSPC at once and is counted (refused_for_stall); flush, close, shutdown
- * and exit(3) have the file tried once more, then give up at once. alq_open and alq_open_flags have it off; alq(9) lost
- * such records without a word. An async_append has it on.
+ * Whether calls return at once, without waiting, while the file has no room (ENOSPC, EDQUOT). Off
+ * by default: ALQ_WAITOK waits until there is room. If it is on, an append to a full queue returns
+ * ENOSPC at once and is counted (refused_for_stall); flush, close, shutdown and exit(3) let the
+ * library try the file once more and then give up at once. It is off for alq_open and
+ * alq_open_flags (alq(9) lost such records silently). It is on for an async_append.
  */
 int alq_options_refuse_when_stalled(struct alq_options *options, int refuse);
 
-/* Within which time an activating post is on its way, whatever the load. 10 ms by default. NULL is EINVAL. */
+/*
+ * The time within which an activating post is on its way to the file under any load. 10 ms by
+ * default. NULL gives EINVAL.
+ */
 int alq_options_max_delay(struct alq_options *options, const struct timespec *delay);
-/* Has the log itself say where records were refused, at most once in this time. Off by default. NULL is EINVAL. */
+/*
+ * Writes a line into the log where records were refused, at most once in this time. Off by default.
+ * NULL gives EINVAL.
+ */
 int alq_options_loss_lines(struct alq_options *options, const struct timespec *every);
 
 /*
- * Keeps the ring in a file, best on tmpfs (/dev/shm, /run): what was posted outlives a kill -9, an abort, the OOM killer. The
- * next queue that is opened with the same ring file and log writes, before anything new, what had not been written. The file
- * is made if it is not there, and stays. What opening then says besides: EBUSY if a queue has it open (also one that was
- * closed, while a lane of it is open, and for good if an entry was); EINVAL if it is no ring file, not this user's alone,
- * damaged, made for other sizes, or for another log; the message for the error callback says which. NULL is EINVAL.
+ * Keeps the ring in a file, so that posted records outlive a kill -9, an abort and the OOM killer.
+ * Put the file in /run, or in another folder on tmpfs that only the user can write (not directly in
+ * /dev/shm or /tmp, where any user can make a file of this name first). The file is made if it does
+ * not exist, and it stays. The next queue that is opened with the same ring file and log first
+ * writes what was not written.
+ *
+ * Opening the queue can then also fail with EBUSY, if another queue has the ring file open, or with
+ * EINVAL, if the file is not a ring file, belongs to or can be used by another user, is damaged,
+ * was made for other sizes, or holds records for another log. The message for the error callback
+ * says which. A closed queue still has the ring file open while one of its lanes is open, and until
+ * the process ends if one of its entries was open. A file of NULL gives EINVAL.
  */
 int alq_options_ring_file(struct alq_options *options, const char *file);
 
-/* Whether a ring file that holds records for another log is taken over all the same. Off by default. */
+/* Whether a queue takes over a ring file that holds records for another log. Off by default. */
 int alq_options_other_log(struct alq_options *options, int other);
-/* Whether a queue has a ring in memory where the system does not let it have its ring file. Off by default. */
+/* Whether a queue uses a ring in memory if the system refuses its ring file. Off by default. */
 int alq_options_ring_optional(struct alq_options *options, int optional);
 
-/* How many requests may be outstanding, 65536 by default. */
+/* The number of requests that may be outstanding, 65536 by default. */
 int alq_options_outstanding_max(struct alq_options *options, size_t requests);
-/* How many bytes a lane claims at once, at most: 1 to 2^31, 16 KiB by default. */
+/* The most bytes that a lane claims at once: 1 to 2^31, 16 KiB by default. */
 int alq_options_lane_span(struct alq_options *options, size_t bytes);
 
 /*
- * Whom to tell of errors that nobody asks for: a write or a sync that failed, a stall, what alq_close could not write; and
- * what stood in the way of opening. error is a number of <errno.h>; message is one line of text, valid during the call. NULL
- * takes the callback away.
+ * Sets the callback for errors that no call returns: a write or a sync that has failed, a stall,
+ * and what alq_close could not write. It also gets the reason if opening fails. error is a number
+ * of
+ * <errno.h>. message is one line of text, valid during the call. NULL removes the callback.
  *
- * It is called by a thread of the library, which calls all callbacks of the process one after the other, or by alq_close,
- * alq_open_path and alq_open_fd themselves; never by two threads at once for one queue. It may append, wait, reopen and
- * close. Once alq_close or alq_close_timeout has returned, or opening has failed, it is not called again, so arg may go then;
- * if several queues have it, after the last.
+ * A thread of the library calls it, which runs all callbacks of the process one after another, or
+ * alq_close, alq_open_path and alq_open_fd call it themselves. Two threads never call it at once
+ * for one queue. It may append, wait, reopen and close. Once alq_close or alq_close_timeout has
+ * returned, or opening has failed, it is not called again, so arg may be freed then; if several
+ * queues share it, after the last one.
  */
-int alq_options_on_error(struct alq_options *options, void (*callback)(void *arg, int error, const char *message),
-                         void *arg);
+int alq_options_on_error(struct alq_options *options,
+                         void (*callback)(void *arg, int error, const char *message), void *arg);
 
-/* Opens a queue on a file; options may be NULL for the defaults. Otherwise as alq_open_flags. */
+/* Opens a queue on a file; options of NULL are the defaults. Otherwise like alq_open_flags. */
 int alq_open_path(struct alq **alqp, const char *file, const struct alq_options *options);
 
 /*
- * Opens a queue on a descriptor, which is duplicated: the caller may close its own at any time. It may be a pipe, a
- * socket or a terminal. EBADF if it is not open for writing. Otherwise as alq_open_path.
+ * Opens a queue on a descriptor. The descriptor is duplicated: the caller may close its own at any
+ * time. It may be a pipe, a socket or a terminal. Returns EBADF if it is not open for writing.
+ * Otherwise like alq_open_path.
  */
 int alq_open_fd(struct alq **alqp, int fd, const struct alq_options *options);
 
-/* ------------------------------------------------------------------------------------ the queue, at work ---- */
+/* ---------------------------------------------------------------------- the queue, at work ---- */
 
-/* How many bytes may be outstanding; 0, and errno is EINVAL, for a queue that is not open. Never blocks. */
+/*
+ * Returns the bytes that may be outstanding; 0, with EINVAL in errno, if the queue is not open.
+ * Never blocks.
+ */
 size_t alq_capacity(const struct alq *alq);
 
-/* Schedules the writing of what was posted with ALQ_NOACTIVATE. Never blocks. */
+/* Schedules the write of what was posted with ALQ_NOACTIVATE. Never blocks. */
 void alq_activate(struct alq *alq);
 
 /*
- * Waits until everything that was posted before the call is written, for as long as timeout at most; NULL sets no time.
+ * Waits until everything that was posted before the call is written, at most for timeout; NULL sets
+ * no time limit.
  *
- * Returns 0; ETIMEDOUT; when nothing has moved for the stall limit EDEADLK if an open entry is in the way, which may be
- * the caller's own, or what the file says (ENOSPC: the disk is full, EAGAIN: nobody reads); the error of a write that has
- * failed; ESHUTDOWN if the queue was shut down and could not be written out; EINVAL. The data is kept. Blocks.
+ * Returns 0; ETIMEDOUT; after the stall limit without progress EDEADLK, if an open entry blocks the
+ * queue (it may be the caller's own), or the error of the file (ENOSPC: the disk is full; EAGAIN:
+ * the reader does not read); the error of a write that has failed; ESHUTDOWN if the queue was shut
+ * down and could not be written out; EINVAL. The records stay in the queue. Blocks.
  */
 int alq_flush_timeout(struct alq *alq, const struct timespec *timeout);
 
 /* What could not be written. */
 struct alq_undrained {
     uint64_t bytes;     /* of records that were posted and are not written */
-    uint64_t records;   /* those records */
-    uint64_t abandoned; /* entries that were still open, and are stepped over */
-    int cause;          /* what stood in the way, a number of <errno.h>; 0 if everything is written */
-    int in_ring_file;   /* 1 if they stay in a ring file, for the next queue; 0 if some are lost */
+    uint64_t records;   /* the number of those records */
+    uint64_t abandoned; /* entries that were still open; they are stepped over */
+    int cause;          /* the reason, a number of <errno.h>; 0 if everything is written */
+    int in_ring_file;   /* 1 if the records stay in a ring file; 0 if some are lost */
 };
 
 /*
- * Closes a queue, as alq_close, within a time; NULL sets none. Returns 0, or the cause why something is not written, and
- * stores in left, which may be NULL, what that is. The queue is freed in either case, unless the error is EINVAL for the
- * time or the queue: then left is as it was. Blocks, some 100 ms longer than timeout if entries are open.
+ * Closes a queue like alq_close, within timeout; NULL sets no time limit. Returns 0, or the reason
+ * why something is not written, and stores what that is in left, which may be NULL. Frees the queue
+ * in both cases. Only if the error is EINVAL for the time or the queue, the queue stays open and
+ * left is not changed. Blocks; if entries are open, about 100 ms longer than timeout.
  */
 int alq_close_timeout(struct alq *alq, const struct timespec *timeout, struct alq_undrained *left);
 
-/* A request: a point in the stream of a queue that will be written, or on disk. Each is to be returned or released. */
+/*
+ * A request: a point in the queue's stream that is going to be written, or durable. Each request
+ * must be returned (alq_return) or released (alq_release).
+ */
 struct alq_req;
 
 /*
- * Goes on in another file: a descriptor, which is duplicated, or the file at a path, opened as the queue's own was. For a
- * log that was renamed, or when the old file has failed. The cut is between two records, and nothing is lost.
+ * Continues in another file: a descriptor, which is duplicated, or the file at a path, opened with
+ * the options of the queue. For a log that was renamed, or after the old file has failed. The cut
+ * is between two records, and no record is lost.
  *
- * Returns 0 at once (alq_reopen_path blocks as open(2) does). If req is not NULL, a request is stored there, which is done when the new file has taken over; it
- * must be given to alq_return or alq_release. On an error the old file stays in use, and NULL is stored: what open(2) says;
- * EBADF if fd is not open for writing; EAGAIN for too many requests; ESHUTDOWN; EINVAL.
+ * Returns 0 at once (alq_reopen_path blocks as open(2) does). If req is not NULL, stores a request
+ * there, which is done when the new file has taken over; give it to alq_return or alq_release. On
+ * an error the old file stays in use and NULL is stored: an error of open(2); EBADF if fd is not
+ * open for writing; EAGAIN for too many requests; ESHUTDOWN; EINVAL.
  *
- * In a child of fork(2) a queue of the parent becomes one of the child's own: asynchronous, with a ring in memory and a
- * thread, on the new file. The parent's queue stays as it is.
+ * In a child of fork(2), this call gives the child a queue that is separate from the parent's:
+ * asynchronous, with a ring in memory and a thread, on the new file. The parent's queue does not
+ * change.
  */
 int alq_reopen(struct alq *alq, int fd, struct alq_req **req);
 int alq_reopen_path(struct alq *alq, const char *file, struct alq_req **req);
 
 /*
- * What a queue has done. posted_bytes is always written_bytes, lost_bytes and what is still outstanding. New members
- * come behind the last one.
+ * Counters of a queue. posted_bytes is always the sum of written_bytes, lost_bytes and what is
+ * still outstanding. New members are added at the end.
  */
 struct alq_stats {
-    uint64_t capacity_bytes;    /* what may be outstanding */
-    uint64_t fill_bytes;        /* what is in use now: records, padding, open entries */
-    uint64_t high_water_bytes;  /* the largest fill that was seen */
-    uint64_t posted_bytes;      /* of records posted */
-    uint64_t posted_records;    /* those with a byte at least */
-    uint64_t written_bytes;     /* that the file has taken */
-    uint64_t written_records;   /* that the file has taken to their last byte */
-    uint64_t lost_bytes;        /* posted, and never to be written; what stays in a ring file is not lost */
-    uint64_t lost_records;      /* the records that they belong to */
-    uint64_t late_bytes;        /* of the lost ones: posted after a close had stepped over their entry */
-    uint64_t late_records;      /* the records that they belong to */
-    uint64_t padding_bytes;     /* reserved, not used, and not given back */
-    uint64_t refused_bytes;     /* of appends refused because the queue was full */
-    uint64_t refused_records;   /* those appends */
-    uint64_t refused_for_lanes; /* those that came while lanes held room */
-    uint64_t waits_writen_turn; /* appends that waited for others that came before ("alqwnord") */
-    uint64_t waits_writen_room; /* appends that waited for room ("alqwnres") */
-    uint64_t waits_getn_turn;   /* reservations that waited for others that came before ("alqgnord") */
-    uint64_t waits_getn_room;   /* reservations that waited for room ("alqgnres") */
-    uint64_t longest_wait_ns;   /* the longest wait of one call, in nanoseconds */
-    uint64_t held;              /* entries that are open now */
-    uint64_t oldest_held_bytes; /* the length of the oldest of them */
-    uint64_t abandoned;         /* entries that a close has stepped over */
-    uint64_t foreign;           /* in a child of fork(2): entries of the parent's that were posted here, in vain */
-    uint64_t lanes;             /* lanes that are open */
-    uint64_t drains;            /* writes to the file */
-    uint64_t wakeups;           /* how often the writing thread woke up */
-    uint64_t repeated_bytes;    /* that a reopen has put into a second file */
-    uint64_t loss_line_bytes;   /* of lines that tell of losses */
-    uint64_t stalled_ns;        /* for how long the file has taken nothing, in nanoseconds; 0 if it takes something */
-    int32_t stalled_errno;      /* and why: ENOSPC, EDQUOT, EAGAIN */
-    int32_t last_errno;         /* why the queue has failed; 0 if it has not */
-    int32_t lost_errno;         /* why a close has left bytes behind; 0 if none has */
-    int32_t reserved;           /* 0 */
-    uint64_t refused_for_stall; /* of the refused: those that came while the file accepted no data */
-    uint64_t refused_for_failure; /* appends refused because a write had failed; in no other count */
-    uint64_t clamped_records;   /* entries posted with an ae_bytesused beyond their end */
+    uint64_t capacity_bytes;        /* what may be outstanding */
+    uint64_t fill_bytes;            /* in use now: records, padding, open entries */
+    uint64_t high_water_bytes;      /* the largest fill that was seen */
+    uint64_t posted_bytes;          /* of the posted records */
+    uint64_t posted_records;        /* posted records with at least one byte */
+    uint64_t written_bytes;         /* taken by the file */
+    uint64_t written_records;       /* taken by the file to their last byte */
+    uint64_t lost_bytes;            /* posted, never written, and not in a ring file */
+    uint64_t lost_records;          /* the records of the lost bytes */
+    uint64_t late_bytes;            /* of the lost: posted after a close stepped over their entry */
+    uint64_t late_records;          /* the records of the late bytes */
+    uint64_t padding_bytes;         /* reserved, not used, and not given back */
+    uint64_t refused_bytes;         /* of appends refused because the queue was full */
+    uint64_t refused_records;       /* the number of those appends */
+    uint64_t refused_for_lanes;     /* of those: refused while lanes held room */
+    uint64_t waits_writen_turn;     /* appends that waited for earlier waiters ("alqwnord") */
+    uint64_t waits_writen_room;     /* appends that waited for room ("alqwnres") */
+    uint64_t waits_getn_turn;       /* reservations that waited for earlier waiters ("alqgnord") */
+    uint64_t waits_getn_room;       /* reservations that waited for room ("alqgnres") */
+    uint64_t longest_wait_ns;       /* the longest wait of one call, in nanoseconds */
+    uint64_t held;                  /* entries that are open now */
+    uint64_t oldest_held_bytes;     /* the length of the oldest open entry */
+    uint64_t abandoned;             /* entries that a close has stepped over */
+    uint64_t foreign;               /* entries of a parent process, posted in vain */
+    uint64_t lanes;                 /* lanes that are open now */
+    uint64_t drains;                /* writes to the file */
+    uint64_t wakeups;               /* wake-ups of the writing thread */
+    uint64_t repeated_bytes;        /* written again to a second file by a reopen */
+    uint64_t loss_line_bytes;       /* of lines that report losses */
+    uint64_t stalled_ns;            /* how long the file has been stalled, in ns; 0 if it is not */
+    int32_t stalled_errno;          /* the reason of the stall: ENOSPC, EDQUOT, EAGAIN */
+    int32_t last_errno;             /* why the queue has failed; 0 if it has not */
+    int32_t lost_errno;             /* why a close left bytes unwritten; 0 otherwise */
+    int32_t reserved;               /* 0 */
+    uint64_t refused_for_stall;     /* of the refused: while the file accepted no data */
+    uint64_t refused_for_failure;   /* refused after a failed write; in no other count */
+    uint64_t clamped_records;       /* entries posted with an ae_bytesused beyond their end */
 };
-
-/* Stores a snapshot. size is sizeof(struct alq_stats). Returns 0 or EINVAL. Never blocks anybody; some microseconds. */
-int alq_get_stats(const struct alq *alq, struct alq_stats *stats, size_t size);
-
-/* What was found in the ring file when the queue was opened, and what became of it. New members come behind the last one. */
-struct alq_recovery {
-    uint64_t bytes;             /* posted and, as far as the ring file knew, not written */
-    uint64_t spans;             /* that held them: one a record, or a run of records of a lane */
-    uint64_t skipped;           /* entries that were never posted */
-    uint64_t already_written;   /* of the bytes, those that the log was found to hold */
-    uint64_t possibly_repeated; /* of the bytes, those that are written although they may be in a log already */
-    uint64_t damaged;           /* descriptors that cannot be right; what they described is not written */
-};
-
-/* Stores it. size is sizeof(struct alq_recovery). Returns 0; ENOENT for a queue without a ring file; EINVAL. Never blocks. */
-int alq_get_recovery(const struct alq *alq, struct alq_recovery *recovery, size_t size);
-
-/* --------------------------------------------------------------------- a consistent state, as with POSIX aio ---- */
 
 /*
- * Makes durable what was posted before the call: O_DSYNC as fdatasync(2), O_SYNC as fsync(2). Stores a request in *req,
- * and returns 0 at once; the request is done when all of it is written and the sync has returned. One sync serves all who
- * wait. req may be NULL, if nobody is to know. As aio_fsync(3).
+ * Stores a snapshot in stats. size is sizeof(struct alq_stats). Returns 0 or EINVAL. Takes a few
+ * microseconds and blocks no thread.
+ */
+int alq_get_stats(const struct alq *alq, struct alq_stats *stats, size_t size);
+
+/*
+ * What the queue found in its ring file when it was opened, and what became of it. New members are
+ * added at the end.
+ */
+struct alq_recovery {
+    uint64_t bytes;                 /* posted and, according to the ring file, not written */
+    uint64_t spans;                 /* the spans of those bytes: a record, or several of a lane */
+    uint64_t skipped;               /* entries that were never posted */
+    uint64_t already_written;       /* of bytes: those that the log already held */
+    uint64_t possibly_repeated;     /* of bytes: written now, but possibly in a log before */
+    uint64_t damaged;               /* invalid descriptors, whose spans are not written */
+};
+
+/*
+ * Stores it in recovery. size is sizeof(struct alq_recovery). Returns 0; ENOENT for a queue without
+ * a ring file; EINVAL. Never blocks.
+ */
+int alq_get_recovery(const struct alq *alq, struct alq_recovery *recovery, size_t size);
+
+/* --------------------------------------------------- a consistent state, as with POSIX aio ---- */
+
+/*
+ * Makes durable what was posted before the call: O_DSYNC as fdatasync(2) does, O_SYNC as fsync(2)
+ * does. Stores a request in *req and returns 0 at once, like aio_fsync(3). The request is done when
+ * all of it is written and the sync has returned. One sync serves all requests that wait. req may
+ * be NULL if no caller needs the result.
  *
- * Returns -1, stores NULL and sets errno: EAGAIN for too many requests, or no thread to be had; EINVAL for another op, a
- * pipe, a socket or a terminal, or a queue that is not open; ESHUTDOWN after alq_shutdown; ESRCH in a child of fork(2).
+ * On failure returns -1, stores NULL and sets errno: EAGAIN for too many requests, or if no thread
+ * can be started; EINVAL for another op, a pipe, a socket or a terminal, or a queue that is not
+ * open; ESHUTDOWN after alq_shutdown; ESRCH in a child of fork(2).
  */
 int alq_fsync(struct alq *alq, int op, struct alq_req **req);
 int alq_fsync64(struct alq *alq, int op, struct alq_req **req);
 
 /*
- * The same without a sync: the request is done when what was posted before the call is written. It survives the process,
- * not the power. Costs no system call for each request. A pipe, a socket and a terminal will do.
+ * Does the same without a sync: the request is done when what was posted before the call is
+ * written. Written records survive the end of the process, but not a power loss. A request costs no
+ * system call. Pipes, sockets and terminals are allowed.
  */
 int alq_written(struct alq *alq, struct alq_req **req);
 
 /*
- * What has become of a request: EINPROGRESS; 0 when it is done; or the error that it ended with. It stays so until the
- * request is returned or released. As aio_error(3): -1, and errno is EINVAL, if there is no such request. Never blocks.
+ * Returns the state of a request, like aio_error(3): EINPROGRESS; 0 if it is done; or the error
+ * that it ended with. The state stays until the request is returned or released. Returns -1 with
+ * EINVAL in errno if there is no such request. Never blocks.
  */
 int alq_error(const struct alq_req *req);
 
 /*
- * The result of a request that is done, and the end of it: 0, or -1 with its error in errno. One that is not done stays
- * as it is: -1 and EINPROGRESS. As aio_return(3): once for each request, then EINVAL.
+ * Returns the result of a request that is done and frees the request, like aio_return(3): 0, or -1
+ * with the request's error in errno. A request that is not done does not change: -1 and
+ * EINPROGRESS. A second call for the same request gives EINVAL.
  */
 int alq_return(struct alq_req *req);
 
-/* Gives a request up, done or not. What it asked for is done all the same. NULL is allowed. */
+/* Releases a request, done or not. What it asked for still happens. NULL is allowed. */
 void alq_release(struct alq_req *req);
 
 /*
- * Waits until one request of the list is done, with success or without; at once if one is. NULL members are ignored;
- * members of several queues may be mixed. As aio_suspend(3): nent is the length of the list; NULL is no time limit.
+ * Waits until one request of the list is done, with success or with an error; returns at once if
+ * one is done already. Like aio_suspend(3): nent is the length of the list, NULL members are
+ * ignored, and a timeout of NULL sets no time limit. The requests may belong to several queues.
  *
- * Returns 0; or -1 and sets errno: EAGAIN after timeout at least; EINTR if a signal handler ran, also with SA_RESTART; EINVAL
- * for a list without a member, a member that was returned or released, or a nent below 1. Blocks. It is a cancellation
- * point, and acts on pthread_cancel(3) within 100 ms.
+ * Returns 0; or -1 and sets errno: EAGAIN once timeout has passed; EINTR if a signal handler ran,
+ * also with SA_RESTART; EINVAL for a list without a request, a request that was returned or
+ * released, or a nent below 1. Blocks. It is a cancellation point, and acts on pthread_cancel(3)
+ * within 100 ms.
  */
 int alq_suspend(struct alq_req *const list[], int nent, const struct timespec *timeout);
 int alq_suspend64(struct alq_req *const list[], int nent, const struct timespec *timeout);
 
 /*
- * Has a request tell when it is done; at once, if it is. Any number of times, each one tells. SIGEV_NONE: not at all.
- * SIGEV_SIGNAL: sigev_signo is queued for the process, with sigev_value and SI_ASYNCIO; a sigev_signo of 0, as in an
- * event that is all zeros, queues nothing, as with glibc's aio. SIGEV_THREAD: a thread of the
- * library calls sigev_notify_function with sigev_value; that may use this library, also to return the request. It calls
- * all callbacks of the process one after the other; sigev_notify_attributes is ignored.
+ * Requests a notification for when the request is done; it comes at once if the request is done
+ * already. A request may have any number of notifications, and each one is delivered.
  *
- * Returns 0; or -1 and sets errno: EINVAL for another sigev_notify, a number that is no signal, no function, or no such
- * request; EAGAIN if the thread cannot be had. The request may be released before it tells.
+ *   SIGEV_NONE    no notification
+ *   SIGEV_SIGNAL  sigev_signo is queued for the process, with sigev_value and SI_ASYNCIO. A
+ *                 sigev_signo of 0, as in an event of all zeros, queues nothing, as in glibc's aio
+ *   SIGEV_THREAD  a thread of the library calls sigev_notify_function with sigev_value. The
+ *                 function may use this library, also to return the request. That thread
+ *                 runs all callbacks of the process one after another;
+ *                 sigev_notify_attributes is ignored
+ *
+ * Returns 0; or -1 and sets errno: EINVAL for another sigev_notify, an invalid signal number, a
+ * missing function, or no such request; EAGAIN if the thread cannot be started. The request may be
+ * released before the notification comes.
  */
 int alq_notify(struct alq_req *req, const struct sigevent *event);
 
-/* ------------------------------------------------------------------------------------------------- lanes ---- */
+/* ----------------------------------------------------------------------------------- lanes ---- */
 
 /*
- * A lane: appends at the cost of a copy, for one producer. Its records keep their order; they may come before records of
- * others that were posted earlier, unless alq_lane_seal came between. One thread at a time uses a lane, and no signal
- * handler does. A lane outlives the close of its queue (EWOULDBLOCK).
+ * A lane: appends at the cost of a copy, for one producer. The records of a lane keep their order.
+ * They may come before records of other producers that were posted earlier, unless alq_lane_seal
+ * was called in between. One thread at a time may use a lane, and signal handlers may not use it. A
+ * lane outlives the close of its queue (appends then give EWOULDBLOCK).
  */
 struct alq_lane;
 
-struct alq_lane *alq_lane_open(struct alq *alq); /* NULL, and errno is EINVAL, for a queue that is not open */
-int alq_lane_writen(struct alq_lane *lane, const void *data, int len, int flags); /* as alq_writen */
-void alq_lane_seal(struct alq_lane *lane); /* what others post from now on comes behind what the lane has */
+/* Opens a lane. Returns NULL, with EINVAL in errno, if the queue is not open. */
+struct alq_lane *alq_lane_open(struct alq *alq);
+/* Appends a record, like alq_writen. */
+int alq_lane_writen(struct alq_lane *lane, const void *data, int len, int flags);
+/* Orders the lane: records that others post from now on come after the lane's present records. */
+void alq_lane_seal(struct alq_lane *lane);
 void alq_lane_close(struct alq_lane *lane);
 
-/* ------------------------------------------------------------------------------------------- all queues ---- */
+/* ------------------------------------------------------------------------------ all queues ---- */
 
 /*
- * Ends the intake of all queues of the process, for good, then writes out what they have: later appends are EWOULDBLOCK
- * or NULL, later opens EBUSY. Other threads may be using the queues. The handles stay open, to be closed. timeout and left
- * as in alq_close_timeout, over all queues. For the end of a program that cannot use exit(3). Blocks.
+ * Closes all queues of the process to new records for good, then writes out what they hold. Later
+ * appends give EWOULDBLOCK or NULL, later opens EBUSY. Other threads may be using the queues. The
+ * handles stay valid until they are closed. timeout and left are as in alq_close_timeout, for all
+ * queues together. For the end of a program that cannot use exit(3). Blocks.
  */
 int alq_shutdown(const struct timespec *timeout, struct alq_undrained *left);
 
-/* alq_flush_timeout for all queues: the first error, but all are flushed. Blocks. */
+/* Flushes all queues, like alq_flush_timeout, and returns the first error. Blocks. */
 int alq_flush_all(const struct timespec *timeout);
 
 #ifdef __cplusplus

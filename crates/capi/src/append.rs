@@ -1,4 +1,4 @@
-//! Appending: records copied in, and entries.
+//! Appends: calls that copy a record, and entries.
 
 use std::ffi::{c_int, c_void};
 use std::ptr;
@@ -9,10 +9,12 @@ use crate::entries::Ale;
 use crate::errors::{append_errno, misuse, set_errno};
 use crate::queue::{Alq, QUEUES};
 
-/// `ALQ_NOWAIT`, `ALQ_WAITOK`, `ALQ_NOACTIVATE` and `ALQ_ORDERED`, which means nothing here.
+/// The flags that an append accepts: `ALQ_NOWAIT`, `ALQ_WAITOK`, `ALQ_NOACTIVATE` and
+/// `ALQ_ORDERED`, which has no effect on an append.
 const NAMED: c_int = 0x17;
 
-/// The flags as alq(9) reads them: `ALQ_NOWAIT` wins, and who gives neither waits. `None` for a bit without a name.
+/// Reads flags as alq(9) does: `ALQ_NOWAIT` wins, and without either flag the call waits. `None`
+/// for an unknown flag.
 #[inline]
 pub fn flags_of(flags: c_int) -> Option<Flags> {
     if flags & !NAMED != 0 {
@@ -27,21 +29,21 @@ pub fn flags_of(flags: c_int) -> Option<Flags> {
     Some(when_full | flags & Flags::NOACTIVATE)
 }
 
-/// The `len` bytes at `data`, if that is a record.
+/// Returns the `len` bytes at `data`; `None` for `NULL` or a `len` below 1.
 ///
 /// # Safety
 ///
-/// `data` must be `NULL`, or valid for `len` bytes, for as long as the result is used.
+/// `data` must be `NULL`, or valid for `len` bytes while the result is used.
 #[inline]
 pub unsafe fn record<'a>(data: *const c_void, len: c_int) -> Option<&'a [u8]> {
     if data.is_null() || len <= 0 {
         return None;
     }
-    // SAFETY: this function asks for the same.
+    // SAFETY: this function has the same requirement.
     Some(unsafe { std::slice::from_raw_parts(data.cast(), len as usize) })
 }
 
-/// What an append returns.
+/// Returns the status of an append: 0, or the number of its error.
 #[inline]
 pub fn append_status<T>(result: Result<T, Error>) -> c_int {
     match result {
@@ -50,14 +52,14 @@ pub fn append_status<T>(result: Result<T, Error>) -> c_int {
     }
 }
 
-/// The queue and the flags of an append; `None` if either is not valid.
+/// Returns the queue and the flags of an append; `None` if one of them is not valid.
 ///
 /// # Safety
 ///
-/// As the header says of `alq`.
+/// As the header requires of `alq`.
 #[inline]
 unsafe fn arguments<'a>(alq: *const Alq, flags: c_int) -> Option<(&'a Alq, Flags)> {
-    // SAFETY: this function asks for the same.
+    // SAFETY: this function has the same requirement.
     let alq = unsafe { QUEUES.get(alq) }?;
     Some((alq, flags_of(flags)?))
 }
@@ -69,11 +71,11 @@ pub unsafe extern "C" fn alq_writen(
     len: c_int,
     flags: c_int,
 ) -> c_int {
-    // SAFETY: as the header says.
+    // SAFETY: the header requires it.
     let Some((alq, flags)) = (unsafe { arguments(alq, flags) }) else {
         return libc::EINVAL;
     };
-    // SAFETY: as the header says.
+    // SAFETY: the header requires it.
     let Some(record) = (unsafe { record(data, len) }) else {
         return libc::EINVAL;
     };
@@ -82,14 +84,14 @@ pub unsafe extern "C" fn alq_writen(
 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn alq_write(alq: *mut Alq, data: *const c_void, flags: c_int) -> c_int {
-    // SAFETY: as the header says.
+    // SAFETY: the header requires it.
     let Some((alq, flags)) = (unsafe { arguments(alq, flags) }) else {
         return libc::EINVAL;
     };
     let Some(len) = alq.entry_len else {
         return libc::EINVAL; // a variable queue
     };
-    // SAFETY: the header says that it points to the length of an entry.
+    // SAFETY: the header requires that it points to the bytes of one entry.
     let Some(record) = (unsafe { record(data, len) }) else {
         return libc::EINVAL;
     };
@@ -98,7 +100,7 @@ pub unsafe extern "C" fn alq_write(alq: *mut Alq, data: *const c_void, flags: c_
 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn alq_getn(alq: *mut Alq, len: c_int, flags: c_int) -> *mut Ale {
-    // SAFETY: as the header says.
+    // SAFETY: the header requires it.
     let arguments = unsafe { arguments(alq, flags) };
     match (arguments, usize::try_from(len)) {
         (Some((alq, flags)), Ok(len)) => open(alq, alq.queue.getn(len, flags)),
@@ -108,14 +110,15 @@ pub unsafe extern "C" fn alq_getn(alq: *mut Alq, len: c_int, flags: c_int) -> *m
 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn alq_get(alq: *mut Alq, flags: c_int) -> *mut Ale {
-    // SAFETY: as the header says.
+    // SAFETY: the header requires it.
     match unsafe { arguments(alq, flags) } {
         Some((alq, flags)) => open(alq, alq.queue.get(flags)),
         None => refused(libc::EINVAL),
     }
 }
 
-/// Gives an entry out.
+/// Opens a place for a reserved entry and returns its `struct ale`; `NULL`, with errno set, for an
+/// error.
 #[inline(always)]
 #[expect(
     clippy::inline_always,
@@ -139,7 +142,7 @@ fn refused(errno: c_int) -> *mut Ale {
 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn alq_post_flags(alq: *mut Alq, ale: *mut Ale, flags: c_int) {
-    // SAFETY: as the header says.
+    // SAFETY: the header requires it.
     let alq = unsafe { QUEUES.get(alq) };
     let (Some(alq), false) = (alq, ale.is_null()) else {
         return set_errno(libc::EINVAL);
@@ -155,6 +158,6 @@ pub unsafe extern "C" fn alq_post_flags(alq: *mut Alq, ale: *mut Ale, flags: c_i
 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn alq_post(alq: *mut Alq, ale: *mut Ale) {
-    // SAFETY: as the header says.
+    // SAFETY: the header requires it.
     unsafe { alq_post_flags(alq, ale, 0) };
 }

@@ -1,4 +1,4 @@
-//! Arguments as C has them: paths, descriptors, times.
+//! Conversion of arguments from C: paths, descriptors and times.
 
 use std::ffi::{CStr, OsStr, c_char, c_int};
 use std::os::fd::{BorrowedFd, RawFd};
@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use libc::timespec;
 
-/// The path at `file`.
+/// Returns the path at `file`.
 ///
 /// # Errors
 ///
@@ -16,44 +16,45 @@ use libc::timespec;
 ///
 /// # Safety
 ///
-/// `file` must be `NULL` or a string, for as long as the result is used.
+/// `file` must be `NULL`, or a string that stays valid while the result is used.
 pub unsafe fn path_of<'a>(file: *const c_char) -> Result<&'a Path, c_int> {
     if file.is_null() {
         return Err(libc::EINVAL);
     }
-    // SAFETY: this function asks for the same.
+    // SAFETY: this function has the same requirement.
     let name = unsafe { CStr::from_ptr(file) };
     Ok(Path::new(OsStr::from_bytes(name.to_bytes())))
 }
 
-/// Borrows a descriptor of the caller's.
+/// Borrows a descriptor of the caller.
 ///
 /// # Errors
 ///
-/// `EBADF` for a negative one.
+/// `EBADF` for a negative descriptor.
 ///
 /// # Safety
 ///
-/// It must stay open while the result is used. (Whether it is open at all, the system says.)
+/// An open descriptor must stay open while the result is used. (For one that is not open, the
+/// system returns an error.)
 pub unsafe fn borrow<'a>(fd: RawFd) -> Result<BorrowedFd<'a>, c_int> {
     if fd < 0 {
         return Err(libc::EBADF);
     }
-    // SAFETY: this function asks for the same; -1 was refused.
+    // SAFETY: this function has the same requirement; -1 was refused.
     Ok(unsafe { BorrowedFd::borrow_raw(fd) })
 }
 
-/// A `struct timespec *` of which `NULL` means none.
+/// Converts a `struct timespec *`; `NULL` is `None`.
 ///
 /// # Errors
 ///
-/// `EINVAL` for one that is negative, or has a thousand million nanoseconds or more.
+/// `EINVAL` for a negative time, or a `tv_nsec` that is not 0 to 999999999.
 ///
 /// # Safety
 ///
 /// `time` must be `NULL` or valid.
 pub unsafe fn duration(time: *const timespec) -> Result<Option<Duration>, i32> {
-    // SAFETY: this function asks for the same.
+    // SAFETY: this function has the same requirement.
     let Some(time) = (unsafe { time.as_ref() }) else {
         return Ok(None);
     };
@@ -64,16 +65,16 @@ pub unsafe fn duration(time: *const timespec) -> Result<Option<Duration>, i32> {
     }
 }
 
-/// The same, where there must be one.
+/// Converts a `struct timespec *` that must not be `NULL`.
 ///
 /// # Errors
 ///
-/// `EINVAL` for `NULL`, too.
+/// As [`duration`], and `EINVAL` for `NULL`.
 ///
 /// # Safety
 ///
 /// As [`duration`].
 pub unsafe fn needed_duration(time: *const timespec) -> Result<Duration, i32> {
-    // SAFETY: this function asks for the same.
+    // SAFETY: this function has the same requirement.
     unsafe { duration(time) }?.ok_or(libc::EINVAL)
 }

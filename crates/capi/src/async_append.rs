@@ -1,4 +1,4 @@
-//! The simple face: the calls of `async-append.h`, and an error route.
+//! The calls of `async-append.h`, and a way to read the first error of an appender.
 
 use std::cell::UnsafeCell;
 use std::ffi::{c_int, c_void};
@@ -15,28 +15,28 @@ use crate::hook::Hook;
 use crate::options::{AlqOptions, AlqOptionsCell};
 use crate::stats::{AlqStats, copy_out};
 
-/// An appender, as C holds it. The header says that one thread at a time uses it.
+/// An appender that a C handle refers to. The header requires that one thread at a time uses it.
 pub struct Appender(UnsafeCell<State>);
 
 struct State {
     appender: AsyncAppend<'static>,
     hook: Option<Arc<Hook>>,
-    /// The first error since `async_append_error` was last called; 0 if there is none.
+    /// The first error since the last call of `async_append_error`, or 0.
     error: c_int,
-    /// When standard error was last told that writes fail; `None` while they do not.
+    /// When standard error last got a line about dropped writes.
     told: Option<Instant>,
 }
 
 /// The least time between two lines on standard error about the same appender.
 const LINES_APART: Duration = Duration::from_secs(10);
 
-// SAFETY: see above; an appender may go from thread to thread.
+// SAFETY: one thread at a time uses it (see above), and an appender may move between threads.
 unsafe impl Sync for Appender {}
 
 static APPENDERS: Table<Appender> = Table::new();
 
 impl State {
-    /// Keeps an error for `async_append_error`, and returns its number, or 0.
+    /// Keeps an error for `async_append_error`. Returns its number, or 0 without an error.
     fn note(&mut self, result: Result<(), Error>) -> c_int {
         let Err(error) = result else { return 0 };
         let errno = error.errno();
@@ -46,47 +46,53 @@ impl State {
         errno
     }
 
-    /// Says on standard error that writes are dropped: most callers do not ask. Not for every write.
+    /// Reports on standard error that writes are dropped, at most once in `LINES_APART`: most
+    /// callers never call `async_append_error`.
     fn tell_of_drop(&mut self, error: &Error) {
         let is_due = self.told.is_none_or(|at| at.elapsed() >= LINES_APART);
         let is_late = matches!(error, Error::Stalled { .. } | Error::Io { .. });
         if self.hook.is_none() && is_due && is_late && self.appender.is_async() {
             self.told = Some(Instant::now());
             let why = error.to_string();
-            complain(&["alq: async_append_write: ", &why, "; records are dropped\n"]);
+            complain(&[
+                "alq: async_append_write: ",
+                &why,
+                "; new records are dropped until a write succeeds\n",
+            ]);
         }
     }
 }
 
-/// Uses an appender. What it returns, or `EINVAL` if it is no appender, comes to errno, unless it is 0.
+/// Calls `use_it` with an appender and sets errno to the result, unless that is 0. Sets `EINVAL` if
+/// `ap` is not an open appender.
 ///
 /// # Safety
 ///
-/// As the header says.
+/// As the header requires.
 unsafe fn with(ap: *mut Appender, use_it: impl FnOnce(&mut State) -> c_int) {
     through_errno(|| {
-        // SAFETY: this function asks for the same.
+        // SAFETY: this function has the same requirement.
         let Some(Appender(state)) = (unsafe { APPENDERS.get(ap) }) else {
             return libc::EINVAL;
         };
-        // SAFETY: one thread at a time uses it, and this is it.
+        // SAFETY: one thread at a time uses it, and this is that thread.
         use_it(unsafe { &mut *state.get() })
     });
 }
 
-/// Makes an appender on `fd`; `NULL`, and errno is set, if it cannot be.
+/// Creates an appender on `fd`. On failure returns `NULL` and sets errno.
 ///
 /// # Safety
 ///
-/// `fd` must stay open until the appender is destroyed, and `options` be as the header says.
+/// `fd` must stay open until the appender is destroyed; `options` must be as the header requires.
 unsafe fn create(fd: c_int, options: *const AlqOptionsCell, is_async: bool) -> *mut Appender {
     let state = || {
-        // SAFETY: this function asks for the same.
+        // SAFETY: this function has the same requirement.
         let fd = unsafe { borrow(fd) }?;
         let (options, hook) = if options.is_null() {
             (AsyncAppend::options(), None)
         } else {
-            // SAFETY: this function asks for the same.
+            // SAFETY: this function has the same requirement.
             let options = unsafe { AlqOptions::of(options) }?;
             if options.entry_len.is_some() {
                 return Err(libc::EINVAL);
@@ -120,13 +126,13 @@ pub extern "C" fn async_append_enable() {
 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn async_append_create(fd: c_int) -> *mut Appender {
-    // SAFETY: as the header says.
+    // SAFETY: the header requires it.
     unsafe { create(fd, ptr::null(), true) }
 }
 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn async_append_create_sync(fd: c_int) -> *mut Appender {
-    // SAFETY: as the header says.
+    // SAFETY: the header requires it.
     unsafe { create(fd, ptr::null(), false) }
 }
 
@@ -135,7 +141,7 @@ pub unsafe extern "C" fn async_append_create_options(
     fd: c_int,
     options: *const AlqOptionsCell,
 ) -> *mut Appender {
-    // SAFETY: as the header says.
+    // SAFETY: the header requires it.
     unsafe { create(fd, options, true) }
 }
 
@@ -145,7 +151,7 @@ pub unsafe extern "C" fn async_append_destroy(ap: *mut Appender) {
         return;
     }
     through_errno(|| {
-        // SAFETY: as the header says.
+        // SAFETY: the header requires it.
         let Some(Appender(state)) = (unsafe { APPENDERS.remove(ap) }) else {
             return libc::EINVAL;
         };
@@ -155,7 +161,7 @@ pub unsafe extern "C" fn async_append_destroy(ap: *mut Appender) {
         };
         let told = hook
             .as_ref()
-            .is_some_and(|hook| hook.tell(&undrained.cause, &undrained.cause.to_string()));
+            .is_some_and(|hook| hook.tell(&undrained.cause, &undrained.to_string()));
         if let Some(hook) = hook {
             hook.end();
         }
@@ -175,7 +181,7 @@ pub unsafe extern "C" fn async_append_write(ap: *mut Appender, data: *const c_vo
         if data.is_null() || isize::try_from(size).is_err() {
             return state.note(Err(Error::InvalidLength { len: size }));
         }
-        // SAFETY: the header says that there are so many bytes.
+        // SAFETY: the header requires `size` readable bytes at `data`.
         let bytes = unsafe { std::slice::from_raw_parts(data.cast(), size) };
         let result = state.appender.write(bytes);
         if let Err(error) = &result {
@@ -183,7 +189,7 @@ pub unsafe extern "C" fn async_append_write(ap: *mut Appender, data: *const c_vo
         }
         state.note(result)
     };
-    // SAFETY: as the header says.
+    // SAFETY: the header requires it.
     unsafe { with(ap, write) };
 }
 
@@ -193,7 +199,7 @@ pub unsafe extern "C" fn async_append_flush(ap: *mut Appender) {
         let result = state.appender.flush();
         state.note(result)
     };
-    // SAFETY: as the header says.
+    // SAFETY: the header requires it.
     unsafe { with(ap, flush) };
 }
 
@@ -204,7 +210,7 @@ pub unsafe extern "C" fn async_append_error(ap: *mut Appender) -> c_int {
         error = std::mem::take(&mut state.error);
         0
     };
-    // SAFETY: as the header says.
+    // SAFETY: the header requires it.
     unsafe { with(ap, take) };
     error
 }
@@ -215,15 +221,15 @@ pub unsafe extern "C" fn async_append_get_stats(
     stats: *mut AlqStats,
     size: usize,
 ) -> c_int {
-    // SAFETY: as the header says.
+    // SAFETY: the header requires it.
     let Some(Appender(state)) = (unsafe { APPENDERS.get(ap) }) else {
         return libc::EINVAL;
     };
-    // SAFETY: one thread at a time uses it, and this is it.
+    // SAFETY: one thread at a time uses it, and this is that thread.
     let now = unsafe { &*state.get() }
         .appender
         .stats()
         .unwrap_or_default();
-    // SAFETY: as the header says.
+    // SAFETY: the header requires it.
     unsafe { copy_out(&AlqStats::from(now), stats, size) }
 }

@@ -1,9 +1,10 @@
-//! The entries of a queue that are open: where each `struct ale` lives.
+//! The open entries of a queue: the places where each `struct ale` lives.
 //!
-//! Each slot of the ring has a place here, so an entry needs no allocation and no search: no two open entries have the
-//! same slot, and the ring hands a slot out again only after the post. A place says whether its entry is open, so an entry
-//! that is posted twice is found out, unless its slot was reserved anew meanwhile: then the post is that of the new
-//! holder, whose own post is found out.
+//! Each slot of the ring has a place here, so an entry needs no allocation and no search. Two open
+//! entries never have the same slot, and the ring hands a slot out again only after the post. A
+//! place says whether its entry is open, so a second post of an entry is detected. If the slot was
+//! reserved again before the second post, that call posts the entry of the new holder, and the new
+//! holder's own post is detected.
 
 use std::alloc::{Layout, alloc_zeroed, dealloc};
 use std::cell::UnsafeCell;
@@ -22,7 +23,7 @@ pub struct Ale {
     pub ae_pad: c_int,
 }
 
-/// Where an entry lives. All zeros is one that is not open.
+/// The memory of one entry. All zeros is a place whose entry is not open.
 #[repr(C)]
 struct Place {
     ale: UnsafeCell<Ale>,
@@ -30,35 +31,36 @@ struct Place {
     detached: UnsafeCell<MaybeUninit<Detached>>,
 }
 
-/// A place for an entry that has no slot.
+/// A place for an entry without a slot: one that bypasses the ring.
 struct AsidePlace {
     place: Place,
-    /// Whether somebody has it.
+    /// Whether an entry uses this place.
     taken: AtomicBool,
     next: *const AsidePlace,
 }
 
 /// The places of one queue.
 pub struct Entries {
-    /// One for each slot. Zeros that nobody has touched cost no memory.
+    /// One place for each slot. Zeroed pages that were never touched cost no memory.
     places: NonNull<Place>,
     slots: usize,
-    /// How many were posted with an `ae_bytesused` beyond their end.
+    /// The number of entries that were posted with an `ae_bytesused` beyond their end.
     pub clamped: AtomicU64,
-    /// A list that only grows, for the places of entries that are none of the ring.
+    /// The places of entries that bypass the ring: a list that only grows.
     aside: AtomicPtr<AsidePlace>,
 }
 
-// SAFETY: who has opened a place has it alone, by the slot or by `taken`, until it is posted; who posts it, by `open`.
+// SAFETY: a thread that opens a place owns it alone, through the slot or `taken`, until the post;
+// the thread that posts owns it alone through the swap of `open`.
 unsafe impl Send for Entries {}
 // SAFETY: as above.
 unsafe impl Sync for Entries {}
 
 impl Entries {
-    /// Places for all slots of `queue`; `None` if there is no memory for them.
+    /// Allocates places for all slots of `queue`; `None` without memory.
     pub fn new(queue: &Queue) -> Option<Self> {
         let slots = queue.slots();
-        // SAFETY: the layout is that of at least one place, and none of size 0.
+        // SAFETY: the layout has at least one place, so its size is not 0.
         let memory = unsafe { alloc_zeroed(Self::layout(slots)?) };
         Some(Self {
             places: NonNull::new(memory.cast())?,
@@ -72,7 +74,7 @@ impl Entries {
         Layout::array::<Place>(slots).ok()
     }
 
-    /// Opens an entry whose bytes are at `data`, and gives out its `struct ale`.
+    /// Opens an entry whose bytes are at `data`, and returns its `struct ale`.
     #[inline]
     pub fn open(&self, queue: &Queue, data: *mut u8, detached: Detached) -> *mut Ale {
         let place = match detached.slot(queue) {
@@ -84,21 +86,23 @@ impl Entries {
             ae_data: data.cast(),
             ae_pad: 0,
         };
-        // SAFETY: the slot is that of this entry, or the place was taken by this call: nobody else looks at it until it
-        // is open. So it is below, too.
+        // SAFETY: the slot belongs to this entry, or this call has taken the place. No other thread
+        // accesses the place until it is open.
         unsafe { place.detached.get().write(MaybeUninit::new(detached)) };
         // SAFETY: as above.
         unsafe { place.ale.get().write(ale) };
-        // Release, pairs with the swap in `take`: whatever thread posts it sees the rest.
+        // Release, pairs with the swap in `take`: the thread that posts the entry sees these
+        // writes.
         place.open.store(true, Ordering::Release);
         place.ale.get()
     }
 
-    /// Takes an entry that is open, to be posted with so many bytes.
+    /// Takes an open entry. Returns it with the number of bytes to post.
     ///
     /// # Errors
     ///
-    /// What is wrong with it. Its memory is not looked at unless it is that of an open entry of this queue.
+    /// A text that says what is wrong with the entry. Its memory is read only if it is an open
+    /// entry of this queue.
     #[inline]
     pub fn take(&self, ale: *const Ale) -> Result<(Detached, usize), &'static str> {
         let aside = || self.asides().find(|aside| aside.place.is(ale));
@@ -106,14 +110,15 @@ impl Entries {
             Some(slot) => (self.place(slot), None),
             None => match aside() {
                 Some(aside) => (&aside.place, Some(&aside.taken)),
-                None => return Err("this is no entry of the queue"),
+                None => return Err("the entry does not belong to this queue"),
             },
         };
-        // Acquire, pairs with the Release in `open`. A swap: of two threads that post it, one is told.
+        // Acquire, pairs with the Release in `open`. A swap: if two threads post the entry, one of
+        // them gets the error.
         if !place.open.swap(false, Ordering::Acquire) {
             return Err("the entry is not open: it was posted already");
         }
-        // SAFETY: open until now, and not any more: this thread has it alone. So it is below, too.
+        // SAFETY: this thread has changed `open` to false, so it alone owns the place, also below.
         let detached = unsafe { place.detached.get().cast::<Detached>().read() };
         // SAFETY: as above.
         let used = unsafe { (*place.ale.get()).ae_bytesused };
@@ -129,22 +134,22 @@ impl Entries {
         if used <= detached.len() {
             return Ok((detached, used));
         }
-        // What snprintf(3) returns that has cut its text, and ended it with a zero.
-        // SAFETY: the entry is not posted yet, so its bytes, of which there is one at least, are there.
+        // The result of an snprintf(3) that has cut its text and ended it with a zero byte.
+        // SAFETY: the entry is not posted yet, so its bytes are valid; there is at least one.
         let last = unsafe { *data.add(detached.len() - 1) };
-        self.clamped.fetch_add(1, Ordering::Relaxed); // a count, and no more
+        self.clamped.fetch_add(1, Ordering::Relaxed); // only a counter
         let used = detached.len() - usize::from(last == 0);
         Ok((detached, used))
     }
 
-    /// Whether an entry is open that is none of the ring.
+    /// Whether an entry that bypasses the ring is open.
     pub fn any_open_aside(&self) -> bool {
         // Acquire: as in `take`.
         self.asides()
             .any(|aside| aside.place.open.load(Ordering::Acquire))
     }
 
-    /// Whether any entry is open. Looks at all slots.
+    /// Whether any entry is open. Checks all slots.
     pub fn any_open(&self) -> bool {
         // Acquire: as in `take`.
         let is_open = |slot| self.place(slot).open.load(Ordering::Acquire);
@@ -154,22 +159,23 @@ impl Entries {
     #[inline]
     fn place(&self, slot: usize) -> &Place {
         debug_assert!(slot < self.slots);
-        // SAFETY: the slot is below the number of slots, so it lies within the memory of `new`.
+        // SAFETY: the slot is below the number of slots, so it lies in the memory that `new`
+        // allocated.
         let place = unsafe { self.places.add(slot) };
-        // SAFETY: as above; all zeros is a valid place, and what changes in it is in cells.
+        // SAFETY: as above; all zeros is a valid place, and only its cells and atomics change.
         unsafe { place.as_ref() }
     }
 
-    /// The slot whose entry this would be.
+    /// The slot whose place has this address; `None` if no slot does.
     #[inline]
     fn slot_of(&self, ale: *const Ale) -> Option<usize> {
-        // The entry is the first member of its place.
+        // The `struct ale` is the first member of its place.
         let offset = ale.addr().wrapping_sub(self.places.as_ptr().addr());
         let slot = offset / size_of::<Place>();
         (slot < self.slots && offset % size_of::<Place>() == 0).then_some(slot)
     }
 
-    /// A place for an entry that has no slot.
+    /// Takes a place for an entry without a slot.
     #[cold]
     fn aside_place(&self) -> &Place {
         // Acquire, pairs with the Release in `take`.
@@ -186,11 +192,12 @@ impl Entries {
             taken: AtomicBool::new(true),
             next: ptr::null(),
         }));
-        // Relaxed: it is only compared with.
+        // Relaxed: the value is only compared.
         let mut first = self.aside.load(Ordering::Relaxed);
         loop {
             fresh.next = first;
-            // Release, pairs with the Acquire in `asides`. A failure only says what the first is now.
+            // Release, pairs with the Acquire in `asides`. Relaxed on failure: it only returns the
+            // new first.
             match self
                 .aside
                 .compare_exchange(first, fresh, Ordering::Release, Ordering::Relaxed)
@@ -202,9 +209,9 @@ impl Entries {
     }
 
     fn asides(&self) -> impl Iterator<Item = &AsidePlace> {
-        // Acquire, pairs with the Release in `aside_place`: the place is seen.
+        // Acquire, pairs with the Release in `aside_place`: the place's contents are visible.
         let first = self.aside.load(Ordering::Acquire).cast_const();
-        // SAFETY: null, or a place that is freed only in `drop`.
+        // SAFETY: it is null, or a place that only `drop` frees.
         let first = unsafe { first.as_ref() };
         // SAFETY: as above.
         std::iter::successors(first, |aside| unsafe { aside.next.as_ref() })
@@ -219,9 +226,9 @@ impl Place {
 
 impl Drop for Entries {
     fn drop(&mut self) {
-        let mut next = self.aside.load(Ordering::Relaxed); // `&mut self`: nobody else is here
+        let mut next = self.aside.load(Ordering::Relaxed); // `&mut self`: no other thread
         while !next.is_null() {
-            // SAFETY: leaked by `aside_place`, and in the list once.
+            // SAFETY: `aside_place` leaked it, and it is in the list once.
             let aside = unsafe { Box::from_raw(next) };
             next = aside.next.cast_mut();
         }

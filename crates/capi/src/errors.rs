@@ -1,11 +1,13 @@
-//! How errors come to C: as numbers, in errno or returned; or as the end of the process.
+//! How C gets errors: as numbers, returned or in errno; misuse that damages memory ends the
+//! process.
 
 use std::ffi::c_int;
 use std::process::abort;
 
 use alq::Error;
 
-/// What an append says. A queue that takes nothing any more says the same as a full one, as alq(9) does.
+/// Returns the number of an append's error. As in alq(9), a closed queue gives the same number as a
+/// full one.
 #[cold]
 pub fn append_errno(error: &Error) -> c_int {
     match error {
@@ -17,16 +19,17 @@ pub fn append_errno(error: &Error) -> c_int {
 /// Sets errno.
 #[cold]
 pub fn set_errno(errno: c_int) {
-    // SAFETY: the address is that of this thread's errno, always valid.
+    // SAFETY: the address of this thread's errno is always valid.
     let place = unsafe { libc::__errno_location() };
     // SAFETY: as above.
     unsafe { *place = errno };
 }
 
-/// For a call that has only errno to say that it failed: whatever `call` does to errno on its way, afterwards it is what
-/// `call` returns, or, if that is 0, what it was.
+/// Runs `call`, for a function that reports its failure in errno alone. Afterwards errno is what
+/// `call` returned or, if that is 0, its value from before, even if `call` changed errno on its
+/// way.
 pub fn through_errno(call: impl FnOnce() -> c_int) {
-    // SAFETY: the address is that of this thread's errno, always valid.
+    // SAFETY: the address of this thread's errno is always valid.
     let place = unsafe { libc::__errno_location() };
     // SAFETY: as above.
     let before = unsafe { *place };
@@ -34,8 +37,8 @@ pub fn through_errno(call: impl FnOnce() -> c_int) {
     set_errno(if errno == 0 { before } else { errno });
 }
 
-/// Runs `call` without acting on pthread_cancel(3): a cancellation that system calls of the library acted on would unwind
-/// the stack of Rust, which ends the process.
+/// Runs `call` with cancellation disabled (pthread_cancel(3)). Otherwise a system call of the
+/// library could act on a cancellation and unwind the stack of Rust, which ends the process.
 pub fn uncancelled<T>(call: impl FnOnce() -> T) -> T {
     let before = set_cancellation(CANCEL_DISABLE);
     let result = call();
@@ -51,13 +54,13 @@ fn set_cancellation(state: c_int) -> c_int {
         fn pthread_setcancelstate(state: c_int, before: *mut c_int) -> c_int;
     }
     let mut before = 0;
-    // SAFETY: the pointer is to a number that lives over the call.
+    // SAFETY: the pointer is to a number that outlives the call.
     unsafe { pthread_setcancelstate(state, &raw mut before) };
     before
 }
 
-/// Acts on a cancellation that is pending. The frames above must be of functions that have nothing to drop, and can be
-/// unwound.
+/// Acts on a pending cancellation. The frames above must belong to functions that can be unwound
+/// and have nothing to drop.
 #[expect(unsafe_op_in_unsafe_fn, reason = "the same condition")]
 pub unsafe fn act_on_cancellation() {
     unsafe extern "C-unwind" {
@@ -66,7 +69,7 @@ pub unsafe fn act_on_cancellation() {
     pthread_testcancel();
 }
 
-/// `0`, or the number of the error.
+/// Returns 0, or the number of the error.
 #[inline]
 pub fn status<T>(result: Result<T, Error>) -> c_int {
     match result {
@@ -75,7 +78,7 @@ pub fn status<T>(result: Result<T, Error>) -> c_int {
     }
 }
 
-/// `0`; or -1, and errno says why: the manner of the aio functions.
+/// Returns 0, or -1 with the number in errno, as the aio functions do.
 pub fn aio_status(result: Result<(), c_int>) -> c_int {
     match result {
         Ok(()) => 0,
@@ -86,14 +89,15 @@ pub fn aio_status(result: Result<(), c_int>) -> c_int {
     }
 }
 
-/// Ends the process, because a call shows that memory has been, or would be, damaged. Async-signal-safe.
+/// Ends the process with a message, because a call has damaged memory or would damage it.
+/// Async-signal-safe.
 #[cold]
 pub fn misuse(function: &str, what: &str) -> ! {
     complain(&["alq: ", function, ": ", what, "\n"]);
     abort()
 }
 
-/// Writes to standard error, as far as that takes it. Allocates nothing.
+/// Writes to standard error and ignores failures. Allocates nothing.
 pub fn complain(pieces: &[&str]) {
     for piece in pieces {
         // SAFETY: the slice is valid for its length.

@@ -1,5 +1,6 @@
-//! The headers say what the Rust side is. cbindgen declares the functions once more, from the source; the C compiler
-//! refuses declarations that differ, and compares every size, offset and value that the headers rely on.
+//! Tests that the headers match the Rust side. cbindgen generates declarations of the functions
+//! from the source. The C compiler refuses declarations that differ from the headers, and compares
+//! every size, offset and value that the headers rely on.
 
 use std::fmt::Write;
 use std::fs;
@@ -12,7 +13,7 @@ use crate::entries::Ale;
 use crate::queue::AlqUndrained;
 use crate::stats::{AlqRecovery, AlqStats};
 
-/// Rust's name of a type and C's.
+/// The names of each type in Rust and in C.
 const NAMES: [(&str, &str); 11] = [
     ("Alq", "alq"),
     ("Ale", "ale"),
@@ -31,7 +32,7 @@ fn crate_dir() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// All functions that Rust exports, declared in C.
+/// Generates C declarations of all functions that Rust exports.
 fn declarations() -> String {
     let mut config = cbindgen::Config {
         language: cbindgen::Language::C,
@@ -42,7 +43,7 @@ fn declarations() -> String {
     config.export.item_types = vec![cbindgen::ItemType::Functions];
     let renamed = NAMES.map(|(rust, c)| (rust.to_owned(), c.to_owned()));
     config.export.rename.extend(renamed);
-    let library = crate_dir().join("src/lib.rs"); // and its modules
+    let library = crate_dir().join("src/lib.rs"); // cbindgen follows its modules
     let builder = cbindgen::Builder::new()
         .with_config(config)
         .with_src(library);
@@ -51,7 +52,7 @@ fn declarations() -> String {
     String::from_utf8(out).unwrap()
 }
 
-/// `_Static_assert`s: a type has this size, and its members these offsets.
+/// Adds a `_Static_assert` for the size of a type and for the offset of each member.
 macro_rules! layout {
     ($out:ident, $rust:ty, $c:literal, $($member:ident $(as $c_member:ident)?),+) => {{
         let mut is = |what: String, value: usize| {
@@ -157,11 +158,11 @@ fn layouts() -> String {
     out
 }
 
-/// What the C compiler says to `source`, with the headers included.
+/// Compiles `source` after the headers. Returns the messages of the C compiler if it fails.
 fn compile(source: &str, dir: &Path) -> Result<(), String> {
     let file = dir.join("check.c");
     let includes = "#include \"alq.h\"\n#include \"async-append.h\"\n#include <stdbool.h>\n";
-    // The types that Rust takes from libc have other names there.
+    // cbindgen prints types of the libc crate without `struct`.
     let types = "typedef struct timespec timespec;\n";
     fs::write(&file, [includes, types, source].concat()).unwrap();
     let output = Command::new("cc")
@@ -189,7 +190,7 @@ fn the_headers_declare_what_rust_has() {
     let dir = tempfile::tempdir().unwrap();
     let source = declarations() + &layouts();
     compile(&source, dir.path()).unwrap();
-    // Each function is in a header, and has more words there than its declaration.
+    // Each function is in a header.
     let headers = ["alq.h", "async-append.h"]
         .map(|name| fs::read_to_string(crate_dir().join("include").join(name)).unwrap())
         .concat();
@@ -208,7 +209,7 @@ fn the_headers_declare_what_rust_has() {
 }
 
 #[test]
-fn a_header_that_lies_is_found_out() {
+fn a_wrong_header_is_detected() {
     let dir = tempfile::tempdir().unwrap();
     let other_argument = declarations().replace("int len,", "long len,");
     assert!(
@@ -225,7 +226,7 @@ fn a_header_that_lies_is_found_out() {
 }
 
 #[test]
-fn the_version_of_the_header_is_that_of_the_library() {
+fn the_header_has_the_version_of_the_library() {
     let header = fs::read_to_string(crate_dir().join("include/alq.h")).unwrap();
     let version = concat!("#define ALQ_VERSION \"", env!("CARGO_PKG_VERSION"), "\"\n");
     assert!(header.contains(version), "alq.h has no line {version}");

@@ -1,4 +1,4 @@
-//! Whom to tell of errors that nobody asks for: a function of the caller's, and its argument.
+//! The error callback: a C function with its argument, which gets the errors that no call returns.
 
 use std::ffi::{CString, c_char, c_int, c_void};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,26 +9,26 @@ use alq::Error;
 /// `void (*)(void *arg, int error, const char *message)`.
 pub type Callback = unsafe extern "C" fn(*mut c_void, c_int, *const c_char);
 
-/// A callback as it was given to the options.
+/// A callback as the caller set it in the options.
 #[derive(Clone, Copy)]
 pub struct Target {
     pub callback: Callback,
     pub arg: *mut c_void,
 }
 
-// SAFETY: the header says that the callback is called on any thread, with this argument.
+// SAFETY: the header says that any thread may call the callback with this argument.
 unsafe impl Send for Target {}
 // SAFETY: as above.
 unsafe impl Sync for Target {}
 
-/// The callback of one queue, until that is closed.
+/// The callback of one queue, until the queue is closed.
 pub struct Hook {
     target: Target,
-    /// No call begins any more.
+    /// Set once no further call may begin.
     ended: AtomicBool,
     /// Held while the callback runs.
     running: Mutex<()>,
-    /// On which thread it runs.
+    /// The thread on which the callback runs.
     runs_on: Mutex<Option<libc::pthread_t>>,
 }
 
@@ -42,7 +42,8 @@ impl Hook {
         }
     }
 
-    /// Reports an error, in words; `false` if that cannot be, because this very callback closes its queue.
+    /// Calls the callback with an error and its text. Returns `false`, without a call, if the
+    /// callback itself is what closes its queue.
     pub fn tell(&self, error: &Error, text: &str) -> bool {
         if self.is_current() {
             return false;
@@ -51,20 +52,22 @@ impl Hook {
         let Ok(_running) = self.running.lock() else {
             return false; // never: a callback of C cannot panic
         };
-        // Relaxed: the lock orders it, or it says what can still not be told.
+        // Relaxed: `end` takes the lock after its store. A call that misses the store holds the
+        // lock first, and `end` waits for it.
         if self.ended.load(Ordering::Relaxed) {
             return true;
         }
         self.set_runs_on(Some(this_thread()));
-        // SAFETY: the header says that it may be called with these until the queue is closed, and `end` waits for this.
+        // SAFETY: the header allows this call until the queue is closed, and `end` waits for it.
         unsafe { (self.target.callback)(self.target.arg, error.errno(), message.as_ptr()) };
         self.set_runs_on(None);
         true
     }
 
-    /// No call begins after it, and none runs but the one that may be calling this.
+    /// Ends the callback: when this returns, no call runs, and no call begins. The only exception
+    /// is a call of the callback that itself calls this function.
     pub fn end(&self) {
-        // Relaxed: as above.
+        // Relaxed: see `tell`.
         self.ended.store(true, Ordering::Relaxed);
         if !self.is_current() {
             drop(self.running.lock());
@@ -75,14 +78,14 @@ impl Hook {
         *self.runs_on.lock().unwrap_or_else(PoisonError::into_inner) = thread;
     }
 
-    /// Whether this very callback is what calls.
+    /// Whether the caller runs inside this callback.
     fn is_current(&self) -> bool {
         let runs_on = self.runs_on.lock().unwrap_or_else(PoisonError::into_inner);
         *runs_on == Some(this_thread())
     }
 }
 
-/// The thread that calls. The standard library would allocate a number for it, which looks like a leak.
+/// The calling thread. `std::thread::current` would allocate, which leak checkers report.
 fn this_thread() -> libc::pthread_t {
     // SAFETY: the call has no arguments.
     unsafe { libc::pthread_self() }

@@ -1,19 +1,30 @@
-//! The C interface of `alq`. `include/alq.h` and `include/async-append.h` say what each function does; docs/c-api.md
-//! explains them together. Here it says why it is safe.
+//! The C interface of `alq`. `include/alq.h` and `include/async-append.h` say what each function
+//! does; docs/c-api.md describes the library as a whole. This crate only translates: it checks
+//! arguments, turns handles into references, and turns results into numbers.
+//!
+//! ```text
+//!  C caller ---> append, lane, queue, open, options,    ---> the library `alq`
+//!                completion, async_append, stats, ...
+//!                      |
+//!                      v
+//!                handle (handle -> value)   errors (error -> number, errno)
+//! ```
 //!
 //! # Safety
 //!
-//! Every function here is called by C, which guarantees what the headers ask for: that a pointer is `NULL`, or what a call
-//! of this library has returned, or points to as much memory as its length says. It need not guarantee that a handle is
-//! still open: [`handle::Table`] knows. Where a comment says "the header", it means that.
+//! C calls every function here and guarantees what the headers require: a pointer is `NULL`, or was
+//! returned by a call of this library, or points to as much memory as its length says. C does not
+//! have to guarantee that a handle is still open: [`handle::Table`] checks it. In comments, "the
+//! header" means these requirements.
 //!
 //! # Panics
 //!
-//! No function here panics but by a fault of ours. Then the process aborts with the message of the panic: a function that
-//! is `extern "C"` lets no panic out. Going on would mean to go on with a queue in an unknown state, in a program that has
-//! no way to ask which; and errors of callers and of the system are all told as numbers.
+//! A function here panics only because of a fault in this library. The process then aborts with the
+//! message of the panic, since a panic cannot leave an `extern "C"` function. To continue would
+//! mean to use a queue in an unknown state. Errors of callers and of the system are returned as
+//! numbers.
 #![allow(unsafe_code)]
-// C counts in `int`: what is negative is refused before it is cast, and nothing here is longer than an `isize` can say.
+// C counts in `int`: negative values are refused before a cast, and no length here exceeds `isize`.
 #![allow(clippy::cast_possible_wrap, clippy::cast_sign_loss)]
 
 /// `ald_thread` of `<sys/alq.h>`: always null.
@@ -25,7 +36,7 @@ pub static ald_thread: AldThread = AldThread(std::ptr::null_mut());
 #[repr(transparent)]
 pub struct AldThread(*mut std::ffi::c_void);
 
-// SAFETY: nothing is read or written through it.
+// SAFETY: the library never accesses memory through the pointer.
 unsafe impl Sync for AldThread {}
 
 mod append;

@@ -15,7 +15,7 @@ use crate::queue::{Alq, QUEUES};
 const ORDERED: c_int = 0x10;
 
 impl Alq {
-    /// Opens a queue with `how`.
+    /// Opens a queue: `how` gets the options and opens it.
     fn open(
         from: AlqOptions,
         how: impl FnOnce(Options) -> Result<Queue, Error>,
@@ -23,7 +23,8 @@ impl Alq {
         let entry_len = from.entry_len;
         let (options, hook) = from.with_hook();
         let queue = how(options).map_err(|error| {
-            // The number alone may say little: which option it is, what is wrong with a ring file.
+            // The number alone does not say which option is wrong, or what is wrong with a ring
+            // file.
             if let Some(hook) = &hook {
                 hook.tell(&error, &error.to_string());
                 hook.end();
@@ -41,7 +42,7 @@ impl Alq {
     }
 }
 
-/// What opening says. After a shutdown: `EBUSY`, as alq(9).
+/// Returns the number of an error of opening. After a shutdown it is `EBUSY`, as in alq(9).
 fn open_errno(error: &Error) -> c_int {
     match error {
         Error::Closed => libc::EBUSY,
@@ -49,7 +50,7 @@ fn open_errno(error: &Error) -> c_int {
     }
 }
 
-/// Opens a queue and gives its handle out.
+/// Opens a queue and stores its handle in `alq`, or `NULL` on failure.
 ///
 /// # Safety
 ///
@@ -62,16 +63,17 @@ unsafe fn open(alq: *mut *mut Alq, queue: impl FnOnce() -> Result<Alq, c_int>) -
         Ok(queue) => (QUEUES.insert(queue), 0),
         Err(errno) => (ptr::null_mut(), errno),
     };
-    // SAFETY: this function asks for the same.
+    // SAFETY: this function has the same requirement.
     unsafe { alq.write(handle) };
     errno
 }
 
-/// The first two: a file, its mode and the rest.
+/// Opens a queue on a file, for `alq_open_flags` and `alq_open`; `options` sets everything but the
+/// mode.
 ///
 /// # Safety
 ///
-/// As the header says.
+/// As the header requires.
 unsafe fn open_file(
     alq: *mut *mut Alq,
     file: *const c_char,
@@ -82,11 +84,11 @@ unsafe fn open_file(
         let mut all = AlqOptions::new();
         options(&mut all)?;
         let mode = u32::try_from(mode).map_err(|_| libc::EINVAL)?;
-        // SAFETY: this function asks for the same.
+        // SAFETY: this function has the same requirement.
         let path = unsafe { path_of(file) }?;
         Alq::open(all, |options| options.mode(mode).open(path))
     };
-    // SAFETY: this function asks for the same.
+    // SAFETY: this function has the same requirement.
     unsafe { open(alq, queue) }
 }
 
@@ -107,7 +109,7 @@ pub unsafe extern "C" fn alq_open_flags(
         all.options = Options::new().capacity(size).ordered(flags & ORDERED != 0);
         Ok(())
     };
-    // SAFETY: as the header says.
+    // SAFETY: the header requires it.
     unsafe { open_file(alq, file, cmode, options) }
 }
 
@@ -128,11 +130,11 @@ pub unsafe extern "C" fn alq_open(
         all.entry_len = (count > 0).then_some(size);
         Ok(())
     };
-    // SAFETY: as the header says.
+    // SAFETY: the header requires it.
     unsafe { open_file(alq, file, cmode, options) }
 }
 
-/// `struct ucred`, which nobody looks at.
+/// `struct ucred`, which is ignored.
 pub struct Ucred;
 
 #[unsafe(no_mangle)]
@@ -142,13 +144,13 @@ pub unsafe extern "C" fn alq_open_path(
     options: *const AlqOptionsCell,
 ) -> c_int {
     let queue = || {
-        // SAFETY: as the header says.
+        // SAFETY: the header requires it.
         let options = unsafe { AlqOptions::of(options) }?;
-        // SAFETY: as the header says.
+        // SAFETY: the header requires it.
         let path = unsafe { path_of(file) }?;
         Alq::open(options, |options| options.open(path))
     };
-    // SAFETY: as the header says.
+    // SAFETY: the header requires it.
     unsafe { open(alq, queue) }
 }
 
@@ -159,12 +161,12 @@ pub unsafe extern "C" fn alq_open_fd(
     options: *const AlqOptionsCell,
 ) -> c_int {
     let queue = || {
-        // SAFETY: as the header says.
+        // SAFETY: the header requires it.
         let options = unsafe { AlqOptions::of(options) }?;
         // SAFETY: it is used in this call only.
         let fd = unsafe { borrow(fd) }?;
         Alq::open(options, |options| options.from_fd(fd))
     };
-    // SAFETY: as the header says.
+    // SAFETY: the header requires it.
     unsafe { open(alq, queue) }
 }

@@ -10,22 +10,22 @@ use crate::arguments::{duration, needed_duration, path_of};
 use crate::handle::Table;
 use crate::hook::{Hook, Target};
 
-/// What queues are opened with.
+/// The options of a queue.
 #[derive(Clone)]
 pub struct AlqOptions {
     pub options: Options,
     pub on_error: Option<Target>,
-    /// The length of every record, if it is fixed.
+    /// The length of each record, on a queue of fixed records.
     pub entry_len: Option<c_int>,
 }
 
-/// Between calls there is always something in it.
+/// All options that were not freed.
 pub static OPTIONS: Table<AlqOptionsCell> = Table::new();
 
-/// Options that setters change. The header says that one thread at a time uses them.
+/// Options that setters change. The header requires that one thread at a time uses them.
 pub struct AlqOptionsCell(std::cell::UnsafeCell<AlqOptions>);
 
-// SAFETY: see above.
+// SAFETY: one thread at a time uses them (see above).
 unsafe impl Sync for AlqOptionsCell {}
 
 impl AlqOptions {
@@ -37,7 +37,7 @@ impl AlqOptions {
         }
     }
 
-    /// The options of a queue, and the hook that it has its errors told to.
+    /// Returns the options of a queue, and the hook that gets its errors.
     pub fn with_hook(self) -> (Options, Option<Arc<Hook>>) {
         let Some(target) = self.on_error else {
             return (self.options, None);
@@ -50,7 +50,7 @@ impl AlqOptions {
         (options, Some(hook))
     }
 
-    /// The options of a handle; the defaults for `NULL`.
+    /// Returns the options of a handle; the defaults for `NULL`.
     ///
     /// # Errors
     ///
@@ -58,25 +58,25 @@ impl AlqOptions {
     ///
     /// # Safety
     ///
-    /// As the header says of `options`.
+    /// As the header requires of `options`.
     pub unsafe fn of(options: *const AlqOptionsCell) -> Result<Self, c_int> {
         if options.is_null() {
             return Ok(Self::new());
         }
-        // SAFETY: this function asks for the same.
+        // SAFETY: this function has the same requirement.
         let cell = unsafe { OPTIONS.get(options) }.ok_or(libc::EINVAL)?;
-        // SAFETY: one thread at a time uses them, and this is it.
+        // SAFETY: one thread at a time uses them, and this is that thread.
         Ok(unsafe { &*cell.0.get() }.clone())
     }
 }
 
-/// Changes the options of a handle. Returns what the function returns: 0, or `EINVAL` for a handle that is not open.
+/// Changes the options of a handle. Returns 0, or `EINVAL` for a handle that is not open.
 ///
 /// # Safety
 ///
-/// As the header says of `options`.
+/// As the header requires of `options`.
 unsafe fn set(options: *mut AlqOptionsCell, change: impl FnOnce(Options) -> Options) -> c_int {
-    // SAFETY: this function asks for the same.
+    // SAFETY: this function has the same requirement.
     unsafe { set_all(options, |all| all.options = change(all.options.clone())) }
 }
 
@@ -84,11 +84,11 @@ unsafe fn set(options: *mut AlqOptionsCell, change: impl FnOnce(Options) -> Opti
 ///
 /// As [`set`].
 unsafe fn set_all(options: *mut AlqOptionsCell, change: impl FnOnce(&mut AlqOptions)) -> c_int {
-    // SAFETY: this function asks for the same.
+    // SAFETY: this function has the same requirement.
     let Some(cell) = (unsafe { OPTIONS.get(options) }) else {
         return libc::EINVAL;
     };
-    // SAFETY: one thread at a time uses them, and this is it.
+    // SAFETY: one thread at a time uses them, and this is that thread.
     change(unsafe { &mut *cell.0.get() });
     0
 }
@@ -102,7 +102,7 @@ pub extern "C" fn alq_options_new() -> *mut AlqOptionsCell {
 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn alq_options_free(options: *mut AlqOptionsCell) {
-    // SAFETY: as the header says.
+    // SAFETY: the header requires it.
     drop(unsafe { OPTIONS.remove(options) });
 }
 
@@ -112,7 +112,7 @@ pub unsafe extern "C" fn alq_options_capacity(options: *mut AlqOptionsCell, byte
         all.options = all.options.clone().fixed(bytes, 0);
         all.entry_len = None;
     };
-    // SAFETY: as the header says.
+    // SAFETY: the header requires it.
     unsafe { set_all(options, change) }
 }
 
@@ -129,7 +129,7 @@ pub unsafe extern "C" fn alq_options_fixed(
         all.options = all.options.clone().fixed(entry_len, count);
         all.entry_len = (count > 0).then_some(len);
     };
-    // SAFETY: as the header says.
+    // SAFETY: the header requires it.
     unsafe { set_all(options, change) }
 }
 
@@ -138,13 +138,13 @@ pub unsafe extern "C" fn alq_options_ordered(
     options: *mut AlqOptionsCell,
     ordered: c_int,
 ) -> c_int {
-    // SAFETY: as the header says.
+    // SAFETY: the header requires it.
     unsafe { set(options, |all| all.ordered(ordered != 0)) }
 }
 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn alq_options_mode(options: *mut AlqOptionsCell, mode: mode_t) -> c_int {
-    // SAFETY: as the header says.
+    // SAFETY: the header requires it.
     unsafe { set(options, |all| all.mode(mode)) }
 }
 
@@ -153,7 +153,7 @@ pub unsafe extern "C" fn alq_options_follow_links(
     options: *mut AlqOptionsCell,
     follow: c_int,
 ) -> c_int {
-    // SAFETY: as the header says.
+    // SAFETY: the header requires it.
     unsafe { set(options, |all| all.follow_links(follow != 0)) }
 }
 
@@ -162,9 +162,9 @@ pub unsafe extern "C" fn alq_options_stall_limit(
     options: *mut AlqOptionsCell,
     limit: *const timespec,
 ) -> c_int {
-    // SAFETY: as the header says.
+    // SAFETY: the header requires it.
     match unsafe { duration(limit) } {
-        // SAFETY: as the header says.
+        // SAFETY: the header requires it.
         Ok(limit) => unsafe { set(options, |all| all.stall_limit(limit)) },
         Err(errno) => errno,
     }
@@ -175,9 +175,9 @@ pub unsafe extern "C" fn alq_options_max_delay(
     options: *mut AlqOptionsCell,
     delay: *const timespec,
 ) -> c_int {
-    // SAFETY: as the header says.
+    // SAFETY: the header requires it.
     match unsafe { needed_duration(delay) } {
-        // SAFETY: as the header says.
+        // SAFETY: the header requires it.
         Ok(delay) => unsafe { set(options, |all| all.max_delay(delay)) },
         Err(errno) => errno,
     }
@@ -188,9 +188,9 @@ pub unsafe extern "C" fn alq_options_loss_lines(
     options: *mut AlqOptionsCell,
     every: *const timespec,
 ) -> c_int {
-    // SAFETY: as the header says.
+    // SAFETY: the header requires it.
     match unsafe { needed_duration(every) } {
-        // SAFETY: as the header says.
+        // SAFETY: the header requires it.
         Ok(every) => unsafe { set(options, |all| all.loss_lines(every)) },
         Err(errno) => errno,
     }
@@ -201,7 +201,7 @@ pub unsafe extern "C" fn alq_options_refuse_when_stalled(
     options: *mut AlqOptionsCell,
     refuse: c_int,
 ) -> c_int {
-    // SAFETY: as the header says.
+    // SAFETY: the header requires it.
     unsafe { set(options, |all| all.refuse_when_stalled(refuse != 0)) }
 }
 
@@ -210,7 +210,7 @@ pub unsafe extern "C" fn alq_options_outstanding_max(
     options: *mut AlqOptionsCell,
     requests: usize,
 ) -> c_int {
-    // SAFETY: as the header says.
+    // SAFETY: the header requires it.
     unsafe { set(options, |all| all.outstanding_max(requests)) }
 }
 
@@ -219,7 +219,7 @@ pub unsafe extern "C" fn alq_options_lane_span(
     options: *mut AlqOptionsCell,
     bytes: usize,
 ) -> c_int {
-    // SAFETY: as the header says.
+    // SAFETY: the header requires it.
     unsafe { set(options, |all| all.lane_span(bytes)) }
 }
 
@@ -228,9 +228,9 @@ pub unsafe extern "C" fn alq_options_ring_file(
     options: *mut AlqOptionsCell,
     file: *const c_char,
 ) -> c_int {
-    // SAFETY: as the header says.
+    // SAFETY: the header requires it.
     match unsafe { path_of(file) } {
-        // SAFETY: as the header says.
+        // SAFETY: the header requires it.
         Ok(path) => unsafe { set(options, |all| all.ring_file(path)) },
         Err(errno) => errno,
     }
@@ -241,7 +241,7 @@ pub unsafe extern "C" fn alq_options_other_log(
     options: *mut AlqOptionsCell,
     other: c_int,
 ) -> c_int {
-    // SAFETY: as the header says.
+    // SAFETY: the header requires it.
     unsafe { set(options, |all| all.other_log(other != 0)) }
 }
 
@@ -250,18 +250,18 @@ pub unsafe extern "C" fn alq_options_ring_optional(
     options: *mut AlqOptionsCell,
     optional: c_int,
 ) -> c_int {
-    // SAFETY: as the header says.
+    // SAFETY: the header requires it.
     unsafe { set(options, |all| all.ring_optional(optional != 0)) }
 }
 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn alq_options_on_error(
     options: *mut AlqOptionsCell,
-    // Not by its name: the check of the headers must see what it is.
+    // Written out and not as `Callback`, so that the header test sees the full type.
     callback: Option<unsafe extern "C" fn(*mut c_void, c_int, *const c_char)>,
     arg: *mut c_void,
 ) -> c_int {
     let target = callback.map(|callback| Target { callback, arg });
-    // SAFETY: as the header says.
+    // SAFETY: the header requires it.
     unsafe { set_all(options, |all| all.on_error = target) }
 }

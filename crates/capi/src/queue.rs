@@ -1,4 +1,4 @@
-//! `struct alq`: flushing, reopening, closing.
+//! `struct alq`: flush, reopen and close.
 
 use std::ffi::{c_char, c_int};
 use std::ptr;
@@ -15,21 +15,23 @@ use crate::handle::Table;
 use crate::hook::Hook;
 use crate::request::{AlqReq, give_out};
 
-/// A queue, as C holds it.
+/// A queue that a C handle refers to.
 pub struct Alq {
     pub queue: Queue,
     pub entries: Entries,
-    /// The length of every record, if it is fixed.
+    /// The length of each record, on a queue of fixed records.
     pub entry_len: Option<c_int>,
     pub hook: Option<Arc<Hook>>,
-    /// The process that opened it: in a child of fork(2), a lock of its parent's may be taken for ever.
+    /// The process that opened the queue. In a child of fork(2), a lock of the parent may stay
+    /// locked.
     pub process: u32,
 }
 
-/// All queues that are open.
+/// All open queues.
 pub static QUEUES: Table<Alq> = Table::new();
 
-/// Those that were closed while entries were open: whoever still fills one must find its memory.
+/// Queues that were closed while entries were open. Their memory stays: a caller may still fill an
+/// entry.
 static RETIRED: Table<Alq> = Table::new();
 
 /// `struct alq_undrained`.
@@ -43,7 +45,7 @@ pub struct AlqUndrained {
 }
 
 impl AlqUndrained {
-    /// Fills one in, if there is one.
+    /// Stores the result of a close in `left`, if that is not `NULL`.
     ///
     /// # Safety
     ///
@@ -66,15 +68,15 @@ impl AlqUndrained {
             },
         };
         if !left.is_null() {
-            // SAFETY: this function asks for the same.
+            // SAFETY: this function has the same requirement.
             unsafe { left.write(value) };
         }
     }
 }
 
 impl Alq {
-    /// Closes the queue and frees it, or keeps what somebody may still write to. What is left is given to `tell`, with the
-    /// hook, which is called no more after that.
+    /// Closes the queue and frees it, or keeps it if a caller may still write to an entry. Then
+    /// passes the result and the hook to `tell`. The hook is not called after that.
     fn close(
         self,
         timeout: Option<Duration>,
@@ -100,7 +102,7 @@ impl Alq {
 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn alq_capacity(alq: *const Alq) -> usize {
-    // SAFETY: as the header says.
+    // SAFETY: the header requires it.
     let Some(alq) = (unsafe { QUEUES.get(alq) }) else {
         set_errno(libc::EINVAL);
         return 0;
@@ -111,7 +113,7 @@ pub unsafe extern "C" fn alq_capacity(alq: *const Alq) -> usize {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn alq_activate(alq: *mut Alq) {
     through_errno(|| {
-        // SAFETY: as the header says.
+        // SAFETY: the header requires it.
         let Some(alq) = (unsafe { QUEUES.get(alq) }) else {
             return libc::EINVAL;
         };
@@ -122,13 +124,13 @@ pub unsafe extern "C" fn alq_activate(alq: *mut Alq) {
 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn alq_flush(alq: *mut Alq) {
-    // SAFETY: as the header says.
+    // SAFETY: the header requires it.
     through_errno(|| unsafe { alq_flush_timeout(alq, ptr::null()) });
 }
 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn alq_flush_timeout(alq: *mut Alq, timeout: *const timespec) -> c_int {
-    // SAFETY: as the header says.
+    // SAFETY: the header requires it.
     let (alq, timeout) = (unsafe { QUEUES.get(alq) }, unsafe { duration(timeout) });
     match (alq, timeout) {
         (Some(alq), Ok(None)) => status(alq.queue.flush()),
@@ -141,13 +143,12 @@ pub unsafe extern "C" fn alq_flush_timeout(alq: *mut Alq, timeout: *const timesp
 pub unsafe extern "C" fn alq_close(alq: *mut Alq) {
     let tell = |result: &Result<(), Undrained>, hook: Option<&Hook>| {
         let Err(undrained) = result else { return };
-        let told =
-            hook.is_some_and(|hook| hook.tell(&undrained.cause, &undrained.cause.to_string()));
+        let told = hook.is_some_and(|hook| hook.tell(&undrained.cause, &undrained.to_string()));
         if !told {
             complain(&["alq: alq_close, ", &undrained.to_string(), "\n"]);
         }
     };
-    // SAFETY: as the header says.
+    // SAFETY: the header requires it.
     through_errno(|| match unsafe { QUEUES.remove(alq) } {
         Some(alq) => alq.close(None, tell),
         None => libc::EINVAL,
@@ -160,13 +161,13 @@ pub unsafe extern "C" fn alq_close_timeout(
     timeout: *const timespec,
     left: *mut AlqUndrained,
 ) -> c_int {
-    // SAFETY: as the header says.
+    // SAFETY: the header requires it.
     let Ok(timeout) = (unsafe { duration(timeout) }) else {
         return libc::EINVAL;
     };
-    // SAFETY: as the header says.
+    // SAFETY: the header requires it.
     uncancelled(|| match unsafe { QUEUES.remove(alq) } {
-        // SAFETY: as the header says.
+        // SAFETY: the header requires it.
         Some(alq) => alq.close(timeout, |result, _| unsafe {
             AlqUndrained::tell(left, result);
         }),
@@ -177,13 +178,13 @@ pub unsafe extern "C" fn alq_close_timeout(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn alq_reopen(alq: *mut Alq, fd: c_int, req: *mut *mut AlqReq) -> c_int {
     let reopen = || {
-        // SAFETY: as the header says.
+        // SAFETY: the header requires it.
         let Alq { queue, .. } = unsafe { QUEUES.get(alq) }.ok_or(libc::EINVAL)?;
-        // SAFETY: it is used in this call only.
+        // SAFETY: it is used during this call only.
         let fd = unsafe { borrow(fd) }?;
         queue.reopen(fd).map_err(|error| error.errno())
     };
-    // SAFETY: as the header says.
+    // SAFETY: the header requires it.
     unsafe { give_out(req, uncancelled(reopen)) }
 }
 
@@ -194,13 +195,13 @@ pub unsafe extern "C" fn alq_reopen_path(
     req: *mut *mut AlqReq,
 ) -> c_int {
     let reopen = || {
-        // SAFETY: as the header says.
+        // SAFETY: the header requires it.
         let Alq { queue, .. } = unsafe { QUEUES.get(alq) }.ok_or(libc::EINVAL)?;
-        // SAFETY: as the header says.
+        // SAFETY: the header requires it.
         let path = unsafe { path_of(file) }?;
         let completion = queue.reopen_path(path);
         completion.map_err(|error| error.errno())
     };
-    // SAFETY: as the header says.
+    // SAFETY: the header requires it.
     unsafe { give_out(req, uncancelled(reopen)) }
 }

@@ -1,4 +1,4 @@
-//! `struct alq_req`: how requests are given out.
+//! `struct alq_req`: the table of requests.
 
 use std::ffi::c_int;
 use std::ptr;
@@ -7,13 +7,14 @@ use alq::Completion;
 
 use crate::handle::Table;
 
-/// A request, as C holds it.
+/// A request that a C handle refers to.
 pub struct AlqReq(pub Completion);
 
 /// All requests that were neither returned nor released.
 pub static REQUESTS: Table<AlqReq> = Table::new();
 
-/// Stores the handle of a request, and returns 0 or what stands in the way; in that case it stores `NULL`.
+/// Stores the handle of a request in `req` and returns 0. On an error stores `NULL` and returns its
+/// number.
 ///
 /// # Safety
 ///
@@ -24,10 +25,10 @@ pub unsafe fn give_out(req: *mut *mut AlqReq, result: Result<Completion, c_int>)
         Err(errno) => (None, errno),
     };
     if req.is_null() {
-        return errno; // it goes on, and nobody will ask
+        return errno; // the operation continues; the caller does not want a request
     }
     let handle = completion.map_or(ptr::null_mut(), |one| REQUESTS.insert(AlqReq(one)));
-    // SAFETY: this function asks for the same.
+    // SAFETY: this function has the same requirement.
     unsafe { req.write(handle) };
     errno
 }

@@ -9,7 +9,7 @@ use alq::{Error, Recovery, Stats};
 
 use crate::queue::{Alq, QUEUES};
 
-/// The members of the header, in its order. New ones come behind the last.
+/// The members of the C struct, in the order of the header. New members are added at the end.
 #[repr(C)]
 pub struct AlqStats {
     pub capacity_bytes: u64,
@@ -103,7 +103,8 @@ impl From<Stats> for AlqStats {
     }
 }
 
-/// What was found in a ring file: the members of the header, in its order. New ones come behind the last.
+/// What the queue found in its ring file: the members of the C struct, in the order of the header.
+/// New members are added at the end.
 #[repr(C)]
 pub struct AlqRecovery {
     pub bytes: u64,
@@ -127,18 +128,20 @@ impl From<&Recovery> for AlqRecovery {
     }
 }
 
-/// Copies as much of a struct as the caller knows of, and zeros behind it if that is more.
+/// Copies a struct to a caller whose version of it has `size` bytes: cuts it if the caller's is
+/// shorter, and fills the rest with zeros if the caller's is longer.
 ///
 /// # Safety
 ///
-/// `T` must have no padding, and `to` be `NULL` or valid for `size` bytes (which need not be those of a `T`).
+/// `T` must have no padding, and `to` must be `NULL` or valid for writes of `size` bytes (`size`
+/// may differ from the size of `T`).
 pub unsafe fn copy_out<T>(from: &T, to: *mut T, size: usize) -> c_int {
     if to.is_null() || size == 0 {
         return libc::EINVAL;
     }
     let known = size.min(size_of::<T>());
     let to: *mut u8 = to.cast();
-    // SAFETY: `known` is no more than either has.
+    // SAFETY: `known` is at most the size of either side.
     unsafe { ptr::copy_nonoverlapping(ptr::from_ref(from).cast(), to, known) };
     // SAFETY: as above.
     let rest = unsafe { to.add(known) };
@@ -153,15 +156,15 @@ pub unsafe extern "C" fn alq_get_stats(
     stats: *mut AlqStats,
     size: usize,
 ) -> c_int {
-    // SAFETY: as the header says.
+    // SAFETY: the header requires it.
     let Some(alq) = (unsafe { QUEUES.get(alq) }) else {
         return libc::EINVAL;
     };
     let now = AlqStats {
-        clamped_records: alq.entries.clamped.load(Ordering::Relaxed), // a count, and no more
+        clamped_records: alq.entries.clamped.load(Ordering::Relaxed), // Relaxed: only a counter
         ..AlqStats::from(alq.queue.stats())
     };
-    // SAFETY: as the header says; 64 bits, an even number of 32, and 64.
+    // SAFETY: the header requires it; the members have 64 bits, or 32 bits in pairs: no padding.
     unsafe { copy_out(&now, stats, size) }
 }
 
@@ -171,12 +174,12 @@ pub unsafe extern "C" fn alq_get_recovery(
     recovery: *mut AlqRecovery,
     size: usize,
 ) -> c_int {
-    // SAFETY: as the header says.
+    // SAFETY: the header requires it.
     let Some(alq) = (unsafe { QUEUES.get(alq) }) else {
         return libc::EINVAL;
     };
     match alq.queue.recovery() {
-        // SAFETY: as the header says; 64 bits each.
+        // SAFETY: the header requires it; all members have 64 bits, so there is no padding.
         Some(found) => unsafe { copy_out(&AlqRecovery::from(found), recovery, size) },
         None => libc::ENOENT,
     }

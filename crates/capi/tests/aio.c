@@ -1,4 +1,4 @@
-/* Requests: the calls in the manner of aio_fsync(3), their errors and their notifications. */
+/* Requests: the calls that follow aio_fsync(3), their errors and their notifications. */
 #include "test.h"
 
 static struct alq *opened(const char *name)
@@ -25,7 +25,7 @@ static void fsync_and_return(void)
     IS(alq_return(data), 0);
     IS(alq_suspend64(&full, 1, NULL), 0);
     IS(alq_return(full), 0);
-    /* Each result is given out once. */
+    /* Each result is returned once. */
     FAILS(IS(alq_return(data), -1), EINVAL);
     FAILS(IS(alq_error(data), -1), EINVAL);
     FAILS(IS(alq_suspend(&data, 1, NULL), -1), EINVAL);
@@ -57,7 +57,7 @@ static void fsync_fails(void)
     FAILS(IS(alq_fsync(alq, O_DSYNC, &req), -1), EINVAL);
 }
 
-/* A request that cannot be done yet: behind an entry that is open. */
+/* A request that cannot be done yet: an open entry is in front of it. */
 static void in_progress(void)
 {
     struct timespec soon = milliseconds(1), bad = { 0, 1000000000 }, negative = { -1, 0 };
@@ -156,7 +156,7 @@ static void notified_by_a_signal(void)
     alq_close(alq);
 }
 
-/* What a callback finds at its value. */
+/* The data that the value of a callback points to. */
 struct seen {
     pthread_mutex_t lock;
     pthread_cond_t changed;
@@ -210,7 +210,7 @@ static void notify_fails(void)
     struct alq_req *req;
     IS(alq_fsync(alq, O_SYNC, &req), 0);
     memset(&event, 0, sizeof event);
-    IS(alq_notify(req, &event), 0); /* all zeros: SIGEV_SIGNAL and signal 0, which is none */
+    IS(alq_notify(req, &event), 0); /* all zeros: SIGEV_SIGNAL, signal 0; queues nothing */
     event.sigev_notify = SIGEV_NONE;
     IS(alq_notify(req, &event), 0);
     event.sigev_notify = SIGEV_THREAD;
@@ -227,7 +227,7 @@ static void notify_fails(void)
     alq_close(alq);
 }
 
-/* Done when it is written; also where nothing can be synced. */
+/* alq_written: done when the record is written, also on files that cannot be synced. */
 static void written(void)
 {
     struct alq *alq = opened("written.log"), *to_null;
@@ -239,7 +239,7 @@ static void written(void)
     file_is("written.log", "a line\n");
     IS(alq_return(req), 0);
     IS(alq_written(alq, NULL), 0);
-    IS(alq_written(alq, &req), 0); /* nothing since */
+    IS(alq_written(alq, &req), 0); /* nothing was posted since */
     IS(alq_suspend(&req, 1, NULL), 0);
     IS(alq_return(req), 0);
     alq_close(alq);
@@ -284,7 +284,7 @@ static void *appends_cancelled(void *arg)
     return arg;
 }
 
-/* alq_suspend is a cancellation point, and nothing else is. */
+/* Only alq_suspend is a cancellation point. */
 static void cancellation(void)
 {
     struct alq *alq = opened("cancel.log");
@@ -316,7 +316,7 @@ static pthread_t waiter;
 static void *interrupter(void *arg)
 {
     (void)arg;
-    while (signal_value == 0) { /* until one has met the call */
+    while (signal_value == 0) { /* until a signal has interrupted the call */
         pthread_kill(waiter, SIGUSR2);
         sched_yield();
     }
@@ -328,7 +328,7 @@ static void count_signal(int signo)
     (void)signo;
 }
 
-/* A handler that runs ends the wait, also one with SA_RESTART. */
+/* A signal handler ends the wait, also with SA_RESTART. */
 static void interrupted(void)
 {
     struct alq *alq = opened("interrupted.log");

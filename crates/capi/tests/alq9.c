@@ -1,4 +1,4 @@
-/* The calls of alq(9): what each does, and each of its errors. */
+/* The calls of alq(9): the effect of each, and each of its errors. */
 #include "test.h"
 
 static struct alq *opened(const char *name, int size, int flags)
@@ -26,9 +26,9 @@ static void opening(void)
     IS(alq_writen(alq, "appended\n", 9, ALQ_WAITOK), 0);
     alq_close(alq);
     alq = opened("new.log", 5000, ALQ_ORDERED);
-    IS(alq_writen(alq, "behind it\n", 10, ALQ_WAITOK | ALQ_ORDERED), 0);
+    IS(alq_writen(alq, "after it.\n", 10, ALQ_WAITOK | ALQ_ORDERED), 0);
     alq_close(alq);
-    file_is("new.log", "appended\nbehind it\n");
+    file_is("new.log", "appended\nafter it.\n");
 }
 
 static void opening_fails(void)
@@ -108,7 +108,7 @@ static void entries(void)
     IS(second->ae_bytesused, 8);
     memcpy(second->ae_data, "second\n\n", 8);
     alq_post(alq, second);
-    third->ae_bytesused = 0; /* nothing of it */
+    third->ae_bytesused = 0; /* give it back */
     alq_post_flags(alq, third, 0);
     first->ae_bytesused = sprintf(first->ae_data, "first %d\n", 1);
     alq_post_flags(alq, first, ALQ_NOACTIVATE);
@@ -170,7 +170,7 @@ static void fixed(void)
     alq_close(alq);
 }
 
-/* An entry that its own thread holds: whoever waits is told. */
+/* A thread that waits while it holds an open entry itself gets an error. */
 static void held(void)
 {
     struct timespec limit = milliseconds(20);
@@ -198,7 +198,7 @@ static void held(void)
     file_is("held.log", "abcd");
 }
 
-/* A close with an open entry goes past it; the entry may still be filled, and its post is in vain. */
+/* A close steps over an open entry. The entry may still be filled; its post writes nothing. */
 static void close_with_an_open_entry(void)
 {
     struct timespec limit = milliseconds(20);
@@ -210,19 +210,19 @@ static void close_with_an_open_entry(void)
     IS(alq_open_path(&alq, path("open.log"), options), 0);
     alq_options_free(options);
     ale = alq_getn(alq, 10, ALQ_WAITOK);
-    IS(alq_writen(alq, "behind it\n", 10, ALQ_WAITOK), 0);
+    IS(alq_writen(alq, "after it.\n", 10, ALQ_WAITOK), 0);
     IS(alq_close_timeout(alq, NULL, &left), EDEADLK);
     IS(left.abandoned, 1);
     IS(left.bytes, 0);
     IS(left.cause, EDEADLK);
-    file_is("open.log", "behind it\n");
+    file_is("open.log", "after it.\n");
     memset(ale->ae_data, 'x', 10);
     FAILS(alq_post(alq, ale), EINVAL);
     FAILS(alq_post(alq, ale), EINVAL);
-    file_is("open.log", "behind it\n");
+    file_is("open.log", "after it.\n");
 }
 
-/* Once everything is shut down, intake says so as the manual page does. In a process of its own. */
+/* After a shutdown, appends fail as the manual page of alq(9) says. Runs in a separate process. */
 static void shut_down(void)
 {
     struct alq *alq = opened("shut.log", 4096, 0), *fixed = opened_fixed("shut", 4, 4), *late;

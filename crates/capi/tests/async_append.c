@@ -77,7 +77,7 @@ static void errors(void)
     FAILS(async_append_write(ap, "x", 1), EBADF);
     IS(async_append_error(ap), EBADF);
     IS(async_append_error(ap), 0);
-    FAILS(async_append_flush(ap), 0); /* a call that succeeds keeps errno */
+    FAILS(async_append_flush(ap), 0); /* a successful call does not change errno */
     async_append_write(ap, NULL, 1);
     IS(async_append_error(ap), EINVAL);
     async_append_write(ap, "x", (size_t)-1);
@@ -101,7 +101,7 @@ static void errors(void)
     async_append_destroy(NULL);
 }
 
-/* Asynchronous when it is created, whatever was enabled. */
+/* An appender is asynchronous at once, also without async_append_enable. */
 static void asynchronous_at_once(void)
 {
     int fd = opened("at-once.log"), before = threads();
@@ -126,7 +126,7 @@ static void told(void *arg, int error, const char *message)
     *(int *)arg += 1;
 }
 
-/* A disk that is full for good stops nothing: nothing here waits. */
+/* On a disk that stays full, no call waits. */
 static void full_disk(void)
 {
     static char line[1000];
@@ -135,7 +135,7 @@ static void full_disk(void)
     struct async_append *ap = async_append_create(fd);
     struct alq_stats stats;
     memset(line, 'x', sizeof line);
-    for (i = 0; i < 3000; i++) /* thrice what the queue holds */
+    for (i = 0; i < 3000; i++) /* three times the capacity of the queue */
         async_append_write(ap, line, sizeof line);
     IS(async_append_error(ap), ENOSPC);
     FAILS(async_append_flush(ap), ENOSPC);

@@ -1,6 +1,6 @@
 /*
- * The calls of those who use alq(9) in FreeBSD's kernel, in the shapes in which they make them: ath(4), net80211,
- * nandsim(4), ktr(4) and siftr(4). They include <sys/alq.h>.
+ * The ways in which FreeBSD's kernel uses alq(9), call for call: ath(4), net80211, nandsim(4),
+ * ktr(4) and siftr(4). They include <sys/alq.h>.
  */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE 1
@@ -11,12 +11,12 @@
 
 
 
-/* What a kernel has. */
+/* Stand-ins for parts of the kernel. */
 static struct {
     struct ucred *td_ucred;
 } kernel_thread, *curthread = &kernel_thread;
 
-/* ath(4): a header and a payload, reserved in an interrupt, dropped and counted if there is no room. */
+/* ath(4): an interrupt reserves a header and a payload, or counts a drop if there is no room. */
 struct ath_header {
     uint64_t threadid;
     uint16_t op, len;
@@ -60,7 +60,7 @@ static void ath_driver(void)
     IS(about.st_size, (1000 - (int)ath.sc_alq_numlost) * 40);
 }
 
-/* net80211: the same with a message that is formatted from pieces. */
+/* net80211: the same, with a message that is formatted from pieces. */
 static void net80211(void)
 {
     struct alq *alq;
@@ -77,7 +77,7 @@ static void net80211(void)
     IS(open(path("wlan.log"), O_RDONLY) >= 0, 1);
 }
 
-/* nandsim(4): text that is copied in, from a buffer of its own. */
+/* nandsim(4): text that is formatted in a separate buffer and copied. */
 static void nandsim(void)
 {
     struct alq *alq;
@@ -89,7 +89,7 @@ static void nandsim(void)
     file_is("nandsim.log", "nandsim: page 7 programmed\n");
 }
 
-/* ktr(4): entries of one size, which the thread that writes them leaves out. */
+/* ktr(4): entries of one size; events of the writing thread itself are left out. */
 struct ktr_entry {
     uint64_t timestamp;
     struct thread *thread;
@@ -122,7 +122,10 @@ static void ktr(void)
     CHECK(ald_thread == NULL);
 }
 
-/* siftr(4): a text of which only the greatest length is known, and whose length is what snprintf(3) says, also if it cut. */
+/*
+ * siftr(4): reserves the greatest length of a text, and posts the length that snprintf(3) returns,
+ * also if the text was cut.
+ */
 enum { MAX_LOG_MSG_LEN = 32 };
 
 static void siftr(void)

@@ -1,4 +1,4 @@
-/* What a caller must not do is an error or the end of the process, with a message; never a damaged log. */
+/* Misuse gives an error, or ends the process with a message; it never damages the log. */
 #include "test.h"
 
 static struct alq *opened(const char *name)
@@ -16,13 +16,13 @@ static void posted_twice(void)
     alq_post(alq, ale);
 }
 
-/* A second post that meets the next holder of its place: that one is told, at its own post. */
+/* A second post, after the place has a new holder: the new holder's own post aborts. */
 static void posted_twice_late(void)
 {
     struct alq *alq = opened("late.log");
     struct ale *ale = alq_getn(alq, 8, ALQ_NOWAIT), *other;
     alq_post(alq, ale);
-    do { /* once through all descriptors */
+    do { /* use every descriptor once */
         alq_flush(alq);
         other = alq_getn(alq, 8, ALQ_WAITOK);
         if (other != ale) {
@@ -41,7 +41,7 @@ static void *post_it(void *arg)
     return NULL;
 }
 
-/* Two threads post the same entry: one of them is told. */
+/* Two threads post the same entry: one of the posts aborts. */
 static void posted_by_two(void)
 {
     struct alq *alq = opened("two.log");
@@ -55,13 +55,13 @@ static void posted_by_two(void)
     pthread_join(threads[1], NULL);
 }
 
-/* What snprintf(3) says of a text that it had to cut, and any other number that is too large. */
+/* An ae_bytesused that is too large: the result of an snprintf(3) that cut its text, and others. */
 static void used_beyond_its_end(void)
 {
     struct alq *alq = opened("beyond.log");
     struct ale *ale = alq_getn(alq, 8, ALQ_NOWAIT);
     struct alq_stats stats;
-    static volatile size_t room = 8; /* the compiler is not to see that it cuts */
+    static volatile size_t room = 8; /* hides from the compiler that the text is cut */
     ale->ae_bytesused = snprintf(ale->ae_data, room, "%s", "a text of more");
     alq_post(alq, ale);
     ale = alq_getn(alq, 8, ALQ_NOWAIT);
@@ -148,7 +148,7 @@ static void null_and_closed(struct alq *alq)
     NO(alq_lane_open(alq), EINVAL);
 }
 
-/* A handle that was closed is known for one, also after many others. */
+/* A closed handle is recognised, also after many other handles. */
 static void closed_long_ago(void)
 {
     struct alq *first = opened("first.log"), *other;
@@ -180,11 +180,11 @@ int main(void)
     used_beyond_its_end();
     aborts(used_below_zero, "alq: alq_post: ae_bytesused is negative\n");
     aborts(used_without_measure, "alq: alq_post: ae_bytesused is negative\n");
-    aborts(posted_to_another_queue, "alq: alq_post: this is no entry of the queue\n");
-    aborts(an_entry_of_the_caller, "alq: alq_post: this is no entry of the queue\n");
-    aborts(a_copy_of_an_entry, "alq: alq_post: this is no entry of the queue\n");
+    aborts(posted_to_another_queue, "alq: alq_post: the entry does not belong to this queue\n");
+    aborts(an_entry_of_the_caller, "alq: alq_post: the entry does not belong to this queue\n");
+    aborts(a_copy_of_an_entry, "alq: alq_post: the entry does not belong to this queue\n");
 
-    /* A thread that is done uses its handle no more, but others do. */
+    /* A correct caller's record is whole. */
     alq = opened("still.log");
     ale = alq_getn(alq, 6, ALQ_NOWAIT);
     memcpy(ale->ae_data, "whole\n", 6);

@@ -1,4 +1,7 @@
-/* A plug-in that has the static library inside: it closes what it has opened, and may be unloaded. */
+/* A plug-in that contains the static library. It closes its queues, so it may be unloaded. */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE 1 /* O_DSYNC, with -std=c11 */
+#endif
 #include <fcntl.h>
 
 #include "alq.h"

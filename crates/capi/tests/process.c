@@ -1,4 +1,4 @@
-/* The process around a queue: its end, its children, its signals. */
+/* Queues at the end of the process, in children of fork(2), and in signal handlers. */
 #include "test.h"
 
 static struct alq *queue;
@@ -8,7 +8,7 @@ static void opened(const char *name)
     IS(alq_open_flags(&queue, path(name), NULL, ALQ_DEFAULT_CMODE, 1 << 16, 0), 0);
 }
 
-/* Posted, never closed, and exit(3): it is in the file. */
+/* Records that were posted before exit(3), on a queue that is never closed, are in the file. */
 static void left_open(void)
 {
     struct ale *ale;
@@ -20,7 +20,10 @@ static void left_open(void)
     exit(0);
 }
 
-/* A handler that was registered before the first queue runs after the drain: what it appends goes past the ring. */
+/*
+ * An atexit handler that was registered before the first queue runs after the drain. Its appends
+ * bypass the ring.
+ */
 static void at_the_very_end(void)
 {
     struct ale *first = alq_getn(queue, 64, ALQ_WAITOK), *second = alq_getn(queue, 64, ALQ_WAITOK), *again;
@@ -34,7 +37,7 @@ static void at_the_very_end(void)
     CHECK(again == first || again == second);
     IS(alq_writen(queue, "a record\n", 9, ALQ_WAITOK), 0);
     alq_close(queue);
-    memset(again->ae_data, 'x', 64); /* it was open: its memory is kept */
+    memset(again->ae_data, 'x', 64); /* the entry was open, so its memory is kept */
     FAILS(alq_post(queue, again), EINVAL);
 }
 
@@ -64,7 +67,7 @@ static void after_the_drain_twice(void)
 static struct ale *of_the_parent;
 static struct alq_req *request_of_the_parent;
 
-/* A queue of the parent's that a reopen has made the child's. */
+/* A reopen gives the child its own queue in place of the parent's. */
 static void becomes_its_own(void)
 {
     enum { OPEN = 100 };
@@ -87,7 +90,7 @@ static void becomes_its_own(void)
     file_is("child.log", "copied\ne\ne\ne\ne\ne\ne\ne\ne\ne\ne\n");
 }
 
-/* In a child: the parent's queue appends at once; its entries and requests are the parent's. */
+/* In a child: the parent's queue appends at once; its entries and requests belong to the parent. */
 static void child_of_a_user(void)
 {
     struct alq_stats stats;
@@ -116,7 +119,7 @@ static void child_of_a_user(void)
     IS(alq_writen(queue, "x", 1, ALQ_WAITOK), EINVAL);
 }
 
-/* One that closes the queue while an entry of its own is open. */
+/* A child that closes the queue while it has an open entry. */
 static void child_that_forgets(void)
 {
     struct ale *ale = alq_getn(queue, 8, ALQ_WAITOK);
@@ -161,7 +164,7 @@ static void handler(int signo)
         _exit(4);
 }
 
-/* Appends of a handler, over a thread that appends. */
+/* A signal handler appends while the interrupted thread has an open entry. */
 static void signals(void)
 {
     enum { ROUNDS = 500 };
@@ -208,7 +211,7 @@ static void appenders_in_children(void)
     file_is("appenders.log", "parent\nat once\nlater\nat the end\n");
 }
 
-/* The parent of daemon(3): it ends by _exit(2) as soon as its child runs. */
+/* As in daemon(3), the parent ends by _exit(2) as soon as its child runs. */
 static void parent_that_leaves(void)
 {
     pid_t child;
@@ -219,7 +222,7 @@ static void parent_that_leaves(void)
     _exit(0);
 }
 
-/* An appender that nobody destroys, in a program that returns. */
+/* A program returns from main without destroying its appender. */
 static void appender_left_open(void)
 {
     int fd = open(path("appender.log"), O_WRONLY | O_CREAT | O_APPEND, 0600);

@@ -1,4 +1,4 @@
-/* What there is besides: options, descriptors, reopening, counts, errors that are told, lanes. */
+/* Options, descriptors, reopens, counters, error callbacks and lanes. */
 #include "test.h"
 
 static void options_are_used(void)
@@ -138,7 +138,7 @@ static void counts(void)
     memset(&stats, 0xff, sizeof stats);
     IS(alq_get_stats(alq, &stats, sizeof stats.capacity_bytes), 0);
     IS(stats.capacity_bytes, 1 << 20);
-    IS(stats.fill_bytes, UINT64_MAX); /* beyond the size that was given */
+    IS(stats.fill_bytes, UINT64_MAX); /* beyond the given size: not written */
     IS(alq_get_stats(alq, NULL, sizeof stats), EINVAL);
     IS(alq_get_stats(alq, &stats, 0), EINVAL);
     IS(alq_get_stats(NULL, &stats, sizeof stats), EINVAL);
@@ -164,7 +164,10 @@ static void tell(void *arg, int error, const char *message)
     pthread_mutex_unlock(&told->lock);
 }
 
-/* A write that fails is told to the callback, to later appends, to flush and to close; and a reopen ends it. */
+/*
+ * A failed write is reported to the callback, to later appends, to flush and to close; a reopen
+ * ends the failure.
+ */
 static void errors_are_told(void)
 {
     struct told told;
@@ -215,11 +218,11 @@ static void errors_are_told(void)
     IS(left.records, 1);
     IS(left.abandoned, 0);
     IS(left.cause, EPIPE);
-    pthread_mutex_destroy(&told.lock); /* nobody calls any more */
+    pthread_mutex_destroy(&told.lock); /* the callback is not called any more */
     pthread_cond_destroy(&told.changed);
 }
 
-/* What alq_close cannot write is told by alq_close itself: to the callback, or on standard error. */
+/* alq_close itself reports what it cannot write: to the callback, or on standard error. */
 static void close_with_a_callback(void)
 {
     static struct told told;
@@ -320,7 +323,7 @@ static void lanes(void)
     IS(alq_lane_writen(lane, "in a lane\n", 10, ALQ_WAITOK), 0);
     IS(alq_lane_writen(lane, "and again\n", 10, ALQ_NOWAIT), 0);
     alq_lane_seal(lane);
-    IS(alq_writen(alq, "behind it\n", 10, ALQ_WAITOK), 0);
+    IS(alq_writen(alq, "after it.\n", 10, ALQ_WAITOK), 0);
     IS(alq_lane_writen(lane, NULL, 1, ALQ_WAITOK), EINVAL);
     IS(alq_lane_writen(lane, "x", 0, ALQ_WAITOK), EINVAL);
     IS(alq_lane_writen(lane, "x", 1, 0x80), EINVAL);
@@ -332,7 +335,7 @@ static void lanes(void)
     FAILS(alq_lane_seal(lane), EINVAL);
     FAILS(alq_lane_close(lane), EINVAL);
     NO(alq_lane_open(alq), EINVAL);
-    file_is("lanes.log", "in a lane\nand again\nbehind it\n");
+    file_is("lanes.log", "in a lane\nand again\nafter it.\n");
 }
 
 int main(void)
@@ -346,7 +349,7 @@ int main(void)
     IS(in_child(close_with_a_callback), 0);
     CHECK(said(""));
     IS(in_child(close_without_a_callback), 0);
-    CHECK(said("5 bytes in 1 records not written"));
+    CHECK(said("5 bytes in 1 records not written and lost"));
     IS(in_child(a_callback_that_closes), 0);
     timeouts();
     lanes();

@@ -1,4 +1,7 @@
-/* A ring file: what a process has posted that was killed, the next one writes; and what opening one says. */
+/*
+ * Ring files: the next process writes the records that a killed process has posted. And the errors
+ * of opening a ring file.
+ */
 #include "test.h"
 
 static struct told {
@@ -28,7 +31,7 @@ static int open_with(struct alq **alq, const char *log, const char *ring, int ot
     return error;
 }
 
-/* An entry that is open in front: nothing behind it is written when the process is killed. */
+/* An open entry in front: the records after it are not written when the process is killed. */
 static void killed(void)
 {
     struct alq *alq;
@@ -104,7 +107,7 @@ static void refused(void)
     alq_close(alq);
 }
 
-/* What a close must leave stays for the next queue, and it says so. */
+/* What a close cannot write stays in the ring file for the next queue, and the result says so. */
 static void left_behind(void)
 {
     struct timespec soon = milliseconds(20);
@@ -131,7 +134,7 @@ static void left_behind(void)
 
 int main(void)
 {
-    path(""); /* before there are children */
+    path(""); /* before the first child */
     recovered();
     refused();
     IS(in_child(left_behind), 0);

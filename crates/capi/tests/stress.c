@@ -1,4 +1,7 @@
-/* Many threads, every way to append, flushes and syncs between: each record is in the file, once, whole, in its order. */
+/*
+ * Many threads append in every way, with flushes and syncs in between. Each record is in the file
+ * once, whole, and in the order of its thread.
+ */
 #include "test.h"
 
 enum { THREADS = 6, LEN = 26 };

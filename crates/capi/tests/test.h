@@ -1,4 +1,4 @@
-/* What every test program uses: checks that say what was expected, a directory of its own, children. */
+/* Shared by all test programs: checks with messages, a temporary directory, child processes. */
 #ifndef TEST_H
 #define TEST_H 1
 
@@ -31,7 +31,7 @@
             failed(__FILE__, __LINE__, #condition, 0, 0); \
     } while (0)
 
-/* Ends it if two numbers differ. */
+/* Ends the test program if two numbers differ. */
 #define IS(actual, expected) \
     do { \
         long long actual_ = (long long)(actual), expected_ = (long long)(expected); \
@@ -39,7 +39,7 @@
             failed(__FILE__, __LINE__, #actual " is " #expected, actual_, expected_); \
     } while (0)
 
-/* A call that returns nothing, or a pointer, and must fail with this errno. */
+/* Checks that a call without a status sets this errno. */
 #define FAILS(call, number) \
     do { \
         errno = 0; \
@@ -47,7 +47,7 @@
         IS(errno, number); \
     } while (0)
 
-/* A call that must return NULL, with this errno. */
+/* Checks that a call returns NULL and sets this errno. */
 #define NO(call, number) FAILS(CHECK((call) == NULL), number)
 
 static inline void failed(const char *file, int line, const char *what, long long actual, long long expected)
@@ -66,7 +66,7 @@ static inline void test_remove_dir(void)
         fprintf(stderr, "%s is left\n", test_dir);
 }
 
-/* The path of a file in a directory that is removed by test_end. */
+/* Returns the path of a file in a directory that test_end removes. */
 static inline const char *path(const char *name)
 {
     static char paths[8][128];
@@ -87,7 +87,7 @@ static inline int test_end(const char *name)
     return 0;
 }
 
-/* Whether a file is exactly this text. */
+/* Checks that a file contains exactly this text. */
 static inline void file_is(const char *name, const char *expected)
 {
     static char text[1 << 16];
@@ -103,14 +103,17 @@ static inline void file_is(const char *name, const char *expected)
     }
 }
 
-/* Runs a function in a child, whose exit status, or -signal, it returns. Standard error of the child goes to "said". */
+/*
+ * Runs a function in a child and returns its exit status, or the negative number of its signal. The
+ * standard error of the child goes to the file "said".
+ */
 static inline int in_child(void (*body)(void))
 {
     int status, said;
     pid_t child = fork();
     CHECK(child >= 0);
     if (child == 0) {
-        /* What threads of the parent had in hand is lost here, and nobody's fault. Errors still count. */
+        /* Memory that only threads of the parent point to is leaked here; errors still count. */
         VALGRIND_CLO_CHANGE("--leak-check=no");
         said = open(path("said"), O_WRONLY | O_CREAT | O_TRUNC, 0600);
         CHECK(said >= 0 && dup2(said, STDERR_FILENO) >= 0);
@@ -122,7 +125,7 @@ static inline int in_child(void (*body)(void))
     return WIFSIGNALED(status) ? -WTERMSIG(status) : WEXITSTATUS(status);
 }
 
-/* Whether the last child said this on standard error. */
+/* Checks whether the last child printed this on standard error. */
 static inline int said(const char *what)
 {
     static char text[1 << 14];

@@ -1,4 +1,7 @@
-/* dlclose(3) under a live flusher: the library stays, and so does what was posted. Not linked with it: $1 is its path. */
+/*
+ * dlclose(3) while a flusher runs: the library stays loaded, and posted records are written. This
+ * program is not linked with the library; argument 1 is its path.
+ */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE 1
 #endif
@@ -26,7 +29,7 @@ int main(int argc, char **argv)
         fprintf(stderr, "%s\n", dlerror());
         return 1;
     }
-    /* A data pointer is not a function pointer to the compiler; to dlsym(3) it is. */
+    /* C does not convert data pointers to function pointers, but dlsym(3) needs it. */
     symbol = dlsym(library, "alq_open");
     memcpy(&open_it, &symbol, sizeof symbol);
     symbol = dlsym(library, "alq_writen");

@@ -1,4 +1,6 @@
-/* Loads a plug-in, runs it, and unloads it at once, many times. $1 is its path, $2 a file. */
+/*
+ * Loads a plug-in, runs it, and unloads it at once, many times. Argument 1 is its path, 2 a file.
+ */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE 1
 #endif

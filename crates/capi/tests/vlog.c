@@ -1,7 +1,8 @@
 /*
- * A log as Open vSwitch's vlog keeps it, and what happens to it: a lock around every line, a file that is reopened while
- * threads log, a descriptor that is closed after its appender, a fork into the background, a signal that kills, a full
- * disk. The calls of async-append.h, and nothing else of this library.
+ * Uses the calls of async-append.h as Open vSwitch's vlog does: a lock around every line, a file
+ * that is reopened while threads log, a descriptor that is closed after its appender, a fork into
+ * the background, a signal that kills the process, and a full disk. It uses no other call of this
+ * library.
  */
 #include "test.h"
 
@@ -34,7 +35,10 @@ static void vlog_flush(void)
     pthread_mutex_unlock(&log_mutex);
 }
 
-/* Opens the file, or the file anew if it was renamed: the old appender goes before its descriptor does. */
+/*
+ * Opens the log, also anew after a rename. Destroys the old appender before it closes the
+ * descriptor.
+ */
 static void vlog_reopen(const char *file)
 {
     int fd = open(file, O_WRONLY | O_CREAT | O_APPEND, 0600);
@@ -83,7 +87,10 @@ static void *logs(void *arg)
     return NULL;
 }
 
-/* logrotate's way: the file is renamed, then reopened, while threads log. No line is lost, doubled or cut. */
+/*
+ * As with logrotate, the file is renamed and reopened while threads log. No line is lost, doubled
+ * or cut.
+ */
 static void reopened_under_threads(void)
 {
     static char names[THREADS][8];
@@ -114,7 +121,7 @@ static void reopened_under_threads(void)
     }
 }
 
-/* The last words: flushed, then the signal kills. */
+/* The last line is flushed before the signal kills the process. */
 static void killed(void)
 {
     vlog_reopen(path("killed.log"));
@@ -124,7 +131,9 @@ static void killed(void)
     raise(SIGTERM);
 }
 
-/* Without a flush, a line is on its way within a millisecond: it outlives a process that then waits for its end. */
+/*
+ * Without a flush, a line is on its way within 1 ms: once it is in the file, SIGKILL loses nothing.
+ */
 static void killed_later(void)
 {
     char seen[8] = "";
@@ -133,11 +142,13 @@ static void killed_later(void)
     vlog("later");
     fd = open(log_file, O_RDONLY);
     while (pread(fd, seen, 6, 0) != 6)
-        ; /* nothing but the thread of the appender writes it */
+        ; /* only the thread of the appender writes it */
     kill(getpid(), SIGKILL);
 }
 
-/* As daemonize_start: the parent logs, forks, waits until its child is ready, and ends by _exit. */
+/*
+ * As in daemonize_start, the parent logs, forks, waits until its child is ready, and calls _exit.
+ */
 static void daemonized(void)
 {
     int ready[2];
@@ -152,7 +163,7 @@ static void daemonized(void)
         CHECK(read(ready[0], &byte, 1) == 1);
         _exit(0);
     }
-    vlog("child|in the background"); /* an appender of the parent's: at once */
+    vlog("child|in the background"); /* an appender of the parent: writes at once */
     async_append_enable();
     vlog("child|asynchronous again");
     vlog_reopen(log_file);
@@ -162,7 +173,7 @@ static void daemonized(void)
     _exit(0);
 }
 
-/* A full disk: the daemon goes on, reopens, and ends. Without that it would hang in any of these. */
+/* On a full disk the daemon goes on logging, reopens, and ends: none of these calls waits. */
 static void on_a_full_disk(void)
 {
     int i;
@@ -192,5 +203,6 @@ int main(void)
     file_is("daemon.log", "parent|starting\nchild|in the background\nchild|asynchronous again\nchild|reopened\n");
     IS(in_child(on_a_full_disk), 0);
     CHECK(said("async_append_write"));
+    CHECK(said("not written and lost"));
     return test_end("vlog");
 }

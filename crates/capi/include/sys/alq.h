@@ -1,4 +1,4 @@
-/* <sys/alq.h>, under which name consumers of FreeBSD's alq(9) include it. Everything is in <alq.h>. */
+/* <sys/alq.h>: the name by which users of FreeBSD's alq(9) include this header. See <alq.h>. */
 #ifndef ALQ_SYS_ALQ_H
 #define ALQ_SYS_ALQ_H 1
 
@@ -9,8 +9,9 @@ extern "C" {
 #endif
 
 /*
- * The thread of alq(9), which tracers compare the current thread with, so as to leave it out. Here each queue has a
- * thread, and none of them traces: this is NULL, and no thread of the caller's.
+ * The thread of alq(9). Tracers compare it with the current thread in order to leave that thread
+ * out of the trace. In this library each queue has a thread, and none of these threads traces. So
+ * ald_thread is NULL, which equals no thread of the caller.
  */
 struct thread;
 extern struct thread *ald_thread;
