@@ -1,14 +1,14 @@
-//! What the drain has done, in numbers that belong together.
+//! The drain's progress and counts, published as one consistent set of numbers.
 //!
-//! Invariant: the drain alone writes them, and the tail's position is always
-//! `bytes - ahead + padding` after the position where the ring started.
+//! Invariant: only the drain writes them, and the tail's position is always `bytes - ahead +
+//! padding` after the position where the ring started.
 
 use super::progress::Progress;
 use crate::primitives::sync::{AtomicU64, Ordering, fence, is_mutant, spin_loop, unless_mutant};
 use crate::words::Tail;
 
-/// How far the drain has come and what it did with the bytes on the way. What an abandoned
-/// reservation had taken counts as padding once the drain has gone past it.
+/// How far the drain has come, and what it did with the bytes on the way. The bytes of an abandoned
+/// reservation count as padding once the drain has moved past it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Accounts {
     /// The tail.
@@ -21,12 +21,12 @@ pub struct Accounts {
     pub padding: u64,
     /// Open reservations stepped over.
     pub abandoned: u64,
-    /// Bytes taken of the record in hand, which lies after the tail until all of it is taken.
+    /// Bytes taken of the next record, which stays after the tail until all of it is taken.
     pub ahead: u32,
 }
 
-/// The accounts as words, written by the drain alone: a sequence lock, so that a reader gets the
-/// numbers of one moment.
+/// The accounts as words that only the drain writes. A sequence lock gives each reader the numbers
+/// of one moment.
 ///
 /// Claims read the two words of the tail without the lock.
 #[derive(Debug)]
@@ -54,7 +54,7 @@ impl Ledger {
         }
     }
 
-    /// Stores the accounts. For the drain.
+    /// Stores the accounts. Only the drain may call it.
     pub(super) fn publish(&self, accounts: &Accounts) {
         // Relaxed: this thread is the only writer.
         let version = self.version.load(Ordering::Relaxed);
@@ -65,7 +65,7 @@ impl Ledger {
         if !is_mutant("ledger.odd") {
             fence(Ordering::Release);
         }
-        // Relaxed: held together by the version.
+        // Relaxed: the version holds these words together.
         self.bytes.store(accounts.bytes, Ordering::Relaxed);
         self.records.store(accounts.records, Ordering::Relaxed);
         self.padding.store(accounts.padding, Ordering::Relaxed);
@@ -79,14 +79,14 @@ impl Ledger {
         self.version.store(version + 2, order);
     }
 
-    /// The numbers of one moment. The drain writes for some nanoseconds only, so a second try is
-    /// rare.
+    /// Returns the numbers of one moment. The drain writes for only a few nanoseconds, so a second
+    /// try is rare.
     pub(super) fn read(&self) -> Accounts {
         loop {
             // [ledger.version] Acquire, pairs with [ledger.even].
             let order = unless_mutant("ledger.version", Ordering::Acquire);
             let version = self.version.load(order);
-            // Relaxed: held together by the version.
+            // Relaxed: the version holds these words together.
             let accounts = Accounts {
                 tail: self.tail.load(),
                 bytes: self.bytes.load(Ordering::Relaxed),
@@ -99,7 +99,7 @@ impl Ledger {
             if !is_mutant("ledger.again") {
                 fence(Ordering::Acquire);
             }
-            // Relaxed: ordered by the fence.
+            // Relaxed: the fence orders it.
             if version % 2 == 0 && self.version.load(Ordering::Relaxed) == version {
                 return accounts;
             }

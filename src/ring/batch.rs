@@ -1,13 +1,16 @@
-//! What one walk of the drain found: runs of posted bytes, and where the cursor stands behind them.
+//! The result of one walk of the drain: runs of posted bytes, and the cursor after them.
+//!
+//! This file owns the arithmetic of a walk. It reads neither slots nor bytes, and moves nothing.
 
 use crate::words::{Phase, State, next_seq};
 
 /// Where a walk ends.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Limit {
-    /// At a record's end, as near below as it can be; behind the first, if that alone is longer.
+    /// At the last record end within this many bytes. If the first record alone is longer, after
+    /// it.
     About(u32),
-    /// At this very byte: where a short write ended.
+    /// At exactly this byte, where a short write ended.
     Exactly(u32),
 }
 
@@ -19,10 +22,11 @@ impl Limit {
     }
 }
 
-/// The runs handed out at once: a new run begins only behind padding, so more than one is rare.
+/// The number of runs that are handed out at once. A new run begins only after padding, so more
+/// than one run is rare.
 pub(super) const RUNS_MAX: usize = 16;
 
-/// Where the drain stands: in span `seq`, of which `taken` bytes are written, up to position `pos`.
+/// The drain's place: in span `seq`, of which `taken` bytes are written, up to position `pos`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Cursor {
     pub seq: u64,
@@ -37,7 +41,7 @@ pub(super) struct Run {
     pub len: u32,
 }
 
-/// What a walk from the cursor found, and where the cursor stands behind it.
+/// The result of a walk from the cursor, and the cursor after it.
 #[derive(Debug)]
 pub(super) struct Batch {
     pub runs: [Run; RUNS_MAX],
@@ -47,13 +51,13 @@ pub(super) struct Batch {
     pub records: u64,
     pub padding: u64,
     pub abandoned: u64,
-    /// How many of the bytes lie before the last record end that was seen; `None` if none was.
+    /// How many of the bytes lie before the last end of a record; `None` if the walk saw no end.
     pub whole: Option<u32>,
     pub more: bool,
 }
 
 impl Batch {
-    /// An empty one.
+    /// Creates an empty batch.
     pub(super) fn at(cursor: Cursor) -> Self {
         Self {
             runs: [Run::default(); RUNS_MAX],
@@ -68,7 +72,7 @@ impl Batch {
         }
     }
 
-    /// Adds `len` bytes at `pos`; `false` if that would take one run too many.
+    /// Adds `len` bytes at `pos`. Returns `false` if that needs a run more than there may be.
     fn push(&mut self, pos: u64, len: u32) -> bool {
         if let Some(last) = self.runs[..self.count].last_mut() {
             if last.pos + u64::from(last.len) == pos {
@@ -87,14 +91,14 @@ impl Batch {
     }
 }
 
-/// Whether a span is open, and all of it is taken that is committed.
+/// Returns whether a span is open and all of its committed bytes are taken.
 pub(super) fn is_caught_up(cursor: Cursor, state: State) -> bool {
     state.phase == Phase::Open && state.committed == cursor.taken
 }
 
 impl Batch {
-    /// Takes what is committed of the span in hand, which starts at `start`; `false` when the walk
-    /// ends here.
+    /// Takes the committed bytes of the span at the cursor, which starts at `start`. Returns
+    /// `false` if the walk ends here.
     pub(super) fn take(&mut self, start: u64, state: State, limit: Limit) -> bool {
         let from = start + u64::from(self.end.taken);
         let ready = state.committed - self.end.taken;

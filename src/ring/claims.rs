@@ -1,12 +1,12 @@
-//! The cache line that every claim reads and writes: the head, the gate, and what claimers know of
-//! the tail.
+//! The cache line that every claim reads and writes: the head, the gate, and the tail as claimers
+//! know it.
 //!
-//! It owns these five words and decides whether a claim succeeds; no other file touches them. It
-//! knows neither slots nor bytes: `reserve.rs` fills what was claimed here.
+//! This file owns these five words and decides whether a claim succeeds; no other file touches
+//! them. It knows neither slots nor bytes: `reserve.rs` fills what was claimed here.
 //!
 //! Invariants: every change of the head is a compare-and-swap, so each claim has its sequence and
-//! its bytes alone; `seen` is never ahead of the drain's tail; the head of a closed ring is one
-//! that no claim can move.
+//! its bytes alone; `seen` is never ahead of the drain's tail; no claim can move the head of a
+//! closed ring.
 
 use crate::primitives::sync::{AtomicU32, AtomicU64, Ordering, is_mutant, unless_mutant};
 use crate::words::{Geometry, Head, Tail, Width};
@@ -16,30 +16,32 @@ use super::progress::Progress;
 /// Why a claim was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
-    /// There is no room now, in bytes or in slots; or other threads wait for it, in turn.
+    /// There is no room now, in bytes or in slots; or other threads wait in turn for the room.
     Full,
     /// The ring is closed.
     Closed,
-    /// The ring is closed, but its queue goes on without it.
+    /// The ring is closed, and its queue continues without it.
     Aside,
     /// The sink has failed.
     Failed,
 }
 
-/// The words of one ring that claims are made with.
+/// The words of one ring that claims read and write.
 #[derive(Debug)]
 pub(super) struct Claims {
     /// `{ seq, pos }` of the next claim.
     head: AtomicU64,
-    /// The tail as some claimer last read it: never ahead of the drain's, and it only grows.
+    /// The tail as a claimer last read it. It is never ahead of the drain's tail, and it only
+    /// grows.
     seen: Progress,
-    /// Why claims are refused for another reason than room: bits of [`Gate`].
+    /// Reasons to refuse claims, other than room: bits of [`Gate`].
     gate: AtomicU32,
     /// The head at which a closed ring ended: valid once the head has jumped from it.
     end: AtomicU64,
 }
 
-/// The bits of the gate. They change rarely, and lie on the line that a claim needs anyway.
+/// The bits of the gate. They change rarely, so they are on the cache line that a claim needs
+/// anyway.
 pub(super) struct Gate;
 
 impl Gate {
@@ -49,10 +51,10 @@ impl Gate {
     const CLOSED: u32 = 2;
     /// A thread waits for room in turn: no other may overtake it.
     pub(super) const WAITED: u32 = 4;
-    /// Beside `CLOSED`: appends go on, past the ring.
+    /// Together with `CLOSED`: appends continue, and bypass the ring.
     const ASIDE: u32 = 8;
 
-    /// What the bits say to a claim.
+    /// Returns the refusal that these bits mean for a claim.
     const fn refusal(gate: u32) -> Option<Refusal> {
         if gate & Self::ASIDE != 0 {
             Some(Refusal::Aside)
@@ -68,7 +70,7 @@ impl Gate {
     }
 }
 
-/// What a claim asks for.
+/// The request of a claim.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Wish {
     pub len: u32,
@@ -77,9 +79,9 @@ pub(super) struct Wish {
     pub passed: u32,
 }
 
-/// Why a try to claim has not claimed.
+/// Why a try did not claim.
 pub(super) enum Missed {
-    /// The head is this by now.
+    /// The head has changed to this.
     Head(u64),
     /// There seems to be no room at this head.
     NoRoom(u64),
@@ -96,24 +98,24 @@ impl Claims {
         }
     }
 
-    /// The head from which a claim starts.
+    /// Returns the head from which a claim starts.
     #[inline(always)]
     #[expect(
         clippy::inline_always,
         reason = "the hot path: see `Ring::reserve_at_once`"
     )]
     pub(super) fn look(&self) -> u64 {
-        // [claim.head] Acquire, pairs with [give_back.take]: the bytes that were given back are
-        // this claim's alone. And with [claim.take]: `seen`, read next, is then at least what the
-        // last claimer relied on, so that head - seen never exceeds the capacity for a head that is
-        // current. (Without that, `seen` could be older; the room check would notice, unless it
-        // were 4 GiB older.)
+        // [claim.head] Acquire, pairs with [give_back.take]: the bytes that were given back belong
+        // to this claim alone. And with [claim.take]: `seen`, read next, is then at least what the
+        // last claimer relied on, so head - seen never exceeds the capacity for a current head.
+        // (Without that, `seen` could be older; the room check would notice, unless it were 4 GiB
+        // older.)
         self.head
             .load(unless_mutant("claim.head", Ordering::Acquire))
     }
 
-    /// Claims if the head is still `bits` and there is room behind it. Returns the head and the
-    /// tail that the claim has relied on.
+    /// Claims if the head is still `bits` and there is room after it. Returns the head and the tail
+    /// on which the claim relied.
     #[inline(always)]
     #[expect(
         clippy::inline_always,
@@ -128,14 +130,14 @@ impl Claims {
         let Wish { len, width, passed } = wish;
         let head = Head::from_bits(bits);
         let tail = self.seen.load();
-        // Relaxed: a close has its order through the head, and a claim that finds a bit set looks
-        // again with Acquire.
+        // Relaxed: the head orders a close, and a claim that finds a bit set looks again with
+        // Acquire.
         let gate = self.gate.load(Ordering::Relaxed) & !passed;
         if gate != 0 || !geometry.has_room(head, tail, len, width) {
             return Err(Missed::NoRoom(bits));
         }
         // [claim.take] Release, pairs with [head.load] and with the looks of later claims (see
-        // `look`). No Acquire: the load that has got `bits` has read the same store, and was one.
+        // `look`). No Acquire: the load that returned `bits` has read the same store, with Acquire.
         // [claim.retry] Acquire if it fails: as [claim.head].
         let claim = self.head.compare_exchange_weak(
             bits,
@@ -149,8 +151,8 @@ impl Claims {
         }
     }
 
-    /// After a try that found no room at the head `bits`: the head to try next, now that the drain
-    /// is known to have come to `drained`. Refuses only a head that is still current.
+    /// Looks again after a try that found no room at the head `bits`; the drain is now known to be
+    /// at `drained`. Returns the head to try next. Refuses only if the head is still current.
     pub(super) fn look_again(
         &self,
         bits: u64,
@@ -159,8 +161,8 @@ impl Claims {
         wish: Wish,
     ) -> Result<u64, Refusal> {
         let tail = self.see(drained);
-        // [gate.look] Acquire, pairs with [gate.fail]: why it has failed is seen. (Why the head has
-        // jumped is seen by the load of the head.)
+        // [gate.look] Acquire, pairs with [gate.fail]: the cause of the failure is seen. (The load
+        // of the head shows why the head has jumped.)
         let order = unless_mutant("gate.look", Ordering::Acquire);
         let gate = self.gate.load(order);
         if let Some(refusal) = Gate::refusal(gate & !wish.passed) {
@@ -169,8 +171,8 @@ impl Claims {
         if geometry.has_room(Head::from_bits(bits), tail, wish.len, wish.width) {
             return Ok(bits);
         }
-        // A head that is older than the tail looks full. Only one that has not moved proves that
-        // the ring is.
+        // A head that is older than the tail looks full. Only a head that has not moved proves that
+        // the ring is full.
         // [claim.again] Acquire: as [claim.head].
         let order = unless_mutant("claim.again", Ordering::Acquire);
         let now = self.head.load(order);
@@ -181,9 +183,9 @@ impl Claims {
         }
     }
 
-    /// Takes the head back over the bytes that a span at `start` did not use: `used` of its `len`
-    /// stay. Only the newest span can give back, the one whose successor is `next_seq`: those of
-    /// any other become padding.
+    /// Moves the head back over the bytes that a span at `start` did not use: `used` of its `len`
+    /// bytes stay. Only the newest span can give back, whose successor is `next_seq`. The unused
+    /// bytes of any other span become padding.
     pub(super) fn give_back(&self, next_seq: u32, start: u32, len: u32, used: u32) -> bool {
         let head = |len: u32| {
             Head {
@@ -195,8 +197,8 @@ impl Claims {
         // The sequence stays: it names this span, and a head that differs only in `pos` cannot come
         // back.
         // [give_back.take] Release, pairs with [claim.head], [claim.retry] and [claim.again]: the
-        // owner's writes to the bytes that the next claim gets happen before its own. No Acquire:
-        // this thread reads nothing by it.
+        // owner's writes to these bytes happen before those of the next claim. No Acquire: this
+        // thread reads nothing that depends on it.
         let result = self.head.compare_exchange(
             head(len),
             head(used),
@@ -206,26 +208,26 @@ impl Claims {
         result.is_ok()
     }
 
-    /// Tells claims that the drain has come to `tail`, and returns the furthest tail that any of
-    /// them knows.
+    /// Records for claims that the drain is at `tail`. Returns the furthest tail that any claim
+    /// knows.
     pub(super) fn see(&self, tail: Tail) -> Tail {
         self.seen.raise(tail)
     }
 }
 
-/// Ending, and letting claims in or not.
+/// The end of the ring, and the gate.
 impl Claims {
-    /// The head as it stands, beyond the end of a closed ring.
+    /// Returns the head word. In a closed ring it is beyond the end.
     pub(super) fn head_word(&self) -> Head {
-        // [head.load] Acquire, pairs with [claim.take]: the tail that the last claimer relied on is
-        // seen, too. And with [end.jump]: the gate and the end are seen with it.
+        // [head.load] Acquire, pairs with [claim.take]: the tail on which the last claimer relied
+        // is seen, too. And with [end.jump]: the gate and the end are seen with it.
         let order = unless_mutant("head.load", Ordering::Acquire);
         Head::from_bits(self.head.load(order))
     }
 
-    /// Where the ring of `slots` slots ended, if `head` is the one that a close has made.
+    /// Returns where the ring of `slots` slots ended, if a close has made `head`.
     pub(super) fn end_of(&self, head: Head, slots: u32) -> Option<Head> {
-        // Relaxed on both: ordered by the load that got `head`.
+        // Relaxed on both: the load that returned `head` orders them.
         if self.gate.load(Ordering::Relaxed) & Gate::CLOSED == 0 {
             return None;
         }
@@ -235,18 +237,19 @@ impl Claims {
 
     pub(super) fn fail(&self) {
         // [gate.fail] Release, pairs with [gate.look] and [gate.refusal]: a thread that sees the
-        // bit can tell why. (A claim that misses it stays in the ring and is accounted for there.)
+        // bit can report the cause. (A claim that misses the bit stays in the ring and is accounted
+        // for there.)
         let order = unless_mutant("gate.fail", Ordering::Release);
         self.gate.fetch_or(Gate::FAILED, order);
     }
 
     pub(super) fn recover(&self) {
-        // Relaxed: a claim that it lets in needs nothing from here.
+        // Relaxed: a claim that succeeds because of it needs no other data from here.
         self.gate.fetch_and(!Gate::FAILED, Ordering::Relaxed);
     }
 
     pub(super) fn set_turns(&self, turns: bool) {
-        // Relaxed on both: a claim that is made meanwhile came first.
+        // Relaxed on both: a claim that is made at the same time counts as earlier.
         if turns {
             self.gate.fetch_or(Gate::WAITED, Ordering::Relaxed);
         } else {
@@ -254,7 +257,7 @@ impl Claims {
         }
     }
 
-    /// Why every claim would be refused now, whatever room there is.
+    /// Returns why every claim would be refused now, however much room there is.
     pub(super) fn refusal(&self) -> Option<Refusal> {
         // [gate.refusal] Acquire, pairs with [gate.fail].
         let order = unless_mutant("gate.refusal", Ordering::Acquire);
@@ -273,8 +276,8 @@ impl Claims {
     }
 
     pub(super) fn set_aside(&self, slots: u32) -> bool {
-        // [gate.aside] Release, pairs with [gate.is_aside]: the sink that is kept for these appends
-        // is there, and its lock free. Relaxed otherwise: corrected by the RMW.
+        // [gate.aside] Release, pairs with [gate.is_aside]: the sink for these appends is stored,
+        // and its lock is free. Relaxed otherwise: the RMW corrects it.
         let set = self
             .gate
             .fetch_update(Ordering::Release, Ordering::Relaxed, |gate| {
@@ -292,22 +295,22 @@ impl Claims {
     }
 
     pub(super) fn end_aside(&self) {
-        // Relaxed: an append that is made meanwhile came first.
+        // Relaxed: an append that is made at the same time counts as earlier.
         self.gate.fetch_and(!Gate::ASIDE, Ordering::Relaxed);
     }
 
     /// Makes the head jump, so that every claim sees that the gate is closed.
     fn jump(&self, slots: u32) {
-        // Relaxed first look, corrected by the CAS.
+        // Relaxed first look: the CAS corrects it.
         let mut bits = self.head.load(Ordering::Relaxed);
         loop {
-            // Relaxed: published by the Release of the jump.
+            // Relaxed: the Release of the jump publishes it.
             self.end.store(bits, Ordering::Relaxed);
             let closed = Head::from_bits(bits).closed(slots).to_bits();
             // [end.jump] Release, pairs with [claim.head], [claim.retry] and [claim.again], which
-            // then find no slot free and the gate closed, and with [head.load], which finds the
-            // end. No Acquire: this thread reads nothing by it, and an RMW hands on what the claims
-            // before it have released.
+            // then find no free slot and the closed gate, and with [head.load], which finds the
+            // end. No Acquire: this thread reads nothing that depends on it, and an RMW passes on
+            // what the claims before it have released.
             match self.head.compare_exchange(
                 bits,
                 closed,

@@ -1,12 +1,12 @@
-//! The ring itself: its words, and what any thread can ask of it.
+//! The ring itself: its words, and the questions that any thread may ask.
 //!
-//! It joins the words that claims share (`claims.rs`), the drain's accounts (`accounts.rs`), the
-//! lanes (`lanes.rs`) and the memory. Who moves what lies elsewhere: `reserve.rs` and `lane.rs` for
-//! producers, `drain.rs` and `seal.rs` for the drain.
+//! This file joins the words that claims share (`claims.rs`), the drain's accounts (`accounts.rs`),
+//! the lanes (`lanes.rs`) and the memory. It moves nothing itself: `reserve.rs` and `lane.rs` do
+//! that for producers, `drain.rs` and `seal.rs` for the drain.
 //!
 //! # Safety
 //!
-//! The only `unsafe` here is the look-up of a slot without a check of bounds, in [`Ring::slot`].
+//! The only `unsafe` code here is the access to a slot without a bounds check, in [`Ring::slot`].
 #![allow(unsafe_code)]
 
 use crossbeam_utils::CachePadded;
@@ -26,12 +26,12 @@ pub struct Ring<M> {
     pub(super) claims: CachePadded<Claims>,
     pub(super) drained: CachePadded<Ledger>,
     pub(super) lanes: Lanes,
-    /// The reservations of an ended ring that the drain went past while they were open.
+    /// The open reservations of an ended ring that the drain stepped over.
     pub(super) stepped_over: Mutex<Vec<SteppedOver>>,
 }
 
-/// A span that the drain went past while it was open. Its slot is not used again, so what its owner
-/// still does can be seen there.
+/// A span that the drain stepped over while it was open. Its slot is not used again, so it shows
+/// what its owner posts later.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct SteppedOver {
     pub seq: u32,
@@ -40,7 +40,7 @@ pub(super) struct SteppedOver {
 }
 
 impl<M: Memory> Ring<M> {
-    /// The ring that holds what lies between `origin` and `head`.
+    /// Creates the ring with the content between `origin` and `head`.
     pub(super) fn holding(memory: M, origin: Tail, head: Head) -> Self {
         Self {
             geometry: memory.geometry(),
@@ -52,67 +52,67 @@ impl<M: Memory> Ring<M> {
         }
     }
 
-    /// The sizes.
+    /// Returns the sizes.
     pub fn geometry(&self) -> Geometry {
         self.geometry
     }
 
-    /// Where the drain notes how far it has come, if the ring outlives the process.
+    /// Returns the journal, where the drain records its progress, if the ring outlives the process.
     pub fn journal(&self) -> Option<&Journal> {
         self.memory.journal()
     }
 
-    /// Gives the memory up: the drain has stopped, and no handle is left that could claim or post.
+    /// Releases the memory. The drain has stopped, and no handle is left that could claim or post.
     pub fn release(&self) {
         self.memory.release();
     }
 
-    /// The lanes.
+    /// Returns the lanes.
     pub fn lanes(&self) -> &Lanes {
         &self.lanes
     }
 
-    /// What tells this ring from others for as long as it lives: the address of its bytes.
+    /// Returns a number that no other ring has during this ring's life: the address of its bytes.
     pub(super) fn identity(&self) -> usize {
         self.memory.at(0).addr()
     }
 
-    /// The slot of span `seq`.
+    /// Returns the slot of span `seq`.
     #[inline]
     pub(super) fn slot(&self, seq: u32) -> &Slot {
         let slots = self.memory.slots();
         let index = self.geometry.slot(seq);
         debug_assert!(index < slots.len());
-        // SAFETY: `Memory` has as many slots as its geometry says, which is a copy of this one, and
-        // that gives no greater index.
+        // SAFETY: `Memory` has as many slots as its geometry says. Ours is a copy of that geometry,
+        // which returns no greater index.
         unsafe { slots.get_unchecked(index) }
     }
 }
 
-/// How far the ring has come.
+/// Progress of the ring.
 impl<M: Memory> Ring<M> {
-    /// How far the drain has come.
+    /// Returns how far the drain has come.
     #[inline]
     pub fn tail(&self) -> Tail {
         self.drained.tail.load()
     }
 
-    /// What the drain has done so far, as of one moment.
+    /// Returns what the drain has done so far, as of one moment.
     pub fn accounts(&self) -> Accounts {
         self.drained.read()
     }
 
-    /// The head; of a closed ring, the head at which it ended.
+    /// Returns the head; if the ring is closed, the head at which it ended.
     pub(super) fn head(&self) -> Head {
         let head = self.claims.head_word();
         let end = self.claims.end_of(head, self.geometry.slots());
         end.unwrap_or(head)
     }
 
-    /// Bytes between the tail and the head: records, padding, and reservations that are still open.
+    /// Returns the bytes between the tail and the head: records, padding, and open reservations.
     pub fn fill(&self) -> u32 {
         // The head first: a tail that is read later may have moved past it, and then the ring was
-        // empty. The other way round, a full ring could seem to hold more than it can.
+        // empty. In the other order, a full ring could seem to hold more than it can.
         let head = self.head();
         let used = self.tail().bytes_to(head);
         if used > self.geometry.capacity() {
@@ -122,7 +122,8 @@ impl<M: Memory> Ring<M> {
         }
     }
 
-    /// What is free, in bytes and in spans: at least that much, while no thread claims.
+    /// Returns what is free, in bytes and in spans. While no thread claims, at least that much is
+    /// free.
     pub fn room(&self) -> Room {
         // The head first: see `fill`.
         let head = self.head();
@@ -130,31 +131,31 @@ impl<M: Memory> Ring<M> {
         self.geometry.room(head, tail)
     }
 
-    /// [`room`](Ring::room) for a producer: claims know of the tail from now on, and seldom have to
-    /// look at the drain's own line.
+    /// Returns the [`room`](Ring::room) and records the tail for claims, so that they seldom have
+    /// to read the drain's own cache line.
     pub fn room_anew(&self) -> Room {
         let head = self.head();
         let tail = self.claims.see(self.tail());
         self.geometry.room(head, tail)
     }
 
-    /// Where a closed ring ended; `None` while it takes claims.
+    /// Returns where a closed ring ended; `None` while the ring accepts claims.
     pub fn ended(&self) -> Option<Head> {
         let head = self.claims.head_word();
         self.claims.end_of(head, self.geometry.slots())
     }
 
-    /// Whether the ring has ended and the drain has come to its end. Async-signal-safe.
+    /// Returns whether the ring has ended and the drain has reached its end. Async-signal-safe.
     pub fn is_drained(&self) -> bool {
         self.ended()
             .is_some_and(|end| end.seq == self.tail().seq as u32)
     }
 }
 
-/// Letting claims in, or refusing them.
+/// The gate: whether claims are accepted.
 impl<M: Memory> Ring<M> {
-    /// Refuses all later claims with [`Refusal::Failed`]. Claims that are under way still post;
-    /// lanes learn of it from [`ask_lanes`](Ring::ask_lanes).
+    /// Refuses all later claims with [`Refusal::Failed`]. Claims in progress still post; lanes
+    /// learn of the failure from [`ask_lanes`](Ring::ask_lanes).
     pub fn fail(&self) {
         self.claims.fail();
     }
@@ -164,45 +165,46 @@ impl<M: Memory> Ring<M> {
         self.claims.recover();
     }
 
-    /// Lets only [`reserve_in_turn`](Ring::reserve_in_turn) claim, or every thread again.
+    /// Allows claims only through [`reserve_in_turn`](Ring::reserve_in_turn), or from every thread
+    /// again.
     pub fn set_turns(&self, turns: bool) {
         self.claims.set_turns(turns);
     }
 
-    /// Why every claim would be refused now, whatever room there is.
+    /// Returns why every claim would be refused now, however much room there is.
     pub fn refusal(&self) -> Option<Refusal> {
         self.claims.refusal()
     }
 
-    /// Ends the intake for good: every claim is either before the end, and part of the ring, or
-    /// refused. Returns `false` if another thread closes the ring or has closed it.
+    /// Closes the ring for good. Every claim either comes before the end and is part of the ring,
+    /// or is refused. Returns `false` if another thread closes the ring or has closed it.
     pub fn close(&self) -> bool {
         self.claims.close(self.geometry.slots())
     }
 
-    /// [`close`](Ring::close) for appends that go on past the ring once it is drained: they are
+    /// [Closes](Ring::close) the ring, and lets appends bypass it once it is drained: claims are
     /// refused with [`Refusal::Aside`].
     pub fn set_aside(&self) -> bool {
         self.claims.set_aside(self.geometry.slots())
     }
 
-    /// Whether appends go on past the ring.
+    /// Returns whether appends bypass the ring.
     pub fn is_aside(&self) -> bool {
         self.claims.is_aside()
     }
 
-    /// Takes [`set_aside`](Ring::set_aside) back: the ring is closed like any other.
+    /// Undoes [`set_aside`](Ring::set_aside): the ring is then closed like any other.
     pub fn end_aside(&self) {
         self.claims.end_aside();
     }
 
-    /// Makes every lane leave its span before its next record, and so come to the gate. It does not
-    /// wait for that.
+    /// Asks every lane to leave its span before its next record, so that it comes to the gate. Does
+    /// not wait for that.
     pub fn ask_lanes(&self) {
         self.lanes.ask_all(&self.drained.tail);
     }
 
-    /// What the lanes have counted, and what they are doing.
+    /// Returns what the lanes have counted, and what they are doing.
     pub(super) fn lane_counts(&self) -> LaneCounts {
         self.lanes.counts(&self.drained.tail)
     }

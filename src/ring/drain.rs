@@ -1,4 +1,6 @@
-//! The drain's side: collect what is posted as contiguous runs, hand it out, free it.
+//! The drain: collects posted bytes as contiguous runs, hands them out, and frees their room.
+//!
+//! This file owns the cursor and moves the tail. It never waits for an owner.
 
 use std::io::IoSlice;
 
@@ -12,45 +14,45 @@ use crate::words::{Head, Phase, State, Tail, extend, next_seq};
 /// What the drain does at a span that is not posted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Holes {
-    /// Stops: its bytes come before all that is behind it.
+    /// Stops: the bytes of this span come before everything after it.
     Wait,
-    /// Goes on behind it. Only in a ring that has ended: no byte of it is handed out again, so its
-    /// owner may write there for as long as it likes.
+    /// Continues after it. Only in a ring that has ended: no other claim gets the bytes, so the
+    /// owner may still write there.
     StepOver,
 }
 
-/// What one look at the ring came to.
+/// The result of one step of the drain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Drained {
-    /// The tail has moved, or a span was sealed so that it can.
+    /// The tail has moved, or a span was sealed so that the tail can move.
     Moved {
         /// Bytes of records that were written.
         bytes: u32,
-        /// Whether more was posted than was handed out or taken.
+        /// Whether posted bytes remain that were not handed out or not taken.
         more: bool,
     },
-    /// The next span is claimed, and not posted; or it is a lane's, and its owner is at work in it.
+    /// The next span is not posted, or it is a lane's span in which the owner is at work.
     Blocked {
-        /// Its sequence.
+        /// The sequence of that span.
         seq: u32,
     },
-    /// Nothing is claimed beyond the tail, or beyond the open span of a lane that it has caught up
-    /// with.
+    /// Nothing is claimed after the tail, or after the open span of a lane in which the drain has
+    /// taken all committed bytes.
     Empty,
 }
 
-/// The one reader of a ring. It is made with the ring, and cannot be made again.
+/// The one reader of a ring. It is created with the ring; there is never a second one.
 #[derive(Debug)]
 pub struct Drain {
     ring: usize,
     cursor: Cursor,
     done: Accounts,
     seals: Seals,
-    /// The room of all spans before this sequence is wanted.
+    /// A caller wants the room of all spans before this sequence.
     wanted_before: u64,
-    /// Whether what was taken of a record is done with.
+    /// Whether the tail may stop inside a record: see [`cut_records`](Drain::cut_records).
     cuts_records: bool,
-    /// Whether the last byte that was taken is not the last of a record.
+    /// Whether the last byte that the sink took lies inside a record.
     is_within: bool,
 }
 
@@ -78,34 +80,34 @@ impl Drain {
         }
     }
 
-    /// The position up to which everything is written: where a record ends, unless they are cut.
+    /// Returns the position up to which everything is written: a record's end, unless records are
+    /// cut.
     pub fn position(&self) -> u64 {
         self.cursor.pos
     }
 
-    /// How many bytes of the record in hand are written. The ring keeps it until all of it is.
+    /// Returns how many bytes of the next record are written. The ring still holds that record.
     pub fn ahead(&self) -> u32 {
         self.done.ahead
     }
 
-    /// Whether the tail goes to the very byte up to which was taken, be it inside of a record: for
-    /// a sink that may have the rest of it in another file. Otherwise the ring keeps a record until
-    /// all of it is written.
+    /// Sets whether the tail may stop inside a record, where the sink stopped: the rest may go into
+    /// another file. Otherwise the ring keeps each record until all of it is written.
     pub fn cut_records(&mut self, cuts: bool) {
         self.cuts_records = cuts;
     }
 
-    /// Whether the last write has ended inside of a record. (Of what an earlier process has cut,
-    /// that is not known.)
+    /// Returns whether the last write ended inside a record. Does not see cuts by an earlier
+    /// process.
     pub fn is_within(&self) -> bool {
         self.is_within
     }
 
-    /// Begins the record in hand anew, for another file that is to have it whole; says how many
-    /// bytes that gets once more.
+    /// Starts the partly written record again from its first byte, because another file must get
+    /// all of it. Returns how many bytes are then written twice.
     pub fn restart<M: Memory>(&mut self, ring: &Ring<M>) -> u32 {
         let ahead = core::mem::take(&mut self.done.ahead);
-        self.is_within &= self.cuts_records; // what was cut goes on where that was
+        self.is_within &= self.cuts_records; // a record that was cut continues where it was cut
         if ahead > 0 {
             self.done.bytes -= u64::from(ahead);
             ring.drained.publish(&self.done);
@@ -113,7 +115,7 @@ impl Drain {
         ahead
     }
 
-    /// Where the drain stands, as one word.
+    /// Returns the drain's place as one word.
     pub fn tail(&self) -> Head {
         Head {
             seq: self.cursor.seq as u32,
@@ -121,18 +123,18 @@ impl Drain {
         }
     }
 
-    /// Hands some `limit` bytes of posted records to `write`, in order, and frees the records of
-    /// which it says that it took the last byte. What it is handed goes on where the last write
-    /// ended, and ends where a record ends: one that is longer than `limit` comes alone. It is not
-    /// called when there are none.
+    /// Hands about `limit` bytes of posted records to `write`, in order. Frees each record once
+    /// `write` has taken its last byte, according to the result of `write`. The bytes begin where
+    /// the last write ended, and end at the end of a record; a record that is longer than `limit`
+    /// comes alone. `write` is not called if there are no bytes.
     ///
     /// # Errors
     ///
-    /// Those of `write`; nothing is freed then.
+    /// The errors of `write`; nothing is freed then.
     ///
     /// # Panics
     ///
-    /// If `ring` is not the one that this drain was made with, or if `write` says that it took more
+    /// If `ring` is not the ring that this drain was created with, or if `write` reports more bytes
     /// than it was given.
     pub fn step<M: Memory, E>(
         &mut self,
@@ -171,8 +173,9 @@ impl Drain {
         })
     }
 
-    /// Goes past what a process has written that did not live to say so: of the next `bytes`, as
-    /// many as `written` says. Says how many were looked at, and how many were written.
+    /// Moves past bytes that a killed process has written without recording it. `written` gets the
+    /// next `bytes` posted bytes and returns how many of them the log holds, or `None` if that is
+    /// unknown. Returns how many bytes were compared, and the answer, limited to that number.
     pub fn pass_written<M: Memory>(
         &mut self,
         ring: &Ring<M>,
@@ -188,7 +191,7 @@ impl Drain {
         (batch.bytes, written)
     }
 
-    /// Hands out what has not been written of `batch`; says how many bytes were taken.
+    /// Hands the unwritten bytes of `batch` to `write`. Returns how many it took.
     fn hand_out<M: Memory, E>(
         &self,
         ring: &Ring<M>,
@@ -204,8 +207,8 @@ impl Drain {
         Ok(taken as u32)
     }
 
-    /// Goes to where the last record ends of the first `bytes` from the cursor on; what lies behind
-    /// it of them is ahead. (If records are cut, it goes to the last of the bytes.)
+    /// Moves to the end of the last record that ends within the first `bytes` after the cursor; the
+    /// rest of them is `ahead`. If records are cut, it moves to the last of the bytes.
     fn take<M: Memory>(&mut self, ring: &Ring<M>, bytes: u32, holes: Holes) {
         let walked = self.walk(ring, Limit::Exactly(bytes), holes);
         let whole = walked.whole.unwrap_or(0);
@@ -218,7 +221,7 @@ impl Drain {
         self.commit(ring, &batch, bytes - whole);
     }
 
-    /// Collects what is posted from the cursor on, up to `limit`, without moving anything.
+    /// Collects posted bytes from the cursor on, up to `limit`. Moves nothing.
     fn walk<M: Memory>(&self, ring: &Ring<M>, limit: Limit, holes: Holes) -> Batch {
         let end = match holes {
             Holes::Wait => None,
@@ -231,9 +234,9 @@ impl Drain {
             let is_hole = end.is_some_and(|end| end.seq != seq)
                 && span.is_none_or(|(_, state)| self.is_held(batch.end, state));
             match span {
-                // A batch holds open reservations or bytes, never both: its owner may post at any
-                // moment, and a second walk (after a short write) must not find bytes where the
-                // first found none.
+                // A batch holds open reservations or bytes, never both. An owner may post at any
+                // moment, and a second walk (after a short write) must not find bytes that the
+                // first did not find.
                 _ if is_hole && batch.bytes > 0 => break,
                 _ if is_hole => {
                     let phase = span.map_or(Phase::Closed, |(_, state)| state.phase);
@@ -256,37 +259,37 @@ impl Drain {
         batch
     }
 
-    /// Nothing that this process stores can contradict it; but a ring file is mapped by whoever may
-    /// open it, and the bytes are handed out by these words.
+    /// Checks that a span lies within the ring. This process never stores other words, but any
+    /// process that may open a ring file can map it, and these words decide which bytes are handed
+    /// out.
     ///
     /// # Panics
     ///
-    /// If the span is not within the ring, which fails the queue.
+    /// If the span is not within the ring. The panic fails the queue.
     fn check<M: Memory>(&self, ring: &Ring<M>, start: u64, state: State, taken: u32) {
         let end = start + u64::from(state.committed);
         let is_inside = end <= self.cursor.pos + u64::from(ring.geometry.capacity());
         assert!(
             is_inside && state.committed >= taken,
-            "somebody else has written to the descriptors of the ring"
+            "another process has written to the descriptors of the ring"
         );
     }
 
-    /// Whether the span at `cursor` is a lane's whose owner has been at work since it was asked for
-    /// it.
+    /// Returns whether a lane's owner has been at work in the span at `cursor` since the request.
     fn is_held(&self, cursor: Cursor, state: State) -> bool {
         is_caught_up(cursor, state)
             && self.seals.is_out(cursor.seq)
             && !self.seals.is_due(cursor.seq)
     }
 
-    /// Moves the cursor and the tail to the end of `batch`, behind which `ahead` bytes are written;
-    /// says whether there is more, if that was any way.
+    /// Moves the cursor and the tail to the end of `batch`, after which `ahead` more bytes are
+    /// written. Returns `None` if nothing moved, otherwise whether more is ready.
     fn commit<M: Memory>(&mut self, ring: &Ring<M>, batch: &Batch, ahead: u32) -> Option<bool> {
         if batch.end == self.cursor && ahead == self.done.ahead {
             return None;
         }
         if batch.abandoned > 0 {
-            // Nothing but open reservations lies between the two: see `walk`.
+            // Only open reservations lie between the two: see `walk`.
             let seqs = self.cursor.seq..batch.end.seq;
             let mut taken = self.cursor.taken;
             let stepped_over = seqs.map(|seq| SteppedOver {
@@ -296,7 +299,7 @@ impl Drain {
             ring.stepped_over.lock().extend(stepped_over);
         }
         self.cursor = batch.end;
-        // What the last span of an ended ring has not used, nothing lies behind.
+        // No span follows the last span of an ended ring, so its unused bytes are padding.
         let end = ring.ended().filter(|end| self.has_reached(*end));
         let unused = end.map_or(0, |end| end.pos.wrapping_sub(self.cursor.pos as u32));
         self.cursor.pos += u64::from(unused);
@@ -312,25 +315,26 @@ impl Drain {
             ahead,
         };
         if let Some(journal) = ring.journal() {
-            // Before the room is anybody's again.
+            // Before another claim can take the room.
             journal.advance(self.tail(), batch.bytes, ahead);
         }
         ring.drained.publish(&self.done);
         Some(batch.more)
     }
 
-    /// Seals the open span of a lane that the drain has caught up with, if something lies behind
-    /// it, or if its room is wanted; says whether the drain can go on. While the owner is at work
-    /// it cannot, and nobody waits for that here.
+    /// Seals the open span of a lane if the drain has caught up with it, and another span follows
+    /// it or a caller wants its room. Returns whether the drain can continue. It cannot while the
+    /// owner is at work, and this call does not wait for the owner.
     fn seal<M: Memory>(&mut self, ring: &Ring<M>) -> bool {
         let Some((_, state)) = ring.span(self.cursor) else {
             return false;
         };
         if !is_caught_up(self.cursor, state) {
-            return false; // it is known already that there is more
+            return false; // the walk has already found that there is more
         }
         let is_wanted = ring.lanes().take_wanted();
-        // Read after it: what was open when room was wanted lies before this head.
+        // Read after `take_wanted`: the spans that were open when room was wanted lie before this
+        // head.
         let head = ring.head();
         if is_wanted {
             self.wanted_before = extend(self.cursor.seq, head.seq);
@@ -346,7 +350,7 @@ impl Drain {
         self.is_posted(ring)
     }
 
-    /// Why nothing has moved.
+    /// Returns why nothing has moved.
     fn standstill<M: Memory>(&self, ring: &Ring<M>) -> Drained {
         if self.is_behind(ring) {
             let seq = self.cursor.seq as u32;
@@ -356,8 +360,7 @@ impl Drain {
         }
     }
 
-    /// Whether a step would take something of the span that the drain waits for, or go past it, or
-    /// ask for it.
+    /// Returns whether a step would take bytes of the drain's next span, pass it, or ask for it.
     pub fn is_posted<M: Memory>(&self, ring: &Ring<M>) -> bool {
         let Some((_, state)) = ring.span(self.cursor) else {
             return false;
@@ -371,8 +374,8 @@ impl Drain {
         }
     }
 
-    /// Whether anything has been claimed beyond the cursor, and beyond the open span of a lane in
-    /// which it stands.
+    /// Returns whether anything is claimed after the cursor, apart from the open span of a lane in
+    /// which the cursor stands.
     pub fn is_behind<M: Memory>(&self, ring: &Ring<M>) -> bool {
         let head = ring.head();
         if self.has_reached(head) {
@@ -384,12 +387,12 @@ impl Drain {
         !is_idle || ring.ended().is_some()
     }
 
-    /// Whether the span in hand, of a lane, is the last before `head`.
+    /// Returns whether the lane's span at the cursor is the last before `head`.
     fn is_newest(&self, head: Head) -> bool {
         next_seq(self.cursor.seq, Phase::Open) as u32 == head.seq
     }
 
-    /// Whether everything before `end` has been taken or stepped over.
+    /// Returns whether everything before `end` was taken or stepped over.
     pub fn has_reached(&self, end: Head) -> bool {
         self.cursor.seq as u32 == end.seq
     }

@@ -1,4 +1,4 @@
-//! The owner's side of a lane: one producer appends many records to a span that it has claimed
+//! The owner's half of a lane: one producer appends many records to a span that it has claimed
 //! once.
 //!
 //! ```text
@@ -7,13 +7,14 @@
 //! drain:  seal = span ; FENCE ; busy = 0? then what is committed is final
 //! ```
 //!
-//! docs/ring.md explains the hand-shake; the drain's half is in `seal.rs`.
+//! This file owns the lane's open span and writes its slots. docs/ring.md explains the handshake;
+//! the drain's half is in `seal.rs`.
 //!
 //! # Safety
 //!
-//! A claim hands `[start, start + len)` to one owner until its span is sealed, by itself or by the
-//! drain. The drain does that only when `busy` is 0, and what the owner has not committed by then
-//! it never touches again. The bytes that it has committed are the drain's.
+//! A claim gives `[start, start + len)` to one owner until the owner or the drain seals the span.
+//! The drain seals it only if `busy` is 0. From then on the owner never touches the bytes that it
+//! has not committed. The committed bytes belong to the drain.
 #![allow(unsafe_code)]
 
 use core::ptr;
@@ -30,7 +31,7 @@ use crate::primitives::fence::Fences;
 use crate::primitives::sync::{Arc, Ordering, is_mutant, unless_mutant};
 use crate::words::{Phase, Place, State, Width, next_seq};
 
-/// The producer of a lane. One thread at a time uses it, not always the same one.
+/// The producer of a lane. One thread at a time uses it, not always the same thread.
 #[derive(Debug)]
 pub struct Owner {
     block: Arc<Block>,
@@ -40,23 +41,23 @@ pub struct Owner {
     single: Option<Claim>,
     /// Records posted in spans of this lane.
     records: u64,
-    /// The length that the next span gets, in bytes.
+    /// The length of the next span, in bytes.
     next_len: u32,
     max_len: u32,
     /// The position after the last record.
     position: u64,
-    /// The identity of the ring that it was made for.
+    /// The identity of the ring of this lane.
     ring: usize,
 }
 
-/// The span that is open. Without one, `len` and `committed` are equal.
+/// The open span. If no span is open, `len` and `committed` are equal.
 #[derive(Clone, Copy, Debug)]
 struct Span {
     seq: u64,
     start: u64,
     len: u32,
     committed: u32,
-    /// The state word of the open span, without what is committed.
+    /// The state word of the open span, with a committed length of 0.
     state: u64,
 }
 
@@ -74,7 +75,7 @@ impl Span {
         self.len - self.committed
     }
 
-    /// Where the next record goes.
+    /// Returns where the next record starts.
     #[inline]
     const fn pos(self) -> u32 {
         (self.start as u32).wrapping_add(self.committed)
@@ -84,27 +85,26 @@ impl Span {
 /// A span that its owner has left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Left {
-    /// Its sequence.
+    /// The sequence of the span.
     pub seq: u32,
-    /// Whether room is free again.
+    /// Whether the seal gave room back to the ring.
     pub gave_back: bool,
 }
 
-/// The first span of a lane, unless the bound is lower.
+/// The length of a lane's first span in bytes, unless the limit is lower.
 const FIRST_LEN: u32 = 1 << 10;
 
-/// The shortest span that is claimed for more than one record.
+/// The shortest span that is claimed for more than one record, in bytes.
 const MIN_LEN: u32 = 1 << 8;
 
 impl<M: Memory> Ring<M> {
-    /// A new lane whose spans have at most `span_max` bytes, and no more than a quarter of the
-    /// ring.
+    /// Creates a lane. Its spans have at most `span_max` bytes, and at most a quarter of the ring.
     pub fn enter_lane(&self, span_max: u32) -> Owner {
         self.owner_of(self.lanes.enter(&self.drained.tail), span_max)
     }
 
-    /// A lane that the drain does not know: nothing may be claimed in it. Making it takes no lock,
-    /// so a child of fork(2) may.
+    /// Creates a lane that the drain does not know, so nothing may be claimed in it. Takes no lock,
+    /// so a child of fork(2) may call it.
     pub fn lane_of_nobody(&self, span_max: u32) -> Owner {
         self.owner_of(Arc::new(Block::new(0)), span_max)
     }
@@ -127,14 +127,15 @@ impl<M: Memory> Ring<M> {
 
 impl Owner {
     /// Begins a record of `len` bytes in the open span. Returns `false` if `len` is 0, if no span
-    /// is open, or if the span has no room or is to be sealed: [`leave`](Owner::leave) it then, and
-    /// go on in a [new one](Owner::open).
+    /// is open, if the span has no room, or if the span is to be sealed. The caller must then
+    /// [`leave`](Owner::leave) the span and continue in a [new one](Owner::open).
     #[inline]
     pub fn begins(&mut self, len: usize) -> bool {
         len.wrapping_sub(1) < self.span.room() as usize && self.begin()
     }
 
-    /// Declares the owner at work until the next commit; `false` if the span is to be sealed.
+    /// Declares the owner at work until the next commit. Returns `false` if the span is to be
+    /// sealed.
     #[inline]
     fn begin(&mut self) -> bool {
         self.block.set_busy(self.records);
@@ -144,27 +145,28 @@ impl Owner {
         !self.block.is_asked(self.span.seq)
     }
 
-    /// The position after the last record of this lane.
+    /// Returns the position after the last record of this lane.
     pub fn position(&self) -> u64 {
         self.position
     }
 
-    /// Notes that a record of this lane that was posted another way ends at `position`.
+    /// Records that a record of this lane, which was posted outside its spans, ends at `position`.
     pub fn set_position(&mut self, position: u64) {
         self.position = position;
     }
 
-    /// The `len` bytes of the record that was begun: what an earlier lap left there, until they are
-    /// filled.
+    /// Returns the `len` bytes of the record that was begun. Until they are filled they hold bytes
+    /// of an earlier lap.
     #[inline]
     pub fn bytes<M: Memory>(&self, ring: &Ring<M>, len: u32) -> &[u8] {
         let first = self.at(ring, len);
-        // SAFETY: `at` gives `len` valid bytes, all initialised (zeroed at first), that are this
-        // lane's alone until they are committed; `&self` lets no code write while the slice lives.
+        // SAFETY: `at` gives `len` valid bytes, all initialised (zeroed at first). They belong to
+        // this lane alone until they are committed; `&self` lets no code write while the slice
+        // lives.
         unsafe { slice::from_raw_parts(first, len as usize) }
     }
 
-    /// [`bytes`](Owner::bytes), to be filled in place.
+    /// Returns the [`bytes`](Owner::bytes), to be filled in place.
     #[inline]
     pub fn bytes_mut<M: Memory>(&mut self, ring: &Ring<M>, len: u32) -> &mut [u8] {
         let first = self.at(ring, len);
@@ -172,19 +174,20 @@ impl Owner {
         unsafe { slice::from_raw_parts_mut(first, len as usize) }
     }
 
-    /// Copies a whole record, which has been begun, to the end of the span, and posts it.
+    /// Copies a whole record to the end of the span and posts it. The record must have been begun.
     #[inline]
     pub fn append<M: Memory>(&mut self, ring: &Ring<M>, record: &[u8]) -> Posted {
         let len = record.len() as u32;
         debug_assert!(self.single.is_none());
         let first = self.checked(ring, len, self.span.pos(), self.span.room());
-        // SAFETY: both are valid for that many bytes; the target is this lane's alone, and no safe
-        // code has a slice into the ring that could be the source, but through another reservation.
+        // SAFETY: both are valid for that many bytes. The target belongs to this lane alone. Safe
+        // code can have a slice into the ring as the source only through another reservation, which
+        // does not overlap this one.
         unsafe { ptr::copy_nonoverlapping(record.as_ptr(), first, record.len()) };
         self.commit(ring, len)
     }
 
-    /// The pointer to the `len` bytes of the record that was begun.
+    /// Returns the pointer to the `len` bytes of the record that was begun.
     #[inline]
     fn at<M: Memory>(&self, ring: &Ring<M>, len: u32) -> *mut u8 {
         match &self.single {
@@ -193,11 +196,11 @@ impl Owner {
         }
     }
 
-    /// The pointer to `pos`, where the lane may write `room` bytes.
+    /// Returns the pointer to `pos`, where the lane may write `room` bytes.
     ///
     /// # Panics
     ///
-    /// If `ring` is another one, or if `len` is more than that.
+    /// If `ring` is another ring, or if `len` is more than `room`.
     #[inline]
     fn checked<M: Memory>(&self, ring: &Ring<M>, len: u32, pos: u32, room: u32) -> *mut u8 {
         assert!(
@@ -256,15 +259,16 @@ impl Owner {
         }
     }
 
-    /// Takes over a reservation for one record, which is begun. The caller has left the span.
+    /// Takes over a reservation for one record, which counts as begun. The caller has left the
+    /// span.
     pub fn adopt<M: Memory>(&mut self, reservation: Reservation<'_, M>) {
         debug_assert!(self.span.len == 0 && self.single.is_none());
         self.single = Some(reservation.into_claim());
     }
 
-    /// Leaves the span, also with a record that was begun and is given up. This call seals the
-    /// span, or the drain does if it has asked for it. The caller must wake a flusher that waits
-    /// for that span.
+    /// Leaves the span, also if a record was begun and is given up. This call seals the span; if
+    /// the drain has asked for the span, the drain seals it instead. The caller must wake a flusher
+    /// that waits for that span.
     pub fn leave<M: Memory>(&mut self, ring: &Ring<M>) -> Option<Left> {
         if self.single.is_some() {
             let Posted { seq, gave_back, .. } = self.post_single(ring, 0);
@@ -273,19 +277,19 @@ impl Owner {
         if self.span.len == 0 {
             return None;
         }
-        // [lane.leave] An owner that was asked must not touch the slot: it may serve another span
-        // by now.
+        // [lane.leave] An owner that was asked must not touch the slot: the slot may serve another
+        // span by now.
         let is_ours = self.begin() || is_mutant("lane.leave");
         let span = core::mem::replace(&mut self.span, Span::NONE);
-        // Twice what was used: a full span is followed by a longer one, a span that was sealed
-        // early by a shorter one.
+        // Twice the used length: a longer span follows a full one, and a shorter span follows one
+        // that was sealed early.
         let next_len = span.committed.saturating_mul(2);
         self.next_len = next_len.clamp(MIN_LEN.min(self.max_len), self.max_len);
         let mut gave_back = false;
         if is_ours {
             gave_back = make_final(ring, span.seq, span.len);
             ring.lanes.shut(self.block.set_open(span.seq, 0));
-        } // otherwise it is the drain's, as soon as we are idle
+        } // otherwise the span is the drain's, as soon as we are idle
         self.block.set_idle(self.records);
         Some(Left {
             seq: span.seq as u32,
@@ -293,17 +297,17 @@ impl Owner {
         })
     }
 
-    /// Opens a span for a record of `len` bytes, which is begun. The caller has left the one
-    /// before.
+    /// Opens a span and begins a record of `len` bytes in it. The caller has left the previous
+    /// span.
     ///
     /// # Errors
     ///
-    /// [`Refusal::Full`] also if the record is longer than a span may be, or if open spans hold a
-    /// quarter of the ring: the record may have a separate claim then.
+    /// The ring's refusal. It is [`Refusal::Full`] also if the record is longer than a span may be,
+    /// or if open spans hold a quarter of the ring: the record may then have a separate claim.
     pub fn open<M: Memory>(&mut self, ring: &Ring<M>, len: u32) -> Result<(), Refusal> {
         debug_assert!(self.span.len == 0);
         let span_len = self.next_len.max(len);
-        // The span before does not count, even if the drain has yet to shut it.
+        // The previous span does not count, even if the drain has yet to shut it.
         let left_len = self.block.open().map_or(0, |(_, len)| len);
         let max = u64::from(ring.geometry.capacity() / 4) + u64::from(left_len);
         if len > self.max_len || !ring.lanes.open(span_len, max) {
@@ -321,8 +325,8 @@ impl Owner {
             state,
         };
         self.mark(ring);
-        // In this order: a thread that sees the span sees that its owner is busy in it, and so has
-        // something to wait for.
+        // In this order, so that a thread that sees the span also sees its owner busy in it, and
+        // has something to wait for.
         self.block.set_busy(self.records);
         self.block.set_last(claim.seq);
         if !is_mutant("lane.opened:early") {
@@ -338,20 +342,20 @@ impl Owner {
         // gate shut.
         self.fences.light_at("lane.gate");
         if ring.refusal().is_some() {
-            // The record that is begun is the last. No fence: this owner sees its own request, and
-            // the lock shows the drain that it is busy.
+            // This record is the last one. No fence is needed: this owner sees its own request, and
+            // the lock shows the drain that the owner is busy.
             let _lock = ring.lanes.blocks.lock();
             self.block.ask(claim.seq);
         }
         Ok(())
     }
 
-    /// Writes the slots that the span has taken and does not need: which lane it belongs to, and
-    /// how much that lane has posted before; and nothing that could be taken for a span, in this
-    /// lap or in one with the same tag.
+    /// Writes the other slots of the span's line. The second slot gets the note: which lane the
+    /// span belongs to, and how many records the lane posted before. The content of these slots
+    /// never looks like a span, in this lap or in another lap with the same tag.
     fn mark<M: Memory>(&self, ring: &Ring<M>) {
         let seq = self.span.seq;
-        // Relaxed on all: the slots are this lane's, and the Release of the state carries them.
+        // Relaxed on all: the slots belong to this lane, and the Release of the state carries them.
         for unused in seq + 1..next_seq(seq, Phase::Open) {
             let slot = ring.slot(unused as u32);
             let (before, state) = if unused == seq + 1 {

@@ -1,4 +1,5 @@
-//! Lanes on one thread: what the drain takes of their spans, and when it seals them.
+//! Lanes on one thread: the drain takes what is committed in their spans, and seals a span only for
+//! a reason.
 
 use super::survey::Late;
 use super::tests::{append, ring, step};
@@ -7,7 +8,8 @@ use crate::memory::heap::Heap;
 use crate::primitives::sync::Ordering;
 use crate::words::{Place, State};
 
-/// A record of a lane, in the span that is open or in a new one; `false` if there is no room.
+/// Appends a record of a lane to its open span or to a new one. Returns `false` if there is no
+/// room.
 pub(super) fn append_in_lane(ring: &Ring<Heap>, owner: &mut Owner, record: &[u8]) -> bool {
     if !owner.begins(record.len()) {
         owner.leave(ring);
@@ -19,8 +21,8 @@ pub(super) fn append_in_lane(ring: &Ring<Heap>, owner: &mut Owner, record: &[u8]
     true
 }
 
-/// The committed prefix of an open span is taken as it grows, at any byte; nothing is sealed while
-/// nothing lies behind.
+/// The drain takes the committed prefix of an open span as it grows, up to any byte. It seals
+/// nothing while nothing follows the span.
 #[test]
 fn an_open_span_is_taken_as_far_as_it_is_committed() {
     let (ring, mut drain) = ring(32, 8);
@@ -33,17 +35,17 @@ fn an_open_span_is_taken_as_far_as_it_is_committed() {
     assert_eq!(step(&ring, &mut drain, 1, Holes::Wait).0, [b"cde"]);
     assert_eq!(step(&ring, &mut drain, 9, Holes::Wait).0, [b"de"]);
     assert!(append_in_lane(&ring, &mut owner, b"fgh")); // fills the span
-    assert!(append_in_lane(&ring, &mut owner, b"ij")); // in another, right behind it
+    assert!(append_in_lane(&ring, &mut owner, b"ij")); // into another span, directly after it
     assert_eq!(step(&ring, &mut drain, 9, Holes::Wait).0, [b"fghij"]);
     assert_eq!((ring.accounts().padding, ring.fill()), (0, 6));
     owner.leave(&ring);
     assert_eq!(ring.fill(), 0, "what was not used is given back");
 }
 
-/// Behind an open span whose owner does nothing, the drain goes on; the owner goes on in another
+/// The drain continues after an open span whose owner does nothing; the owner continues in another
 /// span.
 #[test]
-fn an_idle_span_is_sealed_for_what_lies_behind() {
+fn an_idle_span_is_sealed_when_another_follows() {
     let (ring, mut drain) = ring(32, 16);
     let mut owner = ring.enter_lane(8);
     assert!(append_in_lane(&ring, &mut owner, b"ab"));
@@ -62,8 +64,8 @@ fn an_idle_span_is_sealed_for_what_lies_behind() {
     );
 }
 
-/// What a lap with the same tag has left in the descriptors that a lane's span does not use is not
-/// taken for a span.
+/// A lap with the same tag has left words in the descriptors that a lane's span does not use. They
+/// are not taken for spans.
 #[test]
 fn descriptors_that_a_lane_does_not_use_are_not_taken_for_spans() {
     let (ring, mut drain) = ring(64, 8);
@@ -86,7 +88,7 @@ fn descriptors_that_a_lane_does_not_use_are_not_taken_for_spans() {
     assert!(drain.has_reached(ring.head()));
 }
 
-/// Records of a lane are counted by the span that the drain has yet to take.
+/// Records of a lane are counted from the first span that the drain has yet to take.
 #[test]
 fn records_of_a_lane_are_counted_by_the_span() {
     let (ring, mut drain) = ring(64, 32);
@@ -107,8 +109,8 @@ fn records_of_a_lane_are_counted_by_the_span() {
     assert_eq!(unwritten(&ring), (4, 0));
 }
 
-/// While the owner is at work in its span, the drain stands before what lies behind it; what is
-/// committed then is taken.
+/// While the owner is at work in its span, the drain stops before the next span; it still takes
+/// what is committed.
 #[test]
 fn a_busy_span_is_not_sealed() {
     let (ring, mut drain) = ring(32, 16);
@@ -131,8 +133,7 @@ fn a_busy_span_is_not_sealed() {
     assert_eq!(step(&ring, &mut drain, 9, Holes::Wait).1, Drained::Empty);
 }
 
-/// Room that is wanted is taken from lanes that do nothing, also the newest span's; and not before
-/// it is wanted.
+/// Idle lanes give up wanted room, also in the newest span; and not before it is wanted.
 #[test]
 fn a_span_is_sealed_for_its_room() {
     let (ring, mut drain) = ring(32, 16);
@@ -148,7 +149,7 @@ fn a_span_is_sealed_for_its_room() {
     drop(ring.reserve(32).unwrap());
 }
 
-/// Room that is wanted is taken from all lanes that have a span open, one behind the other.
+/// All lanes with an open span give up wanted room, one after the other.
 #[test]
 fn every_span_is_sealed_for_its_room() {
     let (ring, mut drain) = ring(64, 32);
@@ -164,8 +165,8 @@ fn every_span_is_sealed_for_its_room() {
     assert_eq!(ring.fill(), 0);
 }
 
-/// A lane that was told to leave its span by somebody else than the drain, and has left it open:
-/// the drain finds that out.
+/// A lane was asked by another thread than the drain to leave its span, and has left it open: the
+/// drain detects that.
 #[test]
 fn a_span_that_its_owner_has_left_is_final() {
     let (ring, mut drain) = ring(32, 16);
@@ -186,8 +187,8 @@ fn a_span_that_its_owner_has_left_is_final() {
     assert_eq!(ring.fill(), 0);
 }
 
-/// An ended ring is drained past lanes that do nothing, and over those that never end what they
-/// have begun.
+/// An ended ring is drained past idle lanes, and steps over lanes that never finish the record that
+/// they have begun.
 #[test]
 fn an_ended_ring_seals_its_lanes_and_steps_over_busy_ones() {
     let (ring, mut drain) = ring(64, 32);

@@ -1,6 +1,6 @@
-//! All lanes of a ring: their list, the room that their spans hold, and what they have counted.
+//! All lanes of a ring: their list, the room that their spans hold, and their counts.
 //!
-//! It owns the list and its lock. It knows neither the head nor the bytes of the ring: where it
+//! This file owns the list and its lock. It knows neither the head nor the bytes of the ring. If it
 //! must know how far the drain has come, the caller passes the drain's tail.
 
 use super::block::Block;
@@ -13,15 +13,15 @@ use crate::words::{State, extend};
 #[derive(Debug)]
 pub struct Lanes {
     pub(super) fences: Fences,
-    /// Every lane that has not been dropped, or whose last span the drain has not gone past.
+    /// Every lane that is not dropped, or whose last span the drain has not yet passed.
     pub(super) blocks: Mutex<Blocks>,
-    /// Bytes of all spans that are open: `len` of each from claim to seal.
+    /// Bytes of all open spans: `len` of each, from claim to seal.
     open_bytes: AtomicU64,
     /// A producer needs the room that open spans hold.
     wanted: AtomicBool,
 }
 
-/// The list of lanes, and the count of the lanes that are gone.
+/// The list of lanes, and the records of lanes that are gone.
 #[derive(Debug, Default)]
 pub(super) struct Blocks {
     pub list: Vec<Arc<Block>>,
@@ -29,15 +29,15 @@ pub(super) struct Blocks {
     last_id: u32,
 }
 
-/// What was read of all lanes, one after the other.
+/// The counts of all lanes, read one lane after the other.
 #[derive(Debug)]
 pub(super) struct LaneCounts {
-    /// Records of lanes that are gone, and written.
+    /// Records of lanes that are gone and whose records are all written.
     pub retired_records: u64,
     pub lanes: Vec<LaneCount>,
 }
 
-/// What was read of one lane.
+/// The counts of one lane.
 #[derive(Debug)]
 pub(super) struct LaneCount {
     pub id: u32,
@@ -51,24 +51,25 @@ pub(super) struct LaneCount {
 }
 
 impl LaneCounts {
-    /// How many lanes there are.
+    /// Returns how many lanes exist.
     pub fn present(&self) -> u64 {
         self.lanes.iter().filter(|lane| !lane.is_dropped).count() as u64
     }
 
-    /// Records that were ever posted in spans of lanes.
+    /// Returns how many records were ever posted in spans of lanes.
     pub fn posted(&self) -> u64 {
         let records = self.lanes.iter().map(|lane| lane.records);
         self.retired_records + records.sum::<u64>()
     }
 
-    /// Whether an owner is at work in span `seq`.
+    /// Returns whether an owner is at work in span `seq`.
     pub fn is_busy(&self, seq: u32) -> bool {
         self.lanes.iter().any(|lane| lane.busy == Some(seq))
     }
 
-    /// Records posted by the lane that `note` names since `before` (modulo 2^32); 0 on a second
-    /// call for the same lane, or if the span was opened after the records were counted.
+    /// Returns how many records the lane that `note` names has posted since `before` (modulo 2^32).
+    /// Returns 0 on a second call for the same lane, or if the span was opened after the records
+    /// were counted.
     pub fn take_records(&mut self, note: u64, before: u32) -> u64 {
         let is_it = |lane: &&mut LaneCount| State::is_note(note, lane.id) && !lane.is_taken;
         let lane = self.lanes.iter_mut().find(is_it);
@@ -90,7 +91,7 @@ impl Lanes {
         }
     }
 
-    /// Whether any lane holds room that it has not used, as far as this thread knows.
+    /// Returns whether any lane holds room that it has not used, as far as this thread knows.
     pub fn hold_room(&self) -> bool {
         // Relaxed: a hint. An append that misses a span opened just now is refused as for a full
         // ring.
@@ -101,12 +102,12 @@ impl Lanes {
     /// caller must ring the flusher.
     pub fn want_room(&self) {
         // [room.want] Release, pairs with [room.wanted]: the head that the caller has found is not
-        // newer than the one that the drain reads next.
+        // newer than the head that the drain reads next.
         self.wanted
             .store(true, unless_mutant("room.want", Ordering::Release));
     }
 
-    /// For the drain: whether room was wanted since the last call.
+    /// For the drain: returns whether room was wanted since the last call.
     pub(super) fn take_wanted(&self) -> bool {
         // [room.wanted] Acquire on the swap, pairs with [room.want]. Relaxed: the load only saves
         // the swap.
@@ -116,9 +117,10 @@ impl Lanes {
                 .swap(false, unless_mutant("room.wanted", Ordering::Acquire))
     }
 
-    /// Counts `len` bytes as open, if all open bytes together stay within `max`.
+    /// Counts `len` bytes as open, if all open bytes together stay within `max`. Returns whether
+    /// they do.
     pub(super) fn open(&self, len: u32, max: u64) -> bool {
-        // Relaxed on both: a number that orders nothing.
+        // Relaxed on both: the number orders nothing.
         let before = self.open_bytes.fetch_add(u64::from(len), Ordering::Relaxed);
         let fits = before + u64::from(len) <= max;
         if !fits {
@@ -127,7 +129,7 @@ impl Lanes {
         fits
     }
 
-    /// Counts `len` bytes as open no more.
+    /// Counts `len` bytes as no longer open.
     pub(super) fn shut(&self, len: u32) {
         // Relaxed: as in `open`.
         self.open_bytes.fetch_sub(u64::from(len), Ordering::Relaxed);
@@ -136,7 +138,7 @@ impl Lanes {
 
 /// The list of lanes.
 impl Lanes {
-    /// The block of a new lane.
+    /// Adds a lane and returns its block.
     pub(super) fn enter(&self, drained: &Progress) -> Arc<Block> {
         let mut blocks = self.blocks.lock();
         blocks.retire(drained);
@@ -146,8 +148,8 @@ impl Lanes {
         block
     }
 
-    /// Makes every lane leave its span before its next record, and so come to the gate. It does not
-    /// wait for that.
+    /// Asks every lane to leave its span before its next record, so that it comes to the gate. Does
+    /// not wait for that.
     pub(super) fn ask_all(&self, drained: &Progress) {
         let blocks = self.blocks.lock();
         // [lanes.gate] Heavy, pairs with [lane.gate]: if a lane opens a span now, either we see the
@@ -163,7 +165,7 @@ impl Lanes {
         self.fences.heavy_at("lanes.asked");
     }
 
-    /// What the lanes have counted, and what they are doing.
+    /// Returns what the lanes have counted, and what they are doing.
     pub(super) fn counts(&self, drained: &Progress) -> LaneCounts {
         let mut blocks = self.blocks.lock();
         blocks.retire(drained);
@@ -182,7 +184,7 @@ impl Lanes {
 }
 
 impl Blocks {
-    /// Forgets lanes that are gone and whose records are all written.
+    /// Removes lanes that are gone and whose records are all written.
     fn retire(&mut self, drained: &Progress) {
         let mut retired = 0;
         self.list.retain(|block| {

@@ -3,7 +3,7 @@
 //! guarantees.
 //!
 //! Any number of producers claim spans at the head, fill them in any order, and post them. One
-//! drain takes what is posted from the tail on, in the order of the claims.
+//! drain takes the posted spans from the tail on, in the order of the claims.
 //!
 //! ```text
 //!             tail                                     head
@@ -20,25 +20,25 @@
 //! What holds at every moment:
 //!
 //! 1. Each byte between the tail and the head belongs to one span, and each span to one owner: the
-//!    producer until it has posted, the drain afterwards. The head moves by compare-and-swap only.
-//! 2. The tail passes a byte only after the sink has taken it, or after it is known that no owner
+//!    producer until it has posted, the drain afterwards. The head moves only by compare-and-swap.
+//! 2. The tail passes a byte only after the sink has taken it, or once it is certain that no owner
 //!    will post it. The head is never more than the capacity ahead of the tail.
-//! 3. A slot describes a span only while it carries the tag of the lap that the drain is in; the
-//!    drain stops at a slot that does not, and never guesses.
+//! 3. A slot describes a span only while it carries the tag of the drain's own lap. At any other
+//!    slot the drain stops; it never guesses.
 //!
 //! | file | what it owns |
 //! |---|---|
 //! | `progress` | a tail in two words that other threads read |
 //! | `claims` | the line that every claim reads and writes: head, gate, end |
-//! | `accounts` | what the drain has done, and its tail |
+//! | `accounts` | the drain's progress and counts, and its tail |
 //! | `block`, `lanes` | the words of one lane, and the list of all lanes |
 //! | `core` | the ring, which joins these |
 //! | `reserve`, `reservation` | claim, fill, post |
 //! | `lane` | the owner of a lane: many records in one span |
-//! | `seal` | the drain's half of the hand-shake with lanes |
-//! | `batch`, `read`, `drain` | what the drain collects, reads, and frees |
+//! | `seal` | the drain's half of the handshake with lanes |
+//! | `batch`, `read`, `drain` | walking the posted spans, reading their bytes, moving the tail |
 //! | `survey` | where a flush ends, and what is outstanding, as any thread sees it |
-//! | `make`, `recover` | a new ring, or one that a process has left behind |
+//! | `make`, `recover` | a new ring, or one that a process has left in a file |
 
 mod accounts;
 mod batch;

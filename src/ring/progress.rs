@@ -1,12 +1,12 @@
 //! A tail that other threads read: two words, each of which only grows.
 //!
-//! The ring has two of them. The ledger's is the drain's own (`accounts.rs`); the claimers' copy of
-//! it lies beside the head (`claims.rs`). No other file touches these words.
+//! A ring has two of them. The drain's own tail is in the ledger (`accounts.rs`); the claimers'
+//! copy of it is next to the head (`claims.rs`). No other file touches these words.
 
 use crate::primitives::sync::{AtomicU64, Ordering, unless_mutant};
 use crate::words::Tail;
 
-/// A tail in two words. Each word only grows, and each is right by itself: a reader that gets an
+/// A tail in two words. Each word only grows, and each is right by itself: a reader that sees an
 /// older half only believes that less is free.
 #[derive(Debug)]
 pub(super) struct Progress {
@@ -22,7 +22,8 @@ impl Progress {
         }
     }
 
-    /// A thread that sees bytes and slots free also sees that the drain has finished reading them.
+    /// Returns the tail. A thread that sees bytes and slots free also sees that the drain has
+    /// finished reading them.
     #[inline]
     pub(super) fn load(&self) -> Tail {
         Tail {
@@ -37,23 +38,24 @@ impl Progress {
 
     /// Stores the drain's tail. The caller has executed a Release fence, [ledger.odd].
     pub(super) fn publish(&self, tail: Tail) {
-        // Relaxed: ordered by that fence.
+        // Relaxed: that fence orders it.
         self.pos.store(tail.pos, Ordering::Relaxed);
         // [tail.publish] Release, pairs with [tail.seq]. It comes after the position: a thread that
         // claims a slot that this frees has seen the bytes freed, and so has every thread that sees
-        // that claim. A fixed queue never seems to hold more than its entries.
+        // that claim. So a fixed queue never seems to hold more than its entries.
         self.seq
             .store(tail.seq, unless_mutant("tail.publish", Ordering::Release));
     }
 
-    /// Moves the copy forward to `tail`, never back, and returns where it stands.
+    /// Moves the copy forward to `tail`, never back. Returns where it is afterwards.
     ///
-    /// A plain store by a slow claimer would take back what a faster one has seen, and a third
-    /// would compute the 64-bit position of its record from it.
+    /// A plain store by a slow claimer would undo the progress that a faster claimer has stored. A
+    /// third claimer would then compute the 64-bit position of its record from a tail that is too
+    /// old.
     pub(super) fn raise(&self, tail: Tail) -> Tail {
-        // No Acquire: the result only says whether to look again, and the claim that does loads
+        // No Acquire: the result only says whether to look again. The claim that looks again loads
         // both words once more.
-        // [seen.seq] Release, pairs with [tail.seq]: hands the drain's release on.
+        // [seen.seq] Release, pairs with [tail.seq]: passes the drain's release on.
         let order = unless_mutant("seen.seq", Ordering::Release);
         let seq = self.seq.fetch_max(tail.seq, order);
         // [seen.pos] Release, pairs with [tail.pos]: as above.

@@ -1,6 +1,8 @@
-//! Taking over a ring that a process has left behind: what is posted in it, and how to go on.
+//! Takes over a ring that a process has left in a file: finds the posted spans, and creates a ring
+//! that continues after them.
 //!
-//! Nothing that is read here is trusted: the descriptors may be of any process, or damaged.
+//! This file trusts nothing that it reads: the descriptors may be from any process, or damaged.
+//! Nothing here runs while another thread uses the ring.
 
 use super::core::Ring;
 use super::drain::Drain;
@@ -8,23 +10,23 @@ use crate::memory::{Memory, Slot};
 use crate::primitives::sync::Ordering;
 use crate::words::{Geometry, Head, Phase, Place, State, Tail, next_seq};
 
-/// What the descriptors of a ring hold from its tail on.
+/// The content of a ring's descriptors from its tail on.
 #[derive(Debug, Default)]
 pub struct Found {
-    /// The posted spans, in order, none over another.
+    /// The posted spans, in order. They do not overlap.
     pub spans: Vec<Span>,
     /// Reservations that were never posted.
     pub skipped: u64,
-    /// Descriptors that cannot be right.
+    /// Descriptors that contradict themselves or others.
     pub damaged: u64,
 }
 
 /// A posted span.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Span {
-    /// How many sequences behind the tail.
+    /// The distance of its sequence from the tail's.
     pub ahead: u32,
-    /// How many bytes behind the tail it starts; less than 0 if a part of it is written.
+    /// The distance of its start from the tail in bytes; negative if a part of it is written.
     pub start: i64,
     /// How many bytes of it are records.
     pub committed: u32,
@@ -36,12 +38,12 @@ impl Span {
         self.start + i64::from(self.committed)
     }
 
-    /// How many bytes behind the tail those of its bytes begin that lie there.
+    /// Returns the distance from the tail to the first unwritten byte, in bytes.
     pub fn unwritten_from(self) -> u32 {
         self.start.max(0).unsigned_abs() as u32
     }
 
-    /// How many of its bytes lie behind the tail.
+    /// Returns how many of its bytes are unwritten.
     pub fn unwritten(self) -> u64 {
         self.end()
             .clamp(0, i64::from(self.committed))
@@ -49,21 +51,21 @@ impl Span {
     }
 }
 
-/// What one descriptor is.
+/// The kind of one descriptor.
 enum Kind {
     Posted(Span),
-    /// Claimed, and no more.
+    /// Claimed and not posted.
     Skipped,
-    /// It claims to be posted, and cannot be.
+    /// Looks posted, but cannot be.
     Damaged,
-    /// Of an earlier lap, or nothing.
+    /// Of an earlier lap, or empty.
     Unused,
 }
 
-/// Reads all descriptors of a ring whose tail is `tail`; `words` gives the place and the state of
-/// the one with an index.
+/// Reads all descriptors of the ring, whose tail is `tail`. `words` returns the place and the state
+/// of the descriptor with a given index.
 ///
-/// No word says where the ring ends: a descriptor belongs to this lap if its own words say so.
+/// No word stores where the ring ends. A descriptor belongs to this lap if its own words say so.
 pub fn find(geometry: Geometry, tail: Head, words: impl Fn(usize) -> (u64, u64)) -> Found {
     let mut found = Found::default();
     let mut posted = Vec::new();
@@ -103,8 +105,8 @@ fn read(geometry: Geometry, tail: Head, ahead: u32, words: impl Fn(usize) -> (u6
             Kind::Unused
         };
     };
-    // A lane's span has the rest of its line to itself: nothing there is a span, and all of it is
-    // in the ring.
+    // A lane's span has the rest of its line to itself: no descriptor there is a span, and the
+    // whole line is in the ring.
     let width = (next_seq(u64::from(seq), phase) - u64::from(seq)) as u32;
     let is_alone = ahead + width <= geometry.slots()
         && (1..width).all(|behind| {
@@ -123,7 +125,7 @@ fn read(geometry: Geometry, tail: Head, ahead: u32, words: impl Fn(usize) -> (u6
         committed,
         phase,
     };
-    // Only the span in hand may begin before the tail, up to which it is written.
+    // Only the first span may start before the tail: its bytes up to the tail are written.
     let is_inside = span.end() <= capacity && (start >= 0 || (ahead == 0 && span.end() >= 0));
     if is_claimed && is_alone && is_inside {
         Kind::Posted(span)
@@ -132,17 +134,16 @@ fn read(geometry: Geometry, tail: Head, ahead: u32, words: impl Fn(usize) -> (u6
     }
 }
 
-/// The most spans that follow one another without one lying over the next. Where descriptors
-/// contradict each other, any of them may be the wrong one; so no more spans are given up than are
-/// wrong.
+/// Returns the longest sequence of spans without an overlap. If descriptors contradict each other,
+/// any of them may be the wrong one; the longest sequence gives up no more spans than are wrong.
 fn longest_chain(spans: &[Span]) -> Vec<Span> {
-    /// The last span of a chain: which one, and which comes before.
+    /// The last span of a chain, and the link before it.
     struct Link {
         span: usize,
         before: Option<usize>,
     }
     let mut links: Vec<Link> = Vec::with_capacity(spans.len());
-    // best[n]: of the chains with n + 1 spans, the last link of the one that ends first.
+    // best[n]: of all chains with n + 1 spans, the last link of the chain with the smallest end.
     let mut best: Vec<usize> = Vec::new();
     for (index, span) in spans.iter().enumerate() {
         let start = span.start.max(0);
@@ -169,13 +170,13 @@ fn longest_chain(spans: &[Span]) -> Vec<Span> {
 }
 
 impl<M: Memory> Ring<M> {
-    /// Goes on with the ring that `memory` holds, whose tail is `tail`, and in which `spans` were
-    /// [found](find): they come out of the drain first.
+    /// Continues the ring that `memory` holds. Its tail is `tail`, and `spans` were [found](find)
+    /// in it; the drain hands them out first.
     ///
-    /// It may be killed at any point and done again: a span that was found stays one, and nothing
-    /// else becomes one.
+    /// The process may be killed at any point of this and may repeat it: a span that was found
+    /// stays a span, and nothing else becomes one.
     pub fn resume(memory: M, tail: Head, spans: &[Span]) -> (Self, Drain) {
-        // One lap of 2^32 on, so that everything before it is a number, too.
+        // One lap of 2^32 later, so that everything before it has a number too.
         let origin = Tail {
             seq: 1 << 32 | u64::from(tail.seq),
             pos: 1 << 32 | u64::from(tail.pos),
@@ -187,13 +188,13 @@ impl<M: Memory> Ring<M> {
     }
 }
 
-/// Makes every descriptor one that the drain can rely on, and says where the ring ends. What is not
-/// posted becomes a dropped entry, or nothing; a lane's span is sealed, and its records are counted
-/// by nobody.
+/// Makes every descriptor valid for the drain and returns where the ring ends. A claim that was not
+/// posted becomes a dropped entry or is cleared. A lane's span is sealed; no lane counts its
+/// records any more.
 fn normalize<M: Memory>(memory: &M, origin: Tail, spans: &[Span]) -> Head {
     let geometry = memory.geometry();
     let slot = |seq: u64| &memory.slots()[geometry.slot(seq as u32)];
-    // Relaxed on all: nobody else has the ring yet.
+    // Relaxed on all: no other thread has the ring yet.
     let clear = |seq: u64| {
         let Slot { place, state } = slot(seq);
         if state.load(Ordering::Relaxed) != 0 {
@@ -210,12 +211,12 @@ fn normalize<M: Memory>(memory: &M, origin: Tail, spans: &[Span]) -> Head {
         for hole in seq..origin.seq + u64::from(span.ahead) {
             let (seq, start) = (hole as u32, pos as u32);
             let dropped = State::closed(geometry.tag(seq), 0);
-            clear(hole); // killed between the two stores, it is of no lap
+            clear(hole); // if killed between the two stores, the slot is of no lap
             slot(hole)
                 .place
                 .store(Place { seq, start }.to_bits(), Ordering::Relaxed);
-            // [recover.hole] Release, pairs with [slot.words] of whoever recovers next, if this is
-            // killed: the place is there first.
+            // [recover.hole] Release, pairs with [slot.words] of the next recovery, if this process
+            // is killed: the place is there first.
             slot(hole).state.store(dropped.to_bits(), Ordering::Release);
         }
         seq = origin.seq + u64::from(span.ahead);
@@ -225,13 +226,14 @@ fn normalize<M: Memory>(memory: &M, origin: Tail, spans: &[Span]) -> Head {
             slot(seq)
                 .state
                 .store(open.sealed().to_bits(), Ordering::Relaxed);
-            (seq + 1..next).for_each(clear); // also its note: the numbers of lanes begin anew
+            // also the note, because the numbers of lanes start again
+            (seq + 1..next).for_each(clear);
         }
         seq = next;
         pos = origin.pos.saturating_add_signed(span.end());
     }
-    // A damaged one could pass for one of a later lap, and a claim that was never posted would be
-    // counted again.
+    // A damaged descriptor could look like one of a later lap, and a claim that was never posted
+    // would be counted again.
     (seq..origin.seq + u64::from(geometry.slots())).for_each(clear);
     Head {
         seq: seq as u32,

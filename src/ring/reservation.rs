@@ -1,4 +1,6 @@
 //! A claim that knows its ring, and gives up its span unless it is posted.
+//!
+//! This file owns no words: it guards one claim, so that no claim stays open by accident.
 
 use core::mem::ManuallyDrop;
 
@@ -8,8 +10,8 @@ use super::reserve::{Claim, Posted};
 use crate::memory::Memory;
 use crate::words::Width;
 
-/// `len` contiguous bytes of the ring that belong to the holder until it posts. Dropped, it posts
-/// nothing.
+/// `len` contiguous bytes of the ring that belong to the holder until it posts. If it is dropped,
+/// it posts nothing.
 #[derive(Debug)]
 #[must_use = "a reservation posts nothing until `post` is called"]
 pub struct Reservation<'r, M: Memory> {
@@ -28,18 +30,15 @@ impl<M: Memory> Ring<M> {
         Ok(Reservation { ring: self, claim })
     }
 
-    /// [`reserve`](Ring::reserve) for the thread whose turn it is: waiters do not stop it.
-    ///
-    /// # Errors
-    ///
-    /// As [`reserve`](Ring::reserve).
+    /// Claims like [`reserve`](Ring::reserve), for the thread whose turn it is: waiters do not stop
+    /// it.
     pub fn reserve_in_turn(&self, len: u32) -> Result<Reservation<'_, M>, Refusal> {
         let claim = self.claim(len, Width::Slot, Gate::WAITED)?;
         Ok(Reservation { ring: self, claim })
     }
 
-    /// The hot path of [`reserve`](Ring::reserve): one try, and `None` if that is not enough to
-    /// know.
+    /// Claims with one try, on the hot path of [`reserve`](Ring::reserve). Returns `None` if one
+    /// try cannot tell whether there is room.
     #[inline(always)]
     #[expect(
         clippy::inline_always,
@@ -52,13 +51,13 @@ impl<M: Memory> Ring<M> {
 }
 
 impl<M: Memory> Reservation<'_, M> {
-    /// The bytes, to be filled in place: what an earlier lap left there, until then.
+    /// Returns the bytes, to be filled in place. Until then they hold bytes of an earlier lap.
     #[cfg(any(test, alq_model, fuzzing))]
     pub fn bytes_mut(&mut self) -> &mut [u8] {
         self.ring.bytes_mut(&mut self.claim)
     }
 
-    /// Copies a whole record in.
+    /// Copies a whole record into the reservation.
     ///
     /// # Panics
     ///
@@ -68,13 +67,13 @@ impl<M: Memory> Reservation<'_, M> {
         self.ring.copy(&self.claim, record);
     }
 
-    /// The claim without the guard: the caller must post it.
+    /// Returns the claim without the guard: the caller must post it.
     #[inline]
     pub fn into_claim(self) -> Claim {
         ManuallyDrop::new(self).claim.take()
     }
 
-    /// How many bytes were reserved.
+    /// Returns how many bytes were reserved.
     #[inline]
     pub fn len(&self) -> usize {
         self.claim.len()

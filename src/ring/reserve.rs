@@ -1,14 +1,14 @@
 //! The producers' side: claim, fill, post.
 //!
-//! It owns the step from a claim to a posted span: which slot and which bytes a claim gets, and how
-//! a post publishes them. Whether a claim succeeds, `claims.rs` decides.
+//! This file owns the step from a claim to a posted span: which slot and which bytes a claim gets,
+//! and how a post publishes them. `claims.rs` decides whether a claim succeeds.
 //!
 //! # Safety
 //!
-//! A claim hands `[start, start + len)` to one thread until it posts. That no two claims overlap,
-//! and that none overlaps what the drain still reads, is the work of `Claims::take`; the model
-//! checker verifies it. A claim cannot be copied, and its fields are this layer's; each keeper of
-//! one sees to it that it comes back to its own ring.
+//! A claim gives `[start, start + len)` to one thread until it posts. `Claims::take` ensures that
+//! claims overlap neither each other nor the bytes that the drain still reads; the model checker
+//! verifies it. A claim cannot be copied, and only this layer sees its fields. Each holder of a
+//! claim ensures that the claim comes back to its own ring.
 #![allow(unsafe_code)]
 
 use core::mem;
@@ -23,24 +23,24 @@ use crate::memory::Memory;
 use crate::primitives::sync::{Ordering, unless_mutant};
 use crate::words::{Head, Place, State, Tail, Width, extend};
 
-/// What a post has done.
+/// The result of a post.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Posted {
     /// The sequence of the span.
     pub seq: u32,
     /// The position of its first byte.
     pub start: u64,
-    /// The position after its last byte of record: final.
+    /// The position after the last byte of the record. It is final.
     pub end: u64,
     /// The position after the last byte that was claimed.
     pub claimed_end: u64,
-    /// Whether room that the claim had taken is free again.
+    /// Whether a part of the claimed room is free again.
     pub gave_back: bool,
 }
 
-/// What a claim took: the sequence of its (first) slot, and `len` bytes from `start` on. There is
-/// one of each, made by the compare-and-swap and spent by the post, so safe code cannot have its
-/// bytes twice, nor once they are posted.
+/// A claim: the sequence of its (first) slot, and `len` bytes from `start` on. The compare-and-swap
+/// creates it and the post consumes it, so there is never a second one for the same bytes. Safe
+/// code can have the bytes neither twice nor after the post.
 #[derive(Debug)]
 pub struct Claim {
     pub(super) seq: u64,
@@ -56,7 +56,7 @@ impl Claim {
         len: 0,
     };
 
-    /// The sequence of its (first) slot.
+    /// Returns the sequence of its (first) slot.
     pub fn seq(&self) -> u64 {
         self.seq
     }
@@ -66,13 +66,13 @@ impl Claim {
         self.start
     }
 
-    /// How many bytes it has.
+    /// Returns how many bytes it has.
     #[inline]
     pub fn len(&self) -> usize {
         self.len as usize
     }
 
-    /// Takes it out of a place that is not used any more.
+    /// Moves the claim out of a place that is not used any more.
     #[inline]
     pub fn take(&mut self) -> Self {
         mem::replace(self, Self::NONE)
@@ -80,8 +80,8 @@ impl Claim {
 }
 
 impl<M: Memory> Ring<M> {
-    /// One try to append a whole record: claimed, copied in, and posted. `None` if one try is not
-    /// enough to know whether there is room.
+    /// Tries once to append a whole record: claims, copies and posts it. Returns `None` if one try
+    /// cannot tell whether there is room.
     ///
     /// # Panics
     ///
@@ -96,7 +96,7 @@ impl<M: Memory> Ring<M> {
         Some(self.post(claim, len))
     }
 
-    /// Claims, whatever the gate bits `passed` say.
+    /// Claims `len` bytes. The gate bits in `passed` do not stop this claim.
     pub(super) fn claim(&self, len: u32, width: Width, passed: u32) -> Result<Claim, Refusal> {
         debug_assert!(len > 0 && len <= self.geometry.capacity());
         let wish = Wish { len, width, passed };
@@ -118,7 +118,7 @@ impl<M: Memory> Ring<M> {
         }
     }
 
-    /// One try of [`claim`](Ring::claim).
+    /// Tries [`claim`](Ring::claim) once.
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "as for `reserve_at_once`")]
     pub(super) fn claim_at_once(&self, len: u32, width: Width, passed: u32) -> Option<Claim> {
@@ -136,14 +136,14 @@ impl<M: Memory> Ring<M> {
             seq: head.seq,
             start: head.pos,
         };
-        // Relaxed: published by the Release of the state; a reader that comes earlier checks the
-        // sequence in it. The drain has freed the slot: the Acquire of the tail came before.
+        // Relaxed: the Release of the state publishes it, and a reader that comes earlier checks
+        // the sequence in it. The drain has freed the slot: the Acquire of the tail came before.
         self.slot(head.seq)
             .place
             .store(place.to_bits(), Ordering::Relaxed);
         self.memory.begin_write(head.pos, len);
         Claim {
-            // The tail lies at most the capacity before a head that the CAS found current, so these
+            // The tail is at most the capacity before a head that the CAS found current, so these
             // are exact.
             seq: extend(tail.seq, head.seq),
             start: extend(tail.pos, head.pos),
@@ -166,18 +166,19 @@ impl<M: Memory> Ring<M> {
         unsafe { ptr::copy_nonoverlapping(record.as_ptr(), first, record.len()) };
     }
 
-    /// The bytes of a claim of this ring: what an earlier lap left there, until they are filled.
+    /// Returns the bytes of a claim of this ring. Until they are filled they hold bytes of an
+    /// earlier lap.
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "as for `reserve_at_once`")]
     pub fn bytes<'a>(&'a self, claim: &'a Claim) -> &'a [u8] {
         let first = self.memory.at(claim.start as u32);
         // SAFETY: `at` gives capacity >= len valid bytes, all initialised (zeroed at first). The
-        // claim, which exists once, gave them to its holder until it posts, and the borrow of it
+        // claim, which exists once, gave them to its holder until it posts. The borrow of the claim
         // lets no thread write while the slice lives.
         unsafe { slice::from_raw_parts(first, claim.len()) }
     }
 
-    /// [`bytes`](Ring::bytes), to be filled in place.
+    /// Returns the [`bytes`](Ring::bytes), to be filled in place.
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "as for `reserve_at_once`")]
     pub fn bytes_mut<'a>(&'a self, claim: &'a mut Claim) -> &'a mut [u8] {
@@ -194,7 +195,7 @@ impl<M: Memory> Ring<M> {
     pub fn post(&self, claim: Claim, used: u32) -> Posted {
         debug_assert!(claim.len > 0 && used <= claim.len);
         let (seq, start) = (claim.seq as u32, claim.start as u32);
-        // All of it: what is given back may have been written, too.
+        // All of the claim: the bytes that are given back may have been written too.
         self.memory.end_write(start, claim.len);
         let gave_back = used < claim.len
             && self

@@ -1,7 +1,8 @@
-//! The hand-shake of lanes in the form with membarrier(2), which no model explores: an owner and a
-//! drain on two cores, in a ring so small that bytes and descriptors change hands all the time.
+//! Tests the handshake of lanes in the form with membarrier(2), which no model explores. An owner
+//! and a drain run on two cores, in a ring so small that bytes and descriptors change hands all the
+//! time.
 //!
-//! Some hundred thousand seals by default; `ALQ_SEALS` says how many.
+//! The test makes 200,000 seals by default; `ALQ_SEALS` sets the number.
 
 use std::thread;
 
@@ -13,7 +14,7 @@ use super::tests::ring;
 use super::{Drained, Holes};
 use crate::primitives::sync::{Arc, AtomicBool, Ordering};
 
-/// Runs the calling thread on the `index`-th of the processors that it may use, if there are so
+/// Pins the calling thread to the `index`-th of the processors that it may use, if there are so
 /// many.
 fn pin(index: usize) {
     let this = Pid::from_raw(0);
@@ -26,9 +27,9 @@ fn pin(index: usize) {
     }
 }
 
-/// The records of the lane are its numbers, in order; those of the shared path are all ones. A
-/// record that is copied into bytes that have changed hands, or a descriptor that is stored too
-/// late, loses, doubles or changes one.
+/// The records of the lane are its numbers, in order; the records of the shared path are all ones.
+/// If a record is copied into bytes that have changed hands, or a descriptor is stored too late, a
+/// record is lost, doubled or changed.
 #[test]
 fn an_owner_and_a_drain_on_two_cores() {
     const SHARED: [u8; 4] = [0xff; 4];
@@ -54,7 +55,7 @@ fn an_owner_and_a_drain_on_two_cores() {
     let mut rest = Vec::new();
     let mut last = false;
     loop {
-        // Something behind the open span, so that the drain must seal it.
+        // A record after the open span, so that the drain must seal that span.
         if sealed < seals {
             if let Ok(mut reservation) = ring.reserve(4) {
                 reservation.fill(&SHARED);

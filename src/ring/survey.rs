@@ -1,5 +1,6 @@
-//! Looking at the ring from outside: where a flush ends, and what is outstanding. Any thread, never
-//! blocks.
+//! Looks at the ring from outside the drain: where a flush ends, and what is outstanding. Any
+//! thread may call these functions. They never block, and they only read the ring: nothing is
+//! claimed, freed or changed.
 
 use super::accounts::Accounts;
 use super::core::{Ring, SteppedOver};
@@ -8,55 +9,55 @@ use crate::memory::Memory;
 use crate::primitives::sync::{Ordering, unless_mutant};
 use crate::words::{Head, Phase, Place, State, Tail, extend, next_seq};
 
-/// What lies between the tail and the head, span by span.
+/// The content of the ring between the tail and the head.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Outstanding {
     /// Bytes of records that are posted and not written.
     pub bytes: u64,
-    /// Records that are posted and not wholly written. A lane's count from the first span on that
-    /// is not: so those in front of it in the same span count, too.
+    /// Records that are posted and not fully written. A lane's records count from the first span
+    /// that is not fully written, so records before them in the same span count too.
     pub records: u64,
-    /// Those of them that are in spans of lanes.
+    /// The part of `records` that is in spans of lanes.
     pub lane_records: u64,
-    /// Reservations that are open.
+    /// Open reservations.
     pub held: u64,
-    /// Bytes of the oldest of them.
+    /// Bytes of the oldest open reservation.
     pub oldest_held_bytes: u64,
-    /// Lanes that are there.
+    /// Existing lanes.
     pub lanes: u64,
-    /// Records that were ever posted in spans of lanes.
+    /// Records ever posted in spans of lanes.
     pub lane_records_posted: u64,
 }
 
-/// What was posted after the drain had gone past it: it is in no file.
+/// Records that were posted after the drain had stepped over them. They are in no file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Late {
     pub bytes: u64,
     pub records: u64,
-    /// Those of the records that are in spans of lanes.
+    /// The part of `records` that is in spans of lanes.
     pub lane_records: u64,
 }
 
 /// What a look at one descriptor found.
 enum Span {
-    /// Posted: it starts at `start` (relative to the tail, see `relative`) and has `committed`
+    /// Posted. It starts at `start` (relative to the tail, see `relative`) and has `committed`
     /// bytes.
     Posted {
         start: i64,
         committed: u32,
         phase: Phase,
     },
-    /// Claimed, not posted; it starts at `start` if that is known yet.
+    /// Claimed and not posted. `start` is `None` while its place is not stored yet.
     Open { start: Option<i64> },
     /// The descriptor serves a later lap: everything up to this span is written.
     Recycled,
 }
 
 impl<M: Memory> Ring<M> {
-    /// The position behind the last record that was posted before the call, as far as this thread
-    /// can know: the drain has written all of them once its tail has reached it.
+    /// Returns the position after the last record posted before the call, as far as this thread can
+    /// know. The drain has written all of these records once its tail has reached it.
     ///
-    /// It depends on open reservations that lie before something posted, and on no others.
+    /// It depends only on open reservations that lie before something posted.
     pub fn posted_end(&self) -> u64 {
         let (tail, head) = self.span_in_use();
         let mut seq = head.seq;
@@ -70,48 +71,49 @@ impl<M: Memory> Ring<M> {
                     return tail.pos.saturating_add_signed(end.max(0));
                 }
                 Span::Posted { .. } | Span::Open { .. } => {}
-                // Everything up to there is written, and the drain is beyond it by now.
+                // Everything up to that span is written, and the drain is past it by now.
                 Span::Recycled => break,
             }
         }
-        // All that was posted is written. As of one moment: the two halves of a tail may be of two.
+        // Everything posted is written. The accounts give a tail of one moment; the two halves of
+        // `self.tail()` may be from two.
         self.accounts().tail.pos
     }
 
-    /// The position at which the next claim would start: no record ends beyond it.
+    /// Returns the position at which the next claim would start. No record ends after it.
     pub fn claimed_end(&self) -> u64 {
-        // The tail first: it is then not ahead of the head.
+        // The tail first, so that it is not ahead of the head.
         let tail = self.tail();
         extend(tail.pos, self.head().pos)
     }
 
-    /// What the drain has done, and what is outstanding from there on. Each span is counted as it
-    /// was when it was looked at, so the two together are all that was posted before the call, and
-    /// none of it twice.
+    /// Returns what the drain has done, and what is outstanding from there on. Each span is counted
+    /// as it was when this call looked at it. So the two parts together cover everything posted
+    /// before the call, and nothing twice.
     pub fn outstanding(&self) -> (Accounts, Outstanding) {
         loop {
-            // The lanes first: what they have posted by then, the walk finds in the ring, or it is
-            // written.
+            // The lanes first: the records that they have posted by then are in the ring, where the
+            // walk finds them, or are written.
             let mut lanes = self.lane_counts();
             let done = self.accounts();
             if let Some(mut counted) = self.count_from(done.tail, &mut lanes) {
-                // The record in hand lies behind the tail, whatever is written of it.
+                // A partly written record lies after the tail, however much of it is written.
                 counted.bytes = counted.bytes.saturating_sub(u64::from(done.ahead));
                 return (done, counted);
             }
         }
     }
 
-    /// Records written. Those of a lane count once all of the span is written that they are in.
+    /// Returns how many records are written. A lane's record counts once its whole span is written.
     pub fn written_records(&self) -> u64 {
         if self.lane_counts().posted() == 0 {
-            return self.accounts().records; // the drain counts them, and nothing need be walked
+            return self.accounts().records; // the drain counts them, so no walk is needed
         }
         let (done, outstanding) = self.outstanding();
         (done.records + outstanding.lane_records_posted).saturating_sub(outstanding.lane_records)
     }
 
-    /// What was posted after the drain had gone past it.
+    /// Returns the records that were posted after the drain had stepped over them.
     pub fn posted_too_late(&self) -> Late {
         let mut late = Late::default();
         for span in &*self.stepped_over.lock() {
@@ -120,8 +122,8 @@ impl<M: Memory> Ring<M> {
             };
             if state.committed > span.taken {
                 late.bytes += u64::from(state.committed - span.taken);
-                // Of a lane, too: it was asked for its span before the drain went past, so it has
-                // begun no other.
+                // This is one record for a lane's span too: the lane was asked for its span before
+                // the drain stepped over it, so it has begun no second record.
                 late.records += 1;
                 late.lane_records += u64::from(state.phase.is_of_lane());
             }
@@ -129,7 +131,8 @@ impl<M: Memory> Ring<M> {
         late
     }
 
-    /// Whether the record that ends at `pos` was posted after the drain had gone past it.
+    /// Returns whether the record that ends at `pos` was posted after the drain had stepped over
+    /// it.
     pub fn is_too_late(&self, pos: u64) -> bool {
         let ends_there = |span: &SteppedOver| {
             let Some((start, state)) = self.committed(span.seq) else {
@@ -141,7 +144,8 @@ impl<M: Memory> Ring<M> {
         self.stepped_over.lock().iter().any(ends_there)
     }
 
-    /// Where the span `seq` starts and how far it has come, if its descriptor serves this lap.
+    /// Returns where the span `seq` starts and how much of it is committed, if its descriptor
+    /// serves this lap.
     fn committed(&self, seq: u32) -> Option<(u32, State)> {
         let slot = self.slot(seq);
         // [survey.late] Acquire, pairs with [post.state] and [lane.commit]: the place is seen, too.
@@ -149,12 +153,12 @@ impl<M: Memory> Ring<M> {
             .state
             .load(unless_mutant("survey.late", Ordering::Acquire));
         let state = State::of_lap(bits, self.geometry.tag(seq))?;
-        // Relaxed: ordered by the state.
+        // Relaxed: the state orders it.
         let place = Place::from_bits(slot.place.load(Ordering::Relaxed));
         Some((place.start, state))
     }
 
-    /// The count from `tail` on; `None` if the ring has moved on by so much that descriptors were
+    /// Counts from `tail` on. Returns `None` if the ring has moved on so far that descriptors were
     /// reused.
     fn count_from(&self, tail: Tail, lanes: &mut LaneCounts) -> Option<Outstanding> {
         let mut counted = Outstanding {
@@ -204,18 +208,18 @@ impl<M: Memory> Ring<M> {
         Some(counted)
     }
 
-    /// How many records the lane of span `seq` has posted from there on, if it has not been counted
-    /// yet.
+    /// Returns how many records the lane of span `seq` has posted from there on; 0 if they are
+    /// counted already.
     fn lane_records_from(&self, seq: u32, lanes: &mut LaneCounts) -> u64 {
         let note = self.slot(seq.wrapping_add(1));
-        // Relaxed on both: ordered by the state of the span, which was read with Acquire.
+        // Relaxed on both: the state of the span, which was read with Acquire, orders them.
         let state = note.state.load(Ordering::Relaxed);
         let before = Place::from_bits(note.place.load(Ordering::Relaxed)).start;
         lanes.take_records(state, before)
     }
 
-    /// A tail and a head that were true together, or nearly: no more than the capacity apart, so
-    /// that every position between them is ahead of the tail.
+    /// Returns a tail and a head of nearly the same moment: they are at most the capacity apart, so
+    /// every position between them is ahead of the tail.
     fn span_in_use(&self) -> (Tail, Head) {
         loop {
             let tail = self.tail();
@@ -239,7 +243,7 @@ impl<M: Memory> Ring<M> {
             .state
             .load(unless_mutant("survey.look", Ordering::Acquire));
         let state = State::of_lap(bits, tag);
-        // Relaxed: ordered by the state, or checked by its sequence.
+        // Relaxed: the state orders it, or the check of its sequence detects an older one.
         let start = start_of(slot.place.load(Ordering::Relaxed));
         match (state, start) {
             (Some(state), Some(start)) => Span::Posted {
@@ -247,23 +251,24 @@ impl<M: Memory> Ring<M> {
                 committed: state.committed,
                 phase: state.phase,
             },
-            // Of another lap: not posted yet, or reused since. The drain goes past a span before
-            // its descriptor is reused, and whoever sees the reuse (Acquire above) sees that too.
+            // The state is of another lap: not posted yet, or reused since. The drain moves past a
+            // span before its descriptor is reused, and a thread that sees the reuse (Acquire
+            // above) sees that move too.
             (None, start) if self.is_current(seq) => Span::Open { start },
-            // Reused: it was posted, and is written.
+            // Reused: the span was posted and is written.
             _ => Span::Recycled,
         }
     }
 
-    /// Whether the drain has not gone past `seq`.
+    /// Returns whether the drain has not yet moved past `seq`.
     fn is_current(&self, seq: u32) -> bool {
         let ahead = seq.wrapping_sub(self.tail().seq as u32);
         ahead < 1 << 31
     }
 
-    /// `pos`, of a span between the tail and a head that is at most the capacity ahead of it, as a
-    /// distance from the tail. It may be behind: the tail's position can be newer than its
-    /// sequence, and the span in hand half written.
+    /// Returns `pos` as a distance from the tail, for a span between the tail and a head that is at
+    /// most the capacity ahead. The distance is negative if `pos` is before the tail: the tail's
+    /// position can be newer than its sequence, and the first span can be half written.
     fn relative(&self, pos: u32, tail: Tail) -> i64 {
         let ahead = pos.wrapping_sub(tail.pos as u32);
         if ahead <= self.geometry.capacity() {
@@ -275,7 +280,7 @@ impl<M: Memory> Ring<M> {
 }
 
 impl Outstanding {
-    /// Counts an open reservation that begins at `start`, if that is known.
+    /// Counts an open reservation that starts at `start`, if that is known.
     fn hold(&mut self, open_from: &mut Option<i64>, start: Option<i64>) {
         self.held += 1;
         if self.held == 1 {
@@ -283,7 +288,7 @@ impl Outstanding {
         }
     }
 
-    /// The oldest open reservation ends where its successor starts.
+    /// Ends the oldest open reservation at `end`, where its successor starts.
     fn close_oldest(&mut self, open_from: &mut Option<i64>, end: i64) {
         if let Some(start) = open_from.take() {
             self.oldest_held_bytes = end.saturating_sub(start).unsigned_abs();

@@ -1,4 +1,4 @@
-//! The ring on one thread: what the drain hands out, byte by byte.
+//! The ring on one thread: the drain hands out every posted byte once, in order, and nothing else.
 
 use std::io::IoSlice;
 
@@ -17,7 +17,7 @@ pub(super) fn append(ring: &Ring<Heap>, record: &[u8]) {
     reservation.post(record.len() as u32);
 }
 
-/// One step that takes at most `take` bytes; what it was offered, run by run, and what came of it.
+/// Runs one step that takes at most `take` bytes. Returns the offered runs and the result.
 pub(super) fn step(
     ring: &Ring<Heap>,
     drain: &mut Drain,
@@ -44,15 +44,15 @@ fn records_come_out_as_one_run_over_the_end_of_the_ring() {
     assert_eq!(offered, [b"abcdefgh"]);
 }
 
-/// Whatever a sink takes of what it is offered, the next offer goes on at the very byte.
+/// However much a sink takes of what it is offered, the next offer continues at the next byte.
 #[test]
-fn a_short_write_is_gone_on_with_at_every_boundary() {
+fn a_short_write_continues_at_every_boundary() {
     for take in 1..=9 {
         let (ring, mut drain) = ring(16, 8);
         append(&ring, b"abc");
         let padded = ring.reserve(3).unwrap();
         append(&ring, b"d");
-        padded.post(1); // a byte of what an earlier lap left: 0
+        padded.post(1); // a byte of an earlier lap: 0
         append(&ring, b"efgh");
         let mut file = Vec::new();
         let mut steps = 0;
@@ -146,7 +146,7 @@ fn an_open_reservation_blocks_and_an_ended_ring_steps_over_it() {
     assert_eq!(ring.accounts().abandoned, 2);
     assert!(drain.has_reached(ring.ended().unwrap()));
     assert_eq!(ring.posted_too_late(), Late::default());
-    held.post(2); // their owners may still post: it goes nowhere, and is counted
+    held.post(2); // their owners may still post: the record is counted, and written nowhere
     drop(other);
     assert_eq!(
         ring.posted_too_late(),
@@ -205,7 +205,7 @@ fn a_drain_of_another_ring_is_refused() {
     step(&second, &mut drain, 1, Holes::Wait);
 }
 
-/// A ring that is set aside ends like one that is closed, and says that its queue goes on; until it
+/// A ring that is set aside ends like a closed ring, and reports that its queue continues; until it
 /// is closed after all.
 #[test]
 fn a_ring_that_is_set_aside_ends_and_may_be_closed_later() {
