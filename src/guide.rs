@@ -7,24 +7,26 @@
 //!
 //! ## In the repository
 //!
-//! Some pages lead to files that are in the repository of the project only:
+//! Some pages link to files that are only in the repository of the project:
 //!
 //! | where | what |
 //! |---|---|
 //! | `examples/` | programs that use the library; units for systemd and a run script for runit |
 //! | `crates/capi/` | the C headers, and example programs in C |
-//! | `docs/aio.md`, `crates/aio/` | the calls of `<aio.h>`, for programs that append with `aio_write` |
-//! | `docs/ring.md`, `docs/ordering.md` | the protocol of the ring, and why each atomic access has its ordering |
-//! | `docs/testing.md`, `tests/`, `loom-tests/`, `shuttle-tests/`, `fuzz/` | how all of it is tested |
+//! | `docs/aio.md`, `crates/aio/` | the calls of `<aio.h>`, for programs that use `aio_write` |
+//! | `docs/ring.md`, `docs/ordering.md` | the protocol of the ring, and its memory orderings |
+//! | `docs/testing.md`, `tests/`, `loom-tests/`, `shuttle-tests/`, `fuzz/` | the tests |
 //! | `docs/containers.md` | the tool in a container: process 1, sidecars, rings, exit codes |
 //! | `docs/benchmarks.md` | figures, and how they were measured |
 //! | `ARCHITECTURE.md`, `CONTRIBUTING.md` | what is where, and how to make a change |
 
-// A page of docs/ has two kinds of readers. In the repository its links lead to files; in the documentation they must lead to
-// modules. So a page gives a name to what it links to, and defines the names at its end; links.md, which comes
-// before each page here, defines them for the documentation. Of two definitions of a name, the first counts.
+// A page of docs/ has two kinds of readers. In the repository, its links lead to files; in the
+// documentation of the crate, they must lead to modules. So each page gives names to its link
+// targets, and defines the names at its end. links.md, which is included before each page here,
+// defines the same names for the documentation. Markdown uses the first of two definitions.
 
-/// A page as a module. Its examples are tests; if they need optional features, so does the page.
+/// Makes a page a module. Its examples are tests. If they need optional features, the module has
+/// the page only with these features.
 macro_rules! page {
     ($name:ident, $page:literal $(, $feature:literal)*) => {
         #[doc = include_str!("links.md")]
@@ -38,7 +40,7 @@ macro_rules! page {
 }
 
 #[doc = include_str!("links.md")]
-#[cfg_attr(not(doctest), doc = include_str!("../docs/migrating.md"))] // its tests are in benches/comparison
+#[cfg_attr(not(doctest), doc = include_str!("../docs/migrating.md"))] // benches/comparison tests it
 pub mod migrating {}
 
 page!(alq9, "alq.md");

@@ -1,12 +1,13 @@
 #![doc = include_str!("links.md")]
 #![doc = include_str!("../README.md")]
 #![cfg_attr(docsrs, feature(doc_cfg))]
-// The model has no descriptors and no membarrier, and makes the inside visible; so do the fuzz targets.
+// The models have no descriptors and no membarrier, so some code is unused there. Models and fuzz
+// targets also make private items visible, without documentation.
 #![cfg_attr(any(alq_model, fuzzing), allow(dead_code, missing_docs))]
 
 #[cfg(not(all(target_os = "linux", target_pointer_width = "64")))]
 compile_error!(
-    "alq is written for 64-bit Linux: it needs mirrored mappings, futexes and O_APPEND as there"
+    "alq supports 64-bit Linux only: it needs mirrored mappings, futexes and Linux's O_APPEND"
 );
 
 mod actors;
@@ -45,18 +46,19 @@ pub use integrations::tokio;
 #[cfg_attr(docsrs, doc(cfg(feature = "tracing")))]
 pub use integrations::tracing;
 
-/// The switch of [`AsyncAppend`].
+/// Turns on asynchronous appends for every [`AsyncAppend`] of the process.
 pub mod async_append {
     pub use crate::face::async_append::enable;
 }
 
-/// Looking at a [ring file](Options::ring_file).
+/// Inspects a [ring file](Options::ring_file) from outside, also while a process uses it.
 pub mod ring_file {
     pub use crate::face::inspect::{State, inspect, on_disk};
     pub use crate::words::Live;
 }
 
-/// Logs that are cut into files: by size, by time, or when asked; docs/rotation.md goes through it.
+/// Cuts a log into files: by size, by time, or on request. docs/rotation.md explains it step by
+/// step.
 #[cfg(feature = "rotate")]
 #[cfg_attr(docsrs, doc(cfg(feature = "rotate")))]
 pub mod rotate {
@@ -68,7 +70,7 @@ pub mod rotate {
 #[cfg(any(doc, doctest))]
 pub mod guide;
 
-/// The inside, for the model checkers, the fuzz targets, and nobody else.
+/// Private items, for the model checkers and the fuzz targets only.
 #[cfg(any(alq_model, fuzzing))]
 #[doc(hidden)]
 pub mod model {

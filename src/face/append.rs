@@ -23,8 +23,8 @@ impl Queue {
     /// Appends one record, whole or not at all, never mixed with another record of the queue.
     /// Source: `alq_writen` in alq(9).
     ///
-    /// On a pipe or a FIFO, a record of up to `PIPE_BUF` (4096) bytes also arrives unmixed with the
-    /// records of other processes and queues. A longer record may be mixed with them, and so may any
+    /// On a pipe or a FIFO, a record of up to `PIPE_BUF` (4096) bytes is not mixed with the records
+    /// of other processes and queues either. A longer record may be mixed with them, and so may any
     /// record if [`sole_writer`](crate::Options::sole_writer) is set.
     ///
     /// The record has 1 to [`capacity`](Queue::capacity) bytes. Returns the position at which the
@@ -180,8 +180,8 @@ impl Queue {
     ///
     /// # Errors
     ///
-    /// [`Error::WrongMode`] on a variable queue; [`Error::InvalidLength`] for any other length; otherwise as
-    /// [`writen`](Queue::writen).
+    /// [`Error::WrongMode`] on a variable queue; [`Error::InvalidLength`] for any other length;
+    /// otherwise as [`writen`](Queue::writen).
     ///
     /// ```
     /// use alq::{Error, Flags, Options};
@@ -189,7 +189,8 @@ impl Queue {
     /// # let dir = tempfile::tempdir()?;
     /// let queue = Options::new().fixed(8, 100).open(dir.path().join("trace"))?;
     /// queue.write_fixed(&42_u64.to_le_bytes(), Flags::NOWAIT)?;
-    /// assert_eq!(queue.write_fixed(b"short", Flags::NOWAIT), Err(Error::InvalidLength { len: 5 }));
+    /// let too_short = queue.write_fixed(b"short", Flags::NOWAIT);
+    /// assert_eq!(too_short, Err(Error::InvalidLength { len: 5 }));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[inline]

@@ -1,5 +1,8 @@
-//! Appending where the ring takes nothing and the queue is not closed: in a child of fork(2), and in a process that
-//! ends. It is done on the calling thread, and written when it returns.
+//! Appends that bypass the ring of an open queue: in a child of fork(2), and at the end of the
+//! process. The calling thread writes them, and they are written when the call returns.
+//!
+//! This file decides whether an append may bypass the ring: only after everything in the ring is
+//! written, so that the order is kept. `ends::Aside` writes.
 
 use std::time::Duration;
 
@@ -8,7 +11,7 @@ use crate::memory::Mirror;
 use crate::ring::Refusal;
 use crate::words::{Error, Flags, Position};
 
-/// Whether a call waits, and for how long.
+/// Whether a call waits, and how long.
 #[derive(Clone, Copy)]
 pub(super) struct Waiting {
     pub wait: bool,
@@ -22,7 +25,8 @@ impl Waiting {
     }
 }
 
-/// Appends a record that the ring has `refused` past it, if the queue takes anything at all.
+/// Appends a record that the ring has `refused` without the ring, if the queue still accepts
+/// records.
 #[cold]
 pub(super) fn append(
     shared: &Shared<Mirror>,
@@ -34,10 +38,11 @@ pub(super) fn append(
     write(shared, record, waiting.wait)
 }
 
-/// The memory of an entry that is no reservation. Two boxes: a thin pointer keeps entries, which are moved about, small.
+/// The memory of an entry without a reservation. It has two boxes, because a thin pointer keeps
+/// entries small, and they are moved often.
 pub(super) type OwnMemory = Box<Box<[u8]>>;
 
-/// Memory for an entry, in the place of a reservation that the ring has `refused`.
+/// Allocates the memory of an entry, to replace a reservation that the ring has `refused`.
 #[cold]
 pub(super) fn memory(
     shared: &Shared<Mirror>,
@@ -49,7 +54,7 @@ pub(super) fn memory(
     Ok(Box::new(vec![0; len].into_boxed_slice()))
 }
 
-/// Posts what an entry of its own holds: it waits, and what cannot be written is counted as lost.
+/// Posts the memory of an entry. It waits, and counts a record that cannot be written as lost.
 #[cold]
 pub(super) fn post(shared: &Shared<Mirror>, record: &[u8]) -> Position {
     if record.is_empty() {
@@ -61,21 +66,21 @@ pub(super) fn post(shared: &Shared<Mirror>, record: &[u8]) -> Position {
     })
 }
 
-/// Ends, in a child of fork(2), an entry of the parent's that starts at `start`: only the parent posts
-/// it.
+/// Ends an entry of the parent in a child of fork(2). The entry starts at `start`; only the parent
+/// may post it.
 #[cold]
 pub(super) fn leave_to_the_parent(shared: &Shared<Mirror>, start: u64) -> Position {
     shared.aside.foreign.add(1);
     Position::new(shared.id, start)
 }
 
-/// Returns once an append may go past the ring; or why none may.
+/// Waits until an append may bypass the ring; fails if it may not.
 fn ready(shared: &Shared<Mirror>, refused: Refused, waiting: Waiting) -> Result<(), Error> {
     match refused {
         Refused::Error(error) => return Err(error),
         Refused::Past(Past::Child) => {
             return match shared.ring.refusal() {
-                Some(Refusal::Closed) => Err(Error::Closed), // by the parent, before
+                Some(Refusal::Closed) => Err(Error::Closed), // the parent closed it before the fork
                 _ => Ok(()),
             };
         }
@@ -90,11 +95,11 @@ fn ready(shared: &Shared<Mirror>, refused: Refused, waiting: Waiting) -> Result<
         let patience = shared.patience(waiting.timeout);
         patience.wait_for(shared, finished)?;
     }
-    // Past what is stuck in the ring nothing may go: the order would change.
+    // Nothing may bypass records that are stuck in the ring: the order would change.
     match shared.failure() {
         Some(failure) => Err(failure),
         None if shared.ring.is_drained() => Ok(()),
-        // A signal handler may call without waiting, and takes no lock.
+        // A signal handler may call with `NOWAIT`, so this branch takes no lock.
         None if !waiting.wait => Err(Error::Closed),
         None => Err(shared.obstacle().unwrap_or(Error::Closed)),
     }
@@ -109,7 +114,7 @@ fn write(shared: &Shared<Mirror>, record: &[u8], wait: bool) -> Result<Position,
     }
 }
 
-/// Where the stream of the queue ends: the ring, and behind it what went past it.
+/// Returns the end of the queue's stream: the ring, followed by the records that bypassed it.
 pub(super) fn end(shared: &Shared<Mirror>) -> Position {
     let bytes = shared.ring.claimed_end() + shared.aside.bytes.get();
     Position::new(shared.id, bytes)

@@ -129,7 +129,7 @@ impl<'fd> AsyncAppend<'fd> {
         Self::with_options(fd, Self::options())
     }
 
-    /// Returns the default options of an appender: those of a queue, with
+    /// Returns the default options of an appender: as for a queue, but with
     /// [`refuse_when_stalled`](Options::refuse_when_stalled) on, so that a full disk does not stop
     /// the program, and with a [`max_delay`](Options::max_delay) of 1 ms, so that little is lost if
     /// a signal kills it.
@@ -140,7 +140,7 @@ impl<'fd> AsyncAppend<'fd> {
     /// use alq::AsyncAppend;
     ///
     /// let stdout = std::io::stdout();
-    /// let options = AsyncAppend::options().refuse_when_stalled(false); // wait for room on the disk
+    /// let options = AsyncAppend::options().refuse_when_stalled(false); // wait for a full disk
     /// let appender = AsyncAppend::with_options(stdout.as_fd(), options);
     /// ```
     pub fn options() -> Options {

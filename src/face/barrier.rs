@@ -1,26 +1,27 @@
 //! Waiting for the flusher: until something is written, or until the queue is finished.
 //!
-//! No wait here is blind: when nothing moves for the stall limit, the caller is told what stands in the way.
-
+//! Every wait has a limit. If nothing moves for the stall limit, the caller gets an error that
+//! names what blocks the drain. This file decides when a wait ends; it may not write to the sink or
+//! move the tail, only ask the flusher to (`bell`, `set_last`).
 use std::time::{Duration, Instant};
 
 use crate::actors::{Last, Shared};
 use crate::memory::Memory;
 use crate::words::{Error, SyncOp, Tail, Undrained};
 
-/// What a close may add to its time to write what is posted behind open reservations.
+/// The time that a close may add to its timeout, to write what is posted after open reservations.
 const STEP_OVER_TIME: Duration = Duration::from_millis(100);
 
-/// Until when a wait lasts: a deadline of the caller's, and the longest time in which nothing may move.
+/// Limits a wait: by a deadline of the caller, and by the longest time in which nothing may move.
 #[derive(Clone, Copy, Debug)]
 pub struct Patience {
     deadline: Option<Instant>,
     stall_limit: Option<Duration>,
-    /// Only a sync is waited for: what the descriptor says to a write is not in the way.
+    /// The wait is for a sync only, so an error of the descriptor on a write does not matter.
     for_sync: bool,
 }
 
-/// Why a wait ended before its time.
+/// Why a wait ended before it had its result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Ended {
     Deadline,
@@ -36,16 +37,17 @@ impl Patience {
         }
     }
 
-    /// The same, for something that is written already.
+    /// Returns the same limits for a wait on data that is written already.
     pub fn for_sync(self, for_sync: bool) -> Self {
         Self { for_sync, ..self }
     }
 
-    /// Waits until `ready` gives a result; an error of its own when the patience is over.
+    /// Waits until `ready` returns a result, or until a limit is reached.
     ///
     /// # Errors
     ///
-    /// [`Error::TimedOut`], [`Error::Held`], [`Error::Stalled`] or [`Error::WouldDeadlock`]; or that of `ready`.
+    /// [`Error::TimedOut`], [`Error::Held`], [`Error::Stalled`] or [`Error::WouldDeadlock`]; or the
+    /// error of `ready`.
     pub fn wait_for<M: Memory>(
         self,
         shared: &Shared<M>,
@@ -65,7 +67,8 @@ impl Patience {
         }
     }
 
-    /// How long nothing may move from now on: a stall that has begun before counts, but for one more try.
+    /// Returns how long nothing may move from now on. A stall that began before the call counts,
+    /// except that the sink is tried once more.
     fn left_of<M: Memory>(self, limit: Duration, shared: &Shared<M>) -> Duration {
         if self.for_sync {
             return limit;
@@ -75,7 +78,8 @@ impl Patience {
         left.max(limit.min(RETRY_TIME))
     }
 
-    /// Whether the sink has been tried since there were so many `refusals`, and has no room, and that is not waited for.
+    /// Whether the wait gives up because the sink has no room: the queue does not wait for room,
+    /// and the sink was tried again since its counter of refusals was `refusals`.
     fn gives_up<M: Memory>(self, shared: &Shared<M>, refusals: u64) -> bool {
         let standstill = &shared.standstill;
         shared.refuse_when_stalled
@@ -84,8 +88,8 @@ impl Patience {
             && standstill.refusals() != refusals
     }
 
-    /// Waits until `ready` gives a value; an error if the deadline passes, if the tail stands still for the stall limit,
-    /// or, where the queue is not to wait for it, if the sink says that it has no room.
+    /// Waits until `ready` returns a value. Fails if the deadline passes, if nothing moves for the
+    /// stall limit, or if the sink has no room and the queue does not wait for that.
     fn wait<M: Memory, T>(
         self,
         shared: &Shared<M>,
@@ -122,27 +126,29 @@ impl Patience {
     }
 }
 
-/// What must move, lest a wait is told that nothing does.
+/// The values that change while there is progress: the tail, what is durable, and the number of
+/// writes.
 fn standing<M: Memory>(shared: &Shared<M>) -> (Tail, u64, u64) {
     let durable = shared.durability.reached(SyncOp::Data);
-    let drains = shared.drain_counts.drains.get(); // also of a part of a record
+    let drains = shared.drain_counts.drains.get(); // changes even if only a part of a record was written
     (shared.ring.tail(), durable, drains)
 }
 
-/// A wait rings, so that the sink is tried once more; this is for that.
+/// A wait rings the bell, so the flusher tries the sink once more. This is the time for that
+/// attempt.
 const RETRY_TIME: Duration = Duration::from_millis(250);
 
-/// A write, or a sync, that does not return: the system has said nothing yet.
+/// The errno for a write or a sync that does not return: the system has reported no error yet.
 const NO_RETURN: i32 = libc::EAGAIN;
 
 impl<M: Memory> Shared<M> {
-    /// The patience of a call on this queue: its own `timeout`, and the queue's stall limit.
+    /// Returns the limits of a call on this queue: its `timeout`, and the queue's stall limit.
     pub fn patience(&self, timeout: Option<Duration>) -> Patience {
         Patience::new(timeout, self.stall_limit)
     }
 }
 
-/// When `timeout` is over; `None` for a time that lies beyond what the clock can say.
+/// Returns when `timeout` will have passed; `None` if the clock cannot represent that time.
 pub fn deadline_in(timeout: Duration) -> Option<Instant> {
     Instant::now().checked_add(timeout)
 }
@@ -159,7 +165,8 @@ pub fn flush_to<M: Memory>(
     patience: Patience,
 ) -> Result<(), Error> {
     let ready = || {
-        let has_finished = shared.has_finished(); // first: what it has ended with is known then
+        // Read first: if the flusher has finished, the tail and the failure are final.
+        let has_finished = shared.has_finished();
         if shared.ring.tail().pos >= target {
             Some(Ok(()))
         } else if let Some(error) = shared.failure() {
@@ -171,7 +178,7 @@ pub fn flush_to<M: Memory>(
     patience.wait_for(shared, ready)
 }
 
-/// What the flusher waits for.
+/// Returns what blocks the flusher.
 fn obstacle<M: Memory>(shared: &Shared<M>) -> Error {
     if let Some(age) = shared.standstill.blocked_for() {
         return shared.held(age);
@@ -180,18 +187,18 @@ fn obstacle<M: Memory>(shared: &Shared<M>) -> Error {
     shared.stall_error(stall.map_or(NO_RETURN, |stall| stall.errno))
 }
 
-/// Ends the intake: from now on every append is refused, and whoever waits for room is told.
+/// Ends the intake: every later append is refused, and threads that wait for room get an error.
 pub fn end_intake<M: Memory>(shared: &Shared<M>) {
     if shared.ring.close() {
-        shared.ring.ask_lanes(); // those with room in their span do not come to the gate by themselves
+        shared.ring.ask_lanes(); // a lane with room in its span does not look at the gate by itself
         shared.waiters.wake_all();
         shared.bell.ring();
     }
     shared.ring.end_aside();
 }
 
-/// Ends the intake of the ring because the process ends: appends go on past it, as soon as it is drained. A queue that
-/// somebody has closed stays closed.
+/// Ends the intake of the ring at the end of the process. Once the ring is drained, appends bypass
+/// it. A queue that was closed before stays closed.
 pub fn set_aside<M: Memory>(shared: &Shared<M>) {
     if shared.ring.is_aside() {
         return;
@@ -206,7 +213,9 @@ pub fn set_aside<M: Memory>(shared: &Shared<M>) {
     }
 }
 
-/// Ends the intake, drains, and says what could not be drained; if all was, the threads of the queue have ended. Any number of calls, at once or in turn.
+/// Ends the intake, drains, and returns what could not be drained. If everything was drained, the
+/// threads of the queue have ended when this returns. May be called any number of times, also at
+/// once.
 pub fn close<M: Memory>(shared: &Shared<M>, patience: Patience) -> Result<(), Undrained> {
     end_intake(shared);
     let result = finish(shared, patience);
@@ -217,10 +226,10 @@ pub fn close<M: Memory>(shared: &Shared<M>, patience: Patience) -> Result<(), Un
     result
 }
 
-/// Drains a queue whose intake has ended, and says what could not be drained.
+/// Drains a queue after its intake has ended, and returns what could not be drained.
 pub fn finish<M: Memory>(shared: &Shared<M>, patience: Patience) -> Result<(), Undrained> {
     if shared.is_servant() {
-        shared.note_obstacle(Error::WouldDeadlock); // the thread goes on, and ends by itself
+        shared.note_obstacle(Error::WouldDeadlock); // the thread continues, and ends by itself
         return account(shared);
     }
     let finished = || shared.has_finished().then_some(());
@@ -238,23 +247,25 @@ pub fn finish<M: Memory>(shared: &Shared<M>, patience: Patience) -> Result<(), U
             Ended::Deadline => Patience::new(Some(STEP_OVER_TIME), None),
             Ended::Stall => patience,
         };
-        let _ = last_patience.wait(shared, finished); // either way, what is left is counted below
+        let _ = last_patience.wait(shared, finished); // `account` counts what is left
     }
-    // Nothing is written after it has been counted as left: the flusher stops, unless a write is under way.
+    // The flusher stops, unless it is inside a write. So nothing is written after `account` has
+    // counted it as left.
     shared.note_obstacle(obstacle);
     shared.set_last(Last::Stop);
     account(shared)
 }
 
-/// Whether the flusher of a queue that was closed touches its ring no more. It stops soon, also where it has not come to its end,
-/// unless a write does not return.
+/// Waits until the flusher of a closed queue no longer touches the ring, and returns whether it
+/// does not. The flusher stops soon, even before the end of the stream, unless a write does not
+/// return.
 pub fn has_stopped<M: Memory>(shared: &Shared<M>) -> bool {
     let finished = || shared.has_finished().then_some(());
     let patience = Patience::new(Some(STEP_OVER_TIME), None);
     !shared.is_servant() && patience.wait(shared, finished).is_ok()
 }
 
-/// What a queue that takes no more has left undone.
+/// Counts what a closed queue has left unwritten.
 fn account<M: Memory>(shared: &Shared<M>) -> Result<(), Undrained> {
     let (done, outstanding) = shared.ring.outstanding();
     if outstanding.bytes == 0 && done.abandoned == 0 && outstanding.held == 0 {

@@ -1,4 +1,4 @@
-//! Entries without a lifetime, for an interface that knows none: the C library.
+//! Entries without a lifetime, for the C library: its interface cannot express one.
 
 use super::aside::{self, OwnMemory};
 use super::entry::Entry;
@@ -6,14 +6,16 @@ use super::queue::Queue;
 use crate::ring::Claim;
 use crate::words::{Flags, Position};
 
-/// What an [`Entry`] is when nothing borrows its queue: the right to post it, and no way to its bytes.
+/// Holds the right to post an [`Entry`], without a borrow of its queue and without access to its
+/// bytes.
 ///
-/// [`Queue::post_detached`] posts it. Dropped, it stays open for ever, like an entry that was forgotten.
+/// [`Queue::post_detached`] posts it. If it is dropped, the entry stays open until the queue is
+/// closed, like an entry that was forgotten.
 #[doc(hidden)]
 #[derive(Debug)]
 #[must_use = "a detached entry stays open until it is posted"]
 pub struct Detached {
-    /// The number of its queue.
+    /// The id of its queue.
     queue: u64,
     part: Part,
 }
@@ -25,9 +27,11 @@ enum Part {
 }
 
 impl Entry<'_> {
-    /// Ends the borrow of the queue, and keeps the reservation. What `set_bytes_used` and `write!` have done is forgotten.
+    /// Ends the borrow of the queue, and keeps the reservation. Discards what `set_bytes_used` and
+    /// `write!` have set.
     ///
-    /// Pointers to the bytes, taken before, stay valid until the entry is posted, as long as a handle of the queue lives.
+    /// Pointers to the bytes that were taken before stay valid until the entry is posted, as long
+    /// as a handle of the queue lives.
     #[doc(hidden)]
     #[inline]
     pub fn detach(self) -> Detached {
@@ -45,24 +49,24 @@ impl Queue {
     ///
     /// # Panics
     ///
-    /// If it is of another queue, or has fewer bytes.
+    /// If the entry belongs to another queue, or has fewer than `used` bytes.
     #[doc(hidden)]
     #[inline]
     pub fn post_detached(&self, detached: Detached, used: usize, flags: Flags) -> Position {
         let mut shared = self.shared();
         if detached.queue != shared.id {
-            shared = self.current().shared(); // of what a reopen in a child has put in its place
+            shared = self.current().shared(); // the queue that a reopen in a child has made
         }
         assert!(
             detached.queue == shared.id && used <= detached.len(),
-            "a detached entry of {} bytes of queue {}, posted to queue {} with {used}",
+            "a detached entry of {} bytes of queue {} was posted to queue {} with {used} bytes",
             detached.len(),
             detached.queue,
             shared.id
         );
         match detached.part {
             Part::Ring(claim) if shared.here().is_ok() => {
-                // It came from this ring, in `detach`, and nobody else has it.
+                // `detach` took the claim from this ring, and it is the only one.
                 let posted = shared.ring.post(claim, used as u32);
                 shared.posted(posted, flags.activates());
                 Position::new(shared.id, posted.end)
@@ -72,7 +76,8 @@ impl Queue {
         }
     }
 
-    /// How many entries of the ring can be open at once, whatever their lengths: the number of descriptors.
+    /// Returns how many entries of the ring can be open at once, for any lengths: the number of
+    /// descriptors.
     #[doc(hidden)]
     pub fn slots(&self) -> usize {
         self.shared().ring.geometry().slots() as usize
@@ -80,9 +85,9 @@ impl Queue {
 }
 
 impl Detached {
-    /// How many bytes were reserved.
+    /// Returns how many bytes were reserved.
     #[inline]
-    #[expect(clippy::len_without_is_empty, reason = "none is")]
+    #[expect(clippy::len_without_is_empty, reason = "no entry is empty")]
     pub fn len(&self) -> usize {
         match &self.part {
             Part::Ring(claim) => claim.len(),
@@ -90,8 +95,8 @@ impl Detached {
         }
     }
 
-    /// A number below [`Queue::slots`] that no other open entry of the queue has. `None` for an entry that is none of its
-    /// ring: in a child of fork(2), and once the process ends.
+    /// Returns a number below [`Queue::slots`] that no other open entry of the queue has. `None`
+    /// for an entry that is not in the ring: in a child of fork(2), and at the end of the process.
     #[doc(hidden)]
     #[inline]
     pub fn slot(&self, queue: &Queue) -> Option<usize> {
@@ -123,7 +128,7 @@ mod tests {
             .collect();
         let mut slots: Vec<_> = detached.iter().map(|one| one.slot(&queue)).collect();
         slots.dedup();
-        assert_eq!(slots.len(), 3, "each has a slot of its own");
+        assert_eq!(slots.len(), 3, "each entry has another slot");
         assert!(slots.iter().all(|slot| slot.unwrap() < queue.slots()));
 
         queue.post_detached(detached.remove(1), 0, Flags::empty());

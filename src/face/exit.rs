@@ -1,4 +1,8 @@
-//! The end of the process, and fork(2): what was posted is written before, whoever holds the handles.
+//! The end of the process, and fork(2): before either, the queues of this process are drained, even
+//! if threads still have handles.
+//!
+//! The hooks run inside exit(3) and fork(2), on the thread that called them. They own no state
+//! except the flag that they are installed.
 
 use std::time::Duration;
 
@@ -8,18 +12,20 @@ use crate::primitives::os::process::{at_exit, at_fork, complain};
 use crate::primitives::sync::plain::{AtomicBool, Ordering};
 use crate::words::{Error, Left, Operation, Undrained};
 
-/// How long a fork(2) waits until what was posted before it is written.
+/// How long fork(2) waits until everything posted before it is written.
 const FORK_TIME: Duration = Duration::from_millis(10);
 
-/// Has the queues of this process drained when it ends, and when it forks. Called before the first one is there.
+/// Installs the hooks that drain the queues at exit and at fork(2). Called before the first queue
+/// is opened.
 ///
 /// # Errors
 ///
-/// [`Error::Io`] if there is no memory for it.
+/// [`Error::Io`] if there is no memory for the hooks.
 pub fn arm() -> Result<(), Error> {
-    /// Children inherit it, and the handler.
+    /// Children of fork(2) inherit the flag and the hooks.
     static ARMED: AtomicBool = AtomicBool::new(false);
-    // Relaxed on both: armed twice, the second drain finds nothing to do. No process ends inside of a model.
+    // Relaxed on both: if the hooks are installed twice, the second drain finds nothing to do. No
+    // process ends inside a model.
     if !cfg!(alq_model) && !ARMED.load(Ordering::Relaxed) {
         let error = |error| Error::io(Operation::Map, &error);
         at_exit(drain).map_err(error)?;
@@ -29,9 +35,9 @@ pub fn arm() -> Result<(), Error> {
     Ok(())
 }
 
-/// Called by exit(3), on the thread that ends the process, while the others run on.
+/// Called by exit(3), on the thread that ends the process, while the other threads still run.
 extern "C" fn drain() {
-    // A child of fork(2) without queues of its own has nothing to drain: those of its parent are none of its business.
+    // A child of fork(2) that has opened no queue has nothing to drain: the parent drains its own.
     let Some(registry) = registry::existing() else {
         return;
     };
@@ -40,8 +46,8 @@ extern "C" fn drain() {
     }
 }
 
-/// Called by fork(3), on the thread that forks. A parent that leaves by `_exit` once its child runs, as daemon(3) has it,
-/// would lose what is still in its rings.
+/// Called by fork(2), on the thread that forks. Without it, a parent that calls `_exit` once its
+/// child runs, as in daemon(3), would lose the records in its rings.
 extern "C" fn before_fork() {
     if let Some(registry) = registry::existing() {
         registry.drain_within(FORK_TIME);
@@ -50,7 +56,8 @@ extern "C" fn before_fork() {
 
 extern "C" fn nothing() {}
 
-/// Tells the callback of the queue what is left when no caller can ask any more, or standard error.
+/// Reports what is left when no caller can ask any more: to the callback of the queue, or, without
+/// a callback, to standard error.
 pub fn last_words(reporter: &Reporter, when: &str, undrained: Undrained) {
     if reporter.is_set() {
         reporter.report_last(undrained.cause);

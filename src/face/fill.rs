@@ -4,18 +4,19 @@ use core::fmt;
 
 use crate::words::Error;
 
-/// How far an entry is filled. It starts as the whole of it; the first write sets it to 0, and each one appends.
+/// Counts how far an entry is filled. It starts as the whole entry; the first write sets it to 0,
+/// and each write appends.
 ///
-/// One word, `{ started 1, used 63 }`: an entry is moved about, and two small fields that are stored one by one and
-/// copied together make the copy wait for the stores.
+/// One word, `{ started 1, used 63 }`. An entry is moved often. If two small fields are stored one
+/// by one and then copied together, the copy waits for the stores.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Fill(u64);
 
-/// It has been set, or written to.
+/// Set once the entry has been written to, or its length set.
 const STARTED: u64 = 1 << 63;
 
 impl Fill {
-    /// An entry of `len` bytes that nobody has written to.
+    /// Makes the cursor of an entry of `len` bytes that was not written to.
     #[inline]
     pub(super) fn whole(len: usize) -> Self {
         Self(len as u64)
@@ -30,7 +31,7 @@ impl Fill {
     ///
     /// # Panics
     ///
-    /// If that is more than all of it.
+    /// If `used` is more than `len`.
     #[inline]
     #[track_caller]
     pub(super) fn set(&mut self, used: usize, len: usize) {
@@ -41,7 +42,7 @@ impl Fill {
         self.0 = used as u64 | STARTED;
     }
 
-    /// Appends what fits of `bytes` to those of the entry, and says how much that was.
+    /// Appends the part of `bytes` that fits to the entry, and returns the length of that part.
     pub(super) fn append(&mut self, entry: &mut [u8], bytes: &[u8]) -> usize {
         if self.0 & STARTED == 0 {
             self.0 = STARTED;
@@ -53,11 +54,12 @@ impl Fill {
         len
     }
 
-    /// Appends formatted text; what fits of it is kept.
+    /// Appends formatted text, and keeps the part that fits.
     ///
     /// # Errors
     ///
-    /// [`Error::TooLarge`] if it does not fit, [`Error::Format`] if a `Display` failed by itself.
+    /// [`Error::TooLarge`] if the text does not fit, [`Error::Format`] if a `Display`
+    /// implementation returned an error.
     pub(super) fn append_fmt(
         &mut self,
         entry: &mut [u8],
@@ -71,7 +73,7 @@ impl Fill {
         };
         let result = fmt::Write::write_fmt(&mut appender, args);
         let (missing, used) = (appender.missing, self.used());
-        // A Display may go on after an error, or fail without one.
+        // A `Display` implementation may continue after an error, or fail without one.
         match (missing, result) {
             (0, Ok(())) => Ok(()),
             (0, Err(fmt::Error)) => Err(Error::Format),
@@ -86,7 +88,7 @@ impl Fill {
 struct Appender<'a> {
     fill: &'a mut Fill,
     entry: &'a mut [u8],
-    /// Bytes that did not fit; nothing is appended behind the first of them.
+    /// How many bytes did not fit. After the first of them, nothing is appended.
     missing: usize,
 }
 

@@ -1,4 +1,41 @@
-//! Layer 7: the face. What users call.
+//! Layer 7: the face. The public calls: they check their arguments, take the fast path through the
+//! ring, and wait if they must.
+//!
+//! ```text
+//!   Options ---open---> Queue ---lane---> Lane
+//!                         |                 |
+//!         writen, getn    |                 |   writen, getn
+//!                         v                 v
+//!                       Entry           LaneEntry        fast path: ring only
+//!                         |                 |
+//!           no room, closed, failed         |            slow path: `actors` (room, failure)
+//!           child of fork(2), exit          |            `aside` (write(2) on this thread)
+//!                         v                 v
+//!    flush, close, Completion, suspend, reopen           `barrier` waits, the flusher works
+//! ```
+//!
+//! What holds in this layer:
+//!
+//! 1. An append that finds room makes no system call and takes no lock, except to wake the flusher.
+//! 2. No call writes to the descriptor of a queue while its flusher may: only `aside` writes, after
+//! the ring is drained or in a child of fork(2). 3. A wait ends with an error that names what
+//! blocks it, or at its deadline. It never ends silently. A thread that serves the queue does not
+//! wait for it. 4. In a child of fork(2), no call takes a lock of the parent's queue or changes its
+//! ring.
+//!
+//! | file | what it owns |
+//! |---|---|
+//! | `options`, `open`, `opening`, `ring_file` | options, their checks, the start of a queue |
+//! | `queue`, `append`, `write` | the handle, its appends, and its use as a writer |
+//! | `lane` | the handle of one producer, and its appends |
+//! | `entry`, `reserved`, `fill`, `detached` | an open reservation |
+//! | `reserve` | a reservation as a future |
+//! | `barrier`, `requests`, `completion`, `suspend` | waiting for written or durable data |
+//! | `reopen` | continuing in another file |
+//! | `registry`, `exit` | all queues of the process, its end, and fork(2) |
+//! | `aside` | appends that bypass the ring |
+//! | `async_append` | the simple interface: one appender, one descriptor |
+//! | `inspect` | a look at a ring file from outside |
 
 mod append;
 mod aside;

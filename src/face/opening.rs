@@ -1,4 +1,4 @@
-//! Opening the far end of a queue: a log, or a descriptor.
+//! Opening the log or descriptor at the end of a queue.
 
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
@@ -8,7 +8,7 @@ use crate::ends::FileSink;
 use crate::primitives::os;
 use crate::words::{Error, Operation, Target};
 
-/// How logs are opened.
+/// The options with which a log is opened.
 #[derive(Clone, Copy, Debug)]
 pub struct Opening {
     pub mode: u32,
@@ -27,7 +27,7 @@ impl Default for Opening {
 }
 
 impl Opening {
-    /// The log at `path`, created if need be, and its name in errors.
+    /// Opens the log at `path`, creates it if needed, and returns it with its name for errors.
     pub fn open(self, path: &Path) -> Result<(FileSink, Target), Error> {
         let target = Target::from(path);
         let sink = self.open_file(path).map_err(|error| error.about(&target))?;
@@ -54,7 +54,7 @@ impl Opening {
         Ok(sink.created_in(directory).sole_writer(self.sole_writer))
     }
 
-    /// What `fd` refers to, and its name in errors.
+    /// Duplicates `fd`, and returns the duplicate with its name for errors.
     pub fn duplicate(self, fd: BorrowedFd<'_>) -> Result<(FileSink, Target), Error> {
         let target = Target::descriptor(fd.as_raw_fd());
         let error = |error| Error::io(Operation::Duplicate, &error).about(&target);
@@ -67,7 +67,7 @@ impl Opening {
     }
 }
 
-/// The directory that a log was created in, to be synced with it.
+/// Returns the directory in which a log was created. The first sync covers it too.
 fn directory_of(path: &Path) -> io::Result<Option<PathBuf>> {
     // The log may have been created through a link.
     let path = path.canonicalize()?;

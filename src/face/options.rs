@@ -237,7 +237,7 @@ impl Options {
     /// [`Error::Stalled`](crate::Error::Stalled), and
     /// [`Stats::refused_for_stall`](crate::Stats::refused_for_stall) counts it. `flush`,
     /// completions, `close`, drops and the end of the process try the file once more, and then give
-    /// up. A pipe, socket or terminal whose other side does not read is no such case: calls wait
+    /// up. A pipe, socket or terminal with a slow reader is no such case: calls wait
     /// for it as without the option.
     ///
     /// It is meant for a program that must continue when its log cannot be written. An
@@ -277,8 +277,8 @@ impl Options {
     /// Sets a callback that receives errors that no caller may be waiting for, with the queue in
     /// which they happened. `callback` gets
     ///
-    /// - the failure of a write, or of the flusher itself, after which the queue refuses appends until
-    ///   a [reopen](crate::Queue::reopen);
+    /// - the failure of a write, or of the flusher itself, after which the queue refuses appends
+    ///   until a [reopen](crate::Queue::reopen);
     /// - [`Error::Stalled`](crate::Error::Stalled), once for each stall that has lasted for the
     ///   [stall limit](Options::stall_limit);
     /// - the failure of a sync;

@@ -1,7 +1,8 @@
 //! All queues of the process: shut down together, flushed together, drained at exit and at fork(2).
 //!
 //! The registry owns the list of open queues and two flags, under one lock. It waits for a queue
-//! only after it has released the lock, except in `drain_within`, whose time is short.
+//! only after it has released the lock. `drain_within` is the exception: it keeps the lock for the
+//! few milliseconds of its limit.
 
 use std::time::{Duration, Instant};
 
@@ -33,8 +34,8 @@ pub fn registry() -> &'static Registry<Mirror> {
     REGISTRY.get(Registry::new)
 }
 
-/// Returns the registry of this process if it exists. A child of fork(2) that has not used its
-/// registry has none.
+/// Returns the registry of this process, unless the process has not used one yet, such as a child
+/// of fork(2) that has opened no queue.
 pub fn existing() -> Option<&'static Registry<Mirror>> {
     REGISTRY.existing()
 }

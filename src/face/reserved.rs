@@ -1,41 +1,41 @@
-//! What an entry has of the ring: a span of its own, or room in the span of a lane.
+//! The reserved bytes of an entry: its own span, or room in the span of a lane.
 //!
-//! An [`Entry`](super::entry::Entry) is written once, over these two.
-
+//! [`Entry`](super::entry::Entry) is written once, over these two. An implementation may touch only
+//! the bytes that were reserved for its entry.
 use super::aside::{self, OwnMemory};
 use crate::actors::Shared;
 use crate::memory::Mirror;
 use crate::ring::{Claim, Owner, Posted, Ring};
 use crate::words::Position;
 
-/// Bytes of a ring that are reserved for one entry.
+/// Gives access to the bytes of a ring that are reserved for one entry.
 ///
-/// The end of an entry gets them by value ([`take`](Reserved::take)), so that an entry itself need
-/// never be in memory: to copy one in pieces of another size than those in which it was stored waits
-/// for the stores.
+/// The code that ends an entry gets this right by value ([`take`](Reserved::take)), so that the
+/// entry itself need never be in memory. Copying an entry from memory in pieces of other sizes than
+/// those in which it was stored would wait for the stores.
 pub trait Reserved {
-    /// The right to post them.
+    /// The right to post the bytes.
     type Taken<'t>
     where
         Self: 't;
 
-    /// How many bytes they are; any number if the entry has memory of its own.
+    /// Returns how many bytes are reserved; any number if the entry bypasses the ring.
     fn len(&self) -> usize;
 
-    /// The bytes: what an earlier lap left there, until they are filled.
+    /// Returns the bytes. Until they are filled, they hold data of an earlier lap.
     fn bytes<'t>(&'t self, ring: &'t Ring<Mirror>) -> &'t [u8];
 
-    /// [`bytes`](Reserved::bytes), to be filled in place.
+    /// Returns the bytes, to be filled in place.
     fn bytes_mut<'t>(&'t mut self, ring: &'t Ring<Mirror>) -> &'t mut [u8];
 
-    /// Takes the right to post them out of an entry that ends.
+    /// Takes the right to post out of an entry that ends.
     fn take(&mut self) -> Self::Taken<'_>;
 
     /// Publishes the first `used` bytes.
     fn post(taken: Self::Taken<'_>, ring: &Ring<Mirror>, used: u32) -> Posted;
 
-    /// Ends an entry that is not posted in the ring: one that has memory of its own (`own`), or one
-    /// that lives across a fork(2), in the child.
+    /// Ends an entry that is not posted in the ring: one with memory outside of the ring (`own`),
+    /// or, in a child of fork(2), one that the parent opened.
     fn end_aside(
         taken: Self::Taken<'_>,
         shared: &Shared<Mirror>,
@@ -44,7 +44,8 @@ pub trait Reserved {
     ) -> Position;
 }
 
-/// The whole span of a claim, which is [`NONE`](Claim::NONE) if the entry has memory of its own.
+/// The whole span of a claim. The claim is [`NONE`](Claim::NONE) if the entry has memory outside of
+/// the ring.
 #[expect(clippy::inline_always, reason = "as for `end` of an entry")]
 impl Reserved for Claim {
     type Taken<'t> = Self;
@@ -74,8 +75,8 @@ impl Reserved for Claim {
         ring.post(taken, used)
     }
 
-    /// Hands on what a call passes in registers: for a claim, which it passes in memory, the hot path
-    /// would store it first.
+    /// Passes only values that a call passes in registers. A claim is passed in memory, so the hot
+    /// path would store it first.
     #[inline(always)]
     fn end_aside(
         taken: Self,

@@ -97,7 +97,8 @@ impl Options {
     ///
     /// ```
     /// # let dir = tempfile::tempdir()?;
-    /// let options = alq::Options::new().ring_file("/no/such/directory/app.ring").ring_optional(true);
+    /// let missing = "/no/such/directory/app.ring";
+    /// let options = alq::Options::new().ring_file(missing).ring_optional(true);
     /// let queue = options.open(dir.path().join("app.log"))?;
     /// assert_eq!(queue.recovery(), None);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
