@@ -1,4 +1,5 @@
-//! A queue on a log that is cut into files: together they hold what was appended, and each holds whole records.
+//! A queue on a log that is rotated: together the files hold what was appended, and each file holds
+//! whole records. Also checks requests, hooks, the lock, and a child of fork(2).
 
 mod common;
 mod rotated;
@@ -16,7 +17,7 @@ use common::load::produce;
 use common::{Record, WAIT, assert_complete, parse, wait_for, wait_until_parked};
 use rotated::{BACKGROUND, Folder, rotated, unpacked};
 
-/// Four threads append by all ways, and another asks for rotations all the time.
+/// Four threads append in all ways, while another thread asks for rotations all the time.
 fn load(queue: &Queue, log: &RotatingFile) -> Vec<u32> {
     let stop = AtomicBool::new(false);
     thread::scope(|scope| {
@@ -141,9 +142,9 @@ fn at_start_cuts_off_what_an_earlier_process_wrote() {
 #[test]
 fn the_hook_is_called_for_each_file_in_order_on_a_thread_that_takes_no_signals() {
     let folder = Folder::new();
-    let told = Arc::new(Mutex::new(Vec::new()));
+    let seen = Arc::new(Mutex::new(Vec::new()));
     let (in_hook, handle) = (
-        Arc::clone(&told),
+        Arc::clone(&seen),
         Arc::new(Mutex::new(None::<RotatingFile>)),
     );
     let own = Arc::clone(&handle);
@@ -170,11 +171,11 @@ fn the_hook_is_called_for_each_file_in_order_on_a_thread_that_takes_no_signals()
         log.rotate();
         log.wait_background(BACKGROUND).unwrap();
     }
-    assert_eq!(*told.lock().unwrap(), [b"0", b"1", b"2", b"3"]);
+    assert_eq!(*seen.lock().unwrap(), [b"0", b"1", b"2", b"3"]);
     *handle.lock().unwrap() = None;
 }
 
-/// Though there is much to pack: who asks is served between two files.
+/// There are files to pack, and the request is served between two of them.
 #[test]
 fn a_requested_rotation_does_not_wait_until_all_files_are_packed() {
     let folder = Folder::new();
@@ -229,7 +230,7 @@ fn one_process_at_a_time_and_a_child_does_not_keep_the_lock() {
     let (reader, writer) = common::pipe().unwrap();
     let child = fork(End::AtOnce, || {
         let mut byte = [0];
-        let _ = std::io::Read::read(&mut &reader, &mut byte); // until the parent says so
+        let _ = std::io::Read::read(&mut &reader, &mut byte); // waits for the parent
     });
     queue.close(None).unwrap();
     drop((log, queue));

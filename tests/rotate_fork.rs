@@ -1,5 +1,5 @@
-//! Children of fork(2) append to a log while it is rotated, packed, synced and recovered: each record
-//! is in the files once.
+//! Children of fork(2) append to a log while it is rotated, packed, synced and recovered: each
+//! record is in the files once.
 
 mod common;
 mod rotated;
@@ -14,14 +14,14 @@ use common::fork::{End, fork, shared};
 use common::{Record, WAIT, assert_complete, parse, wait_for};
 use rotated::{BACKGROUND, Folder};
 
-/// What parent and children know of each other.
-struct Told {
+/// Memory that the parent and its children share.
+struct Board {
     stop: AtomicBool,
     counts: [AtomicU32; 4],
 }
 
-fn told() -> &'static Told {
-    // SAFETY: it is made of atomics.
+fn board() -> &'static Board {
+    // SAFETY: the type consists of atomics.
     #[allow(unsafe_code, reason = "memory that children share")]
     unsafe {
         shared()
@@ -33,17 +33,17 @@ fn record(writer: usize, seq: u32) -> String {
     Record { writer, seq, len }.text()
 }
 
-/// Appends until it is told to stop, and counts what succeeded.
-fn append(queue: &Queue, writer: usize, told: &Told) {
+/// Appends until `stop` is set, and counts the records.
+fn append(queue: &Queue, writer: usize, board: &Board) {
     let mut seq = 0;
-    while !told.stop.load(Ordering::Relaxed) {
+    while !board.stop.load(Ordering::Relaxed) {
         queue.writen(record(writer, seq).as_bytes(), WAIT).unwrap();
         seq += 1;
-        told.counts[writer].store(seq, Ordering::Relaxed);
+        board.counts[writer].store(seq, Ordering::Relaxed);
     }
 }
 
-fn rotate_all_the_time(queue: &Queue, log: &RotatingFile, told: &Told) {
+fn rotate_all_the_time(queue: &Queue, log: &RotatingFile, board: &Board) {
     let mut seq = 0;
     wait_for("appends of all children", || {
         queue.writen(record(0, seq).as_bytes(), WAIT).unwrap();
@@ -53,29 +53,29 @@ fn rotate_all_the_time(queue: &Queue, log: &RotatingFile, told: &Told) {
         if seq % 8 == 0 {
             queue.fsync(SyncOp::Data).unwrap().wait().unwrap();
         }
-        let counts = &told.counts[1..];
+        let counts = &board.counts[1..];
         seq > 200
             && counts
                 .iter()
                 .all(|count| count.load(Ordering::Relaxed) > 500)
     });
-    told.stop.store(true, Ordering::Relaxed);
-    told.counts[0].store(seq, Ordering::Relaxed);
+    board.stop.store(true, Ordering::Relaxed);
+    board.counts[0].store(seq, Ordering::Relaxed);
 }
 
 #[test]
 fn children_lose_nothing_while_the_log_is_rotated_and_packed() {
     for form in [Compression::Gzip, Compression::Zstd, Compression::None] {
-        let (folder, told) = (Folder::new(), told());
+        let (folder, board) = (Folder::new(), board());
         let (log, queue) = folder.open(Rotation::new().size_bytes(2_000).compress(form));
         let children: Vec<_> = (1..4)
-            .map(|writer| fork(End::AtOnce, || append(&queue, writer, told)))
+            .map(|writer| fork(End::AtOnce, || append(&queue, writer, board)))
             .collect();
-        rotate_all_the_time(&queue, &log, told);
+        rotate_all_the_time(&queue, &log, board);
         children.into_iter().for_each(common::fork::Child::join);
         queue.close(None).unwrap();
         log.wait_background(BACKGROUND).unwrap();
-        let counts = told
+        let counts = board
             .counts
             .each_ref()
             .map(|count| count.load(Ordering::Relaxed));
@@ -83,16 +83,16 @@ fn children_lose_nothing_while_the_log_is_rotated_and_packed() {
     }
 }
 
-/// A child inherits a file that was rotated and packed long since, and appends to the log.
+/// The child inherited a file that was rotated and packed long ago.
 #[test]
 fn a_child_that_inherited_a_removed_file_appends_to_the_log() {
     let folder = Folder::new();
     let (log, queue) = folder.open(Rotation::new().compress(Compression::Gzip));
-    let told = told();
+    let board = board();
     queue.writen(record(0, 0).as_bytes(), WAIT).unwrap();
     queue.flush().unwrap();
     let child = fork(End::AtOnce, || {
-        while !told.stop.load(Ordering::Relaxed) {
+        while !board.stop.load(Ordering::Relaxed) {
             thread::yield_now();
         }
         queue.writen(record(1, 0).as_bytes(), WAIT).unwrap();
@@ -104,14 +104,14 @@ fn a_child_that_inherited_a_removed_file_appends_to_the_log() {
         queue.writen(record(0, seq).as_bytes(), WAIT).unwrap();
         queue.flush().unwrap();
     }
-    told.stop.store(true, Ordering::Relaxed);
+    board.stop.store(true, Ordering::Relaxed);
     child.join();
     assert_eq!(parse(folder.text().as_bytes()).len(), 3);
     assert_complete(&parse(&folder.content()), &[4, 2]);
 }
 
-/// The bytes of a child come after those that a killed process has written: a recovery compares what
-/// it has noted, and the next one finds both.
+/// The bytes of a child come after those that the parent has noted. A recovery compares only what
+/// was noted, and the next process finds both.
 #[test]
 fn records_of_a_child_do_not_hinder_the_next_process() {
     let folder = Folder::new();

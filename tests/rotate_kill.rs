@@ -1,5 +1,5 @@
-//! Processes with a ring file and a log that is cut all the time, killed again and again: the files together hold what they were told
-//! is posted, once.
+//! Kills processes with a ring file and a log that is rotated all the time, again and again. Each
+//! acknowledged record must be in the files once.
 //!
 //! `ALQ_KILLS=20000` is the long form.
 
@@ -27,7 +27,7 @@ use rotated::{BACKGROUND, Folder, content, rotated, unpacked};
 /// The log of this process.
 static LOG: Mutex<Option<RotatingFile>> = Mutex::new(None);
 
-/// A log that passes the labels around its calls.
+/// A log that passes a label before and after its calls.
 struct Labelled(RotatingFile);
 
 impl Sink for Labelled {
@@ -80,7 +80,7 @@ fn cut(_: &Place, _: &Queue) {
     log.as_ref().unwrap().rotate();
 }
 
-/// The place in its work at which a process dies by its own hand; `None` if somebody else is to kill it.
+/// Draws the label at which a process kills itself; `None` if the parent kills it.
 fn draw_label(numbers: &mut Numbers) -> Option<(Label, u32)> {
     let labels = [
         Label::BeforeIntent,
@@ -100,7 +100,8 @@ fn draw_label(numbers: &mut Numbers) -> Option<(Label, u32)> {
     (numbers.below(2) == 0).then_some((label, nth))
 }
 
-/// Some lives on one ring file and one log, each killed. Says how many files there were, and how many records.
+/// Runs some lives on one ring file and one log, each killed. Returns the number of files and the
+/// number of records.
 fn chain(oracle: Oracle, numbers: &mut Numbers, kills: usize) -> (usize, usize) {
     let folder = tempfile::tempdir_in("/dev/shm").unwrap();
     let capacity = [4096, 1 << 14][numbers.below(2)];
@@ -130,7 +131,7 @@ fn chain(oracle: Oracle, numbers: &mut Numbers, kills: usize) -> (usize, usize) 
     }
     start(|| place.recover(oracle)).join();
     for file in rotated(&place.log) {
-        common::parse(&unpacked(&file)); // of whole records
+        common::parse(&unpacked(&file)); // each file holds whole records
     }
     let records = oracle.check(&content(&place.log));
     (rotated(&place.log).len(), records)
@@ -160,12 +161,12 @@ fn after_kills_during_rotations_each_acknowledged_record_is_there_once() {
     });
 }
 
-/// A log that is asked for a rotation at the worst moment, and dies behind the first write.
+/// A log that gets a request to rotate at the worst moment, and dies after the first write.
 struct Cut {
     log: RotatingFile,
-    /// Behind the note of where the write is to begin; otherwise behind the write.
+    /// Rotate after the note of where the write begins; otherwise after the write.
     is_early: bool,
-    /// The queue is open, and about to write.
+    /// The queue is open and about to write.
     is_armed: AtomicBool,
     is_done: AtomicBool,
 }
@@ -175,7 +176,7 @@ impl Cut {
         if is_early == self.is_early && self.is_armed.swap(false, Ordering::Relaxed) {
             self.is_done.store(true, Ordering::Relaxed);
             self.log.rotate();
-            // What must not be done now is never done; what may be, soon.
+            // A rotation that must not happen now never happens; one that may happen, happens soon.
             let _ = self.log.wait_background(Some(Duration::from_millis(300)));
         }
     }
@@ -231,7 +232,7 @@ fn a_rotation_between_the_note_of_a_write_and_its_account_repeats_nothing() {
                 };
                 let queue = Options::new().ring_file(&ring).to_sink(cut).unwrap();
                 queue.writen(b"once\n", Flags::WAITOK).unwrap();
-                drop(queue); // it waits for the write
+                drop(queue); // waits for the write
                 thread::sleep(Duration::from_secs(60));
             });
             child.join_killed();
@@ -244,7 +245,7 @@ fn a_rotation_between_the_note_of_a_write_and_its_account_repeats_nothing() {
                 (5, 0)
             );
             queue.close(None).unwrap();
-            log.wait_background(BACKGROUND).unwrap(); // or a file may be half packed
+            log.wait_background(BACKGROUND).unwrap(); // otherwise a file may be half packed
             assert_eq!(folder.content(), b"before\nonce\n", "{is_early}");
         }
     });

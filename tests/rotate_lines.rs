@@ -1,4 +1,4 @@
-//! A log whose lines are kept whole, wherever records end.
+//! A log that keeps lines whole, wherever records end.
 
 mod common;
 mod rotated;
@@ -14,7 +14,7 @@ use alq::{Flags, Queue};
 use common::WAIT;
 use rotated::{Folder, rotated};
 
-/// A text with lines of 0 to 199 bytes.
+/// Returns a text with lines of 0 to 199 bytes.
 fn text(lines: usize) -> Vec<u8> {
     let mut text = Vec::new();
     for number in 0..lines {
@@ -24,7 +24,7 @@ fn text(lines: usize) -> Vec<u8> {
     text
 }
 
-/// Appends the text in pieces that have nothing to do with its lines, by the queue and by lanes.
+/// Appends the text in pieces that ignore its lines, alternately by the queue and by a lane.
 fn append(queue: &Queue, text: &[u8]) {
     let mut rest = text;
     let mut lane = queue.lane();
@@ -33,7 +33,7 @@ fn append(queue: &Queue, text: &[u8]) {
         if number % 2 == 0 {
             queue.writen(piece, WAIT).unwrap();
         } else {
-            lane.seal(); // the order of both is that of the calls
+            lane.seal(); // keeps the records of both in the order of the calls
             lane.writen(piece, WAIT).unwrap();
             lane.seal();
         }
@@ -98,7 +98,7 @@ fn a_rotation_that_is_requested_or_due_waits_for_the_end_of_the_line() {
     assert_eq!(folder.text(), "five\n");
 }
 
-/// Of a stream of which no write ends where a line does.
+/// No write of this stream ends where a line ends.
 #[test]
 fn a_log_that_was_moved_away_is_left_at_the_end_of_a_line() {
     for is_asked in [true, false] {

@@ -1,4 +1,4 @@
-//! What else may happen to a log and its directory, and what becomes of the records.
+//! Other things that happen to a log and its folder: no record is lost by them.
 
 mod common;
 mod rotated;
@@ -20,16 +20,16 @@ use common::disk::SmallDisk;
 use common::{DEADLINE, Record, STALLS_SOON, TRY, WAIT, assert_complete, parse, small};
 use rotated::{BACKGROUND, Folder, content, rotated, unpacked};
 
-/// A clock that stands until it is moved, and the errors that are told.
+/// Adds a clock that stands until the test moves it, and a channel that receives the errors.
 fn watched(rotation: Rotation) -> (Rotation, Arc<AtomicU64>, Receiver<String>) {
     static START: LazyLock<SystemTime> = LazyLock::new(SystemTime::now);
-    let (says, told) = channel();
+    let (says, errors) = channel();
     let moved = Arc::new(AtomicU64::new(0));
     let clock = Arc::clone(&moved);
     let rotation = rotation
         .on_error(move |error| says.send(error.to_string()).unwrap())
         .clock(move || *START + Duration::from_secs(clock.load(Ordering::Relaxed)));
-    (rotation, moved, told)
+    (rotation, moved, errors)
 }
 
 fn put(queue: &Queue, record: &str) {
@@ -37,7 +37,7 @@ fn put(queue: &Queue, record: &str) {
     queue.flush().unwrap();
 }
 
-/// What was asked for is done, or has failed.
+/// Waits until what was requested is done or has failed.
 fn settle(log: &RotatingFile) {
     log.wait_background(BACKGROUND).unwrap();
 }
@@ -45,7 +45,7 @@ fn settle(log: &RotatingFile) {
 #[test]
 fn a_log_that_is_renamed_or_deleted_is_created_again() {
     let folder = Folder::new();
-    let (rotation, clock, told) = watched(Rotation::new());
+    let (rotation, clock, errors) = watched(Rotation::new());
     let (log, queue) = folder.open(rotation);
     put(&queue, "one\n");
     let aside = folder.path().join("aside");
@@ -54,17 +54,21 @@ fn a_log_that_is_renamed_or_deleted_is_created_again() {
     assert_eq!(
         fs::read(&aside).unwrap(),
         b"one\ntwo\n",
-        "nobody has looked yet"
+        "the path was not checked yet"
     );
     clock.store(1, Ordering::Relaxed);
     put(&queue, "three\n");
-    assert_eq!(folder.text(), "three\n", "once a second somebody does");
+    assert_eq!(
+        folder.text(),
+        "three\n",
+        "the path is checked once a second"
+    );
     fs::remove_file(folder.log()).unwrap();
     log.reopen();
     settle(&log);
     put(&queue, "four\n");
     assert_eq!(folder.text(), "four\n");
-    // As logrotate does, with `create`.
+    // logrotate does this with `create`.
     fs::rename(folder.log(), folder.path().join("aside.1")).unwrap();
     fs::write(folder.log(), "another's\n").unwrap();
     log.rotate();
@@ -73,14 +77,14 @@ fn a_log_that_is_renamed_or_deleted_is_created_again() {
     assert_eq!(
         folder.text(),
         "another's\nfive\n",
-        "it is not ours to cut, but from now on"
+        "the first request only moves to the new file"
     );
     log.rotate();
     settle(&log);
     assert_eq!(folder.rotated().len(), 1);
     queue.fsync(SyncOp::Full).unwrap().wait().unwrap();
     queue.close(None).unwrap();
-    assert!(told.try_recv().is_err());
+    assert!(errors.try_recv().is_err());
 }
 
 #[test]
@@ -89,16 +93,16 @@ fn a_directory_that_vanishes_and_returns() {
     let directory = folder.path().join("logs");
     let path = directory.join("log");
     fs::create_dir(&directory).unwrap();
-    let (rotation, clock, told) = watched(Rotation::new().size_bytes(8));
+    let (rotation, clock, errors) = watched(Rotation::new().size_bytes(8));
     let log = rotation.open(&path).unwrap();
     let queue = small().to_sink(log.clone()).unwrap();
     put(&queue, "one\n");
-    settle(&log); // nobody looks into the directory any more
+    settle(&log); // no thread reads the folder any more
     let away = folder.path().join("away");
     fs::rename(&directory, &away).unwrap();
     put(&queue, "two\nthree\n");
     put(&queue, "four\n");
-    let error = told.recv_timeout(DEADLINE).unwrap();
+    let error = errors.recv_timeout(DEADLINE).unwrap();
     assert!(
         error.ends_with("cannot create the log again: No such file or directory (os error 2)"),
         "{error}"
@@ -117,7 +121,7 @@ fn a_directory_that_vanishes_and_returns() {
     let before = fs::read(away.join("log")).unwrap();
     assert_eq!(before, b"one\ntwo\nthree\nfour\nfive\nsix\n");
     queue.close(None).unwrap();
-    assert!(told.try_recv().is_err(), "told once");
+    assert!(errors.try_recv().is_err(), "reported once");
 }
 
 #[test]
@@ -125,7 +129,7 @@ fn without_descriptors_the_old_file_gets_the_records_until_there_is_one() {
     let test = "without_descriptors_the_old_file_gets_the_records_until_there_is_one";
     in_child(test, || {
         let folder = Folder::new();
-        let (rotation, clock, told) = watched(Rotation::new().size_bytes(8));
+        let (rotation, clock, errors) = watched(Rotation::new().size_bytes(8));
         let (log, queue) = folder.open(rotation);
         put(&queue, "one\n");
         settle(&log);
@@ -138,7 +142,7 @@ fn without_descriptors_the_old_file_gets_the_records_until_there_is_one() {
         for record in ["two\n", "three\n", "four\n"] {
             put(&queue, record);
         }
-        let error = told.recv_timeout(DEADLINE).unwrap();
+        let error = errors.recv_timeout(DEADLINE).unwrap();
         assert!(
             error.contains("cannot rotate the log: Too many open files"),
             "{error}"
@@ -153,7 +157,7 @@ fn without_descriptors_the_old_file_gets_the_records_until_there_is_one() {
     });
 }
 
-/// The disk fills up inside of records, and while files are packed, and is emptied.
+/// The disk fills up in the middle of records and while files are packed, and is emptied.
 #[test]
 fn a_disk_that_fills_up_and_is_emptied() {
     let Some(disk) = SmallDisk::mount("a_disk_that_fills_up_and_is_emptied") else {
@@ -184,7 +188,7 @@ fn a_disk_that_fills_up_and_is_emptied() {
                 count += 1;
             }
         }
-        log.rotate(); // perhaps inside of a record: then it comes later
+        log.rotate(); // if this is in the middle of a record, the rotation comes after it
         let _ = log.wait_background(Some(STALLS_SOON));
         disk.make_room();
         queue.flush().unwrap();
@@ -198,8 +202,8 @@ fn a_disk_that_fills_up_and_is_emptied() {
     assert_complete(&parse(&content(&path)), &[count]);
 }
 
-/// Takes renameat2(2) from this thread and from those that it starts, as a filter that does not know
-/// it.
+/// Forbids renameat2(2) to this thread and to the threads that it starts, as a filter that does not
+/// know the call would.
 fn forbid_renameat2(errno: i32) {
     let filter = SeccompFilter::new(
         [(libc::SYS_renameat2, Vec::new())].into(),
@@ -217,7 +221,7 @@ fn without_renameat2_nothing_is_lost() {
         for errno in [libc::EPERM, libc::ENOSYS] {
             forbid_renameat2(errno);
             let folder = Folder::new();
-            let (rotation, _, told) = watched(Rotation::new().size_bytes(8));
+            let (rotation, _, errors) = watched(Rotation::new().size_bytes(8));
             let (log, queue) = folder.open(rotation.compress(Compression::Gzip));
             for record in ["one\n", "two\n", "three\n", "four\n"] {
                 put(&queue, record);
@@ -226,12 +230,12 @@ fn without_renameat2_nothing_is_lost() {
             settle(&log);
             assert_eq!(folder.rotated().len(), 2);
             assert_eq!(folder.content(), b"one\ntwo\nthree\nfour\n");
-            assert!(told.try_recv().is_err());
+            assert!(errors.try_recv().is_err());
         }
     });
 }
 
-/// One that was rotated away is synced with the next sync: without its name, that fails.
+/// The next sync also covers a rotated file. If its name is gone, that sync fails.
 #[test]
 fn a_sync_covers_the_files_that_were_rotated_away() {
     let folder = Folder::new();
@@ -248,7 +252,7 @@ fn a_sync_covers_the_files_that_were_rotated_away() {
         log.rotate();
         settle(&log);
     }
-    // Of these, the later ones are still open; the first must be opened again, by their names.
+    // The later files are still open. The first must be opened again by its name.
     let first = &folder.rotated()[40];
     fs::remove_file(first).unwrap();
     std::os::unix::fs::symlink("/dev/null", first).unwrap();

@@ -1,4 +1,4 @@
-//! A log and the files that were cut off it, read as one.
+//! Reads a log and its rotated files as one.
 #![allow(dead_code, reason = "no test file uses all of it")]
 
 use std::fs::{self, File};
@@ -9,10 +9,10 @@ use std::time::Duration;
 use alq::rotate::{RotatingFile, Rotation};
 use alq::{Options, Queue};
 
-/// What a test waits for at most, for the work behind a rotation.
+/// How long a test waits at most for the work after a rotation.
 pub const BACKGROUND: Option<Duration> = Some(Duration::from_secs(60));
 
-/// A directory with a log in it, where syncs cost nothing.
+/// A folder with a log in it, where a sync costs nothing.
 pub struct Folder(tempfile::TempDir);
 
 impl Folder {
@@ -38,7 +38,7 @@ impl Folder {
         rotated(&self.log())
     }
 
-    /// What the log itself holds.
+    /// The content of the log itself.
     pub fn text(&self) -> String {
         fs::read_to_string(self.log()).unwrap()
     }
@@ -48,7 +48,7 @@ impl Folder {
     }
 }
 
-/// The files that were cut off the log at `path`, in order; of one that is there in two forms, the plain one.
+/// The rotated files of the log at `path`, in order. Of a file in two forms, the plain one.
 pub fn rotated(path: &Path) -> Vec<PathBuf> {
     let stem = format!("{}.2", path.file_name().unwrap().to_str().unwrap());
     let entries = fs::read_dir(path.parent().unwrap()).unwrap();
@@ -64,7 +64,7 @@ pub fn rotated(path: &Path) -> Vec<PathBuf> {
     names.iter().map(|name| path.with_file_name(name)).collect()
 }
 
-/// What a file of either form holds.
+/// The content of a plain or packed file.
 pub fn unpacked(path: &Path) -> Vec<u8> {
     let file = File::open(path).unwrap();
     let mut bytes = Vec::new();
@@ -79,7 +79,7 @@ pub fn unpacked(path: &Path) -> Vec<u8> {
     bytes
 }
 
-/// All of it, in order.
+/// The content of all rotated files and of the log, in order.
 pub fn content(path: &Path) -> Vec<u8> {
     let mut bytes: Vec<u8> = rotated(path).iter().flat_map(|one| unpacked(one)).collect();
     bytes.extend(fs::read(path).unwrap_or_default());

@@ -1,4 +1,4 @@
-//! A clock that was, or is, wrong by years.
+//! A clock that was, or is, wrong by years does not mix up names or ages.
 
 use std::fs;
 use std::time::{Duration, UNIX_EPOCH};
@@ -47,12 +47,12 @@ fn names_that_a_wrong_clock_put_into_the_future_are_corrected_in_order() {
     assert_eq!(
         rotated(&place)[3],
         "log.20261124T134620Z-000000",
-        "nor do later names lie"
+        "later names are correct, too"
     );
     place.check();
 }
 
-/// As a machine without a battery has it when it boots: nothing is known then.
+/// A machine without a battery boots with such a clock. Then no age is known.
 #[test]
 fn a_clock_at_1970_changes_no_name_and_ends_no_age() {
     let mut place = Place::new();
@@ -99,7 +99,7 @@ fn a_file_that_was_cut_off_at_1970_is_not_old_when_the_clock_is_set() {
     place.check();
 }
 
-/// A name is put right to the time of the last write, or of the file behind it.
+/// A name is corrected to the time of the last write, or to that of the next file.
 #[test]
 fn one_second_of_a_clock_that_is_years_ahead_does_not_end_keep_age() {
     let place = Place::new();

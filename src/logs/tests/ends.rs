@@ -1,4 +1,5 @@
-//! Ended and failed at every point between two steps.
+//! A rotation or a packing ends, or fails, at each point between two steps. The next one finishes
+//! it.
 
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -8,7 +9,7 @@ use crate::logs::log::Log;
 use crate::logs::point::Script;
 use crate::logs::{Compression, Rotation};
 
-/// The form that is compiled in.
+/// A form of compression that is compiled in.
 fn form() -> Compression {
     if cfg!(feature = "gzip") {
         Compression::Gzip
@@ -17,7 +18,7 @@ fn form() -> Compression {
     }
 }
 
-/// Three rotations and what follows them; the last record is still in the log.
+/// Does three rotations and the work after them. The last record is still in the log.
 fn some_work(place: &mut Place, log: &Log) {
     for record in ["one\n", "two\n", "three\n", "four\n"] {
         place.put(log, record);
@@ -29,7 +30,7 @@ fn small() -> Rotation {
     Rotation::new().size_bytes(5).compress(form())
 }
 
-/// Runs `body` up to the point of that number; says whether it came to its end.
+/// Runs `body` up to the point with this number. Returns whether `body` came to its end.
 fn up_to(number: usize, body: impl FnOnce()) -> bool {
     let run = || catch_unwind(AssertUnwindSafe(body)).is_ok();
     Script::run(Some(Script::End(number)), run).0
@@ -102,7 +103,7 @@ fn a_step_that_fails_leaves_the_log_where_it_is_and_is_tried_again_in_the_next_s
     }
 }
 
-/// The new file is in place, and the system does not let us go on in it.
+/// The new file is in place, but the log cannot continue in it.
 #[test]
 fn a_rotation_that_fails_half_way_is_finished_by_the_next_check() {
     let mut place = Place::new();
@@ -111,7 +112,7 @@ fn a_rotation_that_fails_half_way_is_finished_by_the_next_check() {
     let step = Script::Fail("go on in the new file", 1, libc::EIO);
     Script::run(Some(step), || place.put(&log, "two\n"));
     log.go_through(Vec::new());
-    place.put(&log, "still there\n"); // which is not packed meanwhile
+    place.put(&log, "still there\n"); // the file was not packed in between
     place.check();
     place.set(NOON + 1);
     place.put(&log, "three\n");

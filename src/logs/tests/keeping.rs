@@ -1,4 +1,4 @@
-//! What retention deletes, and what it leaves alone.
+//! Retention deletes the oldest files of the log, and leaves all other files alone.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -8,7 +8,7 @@ use super::{NOON, Place, text};
 use crate::logs::Rotation;
 use crate::logs::point::Script;
 
-/// Names that are nearly ours, and things that are no regular files.
+/// Creates files with names that are nearly ours, and things that are not regular files.
 fn put_decoys(place: &Place) -> Vec<String> {
     let stamp = "20200101T000000Z-000000";
     let near = [
@@ -60,7 +60,7 @@ fn retention_deletes_the_oldest_of_our_own_and_nothing_else() {
             place.put(&log, &format!("record {number}\n"));
             place.set(NOON + number + 1);
         }
-        drop(log); // by the steady clock what this run has cut off is not a second old
+        drop(log); // otherwise the steady clock says that no file is old
         place.open(limit(Rotation::new())).go_through(Vec::new());
         place.set(NOON + 9);
         let mut left = place.files();

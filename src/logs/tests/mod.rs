@@ -1,4 +1,4 @@
-//! A log without a queue, step by step: ended and failed at every point, with a clock that does what it likes.
+//! Runs a log without a queue, step by step, with a clock that the test sets.
 
 mod clocks;
 mod ends;
@@ -25,7 +25,7 @@ use super::{Compression, Every, Rotation, Zone};
 /// 2026-11-24, 11:46:20 UTC.
 pub const NOON: u64 = 1_795_520_780;
 
-/// A directory, a clock, and what was written.
+/// A folder for a log, its clock, and the bytes that were written.
 pub struct Place {
     pub dir: TempDir,
     clock: Arc<AtomicU64>,
@@ -36,7 +36,7 @@ pub struct Place {
 impl Place {
     pub fn new() -> Self {
         Self {
-            dir: tempfile::tempdir_in("/dev/shm").unwrap(), // syncs cost nothing there
+            dir: tempfile::tempdir_in("/dev/shm").unwrap(), // a sync costs nothing there
             clock: Arc::new(AtomicU64::new(NOON)),
             written: Vec::new(),
             errors: Arc::default(),
@@ -53,7 +53,7 @@ impl Place {
     }
 
     pub fn set(&self, seconds: u64) {
-        // Relaxed: one thread.
+        // Relaxed: only one thread uses the clock.
         self.clock.store(seconds, Ordering::Relaxed);
     }
 
@@ -65,11 +65,12 @@ impl Place {
         let (clock, errors) = (Arc::clone(&self.clock), Arc::clone(&self.errors));
         // Relaxed: as above.
         let now = move || UNIX_EPOCH + Duration::from_secs(clock.load(Ordering::Relaxed));
-        let told = move |error: &super::RotateError| errors.lock().unwrap().push(error.to_string());
-        Log::open(rotation.clock(now).on_error(told), path).unwrap()
+        let report =
+            move |error: &super::RotateError| errors.lock().unwrap().push(error.to_string());
+        Log::open(rotation.clock(now).on_error(report), path).unwrap()
     }
 
-    /// Writes a record as a queue does, which looks for more afterwards.
+    /// Writes a record as a queue does: it asks for room before and after.
     pub fn put(&mut self, log: &Log, record: &str) {
         loop {
             log.room();
@@ -86,7 +87,7 @@ impl Place {
         }
     }
 
-    /// The names of all files but the lock, in order.
+    /// The names of all files except the lock, in order.
     pub fn files(&self) -> Vec<String> {
         let entries = fs::read_dir(self.dir.path()).unwrap();
         let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
@@ -95,7 +96,7 @@ impl Place {
         names
     }
 
-    /// What all files hold, in order: of one that is there twice, the plain form counts.
+    /// The content of all files, in order. Of a file that exists twice, the plain form counts.
     fn content(&self) -> Vec<u8> {
         let mut content = Vec::new();
         let found = self.found();

@@ -1,5 +1,5 @@
-//! What other users, or other writers, have put in our way. Tests that need root and a second user
-//! say so where they are left out.
+//! Files and folders that other users or other writers have put in our way. Tests that need root
+//! and a second user print that they are skipped.
 
 use std::fs::{self, File};
 use std::io::Write;
@@ -12,7 +12,7 @@ use crate::logs::point::Script;
 use crate::logs::{Compression, Rotation};
 use crate::words::{Error, RotationProblem};
 
-/// The second user: nobody.
+/// The second user, `nobody`.
 const OTHER: u32 = 65_534;
 
 /// Whether this test has the rights that it needs.
@@ -44,8 +44,8 @@ fn old(place: &Place, day: u32) -> PathBuf {
         .join(format!("log.202001{day:02}T000000Z-000000"))
 }
 
-/// A user who owns the folder puts a program there, set-user-ID, under the name of a rotated file.
-/// Root must not make a twin of it that belongs to root.
+/// The owner of the folder puts a set-user-ID program there, under the name of a rotated file. Root
+/// must not make a copy of it that belongs to root.
 #[test]
 fn root_packs_no_file_of_another_user() {
     if !is_root("root_packs_no_file_of_another_user") {
@@ -110,7 +110,7 @@ fn a_hard_link_and_other_things_than_regular_files_are_left_alone() {
     for (day, suffix) in [(2, ""), (3, ".gz"), (4, ".packing"), (5, ".fresh")] {
         let fifo = format!("{}{suffix}", old(&place, day).display());
         let mode = rustix::fs::Mode::RWXU;
-        rustix::fs::mkfifoat(rustix::fs::CWD, fifo, mode).unwrap(); // which nobody writes to
+        rustix::fs::mkfifoat(rustix::fs::CWD, fifo, mode).unwrap(); // no process writes to it
     }
     let before = place.files();
     let log = place.open(packing().keep_files(0));
@@ -149,13 +149,13 @@ fn a_privileged_process_refuses_folders_that_others_may_change() {
     chown(place.dir.path(), None, Some(OTHER)).unwrap();
     set_mode(place.dir.path(), 0o770);
     refused(&place, &place.path());
-    // A folder above it.
+    // A folder above the log's folder.
     let place = Place::new();
     let inside = place.dir.path().join("logs");
     fs::create_dir(&inside).unwrap();
     chown(place.dir.path(), Some(OTHER), None).unwrap();
     refused(&place, &inside.join("log"));
-    // A link on the way to it.
+    // A link on the path of the log.
     let place = Place::new();
     let (link, target) = (place.dir.path().join("link"), Place::new());
     symlink(target.dir.path(), &link).unwrap();
@@ -168,7 +168,7 @@ fn a_privileged_process_refuses_folders_that_others_may_change() {
     )
     .unwrap();
     refused(&place, &link.join("log"));
-    // The sticky bit keeps others from renaming, but not from being first.
+    // The sticky bit keeps other users from renaming, but not from creating a file first.
     let place = Place::new();
     set_mode(place.dir.path(), 0o1777);
     drop(Rotation::new().open(place.path()).unwrap());
@@ -183,7 +183,7 @@ fn a_privileged_process_refuses_folders_that_others_may_change() {
     );
 }
 
-/// Whoever owns the folder above the log's puts a link in its place, which leads to another folder.
+/// The owner of the parent folder replaces the folder of the log by a link to another folder.
 #[test]
 fn a_folder_that_is_swapped_for_a_link_moves_no_log() {
     let mut place = Place::new();
@@ -218,7 +218,7 @@ fn a_folder_that_is_swapped_for_a_link_moves_no_log() {
         "{errors:?}"
     );
     log.go_through(Vec::new());
-    // A folder at its place again is taken, as ever.
+    // Once a folder is at the path again, the log continues in it.
     fs::remove_file(&logs).unwrap();
     fs::create_dir(&logs).unwrap();
     place.set(super::NOON + 9);
@@ -226,7 +226,7 @@ fn a_folder_that_is_swapped_for_a_link_moves_no_log() {
     assert_eq!(fs::read(logs.join("log")).unwrap(), b"here\n");
 }
 
-/// Another process has the file open without a lock, and writes to it at the worst moment.
+/// A writer that has the file open without a lock, and writes to it at the worst moment.
 static WRITER: Mutex<Option<File>> = Mutex::new(None);
 
 #[test]

@@ -1,4 +1,4 @@
-//! What goes wrong, and must cost neither bytes nor promises.
+//! Failures of the system that must cost neither bytes nor promises.
 
 use std::fs;
 use std::io::IoSlice;
@@ -24,10 +24,10 @@ fn while_rotations_fail_writes_are_as_large_as_before() {
         log.room()
     };
     let (room, _) = Script::run(Some(NO_DESCRIPTORS), run);
-    assert_eq!(room, u64::MAX, "not one record a write");
+    assert_eq!(room, u64::MAX, "a write may hold more than one record");
     place.set(NOON + 1);
     place.put(&log, "three\n");
-    assert_eq!(place.files().len(), 2, "the bound is that of before");
+    assert_eq!(place.files().len(), 2, "the bound holds again");
     assert_eq!(log.room(), 1);
     place.check();
 }
@@ -39,7 +39,7 @@ fn while_rotations_fail_lines_are_not_written_one_by_one() {
     let lines = "some\nmore\nlines\n";
     let run = || {
         for record in ["one\n", "two\n", lines] {
-            place.put(&log, record); // which has it written at once
+            place.put(&log, record); // `put` expects one write per record
         }
     };
     Script::run(Some(NO_DESCRIPTORS), run);
@@ -71,7 +71,7 @@ fn a_lock_that_cannot_be_opened_is_named() {
     );
 }
 
-/// Who has made the names does not matter: they may not be on disk.
+/// The names may not be on disk, whichever process made them.
 #[test]
 fn the_first_sync_reaches_the_directory_also_of_a_log_that_was_there() {
     let place = Place::new();
@@ -86,10 +86,13 @@ fn the_first_sync_reaches_the_directory_also_of_a_log_that_was_there() {
         done.is_ok() && passed == ["sync the directory"],
         "until it has succeeded"
     );
-    assert!(Script::run(None, sync).1.is_empty(), "and then no more");
+    assert!(
+        Script::run(None, sync).1.is_empty(),
+        "not after it has succeeded"
+    );
 }
 
-/// What an earlier process has written counts as written, so it must become durable as that.
+/// The bytes of an earlier process count as written, so a sync must make them durable.
 #[test]
 fn a_sync_covers_the_file_in_which_a_recovery_has_found_its_bytes() {
     let place = Place::new();
@@ -107,7 +110,7 @@ fn a_sync_covers_the_file_in_which_a_recovery_has_found_its_bytes() {
     drop(log);
     let log = place.open(Rotation::new());
     assert_eq!(log.holds(&end, &runs), Some(4));
-    // So it is seen whether the file is looked for.
+    // A link in the place of the file makes the sync fail if it opens the file.
     let file = place.dir.path().join(&place.files()[1]);
     fs::remove_file(&file).unwrap();
     symlink("nowhere", &file).unwrap();
@@ -131,8 +134,8 @@ fn a_file_that_is_packed_in_another_form_leaves_one_packed_file() {
     assert_eq!(place.files(), ["log", "log.20200101T000000Z-000000.zst"]);
 }
 
-/// Of many files that cannot be packed, each is tried ever more rarely: the work of n passes is less
-/// than n log n for each.
+/// Each of many files that cannot be packed is tried less and less often: n passes make fewer than
+/// n log n tries.
 #[cfg(feature = "gzip")]
 #[test]
 fn the_work_of_failing_does_not_grow_quadratically() {
@@ -152,11 +155,7 @@ fn the_work_of_failing_does_not_grow_quadratically() {
     for _ in 0..64 {
         log.go_through(Vec::new());
     }
-    assert_eq!(
-        log.left_to_pack().unwrap().files,
-        0,
-        "and none is forgotten"
-    );
+    assert_eq!(log.left_to_pack().unwrap().files, 0, "no file is forgotten");
     place.check();
 }
 
@@ -186,7 +185,7 @@ fn packing_that_is_stopped_leaves_whole_files_for_the_next_to_open_the_log() {
     place.check();
 }
 
-/// As on some of CIFS and FUSE.
+/// Some file systems on CIFS and FUSE behave like this.
 #[cfg(feature = "gzip")]
 #[test]
 fn a_folder_that_cannot_be_synced_is_no_failure() {
