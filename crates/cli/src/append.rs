@@ -1,4 +1,7 @@
-//! `alq append`: input goes into the ring, the flusher of the queue takes it from there.
+//! `alq append`: moves input into the ring, from which the flusher of the queue writes it to FILE.
+//!
+//! This file owns the order of the steps: check the options, open FILE, open the inputs, pump,
+//! sync, close, finish the rotation. The other modules do the steps.
 
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitCode;
@@ -21,20 +24,20 @@ use crate::signals::{Plan, Signals, die_by, status_of};
 use crate::stamp::Format;
 use crate::target::{CHECK_INTERVAL, Target};
 
-/// With a command, the code for what went wrong here, as timeout(1) and env(1) have it.
+/// With a command, the exit code for a failure of alq itself, as in timeout(1) and env(1).
 const OWN_FAILURE: u8 = 125;
 
-/// How long a full disk is waited for after a signal, where a ring file keeps the rest.
+/// The longest wait for a full disk after a signal, if a ring file keeps the rest.
 const LAST_STALL: Duration = Duration::from_secs(1);
 
-/// How often it says what is still to be packed.
+/// The time between two messages about files that are still to be packed.
 const PACKING_EVERY: Duration = Duration::from_secs(10);
 
-/// How long a rotation that was asked for is waited for at the end: it waits for the end of a line
-/// that may not come.
+/// The longest wait at the end for a requested rotation. The rotation waits for the end of a line,
+/// which may never come.
 const LAST_ROTATION: Duration = Duration::from_millis(500);
 
-/// Appends input as `options` say, and prints the summary.
+/// Appends the input, and prints the summary. Returns the exit code.
 pub fn run(options: &Append) -> Result<ExitCode, Failure> {
     let has_command = !options.command.is_empty();
     let plan = Plan {
@@ -70,7 +73,7 @@ fn append(options: &Append, signals: &Signals) -> Result<(), Failure> {
     }
     let progress = progress(options, &target, &inputs);
     target.beside(&progress);
-    // Not before FILE is open: a FIFO without a reader is waited for, and a signal ends that wait.
+    // Only after FILE is open: the open waits for the reader of a FIFO, and a signal must end it.
     signals.be_graceful(still_busy(&target, &progress));
 
     let started = Instant::now();
@@ -89,7 +92,7 @@ fn append(options: &Append, signals: &Signals) -> Result<(), Failure> {
     if signals.received().is_some() {
         target.hurry(LAST_STALL);
     }
-    // It fails with the cause of a failed write, which the close says better.
+    // After a failed write, the sync fails with the same cause. The close describes it better.
     let synced = target.sync();
     let finished = target
         .close()
@@ -97,7 +100,7 @@ fn append(options: &Append, signals: &Signals) -> Result<(), Failure> {
         .and(synced);
     let elapsed = started.elapsed();
     finish_rotation(&target, signals, finished.is_ok());
-    progress.clear(); // whatever is said next
+    progress.clear(); // before the next message
     finished?;
     if !options.quiet {
         report::line(&Summary {
@@ -111,7 +114,7 @@ fn append(options: &Append, signals: &Signals) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Standard input, or the streams of the command, which is started.
+/// Returns standard input, or starts the command and returns its two streams.
 fn open_inputs(
     options: &Append,
     target: &Target<'_>,
@@ -133,13 +136,13 @@ fn standard_input(target: &Target<'_>) -> Result<Input, Failure> {
     let failure = |error| Failure::new("standard input", error);
     let input = Input::standard().map_err(failure)?;
     if target.is_same_file(&input.metadata().map_err(failure)?) {
-        let problem = "standard input is the same file, and appending would never end";
+        let problem = "standard input is the same file, so appending would never end";
         return Err(Failure::new(target.place(), problem));
     }
     Ok(input)
 }
 
-/// The exit code of the command; 0 if it was not started.
+/// Waits until the command ends, and returns its exit code; 0 if it was not started.
 fn wait_for_command(signals: &Signals) -> Result<u8, Failure> {
     while signals.is_command_alive() {
         let mut fds = [PollFd::from_borrowed_fd(
@@ -158,7 +161,7 @@ fn wait_for_command(signals: &Signals) -> Result<u8, Failure> {
     })
 }
 
-/// The progress line, unless something else is to be seen on that terminal.
+/// The progress line. Hidden if input or output use the terminal, or if there are several inputs.
 fn progress(options: &Append, target: &Target<'_>, inputs: &[Input]) -> Progress {
     let is_other = inputs.len() > 1 || inputs[0].is_terminal() || target.is_terminal();
     if options.quiet || is_other {
@@ -167,7 +170,7 @@ fn progress(options: &Append, target: &Target<'_>, inputs: &[Input]) -> Progress
     Progress::on_terminal(target.queue(), inputs[0].bytes_left())
 }
 
-/// Whether the options go together.
+/// Refuses options that contradict each other.
 fn check(options: &Append) -> Result<(), Failure> {
     options.rotation.check()?;
     if let (Place::Output, true) = (Place::of(&options.file), options.rotation.is_on()) {
@@ -181,14 +184,14 @@ fn check(options: &Append) -> Result<(), Failure> {
         .filter(|file| Format::parse(file).is_ok());
     if let (Some(format), true) = (format, options.lines.timestamp.is_some()) {
         let problem = format!(
-            "it is a time stamp, and here it is taken for FILE: write --timestamp={format} FILE, \
+            "this format of --timestamp is taken for FILE: write --timestamp={format} FILE, \
              or ./{format} for a file of that name"
         );
         return Err(Failure::new(format, problem).or_code(2));
     }
     let refuse = |other: &str| {
         let problem = format!(
-            "{other} changes what FILE holds, so that it cannot be compared with standard input"
+            "{other} changes what FILE holds, so FILE cannot be compared with standard input"
         );
         Err(Failure::new("--resume", problem))
     };
@@ -203,7 +206,8 @@ fn check(options: &Append) -> Result<(), Failure> {
     }
 }
 
-/// What is said when the process outlives the grace after a signal.
+/// Returns the function that reports what is still to be written, if that takes longer than the
+/// grace after a signal.
 fn still_busy(target: &Target<'_>, progress: &Progress) -> impl FnOnce() + Send + 'static {
     let place = target.place().to_string();
     let outcome = match target.ring() {
@@ -215,7 +219,7 @@ fn still_busy(target: &Target<'_>, progress: &Progress) -> impl FnOnce() + Send 
         let stats = queue.stats();
         let left = stats.posted_bytes - stats.written_bytes;
         if left == 0 {
-            return; // what is left is the next start's
+            return; // everything is written; the next start packs
         }
         progress.clear();
         report::line(&format_args!(
@@ -224,17 +228,17 @@ fn still_busy(target: &Target<'_>, progress: &Progress) -> impl FnOnce() + Send 
     }
 }
 
-/// Waits until what was cut off is packed, and what is too old is gone, and says what it waits for.
-/// After a signal it does not: the next start does that.
+/// Waits until rotated files are packed and old ones are deleted, and says what it waits for. After
+/// a signal it leaves this to the next start.
 fn finish_rotation(target: &Target<'_>, signals: &Signals, is_written: bool) {
     let Some(log) = target.log() else { return };
-    // A rotation that waits for the end of a line may wait for ever then.
+    // In these cases a rotation that waits for the end of a line may never happen.
     let is_open = !is_written || target.ends_inside_line();
     let is_bounded = target.has_asked() && is_open;
     let started = Instant::now();
     let mut said = None;
     loop {
-        // Its failures were told when they came.
+        // Its failures were reported when they happened.
         if log.wait_background(Some(CHECK_INTERVAL)) != Err(alq::Error::TimedOut) {
             return;
         }

@@ -14,7 +14,7 @@ use crate::rotate_args::RotateOptions;
 use crate::stamp::Format;
 use crate::values::Named;
 
-/// What `alq` is asked to do.
+/// The command line of `alq`.
 #[derive(Debug, Parser)]
 #[command(
     name = "alq",
@@ -40,12 +40,12 @@ pub enum Command {
 /// Append standard input to FILE.
 ///
 /// Input is read straight into a ring in memory, and a second thread writes the ring to FILE, so
-/// that reading and writing go on at once. FILE is created if need be; it may also be a pipe or a
-/// device.
+/// that reading and writing overlap. FILE is created if it does not exist; it may also be a pipe or
+/// a device.
 ///
-/// With --ring the ring is a file: what was read outlives a kill -9, and the next `alq append` with
-/// the same ring, or `alq recover`, appends it. With --resume a run that was killed is simply
-/// started again.
+/// With --ring the ring is a file: what was read survives a kill -9, and the next `alq append` with
+/// the same ring, or `alq recover`, appends it. With --resume, a run that was killed can be started
+/// again with the same input.
 #[derive(Debug, Args)]
 #[command(after_help = help::APPEND)]
 #[allow(
@@ -56,13 +56,12 @@ pub struct Append {
     /// Where to append; - is standard output
     pub file: PathBuf,
 
-    /// Run this command, and append its standard output and standard error in place of standard
-    /// input
+    /// Run this command and append its standard output and standard error instead of standard input
     #[arg(last = true, value_name = "COMMAND", conflicts_with = "resume")]
     pub command: Vec<OsString>,
 
-    /// Size of the ring: 1 byte to 2G; K, M and G are powers of 1024 [default: 1M, or what RING was
-    /// made with]
+    /// Size of the ring: 1 byte to 2G; K, M and G are powers of 1024 [default: 1M, or the size of
+    /// an existing RING]
     #[arg(
         long,
         value_name = "SIZE",
@@ -71,21 +70,21 @@ pub struct Append {
     )]
     pub capacity: Option<usize>,
 
-    /// Keep the ring in this file, best in a folder in /run; what an earlier run has left there is
+    /// Keep the ring in this file, best in a folder in /run; what an earlier run left there is
     /// appended first
     #[arg(long, value_name = "RING")]
     pub ring: Option<PathBuf>,
 
-    /// Accept RING on a disk without a warning: input may wait for that disk then
+    /// Accept a RING on a disk without a warning; reading input may then wait for that disk
     #[arg(long, requires = "ring")]
     pub ring_on_disk: bool,
 
-    /// Go on behind what FILE holds, which must be the beginning of standard input, a file, and
-    /// nothing else
+    /// Skip the part of standard input that FILE already contains; both must be files, and FILE
+    /// must hold nothing else
     #[arg(long)]
     pub resume: bool,
 
-    /// Report success only once the data, and a new file's directory entry, are on disk
+    /// Report success only after the data, and a new file's directory entry, are on disk
     #[arg(long)]
     pub fsync: bool,
 
@@ -103,8 +102,8 @@ pub struct Append {
     )]
     pub mode: u32,
 
-    /// Give up when the disk has been full for so long, or never: forever (a reader that pauses is
-    /// waited for) [default: 5; forever where input is lines]
+    /// Give up when the disk has been full for this long, or never: forever (a reader that pauses
+    /// is always waited for) [default: 5; forever if input is lines]
     #[arg(
         long,
         value_name = "SECONDS",
@@ -114,11 +113,11 @@ pub struct Append {
     )]
     pub stall_limit: Option<StallLimit>,
 
-    /// Ignore SIGINT and SIGTERM, and go on to the end of input; SIGQUIT ends it
+    /// Ignore SIGINT and SIGTERM and continue to the end of input; SIGQUIT ends alq
     #[arg(long)]
     pub until_eof: bool,
 
-    /// Print no summary
+    /// Print no summary and no progress line
     #[arg(long)]
     pub quiet: bool,
 
@@ -129,17 +128,18 @@ pub struct Append {
     pub rotation: RotateOptions,
 }
 
-/// Write what a killed process has left in RING.
+/// Write what a killed process left in RING.
 ///
-/// What was posted and not written is appended to the log that it is for, in order, and synced;
-/// then the ring is empty. The ring may be of any program that uses the library.
+/// Everything that was posted and not written is appended to its log, in order, and synced. The
+/// ring is empty afterwards. RING may come from any program that uses the library.
 #[derive(Debug, Args)]
 #[command(after_help = help::RECOVER)]
 pub struct Recover {
     /// The ring file
     pub ring: PathBuf,
 
-    /// Append to FILE, created if need be, instead of the log that is noted in RING (which must still be that file)
+    /// Append to FILE, created if it does not exist, instead of the log that RING names (which must
+    /// still be the same file)
     #[arg(long, value_name = "FILE", conflicts_with = "dry_run")]
     pub into: Option<PathBuf>,
 
@@ -152,24 +152,25 @@ pub struct Recover {
     pub json: bool,
 }
 
-/// Show what RING holds, and what its queue is doing.
+/// Show what RING holds and what its queue is doing.
 ///
-/// RING may be in use, or left by a process that is gone; nothing of it is locked or changed.
+/// RING may be in use, or left by a process that has ended. It is neither locked nor changed.
 #[derive(Debug, Args)]
 #[command(after_help = help::STAT)]
 pub struct Stat {
     /// The ring file
     pub ring: PathBuf,
 
-    /// Print one JSON object; with --watch, one a line
+    /// Print one JSON object; with --watch, one per line
     #[arg(long)]
     pub json: bool,
 
-    /// Look again and again: a screen that is drawn over on a terminal, a line each time elsewhere
+    /// Read RING again and again: on a terminal one screen is redrawn, otherwise each reading is a
+    /// line
     #[arg(long)]
     pub watch: bool,
 
-    /// How long --watch waits between two looks, 0.01 to 86400
+    /// Time between two readings of --watch, 0.01 to 86400
     #[arg(
         long,
         value_name = "SECONDS",
@@ -181,24 +182,25 @@ pub struct Stat {
     pub interval: Duration,
 }
 
-/// How long a full disk is waited for.
+/// The longest wait for a full disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StallLimit {
     Time(Duration),
     Forever,
 }
 
-/// How long a full disk is waited for where input is bytes. A log catcher waits without an end, as
-/// its peers do: when it ends, SIGPIPE ends the program that it serves.
+/// The default wait for a full disk if input is bytes. If input is lines, the default is to wait
+/// without a limit, as other log catchers do: if alq ended, SIGPIPE would end the program that it
+/// serves.
 const STALL_LIMIT: Duration = Duration::from_secs(5);
 
 impl Append {
-    /// Whether input is a stream of lines.
+    /// Returns true if input is a stream of lines.
     pub fn is_lines(&self) -> bool {
         self.lines.is_on() || self.rotation.is_on() || !self.command.is_empty()
     }
 
-    /// How long a full disk is waited for; `None` has no end.
+    /// The longest wait for a full disk; `None` means no limit.
     pub fn stall_limit(&self) -> Option<Duration> {
         match self.stall_limit {
             Some(StallLimit::Time(limit)) => Some(limit),
@@ -209,13 +211,13 @@ impl Append {
 }
 
 impl Cli {
-    /// The command line of this process.
+    /// Parses the command line of this process.
     pub fn read() -> Result<Self, clap::Error> {
         Self::try_parse()
     }
 }
 
-/// The one line about an option with a wrong value; nothing for other errors, which clap prints
+/// Describes an option with a wrong value in one line. `None` for other errors, which clap prints
 /// better.
 pub fn complaint(error: &clap::Error) -> Option<String> {
     match error.kind() {
@@ -231,7 +233,8 @@ pub fn complaint(error: &clap::Error) -> Option<String> {
     Some(format!("{option} {value}: it must be {allowed}"))
 }
 
-/// What to say when a word after --timestamp was taken for FILE, so that FILE is one too many.
+/// The message for `--timestamp FORMAT FILE`: FORMAT was taken for FILE, so FILE is one argument
+/// too many.
 fn stamp_without_sign() -> Option<String> {
     let words: Vec<_> = std::env::args_os().collect();
     let option = words.iter().position(|word| word == "--timestamp")?;
@@ -239,7 +242,7 @@ fn stamp_without_sign() -> Option<String> {
     Format::parse(format).ok()?;
     Some(format!(
         "--timestamp {format}: write --timestamp={format}; \
-         without the sign, {format} is taken for FILE"
+         without the =, {format} is taken for FILE"
     ))
 }
 
@@ -257,7 +260,7 @@ fn capacity(text: &str) -> Result<usize, &'static str> {
 
 fn mode(text: &str) -> Result<u32, &'static str> {
     let digits = text.strip_prefix("0o").unwrap_or(text);
-    // from_str_radix would take a sign too.
+    // `from_str_radix` alone would also accept a sign.
     Some(digits)
         .filter(|digits| digits.bytes().all(|digit| digit.is_ascii_digit()))
         .and_then(|digits| u32::from_str_radix(digits, 8).ok())
@@ -305,7 +308,7 @@ mod tests {
     }
 
     #[test]
-    fn intervals_are_neither_nothing_nor_for_ever() {
+    fn intervals_have_a_lower_and_an_upper_limit() {
         assert_eq!(interval("0.01"), Ok(Duration::from_millis(10)));
         assert_eq!(interval("86400"), Ok(Duration::from_secs(86400)));
         for text in ["0", "0.001", "-1", "86401", "1e300", ""] {
@@ -314,7 +317,7 @@ mod tests {
     }
 
     #[test]
-    fn clap_finds_no_fault_with_the_definition() {
+    fn the_definition_passes_the_checks_of_clap() {
         Cli::command().debug_assert();
     }
 

@@ -1,5 +1,5 @@
-//! The options of `alq append` as a log catcher: lines, their time stamps, and what happens when
-//! there is no room.
+//! The options of `alq append` as a log catcher: lines, their time stamps, and what happens to
+//! lines that find no room.
 
 use clap::{Args, ValueEnum};
 
@@ -7,20 +7,19 @@ use crate::report::Failure;
 use crate::stamp::Format;
 use crate::values::Named;
 
-/// Where a line may be split, unless another length is asked for.
+/// The default of `--line-max`: a longer line may be split.
 pub const LINE_MAX: usize = 64 << 10;
 
 /// How lines are treated.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Lines")]
 pub struct LineOptions {
-    /// Treat input as lines: SIGTERM reads to the end of a line, SIGHUP opens FILE anew, and no
-    /// line is in two files
+    /// Treat input as lines: SIGTERM reads to the end of a line, SIGHUP opens FILE again, and no
+    /// line is split between two files
     #[arg(long)]
     pub line: bool,
 
-    /// Where a longer line may be split, all the same; 1K to 1G [default: 64K, or a quarter of the
-    /// ring]
+    /// A line longer than this may be split; 1K to 1G [default: 64K, or a quarter of the ring]
     #[arg(long, value_name = "SIZE", allow_negative_numbers = true, value_parser = line_max)]
     pub line_max: Option<usize>,
 
@@ -37,8 +36,8 @@ pub struct LineOptions {
     )]
     pub timestamp: Option<Format>,
 
-    /// What to do with lines while FILE takes nothing and the ring is full: wait, or drop them and
-    /// say so in FILE
+    /// What to do with lines while FILE accepts no data and the ring is full: wait, or drop them
+    /// and say so in FILE
     #[arg(long, value_name = "WHAT", value_enum, default_value_t = WhenFull::Block)]
     pub when_full: WhenFull,
 }
@@ -46,14 +45,14 @@ pub struct LineOptions {
 /// What happens to a line that finds no room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum WhenFull {
-    /// Standard input is not read until there is room.
+    /// Read no standard input until there is room
     Block,
-    /// It is gone; a line in FILE says how many are.
+    /// Drop the line; FILE gets a line with the number of dropped ones
     Drop,
 }
 
 impl LineOptions {
-    /// Whether input is a stream of lines; each of these options makes it one.
+    /// Returns true if one of these options is given: each makes input a stream of lines.
     pub fn is_on(&self) -> bool {
         let Self {
             line,
@@ -64,12 +63,12 @@ impl LineOptions {
         *line || line_max.is_some() || timestamp.is_some() || *when_full == WhenFull::Drop
     }
 
-    /// Whether bytes go into the ring as they are.
+    /// Returns true if bytes go into the ring unchanged.
     pub fn is_plain(&self) -> bool {
         self.timestamp.is_none() && self.when_full == WhenFull::Block
     }
 
-    /// The length that a line may have before it is split, with a ring of this capacity.
+    /// The length from which a line may be split, with a ring of `capacity` bytes.
     pub fn line_max(&self, capacity: usize) -> Result<usize, Failure> {
         let most = capacity / 4;
         match self.line_max {
@@ -78,7 +77,7 @@ impl LineOptions {
             Some(len) => Err(Failure::new(
                 format!("--line-max {len}"),
                 format!(
-                    "with --when-full=drop it must be a quarter of the ring at most, \
+                    "with --when-full=drop it must be at most a quarter of the ring, \
                      which has {capacity} bytes: raise --capacity"
                 ),
             )),
@@ -101,7 +100,7 @@ mod tests {
     use super::line_max;
 
     #[test]
-    fn a_bound_of_lines_has_bounds_itself() {
+    fn the_longest_line_is_1k_to_1g() {
         assert_eq!(line_max("1K"), Ok(1024));
         assert_eq!(line_max("8192"), Ok(8192));
         for text in ["0", "1023", "2G", "-1", "long"] {

@@ -1,5 +1,5 @@
-//! The command that `alq append FILE -- command` runs, and whatever else process 1 of a container
-//! must reap.
+//! The command of `alq append FILE -- command`, and the orphans that process 1 of a container must
+//! reap.
 
 use std::env;
 use std::ffi::{CString, OsString};
@@ -18,11 +18,11 @@ use nix::unistd::{Pid, pipe2};
 
 use crate::report::Failure;
 
-/// What a shell answers when there is no such command, and when it cannot be run.
+/// The exit codes of a shell if there is no such command, and if it cannot be run.
 const NOT_FOUND: u8 = 127;
 const NOT_RUN: u8 = 126;
 
-/// The processes that this one must wait for.
+/// The child processes.
 #[derive(Debug, Default)]
 pub struct Children {
     command: Option<Pid>,
@@ -30,13 +30,13 @@ pub struct Children {
 }
 
 impl Children {
-    /// The command runs as process `pid`.
+    /// Notes that the command runs as process `pid`.
     pub fn add(&mut self, pid: Pid) {
         self.command = Some(pid);
     }
 
-    /// Reaps every child that has ended. Other children than the command are orphans that the
-    /// kernel gave to process 1.
+    /// Reaps every child that has ended. Children other than the command are orphans that the
+    /// kernel has given to process 1.
     pub fn reap(&mut self) {
         while let Ok(ended) = waitpid(None, Some(WaitPidFlag::WNOHANG)) {
             let (pid, raw) = match ended {
@@ -46,7 +46,7 @@ impl Children {
                 _ => continue,
             };
             if self.command == Some(pid) {
-                // Its number may be another process's from now on.
+                // The kernel may now give this pid to another process.
                 self.command = None;
                 self.status = Some(ExitStatus::from_raw(raw));
             }
@@ -57,31 +57,32 @@ impl Children {
         self.command.is_some()
     }
 
-    /// Sends the command a signal.
+    /// Sends a signal to the command.
     pub fn pass_on(&self, signal: Signal) {
         if let Some(pid) = self.command {
-            let _ = kill(pid, signal); // it has become another user's, and does not want it
+            let _ = kill(pid, signal); // fails if the command now runs as another user
         }
     }
 
-    /// How the command has ended, if it has.
+    /// The exit status of the command; `None` if it has not ended.
     pub fn status(&self) -> Option<ExitStatus> {
         self.status
     }
 }
 
-/// Whether a key that sends a signal sends it to this process's group; the command, in the same
-/// group, has it then, too.
+/// Returns true if this process is in the foreground group of its terminal. A key that sends a
+/// signal then sends it to the command as well, which is in the same group.
 pub fn is_in_foreground() -> bool {
     let group = rustix::process::getpgrp();
     let terminal = std::fs::File::open("/dev/tty");
     terminal.is_ok_and(|terminal| rustix::termios::tcgetpgrp(terminal) == Ok(group))
 }
 
-/// Starts the command; its standard output and standard error are the writing ends of these pipes.
+/// Starts the command. Returns its pid and the reading ends of the pipes for its standard output
+/// and standard error.
 ///
-/// posix_spawn(3) and not std's `Command`, whose child would start with the signals blocked that
-/// are blocked here.
+/// Uses posix_spawn(3) because the child of std's `Command` would inherit the blocked signals of
+/// this process.
 pub fn start(words: &[OsString]) -> Result<(Pid, [OwnedFd; 2]), Failure> {
     let failed = |problem: Errno| {
         let code = if problem == Errno::ENOENT {
@@ -104,7 +105,7 @@ fn spawn(words: &[OsString]) -> nix::Result<(Pid, [OwnedFd; 2])> {
     let name = words.first().ok_or(Errno::ENOENT)?;
     let variables = env::vars_os().filter_map(|(name, value)| {
         let text = [name.as_bytes(), b"=", value.as_bytes()].concat();
-        CString::new(text).ok() // it has no zero byte: it was one itself
+        CString::new(text).ok() // a variable of the environment holds no zero byte
     });
     let variables: Vec<CString> = variables.collect();
     let (output, to_output) = pipe2(OFlag::O_CLOEXEC)?;
@@ -127,7 +128,7 @@ mod tests {
     use super::start;
 
     #[test]
-    fn what_cannot_be_run_has_the_codes_of_a_shell() {
+    fn a_command_that_cannot_be_run_has_the_exit_code_of_a_shell() {
         let code = |word: &str| start(&[word.into()]).unwrap_err().code();
         assert_eq!(code("/no/such/command"), 127);
         assert_eq!(code("/etc/passwd"), 126);

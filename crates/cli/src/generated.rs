@@ -1,6 +1,6 @@
-//! The manual pages and the completions of shells are made of the command line, and kept with the
-//! sources: whoever builds the tool has them without another program. `ci/man.sh write` makes them
-//! anew; this fails where they are not what they would be then.
+//! The manual pages and completions. They are generated from the definition of the command line and
+//! kept with the sources, so that a build of the tool needs no other program. `ci/man.sh write`
+//! generates them; the test here fails if they are out of date.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -14,10 +14,10 @@ use clap_mangen::Man;
 use crate::args::Cli;
 use crate::help::TITLES;
 
-/// With this in the environment the files are written.
+/// If this environment variable is set, the test writes the files.
 const WRITE: &str = "ALQ_GENERATE";
 
-/// The text of each file, by its path in this package.
+/// Generates the text of each file; the key is its path in this package.
 fn files() -> BTreeMap<String, Vec<u8>> {
     let mut cli = Cli::command();
     cli.build();
@@ -45,8 +45,8 @@ fn files() -> BTreeMap<String, Vec<u8>> {
     files
 }
 
-/// A page, with the exit codes under their usual title, and without a date: it is the same every
-/// day.
+/// Generates a manual page with the usual titles of sections. It has no date, so that it changes
+/// only with the command line.
 fn page(command: Command) -> Vec<u8> {
     let name = command.get_display_name().unwrap_or("alq").to_owned();
     let names = Cli::command();
@@ -78,7 +78,7 @@ fn page(command: Command) -> Vec<u8> {
     .into()
 }
 
-/// The parts of the text at the end of the help, as sections.
+/// Converts the text at the end of the help to sections.
 fn sections(extra: &str) -> String {
     let mut sections = String::new();
     let mut is_open = false;
@@ -118,7 +118,7 @@ fn manual_pages_and_completions_are_those_of_the_command_line() {
             let path = format!("{folder}/{name}");
             assert!(
                 files.contains_key(&path),
-                "{path} is made of nothing any more"
+                "{path} is no longer generated: delete it"
             );
         }
     }

@@ -1,7 +1,7 @@
-//! What stands at the end of the help of a command, and in its manual page under titles of their
-//! own.
+//! The texts at the end of the help of each command. In its manual page they are separate sections.
 
-/// The titles, in their order; each ends with a colon, on a line of its own.
+/// The titles in their order, each with the title of its section in the manual page. In the help a
+/// title is a separate line and ends with a colon.
 #[cfg(test)]
 pub const TITLES: [(&str, &str); 3] = [
     ("Signals:", "SIGNALS"),
@@ -15,26 +15,26 @@ Exit codes:
   1  error
   2  wrong usage
   3  parts of a ring file were damaged
-The help of each command says more.";
+See also the help of each command.";
 
 pub const APPEND: &str = "\
 Signals:
-  SIGTERM, SIGINT  write what was read, and die by the signal. If that takes longer
+  SIGTERM, SIGINT  write what was read, then die by the signal. If that takes longer
                    than half a second, another signal ends alq at once
-  SIGTERM          with --line: reads to the end of the line first, for a quarter of
-                   a second at most
-  SIGHUP           with --line: goes on in a FILE that is opened anew
+  SIGTERM          with --line: first read to the end of the line, for at most a
+                   quarter of a second
+  SIGHUP           with --line: open FILE again and continue there
   SIGUSR1, SIGALRM with --line: rotate
   SIGQUIT, others  as SIGINT
 --line is implied by --line-max, --timestamp, --when-full=drop, rotation and COMMAND.
-With --until-eof, SIGTERM and SIGINT do nothing. With COMMAND, all signals but the
-three of --line are passed on to it, and alq ends after it.
+With --until-eof, SIGTERM and SIGINT do nothing. With COMMAND, alq passes all signals
+on to it except SIGHUP, SIGUSR1 and SIGALRM, and ends after it.
 
 Exit codes:
   0    all input was written
   1    input or output error; the message says how much was not written
   2    wrong usage
-With COMMAND, its exit code, or 128 and the number of the signal that ended it, and
+With COMMAND: its exit code, or 128 + the number of the signal that ended it, or
   125  alq itself failed
   126  COMMAND cannot be run
   127  there is no such COMMAND
@@ -47,10 +47,10 @@ Examples:
 pub const RECOVER: &str = "\
 Exit codes:
   0  everything that RING holds is written, or nothing was left
-  1  RING cannot be used, or the log not be written; what is not written stays in RING
+  1  RING cannot be used, or the log cannot be written; the rest stays in RING
   2  wrong usage
-  3  as 0, but parts of RING were damaged, and are not written
-With --dry-run, the code is that of the run that it foresees.
+  3  as 0, but parts of RING were damaged and are not written
+With --dry-run, the code is the one that the run without it would have.
 
 Examples:
   alq recover --dry-run /run/app.ring
@@ -61,7 +61,7 @@ Exit codes:
   0  printed
   1  RING cannot be read; with --watch, it was removed
   2  wrong usage
---watch goes on until SIGINT (Ctrl-C) or SIGTERM, and then dies by that signal.
+--watch continues until SIGINT (Ctrl-C) or SIGTERM, and then dies by that signal.
 
 Examples:
   alq stat --json /run/app.ring

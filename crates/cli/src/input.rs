@@ -1,5 +1,5 @@
-//! Standard input, or the streams of a command: waiting for them or for a signal, and reading
-//! without a buffer in between.
+//! The inputs: standard input, or the two streams of a command. Waits for them or for a signal, and
+//! reads them without an intermediate buffer.
 
 use std::fs::{File, Metadata};
 use std::io::{self, IsTerminal, Read, Seek, SeekFrom};
@@ -13,30 +13,31 @@ use rustix::pipe::{fcntl_getpipe_size, fcntl_setpipe_size};
 
 /// Standard input, or a stream of a command.
 ///
-/// A process that is started with a closed standard input gets /dev/null in its place before `main`
-/// runs, and cannot tell that from a /dev/null that was meant: it counts as empty input.
+/// If standard input is closed when the process starts, the runtime opens /dev/null in its place
+/// before `main`. This cannot be distinguished from an intended /dev/null, so both count as empty
+/// input.
 #[derive(Debug)]
 pub struct Input {
     file: File,
 }
 
-/// Why a wait is over.
+/// Why a wait ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ready {
-    /// The input with this number has something: bytes, its end, or an error.
+    /// The input with this index has bytes, its end, or an error.
     Input(usize),
     /// A signal came.
     Signal,
-    /// Neither, for as long as was given.
+    /// The time limit has passed.
     Nothing,
 }
 
-/// What one read found.
+/// The result of one read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Found {
     Bytes(usize),
     End,
-    /// Nothing now: somebody else was faster.
+    /// No bytes now: another process has read them.
     Nothing,
 }
 
@@ -46,15 +47,15 @@ impl Input {
         Ok(fd.into())
     }
 
-    /// Closes standard input, so that its writer does not wait for a reader that reads no more:
-    /// /dev/null takes its place.
+    /// Replaces standard input by /dev/null, so that its writer does not wait for a reader that has
+    /// stopped reading.
     pub fn close_standard() {
         if let Ok(null) = File::open("/dev/null") {
-            let _ = rustix::stdio::dup2_stdin(null); // it stays open until the end then
+            let _ = rustix::stdio::dup2_stdin(null); // if this fails, it stays open until the end
         }
     }
 
-    /// How many bytes can be read now.
+    /// The number of bytes that can be read now.
     pub fn available(&self) -> u64 {
         rustix::io::ioctl_fionread(&self.file).unwrap_or(0)
     }
@@ -67,31 +68,31 @@ impl Input {
         self.file.is_terminal()
     }
 
-    /// The length, if it is a regular file.
+    /// The length in bytes; `None` if the input is not a regular file.
     pub fn len(&self) -> Option<u64> {
         let metadata = self.file.metadata().ok().filter(Metadata::is_file)?;
         Some(metadata.len())
     }
 
-    /// Reads what is at an offset of a regular file; the next `read` is not moved by that.
+    /// Reads from an offset of a regular file. The position of the next `read` stays the same.
     pub fn read_exact_at(&self, room: &mut [u8], offset: u64) -> io::Result<()> {
         self.file.read_exact_at(room, offset)
     }
 
-    /// The next `read` begins at this offset.
+    /// Sets the offset of the next `read`.
     pub fn go_to(&self, offset: u64) -> io::Result<()> {
         (&self.file).seek(SeekFrom::Start(offset)).map(drop)
     }
 
-    /// How much is still to be read of a regular file; unknown for anything else.
+    /// The number of bytes that are still to be read; `None` if the input is not a regular file.
     pub fn bytes_left(&self) -> Option<u64> {
         let position = (&self.file).stream_position().ok();
         Some(self.len()?.saturating_sub(position?))
     }
 
-    /// Has the pipe hold as much as one read takes, if it is one that holds less: its writers sleep
-    /// less often then. What the system does not allow is left as it is. Says how much the pipe
-    /// holds, if it is one.
+    /// Enlarges a pipe to `len` bytes, the size of one read, so that its writers sleep less often.
+    /// Does nothing if the system does not allow it. Returns the size of the pipe; `None` if the
+    /// input is not a pipe.
     pub fn widen(&self, len: usize) -> Option<usize> {
         let size = fcntl_getpipe_size(&self.file).ok()?;
         if size < len {
@@ -122,7 +123,7 @@ impl From<OwnedFd> for Input {
     }
 }
 
-/// Waits for `limit`, or until a signal comes, whatever comes in.
+/// Waits for `limit` or until a signal comes, even if there is input.
 pub fn nap(signals: BorrowedFd<'_>, limit: Duration) -> io::Result<()> {
     let mut fds = [PollFd::from_borrowed_fd(signals, PollFlags::IN)];
     match poll(&mut fds, Some(&timespec(limit))) {
@@ -131,11 +132,11 @@ pub fn nap(signals: BorrowedFd<'_>, limit: Duration) -> io::Result<()> {
     }
 }
 
-/// Waits until a read of an input would not block, or a signal comes, for `limit` at most. An input
-/// that is `None` has ended.
+/// Waits until an input can be read without blocking or until a signal comes, at most for `limit`.
+/// An input that is `None` has ended.
 ///
-/// When several are ready it is the signal, or steady input would hide it; and of two inputs, the
-/// one at `turn`.
+/// If several are ready, the signal comes first, because steady input would hide it. Then come the
+/// inputs, from the one at `turn` on.
 pub fn wait(
     inputs: &[Option<Input>],
     turn: usize,
@@ -159,7 +160,7 @@ pub fn wait(
                     Some(at) => Ready::Input(open[at - 1]),
                 });
             }
-            Err(Errno::INTR) => {} // a debugger, or a stop and its end
+            Err(Errno::INTR) => {} // a debugger, or the process was stopped and continued
             Err(error) => return Err(error.into()),
         }
     }

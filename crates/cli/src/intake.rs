@@ -1,4 +1,7 @@
-//! How input gets into the ring: as it comes, or line by line where something is done with each.
+//! Moves input into the ring: unchanged, or line by line.
+//!
+//! [`Straight`] reads into the ring itself. [`Copied`] reads into a buffer, because it adds stamps,
+//! drops lines, or keeps lines whole. A line that is kept whole stays in `pending` until it ends.
 
 use std::io;
 use std::mem;
@@ -16,13 +19,14 @@ use crate::stamp::Stamp;
 use crate::straight::{Straight, Taken, Tally, chunk};
 use crate::target::{CHECK_INTERVAL, Target};
 
-/// `--when-full=drop` drops nothing before FILE has taken nothing for so long: a disk may be slow.
+/// `--when-full=drop` drops lines only after FILE has accepted no data for this time: a disk may be
+/// slow.
 const DROP_AFTER: Duration = Duration::from_secs(1);
 
-/// How often it looks meanwhile.
+/// The time between two looks at FILE until then.
 const DROP_LOOK: Duration = Duration::from_millis(20);
 
-/// Takes input into the ring.
+/// Moves input into the ring.
 #[derive(Debug)]
 pub enum Intake<'a> {
     Straight(Straight<'a>),
@@ -30,12 +34,12 @@ pub enum Intake<'a> {
 }
 
 impl<'a> Intake<'a> {
-    /// For `streams` inputs.
+    /// Creates an intake for `streams` inputs.
     pub fn new(options: &Append, target: &'a Target<'a>, streams: usize) -> Result<Self, Failure> {
         let lines = &options.lines;
         let line_max = lines.line_max(target.queue().capacity())?;
         let chunk = chunk(target.queue());
-        // Several processes may write to one pipe: what they write are lines.
+        // Several processes may write lines to one pipe.
         let is_shared = options.is_lines() && target.is_pipe();
         if lines.is_plain() && streams == 1 && !is_shared {
             return Ok(Self::Straight(Straight::new(
@@ -44,7 +48,7 @@ impl<'a> Intake<'a> {
             )));
         }
         let open = Stream {
-            // A line that a run before has begun, and that this one ends, has its stamp.
+            // If an earlier run has begun a line, this run ends it: the line already has its stamp.
             open_bytes: usize::from(target.ends_inside_line()),
             ..Stream::default()
         };
@@ -68,7 +72,7 @@ impl<'a> Intake<'a> {
         })))
     }
 
-    /// Reads the input once, `len` bytes at most or as much as is good.
+    /// Reads the input at index `at` once: at most `len` bytes, by default [`chunk`].
     pub fn read_once(
         &mut self,
         (input, at): (&Input, usize),
@@ -87,8 +91,8 @@ impl<'a> Intake<'a> {
         }
     }
 
-    /// How much was read of the line that has not ended; of several inputs, whole lines alone are
-    /// handed on.
+    /// The number of bytes of the current line that were read; 0 for several inputs, of which only
+    /// whole lines reach the ring.
     pub fn open_bytes(&self) -> usize {
         match self {
             Self::Straight(straight) => straight.open_bytes(),
@@ -97,7 +101,7 @@ impl<'a> Intake<'a> {
         }
     }
 
-    /// How much was read that the ring has not got.
+    /// The number of bytes that were read and are not in the ring.
     pub fn unsent_bytes(&self) -> usize {
         match self {
             Self::Straight(_) => 0,
@@ -105,13 +109,12 @@ impl<'a> Intake<'a> {
         }
     }
 
-    /// Whether lines are dropped where there is no room.
+    /// Returns true if lines are dropped when there is no room.
     pub fn drops(&self) -> bool {
         matches!(self, Self::Copied(copied) if copied.drops)
     }
 
-    /// Gives the ring what was kept back of an input: the beginning of a line that does not end any
-    /// more.
+    /// Moves the rest of an input into the ring: the beginning of a line that will not end.
     pub fn finish(&mut self, at: usize) {
         if let Self::Copied(copied) = self {
             copied.finish(at);
@@ -119,18 +122,18 @@ impl<'a> Intake<'a> {
     }
 }
 
-/// Reads into a buffer, because something is done with each line.
+/// Reads into a buffer, in order to process each line.
 #[derive(Debug)]
 pub struct Copied<'a> {
     target: &'a Target<'a>,
     lane: Lane,
     stamp: Option<Stamp>,
     drops: bool,
-    /// Whether the beginning of a line is kept back until its end comes.
+    /// True if the beginning of a line is held back until its end is read.
     is_whole: bool,
-    /// Whether each line is a record.
+    /// True if each line is a record.
     is_single: bool,
-    /// Whether a last line without a newline gets one: another input goes on after it.
+    /// True if a last line without a newline gets one, because another input continues after it.
     ends_lines: bool,
     line_max: usize,
     buffer: Vec<u8>,
@@ -138,30 +141,31 @@ pub struct Copied<'a> {
     stamp_text: String,
     streams: Vec<Stream>,
     tally: Tally,
-    /// When FILE was last seen to take something, how much it had taken then, and whether that is
-    /// too long ago.
+    /// Since when FILE has accepted no data; `None` if this has not been checked.
     stuck: Option<Stuck>,
 }
 
-/// What was read of one input.
+/// The state of one input.
 #[derive(Debug, Default)]
 struct Stream {
-    /// How much was read of the line that has not ended.
+    /// The number of bytes of the current line that were read.
     open_bytes: usize,
-    /// What the ring has not got yet.
+    /// Bytes that are not in the ring yet.
     pending: Vec<u8>,
-    /// How much of that are whole lines.
+    /// The length of the whole lines in `pending`.
     whole_len: usize,
 }
 
+/// How long FILE has accepted no data.
 #[derive(Clone, Copy, Debug)]
 struct Stuck {
     since: Instant,
     written_bytes: u64,
+    /// True if this has lasted for [`DROP_AFTER`].
     is_over: bool,
 }
 
-/// What became of a record.
+/// The result for a record.
 enum Sent {
     Yes,
     Dropped,
@@ -201,18 +205,19 @@ impl Copied<'_> {
         })
     }
 
-    /// Whether the beginning of a line is handed on because it is too long to be kept. Where others
-    /// write or drop in between, the line was split into several.
+    /// Returns true if the beginning of a line goes into the ring because it is too long to hold
+    /// back. If such lines are split instead, this is never true.
     fn is_cut(&self, stream: &Stream) -> bool {
         stream.open_bytes >= self.line_max && !self.splits()
     }
 
-    /// Whether a line that is too long becomes several: another line may follow its first half.
+    /// Returns true if a line that is too long becomes several, because another line may follow its
+    /// first part.
     fn splits(&self) -> bool {
         self.drops || self.ends_lines
     }
 
-    /// Adds a line, or a part of one, to what is pending.
+    /// Adds a line, or a part of one, to the pending bytes, and splits it if it is too long.
     fn add(&mut self, at: usize, mut part: &[u8]) {
         while self.splits() {
             let open_bytes = self.streams[at].open_bytes;
@@ -253,7 +258,8 @@ impl Copied<'_> {
         self.send(at, self.streams[at].pending.len());
     }
 
-    /// Gives the ring the first `len` bytes of what is pending; `false` if it takes no more at all.
+    /// Moves the first `len` pending bytes into the ring. Returns false if the ring accepts no
+    /// more.
     fn send(&mut self, at: usize, len: usize) -> bool {
         let pending = mem::take(&mut self.streams[at].pending);
         let mut sent = 0;
@@ -275,25 +281,25 @@ impl Copied<'_> {
         }
         let stream = &mut self.streams[at];
         stream.pending = pending;
-        // What the ring has got is not to be sent once more.
+        // Bytes that are in the ring must not be sent again.
         stream.pending.drain(..sent);
         stream.whole_len = stream.whole_len.saturating_sub(sent);
         !is_refused
     }
 
-    /// What of `bytes` is appended at once.
+    /// The part of `bytes` that is appended as one record.
     fn record<'b>(&self, bytes: &'b [u8]) -> &'b [u8] {
         if !self.is_single {
             return &bytes[..bytes.len().min(self.buffer.len())];
         }
         let len = memchr(b'\n', bytes).map_or(bytes.len(), |end| end + 1);
-        // Lines that are dropped are dropped whole, and shorter than a quarter of the ring.
+        // Lines are dropped whole; they are shorter than a quarter of the ring.
         let most = if self.drops { len } else { self.buffer.len() };
         &bytes[..len.min(most)]
     }
 
-    /// Appends a record: waits for room, or drops it where that is asked for and FILE takes
-    /// nothing.
+    /// Appends a record. Waits for room, or, with `--when-full=drop`, drops it if FILE accepts no
+    /// data.
     fn put(&mut self, record: &[u8]) -> Sent {
         loop {
             let is_to_drop = self.drops && self.stuck.is_some_and(|stuck| stuck.is_over);
@@ -310,14 +316,14 @@ impl Copied<'_> {
             match appended {
                 Ok(()) => {
                     if is_to_drop {
-                        self.look_whether_stuck(); // there was room: it may be over
+                        self.look_whether_stuck(); // there was room: FILE may accept data again
                     }
                     return Sent::Yes;
                 }
                 Err(Error::WouldBlock) => return Sent::Dropped,
                 Err(Error::TimedOut) if self.drops => {
                     self.look_whether_stuck();
-                    let _ = self.target.is_given_up(); // it is no reason to stop, but is said
+                    let _ = self.target.is_given_up(); // only to report the stall
                 }
                 Err(Error::TimedOut) if !self.target.is_given_up() => {}
                 Err(_) => return Sent::No,
@@ -325,7 +331,8 @@ impl Copied<'_> {
         }
     }
 
-    /// On a pipe through the shared ring, which knows where each record ends.
+    /// Appends a record through the lane. If lines of several processes may mix in FILE, appends it
+    /// through the shared path, where the ring knows the end of each record.
     fn append(&mut self, record: &[u8], flags: Flags, limit: Duration) -> Result<(), Error> {
         let queue = self.target.queue();
         let is_shared = self.is_single && !self.drops;
@@ -339,7 +346,7 @@ impl Copied<'_> {
         Ok(())
     }
 
-    /// Whether FILE has taken nothing for so long that lines are dropped.
+    /// Updates `stuck`: whether FILE has accepted no data for so long that lines are dropped.
     fn look_whether_stuck(&mut self) {
         let written_bytes = self.target.queue().stats().written_bytes;
         let now = Instant::now();

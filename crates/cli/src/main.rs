@@ -1,15 +1,26 @@
 //! `alq`, the command-line tool: appends its standard input to a file through an [`alq::Queue`],
-//! looks after ring files, and measures.
+//! recovers and shows ring files, and measures.
+//!
+//! ```text
+//!  append: signals -> pump -> intake (straight, or by lines) -> target (queue, rotate) -> FILE
+//!  recover, stat, watch: ring (opens and describes a ring file)
+//!  bench: turn (a separate process) -> work -> summary -> table, page
+//! ```
+//!
+//! - `report` prints each message as one line, without control characters.
+//! - `signals` is the only module that handles signals; the others read what it has noted.
+//! - An error is a `report::Failure`: a text and an exit code. The tool does not panic.
 //!
 //! # Exit codes
 //!
 //! | code | meaning |
 //! |---|---|
-//! | 0 | all input is written (with `--fsync`: on disk); the ring file's bytes are; shown, measured |
+//! | 0 | done; after `append`, all input is written (with `--fsync`, it is on disk) |
 //! | 1 | an input or output error; the message says how much was not written |
 //! | 2 | wrong usage |
 //! | 3 | `alq recover`: as 0, but parts of the ring file were damaged |
-//! | 125, 126, 127 | `alq append FILE -- command`: alq failed; it cannot be run; there is none |
+//! | 125 | `alq append FILE -- command`: alq itself failed |
+//! | 126, 127 | `alq append FILE -- command`: the command cannot be run; it does not exist |
 //!
 //! After SIGINT or SIGTERM the tool writes what it has read and then dies by that signal, so that
 //! its parent sees what happened. A signal that was ignored when the tool started stays ignored.
@@ -48,10 +59,10 @@ use std::process::ExitCode;
 
 use args::{Cli, Command};
 
-/// What clap itself uses for wrong usage.
+/// The code that clap uses for wrong usage.
 const WRONG_USAGE: u8 = 2;
 
-/// A ring file was recovered, but for what was damaged.
+/// A ring file was recovered, except for its damaged parts.
 const DAMAGED: u8 = 3;
 
 fn main() -> ExitCode {
@@ -64,7 +75,7 @@ fn main() -> ExitCode {
         Err(error) => return refuse(&error),
     };
     if matches!(cli.command, Command::Recover(_) | Command::Stat(_)) {
-        signals::release(); // `stat --watch` handles those that it wants
+        signals::release(); // `stat --watch` handles the signals that it needs
     }
     let ended = match &cli.command {
         Command::Append(options) => append::run(options),
@@ -85,7 +96,7 @@ fn main() -> ExitCode {
     })
 }
 
-/// Prints what clap has to say: a help text, a version, or what is wrong with the command line.
+/// Prints the message of clap: a help text, a version, or what is wrong with the command line.
 fn refuse(error: &clap::Error) -> ExitCode {
     if let Some(complaint) = args::complaint(error) {
         report::line(&complaint);

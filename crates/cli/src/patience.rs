@@ -1,4 +1,4 @@
-//! How long FILE may take nothing, and what is said meanwhile.
+//! Stalls: how long FILE may accept no data, and when to report that.
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::fmt::Display;
@@ -12,7 +12,7 @@ use rustix::io::Errno;
 use crate::progress::Progress;
 use crate::report;
 
-/// How old a stall is when it is spoken of. It is repeated after [`REPEAT`] then.
+/// The ages at which a stall is reported. After the last one, it is reported every [`REPEAT`].
 const SPOKEN_AT: [Duration; 4] = [
     Duration::ZERO,
     Duration::from_secs(1),
@@ -21,33 +21,32 @@ const SPOKEN_AT: [Duration; 4] = [
 ];
 const REPEAT: Duration = Duration::from_secs(600);
 
-/// A reader that pauses is no trouble before this.
+/// The age at which a stall by a pausing reader is first reported.
 const READER_PAUSE: Duration = Duration::from_secs(60);
 
-/// A stall that begins sooner than this after one that was spoken of is spoken of when it is a
-/// second old.
+/// If a stall begins sooner than this after a report, it is first reported when it is a second old.
 const QUIET: Duration = Duration::from_secs(10);
 
-/// The bound of a stall, and what was said of it.
+/// The limit of a stall, and what was reported of it.
 #[derive(Debug)]
 pub struct Patience {
-    /// How long a full disk is waited for; `None` has no end. A reader that pauses is always waited
+    /// The longest wait for a full disk; `None` means no limit. A pausing reader is always waited
     /// for.
     limit: Cell<Option<Duration>>,
     said: RefCell<Said>,
-    /// What else is to be seen on the terminal.
+    /// The progress line on the same terminal.
     progress: OnceCell<Progress>,
 }
 
 #[derive(Debug, Default)]
 struct Said {
-    /// How often the stall of now was spoken of.
+    /// The number of reports of the current stall.
     times: usize,
-    /// When that will be the next time.
+    /// The age of the stall at its next report.
     next: Duration,
-    /// When a stall was spoken of at last.
+    /// When a stall was last reported.
     last: Option<Instant>,
-    /// How old the stall was when it was seen at last.
+    /// The age of the stall when it was last seen.
     age: Duration,
 }
 
@@ -60,20 +59,20 @@ impl Patience {
         }
     }
 
-    /// The limit is no longer than this from now on.
+    /// Shortens the limit to at most `limit`.
     pub fn shorten(&self, limit: Duration) {
         let limit = self.limit.get().map_or(limit, |before| before.min(limit));
         self.limit.set(Some(limit));
     }
 
-    /// Says what it says beside this from now on.
+    /// From now on, messages are printed above this progress line.
     pub fn beside(&self, progress: &Progress) {
-        let _ = self.progress.set(progress.clone()); // there is one
+        let _ = self.progress.set(progress.clone()); // fails if there already is one
     }
 
-    /// Why nothing more is to be expected of FILE: a write has failed, or the disk has been full
-    /// for longer than the limit. Says how a stall goes on. `kept` is where the bytes are
-    /// meanwhile.
+    /// Returns the error for which FILE is given up: a write has failed, or the disk has been full
+    /// for longer than the limit. Also reports the stall when a report is due. `kept` is the place
+    /// that keeps the bytes.
     pub fn look(&self, stats: &Stats, name: &dyn Display, kept: &dyn Display) -> Option<Error> {
         if let Some(error) = &stats.last_error {
             return Some(error.clone());
@@ -104,8 +103,7 @@ impl Patience {
                 age => format!(" for {age} s"),
             };
             self.say(&format_args!(
-                "{name}: {problem}{since}; {left} bytes are kept in {kept}, \
-                 and it goes on when there is room"
+                "{name}: {problem}{since}; keeping {left} bytes in {kept} and retrying"
             ));
         }
         None
@@ -115,13 +113,13 @@ impl Patience {
         let (times, age) = self.said.borrow_mut().end();
         if times > 0 {
             self.say(&format_args!(
-                "{name}: takes data again after {:.1} s",
+                "{name}: accepts data again after {:.1} s",
                 age.as_secs_f64()
             ));
         }
     }
 
-    /// Says it above the progress line.
+    /// Prints a message above the progress line.
     pub fn say(&self, message: &dyn Display) {
         match self.progress.get() {
             Some(progress) => progress.suspend(|| report::line(message)),
@@ -131,10 +129,10 @@ impl Patience {
 }
 
 impl Said {
-    /// Whether the stall is to be spoken of now.
+    /// Returns true if the stall is to be reported now, and notes the report.
     fn is_due(&mut self, age: Duration, is_reader: bool) -> bool {
         if age < self.age {
-            self.end(); // another one
+            self.end(); // this is a new stall
         }
         self.age = age;
         if self.times == 0 {
@@ -155,7 +153,7 @@ impl Said {
         true
     }
 
-    /// Forgets the stall; how often it was spoken of, and how old it became.
+    /// Forgets the stall. Returns how often it was reported, and its age.
     fn end(&mut self) -> (usize, Duration) {
         let ended = (self.times, self.age);
         (self.times, self.age) = (0, Duration::ZERO);
@@ -169,7 +167,7 @@ mod tests {
 
     use super::Said;
 
-    /// At which of the seconds a stall is spoken of.
+    /// The seconds at which a stall is reported.
     fn spoken(seconds: &[u64], is_reader: bool) -> Vec<u64> {
         let mut said = Said::default();
         let is_due = |second: &&u64| {
@@ -180,20 +178,20 @@ mod tests {
     }
 
     #[test]
-    fn a_full_disk_is_spoken_of_at_once_and_then_rarely() {
+    fn a_full_disk_is_reported_at_once_and_then_rarely() {
         let seconds: Vec<u64> = (0..2000).collect();
         assert_eq!(spoken(&seconds, false), [0, 1, 10, 60, 660, 1260, 1860]);
     }
 
     #[test]
-    fn a_reader_that_pauses_is_spoken_of_after_a_minute() {
+    fn a_reader_that_pauses_is_reported_after_a_minute() {
         let seconds: Vec<u64> = (0..1000).collect();
         assert_eq!(spoken(&seconds, true), [60, 660]);
     }
 
     #[test]
-    fn a_disk_at_its_edge_does_not_flood() {
-        // Each begins at once after the one before.
+    fn a_disk_that_is_nearly_full_causes_few_reports() {
+        // Each stall begins immediately after the previous one.
         assert_eq!(spoken(&[0, 0, 1, 0, 0, 1], false), [0, 1, 1]);
     }
 }

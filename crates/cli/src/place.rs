@@ -1,24 +1,24 @@
-//! What FILE on the command line means.
+//! The meaning of FILE on the command line.
 
 use std::fmt::{self, Display};
 use std::path::Path;
 
 use crate::report;
 
-/// Where standard output is to be found as a file.
+/// The path of standard output as a file.
 const OUTPUT: &str = "/proc/self/fd/1";
 
-/// What is appended to.
+/// The destination of the appends.
 #[derive(Clone, Copy, Debug)]
 pub enum Place<'a> {
     File(&'a Path),
-    /// Descriptor 1, whatever that is.
+    /// Standard output: descriptor 1.
     Output,
 }
 
 impl<'a> Place<'a> {
-    /// What FILE means. /dev/stdout is descriptor 1 too: it cannot be opened where that is a
-    /// socket, or another user's pipe.
+    /// Interprets FILE. `/dev/stdout` also means descriptor 1, because it cannot be opened if it is
+    /// a socket or the pipe of another user.
     pub fn of(file: &'a Path) -> Self {
         if file == "-" || file == "/dev/stdout" {
             return Self::Output;
@@ -26,7 +26,7 @@ impl<'a> Place<'a> {
         Self::File(file)
     }
 
-    /// Where it can be read, if it is a file.
+    /// The path for reading it, if it is a file.
     pub fn path(self) -> &'a Path {
         match self {
             Self::File(path) => path,

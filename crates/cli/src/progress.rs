@@ -7,31 +7,33 @@ use std::time::Duration;
 use alq::Queue;
 use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 
-/// How often the line is drawn anew, by a thread of its own.
+/// The time between two redraws. A separate thread draws the line.
 const INTERVAL: Duration = Duration::from_millis(100);
 
-/// A line that says how far the appending is; cleared with the drop at the latest. Clones are the same line.
+/// A line that shows how much was appended. The last drop clears it. Clones share one line.
 #[derive(Clone, Debug)]
 pub struct Progress {
     bar: ProgressBar,
 }
 
 impl Progress {
-    /// A line that is never seen.
+    /// A hidden line.
     pub fn none() -> Self {
         Self {
             bar: ProgressBar::hidden(),
         }
     }
 
-    /// A line on standard error; none if that is no terminal. `total` is how many bytes will come, if that is known.
+    /// A line on standard error; hidden if that is not a terminal. `total` is the number of bytes
+    /// of the input, if known.
     pub fn on_terminal(queue: &Queue, total: Option<u64>) -> Self {
         if !io::stderr().is_terminal() {
             return Self::none();
         }
         let template = match total {
             Some(_) => {
-                "alq: {decimal_bytes} of {decimal_total_bytes}, {decimal_bytes_per_sec}, ring {fill} full, {eta} left"
+                "alq: {decimal_bytes} of {decimal_total_bytes}, {decimal_bytes_per_sec}, \
+                 ring {fill} full, {eta} left"
             }
             None => "alq: {decimal_bytes}, {decimal_bytes_per_sec}, ring {fill} full",
         };
@@ -42,7 +44,7 @@ impl Progress {
         let fill = move |_: &ProgressState, text: &mut dyn Write| {
             let stats = queue.stats();
             let percent = stats.fill_bytes * 100 / stats.capacity_bytes;
-            let _ = write!(text, "{percent:>3} %"); // there is no room that could run out
+            let _ = write!(text, "{percent:>3} %"); // `text` is in memory: it cannot fail
         };
         let bar = total.map_or_else(ProgressBar::new_spinner, ProgressBar::new);
         bar.set_style(style.with_key("fill", fill));
@@ -50,17 +52,17 @@ impl Progress {
         Self { bar }
     }
 
-    /// So many bytes more.
+    /// Adds bytes to the line.
     pub fn add(&self, bytes: usize) {
         self.bar.inc(bytes as u64);
     }
 
-    /// Has something printed above the line.
+    /// Hides the line while `print` prints a message, and draws it again below the message.
     pub fn suspend(&self, print: impl FnOnce()) {
         self.bar.suspend(print);
     }
 
-    /// Takes the line away, for good: what is printed next starts in its place.
+    /// Removes the line permanently. The next output starts in its place.
     pub fn clear(&self) {
         self.bar.finish_and_clear();
     }

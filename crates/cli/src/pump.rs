@@ -1,9 +1,9 @@
-//! Moves input into the ring, until it ends or a signal asks to end.
+//! The loop that moves input into the ring, until it ends or a signal asks to end.
 //!
-//! Bytes go into the ring as they are read, the beginnings of lines too. What is asked for between
-//! two lines (to leave, to go on in another file) waits until the line that is open ends; meanwhile
-//! input is read byte by byte, so that nothing is read beyond it. Where input is no stream of
-//! lines, every byte ends one.
+//! Bytes go into the ring as soon as they are read, even the beginning of a line. A request that
+//! must be served between two lines (to end, to continue in another file) waits for the end of the
+//! current line. Until then input is read byte by byte, so that nothing after the line is read. If
+//! input is not a stream of lines, a request is served after any byte.
 
 use std::io;
 use std::time::{Duration, Instant};
@@ -19,43 +19,43 @@ use crate::signals::{Asked, Signals};
 use crate::straight::{Taken, Tally, chunk};
 use crate::target::{CHECK_INTERVAL, Target};
 
-/// How long SIGTERM waits for the end of a line; the grace within which another signal does nothing
-/// is longer.
+/// The longest wait of SIGTERM for the end of a line. It is shorter than the grace during which
+/// another signal does nothing.
 const LINE_GRACE: Duration = Duration::from_millis(250);
 
-/// How long it lets the input gather after a read that found little. A reader that is always there
-/// costs its writers a wake-up a write; the flusher rests for longer than that.
+/// The pause after a short read, in which input gathers. Without it, every write to the pipe would
+/// have to wake this reader. The naps of the flusher are longer.
 const NAP: Duration = Duration::from_micros(100);
 
-/// Only a pipe that holds at least this is not full before the nap is over.
+/// A pipe of at least this size does not become full during the nap.
 const WIDE_BYTES: usize = 256 << 10;
 
 /// Moves input into the ring.
 #[derive(Debug)]
 pub struct Pump<'a> {
     target: &'a Target<'a>,
-    /// `None` has ended.
+    /// `None` for an input that has ended.
     inputs: Vec<Option<Input>>,
-    /// Of several inputs that have something, the one to read.
+    /// The input that is read first if several are ready.
     turn: usize,
     signals: &'a Signals,
     progress: &'a Progress,
     intake: Intake<'a>,
-    /// Where a longer line may be split; 0 if input is no stream of lines.
+    /// The length from which a line may be split; 0 if input is not a stream of lines.
     line_max: usize,
-    /// It naps after a read of less than this.
+    /// A read of fewer bytes than this is followed by a nap.
     nap_below: usize,
-    /// What waits for the end of a line.
+    /// The requests that wait for the end of the line.
     asked: Asked,
-    /// When it leaves, whether a line ends or not.
+    /// When to end even if the line has not ended; `None` if no signal asked to end.
     leaving: Option<Instant>,
-    /// How much is still read of each input after the command has ended.
+    /// The number of bytes still to read from each input; `None` until the command has ended.
     last_bytes: Option<Vec<u64>>,
-    /// Whether the inputs are the streams of a command, and read to their ends even if that has
-    /// ended.
+    /// True if the inputs are the streams of a command.
     has_command: bool,
+    /// True if the inputs are read to their ends, even after the command has ended.
     until_eof: bool,
-    /// Whether all that was posted is known to be written.
+    /// True if everything that was posted is known to be written.
     is_settled: bool,
     looked: Instant,
 }
@@ -74,7 +74,7 @@ impl<'a> Pump<'a> {
         if options.is_lines() {
             line_max = options.lines.line_max(target.queue().capacity())?;
             let is_wide = |input: &Input| input.widen(chunk).is_some_and(|size| size >= WIDE_BYTES);
-            // All of them are widened.
+            // Not `all`, which would stop at the first narrow pipe: every input is widened.
             if inputs.iter().filter(|input| is_wide(input)).count() == inputs.len() {
                 nap_below = chunk / 2;
             }
@@ -93,7 +93,7 @@ impl<'a> Pump<'a> {
             last_bytes: None,
             has_command: !options.command.is_empty(),
             until_eof: options.until_eof,
-            is_settled: false, // the ring file may have held something
+            is_settled: false, // the ring file may have held bytes
             looked: Instant::now(),
         })
     }
@@ -102,14 +102,14 @@ impl<'a> Pump<'a> {
         self.intake.tally()
     }
 
-    /// How much was read that the ring has not got, nor will get.
+    /// The number of bytes that were read and will not reach the ring.
     pub fn unsent_bytes(&self) -> usize {
         self.intake.unsent_bytes()
     }
 
-    /// Runs until the input ends, a signal has come and the line ends, or the queue fails (which
-    /// its close will report). Then the inputs are closed: their writers do not wait for a reader
-    /// that reads no more.
+    /// Runs until the input ends, until a signal has come and the line ends, or until the queue
+    /// fails (which its close will report). Then closes the inputs, so that their writers do not
+    /// wait for a reader that has stopped reading.
     pub fn run(&mut self) -> io::Result<()> {
         let ended = self.pump();
         for at in 0..self.inputs.len() {
@@ -144,8 +144,8 @@ impl<'a> Pump<'a> {
         Ok(())
     }
 
-    /// Does what waits for the end of a line, if that has come; whether there is nothing more to
-    /// do.
+    /// Serves the requests that wait for the end of the line, if it has ended. Returns true if the
+    /// loop must end.
     fn is_over(&mut self) -> bool {
         if self.is_between_lines() {
             self.do_what_was_asked();
@@ -155,12 +155,12 @@ impl<'a> Pump<'a> {
         }
         let is_late = self.leaving.is_some_and(|limit| Instant::now() >= limit);
         let is_at_end = self.inputs.iter().all(Option::is_none);
-        // A command may close its streams and go on.
+        // A command may close its streams and continue to run.
         let is_ended = is_at_end && (!self.has_command || self.signals.command_status().is_some());
         is_late || is_ended
     }
 
-    /// How long it waits for input.
+    /// The longest wait for input; `None` means no limit.
     fn patience(&self) -> Option<Duration> {
         if self.last_bytes.is_some() {
             return Some(Duration::ZERO);
@@ -171,7 +171,7 @@ impl<'a> Pump<'a> {
         }
     }
 
-    /// Reads an input once; `false` if there is no use in going on.
+    /// Reads an input once. Returns false if the loop must end.
     fn read(&mut self, at: usize) -> io::Result<bool> {
         self.turn = at + 1;
         let Some(input) = &self.inputs[at] else {
@@ -205,7 +205,7 @@ impl<'a> Pump<'a> {
         }
     }
 
-    /// Reads an input no more.
+    /// Closes an input, and moves the rest of its last line into the ring.
     fn end(&mut self, at: usize) {
         if self.inputs[at].take().is_some() {
             self.intake.finish(at);
@@ -235,7 +235,7 @@ impl<'a> Pump<'a> {
         }
     }
 
-    /// A line that is too long may be split anywhere.
+    /// Returns true at the end of a line, and anywhere in a line that is too long.
     fn is_between_lines(&self) -> bool {
         let open_bytes = self.intake.open_bytes();
         open_bytes == 0 || open_bytes >= self.line_max
@@ -253,13 +253,13 @@ impl<'a> Pump<'a> {
         }
     }
 
-    /// Looks whether FILE is to be given up, and whether there is anything left to fail.
+    /// Looks at FILE: returns true if it is given up. Also updates `is_settled`.
     fn has_failed(&mut self) -> bool {
         self.looked = Instant::now();
         let stats = self.target.queue().stats();
         self.is_settled = stats.posted_bytes == stats.written_bytes;
         let given_up = self.target.given_up(&stats);
-        // Where lines are dropped, a full disk is no reason to stop reading.
+        // If lines are dropped, reading continues while the disk is full.
         if self.intake.drops() {
             stats.last_error.is_some()
         } else {

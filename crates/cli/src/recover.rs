@@ -1,4 +1,4 @@
-//! `alq recover`: what a process has left in a ring file goes to its log.
+//! `alq recover`: writes what a process left in a ring file to its log.
 
 use std::fs::File;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
@@ -15,7 +15,7 @@ use crate::report::{self, Failure, Row};
 use crate::ring;
 use crate::target::Target;
 
-/// What is printed; with `--json`, under these names.
+/// The report. The names of the fields are those of `--json`.
 #[derive(Debug, Serialize)]
 struct Report {
     ring: String,
@@ -40,7 +40,7 @@ pub fn run(options: &Recover) -> Result<Recovery, Failure> {
     let state = ring::look(ring)?;
     check(ring, &state)?;
     let log = into.as_ref().or(state.log.as_ref());
-    // With nothing to write, no log is made and nothing is touched.
+    // If there is nothing to write, no log is created and nothing is changed.
     let recovery = if *dry_run || state.pending.bytes == 0 {
         state.pending
     } else {
@@ -65,15 +65,15 @@ pub fn run(options: &Recover) -> Result<Recovery, Failure> {
     Ok(recovery)
 }
 
-/// Whether the ring is this user's to recover: what another user may write to could name any file, and hold
-/// anything.
+/// Refuses a ring file that is in use, or that another user may write to: it could name any file
+/// and hold anything.
 fn check(ring: &Path, state: &State) -> Result<(), Failure> {
     if let Some(problem) = &state.untrusted {
         return Err(Failure::new(report::shown(ring), problem));
     }
     if state.in_use {
         let problem = Problem::InUse { pid: state.pid };
-        let way_out = "which writes by itself what it has posted: `alq stat` shows it";
+        let way_out = "which writes what it has posted: `alq stat` shows it";
         return Err(Failure::new(
             report::shown(ring),
             format!("{problem}, {way_out}"),
@@ -82,8 +82,8 @@ fn check(ring: &Path, state: &State) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Appends what is in the ring file at `ring` to the log that it names, or to `into`, until it is there and, if it
-/// is a file, on disk.
+/// Appends what is in the ring file at `ring` to the log that it names, or to `into`. Waits until
+/// everything is written and, if the log is a file, on disk.
 fn write(ring: &Path, into: Option<&Path>, state: &State) -> Result<Recovery, Failure> {
     let sizes = ring::sizes(state);
     let target = match into {
@@ -94,20 +94,21 @@ fn write(ring: &Path, into: Option<&Path>, state: &State) -> Result<Recovery, Fa
         }
     };
     let recovery = target.queue().recovery().copied().unwrap_or_default();
-    let synced = target.sync(); // fails with the cause of a failed write, which the close tells better
+    // After a failed write, the sync fails with the same cause. The close describes it better.
+    let synced = target.sync();
     target.close().and(synced)?;
     Ok(recovery)
 }
 
-/// The log that the ring names, open for appending, if it is still the file that it was: nothing is made, followed
-/// or waited for.
+/// Opens the log that the ring names for appending, if it is still the same file. Creates no file,
+/// follows no link and does not wait.
 fn noted_log<'a>(ring: &Path, state: &'a State) -> Result<(&'a Path, File), Failure> {
     let refuse = |problem: String| {
         let problem = format!("{problem}: name a file with --into FILE");
         Err(Failure::new(report::shown(ring), problem))
     };
     let (Some(log), Some(end)) = (&state.log, &state.log_end) else {
-        return refuse("it is not known which log it is for (a pipe, say)".to_owned());
+        return refuse("it does not name its log (which may be a pipe)".to_owned());
     };
     let shown = report::shown(log);
     let other = "is another file now (rotated or replaced)";
@@ -119,7 +120,7 @@ fn noted_log<'a>(ring: &Path, state: &'a State) -> Result<(&'a Path, File), Fail
         Err(error) => {
             return match error.raw_os_error().map(Errno::from_raw_os_error) {
                 Some(Errno::NOENT | Errno::NOTDIR) => {
-                    refuse(format!("its log, {shown}, does not exist any more"))
+                    refuse(format!("its log, {shown}, no longer exists"))
                 }
                 // A symbolic link, a directory, a FIFO without a reader, a socket.
                 Some(Errno::LOOP | Errno::ISDIR | Errno::NXIO) => {

@@ -1,4 +1,4 @@
-//! What to say when FILE cannot be opened.
+//! The messages if FILE or its queue cannot be opened.
 
 use std::fs;
 use std::io;
@@ -11,13 +11,13 @@ use crate::args::Append;
 use crate::report::{self, Failure};
 use crate::ring;
 
-/// What to say when the queue cannot be opened.
+/// The message if the queue cannot be opened.
 pub fn refusal(error: &Error, options: &Append) -> Failure {
     let path = &*options.file;
     let links = if options.follow_links {
         ""
     } else {
-        "; it is a symbolic link, which --follow-links follows"
+        "; it is a symbolic link: allow that with --follow-links"
     };
     let Error::Io {
         operation, errno, ..
@@ -37,7 +37,7 @@ pub fn refusal(error: &Error, options: &Append) -> Failure {
     }
 }
 
-/// What to say when open(2) has failed; `links` is what to do about a symbolic link.
+/// The message if open(2) has failed. `links` says what to do about a symbolic link.
 pub fn cannot_open(path: &Path, errno: i32, links: &str) -> Failure {
     let is_link = fs::symlink_metadata(path).is_ok_and(|found| found.is_symlink());
     let way_out = match Errno::from_raw_os_error(errno) {

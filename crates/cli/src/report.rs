@@ -1,5 +1,5 @@
-//! What the tool says: a line a message on standard error, tables and JSON on standard output; and
-//! never a panic.
+//! The output of the tool: messages on standard error, one line each; tables and JSON on standard
+//! output. Nothing here panics, and nothing that is printed moves a cursor.
 
 use std::fmt::{self, Display};
 use std::io::{self, Write};
@@ -10,13 +10,13 @@ use std::time::Duration;
 use alq::Stats;
 use serde::Serialize;
 
-/// Prints one line, in which nothing moves a cursor. Where standard error is closed or full, nothing is to be done.
+/// Prints a message as one line on standard error. Ignores a closed or full standard error.
 pub fn line(message: &dyn Display) {
     let text = format!("alq: {}\n", visible(&message.to_string()));
     let _ = io::stderr().write_all(text.as_bytes()); // in one write, so that lines do not mix
 }
 
-/// An error as the user sees it: what was wrong, and with what.
+/// An error for the user: the subject, and what is wrong with it.
 #[derive(Debug)]
 pub struct Failure {
     text: String,
@@ -24,18 +24,18 @@ pub struct Failure {
 }
 
 impl Failure {
-    /// What says by itself what it is about.
+    /// A failure whose text already names its subject.
     pub fn whole(problem: impl Display) -> Self {
         let text = problem.to_string();
         Self { text, code: None }
     }
 
-    /// `subject` is the path or the option that the user knows.
+    /// A failure of `subject`: the path or the option that the user knows.
     pub fn new(subject: impl Display, problem: impl Display) -> Self {
         Self::whole(format_args!("{subject}: {problem}"))
     }
 
-    /// The exit code is this one, if it was not set before.
+    /// Sets the exit code, if it is not set yet.
     pub fn or_code(self, code: u8) -> Self {
         let code = self.code.or(Some(code));
         Self { code, ..self }
@@ -53,7 +53,7 @@ impl Display for Failure {
     }
 }
 
-/// What found no room, under `--when-full=drop`.
+/// What was dropped by `--when-full=drop`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Dropped {
     pub lines: u64,
@@ -61,7 +61,7 @@ pub struct Dropped {
 }
 
 impl Display for Dropped {
-    /// The end of a message; nothing if nothing was dropped.
+    /// Writes the end of a message; writes nothing if nothing was dropped.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self { lines: 0, .. } => Ok(()),
@@ -70,13 +70,13 @@ impl Display for Dropped {
     }
 }
 
-/// What was done, for the one line at the end.
+/// The summary: one line at the end.
 #[derive(Debug)]
 pub struct Summary {
     pub lines: u64,
     pub dropped: Dropped,
     pub elapsed: Duration,
-    /// Those of the input.
+    /// Bytes of the input that are written.
     pub bytes: u64,
     pub stats: Stats,
 }
@@ -130,8 +130,8 @@ impl Row {
     }
 }
 
-/// Text in which nothing moves a cursor, ends a line or turns its direction: a path in a ring file is
-/// whatever its owner likes.
+/// Escapes everything that moves a cursor, ends a line or changes the direction of text. The owner
+/// of a ring file can put any path into it.
 pub fn visible(text: &str) -> String {
     let shown = |letter: char| match letter {
         '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => {
@@ -143,7 +143,7 @@ pub fn visible(text: &str) -> String {
     text.chars().map(shown).collect()
 }
 
-/// The path as people see it: also bytes that are no text are told apart.
+/// The path for people. Bytes that are not text are escaped.
 pub fn shown(path: &Path) -> String {
     let chunks = path.as_os_str().as_bytes().utf8_chunks();
     chunks
@@ -151,12 +151,12 @@ pub fn shown(path: &Path) -> String {
         .collect()
 }
 
-/// The path as a value of JSON: as it is, if it is text.
+/// The path as a JSON value: unchanged if it is text.
 pub fn name(path: &Path) -> String {
     path.to_str().map_or_else(|| shown(path), str::to_owned)
 }
 
-/// Prints the rows: the numbers are flush right, the units behind them.
+/// Prints the rows, with the numbers flush right and the units after them.
 pub fn table(rows: &[Row]) -> Result<(), Failure> {
     let labels = rows.iter().map(|row| row.label.len()).max().unwrap_or(0);
     let numbers = rows.iter().map(|row| match row.value {
@@ -174,7 +174,7 @@ pub fn table(rows: &[Row]) -> Result<(), Failure> {
 /// Prints one JSON object on a line.
 pub fn json(object: &impl Serialize) -> Result<(), Failure> {
     let text = serde_json::to_string(object).map_err(|error| Failure::new("JSON", error))?;
-    // The escapes that JSON itself asks for leave out those controls that terminals know beyond ASCII.
+    // JSON does not require escapes for control characters beyond ASCII, which terminals obey.
     let shown = text
         .chars()
         .map(|letter| match visible(letter.encode_utf8(&mut [0; 4])) {
@@ -200,14 +200,14 @@ mod tests {
     use super::{name, shown, visible};
 
     #[test]
-    fn what_would_move_a_cursor_is_seen_in_its_place() {
+    fn control_characters_are_escaped() {
         assert_eq!(visible("/tmp/ä \u{2581}"), "/tmp/ä \u{2581}");
         assert_eq!(visible("a\n\u{1b}[2Jb\u{9b}2J"), "a\\n\\u{1b}[2Jb\\u{9b}2J");
         assert_eq!(visible("gpj.\u{202e}exe"), "gpj.\\u{202e}exe");
     }
 
     #[test]
-    fn bytes_of_a_path_that_are_no_text_are_told_apart() {
+    fn bytes_of_a_path_that_are_not_text_are_escaped() {
         let path = |bytes| Path::new(OsStr::from_bytes(bytes));
         assert_eq!(shown(path(b"/ab\xff\n\xfec")), "/ab\\xff\\n\\xfec");
         assert_eq!(name(path(b"/ab\xff")), "/ab\\xff");

@@ -1,8 +1,8 @@
-//! `--resume`: standard input goes on behind what FILE holds of it.
+//! `--resume`: skips the part of standard input that FILE already contains.
 //!
-//! Input is appended byte for byte, so a FILE that holds nothing else is the beginning of the input, and its length is where to go
-//! on. That is not believed but compared: neither a note nor a ring file could say it better. Where FILE is rotated, the files that were cut
-//! off come before it.
+//! Input is appended byte for byte, so a FILE that holds nothing else is the beginning of the
+//! input, and its length is the offset at which to continue. This is not assumed: the bytes are
+//! compared. If FILE is rotated, the rotated files come before it.
 
 use std::fs::File;
 use std::io;
@@ -14,29 +14,30 @@ use crate::input::Input;
 use crate::report::Failure;
 use crate::target::Target;
 
-/// How much is compared at once.
+/// The number of bytes that are compared at once.
 const CHUNK_LEN: usize = 1 << 16;
 
-/// Goes past what FILE holds of standard input.
+/// Compares FILE with the beginning of standard input, and moves standard input to the first byte
+/// that FILE does not contain.
 pub fn skip_appended(target: &Target<'_>, input: &Input) -> Result<(), Failure> {
     let failure = |problem: &dyn std::fmt::Display| {
         Failure::new(target.place(), format!("--resume: {problem}"))
     };
     if !target.is_file() {
         return Err(failure(
-            &"it is no file, so nobody can tell what it has got",
+            &"it is not a file, so its content cannot be compared with standard input",
         ));
     }
     let Some(all) = input.len() else {
         return Err(failure(
-            &"standard input is no file, so what was read of it cannot be read again",
+            &"standard input is not a file, so it cannot be read again",
         ));
     };
-    target.flush()?; // what was found in the ring file belongs to it
+    target.flush()?; // the bytes found in the ring file belong to FILE
     let io_failure = |error: io::Error| failure(&error);
     let mut taken = 0;
     for path in target.files().map_err(io_failure)? {
-        let plainly = (OFlags::NONBLOCK | OFlags::NOCTTY).bits().cast_signed(); // of a FIFO
+        let plainly = (OFlags::NONBLOCK | OFlags::NOCTTY).bits().cast_signed(); // may be a FIFO
         let file = File::options().read(true).custom_flags(plainly).open(path);
         let file = file.map_err(io_failure)?;
         let metadata = file.metadata().map_err(io_failure)?;
@@ -48,7 +49,8 @@ pub fn skip_appended(target: &Target<'_>, input: &Input) -> Result<(), Failure> 
         taken += same;
         if same < len {
             return Err(failure(&format_args!(
-                "it must hold the beginning of standard input and nothing else, and differs from byte {taken} on"
+                "it must hold the beginning of standard input and nothing else, \
+                 but differs from byte {taken} on"
             )));
         }
     }
@@ -57,7 +59,8 @@ pub fn skip_appended(target: &Target<'_>, input: &Input) -> Result<(), Failure> 
         .map_err(|error| Failure::new("standard input", error))
 }
 
-/// In how many of the first `len` bytes of the file, which the input has from `offset` on, they are the same.
+/// Compares the first `len` bytes of the file with the input from `offset` on. Returns how many are
+/// the same.
 fn same_len(file: &File, input: &Input, offset: u64, len: u64) -> io::Result<u64> {
     let (mut ours, mut theirs) = (vec![0; CHUNK_LEN], vec![0; CHUNK_LEN]);
     let mut at = 0;

@@ -1,4 +1,4 @@
-//! Ring files: how they are opened, and what is said about them.
+//! Ring files: their sizes, and the messages about them.
 
 use std::fmt::Write;
 use std::io;
@@ -11,20 +11,21 @@ use rustix::io::Errno;
 use crate::args::Append;
 use crate::report::{self, Failure};
 
-/// The capacity if nobody asks for another.
+/// The default capacity in bytes.
 const CAPACITY: usize = 1 << 20;
 
-/// Who has a ring file open that cannot be seen from here.
+/// The owner of a ring file whose pid cannot be seen from this PID namespace.
 pub const ELSEWHERE: &str = "in use, by a process of another namespace";
 
-/// The capacity that was asked for, or else that of the ring file, if there is one.
+/// The capacity that the options ask for, or else the capacity of the ring file, or else the
+/// default.
 pub fn capacity(options: &Append) -> Result<usize, Failure> {
     let Append { capacity, ring, .. } = options;
     match (capacity, ring) {
         (Some(capacity), _) => Ok(*capacity),
         (None, None) => Ok(CAPACITY),
         (None, Some(ring)) => match inspect(ring) {
-            Ok(state) if state.capacity_bytes == 0 => Ok(CAPACITY), // it is to be made anew
+            Ok(state) if state.capacity_bytes == 0 => Ok(CAPACITY), // not initialised yet
             Ok(state) => Ok(state.capacity_bytes as usize),
             Err(error) if is_missing(&error) => Ok(CAPACITY),
             Err(error) => Err(refusal(ring, &error)),
@@ -32,17 +33,17 @@ pub fn capacity(options: &Append) -> Result<usize, Failure> {
     }
 }
 
-/// Whether there is no ring file at the path.
+/// Returns true if the error means that the ring file does not exist.
 pub fn is_missing(error: &Error) -> bool {
     matches!(error, Error::Io { errno, .. } if *errno == Errno::NOENT.raw_os_error())
 }
 
-/// What the ring file at `path` holds.
+/// Reads the state of the ring file at `path`.
 pub fn look(path: &Path) -> Result<State, Failure> {
     inspect(path).map_err(|error| refusal(path, &error))
 }
 
-/// Options that fit a ring file.
+/// Options with the sizes of a ring file.
 pub fn sizes(state: &State) -> Options {
     match state.fixed {
         Some((len, count)) => Options::new().fixed(len, count),
@@ -50,16 +51,18 @@ pub fn sizes(state: &State) -> Options {
     }
 }
 
-/// What to say when the ring file at `path` cannot be used.
+/// The message if the ring file at `path` cannot be used.
 pub fn refusal(path: &Path, error: &Error) -> Failure {
     let ring = report::shown(path);
     let problem = match error {
         Error::RingFile { problem, .. } => match &**problem {
             Problem::OtherGeometry { found, .. } => format!(
-                "it was made for {found}, by another program: `alq recover {ring}` writes what it holds"
+                "it was made for {found}, by another program: \
+                 `alq recover {ring}` writes what it holds"
             ),
             Problem::OtherLog { log, bytes } => format!(
-                "it holds {bytes} bytes for another log, {}: first `alq recover {ring}`, or `alq recover {ring} --into FILE`",
+                "it holds {bytes} bytes for another log, {}: \
+                 first run `alq recover {ring}`, or `alq recover {ring} --into FILE`",
                 report::shown(log)
             ),
             problem => problem.to_string(),
@@ -87,13 +90,13 @@ fn way_out(path: &Path, errno: i32) -> &'static str {
     match Errno::from_raw_os_error(errno) {
         Errno::LOOP if path.is_symlink() => "; it is a symbolic link: name the file itself",
         Errno::NOENT if !is_directory_there => "; its directory must exist",
-        Errno::NOSPC => "; the ring takes all of its room at once",
+        Errno::NOSPC => "; the ring file takes all of its space at once",
         Errno::FBIG => "; this process may not make a file of that size (ulimit -f)",
         _ => "",
     }
 }
 
-/// Says what an earlier run has left in the ring file at `path`, if it has left anything.
+/// Reports what an earlier run left in the ring file at `path`, if it left anything.
 pub fn tell(path: &Path, recovery: &Recovery) {
     if *recovery == Recovery::default() {
         return;
@@ -109,12 +112,12 @@ pub fn tell(path: &Path, recovery: &Recovery) {
         recovery.bytes
     );
     for (count, what) in counts.iter().filter(|(count, _)| *count > 0) {
-        let _ = write!(text, ", {count} {what}"); // there is no room that could run out
+        let _ = write!(text, ", {count} {what}"); // a `String` accepts every write
     }
     report::line(&format_args!("{}: {text}", report::shown(path)));
 }
 
-/// Says on standard error why the place of the ring file at `path` is a bad one, if it is.
+/// Warns on standard error if the ring file at `path` is on a disk.
 pub fn warn_of_disk(path: &Path) {
     if let Ok(Some(problem)) = on_disk(path) {
         let way_out = "or accept it with --ring-on-disk";

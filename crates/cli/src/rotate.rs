@@ -1,4 +1,4 @@
-//! FILE as a log that is cut into files.
+//! FILE as a log that is rotated, and the rotated files beside it.
 
 use std::fs::{self, File};
 use std::io;
@@ -13,7 +13,7 @@ use crate::args::Append;
 use crate::catch_args::LINE_MAX;
 use crate::report;
 
-/// Opens FILE as a log that is cut into files.
+/// Opens FILE as a log that is rotated.
 pub fn open(options: &Append) -> Result<RotatingFile, Error> {
     let line_max = options.lines.line_max.unwrap_or(LINE_MAX);
     options
@@ -26,7 +26,7 @@ pub fn open(options: &Append) -> Result<RotatingFile, Error> {
         .open(&options.file)
 }
 
-/// The files that were cut off of the log at `path`, and are not packed, oldest first.
+/// Lists the rotated files of the log at `path` that are not packed, oldest first.
 pub fn rotated(path: &Path) -> io::Result<Vec<PathBuf>> {
     let path = path.canonicalize()?;
     let (Some(directory), Some(name)) = (path.parent(), path.file_name()) else {
@@ -42,14 +42,14 @@ pub fn rotated(path: &Path) -> io::Result<Vec<PathBuf>> {
             .and_then(|rest| rest.strip_prefix(b"."))
             .is_some_and(is_stamp);
         if is_rotated && entry.metadata()?.is_file() {
-            found.push(entry.path()); // a FIFO would be waited for
+            found.push(entry.path()); // files only: opening a FIFO would block
         }
     }
     found.sort(); // names sort in the order of time
     Ok(found)
 }
 
-/// Whether it is like `20261124T114620Z-000000`.
+/// Returns true for a text like `20261124T114620Z-000000`.
 fn is_stamp(text: &[u8]) -> bool {
     let pattern = b"00000000T000000Z-000000";
     let fits = |(byte, pattern): (&u8, &u8)| match pattern {
@@ -59,7 +59,7 @@ fn is_stamp(text: &[u8]) -> bool {
     text.len() == pattern.len() && text.iter().zip(pattern).all(fits)
 }
 
-/// Whether the file ends with a line that is not over; not if it cannot be read.
+/// Returns true if the file ends inside a line; false if it cannot be read.
 pub fn ends_inside_line(path: &Path) -> bool {
     let last = || {
         let file = File::open(path).ok()?;

@@ -1,4 +1,4 @@
-//! The options of `alq append` that cut FILE into files.
+//! The options of `alq append` that rotate FILE.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use jiff::{Span, SpanRelativeTo};
 use crate::report::Failure;
 use crate::values::Named;
 
-/// When FILE is cut, and what becomes of the files that are cut off.
+/// When FILE is rotated, and what happens to the rotated files.
 #[derive(Debug, Args)]
 #[allow(
     clippy::struct_excessive_bools,
@@ -20,11 +20,11 @@ use crate::values::Named;
     next_help_heading = "Rotation (each of these implies --line; SIGUSR1 and SIGALRM rotate at once)"
 )]
 pub struct RotateOptions {
-    /// Go on in a new file before FILE has more than this; 1K or more
+    /// Continue in a new file before FILE exceeds this size; 1K or more
     #[arg(long, value_name = "SIZE", allow_negative_numbers = true, value_parser = file_size)]
     pub rotate_size: Option<u64>,
 
-    /// Go on in a new file at the end of each hour, day, week or month, or so many minutes or
+    /// Continue in a new file at the end of each hour, day, week or month, or of so many minutes or
     /// hours, as in 10m or 6h
     #[arg(
         long,
@@ -34,27 +34,27 @@ pub struct RotateOptions {
     )]
     pub rotate_every: Option<Every>,
 
-    /// Go on in a new file when there is something in FILE at the start
+    /// Continue in a new file if FILE is not empty at the start
     #[arg(long)]
     pub rotate_at_start: bool,
 
-    /// Go on in a new file on SIGUSR1 and SIGALRM alone
+    /// Continue in a new file only on SIGUSR1 and SIGALRM
     #[arg(long)]
     pub rotate_on_signal: bool,
 
-    /// Periods are those of UTC, not of the local time zone
+    /// Let periods follow UTC instead of the local time zone
     #[arg(long)]
     pub utc: bool,
 
-    /// Keep so many rotated files at most, beside FILE itself
+    /// Keep at most N rotated files, in addition to FILE itself
     #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = count)]
     pub keep: Option<usize>,
 
-    /// Keep rotated files no longer than this, as in 12h, 30d or 2w
+    /// Delete rotated files older than this, as in 12h, 30d or 2w
     #[arg(long, value_name = "AGE", allow_negative_numbers = true, value_parser = age)]
     pub keep_age: Option<Duration>,
 
-    /// Keep no more than this of rotated files together, without FILE itself
+    /// Keep at most this size of rotated files together, not counting FILE itself
     #[arg(long, value_name = "SIZE", allow_negative_numbers = true, value_parser = all_sizes)]
     pub keep_bytes: Option<u64>,
 
@@ -67,22 +67,23 @@ pub struct RotateOptions {
     )]
     pub compress: Option<Compression>,
 
-    /// Have a symbolic link here that leads to FILE
+    /// Keep a symbolic link to FILE at LINK
     #[arg(long, value_name = "LINK")]
     pub link: Option<PathBuf>,
 
-    /// As root, rotate FILE also where other users may change a directory above it
+    /// As root, rotate FILE even if other users may change a directory above it
     #[arg(long)]
     pub shared_folder: bool,
 }
 
 impl RotateOptions {
-    /// Whether FILE is cut at all; each of these options says so, but for the time zone.
+    /// Returns true if FILE is rotated or has a link; then input is lines. `--utc` and
+    /// `--shared-folder` alone do not count.
     pub fn is_on(&self) -> bool {
         self.has_trigger() || self.link.is_some() || self.loses_bytes()
     }
 
-    /// Whether anything says when FILE is cut.
+    /// Returns true if an option says when to rotate FILE.
     fn has_trigger(&self) -> bool {
         self.rotate_size.is_some()
             || self.rotate_every.is_some()
@@ -90,7 +91,7 @@ impl RotateOptions {
             || self.rotate_on_signal
     }
 
-    /// Refuses rules for rotated files where none is ever cut off.
+    /// Refuses options about rotated files if no option says when to rotate.
     pub fn check(&self) -> Result<(), Failure> {
         if self.has_trigger() || !self.loses_bytes() {
             return Ok(());
@@ -108,7 +109,7 @@ impl RotateOptions {
         Err(Failure::new(option, problem).or_code(2))
     }
 
-    /// Whether files go away, or change their form.
+    /// Returns true if rotated files are deleted or packed.
     pub fn loses_bytes(&self) -> bool {
         self.keep.is_some()
             || self.keep_age.is_some()
@@ -116,7 +117,7 @@ impl RotateOptions {
             || self.compress.is_some()
     }
 
-    /// What is asked of the library.
+    /// Converts the options to those of the library.
     pub fn rotation(&self) -> Rotation {
         let mut rotation = Rotation::new()
             .at_start(self.rotate_at_start)

@@ -1,4 +1,4 @@
-//! A few lines on a terminal that are drawn over, again and again.
+//! A few lines on a terminal that are redrawn in place, and the bar chart in them.
 
 use std::collections::VecDeque;
 use std::io;
@@ -7,23 +7,23 @@ use console::{Term, truncate_str};
 
 use crate::report::Failure;
 
-/// How many values a line of blocks has.
+/// The number of values in the bar chart.
 pub const BLOCKS_MAX: usize = 60;
 
-/// How full the ring is, in eighths: whatever is there is seen.
+/// The fill of the ring in eighths, rounded up: a ring that is not empty has at least one.
 pub fn eighths(fill_bytes: u64, capacity_bytes: u64) -> usize {
     let eighths = (fill_bytes * 8).div_ceil(capacity_bytes.max(1));
     eighths.min(8) as usize
 }
 
-/// A block for each, as high as the ring was full.
+/// Draws a bar chart of one line: one block for each fill.
 pub fn sparkline(fills: &VecDeque<usize>) -> String {
     const BLOCKS: [char; 9] = [' ', '▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
     let blocks: String = fills.iter().map(|eighths| BLOCKS[*eighths]).collect();
     format!("▕{blocks:>BLOCKS_MAX$}▏")
 }
 
-/// Standard output, where it is a terminal.
+/// Standard output as a terminal.
 #[derive(Debug)]
 pub struct Screen {
     term: Term,
@@ -42,11 +42,11 @@ impl Screen {
         self.term.is_term()
     }
 
-    /// Draws over the lines of the time before, all at once.
+    /// Replaces the lines that were shown before, in one write.
     pub fn show(&mut self, lines: &[String]) -> Result<(), Failure> {
         let draw = |term: &Term, shown: usize| {
             let (rows, columns) = term.size();
-            let rows = usize::from(rows).saturating_sub(1).max(1); // one for the cursor
+            let rows = usize::from(rows).saturating_sub(1).max(1); // one row for the cursor
             term.clear_last_lines(shown)?;
             for line in lines.iter().take(rows) {
                 term.write_line(&truncate_str(line, usize::from(columns), "…"))?;

@@ -1,9 +1,13 @@
-//! Signals as events: blocked from the start of `main` on, and read by one thread.
+//! Signals as events: they are blocked from the start of `main`, and one thread reads them.
 //!
-//! A blocked signal never runs its default action, so none can end the process while it holds input
-//! that is not written. The thread decides what a signal means ([`Plan`]), wakes the main thread
-//! through an eventfd, and ends the process at once where that was asked for twice, whatever the
-//! main thread is stuck in.
+//! ```text
+//!  kernel -> signalfd -> thread `alq-signals` -> State, eventfd -> main thread (take, received)
+//! ```
+//!
+//! A blocked signal never runs its default action, so no signal ends the process while it holds
+//! input that is not written. The thread decides what a signal means ([`Plan`]) and wakes the main
+//! thread through an eventfd. After a second request to end, it ends the process at once, even if
+//! the main thread is blocked.
 
 use std::fs;
 use std::io;
@@ -22,15 +26,15 @@ use rustix::io::Errno;
 
 use crate::children::{Children, is_in_foreground};
 
-/// How long signals after the first one do nothing.
+/// The time after the first signal during which further ones do nothing.
 ///
 /// One request to end often comes as two signals: timeout(1) sends one to its child and one to the
-/// group, and a supervisor passes on the one that the terminal has sent already. What was read must
-/// not be lost by that.
+/// group, and a supervisor passes on a signal that the terminal has already sent. This must not
+/// lose bytes that were read.
 const GRACE: Duration = Duration::from_millis(500);
 
-/// The signals that end a process unless it does something about them, without those that a fault
-/// raises and SIGPIPE, which is ignored.
+/// The signals whose default action ends a process, except those that a fault raises and SIGPIPE,
+/// which is ignored.
 const ENDING: [Signal; 12] = [
     Signal::SIGHUP,
     Signal::SIGINT,
@@ -46,33 +50,32 @@ const ENDING: [Signal; 12] = [
     Signal::SIGPWR,
 ];
 
-/// What a log catcher is asked to do while it goes on.
+/// The requests to a running log catcher.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Asked {
-    /// SIGHUP: FILE is to be opened anew.
+    /// SIGHUP: open FILE again.
     pub reopen: bool,
-    /// SIGUSR1, or SIGALRM as multilog, svlogd and s6-log have it: FILE is to be rotated.
+    /// SIGUSR1, or SIGALRM as in multilog, svlogd and s6-log: rotate FILE.
     pub rotate: bool,
 }
 
 /// What signals mean to `alq append`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Plan {
-    /// SIGHUP, SIGUSR1 and SIGALRM ask for something; otherwise they end the process as SIGTERM
-    /// does.
+    /// SIGHUP, SIGUSR1 and SIGALRM are requests. If false, they end the process as SIGTERM does.
     pub has_requests: bool,
     /// SIGTERM and SIGINT do nothing.
     pub until_eof: bool,
 }
 
-/// What has come.
+/// What the thread has noted.
 #[derive(Debug, Default)]
 struct State {
     plan: Plan,
-    /// Whether a signal lets the main thread write what it has read; before that, it ends the
-    /// process at once.
+    /// True if the main thread writes what it has read before the process ends. If false, a signal
+    /// ends the process at once.
     is_graceful: bool,
-    /// The signal that came last of those that end the process.
+    /// The last signal that asked the process to end.
     ending: Option<Signal>,
     asked: Asked,
     children: Children,
@@ -80,33 +83,35 @@ struct State {
 
 struct Shared {
     state: Mutex<State>,
-    /// Readable when something came.
+    /// An eventfd; readable after a signal.
     news: OwnedFd,
-    /// What to say when the process outlives the grace.
+    /// Called if the process still runs after the grace.
     still_busy: Mutex<Option<Box<dyn FnOnce() + Send>>>,
 }
 
 /// The signals that this process handles.
 pub struct Signals(Arc<Shared>);
 
-/// Blocks all signals that could end the process, for all threads to come. What comes meanwhile is
-/// not lost: it waits until [`Signals::handle`] or [`release`].
+/// Blocks all signals that could end the process, in this thread and in all threads that it starts
+/// later. Signals that arrive stay pending until [`Signals::handle`], [`Signals::catch`] or
+/// [`release`].
 pub fn hold() {
     let mut held: SigSet = ENDING.into_iter().collect();
     held.add(Signal::SIGCHLD);
-    // Never released: a write beyond `ulimit -f` then fails with EFBIG, which says where.
+    // Never released: a write beyond `ulimit -f` then fails with EFBIG, and the message names the
+    // file.
     held.add(Signal::SIGXFSZ);
-    let _ = held.thread_block(); // it cannot fail
+    let _ = held.thread_block(); // cannot fail with valid signals
 }
 
-/// Lets signals have their default actions.
+/// Unblocks the signals, so that they have their default actions.
 pub fn release() {
     let held: SigSet = ENDING.into_iter().collect();
-    let _ = held.thread_unblock(); // it cannot fail
+    let _ = held.thread_unblock(); // cannot fail with valid signals
 }
 
 impl Signals {
-    /// Handles SIGINT and SIGTERM from now on; other signals have their default actions.
+    /// Starts to handle SIGINT and SIGTERM. Other signals have their default actions.
     pub fn handle() -> io::Result<Self> {
         let others: SigSet = ENDING
             .into_iter()
@@ -121,8 +126,8 @@ impl Signals {
         Ok(signals)
     }
 
-    /// Handles all signals from now on as `plan` says. Each of those that end the process does so
-    /// at once, until [`be_graceful`](Self::be_graceful).
+    /// Starts to handle all signals according to `plan`. Until [`be_graceful`](Self::be_graceful),
+    /// a signal that ends the process does so at once.
     pub fn catch(plan: Plan) -> io::Result<Self> {
         Self::start(ENDING.into_iter().chain([Signal::SIGCHLD]), plan)
     }
@@ -130,8 +135,8 @@ impl Signals {
     fn start(signals: impl Iterator<Item = Signal>, plan: Plan) -> io::Result<Self> {
         let ignored = ignored_signals();
         let is_handled = |signal: &Signal| {
-            // nohup(1) or a shell's background job: such a signal does not end the process. It may
-            // still ask for something.
+            // nohup(1) and background jobs of a shell ignore signals: those do not end the process.
+            // They may still be requests.
             let is_ignored = ignored >> (*signal as i32 - 1) & 1 == 1;
             !is_ignored || plan.asks(*signal) != Asked::default()
         };
@@ -153,43 +158,43 @@ impl Signals {
         Ok(signals)
     }
 
-    /// From now on the main thread writes what it has read before the process ends. `still_busy` is
-    /// called, on another thread, when that takes longer than the grace.
+    /// From now on, the main thread writes what it has read before the process ends. If that takes
+    /// longer than the grace, `still_busy` is called on another thread.
     pub fn be_graceful(&self, still_busy: impl FnOnce() + Send + 'static) {
         *lock(&self.0.still_busy) = Some(Box::new(still_busy));
         lock(&self.0.state).is_graceful = true;
     }
 
-    /// Starts a process that signals are passed on to.
+    /// Starts the command, to which signals are then passed on.
     pub fn adopt<E>(&self, start: impl FnOnce() -> Result<Pid, E>) -> Result<(), E> {
-        // Locked meanwhile: a signal that comes now is passed on when the process is there.
+        // The lock is held during the start: a signal that comes now is passed on afterwards.
         lock(&self.0.state).children.add(start()?);
         Ok(())
     }
 
-    /// Whether the process that was started has not ended.
+    /// Returns true while the command runs.
     pub fn is_command_alive(&self) -> bool {
         lock(&self.0.state).children.is_command_alive()
     }
 
-    /// How the process that was started has ended.
+    /// The exit status of the command; `None` if it has not ended.
     pub fn command_status(&self) -> Option<ExitStatus> {
         lock(&self.0.state).children.status()
     }
 
-    /// Readable when something came since [`take`](Self::take).
+    /// A descriptor that is readable if a signal came since the last [`take`](Self::take).
     pub fn descriptor(&self) -> BorrowedFd<'_> {
         self.0.news.as_fd()
     }
 
-    /// What was asked for, once.
+    /// Returns the requests since the last call, and forgets them.
     pub fn take(&self) -> Asked {
         let mut count = [0; 8];
-        let _ = rustix::io::read(&self.0.news, &mut count); // nothing, if somebody was faster
+        let _ = rustix::io::read(&self.0.news, &mut count); // fails if there is no news
         std::mem::take(&mut lock(&self.0.state).asked)
     }
 
-    /// The signal that came last of those that end the process.
+    /// The last signal that asked the process to end.
     pub fn received(&self) -> Option<i32> {
         lock(&self.0.state).ending.map(|signal| signal as i32)
     }
@@ -211,7 +216,7 @@ impl Plan {
 }
 
 impl Shared {
-    /// Reads signals for as long as the process lives.
+    /// Reads signals until the process ends.
     fn listen(&self, descriptor: &SignalFd) {
         let mut grace: Option<Instant> = None;
         loop {
@@ -233,7 +238,7 @@ impl Shared {
             if before.is_none() && lock(&self.state).ending.is_some() {
                 grace = Some(Instant::now() + GRACE);
             }
-            // It fails if it is full, and readable already.
+            // Fails only if the counter is full; then it is already readable.
             let _ = rustix::io::write(&self.news, &1_u64.to_ne_bytes());
         }
     }
@@ -255,7 +260,7 @@ impl Shared {
                 state.children.pass_on(signal);
             }
         } else if state.plan.until_eof && is_request_to_end(signal) {
-            // It goes on to the end of input.
+            // Ignored: alq reads to the end of input.
         } else if !state.is_graceful || is_grace_over {
             end_at_once(signal);
         } else {
@@ -263,16 +268,16 @@ impl Shared {
         }
     }
 
-    /// On a thread of its own, because nobody may read standard error.
+    /// Runs `still_busy` on a new thread, because a write to standard error may block.
     fn tell_still_busy(&self) {
         let Some(still_busy) = lock(&self.still_busy).take() else {
             return;
         };
-        let _ = thread::Builder::new().spawn(still_busy); // without a thread, it is not said
+        let _ = thread::Builder::new().spawn(still_busy); // without a thread, no message
     }
 }
 
-/// Whether a signal came before the time was over.
+/// Waits for a signal until `end`. Returns true if one came.
 fn wait(descriptor: &SignalFd, end: Option<Instant>) -> Result<bool, Errno> {
     loop {
         let left = end.map(|end| end.saturating_duration_since(Instant::now()));
@@ -286,7 +291,7 @@ fn wait(descriptor: &SignalFd, end: Option<Instant>) -> Result<bool, Errno> {
     }
 }
 
-/// A panic of another thread leaves nothing half done.
+/// Ignores poisoning: a panic of another thread leaves the data complete.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -295,28 +300,28 @@ fn is_request_to_end(signal: Signal) -> bool {
     matches!(signal, Signal::SIGINT | Signal::SIGTERM)
 }
 
-/// Ends this process as `signal` would have done. Returns where that does not end it: process 1 of
-/// a namespace has no default actions.
+/// Ends this process by `signal`. Returns an exit code if the process still lives: signals have no
+/// default action in process 1 of a namespace.
 pub fn die_by(signal: i32) -> ExitCode {
     if let Ok(signal) = Signal::try_from(signal) {
-        let _ = SigSet::from(signal).thread_unblock(); // it cannot fail
-        let _ = raise(signal); // it cannot fail
+        let _ = SigSet::from(signal).thread_unblock(); // cannot fail with valid signals
+        let _ = raise(signal); // cannot fail with valid signals
     }
     ExitCode::from(status_of(signal))
 }
 
-/// As [`die_by`], without what a return from `main` would wait for.
+/// As [`die_by`], but exits at once instead of returning to `main`.
 fn end_at_once(signal: Signal) -> ! {
     let _ = die_by(signal as i32);
     signal_hook::low_level::exit(status_of(signal as i32).into())
 }
 
-/// What a shell makes of a death by a signal.
+/// The exit code by which a shell reports a death by a signal.
 pub fn status_of(signal: i32) -> u8 {
     128 | u8::try_from(signal).unwrap_or(0)
 }
 
-/// The signals that are ignored, a bit for each: bit 0 is signal 1.
+/// The ignored signals as a bit mask: bit 0 is signal 1.
 fn ignored_signals() -> u64 {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     parse_ignored(&status).unwrap_or(0)

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-/// How a stamp is written.
+/// The format of a stamp.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Format {
     /// RFC 3339 in UTC, with microseconds.
@@ -18,21 +18,20 @@ pub enum Format {
     Strftime(String),
 }
 
-/// A stamp is no longer than this: it must leave room for the line.
+/// The longest stamp in bytes, so that there is room for the line.
 const LEN_MAX: usize = 200;
 
 const ISO: &str = "%Y-%m-%dT%H:%M:%S%.6fZ";
 const LOCAL: &str = "%Y-%m-%dT%H:%M:%S%.6f%:z";
 
-/// What multilog and svlogd add to the seconds of Unix, whatever leap seconds there were since
-/// 1972.
+/// The offset that multilog and svlogd add to Unix time. They ignore the leap seconds since 1972.
 const TAI64_OF_1970: i64 = (1 << 62) + 10;
 
 impl Format {
-    /// What the command line says.
+    /// Parses a format of the command line.
     pub fn parse(text: &str) -> Result<Self, &'static str> {
         const ALLOWED: &str =
-            "iso, local, tai64n, or a strftime(3) format such as '%b %e %T' (of 200 bytes at most)";
+            "iso, local, tai64n, or a strftime(3) format such as '%b %e %T' (at most 200 bytes)";
         match text {
             "iso" | "iso8601" | "rfc3339" | "utc" => Ok(Self::Iso),
             "local" => Ok(Self::Local),
@@ -60,7 +59,7 @@ pub struct Stamp {
 }
 
 impl Stamp {
-    /// Stamps of this format, in the time zone of this process (TZ, or that of the system).
+    /// Creates stamps of this format, in the time zone of this process (TZ, or else the system's).
     pub fn new(format: Format) -> Self {
         let zone = match format {
             Format::Iso | Format::Tai64n => TimeZone::UTC,
@@ -69,16 +68,16 @@ impl Stamp {
         Self { format, zone }
     }
 
-    /// Makes `text` the stamp of this moment and a space.
+    /// Replaces `text` by the stamp of `now` and a space.
     pub fn write(&self, now: Timestamp, text: &mut String) {
         text.clear();
-        // There is no room that could run out, and formats were tried when they were parsed.
+        // A `String` accepts every write, and the format was tried when it was parsed.
         let _ = match &self.format {
             Format::Iso => write!(text, "{} ", self.in_zone(now, ISO)),
             Format::Local => write!(text, "{} ", self.in_zone(now, LOCAL)),
             Format::Strftime(pattern) => write!(text, "{} ", self.in_zone(now, pattern)),
             Format::Tai64n => {
-                // Nanoseconds count from the second before, also before 1970.
+                // Nanoseconds count upwards from the full second, also before 1970.
                 let ns = now.as_nanosecond();
                 let seconds = ns.div_euclid(1_000_000_000) as i64;
                 let ns = ns.rem_euclid(1_000_000_000);
@@ -105,7 +104,7 @@ mod tests {
         if stamp.zone != TimeZone::UTC || zone != "UTC" {
             stamp.zone = TimeZone::get(zone).unwrap();
         }
-        let mut text = "of the line before".to_owned();
+        let mut text = "stamp of the previous line".to_owned();
         stamp.write(now, &mut text);
         text
     }
@@ -113,7 +112,7 @@ mod tests {
     #[test]
     fn each_format_says_the_same_moment() {
         assert_eq!(stamp("iso", "UTC"), "2026-07-25T17:20:00.123456Z ");
-        // tai64nlocal agrees: see the test that asks it.
+        // Another test compares this with tai64nlocal.
         assert_eq!(stamp("tai64n", "UTC"), "@400000006a64f04a075bcd15 ");
         assert_eq!(stamp("%H:%M:%S", "UTC"), "17:20:00 ");
     }

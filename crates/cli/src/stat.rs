@@ -1,4 +1,5 @@
-//! `alq stat`: what a ring file holds, and what its queue is doing. `--watch` is in `watch.rs`.
+//! `alq stat`: shows what a ring file holds and what its queue is doing. `--watch` is in
+//! `watch.rs`.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -10,17 +11,17 @@ use crate::args::Stat;
 use crate::report::{self, Failure, Row};
 use crate::ring;
 
-/// What is printed; with `--json`, under these names. What is not there is null.
+/// The report. The names of the fields are those of `--json`, where a missing value is null.
 #[derive(Debug, Serialize)]
 struct Report {
     ring: String,
     log: Option<String>,
-    /// Why nothing of it is believed.
+    /// Why the ring file is not trusted.
     untrusted: Option<String>,
     in_use: bool,
-    /// Who has it open.
+    /// The process that has the ring file open.
     pid: Option<u32>,
-    /// Who has shown the numbers from `opened_ns` on.
+    /// The process that published the numbers since `opened_ns`.
     shown_by: Option<u32>,
     read_ns: u64,
     opened_ns: Option<u64>,
@@ -49,7 +50,7 @@ struct Report {
     wakeups: u64,
 }
 
-/// Prints what there is to see.
+/// Prints the state of the ring file.
 pub fn run(options: &Stat) -> Result<(), Failure> {
     let state = ring::look(&options.ring)?;
     if options.json {
@@ -59,7 +60,7 @@ pub fn run(options: &Stat) -> Result<(), Failure> {
     }
 }
 
-/// Prints the object of what was seen, on a line.
+/// Prints the state as a JSON object on one line.
 pub fn print_json(options: &Stat, state: &State) -> Result<(), Failure> {
     report::json(&Report::of(options, state))
 }
@@ -180,7 +181,7 @@ impl Report {
         }
     }
 
-    /// How long before the reading that was.
+    /// The time from `ns` to the reading, in words.
     fn age(&self, ns: Option<u64>) -> String {
         ns.map_or_else(
             || "never".to_owned(),
@@ -194,12 +195,12 @@ impl Report {
     }
 }
 
-/// A time as it is shown.
+/// A time in seconds, as text.
 pub fn seconds(time: Duration) -> String {
     format!("{:.3} s", time.as_secs_f64())
 }
 
-/// Why the log takes nothing, and for how long, if that is so.
+/// Why the log accepts no data, and for how long; `None` if it is not stalled.
 pub fn stall(live: &Live) -> Option<String> {
     errno_name(live.stall_errno).map(|errno| stall_text(&errno, live.stall_ns))
 }
@@ -208,7 +209,7 @@ fn stall_text(errno: &str, ns: u64) -> String {
     format!("{errno}, for {}", seconds(Duration::from_nanos(ns)))
 }
 
-/// The name of an errno, as in `EAGAIN`; none for 0.
+/// The name of an errno, such as `EAGAIN`; `None` for 0.
 pub fn errno_name(errno: u32) -> Option<String> {
     let errno = i32::try_from(errno).ok().filter(|errno| *errno != 0)?;
     match Errno::from_raw(errno) {

@@ -1,4 +1,4 @@
-//! Input that goes into the ring as it comes.
+//! Moves input into the ring unchanged.
 
 use std::io;
 
@@ -9,23 +9,24 @@ use crate::input::{Found, Input};
 use crate::report::Dropped;
 use crate::target::CHECK_INTERVAL;
 
-/// Reads at most this much at once. More makes no system call cheaper, and leaves the near caches.
+/// The largest read in bytes. A larger one does not make the system call cheaper, and exceeds the
+/// near caches.
 const CHUNK_MAX: usize = 256 << 10;
 
-/// What came of one read.
+/// The result of moving input once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Taken {
-    /// So many bytes were read.
+    /// This number of bytes was read.
     Bytes(usize),
-    /// Nothing now: no input, or no room.
+    /// No bytes were read: there is no input, or no room in the ring.
     Nothing,
-    /// There is no more to read.
+    /// The input has ended.
     End,
-    /// There is no use in reading: the close says why.
+    /// The queue accepts no more records; its close reports why.
     Refused,
 }
 
-/// What went through.
+/// The counts for the summary.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
     /// Lines that ended.
@@ -33,18 +34,18 @@ pub struct Tally {
     pub dropped: Dropped,
 }
 
-/// How much is read at once: a quarter of the ring, so that reading and writing overlap; no ring is
-/// smaller than a page.
+/// The size of one read: a quarter of the ring, so that reading and writing overlap. It is never 0,
+/// because a ring has at least one page.
 pub fn chunk(queue: &Queue) -> usize {
     (queue.capacity() / 4).min(CHUNK_MAX)
 }
 
-/// Reads straight into the ring: a record is what one read found, wherever lines end in it.
+/// Reads straight into the ring. The bytes of one read are a record; lines do not matter.
 #[derive(Debug)]
 pub struct Straight<'a> {
     queue: &'a Queue,
     chunk: usize,
-    /// Whether the summary says how many lines there were.
+    /// Whether to count lines, for the summary.
     counts_lines: bool,
     tally: Tally,
     open_bytes: usize,
@@ -65,12 +66,12 @@ impl<'a> Straight<'a> {
         &self.tally
     }
 
-    /// How much was read of the line that has not ended.
+    /// The number of bytes read since the last newline.
     pub fn open_bytes(&self) -> usize {
         self.open_bytes
     }
 
-    /// Reads once, `len` bytes at most or as much as is good.
+    /// Reads once: at most `len` bytes, by default [`chunk`].
     pub fn read_once(&mut self, input: &Input, len: Option<usize>) -> io::Result<Taken> {
         let len = len.unwrap_or(self.chunk);
         let mut entry = match self.queue.getn_timeout(len, Flags::WAITOK, CHECK_INTERVAL) {

@@ -1,4 +1,7 @@
-//! FILE, which is appended to through a queue.
+//! FILE, open for appending through a queue.
+//!
+//! This file owns the queue, and decides with [`Patience`] when FILE is given up. No wait here
+//! lasts longer than [`CHECK_INTERVAL`] without a look at FILE, so a stall is always reported.
 
 use std::cell::Cell;
 use std::fs::{self, File, Metadata};
@@ -21,13 +24,13 @@ use crate::refusal::{cannot_open, refusal};
 use crate::report::{self, Dropped, Failure};
 use crate::{ring, rotate};
 
-/// How soon it is noticed that FILE takes nothing, while something else is waited for.
+/// The time between two looks at FILE while waiting for something else.
 pub const CHECK_INTERVAL: Duration = Duration::from_millis(100);
 
-/// How long a recovery waits for a full disk.
+/// The longest wait of a recovery for a full disk.
 const RECOVERY_STALL_LIMIT: Duration = Duration::from_secs(5);
 
-/// The least time between two lines that tell of dropped ones.
+/// The least time between two lines in FILE about dropped lines.
 const LOSS_LINES_EVERY: Duration = Duration::from_secs(1);
 
 /// FILE, open for appending through a queue.
@@ -35,28 +38,29 @@ const LOSS_LINES_EVERY: Duration = Duration::from_secs(1);
 pub struct Target<'a> {
     place: Place<'a>,
     ring: Option<&'a Path>,
-    /// `None` of a file that has been moved away since it was opened.
+    /// `None` if the file has been moved away since it was opened.
     metadata: Option<Metadata>,
     queue: Queue,
-    /// What is rotated.
+    /// FILE as a log that is rotated; `None` without rotation.
     log: Option<RotatingFile>,
-    /// Whether a signal has asked for a rotation.
+    /// True if a signal has requested a rotation.
     has_asked: Cell<bool>,
     fsync: bool,
     patience: Patience,
-    /// What was dropped by the end.
+    /// What was dropped until the end of input.
     dropped: Cell<Dropped>,
 }
 
 impl<'a> Target<'a> {
-    /// Opens the file, creating it if need be. Blocks as open(2) does: a FIFO waits for its reader.
+    /// Opens FILE, and creates it if it does not exist. Blocks as open(2) does: a FIFO waits for
+    /// its reader.
     pub fn open(options: &'a Append) -> Result<Self, Failure> {
         let place = Place::of(&options.file);
         let mut queue = Options::new()
             .capacity(ring::capacity(options)?)
             .mode(options.mode)
             .follow_links(options.follow_links)
-            .stall_limit(None); // a reader that pauses is waited for; a full disk: see `Patience`
+            .stall_limit(None); // `Patience` limits the wait for a full disk
         if options.lines.when_full == WhenFull::Drop {
             queue = queue.loss_lines(LOSS_LINES_EVERY);
         }
@@ -66,8 +70,8 @@ impl<'a> Target<'a> {
         let refused = |error| refusal(&error, options);
         let failed = |error| Failure::new(place, error);
         let mut log = None;
-        // Of a log that is rotated, the descriptor is asked: as soon as there is a flusher, the
-        // name may be another file's, or no file's.
+        // The metadata of a rotated log comes from its descriptor: as soon as there is a flusher,
+        // the name may belong to another file or to no file.
         let (queue, metadata) = match place {
             Place::Output => {
                 let queue = queue.from_fd(io::stdout()).map_err(refused)?;
@@ -98,14 +102,14 @@ impl<'a> Target<'a> {
         if let (Some(ring), false) = (&options.ring, options.ring_on_disk) {
             ring::warn_of_disk(ring);
         }
-        // From here on the drop of the target bounds an early end.
+        // From here on, an early return drops the target, which does not wait for FILE.
         target.metadata = metadata?;
-        target.sync()?; // nothing is written yet, so this only tells whether --fsync can be kept
+        target.sync()?; // nothing is written yet: this only checks that --fsync is possible
         Ok(target)
     }
 
-    /// The file at `path`, for what is in the ring file, which has these sizes. It is `file`, or opened
-    /// here.
+    /// Opens a queue that recovers the ring file `ring`, which has these sizes, into the file at
+    /// `path`. `file` is that file if it is already open.
     pub fn recover(
         path: &'a Path,
         file: Option<File>,
@@ -157,17 +161,17 @@ impl<'a> Target<'a> {
         self.ring
     }
 
-    /// What is rotated.
+    /// FILE as a log that is rotated; `None` without rotation.
     pub fn log(&self) -> Option<&RotatingFile> {
         self.log.as_ref()
     }
 
-    /// Whether a signal has asked for a rotation.
+    /// Returns true if a signal has requested a rotation.
     pub fn has_asked(&self) -> bool {
         self.has_asked.get()
     }
 
-    /// How much of what was posted here is written, without what was found in the ring file.
+    /// The number of bytes of the input that are written, without those found in the ring file.
     pub fn written_bytes(&self) -> u64 {
         let found = |recovery: &Recovery| recovery.bytes - recovery.drained;
         let found = self.queue.recovery().map_or(0, found);
@@ -178,13 +182,14 @@ impl<'a> Target<'a> {
         self.metadata.as_ref().is_none_or(Metadata::is_file)
     }
 
-    /// Whether what is written becomes one stream with what other processes write.
+    /// Returns true for a pipe or a socket, where the writes of several processes become one
+    /// stream.
     pub fn is_pipe(&self) -> bool {
         let kind = self.metadata.as_ref().map(Metadata::file_type);
         kind.is_some_and(|kind| kind.is_fifo() || kind.is_socket())
     }
 
-    /// Whether the file is a terminal, where the log is already to be seen.
+    /// Returns true if FILE is a terminal, which already shows the log.
     pub fn is_terminal(&self) -> bool {
         let kind = self.metadata.as_ref().map(Metadata::file_type);
         kind.is_some_and(|kind| kind.is_char_device())
@@ -196,31 +201,32 @@ impl<'a> Target<'a> {
             .is_ok_and(rustix::termios::isatty)
     }
 
-    /// Whether `other` is the same regular file: to append a file to itself would never end.
+    /// Returns true if `other` is the same regular file. Appending a file to itself would never
+    /// end.
     pub fn is_same_file(&self, other: &Metadata) -> bool {
         let identity = |metadata: &Metadata| (metadata.dev(), metadata.ino());
         let ours = self.metadata.as_ref().filter(|ours| ours.is_file());
         ours.is_some_and(|ours| identity(ours) == identity(other))
     }
 
-    /// Messages come beside this line from now on.
+    /// From now on, messages are printed above this progress line.
     pub fn beside(&self, progress: &Progress) {
         self.patience.beside(progress);
     }
 
-    /// Waits no longer than this for a full disk, if what is not written then stays in a ring file.
+    /// Shortens the wait for a full disk to `limit`, if a ring file keeps what is not written.
     pub fn hurry(&self, limit: Duration) {
         if self.ring.is_some() {
             self.patience.shorten(limit);
         }
     }
 
-    /// What was dropped, for the message if the end is a failure.
+    /// Notes what was dropped, for the message of a failure.
     pub fn note_dropped(&self, dropped: Dropped) {
         self.dropped.set(dropped);
     }
 
-    /// With `--fsync`, waits until everything is on disk; otherwise does nothing.
+    /// With `--fsync`, waits until everything is on disk. Without it, does nothing.
     pub fn sync(&self) -> Result<(), Failure> {
         if !self.fsync {
             return Ok(());
@@ -229,7 +235,7 @@ impl<'a> Target<'a> {
         let wait = |synced: Completion| self.wait(|limit| synced.wait_timeout(limit));
         synced.and_then(wait).map_err(|error| {
             let way_out = match error {
-                Error::NotSyncable => "; this is no file on a disk, so leave out --fsync",
+                Error::NotSyncable => "; this is not a file on a disk: leave out --fsync",
                 _ => "",
             };
             Failure::new(
@@ -239,8 +245,8 @@ impl<'a> Target<'a> {
         })
     }
 
-    /// Why nothing more is to be expected of FILE: a write has failed, or the disk has been full
-    /// for too long. Says how a stall goes on.
+    /// Returns the error for which FILE is given up: a write has failed, or the disk has been full
+    /// for too long. Also reports the stall when a report is due.
     pub fn given_up(&self, stats: &Stats) -> Option<Error> {
         match self.ring {
             Some(ring) => self.patience.look(stats, &self.place, &report::shown(ring)),
@@ -248,13 +254,13 @@ impl<'a> Target<'a> {
         }
     }
 
-    /// The same of the queue as it is now.
+    /// Returns true if FILE is given up now: see [`given_up`](Self::given_up).
     pub fn is_given_up(&self) -> bool {
         self.given_up(&self.queue.stats()).is_some()
     }
 
-    /// Goes on in a FILE that is opened anew, created if need be. Everything that was posted goes
-    /// to the old one, unless that takes nothing any more.
+    /// Opens FILE again, creates it if it does not exist, and continues there. Everything that was
+    /// posted goes to the old file, unless that file accepts no more data.
     pub fn reopen(&self) -> Result<(), Failure> {
         if let Some(log) = &self.log {
             log.reopen();
@@ -264,7 +270,7 @@ impl<'a> Target<'a> {
             return Ok(()); // it has no name
         };
         if !self.is_file() {
-            return Ok(()); // nobody renames a pipe to have another one
+            return Ok(()); // log rotation does not rename pipes
         }
         let reopened = self.queue.reopen_path(path);
         let over = reopened.and_then(|reopened| self.wait(|limit| reopened.wait_timeout(limit)));
@@ -278,7 +284,7 @@ impl<'a> Target<'a> {
         })
     }
 
-    /// Puts FILE aside and goes on in a new one, behind the line that is open.
+    /// Requests a rotation: after the current line, FILE is renamed and a new FILE continues.
     pub fn rotate(&self) -> Result<(), Failure> {
         if let Some(log) = &self.log {
             self.has_asked.set(true);
@@ -291,8 +297,7 @@ impl<'a> Target<'a> {
         ))
     }
 
-    /// The files that hold what was appended: those that were cut off, oldest first, and FILE
-    /// itself.
+    /// The files that hold what was appended: the rotated ones, oldest first, and then FILE.
     pub fn files(&self) -> io::Result<Vec<PathBuf>> {
         let path = self.place.path();
         let mut files = match &self.log {
@@ -303,7 +308,7 @@ impl<'a> Target<'a> {
         Ok(files)
     }
 
-    /// Says how many rotated files, and bytes, are not packed yet.
+    /// Reports how many rotated files, and bytes, are not packed yet.
     pub fn tell_packing(&self) {
         let Ok(files) = rotate::rotated(self.place.path()) else {
             return;
@@ -319,13 +324,13 @@ impl<'a> Target<'a> {
         }
     }
 
-    /// Whether FILE ends with a line that is not over, once what was found in the ring file is
-    /// there.
+    /// Returns true if FILE ends inside a line. First waits until the bytes found in the ring file
+    /// are written.
     pub fn ends_inside_line(&self) -> bool {
         self.is_file() && self.flush().is_ok() && rotate::ends_inside_line(self.place.path())
     }
 
-    /// Repeats a wait with a limit, until it is over or FILE is given up.
+    /// Repeats a wait with a time limit until it ends or FILE is given up.
     fn wait(&self, wait: impl Fn(Duration) -> Result<(), Error>) -> Result<(), Error> {
         loop {
             match wait(CHECK_INTERVAL) {
@@ -344,7 +349,7 @@ impl<'a> Target<'a> {
         flushed.map_err(|cause| self.failure(&cause))
     }
 
-    /// Writes out what is posted, and says how much could not be.
+    /// Writes everything that is posted. The error says how much could not be written.
     pub fn close(&self) -> Result<(), Failure> {
         let flushed = self.wait(|limit| self.queue.flush_timeout(limit));
         let limit = flushed.is_err().then_some(Duration::ZERO);
@@ -355,7 +360,7 @@ impl<'a> Target<'a> {
         }
     }
 
-    /// What to say when not everything is written.
+    /// The message if not everything is written.
     fn failure(&self, cause: &Error) -> Failure {
         let stats = self.queue.stats();
         let problem = match cause {
@@ -389,14 +394,15 @@ impl<'a> Target<'a> {
 }
 
 impl Drop for Target<'_> {
-    /// After a failure behind the opening: what was found in the ring file stays there, if the file
-    /// does not take it at once. The drop of the queue would wait for ever.
+    /// Closes the queue without a wait, if a failure came after the opening. What was found in the
+    /// ring file stays there if FILE does not accept it at once. The drop of the queue itself would
+    /// wait without a limit.
     fn drop(&mut self) {
-        let _ = self.queue.close(Some(Duration::ZERO)); // closed already, or nothing is lost
+        let _ = self.queue.close(Some(Duration::ZERO)); // already closed, or nothing is lost
     }
 }
 
-/// Of the file at a path that was opened just now; `None` if it has been moved away since.
+/// The metadata of a file that was just opened; `None` if it has been moved away since.
 fn metadata(path: &Path) -> io::Result<Option<Metadata>> {
     match fs::metadata(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),

@@ -1,11 +1,11 @@
-//! Values of options: some have names, which completions of shells offer.
+//! A parser for option values of which some have names. The completions of shells offer the names.
 
 use std::ffi::OsStr;
 
 use clap::builder::{PossibleValue, TypedValueParser};
 use clap::{Arg, Command, Error};
 
-/// A parser of values, and the names among them.
+/// Parses values, and lists the named ones.
 #[derive(Clone, Copy, Debug)]
 pub struct Named<T> {
     names: &'static [&'static str],

@@ -1,4 +1,4 @@
-//! `alq stat --watch`: a queue with a ring file, looked at again and again.
+//! `alq stat --watch`: shows a queue with a ring file again and again.
 
 use std::collections::VecDeque;
 use std::path::Path;
@@ -15,7 +15,8 @@ use crate::screen::{BLOCKS_MAX, Screen, eighths, sparkline};
 use crate::signals::Signals;
 use crate::{ring, stat};
 
-/// Shows the queue until a signal comes, which is returned, or the ring file goes.
+/// Shows the queue until a signal comes, which is returned, or until the ring file is removed,
+/// which is an error.
 pub fn run(options: &Stat) -> Result<i32, Failure> {
     let signals = Signals::handle().map_err(|error| Failure::new("signals", error))?;
     let mut screen = Screen::new();
@@ -40,7 +41,7 @@ pub fn run(options: &Stat) -> Result<i32, Failure> {
     }
 }
 
-/// Whether a signal came within the time.
+/// Waits for `limit`. Returns true if a signal came.
 fn wait(signals: &Signals, limit: Duration) -> Result<bool, Failure> {
     let end = Instant::now() + limit;
     loop {
@@ -52,26 +53,26 @@ fn wait(signals: &Signals, limit: Duration) -> Result<bool, Failure> {
             Some(&left),
         ) {
             Ok(ready) => return Ok(ready > 0),
-            Err(Errno::INTR) => {} // the byte of a signal is in the pipe by now; others do not count
+            Err(Errno::INTR) => {} // if it was a signal of ours, the next poll finds it
             Err(error) => return Err(Failure::new("signals", error)),
         }
     }
 }
 
-/// What was seen before, to tell what has changed.
+/// What was seen before, in order to show what has changed.
 #[derive(Debug)]
 struct Watch<'a> {
     ring: &'a Path,
     before: Option<(Instant, State)>,
-    /// How full the ring was, in eighths, the latest last.
+    /// The fill of the ring in eighths, the latest last.
     fills: VecDeque<usize>,
-    /// Since when nothing has been written, while something was there to be written.
+    /// Since when nothing has been written although there is something to write.
     standing_since: Option<Instant>,
-    /// Its process has gone, which is this one if that was seen.
+    /// Set if the owner has ended; the inner value is its pid, if it was known.
     gone: Option<Option<u32>>,
 }
 
-/// What has happened since the look before.
+/// What has happened since the previous reading.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 struct Change {
     time: Duration,
@@ -104,7 +105,7 @@ impl<'a> Watch<'a> {
         })
     }
 
-    /// Says it on standard error, where it stays, when the owner goes.
+    /// Notes when the owner has ended. Without a terminal, also reports it on standard error.
     fn note_owner(&mut self, state: &State) {
         if state.in_use {
             self.gone = None;
@@ -127,7 +128,8 @@ impl<'a> Watch<'a> {
         }
     }
 
-    /// What has changed; nothing is known of the first look, or if the queue has been opened anew since.
+    /// What has changed since the previous reading. `None` for the first reading, and if the queue
+    /// has been opened again since.
     fn change(&self, state: &State, now: Instant) -> Option<Change> {
         let (then, before) = self.before.as_ref()?;
         let (old, new) = (&before.live, &state.live);
@@ -137,7 +139,8 @@ impl<'a> Watch<'a> {
         let posted = |state: &State| state.live.written_bytes + state.pending.bytes;
         Some(Change {
             time: now.duration_since(*then).max(Duration::from_nanos(1)),
-            // The flusher shows what it has written a moment after it has freed it, so this may seem to go back.
+            // The flusher publishes its numbers a moment after it has freed the bytes, so the sum
+            // may seem to decrease.
             posted_bytes: posted(state).saturating_sub(posted(before)),
             written_bytes: new.written_bytes.saturating_sub(old.written_bytes),
             written_records: new.written_records.saturating_sub(old.written_records),
@@ -148,7 +151,7 @@ impl<'a> Watch<'a> {
         })
     }
 
-    /// For how long nothing has been written of what is there.
+    /// For how long nothing has been written although there is something to write.
     fn standing(
         &mut self,
         state: &State,
@@ -161,13 +164,13 @@ impl<'a> Watch<'a> {
             self.standing_since = None;
             return None;
         }
-        // Nothing has moved since the look before this one.
+        // Nothing has moved since the previous reading.
         let then = self.before.as_ref().map_or(now, |(then, _)| *then);
         let since = *self.standing_since.get_or_insert(then);
         Some(now.duration_since(since))
     }
 
-    /// A line for whoever keeps it.
+    /// One line for a file or a pipe.
     fn line(&mut self, state: &State, now: Instant) -> String {
         let change = self.change(state, now);
         let standing = self.standing(state, change.as_ref(), now);
@@ -206,7 +209,7 @@ impl<'a> Watch<'a> {
         }
     }
 
-    /// A screen for whoever looks.
+    /// The lines of the screen on a terminal.
     fn frame(&mut self, state: &State, now: Instant, interval: Duration) -> Vec<String> {
         let change = self.change(state, now);
         let standing = self.standing(state, change.as_ref(), now);
@@ -216,7 +219,7 @@ impl<'a> Watch<'a> {
         let fill = eighths(state.fill_bytes, state.capacity_bytes);
         self.fills.push_back(fill);
         let ends = format!(
-            "every {}; Ctrl-C ends this, and nothing else",
+            "every {}; Ctrl-C ends only this display",
             stat::seconds(interval)
         );
         let rows = [
@@ -230,7 +233,7 @@ impl<'a> Watch<'a> {
             .collect()
     }
 
-    /// Which queue it is, and how full.
+    /// The rows that say which queue this is, and how full it is.
     fn what_it_is(&self, state: &State) -> Vec<Row> {
         let log = state.log.as_ref();
         let log = log.map_or("not known".to_owned(), |log| report::shown(log));
@@ -257,10 +260,10 @@ impl<'a> Watch<'a> {
     }
 }
 
-/// A label, and what is said.
+/// A label and its value.
 type Row = (&'static str, String);
 
-/// What goes through it.
+/// The rows about the flow of bytes.
 fn flow(state: &State, change: Option<&Change>) -> Vec<Row> {
     let since = |text: &dyn Fn(&Change) -> String| change.map_or("-".to_owned(), text);
     let drains = |change: &Change| {
@@ -279,7 +282,7 @@ fn flow(state: &State, change: Option<&Change>) -> Vec<Row> {
     ]
 }
 
-/// What is in the way.
+/// The rows about reservations, waits, refusals, stalls and failures.
 fn trouble(state: &State, change: Option<&Change>, standing: Option<Duration>) -> Vec<Row> {
     let State { live, pending, .. } = state;
     let more = |count: u64, more: Option<u64>| match more {
@@ -293,7 +296,7 @@ fn trouble(state: &State, change: Option<&Change>, standing: Option<Duration>) -
         change.map(|change| change.refused_records),
     );
     let behind = if pending.skipped > 0 {
-        " behind the oldest"
+        " after the oldest"
     } else {
         ""
     };
@@ -334,7 +337,7 @@ impl Change {
         format!("{}, {records:.0} records/s", self.rate(self.written_bytes))
     }
 
-    /// How often, and how much at once.
+    /// The number of drains per second, and the average size of one.
     fn drained(&self) -> String {
         let each = self.written_bytes.checked_div(self.drains).unwrap_or(0);
         format!(

@@ -113,7 +113,7 @@ fn a_log_that_is_gone_or_replaced_asks_for_another_file() {
         refused(&mut recover(&[name(&left.ring)]), 1, &parts);
         assert!(fs::read(&left.ring).unwrap() == before);
     };
-    refuse("does not exist any more");
+    refuse("no longer exists");
     assert!(!left.log.exists(), "it is not made");
     fs::write(&left.log, "of another\n").unwrap();
     refuse("is another file now");
@@ -235,7 +235,7 @@ fn what_was_for_a_pipe_needs_a_file() {
     stuck.feed("hello\n");
     let left = stuck.kill();
     let ring = name(&left.ring);
-    let parts = [ring, "not known which log", "--into FILE"];
+    let parts = [ring, "does not name its log", "--into FILE"];
     refused(&mut recover(&[ring]), 1, &parts);
     let dry = json(&[Path::new("recover"), Path::new("--dry-run"), &left.ring]);
     assert_eq!(dry["log"], Value::Null);

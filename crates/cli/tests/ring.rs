@@ -320,9 +320,9 @@ fn resuming_is_refused_where_it_cannot_be_right() {
         (File::from(reader), File::from(writer))
     };
     writer.write_all(b"one\n").unwrap();
-    refuse(&log, reader, &["standard input is no file"]);
+    refuse(&log, reader, &["standard input is not a file"]);
     let (fifo, _reader) = common::fifo(&dir);
-    refuse(&fifo, source(), &["it is no file"]);
+    refuse(&fifo, source(), &["it is not a file"]);
 }
 
 /// A refusal is not held up by a pipe that takes nothing of what was left.

@@ -1,8 +1,12 @@
-//! What the benchmarks (benches/) and `alq bench` measure with: records whose log can be checked record by record, and what
-//! the figures depend on besides the code. Nothing here panics; the tool reports what went wrong.
+//! Tools for measuring, shared by the benchmarks (`benches/`) and `alq bench`:
+//!
+//! - [`records`]: records that can be checked one by one in a log.
+//! - [`machine`]: the properties of the machine on which the figures depend.
+//!
+//! Nothing here panics: an error is returned, and the tool reports it.
 
 pub mod machine;
 pub mod records;
 
-/// The result of a step of a measurement. A caller reports an error; it does not handle its cases.
+/// The result of a step of a measurement. Callers report an error and do not distinguish its kinds.
 pub type Outcome<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;

@@ -1,4 +1,4 @@
-//! The machine: what it is, how near its cores are to each other at the moment, and who else uses it.
+//! The machine: its model, the current distance between its cores, and its load.
 
 use std::fs;
 use std::hint::spin_loop;
@@ -13,21 +13,21 @@ use serde::Serialize;
 
 use crate::Outcome;
 
-/// What the figures are of.
+/// The machine that was measured.
 #[derive(Clone, Debug, Serialize)]
 pub struct Machine {
     /// The model of the processor.
     pub cpu: String,
-    /// How many there are.
+    /// The number of processors that the kernel shows.
     pub cores: usize,
-    /// Its release.
+    /// The release of the kernel.
     pub kernel: String,
-    /// What this process may use of it, as with taskset(1).
+    /// The number of processors that this process may use: see taskset(1).
     pub cores_used: usize,
 }
 
 impl Machine {
-    /// The machine that this runs on.
+    /// Reads the properties of this machine.
     pub fn here() -> Self {
         let read = |path| fs::read_to_string(path).unwrap_or_default();
         let cpuinfo = read("/proc/cpuinfo");
@@ -45,7 +45,7 @@ impl Machine {
     }
 }
 
-/// The type of the file system at `path`. Source: `proc_pid_mounts(5)`.
+/// Returns the type of the file system at `path`. Source: `proc_pid_mounts(5)`.
 pub fn file_system(path: &Path) -> String {
     let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
     let mounts = fs::read_to_string("/proc/self/mounts").unwrap_or_default();
@@ -61,8 +61,8 @@ pub fn file_system(path: &Path) -> String {
     nearest.1.to_owned()
 }
 
-/// How long a cache line takes from one core to another, in ns: half of the fastest of some round trips, since whoever else runs
-/// only adds to it. 0 where there is one core.
+/// Measures how long a cache line takes from one core to another, in ns: half of the fastest round
+/// trip, because other load only adds to it. Returns 0 if there is only one core.
 pub fn line_ns() -> f64 {
     const ROUND_TRIPS: u32 = 250;
     const TRIES: u32 = 16;
@@ -70,7 +70,7 @@ pub fn line_ns() -> f64 {
         return 0.0;
     }
     let line = AtomicU32::new(0);
-    // Waits for a number and passes on the next: nothing but this line goes between the two.
+    // Waits for a number and stores the next. Only this cache line moves between the two threads.
     let pass_on = |number: u32| {
         while line.load(Ordering::Acquire) != number {
             spin_loop();
@@ -92,22 +92,22 @@ pub fn line_ns() -> f64 {
     fastest
 }
 
-/// Whether two cores share a cache. Figures of near and far turns are not to be compared.
+/// Whether two cores share a cache. Do not compare figures of near and far turns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Distance {
-    /// They do.
+    /// They share a cache.
     Near,
-    /// They do not.
+    /// They share no cache.
     Far,
-    /// It changed during the turn.
+    /// The distance changed during the turn.
     Moved,
 }
 
-/// A cache line that takes less, in ns, has not left the caches that the cores share.
+/// A cache line that takes less than this, in ns, has not left the caches that the cores share.
 pub const NEAR_NS: f64 = 50.0;
 
 impl Distance {
-    /// By the line before and after the turn.
+    /// Classifies a turn by [`line_ns`] before and after it.
     pub fn of(before_ns: f64, after_ns: f64) -> Self {
         match (before_ns < NEAR_NS, after_ns < NEAR_NS) {
             (true, true) => Self::Near,
@@ -116,7 +116,7 @@ impl Distance {
         }
     }
 
-    /// Its name in JSON.
+    /// The name in JSON.
     pub fn name(self) -> &'static str {
         match self {
             Self::Near => "near",
@@ -126,23 +126,23 @@ impl Distance {
     }
 }
 
-/// What the processors have done since the system started, in seconds. Source: `proc_stat(5)`.
+/// The usage of the processors since the system started, in seconds. Source: `proc_stat(5)`.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Usage {
     /// The time of all processors.
     pub all_s: f64,
-    /// What of it was used.
+    /// The part of it that processes and the kernel used.
     pub busy_s: f64,
-    /// Taken by the host of a virtual machine.
+    /// The part of it that the host of a virtual machine took.
     pub steal_s: f64,
 }
 
 impl Usage {
-    /// Up to now.
+    /// Reads the usage up to now.
     ///
     /// # Errors
     ///
-    /// `/proc/stat` cannot be read, or has another form.
+    /// If `/proc/stat` cannot be read or has an unexpected form.
     pub fn now() -> Outcome<Self> {
         let stat = fs::read_to_string("/proc/stat")?;
         let ticks_s = clock_ticks_per_second() as f64;
@@ -156,7 +156,7 @@ impl Usage {
         let &[user, nice, system, idle, wait, irq, softirq, steal, ..] = &fields[..] else {
             return None;
         };
-        let busy = user + nice + system + irq + softirq; // guests are in user and nice
+        let busy = user + nice + system + irq + softirq; // user and nice include guests
         Some(Self {
             all_s: (busy + idle + wait + steal) / ticks_s,
             busy_s: busy / ticks_s,
@@ -164,7 +164,7 @@ impl Usage {
         })
     }
 
-    /// From `before` to this.
+    /// Returns the usage since `before`.
     pub fn since(self, before: Self) -> Self {
         Self {
             all_s: self.all_s - before.all_s,
@@ -174,11 +174,11 @@ impl Usage {
     }
 }
 
-/// What this process and those that it has waited for have used of the processors, in seconds.
+/// Returns the CPU time of this process and of the children that it has waited for, in seconds.
 ///
 /// # Errors
 ///
-/// That of getrusage(2).
+/// If getrusage(2) fails.
 pub fn own_s() -> Outcome<f64> {
     let mut seconds = 0.0;
     for who in [UsageWho::RUSAGE_SELF, UsageWho::RUSAGE_CHILDREN] {
@@ -195,7 +195,7 @@ mod tests {
     use super::Usage;
 
     #[test]
-    fn usage_is_read_as_proc_stat_has_it() {
+    fn usage_is_read_from_the_fields_of_proc_stat() {
         let stat = "cpu  100 20 30 400 50 6 7 80 9 1\ncpu0 1 2 3 4 5 6 7 8 9 1\n";
         let usage = Usage::of(stat, 10.0).unwrap();
         assert!((usage.busy_s - 16.3).abs() < 1e-9, "{usage:?}");

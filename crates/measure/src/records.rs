@@ -1,4 +1,12 @@
-//! The records: each holds its writer and its number, so that a log can be checked record by record.
+//! The records. Each holds its writer and its number, so that a log can be checked record by
+//! record.
+//!
+//! ```text
+//!  bytes 0..8   the number: a letter for each 4 bits, the lowest first
+//!  byte  8      the writer: a letter from A on
+//!  then         padding, the letter r
+//!  last byte    a newline, the only one
+//! ```
 
 use std::fs::{self, File};
 use std::io::{self, BufReader, Read};
@@ -6,23 +14,22 @@ use std::path::Path;
 
 use crate::Outcome;
 
-/// The shortest record: eight letters of a number, one of the writer, and the newline.
+/// The shortest record in bytes: eight letters for the number, one for the writer, and the newline.
 pub const SHORTEST: usize = 10;
 
-/// How many writers there can be.
+/// The most writers: one for each letter.
 const WRITERS_MAX: usize = 26;
 
-/// Where the letter of the writer is.
+/// The index of the letter of the writer.
 const WRITER: usize = 8;
 
-/// Four bits of each letter of the number count.
+/// The bits of the eight letters that hold the number: four of each letter.
 const DIGITS: u64 = 0x0f0f_0f0f_0f0f_0f0f;
 
-/// The rest of each makes it a letter.
+/// The other bits, which make each byte a letter.
 const LETTERS: u64 = 0x4040_4040_4040_4040;
 
-/// What one writer appends: the same record again and again, except for its number. It is ASCII and ends with its only
-/// newline.
+/// The records of one writer: the same record again and again, except for its number.
 #[derive(Clone, Debug)]
 pub struct Records {
     record: Vec<u8>,
@@ -30,14 +37,14 @@ pub struct Records {
 }
 
 impl Records {
-    /// Records of `len` bytes, of writer 0 to 25.
+    /// Creates the records of `writer` (0 to 25), each of `len` bytes.
     ///
     /// # Errors
     ///
-    /// `len` is less than [`SHORTEST`], or there is no letter for the writer.
+    /// If `len` is less than [`SHORTEST`], or if there is no letter for the writer.
     pub fn new(len: usize, writer: usize) -> Outcome<Self> {
         if len < SHORTEST {
-            return Err(format!("a record of {len} bytes: {SHORTEST} is the least").into());
+            return Err(format!("a record of {len} bytes: the least is {SHORTEST}").into());
         }
         if writer >= WRITERS_MAX {
             return Err(format!("writer {writer}: there are at most {WRITERS_MAX}").into());
@@ -48,16 +55,19 @@ impl Records {
         Ok(Self { record, digits: 0 })
     }
 
-    /// The next one. Costs about a nanosecond, for every contestant.
+    /// Returns the next record. This costs about a nanosecond, for every contestant.
     #[inline]
-    #[expect(clippy::should_implement_trait, reason = "an item borrows from this")]
+    #[expect(
+        clippy::should_implement_trait,
+        reason = "the record borrows from `self`"
+    )]
     pub fn next(&mut self) -> &[u8] {
         self.record[..WRITER].copy_from_slice(&(self.digits | LETTERS).to_le_bytes());
         self.digits = (self.digits | !DIGITS).wrapping_add(1) & DIGITS;
         &self.record
     }
 
-    /// As many of the next ones as fit.
+    /// Fills a block with as many of the next records as fit.
     #[inline]
     pub fn fill(&mut self, block: &mut [u8]) {
         for place in block.chunks_exact_mut(self.record.len()) {
@@ -66,39 +76,39 @@ impl Records {
     }
 }
 
-/// What is in a log.
+/// The content of a log.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Found {
-    /// How many records of each writer.
+    /// The number of records of each writer.
     pub of_each: Vec<u64>,
-    /// Whether a writer has a record that comes after a missing one.
+    /// True if a record is missing before another one of the same writer.
     pub gaps: bool,
 }
 
 impl Found {
-    /// How many records of all writers.
+    /// Returns the number of records of all writers.
     pub fn records(&self) -> u64 {
         self.of_each.iter().sum()
     }
 
-    /// Whether these are the first `records` of each writer.
+    /// Returns true if the log holds exactly the first `records` records of each writer.
     pub fn is_all(&self, records: u64) -> bool {
         !self.gaps && self.of_each.iter().all(|found| *found == records)
     }
 }
 
-/// Checks a log, record by record: each is whole, and comes after the earlier ones of its writer.
+/// Checks a log record by record: each must be whole and come after the earlier ones of its writer.
 #[derive(Debug)]
 pub struct Checker {
     expected: Vec<u8>,
     next: Vec<u64>,
     found: Found,
-    /// The record that is not whole yet.
+    /// The beginning of a record that is not complete yet.
     record: Vec<u8>,
 }
 
 impl Checker {
-    /// For records of `len` bytes from so many writers.
+    /// Creates a checker for records of `len` bytes from `writers` writers.
     ///
     /// # Errors
     ///
@@ -115,11 +125,11 @@ impl Checker {
         })
     }
 
-    /// Some more bytes of the log.
+    /// Checks the next bytes of the log.
     ///
     /// # Errors
     ///
-    /// A record that is damaged, is there twice, or comes before an earlier one of its writer.
+    /// If a record is damaged, repeated, or comes after a later one of its writer.
     pub fn take(&mut self, mut bytes: &[u8]) -> Outcome<()> {
         while !bytes.is_empty() {
             let missing = self.expected.len() - self.record.len();
@@ -137,7 +147,7 @@ impl Checker {
     fn check(&mut self) -> Outcome<()> {
         let damaged = |record: &[u8]| {
             let text = String::from_utf8_lossy(record);
-            format!("a record that nobody appended: {text:?}")
+            format!("a record that no writer appended: {text:?}")
         };
         let (letters, rest) = self
             .record
@@ -151,7 +161,7 @@ impl Checker {
         }
         let number = number(letters);
         if number < self.next[writer] {
-            return Err(format!("record {number} of writer {writer} again, or late").into());
+            return Err(format!("record {number} of writer {writer} is repeated or late").into());
         }
         self.found.gaps |= number > self.next[writer];
         self.found.of_each[writer] += 1;
@@ -159,11 +169,11 @@ impl Checker {
         Ok(())
     }
 
-    /// What was there.
+    /// Returns the content of the log.
     ///
     /// # Errors
     ///
-    /// The last record is not whole.
+    /// If the last record is not whole.
     pub fn end(self) -> Outcome<Found> {
         match self.record.len() {
             0 => Ok(self.found),
@@ -185,18 +195,18 @@ impl Checker {
     }
 }
 
-/// The number that the letters spell.
+/// Decodes the number from its letters.
 fn number(letters: u64) -> u64 {
     let digits = (letters & DIGITS).to_le_bytes();
     let place = |(n, digit): (usize, u8)| u64::from(digit) << (4 * n);
     digits.into_iter().enumerate().map(place).sum()
 }
 
-/// The records of all files of a folder, in the order of their names.
+/// Checks the records of all files of a folder, in the order of the names of the files.
 ///
 /// # Errors
 ///
-/// A file cannot be read, or is not one that writers left: see [`Checker`].
+/// If a file cannot be read, or holds anything but whole records in order: see [`Checker`].
 pub fn check_folder(folder: &Path, len: usize, writers: usize) -> Outcome<Found> {
     let entries = fs::read_dir(folder)?;
     let mut paths: Vec<_> = entries.flatten().map(|entry| entry.path()).collect();
@@ -257,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_go_on_beyond_a_letter() {
+    fn a_number_can_need_more_than_one_letter() {
         let mut records = Records::new(10, 25).unwrap();
         let mut checker = Checker::new(10, 26).unwrap();
         for _ in 0..70_000 {

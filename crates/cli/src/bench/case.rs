@@ -1,11 +1,11 @@
-//! What is measured: who does which work.
+//! The plan of the measurements: which contestant does which workload.
 
 use serde::{Deserialize, Serialize};
 
-/// Who appends.
+/// What appends the records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Contestant {
-    /// A copy into a ring of its own, and nothing else.
+    /// Only a copy into a private ring.
     #[serde(rename = "memcpy")]
     Copy,
     /// One claim from a shared head, then the copy.
@@ -31,7 +31,7 @@ impl Contestant {
         Self::Lane,
     ];
 
-    /// As in JSON.
+    /// The name in JSON.
     pub fn name(self) -> &'static str {
         match self {
             Self::Copy => "memcpy",
@@ -42,33 +42,35 @@ impl Contestant {
         }
     }
 
-    /// Whether it is no queue, but what bounds one.
+    /// Returns true for a limit that no queue can beat, false for a queue.
     pub fn is_limit(self) -> bool {
         !matches!(self, Self::Shared | Self::Lane)
     }
 
-    /// Whether what it appends is in a file in the end.
+    /// Returns true if the records are in a file at the end.
     pub fn leaves_a_file(self) -> bool {
         !matches!(self, Self::Copy | Self::CopyAndClaim)
     }
 }
 
-/// What is done.
+/// What a contestant does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Workload {
-    /// Bursts of 64 records with 100 us between them, so that no queue fills up. The count is of bursts.
+    /// Bursts of 64 records with 100 us between them, so that no queue fills up. The count is the
+    /// number of bursts.
     Bursts,
-    /// As fast as they go, until all is with the kernel. The count is of the records of each producer.
+    /// As fast as possible, until the kernel has everything. The count is the number of records per
+    /// producer.
     Sustained,
-    /// A pipe that nobody reads for a while; appends do not wait. The count is of milliseconds.
+    /// A pipe that is not read for a while; appends do not wait. The count is in milliseconds.
     Stalled,
-    /// An open queue that nobody uses. The count is of milliseconds.
+    /// An open queue without appends. The count is in milliseconds.
     Idle,
 }
 
 impl Workload {
-    /// As in JSON.
+    /// The name in JSON.
     pub fn name(self) -> &'static str {
         match self {
             Self::Bursts => "bursts",
@@ -78,7 +80,7 @@ impl Workload {
         }
     }
 
-    /// The figures, the one that counts most first.
+    /// The names of the figures; the first is the most important.
     pub fn figures(self) -> &'static [&'static str] {
         match self {
             Self::Bursts => &["ns", "p50", "p99", "p999", "p9999", "max"],
@@ -99,44 +101,45 @@ pub struct Case {
     pub count: u64,
 }
 
-/// The records of a burst.
+/// The number of records of a burst.
 pub const BURST: usize = 64;
 
-/// Bursts that are not counted: once round the ring, so that it is in the caches as when it is used alone.
+/// The number of bursts before the counted ones. They fill the ring once, so that it is in the
+/// caches, as when nothing else uses them.
 pub const WARM_UP: u64 = 200;
 
-/// Records before the silence of [`Workload::Idle`].
+/// The number of records before the idle time of [`Workload::Idle`].
 pub const BEFORE_IDLE: u64 = 1000;
 
-/// The lengths of the records that are appended as fast as they go.
+/// The lengths of the records of [`Workload::Sustained`], in bytes.
 pub const SIZES: [usize; 5] = [16, 64, 256, 1024, 4096];
 
-/// How many append at once.
+/// The numbers of producers that append at the same time.
 pub const PRODUCERS: [usize; 3] = [1, 2, 4];
 
-/// Bytes of a log at most.
+/// The largest log in bytes.
 pub const LOG_BYTES_MAX: u64 = 100_000_000;
 
-/// Records of a log at most.
+/// The most records in a log.
 const LOG_RECORDS_MAX: u64 = 2_000_000;
 
 impl Case {
-    /// How many records it leaves in its file for each producer, if it leaves one.
+    /// The number of records per producer in the file at the end, if there is a file.
     pub fn records(&self) -> u64 {
         match self.workload {
             Workload::Bursts => (WARM_UP + 2 * self.count) * BURST as u64,
             Workload::Sustained => self.count,
             Workload::Idle => BEFORE_IDLE,
-            Workload::Stalled => 0, // a pipe, which is read while it runs
+            Workload::Stalled => 0, // writes to a pipe, which is read during the turn
         }
     }
 
-    /// Whether its log is a file that can be looked through afterwards.
+    /// Returns true if the log is a file that can be checked afterwards.
     pub fn leaves_a_file(&self) -> bool {
         self.contestant.leaves_a_file() && self.workload != Workload::Stalled
     }
 
-    /// What it is to be compared with.
+    /// The limit to compare this case with.
     pub fn limit(&self) -> Option<Contestant> {
         match self.workload {
             Workload::Bursts => Some(Contestant::CopyAndClaim),
@@ -145,14 +148,15 @@ impl Case {
         }
     }
 
-    /// Whether this is that limit; where there are several producers, with one.
+    /// Returns true if this is the limit of `case`. A limit has one producer, even if the case has
+    /// several.
     pub fn is_limit_of(&self, case: &Self) -> bool {
         Some(self.contestant) == case.limit()
             && self.workload == case.workload
             && self.record_bytes == case.record_bytes
     }
 
-    /// For messages.
+    /// The name of the case for messages.
     pub fn title(&self) -> String {
         let Self {
             contestant,
@@ -166,7 +170,7 @@ impl Case {
     }
 }
 
-/// All that is measured, in the order of a round.
+/// Returns all cases, in the order of a round.
 pub fn plan(is_quick: bool) -> Vec<Case> {
     let part = if is_quick { 8 } else { 1 };
     let case = |contestant, workload, count| Case {

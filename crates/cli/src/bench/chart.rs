@@ -1,5 +1,5 @@
-//! Charts as SVG that can stand alone or inside of a page, on light and on dark: what is no colour of a series is drawn in the
-//! colour of the text around.
+//! Charts as SVG, for a separate file or inside a page, on a light or dark background. Everything
+//! except the colours of the series has the colour of the surrounding text.
 
 use std::error::Error;
 use std::ops::Range;
@@ -8,10 +8,10 @@ use plotters::coord::ranged1d::{KeyPointHint, NoDefaultFormatting, Ranged, Value
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
-/// A chart, or why there is none.
+/// A chart, or the error that prevented it.
 pub type Drawn = Result<String, Box<dyn Error + Send + Sync>>;
 
-/// Colours that are told apart by everybody, and on light as on dark (after Okabe and Ito).
+/// Colours that colour-blind readers can distinguish, on light and dark (after Okabe and Ito).
 pub const PALETTE: [RGBColor; 8] = [
     RGBColor(0x99, 0x99, 0x99),
     RGBColor(0x56, 0xb4, 0xe9),
@@ -47,20 +47,20 @@ pub struct Bars {
     pub bars: Vec<Bar>,
 }
 
-/// An axis that has marks where it is told, and numbers that are logarithms already.
+/// An axis with given marks. Its numbers are already logarithms.
 #[derive(Clone, Debug)]
 struct Axis {
     range: Range<f64>,
     marks: Vec<(f64, String)>,
 }
 
-/// How many nines there are: 0.9 has one, 0.99 two.
+/// The number of nines of a quantile: 0.9 has one, 0.99 has two.
 fn nines(quantile: f64) -> f64 {
     -(1.0 - quantile).max(1e-9).log10()
 }
 
 impl Axis {
-    /// Quantiles, as far apart as there are nines between them.
+    /// An axis of quantiles; equal distances are equal numbers of nines.
     fn nines(furthest: f64) -> Self {
         let marks = [0.0, 0.5, 0.9, 0.99, 0.999, 0.9999, 0.99999];
         let mark = |quantile: f64| (nines(quantile), format!("{} %", plain(quantile * 100.0)));
@@ -71,7 +71,7 @@ impl Axis {
         }
     }
 
-    /// Whole decades around what is shown.
+    /// An axis of the whole decades around the values.
     fn decades(least: f64, most: f64) -> Self {
         let down = least.max(1e-3).log10().floor();
         let up = most.max(1e-3).log10().ceil().max(down + 1.0);
@@ -116,7 +116,7 @@ impl ValueFormatter<f64> for Axis {
     }
 }
 
-/// The title, and names with their colours in rows below it; how high all of that is, in pixels.
+/// Draws the title, and below it rows of names with their colours. Returns the height in pixels.
 fn head(
     area: &Area<'_>,
     title: &str,
@@ -132,7 +132,7 @@ fn head(
     area.draw_text(title, &text(16, HPos::Center, VPos::Top), (WIDTH / 2, 10))?;
     let (mut x, mut y) = (LEFT, 46);
     for (name, colour) in names {
-        let len = 32 + 8 * i32::try_from(name.chars().count())?; // wide enough for the widest letters
+        let len = 32 + 8 * i32::try_from(name.chars().count())?; // fits the widest letters
         if x > LEFT && x + len > WIDTH {
             (x, y) = (LEFT, y + ROW);
         }
@@ -146,10 +146,10 @@ fn head(
     Ok(y + 12)
 }
 
-/// Where a chart is drawn.
+/// The area of a chart.
 type Area<'a> = DrawingArea<SVGBackend<'a>, plotters::coord::Shift>;
 
-/// Curves of percentiles, with logarithmic axes.
+/// Draws curves of percentiles with logarithmic axes.
 pub fn percentiles(title: &str, unit: &str, lines: &[Line]) -> Drawn {
     let points = || lines.iter().flat_map(|line| &line.points);
     let least = points().map(|point| point.1).fold(f64::INFINITY, f64::min);
@@ -186,7 +186,8 @@ pub fn percentiles(title: &str, unit: &str, lines: &[Line]) -> Drawn {
     Ok(adapted(&svg))
 }
 
-/// Groups of bars side by side, from zero; a thin line goes from the least to the greatest.
+/// Draws groups of bars that begin at zero. A thin line in each bar goes from the least to the
+/// greatest value.
 pub fn bars(title: &str, unit: &str, groups: &[String], series: &[Bars]) -> Drawn {
     let all = series
         .iter()
@@ -247,13 +248,14 @@ pub fn bars(title: &str, unit: &str, groups: &[String], series: &[Bars]) -> Draw
     Ok(adapted(&svg))
 }
 
-/// A number of an axis, without zeros behind it.
+/// A number of an axis, without trailing zeros.
 fn plain(value: f64) -> String {
     let text = format!("{value:.3}");
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
-/// Black becomes the colour of the text, which is dark on light and light on dark; and it shrinks with its page.
+/// Replaces black by the colour of the text, which follows the background, and lets the chart
+/// shrink with its page.
 pub fn adapted(svg: &str) -> String {
     let style = "<style>svg{color:#222;max-width:100%;height:auto;font-family:sans-serif}\
                  @media(prefers-color-scheme:dark){svg{color:#ddd}}</style>";

@@ -1,4 +1,4 @@
-//! Those who append: the queue by both of its ends, and what bounds it.
+//! The contestants: the queue, through its shared path and through lanes, and its limits.
 
 use std::fs::{File, OpenOptions};
 use std::hint::black_box;
@@ -11,37 +11,37 @@ use alq::{Flags, Lane, Options, Queue};
 
 use alq_measure::Outcome;
 
-/// The bytes of every ring.
+/// The capacity of every ring in bytes.
 pub const CAPACITY: usize = 1 << 20;
 
-/// A block of those who write by themselves.
+/// The size of a block of [`Blocks`] in bytes.
 const BLOCK: usize = 64 << 10;
 
-/// Where records go.
+/// A contestant, from its opening to its end.
 pub trait Log: Sized {
     type Producer: Append + Send;
 
-    /// To this descriptor, which is open for appending.
+    /// Opens the contestant. It appends to `log`, which is open for appending.
     fn open(log: OwnedFd) -> Outcome<Self>;
 
-    /// The end of one thread.
+    /// Creates the producer of one thread.
     fn producer(&mut self) -> Outcome<Self::Producer>;
 
-    /// Once the producers are gone: returns when all is with the kernel.
+    /// Returns when the kernel has everything. The producers must be dropped before.
     fn finish(self) -> Outcome<()>;
 }
 
-/// The end of one thread.
+/// The producer of one thread.
 pub trait Append {
-    /// Takes a record, and waits for room.
+    /// Appends a record; waits for room.
     fn append(&mut self, record: &[u8]) -> io::Result<()>;
 
-    /// Whether it took the record without waiting.
+    /// Appends a record without waiting. Returns false if it was refused.
     fn try_append(&mut self, record: &[u8]) -> bool {
         self.append(record).is_ok()
     }
 
-    /// The end of the work of this thread.
+    /// Ends the work of this thread.
     fn finish(&mut self) -> io::Result<()> {
         Ok(())
     }
@@ -53,13 +53,14 @@ pub fn append_to(path: &std::path::Path) -> io::Result<OwnedFd> {
     file.map(OwnedFd::from)
 }
 
-/// Bytes to copy to, round and round.
+/// The destination of the copies, used like a ring.
 #[derive(Debug)]
 pub struct Bytes(Box<[u8]>);
 
 impl Bytes {
     fn new() -> Self {
-        Self(vec![1; CAPACITY + BLOCK].into()) // touched, and room for a record that begins at the end
+        // Not zeros, so that every page is touched. The block is room for the last record.
+        Self(vec![1; CAPACITY + BLOCK].into())
     }
 
     #[inline]
@@ -108,7 +109,8 @@ impl Append for Copier {
     }
 }
 
-/// [`super::case::Contestant::CopyAndClaim`]. Nothing keeps its producers from copying over each other, so each has bytes of its own.
+/// [`super::case::Contestant::CopyAndClaim`]. Each producer copies to separate bytes, because nothing
+/// prevents two producers from copying to the same place.
 #[derive(Debug, Default)]
 pub struct CopyAndClaim(Arc<AtomicU64>);
 
@@ -141,7 +143,7 @@ impl Append for Claimer {
     #[inline]
     fn append(&mut self, record: &[u8]) -> io::Result<()> {
         let claim = |head| Some(head + record.len() as u64);
-        // As strong as a claim of the ring; nothing here depends on it.
+        // The same ordering as a claim of the ring; nothing here depends on it.
         let start = self
             .head
             .fetch_update(Ordering::AcqRel, Ordering::Acquire, claim)

@@ -1,8 +1,19 @@
-//! `alq bench`: what an append costs on this machine, next to the limits.
+//! `alq bench`: measures the cost of an append on this machine, next to the limits.
 //!
-//! The benchmarks of the library (`benches/`) answer more questions, fail with a panic, and need the sources; this takes
-//! their method to wherever the tool is installed. Both measure with `alq-measure`. (Their pictures are drawn by the module
-//! of charts here.)
+//! ```text
+//!  args -> case (the plan) -> turn (one process per case and round) -> work, contestants
+//!                               |
+//!                               v
+//!                            summary (medians, spreads, noise) -> table, page (chart)
+//! ```
+//!
+//! - A turn runs in a separate process, so that the turns do not influence each other.
+//! - Figures of near and far turns are never in one median.
+//! - A turn counts only if its log holds every record.
+//!
+//! The benchmarks of the library (`benches/`) answer more questions, but they need the sources and
+//! fail with a panic. `alq bench` uses their method on any machine with the tool. Both measure with
+//! `alq-measure`, and both draw their pictures with the module `chart`.
 
 pub mod args;
 mod case;
@@ -30,7 +41,7 @@ use case::{Case, LOG_BYTES_MAX};
 use summary::{Noise, Report, entries};
 use turn::Turn;
 
-/// Why the measuring ended, when nothing went wrong.
+/// How the measurement ended, if there was no error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ending {
     Measured,
@@ -38,14 +49,15 @@ pub enum Ending {
     Signal(i32),
 }
 
-/// Measures, and tells.
+/// Measures, and prints and writes the report.
 pub fn run(options: &Bench) -> Result<Ending, Failure> {
-    // Before it takes its time, not afterwards; what is there stays until there is something better.
+    // Opened before the measurement, so that an error comes early. The old content stays until the
+    // new one is complete.
     for path in [&options.json, &options.report].into_iter().flatten() {
         let opened = File::options().create(true).append(true).open(path);
         opened.map_err(|error| cannot_write(path, &error))?;
     }
-    // First, so that no signal leaves a folder behind.
+    // Before the folder is created, so that a signal does not leave it on the disk.
     let signals = Signals::handle().map_err(|error| Failure::new("signals", error))?;
     let folder = folder(options)?;
     let cases = case::plan(options.quick);
@@ -55,7 +67,7 @@ pub fn run(options: &Bench) -> Result<Ending, Failure> {
         return Ok(Ending::Signal(signals.received().unwrap_or_default()));
     };
     let used = Usage::now().map_err(system)?.since(before);
-    let ours_s = own_s().map_err(system)?; // all of it was used since the start
+    let ours_s = own_s().map_err(system)?; // includes the turns, which have ended
     let entries = entries(&cases, &turns);
     let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH);
     let report = Report {
@@ -93,7 +105,7 @@ fn cannot_write(path: &Path, error: &io::Error) -> Failure {
     Failure::new(path.display(), format!("cannot write: {error}"))
 }
 
-/// Every case in every round; `None` if a signal came.
+/// Runs every case in every round. Returns `None` if a signal came.
 fn rounds(
     options: &Bench,
     cases: &[Case],
@@ -123,7 +135,8 @@ fn rounds(
     Ok(Some(turns))
 }
 
-/// Drawn between the turns only, so that it takes no time of theirs; hidden where standard error is no terminal.
+/// The progress bar. It is drawn only between turns, so that it does not disturb them. It is hidden
+/// if standard error is not a terminal.
 fn bar(turns: usize) -> ProgressBar {
     let bar = ProgressBar::new(turns as u64);
     let template = "alq: {prefix} [{bar:24}] {eta} left, {wide_msg}";
@@ -133,7 +146,7 @@ fn bar(turns: usize) -> ProgressBar {
     bar
 }
 
-/// A folder of its own in the one for the logs.
+/// Creates a temporary folder for the logs.
 fn folder(options: &Bench) -> Result<TempDir, Failure> {
     let has_room = |path: &Path| {
         rustix::fs::statvfs(path)
@@ -150,18 +163,18 @@ fn folder(options: &Bench) -> Result<TempDir, Failure> {
     let failure = |problem: String| {
         Failure::new(
             path.display(),
-            format!("{problem}; name another with --dir"),
+            format!("{problem}; name another folder with --dir"),
         )
     };
     let made = tempfile::Builder::new()
         .prefix("alq-bench-")
         .tempdir_in(&path);
     let made =
-        made.map_err(|error| failure(format!("no folder can be made for the logs: {error}")))?;
+        made.map_err(|error| failure(format!("cannot create a folder for the logs: {error}")))?;
     if !has_room(&path) {
         let needed = LOG_BYTES_MAX / 1_000_000;
         return Err(failure(format!(
-            "it has less than the {needed} MB of room that a log may take"
+            "it has less than {needed} MB of free space, which a log may need"
         )));
     }
     Ok(made)

@@ -1,4 +1,5 @@
-//! The page for a browser: it holds all that it shows, and may load nothing else.
+//! The page for a browser. It contains everything that it shows, and its policy forbids it to load
+//! anything.
 
 use std::fmt::Write;
 use std::time::{Duration, UNIX_EPOCH};
@@ -17,19 +18,22 @@ body{font:15px/1.5 sans-serif;max-width:62rem;margin:2rem auto;padding:0 1rem}
 h1{font-size:1.5rem}h2{font-size:1.2rem;margin-top:2.5rem}
 table{border-collapse:collapse;margin:.5rem 0 1.5rem;display:block;overflow-x:auto}
 caption,figcaption{text-align:left;padding:.3rem 0;font-weight:600}
-th,td{padding:.2rem .7rem;text-align:right;border-bottom:1px solid #8885;font-variant-numeric:tabular-nums;white-space:nowrap}
+th,td{padding:.2rem .7rem;text-align:right;border-bottom:1px solid #8885}
+th,td{font-variant-numeric:tabular-nums;white-space:nowrap}
 th:first-child{text-align:left;font-weight:400}
 td small{opacity:.65;margin-left:.3rem}
 figure{margin:1rem 0}
 .verdict{border-left:.4rem solid #009e73;padding:.5rem 1rem}
 .verdict.noisy{border-color:#d55e00}";
 
-/// The page of a report.
+/// Builds the page of a report.
 pub fn of(report: &Report) -> Drawn {
     let mut page = format!(
         "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\
-         <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\
-         <meta name=\"viewport\" content=\"width=device-width\"><title>alq bench</title><style>{STYLE}</style></head><body>\n\
+         <meta http-equiv=\"Content-Security-Policy\" \
+         content=\"default-src 'none'; style-src 'unsafe-inline'\">\
+         <meta name=\"viewport\" content=\"width=device-width\">\
+         <title>alq bench</title><style>{STYLE}</style></head><body>\n\
          <h1>What an append costs on this machine</h1>\n<ul class=\"facts\">\n"
     );
     for fact in table::facts(report) {
@@ -62,8 +66,10 @@ pub fn of(report: &Report) -> Drawn {
     }
     write!(
         page,
-        "<p>Figures are medians of the rounds; the small numbers say how far the rounds are apart (greatest less least, by the median), as \
-         the thin lines in the bars do. Limits do the part of the work that no queue can leave out. Measured by {}, {}.</p>\n</body></html>\n",
+        "<p>Figures are medians of the rounds. The small numbers are the spread of the rounds \
+         (greatest less least, divided by the median); the thin lines in the bars show it too. \
+         Limits do the part of the work that no queue can leave out. Measured by {}, {}.</p>\n\
+         </body></html>\n",
         escaped(&report.tool),
         format_rfc3339_seconds(UNIX_EPOCH + Duration::from_secs(report.unix_time))
     )?;
@@ -97,12 +103,12 @@ fn html(table: &Table) -> String {
             "<tr><th>{}</th>{}</tr>",
             escaped(&row.name),
             cells.collect::<String>()
-        ); // there is no room that could run out
+        ); // a `String` accepts every write
     }
     text + "</table>\n"
 }
 
-/// A cell, which says what it shows: see `tests/report.rs`.
+/// A cell. Its `data-key` names the figure, for `tests/report.rs`.
 fn data(cell: &Cell) -> String {
     let Some(spread) = cell.spread else {
         return "<td>-</td>".to_owned();
@@ -124,7 +130,8 @@ fn colour(contestant: Contestant) -> plotters::style::RGBColor {
     PALETTE[at.unwrap_or(0)]
 }
 
-/// In the order of the tables: the calls of bursts; the throughput for each number of producers; the refusals.
+/// Draws the charts in the order of the tables: the calls of bursts; the throughput for each number
+/// of producers; the refusals.
 fn charts(
     report: &Report,
     distance: Distance,
@@ -167,7 +174,7 @@ fn curves(report: &Report, workload: Workload, distance: Distance, title: &str) 
     chart::percentiles(title, "ns", &entries.filter_map(line).collect::<Vec<_>>())
 }
 
-/// The limit is that of one producer, with however many.
+/// Draws the throughput with `producers` producers. The limit is always measured with one producer.
 fn throughput(report: &Report, producers: usize, distance: Distance) -> Drawn {
     let series = [Contestant::Blocks, Contestant::Shared, Contestant::Lane].map(|contestant| {
         let bar = |record_bytes| {

@@ -1,4 +1,5 @@
-//! What is made of the turns: medians and spreads, near and far apart, and whether they are to be trusted.
+//! Summarises the turns: medians and spreads, separately for near and far, and whether the figures
+//! can be trusted.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +9,7 @@ use super::case::Case;
 use super::turn::Turn;
 use alq_measure::machine::{Distance, Machine, Usage};
 
-/// All that was measured. This is what `--json` writes.
+/// Everything that was measured. `--json` writes this object.
 #[derive(Debug, Serialize)]
 pub struct Report {
     pub tool: String,
@@ -22,7 +23,7 @@ pub struct Report {
     pub cases: Vec<Entry>,
 }
 
-/// What one contestant did with one workload.
+/// The results of one contestant with one workload.
 #[derive(Debug, Serialize)]
 pub struct Entry {
     #[serde(flatten)]
@@ -30,12 +31,13 @@ pub struct Entry {
     pub is_limit: bool,
     pub near: Option<Summary>,
     pub far: Option<Summary>,
-    /// Turns that are in neither, since the cores came nearer or went further away meanwhile.
+    /// The number of turns that are in neither, because the distance of the cores changed during
+    /// the turn.
     pub moved_turns: usize,
     pub turns: Vec<Raw>,
 }
 
-/// A turn as it was.
+/// The figures of one turn.
 #[derive(Debug, Serialize)]
 pub struct Raw {
     pub round: u32,
@@ -48,7 +50,7 @@ pub struct Raw {
 pub struct Summary {
     pub turns: usize,
     pub figures: BTreeMap<String, Spread>,
-    /// The median of how long calls take, in ns, at each quantile.
+    /// The duration of a call in ns at each quantile: the median of the turns.
     pub curve: Vec<Point>,
 }
 
@@ -80,7 +82,7 @@ impl Spread {
         })
     }
 
-    /// From the least to the greatest, as a part of the median.
+    /// The spread: greatest less least, divided by the median.
     pub fn width(&self) -> f64 {
         if self.greatest > self.least {
             (self.greatest - self.least) / self.median
@@ -90,7 +92,7 @@ impl Spread {
     }
 }
 
-/// The figure that says how a contestant compares with the limit of its workload.
+/// The figure that compares a contestant with the limit of its workload, as a ratio.
 pub const OF_LIMIT: &str = "of_limit";
 
 impl Entry {
@@ -107,7 +109,7 @@ impl Entry {
     }
 }
 
-/// The entries of all cases; `turns` are those of each.
+/// Builds the entries of all cases; `turns` holds the turns of each case.
 pub fn entries(cases: &[Case], turns: &[Vec<Turn>]) -> Vec<Entry> {
     let entry = |(case, own): (&Case, &Vec<Turn>)| {
         let limit = cases.iter().position(|limit| limit.is_limit_of(case));
@@ -147,7 +149,7 @@ fn summary(case: &Case, own: &[Turn], limit: &[Turn], distance: Distance) -> Opt
     };
     let names = first.measured.figures.keys();
     let mut figures: BTreeMap<_, _> = names.filter_map(|name| values(name)).collect();
-    // Of two turns of one round: whatever else the machine did has hit both.
+    // A ratio compares two turns of one round: other load on the machine has hit both.
     let main = case.workload.figures()[0];
     let ratios = own.iter().filter_map(|turn| {
         let is_beside = |limit: &&Turn| limit.round == turn.round && limit.distance() == distance;
@@ -170,26 +172,26 @@ fn summary(case: &Case, own: &[Turn], limit: &[Turn], distance: Distance) -> Opt
     })
 }
 
-/// Whether the machine was quiet enough, and by what that is told.
+/// Whether the machine was quiet enough, and the figures that decide it.
 #[derive(Debug, Default, Serialize)]
 pub struct Noise {
     pub is_quiet: bool,
-    /// Why it was not.
+    /// Why it was not quiet enough.
     pub reasons: Vec<String>,
-    /// Of the time of all processors, what the host of a virtual machine took.
+    /// The share of the time of all processors that the host of a virtual machine took.
     pub steal_share: f64,
     pub steal_share_max: f64,
-    /// Of the time of all processors, what other processes used.
+    /// The share of the time of all processors that other processes used.
     pub others_share: f64,
     pub others_share_max: f64,
-    /// How far the rounds of the limits, which are the same work each time, are apart: of the spreads (greatest less least, by the
-    /// median), the median.
+    /// The median of the spreads of the limits, which do the same work in each round.
     pub limit_spread: Option<f64>,
     pub limit_spread_max: f64,
 }
 
 impl Noise {
-    /// `used` is what all processors did meanwhile, `ours_s` what the benchmark itself used of that.
+    /// `used` is the usage of all processors during the benchmark; `ours_s` is the part in seconds
+    /// that the benchmark itself used.
     pub fn of(entries: &[Entry], used: Usage, ours_s: f64) -> Self {
         let limits = entries.iter().filter(|entry| entry.is_limit);
         let spreads = limits.flat_map(|entry| {
@@ -232,8 +234,9 @@ impl Noise {
             ));
         }
         match self.limit_spread {
-            None => complaints
-                .push("no limit had two turns to compare: more rounds tell more".to_owned()),
+            None => {
+                complaints.push("no limit had two turns to compare: use more rounds".to_owned())
+            }
             Some(spread) if spread > self.limit_spread_max => {
                 let (spread, most) = (percent(spread), percent(self.limit_spread_max));
                 complaints.push(format!(
@@ -304,7 +307,7 @@ mod tests {
     }
 
     #[test]
-    fn each_kind_of_noise_is_told() {
+    fn each_kind_of_noise_is_reported() {
         let cases = &plan(true)[..1];
         let noise = |ns: [f64; 2], steal_s, busy_s| {
             let turns = [0, 1].map(|round| turn(round, [9.0; 2], ns[round as usize]));

@@ -1,4 +1,4 @@
-//! The tables, for people.
+//! The tables of a report, as text.
 
 use std::fmt::Write;
 
@@ -6,7 +6,7 @@ use super::case::{Contestant, PRODUCERS, SIZES, Workload};
 use super::summary::{Entry, OF_LIMIT, Report, Spread};
 use alq_measure::machine::{Distance, NEAR_NS};
 
-/// A table: what it shows, the names of its columns, and its rows.
+/// A table: its title, the names of its columns, and its rows.
 #[derive(Debug)]
 pub struct Table {
     pub title: String,
@@ -20,18 +20,18 @@ pub struct Row {
     pub cells: Vec<Cell>,
 }
 
-/// One figure, and where it is in the JSON.
+/// One figure, and its place in the JSON.
 #[derive(Clone, Debug)]
 pub struct Cell {
     /// `WORKLOAD/CONTESTANT/PRODUCERS/RECORD_BYTES/DISTANCE/FIGURE`
     pub key: String,
     pub spread: Option<Spread>,
-    /// How many it is made of.
+    /// The number of turns.
     pub turns: usize,
 }
 
 impl Cell {
-    /// Three digits, and how far the rounds are apart.
+    /// The median with three digits, and the spread.
     fn text(&self) -> String {
         let Some(spread) = self.spread else {
             return "-".to_owned();
@@ -41,17 +41,17 @@ impl Cell {
         format!("{}{gap}{apart}", number(spread.median))
     }
 
-    /// How far the rounds are apart; nothing if there was one.
+    /// The spread of the rounds; empty if there was only one.
     pub fn apart(&self) -> String {
         let spread = self.spread.filter(|_| self.turns > 1);
         spread.map_or_else(String::new, |spread| match spread.width() {
             width if width.is_finite() => format!("~{:.0}%", width * 100.0),
-            _ => format!("to {}", number(spread.greatest)), // of nothing, there are no parts
+            _ => format!("to {}", number(spread.greatest)), // the median is 0: no ratio
         })
     }
 }
 
-/// Three digits of it, where it has so many.
+/// A number with at most three decimals, rounded to three digits if it is less than 1000.
 pub fn number(value: f64) -> String {
     let digits = match value.abs() {
         100.0.. => 0,
@@ -75,7 +75,7 @@ fn heading(figure: &str, workload: Workload) -> &str {
     }
 }
 
-/// How a distance is called, with what it means.
+/// The title of a distance, with its meaning.
 pub fn title(distance: Distance) -> String {
     match distance {
         Distance::Near => {
@@ -85,7 +85,7 @@ pub fn title(distance: Distance) -> String {
     }
 }
 
-/// The tables of one distance; none if no turn had it.
+/// The tables of one distance; empty if no turn had it.
 pub fn tables(report: &Report, distance: Distance) -> Vec<Table> {
     let of = |workload| {
         let entries = report
@@ -103,7 +103,8 @@ pub fn tables(report: &Report, distance: Distance) -> Vec<Table> {
     }
     vec![
         figures(
-            "What a call costs its caller: bursts of 64 records of 100 bytes with 100 us between them; single calls in ns",
+            "The cost of a call for its caller: bursts of 64 records of 100 bytes with 100 us \
+             between them; single calls in ns",
             &of(Workload::Bursts),
             Workload::Bursts,
             distance,
@@ -118,7 +119,7 @@ pub fn tables(report: &Report, distance: Distance) -> Vec<Table> {
             None,
         ),
         figures(
-            "An open queue that nobody uses",
+            "An open queue without appends",
             &of(Workload::Idle),
             Workload::Idle,
             distance,
@@ -168,7 +169,8 @@ fn figures(
     }
 }
 
-/// A row a contestant and number of producers, a column a length of the records.
+/// The table of throughput. A row is a contestant with a number of producers; a column is a length
+/// of records.
 fn throughput(entries: &[&Entry], distance: Distance) -> Table {
     let mut rows = Vec::new();
     for contestant in [Contestant::Blocks, Contestant::Shared, Contestant::Lane] {
@@ -195,7 +197,7 @@ fn throughput(entries: &[&Entry], distance: Distance) -> Table {
     }
 }
 
-/// What is said of the machine, a line each.
+/// The lines about the machine and the measurement.
 pub fn facts(report: &Report) -> Vec<String> {
     let machine = &report.machine;
     let of_cores = match machine.cores_used {
@@ -219,20 +221,21 @@ pub fn facts(report: &Report) -> Vec<String> {
     ];
     if moved > 0 {
         facts.push(format!(
-            "{moved} turns during which the cores came nearer or went further away are left out"
+            "{moved} turns during which the distance of the cores changed are left out"
         ));
     }
     facts
 }
 
-/// Whether the figures are to be trusted, in words.
+/// The sentence that says whether the figures can be trusted.
 pub fn verdict(report: &Report) -> String {
     let noise = &report.noise;
     if !noise.is_quiet {
         return format!("Too noisy to trust: {}.", noise.reasons.join("; "));
     }
     format!(
-        "Quiet enough to trust: the host took {:.1} % of the time of the processors (at most {:.0} %), others {:.1} % (at most {:.0} %), \
+        "Quiet enough to trust: the host took {:.1} % of the time of the processors \
+         (at most {:.0} %), others {:.1} % (at most {:.0} %), \
          and the rounds of the limits are {:.1} % apart (at most {:.0} %).",
         noise.steal_share * 100.0,
         noise.steal_share_max * 100.0,
@@ -243,20 +246,21 @@ pub fn verdict(report: &Report) -> String {
     )
 }
 
-/// All of it, as text.
+/// The whole report as text.
 pub fn of(report: &Report) -> String {
     let mut text = facts(report).join("\n") + "\n";
     for distance in [Distance::Near, Distance::Far] {
         for (at, table) in tables(report, distance).iter().enumerate() {
             if at == 0 {
-                let _ = write!(text, "\n{}\n", title(distance)); // there is no room that could run out
+                let _ = write!(text, "\n{}\n", title(distance)); // a `String` accepts every write
             }
             let _ = write!(text, "\n{}", plain(table));
         }
     }
     let _ = write!(
         text,
-        "\nMedians of the rounds; behind ~, how far the rounds are apart (greatest less least, by the median).\n{}\n",
+        "\nMedians of the rounds; after ~, the spread of the rounds \
+         (greatest less least, divided by the median).\n{}\n",
         verdict(report)
     );
     text

@@ -1,4 +1,5 @@
-//! Turns: each in a process of its own, so that nobody's threads, memory or caches are in another's way.
+//! Turns. Each runs in a separate process, so that threads, memory and caches of one turn do not
+//! disturb another.
 
 use std::env;
 use std::fs;
@@ -19,11 +20,11 @@ use alq_measure::Outcome;
 use alq_measure::machine::{Distance, line_ns};
 use alq_measure::records::check_folder;
 
-/// What came of one turn, and how near the cores were to each other.
+/// The result of one turn, and the distance of the cores.
 #[derive(Clone, Debug)]
 pub struct Turn {
     pub round: u32,
-    /// A cache line from core to core, before and after.
+    /// The time in ns that a cache line takes from core to core, before and after the turn.
     pub line_ns: [f64; 2],
     pub measured: Measured,
 }
@@ -34,13 +35,14 @@ impl Turn {
     }
 }
 
-/// The word with which this program starts itself for a turn; no subcommand, since it is nobody else's.
+/// The word with which this program starts itself for a turn. It is not a subcommand, because it is
+/// not meant for users.
 const WORD: &str = "bench-turn";
 
-/// How long a turn may take before it counts as hung.
+/// The longest time of a turn; a longer one counts as hung.
 const LIMIT: Duration = Duration::from_secs(120);
 
-/// If this process is for a turn: does it, and says what came of it.
+/// If this process was started for a turn, runs it and prints the result. Otherwise returns `None`.
 pub fn asked() -> Option<ExitCode> {
     let mut arguments = env::args_os().skip(1);
     if arguments.next()? != WORD {
@@ -49,23 +51,23 @@ pub fn asked() -> Option<ExitCode> {
     let (case, path) = (arguments.next()?, arguments.next()?);
     let measured = case
         .to_str()
-        .ok_or_else(|| "the case is no text".into())
+        .ok_or_else(|| "the case is not text".into())
         .and_then(|case| here(case, path.as_ref()));
     Some(match measured {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            let _ = writeln!(io::stderr(), "{error}"); // whoever started it takes it from there
+            let _ = writeln!(io::stderr(), "{error}"); // the process that started this one reads it
             ExitCode::FAILURE
         }
     })
 }
 
 fn here(case: &str, path: &Path) -> Outcome<()> {
-    signals::release(); // this process was started with those blocked that the other one handles
+    signals::release(); // inherited as blocked from the process that started this one
     let case: Case = serde_json::from_str(case)?;
     thread::spawn(|| {
         thread::sleep(LIMIT);
-        let _ = writeln!(io::stderr(), "it is not over after {LIMIT:?}");
+        let _ = writeln!(io::stderr(), "the turn has not ended after {LIMIT:?}");
         exit(1);
     });
     let measured = work::run(&case, path)?;
@@ -73,7 +75,8 @@ fn here(case: &str, path: &Path) -> Outcome<()> {
     Ok(())
 }
 
-/// Has another process do it, with its log in `folder`, and looks through that log. A signal ends that process.
+/// Runs a turn in another process, with its log in `folder`, and checks that log. A signal ends
+/// that process.
 pub fn run(case: &Case, round: u32, folder: &Path, signals: &Signals) -> Outcome<Turn> {
     let log = folder.join("log");
     let before = line_ns();
@@ -105,7 +108,7 @@ pub fn run(case: &Case, round: u32, folder: &Path, signals: &Signals) -> Outcome
             return Err(format!("the log holds {of_each:?} records, not {records} of each").into());
         }
     }
-    let _ = fs::remove_file(&log); // the folder goes anyway
+    let _ = fs::remove_file(&log); // if this fails, it goes with the folder
     Ok(Turn {
         round,
         line_ns,
@@ -113,12 +116,13 @@ pub fn run(case: &Case, round: u32, folder: &Path, signals: &Signals) -> Outcome
     })
 }
 
-/// What a turn says in the end. A signal does not wait for that: a second one would leave the folder behind.
+/// Waits for the output of a turn. A signal kills the turn at once: a second signal would end this
+/// process before it has removed the folder.
 fn output(mut turn: Child, signals: &Signals) -> io::Result<Output> {
     if let Some(said) = &turn.stdout {
         let mut ready = [
             PollFd::from_borrowed_fd(signals.descriptor(), PollFlags::IN),
-            PollFd::new(said, PollFlags::IN), // it is silent until it is over
+            PollFd::new(said, PollFlags::IN), // a turn prints only at its end
         ];
         retry_on_intr(|| poll(&mut ready, None))?;
         if !ready[0].revents().is_empty() {

@@ -1,4 +1,4 @@
-//! The workloads, as the process of one turn does them.
+//! The workloads. They run in the process of one turn.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -21,22 +21,23 @@ use super::contestants::{Append, Blocks, Copy, CopyAndClaim, Lanes, Log, Shared,
 use alq_measure::Outcome;
 use alq_measure::records::{Checker, Found, Records};
 
-/// What came of a turn.
+/// The result of a turn.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Measured {
-    /// By name: see [`Workload::figures`].
+    /// The figures by name: see [`Workload::figures`].
     pub figures: BTreeMap<String, f64>,
-    /// How long calls take, in ns, at each of [`QUANTILES`] that so many calls have; empty if calls were not timed.
+    /// How long calls take, in ns, at each of [`QUANTILES`] that so many calls have; empty if calls
+    /// were not timed.
     pub curve_ns: Vec<f64>,
 }
 
-/// Where a curve has its points.
+/// The quantiles of the points of a curve.
 pub const QUANTILES: [f64; 16] = [
     0.0, 0.25, 0.5, 0.75, 0.9, 0.95, 0.975, 0.99, 0.995, 0.9975, 0.999, 0.9995, 0.9998, 0.9999,
     0.99995, 0.99999,
 ];
 
-/// Does the work, with the log at `path`.
+/// Runs the workload, with the log at `path`.
 pub fn run(case: &Case, path: &Path) -> Outcome<Measured> {
     match case.contestant {
         Contestant::Copy => run_as::<Copy>(case, path),
@@ -56,7 +57,7 @@ fn run_as<L: Log>(case: &Case, path: &Path) -> Outcome<Measured> {
     }
 }
 
-/// What the threads of this process have used so far.
+/// The CPU time that the threads of this process have used so far, in ns.
 fn cpu_ns() -> f64 {
     let used = clock_gettime(ClockId::ProcessCPUTime);
     used.tv_sec as f64 * 1e9 + used.tv_nsec as f64
@@ -70,7 +71,7 @@ fn ns_since(start: Instant) -> u64 {
     start.elapsed().as_nanos() as u64
 }
 
-/// How long single calls took.
+/// Summarises the durations of single calls.
 fn of_calls(calls: &Histogram<u64>) -> Measured {
     let at = |quantile| calls.value_at_quantile(quantile) as f64;
     let figures = [
@@ -80,7 +81,7 @@ fn of_calls(calls: &Histogram<u64>) -> Measured {
         ("p9999", at(0.9999)),
         ("max", calls.max() as f64),
     ];
-    // A curve ends where there is no call beyond.
+    // A curve ends at the last quantile that has a call beyond it.
     let beyond = |quantile: &&f64| (1.0 - **quantile) * calls.len() as f64 >= 0.999;
     let quantiles = QUANTILES.iter().take_while(beyond);
     Measured {
@@ -93,7 +94,7 @@ fn named<const N: usize>(figures: [(&str, f64); N]) -> BTreeMap<String, f64> {
     figures.map(|(name, value)| (name.to_owned(), value)).into()
 }
 
-/// From the start of one burst to the next.
+/// The time from the start of one burst to the next.
 const PAUSE: Duration = Duration::from_micros(100);
 
 fn pause_from(start: Instant) {
@@ -102,7 +103,7 @@ fn pause_from(start: Instant) {
     }
 }
 
-/// First whole bursts between two stamps, then single calls with a stamp on each side.
+/// Times whole bursts, and then single calls with a time stamp on each side.
 fn bursts<L: Log>(case: &Case, log: OwnedFd) -> Outcome<Measured> {
     let mut log = L::open(log)?;
     let mut producer = log.producer()?;
@@ -142,7 +143,7 @@ fn bursts<L: Log>(case: &Case, log: OwnedFd) -> Outcome<Measured> {
     Ok(measured)
 }
 
-/// From the first record until all is with the kernel.
+/// Measures from the first record until the kernel has everything.
 fn sustained<L: Log>(case: &Case, log: OwnedFd) -> Outcome<Measured> {
     let mut log = L::open(log)?;
     let producers: Outcome<Vec<_>> = (0..case.producers).map(|_| log.producer()).collect();
@@ -161,7 +162,8 @@ fn sustained<L: Log>(case: &Case, log: OwnedFd) -> Outcome<Measured> {
         let threads: Vec<_> = (producers?.into_iter().enumerate())
             .map(|(writer, producer)| scope.spawn(move || append(writer, producer)))
             .collect();
-        let started = (Instant::now(), cpu_ns()); // before they are let go: this thread may be the last to run again
+        // Before the barrier opens: this thread may be the last to run again.
+        let started = (Instant::now(), cpu_ns());
         all_there.wait();
         for thread in threads {
             thread.join().map_err(|_| "a producer panicked")??;
@@ -181,7 +183,8 @@ fn sustained<L: Log>(case: &Case, log: OwnedFd) -> Outcome<Measured> {
     })
 }
 
-/// Refusals, while nobody reads the pipe behind the log; then whether all that was taken comes out of it.
+/// Measures refusals while the pipe of the log is not read. Then reads the pipe and checks that it
+/// holds every accepted record.
 fn stalled<L: Log>(case: &Case) -> Outcome<Measured> {
     let (reader, writer) = pipe_with(PipeFlags::CLOEXEC)?;
     let mut log = L::open(writer)?;
@@ -227,7 +230,7 @@ fn stalled<L: Log>(case: &Case) -> Outcome<Measured> {
     Ok(measured)
 }
 
-/// Reads all of the pipe, once it is woken; returns what there was.
+/// Waits for `asleep`, then reads the pipe to its end. Returns the records that it found.
 fn read(mut pipe: File, len: usize, asleep: &Receiver<()>) -> Outcome<Found> {
     asleep.recv()?;
     let mut checker = Checker::new(len, 1)?;
@@ -240,9 +243,9 @@ fn read(mut pipe: File, len: usize, asleep: &Receiver<()>) -> Outcome<Found> {
     }
 }
 
-/// What the other threads do while this one sleeps.
+/// Measures the wake-ups and the CPU time of the other threads while this one sleeps.
 fn idle<L: Log>(case: &Case, log: OwnedFd) -> Outcome<Measured> {
-    const SETTLING: Duration = Duration::from_millis(500); // what is pending is written by then
+    const SETTLING: Duration = Duration::from_millis(500); // by then, pending records are written
     let mut log = L::open(log)?;
     let mut producer = log.producer()?;
     let mut records = Records::new(case.record_bytes, 0)?;
@@ -266,7 +269,7 @@ fn idle<L: Log>(case: &Case, log: OwnedFd) -> Outcome<Measured> {
     })
 }
 
-/// How often the threads of this process but this one have been given a processor. Source: `proc_pid_status(5)`.
+/// Returns the number of context switches of the other threads. Source: `proc_pid_status(5)`.
 fn switches_of_others() -> Outcome<u64> {
     let this = fs::read_link("/proc/thread-self")?;
     let mut switches = 0;
@@ -290,7 +293,7 @@ mod tests {
     use super::{QUANTILES, histogram, of_calls};
 
     #[test]
-    fn a_curve_ends_where_there_is_no_call_beyond() {
+    fn a_curve_ends_at_the_last_quantile_with_a_call_beyond_it() {
         for (calls, last) in [
             (0, None),
             (1, Some(0.0)),
