@@ -1,4 +1,4 @@
-//! Tests in a process of their own: for what belongs to the whole process, or cannot be taken back.
+//! Runs tests in a child process: tests that affect the whole process, or that cannot be undone.
 
 use std::env;
 use std::io::Read;
@@ -8,18 +8,18 @@ use std::time::Duration;
 
 use super::{DEADLINE, spawn};
 
-/// Set in a process that was started for one test.
+/// The variable that is set in a process that was started for one test.
 const CHILD: &str = "ALQ_TEST_CHILD";
 
-/// Set beside it: a folder that the test and its process share.
+/// The variable with the folder that the test and its process share.
 const FOLDER: &str = "ALQ_TEST_FOLDER";
 
-/// How a process has ended, and what it has said.
+/// How a process has ended, and its output.
 pub struct Ended {
     pub status: ExitStatus,
     pub stdout: String,
     pub stderr: String,
-    /// The folder that it was given: it goes with this value.
+    /// The folder of the process. It is removed when this value is dropped.
     pub folder: tempfile::TempDir,
 }
 
@@ -28,7 +28,7 @@ impl Ended {
         std::fs::read(self.folder.path().join(name)).unwrap_or_default()
     }
 
-    /// Fails unless it ended by itself with `code`.
+    /// Panics unless the process exited with `code`.
     #[track_caller]
     pub fn assert_code(&self, code: i32) {
         assert_eq!(
@@ -42,8 +42,9 @@ impl Ended {
     }
 }
 
-/// Runs `body` in a process of its own, which may end in any way, and says how it ended. `test` is the name of the
-/// test that calls this: once for each way that it tries, told apart by `way`.
+/// Runs `body` in a child process, which may end in any way, and returns how it ended. `test` is
+/// the name of the calling test. A test that tries several ways to end calls it once for each, with
+/// another `way`.
 pub fn end_of_child(test: &str, way: &str, body: impl FnOnce(&Path)) -> Option<Ended> {
     if let Some(child) = env::var_os(CHILD) {
         if child == format!("{test} {way}").as_str() {
@@ -62,8 +63,8 @@ pub fn end_of_child(test: &str, way: &str, body: impl FnOnce(&Path)) -> Option<E
     })
 }
 
-/// Runs `body` in a process of its own. `test` is the name of the test that calls this: the process is this test
-/// binary once more, which runs that test alone.
+/// Runs `body` in a child process. `test` is the name of the calling test: the child is this test
+/// binary, which runs only that test.
 pub fn in_child(test: &str, body: impl FnOnce()) {
     if env::var_os(CHILD).is_some() {
         body();
@@ -76,7 +77,7 @@ pub fn in_child(test: &str, body: impl FnOnce()) {
     );
 }
 
-/// Runs this test binary once more, for `test` alone, until it ends.
+/// Runs this test binary for `test` alone, and waits for its end.
 fn run(test: &str, child: &str, folder: Option<&Path>) -> (ExitStatus, String, String) {
     let mut command = Command::new(env::current_exe().unwrap());
     command
@@ -91,7 +92,7 @@ fn run(test: &str, child: &str, folder: Option<&Path>) -> (ExitStatus, String, S
     let mut child = command.spawn().unwrap();
     let stdout = text_of(child.stdout.take().unwrap());
     let stderr = text_of(child.stderr.take().unwrap());
-    // The child fails by itself after DEADLINE; this is for one that cannot.
+    // The child panics after DEADLINE; this limit is for a child that cannot.
     let end = std::time::Instant::now() + 2 * DEADLINE + stress_time();
     let status = loop {
         if let Some(status) = child.try_wait().unwrap() {
@@ -113,7 +114,7 @@ fn text_of(mut pipe: impl Read + Send + 'static) -> super::Watched<String> {
     })
 }
 
-/// What the long form of a test may take beyond the usual.
+/// The additional time that the long form of a test may take.
 fn stress_time() -> Duration {
     let seconds = env::var("ALQ_STRESS_SECONDS").map(|text| text.parse().unwrap());
     Duration::from_secs(seconds.unwrap_or(0))

@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-/// A file system of 1 MiB; only root can have one.
+/// A file system of 1 MiB. Only root can mount it.
 pub struct SmallDisk(tempfile::TempDir);
 
 impl SmallDisk {
@@ -26,7 +26,7 @@ impl SmallDisk {
         self.0.path()
     }
 
-    /// Takes all of the room that is left.
+    /// Fills all of the free room.
     pub fn fill(&self) {
         let mut filler = File::create(self.path().join("filler")).unwrap();
         let full = std::io::copy(&mut std::io::repeat(b'#'), &mut filler).unwrap_err();

@@ -22,7 +22,8 @@ pub unsafe fn shared<T: Sync>() -> &'static T {
     // SAFETY: a new mapping, which replaces none.
     let at = unsafe { libc::mmap(ptr::null_mut(), size_of::<T>(), access, flags, -1, 0) };
     assert_ne!(at, libc::MAP_FAILED);
-    // SAFETY: as long as a `T`, page aligned, zeroed, of atomics (the caller says), and never unmapped.
+    // SAFETY: as long as a `T`, page aligned, zeroed, of atomics (the caller says), and never
+    // unmapped.
     unsafe { &*at.cast() }
 }
 
@@ -41,7 +42,8 @@ pub struct Child(libc::pid_t);
 
 /// Makes a child that runs `body` and ends.
 pub fn fork(end: End, body: impl FnOnce()) -> Child {
-    // SAFETY: the child runs `body` and ends. It has one thread, of which it needs no more than this library says.
+    // SAFETY: the child runs `body` and ends. It has one thread, of which it needs no more than
+    // this library says.
     match unsafe { libc::fork() } {
         0 => run(end, body),
         pid => started(pid),

@@ -1,4 +1,4 @@
-//! Load: producers that append by all ways, and a reader that is slow.
+//! Load: producers that append in all ways, and a slow reader.
 
 use std::io::Read;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,8 +8,8 @@ use alq::{Flags, Queue};
 
 use super::{Numbers, Record, TRY, WAIT};
 
-/// Appends records until `stop`, by all ways and flags, through the queue as `writer` and through a lane as `writer + 1`;
-/// says how many each.
+/// Appends records until `stop`, in all ways and with all flags: through the queue as `writer`, and
+/// through a lane as `writer + 1`. Returns the number of records of each.
 pub fn produce(queue: &Queue, writer: usize, stop: &AtomicBool) -> [u32; 2] {
     let mut numbers = Numbers::new(writer + 900);
     let mut lane = queue.lane();
@@ -45,7 +45,7 @@ pub fn produce(queue: &Queue, writer: usize, stop: &AtomicBool) -> [u32; 2] {
         };
         match appended {
             Ok(_) => seqs[way] += 1,
-            // Not taken: the same number comes again.
+            // Refused: the next try has the same number.
             Err(error) => assert_eq!((error, flags.contains(TRY)), (alq::Error::WouldBlock, true)),
         }
         if drops {

@@ -1,4 +1,4 @@
-//! What the test files share: waiting, records that identify themselves, logs, pipes.
+//! Code shared by the test files: waiting, records that identify themselves, logs, pipes.
 #![allow(dead_code, reason = "no test file uses all of it")]
 
 pub mod child;
@@ -22,19 +22,19 @@ use std::time::{Duration, Instant};
 use alq::{Entry, Flags, Options, Queue, Stats};
 use tempfile::TempDir;
 
-/// How long a test waits for what must come. Only a failing test waits that long.
+/// The longest wait of a test. Only a failing test waits that long.
 pub const DEADLINE: Duration = Duration::from_secs(30);
 
 /// A stall limit that no healthy queue reaches.
 pub const NEVER_STALLS: Duration = Duration::from_secs(30);
 
-/// A stall limit for tests that want to reach it, long enough for the flusher to have looked before.
+/// A stall limit for tests that reach it. It is long enough for the flusher to look once before.
 pub const STALLS_SOON: Duration = Duration::from_millis(250);
 
 pub const WAIT: Flags = Flags::WAITOK;
 pub const TRY: Flags = Flags::NOWAIT;
 
-/// Posts that nobody writes before a flush, a close or the end.
+/// Flags of posts that are not written before a flush, a close or the end.
 pub const LATER: Flags = TRY.union(Flags::NOACTIVATE);
 
 /// Waits until `condition` holds.
@@ -46,7 +46,7 @@ pub fn wait_for(what: &str, mut condition: impl FnMut() -> bool) {
     }
 }
 
-/// A thread that must come to an end: [`join`](Watched::join) fails where a plain join would hang.
+/// A thread that must end: [`join`](Watched::join) panics where a plain join would hang.
 pub struct Watched<T>(JoinHandle<T>);
 
 pub fn spawn<T: Send + 'static>(body: impl FnOnce() -> T + Send + 'static) -> Watched<T> {
@@ -68,14 +68,14 @@ impl<T> Watched<T> {
     }
 }
 
-/// Options of the smallest ring: 4096 bytes, 64 descriptors.
+/// Options of the smallest ring: 4096 bytes, 64 slots.
 pub fn small() -> Options {
     Options::new()
         .capacity(4096)
         .stall_limit(Some(NEVER_STALLS))
 }
 
-/// A log in a directory of its own.
+/// A log in a temporary directory.
 pub struct Log {
     dir: TempDir,
 }
@@ -103,7 +103,7 @@ impl Log {
     }
 }
 
-/// Waits until the flusher has gone to sleep for good, as far as its wake-ups tell.
+/// Waits until the flusher is parked: its count of wake-ups no longer changes.
 pub fn wait_until_parked(queue: &Queue) {
     // An idle flusher naps for some milliseconds at most before it parks.
     let quiet = Duration::from_millis(150);
@@ -130,7 +130,7 @@ pub fn pipe() -> io::Result<(io::PipeReader, io::PipeWriter)> {
     io::pipe()
 }
 
-/// The same end of a pipe or terminal, opened once more in non-blocking mode.
+/// Opens the same end of a pipe or terminal again, in non-blocking mode.
 pub fn nonblocking(fd: impl AsFd) -> File {
     let path = format!("/proc/self/fd/{}", fd.as_fd().as_raw_fd());
     OpenOptions::new()
@@ -140,7 +140,7 @@ pub fn nonblocking(fd: impl AsFd) -> File {
         .unwrap()
 }
 
-/// Fills a pipe until it takes no byte, and says how many it took.
+/// Fills a pipe until it takes no byte, and returns how many it took.
 pub fn fill_up(fd: impl AsFd) -> usize {
     let mut pipe = nonblocking(fd);
     let mut taken = 0;
@@ -156,7 +156,7 @@ pub fn fill_up(fd: impl AsFd) -> usize {
     taken
 }
 
-/// Reads to the end on a thread of its own.
+/// Reads to the end on another thread.
 pub fn read_all(mut reader: impl Read + Send + 'static) -> Watched<Vec<u8>> {
     spawn(move || {
         let mut bytes = Vec::new();
@@ -165,7 +165,8 @@ pub fn read_all(mut reader: impl Read + Send + 'static) -> Watched<Vec<u8>> {
     })
 }
 
-/// A record that says who wrote it, as its how many-th, and how long it is; the rest follows from these.
+/// A record that contains its writer, its number and its length. The rest of its bytes follows from
+/// these.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Record {
     pub writer: usize,
@@ -183,7 +184,7 @@ impl Record {
         text
     }
 
-    /// The same without an allocation, for signal handlers.
+    /// Makes a record without an allocation, for signal handlers.
     pub fn write_to(self, out: &mut impl fmt::Write) -> fmt::Result {
         let Self { writer, seq, len } = self;
         assert!(len >= Self::MIN_LEN);
@@ -208,7 +209,7 @@ impl Record {
     }
 }
 
-/// The records in `bytes`; every byte must belong to a whole one.
+/// Returns the records in `bytes`. Every byte must belong to a whole record.
 pub fn parse(bytes: &[u8]) -> Vec<Record> {
     let text = std::str::from_utf8(bytes).unwrap();
     assert!(
@@ -223,7 +224,8 @@ pub fn parse(bytes: &[u8]) -> Vec<Record> {
     text.lines().map(record).collect()
 }
 
-/// Each writer's records `0..counts[writer]` are there once, in its order, and no others.
+/// Checks that the records `0..counts[writer]` of each writer are there once, in order, and no
+/// others.
 pub fn assert_complete(records: &[Record], counts: &[u32]) {
     let mut next = vec![0; counts.len()];
     for record in records {
@@ -237,7 +239,7 @@ pub fn assert_complete(records: &[Record], counts: &[u32]) {
     assert_eq!(next, counts);
 }
 
-/// What was posted is written or undrained, to the byte.
+/// Checks that every posted byte is written or undrained.
 pub fn assert_accounts(queue: &Queue, posted: u64, undrained: u64) {
     let stats = queue.stats();
     assert_eq!(stats.posted_bytes, posted);
@@ -252,7 +254,7 @@ pub fn filled(queue: &Queue, len: usize, letter: u8) -> Entry<'_> {
     entry
 }
 
-/// Numbers that look random and are the same at every run.
+/// Pseudo-random numbers that are the same in every run.
 pub struct Numbers(u64);
 
 impl Numbers {
@@ -269,7 +271,7 @@ impl Numbers {
     }
 }
 
-/// Appends of any kind that had to wait for room.
+/// The number of appends of any kind that had to wait for room.
 pub fn room_waits(stats: &Stats) -> u64 {
     stats.waits.writen_room + stats.waits.getn_room
 }

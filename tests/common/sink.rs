@@ -1,4 +1,4 @@
-//! A sink that does as it is told, and remembers what it was asked.
+//! A scripted sink that records its calls.
 
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
@@ -12,7 +12,7 @@ use super::{DEADLINE, NEVER_STALLS};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sync {
     pub op: SyncOp,
-    /// How many bytes had been written when it began.
+    /// The number of bytes that were written when it began.
     pub written: usize,
     pub has_ended: bool,
 }
@@ -24,19 +24,20 @@ struct State {
     syncs: Vec<Sync>,
     write_is_shut: bool,
     sync_is_shut: bool,
-    /// What the next calls fail with.
+    /// The errors of the next calls.
     write_errors: VecDeque<i32>,
-    /// What every call fails with, until that is over.
+    /// The error of every call, while it is set.
     write_error: Option<i32>,
-    /// How many bytes a write takes at most.
+    /// The most bytes that a write takes.
     piece: Option<usize>,
-    /// How many bytes fit in all, and what a write fails with that finds no room (0: it takes 0 bytes).
+    /// The number of bytes that fit in total, and the error of a write without room (0: it takes 0
+    /// bytes).
     room: Option<(usize, i32)>,
     sync_errors: VecDeque<i32>,
     sync_panics: bool,
 }
 
-/// Writes to memory. Its gates are open until they are shut; a call that finds its gate shut waits there.
+/// Writes to memory. Its gates are open until they are shut. A call waits while its gate is shut.
 #[derive(Default)]
 pub struct Script {
     state: Mutex<State>,
@@ -89,22 +90,23 @@ impl Script {
         self.change(|state| state.write_errors.push_back(errno));
     }
 
-    /// Every write fails with this errno, or none.
+    /// Makes every write fail with this errno, or none of them.
     pub fn fail_writes(&self, errno: Option<i32>) {
         self.change(|state| state.write_error = errno);
     }
 
-    /// Takes bytes until it has `bytes` in all; then writes fail with `errno`, or take 0 bytes if that is 0.
+    /// Takes bytes until it has `bytes` in total. Then writes fail with `errno`, or take 0 bytes if
+    /// that is 0.
     pub fn take_at_most(&self, bytes: usize, errno: i32) {
         self.change(|state| state.room = Some((bytes, errno)));
     }
 
-    /// Takes so many bytes in each write, at most.
+    /// Limits the bytes that each write takes.
     pub fn take_in_pieces(&self, bytes: usize) {
         self.change(|state| state.piece = Some(bytes));
     }
 
-    /// How often `write` has been called.
+    /// The number of calls of `write`.
     pub fn writes(&self) -> usize {
         self.lock().writes
     }
@@ -135,7 +137,7 @@ impl Script {
         self.syncs().iter().map(|sync| sync.op).collect()
     }
 
-    /// How many bytes are covered by syncs that have returned.
+    /// The number of bytes that the syncs that have returned cover.
     pub fn synced(&self) -> usize {
         let syncs = self.syncs();
         let ended = syncs.iter().filter(|sync| sync.has_ended);
@@ -209,12 +211,12 @@ impl Sink for Script {
     }
 }
 
-/// A queue that ends in `script`.
+/// A queue on the sink `script`.
 pub fn queue_to(script: &Arc<Script>, options: Options) -> Queue {
     options.to_sink(Arc::clone(script)).unwrap()
 }
 
-/// A queue that no test fills, and its script.
+/// A queue that is larger than a test fills, and its scripted sink.
 pub fn scripted() -> (Queue, Arc<Script>) {
     let script = Script::new();
     let options = Options::new().capacity(1 << 16);

@@ -1,4 +1,4 @@
-//! Threads as procfs shows them.
+//! Reads the threads of the process from procfs.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,10 +10,10 @@ use super::wait_for;
 #[derive(Clone, Debug)]
 pub struct Task(PathBuf);
 
-/// What a thread has done: it stays the same while the thread sleeps.
+/// The activity of a thread. It stays the same while the thread sleeps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Activity {
-    /// Nanoseconds on a processor.
+    /// The nanoseconds on a processor.
     pub cpu_ns: u64,
     /// How often it went to sleep.
     pub sleeps: u64,
@@ -25,7 +25,7 @@ impl Task {
         Self(Path::new("/proc").join(fs::read_link("/proc/thread-self").unwrap()))
     }
 
-    /// All threads of the process that have this name.
+    /// The threads of the process with this name.
     pub fn named(name: &str) -> Vec<Self> {
         let tasks = fs::read_dir("/proc/self/task").unwrap();
         let tasks = tasks.map(|task| Self(task.unwrap().path()));
@@ -61,7 +61,7 @@ impl Task {
     }
 }
 
-/// Fails unless all of `tasks` come to do nothing at all for a while.
+/// Panics unless all of `tasks` become idle for a while.
 pub fn assert_quiet(tasks: &[Task]) {
     let activity = || -> Vec<_> { tasks.iter().map(Task::activity).collect() };
     let (mut last, mut since) = (activity(), Instant::now());
