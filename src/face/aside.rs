@@ -1,8 +1,9 @@
 //! Appends that bypass the ring of an open queue: in a child of fork(2), and at the end of the
 //! process. The calling thread writes them, and they are written when the call returns.
 //!
-//! This file decides whether an append may bypass the ring: only after everything in the ring is
-//! written, so that the order is kept. `ends::Aside` writes.
+//! This file decides whether an append may bypass the ring. At the end of the process it may only
+//! after everything in the ring is written, so that the order is kept. In a child it may at once,
+//! because the parent writes what is in the ring. `ends::Aside` does the write.
 
 use std::time::Duration;
 

@@ -1,8 +1,9 @@
 //! Waiting for the flusher: until something is written, or until the queue is finished.
 //!
-//! Every wait has a limit. If nothing moves for the stall limit, the caller gets an error that
-//! names what blocks the drain. This file decides when a wait ends; it may not write to the sink or
-//! move the tail, only ask the flusher to (`bell`, `set_last`).
+//! If nothing moves for the stall limit, a wait ends, and the caller gets an error that names what
+//! blocks the drain. This file decides when a wait ends. It may not write to the sink or move the
+//! tail: it asks the flusher to (`bell`, `set_last`).
+
 use std::time::{Duration, Instant};
 
 use crate::actors::{Last, Shared};
@@ -130,7 +131,7 @@ impl Patience {
 /// writes.
 fn standing<M: Memory>(shared: &Shared<M>) -> (Tail, u64, u64) {
     let durable = shared.durability.reached(SyncOp::Data);
-    let drains = shared.drain_counts.drains.get(); // changes even if only a part of a record was written
+    let drains = shared.drain_counts.drains.get(); // also after a write of a part of a record
     (shared.ring.tail(), durable, drains)
 }
 

@@ -61,8 +61,8 @@ impl fmt::Debug for Notify {
 /// by [`Queue::fsync`](crate::Queue::fsync) and [`Queue::completion`](crate::Queue::completion).
 /// Source: `struct aiocb` with `aio_error(3)` and `aio_suspend(3)`.
 ///
-/// Once it is done or failed, it stays so, and every clone returns the same result. There are four
-/// ways to get the result:
+/// Once a completion is done or has failed, its result is final, and every clone returns it. There
+/// are four ways to get the result:
 ///
 /// - poll it: [`status`](Completion::status);
 /// - wait for it: [`wait`](Completion::wait), [`suspend`](crate::suspend);
@@ -131,7 +131,7 @@ impl Completion {
         self.shared.here().is_err()
     }
 
-    /// Waits until the completion is done or failed, for as long as data moves.
+    /// Waits until the completion is done or has failed. The wait continues as long as data moves.
     ///
     /// # Errors
     ///
@@ -179,9 +179,9 @@ impl Completion {
         self.shared.is_servant()
     }
 
-    /// Requests a notification for when the completion is done; at once if it is done already. May
-    /// be called any number of times; each call adds one notification. Does not wait for the
-    /// completion.
+    /// Requests a notification: it is sent when the completion is done or has failed, or at once if
+    /// it already is. May be called any number of times; each call adds one notification. Does not
+    /// wait for the completion.
     ///
     /// # Errors
     ///

@@ -1,27 +1,29 @@
-//! Layer 7: the face. The public calls: they check their arguments, take the fast path through the
+//! Layer 7: the face. The public calls. They check their arguments, take the fast path through the
 //! ring, and wait if they must.
 //!
 //! ```text
-//!   Options ---open---> Queue ---lane---> Lane
-//!                         |                 |
-//!         writen, getn    |                 |   writen, getn
-//!                         v                 v
-//!                       Entry           LaneEntry        fast path: ring only
-//!                         |                 |
-//!           no room, closed, failed         |            slow path: `actors` (room, failure)
-//!           child of fork(2), exit          |            `aside` (write(2) on this thread)
-//!                         v                 v
-//!    flush, close, Completion, suspend, reopen           `barrier` waits, the flusher works
+//!   Options --open--> Queue --lane--> Lane         AsyncAppend: a lane of a private queue
+//!                       |               |
+//!                       +-------+-------+
+//!                               |
+//!             writen, getn + post: is there room?
+//!                    |                     |
+//!                  yes                     no, or the ring is closed, or in a child of fork(2)
+//!                    v                     v
+//!             fast path: the ring    slow path: wait for room (`actors`), or bypass the ring
+//!                    |                          (`aside`: write(2) on this thread)
+//!                    v
+//!             flusher, sync thread (`actors`)  <--wait--  flush, close, Completion, suspend
 //! ```
 //!
 //! What holds in this layer:
 //!
 //! 1. An append that finds room makes no system call and takes no lock, except to wake the flusher.
-//! 2. No call writes to the descriptor of a queue while its flusher may: only `aside` writes, after
-//! the ring is drained or in a child of fork(2). 3. A wait ends with an error that names what
-//! blocks it, or at its deadline. It never ends silently. A thread that serves the queue does not
-//! wait for it. 4. In a child of fork(2), no call takes a lock of the parent's queue or changes its
-//! ring.
+//! 2. While the flusher of a queue may write, no call of this layer writes to its descriptor. An
+//!    append bypasses the ring only after the ring is drained, or in a child of fork(2).
+//! 3. A wait that gives up returns an error that names what blocks it. A thread that serves the
+//!    queue never waits for it: it gets an error.
+//! 4. In a child of fork(2), an append takes no lock of the parent and changes nothing in its ring.
 //!
 //! | file | what it owns |
 //! |---|---|

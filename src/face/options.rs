@@ -237,8 +237,7 @@ impl Options {
     /// [`Error::Stalled`](crate::Error::Stalled), and
     /// [`Stats::refused_for_stall`](crate::Stats::refused_for_stall) counts it. `flush`,
     /// completions, `close`, drops and the end of the process try the file once more, and then give
-    /// up. A pipe, socket or terminal with a slow reader is no such case: calls wait
-    /// for it as without the option.
+    /// up. For a pipe, socket or terminal with a slow reader, calls wait as without the option.
     ///
     /// It is meant for a program that must continue when its log cannot be written. An
     /// [`AsyncAppend`](crate::AsyncAppend) has it on.
@@ -274,8 +273,8 @@ impl Options {
         self
     }
 
-    /// Sets a callback that receives errors that no caller may be waiting for, with the queue in
-    /// which they happened. `callback` gets
+    /// Sets a callback for errors that no caller may be waiting for. It also gets the queue in
+    /// which the error happened. `callback` gets
     ///
     /// - the failure of a write, or of the flusher itself, after which the queue refuses appends
     ///   until a [reopen](crate::Queue::reopen);

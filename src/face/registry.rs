@@ -34,8 +34,8 @@ pub fn registry() -> &'static Registry<Mirror> {
     REGISTRY.get(Registry::new)
 }
 
-/// Returns the registry of this process, unless the process has not used one yet, such as a child
-/// of fork(2) that has opened no queue.
+/// Returns the registry of this process if the process has used one. A child of fork(2) that has
+/// opened no queue has not.
 pub fn existing() -> Option<&'static Registry<Mirror>> {
     REGISTRY.existing()
 }

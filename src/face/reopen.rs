@@ -41,8 +41,9 @@ impl Queue {
     /// # Durability
     ///
     /// The sync thread syncs the old file before anything in the new one counts as durable. If a
-    /// sync has failed, the data written before the reopen never becomes durable; data written
-    /// after the reopen can. The same holds if the old descriptor cannot be synced.
+    /// sync has failed, data that was written before the reopen, and is not durable yet, never
+    /// becomes durable; data that is written after the reopen can. The same holds if the old
+    /// descriptor cannot be synced.
     ///
     /// # Child processes and sinks
     ///

@@ -23,7 +23,8 @@ impl Queue {
     ///
     /// After a sync has failed, nothing becomes durable until the queue is
     /// [reopened](Queue::reopen): the system may have dropped the data, so a later success would
-    /// prove nothing. Data that was written before the reopen never becomes durable.
+    /// prove nothing. Data that was written before the reopen, and is not durable yet, never
+    /// becomes durable.
     ///
     /// # Errors
     ///
@@ -51,8 +52,8 @@ impl Queue {
     /// Makes a completion for one record. It is done when everything up to `position` has reached
     /// `level`. Returns at once.
     ///
-    /// An error is returned by the completion: [`Error::InvalidPosition`] if the position is of
-    /// another queue or after everything posted, and the errors of [`fsync`](Queue::fsync).
+    /// The completion returns errors: [`Error::InvalidPosition`] if the position is of another
+    /// queue or after everything posted, and the errors of [`fsync`](Queue::fsync).
     ///
     /// ```
     /// # let dir = tempfile::tempdir()?;

@@ -26,7 +26,8 @@ use crate::words::{Error, Flags};
 /// # Cancellation
 ///
 /// If the future is dropped before it is done, it gives up its place among the waiters and takes no
-/// room. If it was done, its [`Entry`] is dropped, and an entry that is dropped posts nothing.
+/// room. Once it is done, the task owns the [`Entry`]. If the task is dropped, so is the entry,
+/// which then posts nothing.
 ///
 /// # Time
 ///

@@ -2,6 +2,7 @@
 //!
 //! [`Entry`](super::entry::Entry) is written once, over these two. An implementation may touch only
 //! the bytes that were reserved for its entry.
+
 use super::aside::{self, OwnMemory};
 use crate::actors::Shared;
 use crate::memory::Mirror;
@@ -10,9 +11,9 @@ use crate::words::Position;
 
 /// Gives access to the bytes of a ring that are reserved for one entry.
 ///
-/// The code that ends an entry gets this right by value ([`take`](Reserved::take)), so that the
-/// entry itself need never be in memory. Copying an entry from memory in pieces of other sizes than
-/// those in which it was stored would wait for the stores.
+/// The code that ends an entry gets the right to post by value ([`take`](Reserved::take)), so that
+/// the entry itself need never be in memory. If an entry were copied from memory in pieces of other
+/// sizes than those in which it was stored, the copy would wait for the stores.
 pub trait Reserved {
     /// The right to post the bytes.
     type Taken<'t>

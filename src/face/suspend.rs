@@ -12,8 +12,8 @@ use crate::words::Error;
 /// `SA_RESTART`.
 const SLEEP_MAX: Duration = Duration::from_secs(3600);
 
-/// Waits until at least one completion in `list` is done or failed; returns at once if one is
-/// already. `None` members are ignored. The members may belong to different queues. Source:
+/// Waits until at least one completion in `list` is done or has failed; returns at once if one
+/// already is. `None` members are ignored. The members may belong to different queues. Source:
 /// `aio_suspend(3)`.
 ///
 /// Without a `timeout` it waits without a limit. (A close settles every completion of its queue.)

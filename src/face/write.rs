@@ -181,8 +181,8 @@ impl io::Write for Lane {
     }
 }
 
-/// Appends one record with each `write_str` or `write_fmt`. These cannot return the cause of an
-/// error; the inherent [`write_fmt`](Lane::write_fmt) does.
+/// Appends one record with each `write_str` or `write_fmt`. The trait's error carries no cause; the
+/// inherent [`write_fmt`](Lane::write_fmt) returns it.
 impl fmt::Write for Lane {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         io::Write::write(self, text.as_bytes()).map_err(|_| fmt::Error)?;
