@@ -2,11 +2,11 @@
 
 fn main() {
     let major = std::env::var("CARGO_PKG_VERSION_MAJOR").expect("cargo sets it");
-    // Programs ask for the major version that they were linked with.
+    // A program loads the major version that it was linked with.
     println!("cargo:rustc-cdylib-link-arg=-Wl,-soname,libalq-aio.so.{major}");
-    // A flusher may run in it as long as the process lives, so dlclose(3) must not take the code away.
+    // A flusher may run code of the library until the process ends: dlclose(3) must not unmap it.
     println!("cargo:rustc-cdylib-link-arg=-Wl,-z,nodelete");
-    // A symbol that is missing is an error here, and not in somebody's program.
+    // A missing symbol is an error of this build, not of a program that uses the library.
     println!("cargo:rustc-cdylib-link-arg=-Wl,-z,defs");
     println!("cargo:rerun-if-changed=build.rs");
 }

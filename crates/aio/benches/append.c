@@ -1,11 +1,12 @@
 /*
- * What an append costs through <aio.h>: a program to be run with libc's implementation and with this one (ci/bench-aio.sh).
+ * Measures an append through <aio.h>. ci/bench-aio.sh runs it with libc's implementation and with
+ * this library.
  *
  *     append FILE BATCH RECORDS
  *
- * appends RECORDS records of 100 bytes to FILE, BATCH requests at a time, and waits for all of a batch. It prints the
- * nanoseconds a record, those of CPU in all threads, the threads at the end, and the times that a thread went to sleep for
- * each thousand records.
+ * appends RECORDS records of 100 bytes to FILE, BATCH requests at a time, and waits for each batch.
+ * It prints nanoseconds a record, nanoseconds of CPU a record in all threads, the number of threads
+ * at the end, and how often threads went to sleep for each thousand records.
  */
 #define _GNU_SOURCE 1
 #include <aio.h>

@@ -1,4 +1,4 @@
-//! Batches: the requests that one write is made of.
+//! Batches: the requests that one write(2) carries out.
 
 use std::ffi::c_int;
 
@@ -6,7 +6,7 @@ use crate::desk::{Bytes, Desk, Work};
 use crate::kind::Kind;
 use crate::quiet::last_errno;
 
-/// What a thread takes off a desk at once.
+/// The requests that a thread takes off a desk at once.
 pub struct Batch {
     vectors: [libc::iovec; Batch::MAX],
     len: usize,
@@ -18,8 +18,8 @@ pub struct Batch {
 impl Batch {
     const MAX: usize = 64;
 
-    /// The next requests of a desk, which are running from then on. `None` if there are none, or
-    /// some are running.
+    /// Takes the next requests of a desk; they count as running from then on. `None` if the desk
+    /// has no write to do next, or if requests are running.
     pub fn take(desk: &mut Desk) -> Option<Self> {
         if desk.running > 0 {
             return None;
@@ -58,7 +58,7 @@ impl Batch {
         (batch.len > 0).then_some(batch)
     }
 
-    /// Writes it, or the first part of it.
+    /// Writes the batch or its first part. Returns the number of bytes written.
     pub fn write(&self) -> Result<usize, c_int> {
         loop {
             match self.try_write() {
@@ -73,17 +73,16 @@ impl Batch {
         let mut len = self.len as c_int;
         let seeks = self.kind.is_quick();
         if seeks && len > 1 {
-            // SAFETY: it takes no pointer.
+            // SAFETY: the call takes no pointer.
             let flags = unsafe { libc::fcntl(self.fd, libc::F_GETFL) };
             if flags & libc::O_APPEND == 0 {
-                len = 1; // append mode was left: each request has an offset again
+                len = 1; // the program has left append mode: each request has an offset
             }
         }
         let vectors = self.vectors.as_ptr();
         let written = if seeks {
-            // In append mode the kernel appends, whatever the offset; which has no other meaning
-            // there.
-            // SAFETY: the vectors are those of requests that are not complete.
+            // In append mode the kernel ignores the offset and appends.
+            // SAFETY: the vectors point to buffers of requests that are not complete.
             unsafe { libc::pwritev(self.fd, vectors, len, self.offset.max(0)) }
         } else {
             // SAFETY: as above.
@@ -93,18 +92,19 @@ impl Batch {
     }
 }
 
-/// Waits until a descriptor that does not block takes bytes, or has failed.
+/// Waits until a non-blocking descriptor accepts bytes, or has failed.
 fn wait_ready(fd: c_int) {
     let mut poll = libc::pollfd {
         fd,
         events: libc::POLLOUT,
         revents: 0,
     };
-    // SAFETY: the pointer is to one live value.
+    // SAFETY: the pointer is to a live value.
     unsafe { libc::poll(&raw mut poll, 1, -1) };
 }
 
-/// Accounts for what a batch has written, and says how many requests, from the first, are complete.
+/// Credits the written bytes of a batch to its requests. Returns how many requests, from the first,
+/// are complete.
 pub fn account(desk: &mut Desk, outcome: Result<usize, c_int>) -> usize {
     let Ok(mut bytes) = outcome else {
         return 1;

@@ -1,4 +1,4 @@
-//! Control blocks: `struct aiocb` as glibc lays it out, and whose request one is.
+//! Control blocks: glibc's layout of `struct aiocb`, and the implementation that has the request.
 
 use std::ffi::{c_int, c_void};
 use std::mem::offset_of;
@@ -16,7 +16,7 @@ pub struct SigEvent {
 }
 
 impl SigEvent {
-    /// Has a thread call a function with a value.
+    /// A notification that calls a function with a value on a thread.
     pub fn thread(function: unsafe extern "C" fn(usize), value: usize) -> Self {
         Self {
             value,
@@ -54,29 +54,28 @@ const _: () = {
     assert!(offset_of!(Block, offset) == offset_of!(libc::aiocb, aio_offset));
 };
 
-/// Whose request a control block is, if its result has not been returned yet.
+/// The implementation that has the request of a control block, until its result is returned.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Owner {
-    /// Of this library.
+    /// This library.
     Here,
-    /// Of the next implementation.
+    /// The next implementation.
     Next,
 }
 
-/// A pointer to a control block that C has given.
+/// A pointer from C to a control block.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Handle(*mut Block);
 
-// SAFETY: C leaves the block where it is until the request is complete, whichever thread completes
-// it.
+// SAFETY: C does not move the block until the request is complete; any thread may complete it.
 unsafe impl Send for Handle {}
 
 impl Handle {
-    /// A control block that C has given; `None` for `NULL`.
+    /// Wraps a pointer from C; `None` for `NULL`.
     ///
     /// # Safety
     ///
-    /// It must be `NULL` or point to a control block.
+    /// The pointer must be `NULL` or point to a control block.
     pub unsafe fn new(block: *const Block) -> Option<Self> {
         (!block.is_null()).then_some(Self(block.cast_mut()))
     }
@@ -85,10 +84,10 @@ impl Handle {
         self.0
     }
 
-    /// The block: only the fields that C fills in before the call, and those that are atomic, may
-    /// be read.
+    /// The block. Only the fields that C fills in before the call, and the atomic fields, may be
+    /// read.
     fn block(&self) -> &Block {
-        // SAFETY: it is a control block (`new`), which lives until the request is complete.
+        // SAFETY: it points to a control block (`new`), which lives until the request is complete.
         unsafe { &*self.0 }
     }
 
@@ -96,8 +95,8 @@ impl Handle {
         self.block()
     }
 
-    /// The owner as a mark: a block that was copied elsewhere, or memory that was never a control
-    /// block, has none.
+    /// The mark for an owner. It depends on the address, so neither a copy of a block nor memory
+    /// that was never a control block has a valid mark.
     fn mark(self, owner: Owner) -> u64 {
         let owner = match owner {
             Owner::Here => 0x616c_715f_6169_6f01,
@@ -107,7 +106,7 @@ impl Handle {
     }
 
     pub fn owner(self) -> Option<Owner> {
-        // Relaxed: the thread that asks has submitted the request, or has synchronised with the
+        // Relaxed: the calling thread has submitted the request, or has synchronised with the
         // thread that did.
         let mark = self.block().mark.load(Ordering::Relaxed);
         [Owner::Here, Owner::Next]
@@ -123,11 +122,11 @@ impl Handle {
         block.mark.store(self.mark(owner), Ordering::Relaxed); // Relaxed: as for `owner`
     }
 
-    /// Forgets a request: it was not submitted, or its result is returned. Says whether this call
-    /// has done so.
+    /// Removes the mark: the request was not submitted, or its result is returned. Returns whether
+    /// this call removed it.
     pub fn forget(self, owner: Owner) -> bool {
         let mark = self.mark(owner);
-        // Relaxed: only one thread can take the mark away, whatever it sees of the rest.
+        // Relaxed: the exchange alone decides which thread removes the mark.
         let taken =
             self.block()
                 .mark
@@ -135,24 +134,25 @@ impl Handle {
         taken.is_ok()
     }
 
-    /// Completes the request with a count of bytes or an error; from then on it belongs to the
-    /// caller again.
+    /// Completes the request with a number of bytes or an error. From then on it belongs to the
+    /// program again.
     pub fn complete(self, result: Result<usize, c_int>) {
         let block = self.block();
         let returned = result.map_or(-1, |bytes| bytes as isize);
         block.returned.store(returned, Ordering::Relaxed); // Relaxed: the store below publishes it
         let error = result.err().unwrap_or(0);
-        // [block.done] Release, pairs with [block.error]: what the request has done, and its count.
+        // [block.done] Release, pairs with [block.error]: publishes the effect of the request and
+        // its result.
         block.error.store(error, Ordering::Release);
     }
 
-    /// `EINPROGRESS`, 0, or the error of the request.
+    /// Returns `EINPROGRESS`, 0, or the error of the request.
     pub fn error(self) -> c_int {
         // [block.error] Acquire, pairs with [block.done].
         self.block().error.load(Ordering::Acquire)
     }
 
-    /// What the request returns. Only once it is complete.
+    /// Returns the result of a complete request.
     pub fn returned(self) -> isize {
         self.block().returned.load(Ordering::Relaxed) // Relaxed: `error` has synchronised
     }

@@ -1,4 +1,4 @@
-//! The calls that submit one request, and those that ask what has become of it.
+//! The calls that submit one request, and the calls that return its state and result.
 
 use std::ffi::c_int;
 use std::sync::Arc;
@@ -12,17 +12,17 @@ use crate::next::{call, next};
 use crate::quiet::fail;
 use crate::{eager, fork};
 
-/// The most that a request's priority may be lowered: `AIO_PRIO_DELTA_MAX` of glibc.
+/// The largest valid `aio_reqprio`: `AIO_PRIO_DELTA_MAX` of glibc.
 const PRIORITY_MAX: c_int = 20;
 
-/// Why a request is not submitted here.
+/// Why this library does not submit a request.
 pub enum Refused {
-    /// It is for the next implementation.
+    /// The request is for the next implementation.
     Next,
     Errno(c_int),
 }
 
-/// Submits a write that is an append.
+/// Submits a write if it is an append.
 pub fn append(handle: Handle, group: Option<Arc<Group>>) -> Result<(), Refused> {
     let block = handle.fields();
     let is_valid =
@@ -66,7 +66,7 @@ fn start(
     submit(request).map_err(|errno| errno.map_or(Refused::Next, Refused::Errno))
 }
 
-/// Has the next implementation submit a request.
+/// Passes a request on to the next implementation.
 fn pass_on(handle: Handle, submit: impl FnOnce() -> c_int) -> c_int {
     fork::prepare();
     handle.begin(Owner::Next);
@@ -79,10 +79,10 @@ fn pass_on(handle: Handle, submit: impl FnOnce() -> c_int) -> c_int {
 
 /// # Safety
 ///
-/// As `<aio.h>` says.
+/// As `<aio.h>` requires.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn aio_write(block: *mut Block) -> c_int {
-    // SAFETY: C guarantees it.
+    // SAFETY: C guarantees a valid argument.
     let Some(handle) = (unsafe { Handle::new(block) }) else {
         return fail(libc::EINVAL);
     };
@@ -90,7 +90,7 @@ pub unsafe extern "C" fn aio_write(block: *mut Block) -> c_int {
         Ok(()) => 0,
         Err(Refused::Errno(errno)) => fail(errno),
         Err(Refused::Next) => pass_on(handle, || {
-            // SAFETY: the argument is that of C.
+            // SAFETY: C has passed this argument.
             call(next().write, |write| unsafe { write(block) })
         }),
     }
@@ -98,23 +98,23 @@ pub unsafe extern "C" fn aio_write(block: *mut Block) -> c_int {
 
 /// # Safety
 ///
-/// As `<aio.h>` says.
+/// As `<aio.h>` requires.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn aio_read(block: *mut Block) -> c_int {
-    // SAFETY: C guarantees it.
+    // SAFETY: C guarantees a valid argument.
     let Some(handle) = (unsafe { Handle::new(block) }) else {
         return fail(libc::EINVAL);
     };
-    // SAFETY: the argument is that of C.
+    // SAFETY: C has passed this argument.
     pass_on(handle, || call(next().read, |read| unsafe { read(block) }))
 }
 
 /// # Safety
 ///
-/// As `<aio.h>` says.
+/// As `<aio.h>` requires.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn aio_fsync(operation: c_int, block: *mut Block) -> c_int {
-    // SAFETY: C guarantees it.
+    // SAFETY: C guarantees a valid argument.
     let Some(handle) = (unsafe { Handle::new(block) }) else {
         return fail(libc::EINVAL);
     };
@@ -126,24 +126,25 @@ pub unsafe extern "C" fn aio_fsync(operation: c_int, block: *mut Block) -> c_int
         Ok(()) => 0,
         Err(Refused::Errno(errno)) => fail(errno),
         Err(Refused::Next) => pass_on(handle, || {
-            // SAFETY: the arguments are those of C.
+            // SAFETY: C has passed these arguments.
             call(next().sync, |sync| unsafe { sync(operation, block) })
         }),
     }
 }
 
-/// The status of a request; `EINVAL`, in errno too, for a block without one. Async-signal-safe.
+/// Returns the status of a request; `EINVAL`, also in errno, for a block that was not submitted.
+/// Async-signal-safe.
 ///
 /// # Safety
 ///
-/// As `<aio.h>` says.
+/// As `<aio.h>` requires.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn aio_error(block: *const Block) -> c_int {
-    // SAFETY: C guarantees it.
+    // SAFETY: C guarantees a valid argument.
     let handle = unsafe { Handle::new(block) };
     match handle.and_then(|handle| Some((handle, handle.owner()?))) {
         Some((handle, Owner::Here)) => handle.error(),
-        // SAFETY: the argument is that of C.
+        // SAFETY: C has passed this argument.
         Some((_, Owner::Next)) => call(next().error, |error| unsafe { error(block) }),
         None => {
             fail(libc::EINVAL);
@@ -152,16 +153,16 @@ pub unsafe extern "C" fn aio_error(block: *const Block) -> c_int {
     }
 }
 
-/// What a request returned, once. Async-signal-safe.
+/// Returns the result of a complete request, once. Async-signal-safe.
 ///
 /// # Safety
 ///
-/// As `<aio.h>` says.
+/// As `<aio.h>` requires.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn aio_return(block: *mut Block) -> isize {
-    // SAFETY: C guarantees it.
+    // SAFETY: C guarantees a valid argument.
     let error = unsafe { aio_error(block) };
-    // SAFETY: C guarantees it.
+    // SAFETY: C guarantees a valid argument.
     let handle = unsafe { Handle::new(block) };
     let Some((handle, owner)) = handle.and_then(|handle| Some((handle, handle.owner()?))) else {
         return fail(libc::EINVAL) as isize;
@@ -170,7 +171,7 @@ pub unsafe extern "C" fn aio_return(block: *mut Block) -> isize {
         return fail(libc::EINVAL) as isize;
     }
     let returned = match (owner, next().returned) {
-        // SAFETY: the argument is that of C.
+        // SAFETY: C has passed this argument.
         (Owner::Next, Some(returned)) => unsafe { returned(block) },
         _ => handle.returned(),
     };
@@ -184,7 +185,7 @@ macro_rules! same_with_64 {
     ($($name:ident = $of:ident($($argument:ident: $type:ty),*) -> $result:ty;)*) => {$(
         /// # Safety
         ///
-        /// As `<aio.h>` says.
+        /// As `<aio.h>` requires.
         #[unsafe(no_mangle)]
         pub unsafe extern "C" fn $name($($argument: $type),*) -> $result {
             // SAFETY: the same function.

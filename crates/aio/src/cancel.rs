@@ -1,4 +1,4 @@
-//! `aio_cancel`: what lies on a desk and is not being written can be taken back.
+//! `aio_cancel`: takes back requests on a desk that are not being written.
 
 use std::ffi::c_int;
 use std::os::fd::RawFd;
@@ -14,7 +14,7 @@ const AIO_CANCELED: c_int = 0;
 const AIO_NOTCANCELED: c_int = 1;
 const AIO_ALLDONE: c_int = 2;
 
-/// What has become of requests, as `aio_cancel` counts: it says the strongest.
+/// The outcome for requests. For several requests, `aio_cancel` returns the greatest.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Outcome {
     AllDone,
@@ -31,7 +31,7 @@ impl Outcome {
         }
     }
 
-    /// `None` for an error.
+    /// Converts a result of `aio_cancel`; `None` for an error.
     fn of_number(number: c_int) -> Option<Self> {
         [Self::AllDone, Self::Canceled, Self::NotCanceled]
             .into_iter()
@@ -41,24 +41,24 @@ impl Outcome {
 
 /// # Safety
 ///
-/// As `<aio.h>` says.
+/// As `<aio.h>` requires.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn aio_cancel(number: c_int, block: *mut Block) -> c_int {
     fork::prepare();
-    // SAFETY: it takes no pointer.
+    // SAFETY: the call takes no pointer.
     if unsafe { libc::fcntl(number, libc::F_GETFD) } < 0 {
         return fail(libc::EBADF);
     }
-    // SAFETY: C guarantees it.
+    // SAFETY: C guarantees a valid argument.
     let Some(handle) = (unsafe { Handle::new(block) }) else {
         return cancel_all(number);
     };
-    // SAFETY: C guarantees it.
+    // SAFETY: C guarantees a valid argument.
     if unsafe { (*block).fildes } != number {
         return fail(libc::EINVAL);
     }
     match handle.owner() {
-        // SAFETY: the arguments are those of C.
+        // SAFETY: C has passed these arguments.
         Some(Owner::Next) => call(next().cancel, |cancel| unsafe { cancel(number, block) }),
         Some(Owner::Here) => cancel_here(number, Some(handle)).number(),
         None => AIO_ALLDONE,
@@ -67,7 +67,7 @@ pub unsafe extern "C" fn aio_cancel(number: c_int, block: *mut Block) -> c_int {
 
 /// # Safety
 ///
-/// As `<aio.h>` says.
+/// As `<aio.h>` requires.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn aio_cancel64(number: c_int, block: *mut Block) -> c_int {
     // SAFETY: the same function.
@@ -80,9 +80,9 @@ fn cancel_all(number: RawFd) -> c_int {
     let Some(cancel) = next().cancel else {
         return here.number();
     };
-    // SAFETY: NULL stands for all requests.
+    // SAFETY: `NULL` means all requests of the descriptor.
     let there = unsafe { cancel(number, std::ptr::null_mut()) };
-    // An error of the other one, after the checks above, is that it knows of no requests.
+    // After the checks above, an error means that the other implementation has no requests.
     let there = Outcome::of_number(there).unwrap_or(Outcome::AllDone);
     here.max(there).number()
 }
@@ -98,7 +98,7 @@ fn cancel_here(number: RawFd, wanted: Option<Handle>) -> Outcome {
                 .position(|desk| desk.outstanding().any(|one| one.handle == wanted)),
         };
         let Some(index) = index else {
-            // What is not on a desk and in progress is about to be complete.
+            // A request that is in progress but on no desk is about to be complete.
             let in_progress = wanted.is_some_and(|one| one.error() == libc::EINPROGRESS);
             return if in_progress {
                 Outcome::NotCanceled
@@ -116,7 +116,8 @@ fn cancel_here(number: RawFd, wanted: Option<Handle>) -> Outcome {
     outcome
 }
 
-/// Takes the requests that `is_meant` off a desk, and says whether that went for all of them.
+/// Takes the requests that `is_meant` selects off a desk, unless they are running. The outcome says
+/// whether it took all of them.
 fn take_back(desk: &mut Desk, is_meant: impl Fn(&Request) -> bool) -> (Outcome, Vec<Request>) {
     let is_busy = desk
         .requests

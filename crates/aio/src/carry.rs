@@ -1,10 +1,11 @@
 //! Requests are submitted to a desk, carried out in order, and completed.
 //!
-//! A desk has a queue of `alq`. A record in it is a ticket, which says that there are requests. The
-//! flusher drains the tickets into a sink that carries the requests out. So requests have what
-//! records of a queue have: a flusher that rests at the right times, a drain at the end of the
-//! process, and a way past that. A thread in `aio_suspend` need not wait for the flusher: it
-//! carries requests out itself if a write to that file is quick.
+//! A desk has a queue of `alq`. A record in it is a ticket: it means that the desk has requests.
+//! The flusher drains the tickets into a sink, and that sink carries the requests out. So requests
+//! have what records of a queue have: a flusher that sleeps while there is nothing to do, a drain
+//! at the end of the process, and appends that bypass the ring after that. A thread in
+//! `aio_suspend` does not have to wait for the flusher: if writes to the file are quick, it carries
+//! out requests itself.
 
 use std::ffi::c_int;
 use std::io::{self, IoSlice};
@@ -23,25 +24,25 @@ use crate::kind::{Kind, NotHere, OpenFile};
 use crate::quiet::{Quiet, last_errno};
 use crate::{eager, fork, wait};
 
-/// How long a request may lie before the flusher looks, if the program neither waits for it nor is
-/// notified of it.
+/// The longest time until the flusher carries out a request that the program neither waits for nor
+/// is notified of.
 const NAP_MAX: Duration = Duration::from_millis(1);
 
-/// The far end of a queue: one part of the work of the desk with this index.
+/// The sink of a queue: does one part of the work of the desk with this index.
 struct Carrier(Part, usize);
 
 impl Sink for Carrier {
     fn write(&self, tickets: &[IoSlice<'_>]) -> io::Result<usize> {
         let Self(part, index) = *self;
         if let Some(station) = &mut desks()[index].stations[part as usize] {
-            station.is_expected = false; // before the look: a later request has a ticket again
+            station.is_expected = false; // before `carry`: later requests post a new ticket
         }
         carry(part, index);
         Ok(tickets.iter().map(|run| run.len()).sum())
     }
 
     fn sync(&self, _: SyncOp) -> io::Result<()> {
-        Ok(()) // a ticket is no data
+        Ok(()) // tickets are not data
     }
 }
 
@@ -52,8 +53,8 @@ fn carry(part: Part, index: usize) {
     }
 }
 
-/// Has a flusher come, which is made if it is missing. If there can be none, or no longer, this
-/// thread does the work.
+/// Posts a ticket for the flusher of a desk. Creates the queue and its flusher if they do not
+/// exist. If that fails, or the queue takes no tickets any more, this thread does the work.
 fn summon(part: Part, index: usize) {
     let is_missing = desks()[index].stations[part as usize].is_none();
     if is_missing {
@@ -61,7 +62,8 @@ fn summon(part: Part, index: usize) {
         let Ok(queue) = options.to_sink(Carrier(part, index)) else {
             return carry_here(part, index);
         };
-        // Another thread may have been faster: that queue is dropped, after the lock.
+        // Another thread may have made one at the same time: that queue is dropped without the
+        // lock.
         let made = Station {
             queue,
             is_expected: false,
@@ -73,13 +75,14 @@ fn summon(part: Part, index: usize) {
     let station = desks[index].stations[part as usize].as_mut();
     let ticket = station.and_then(Station::expect);
     drop(desks);
-    // At most one ticket lies in a queue, so it does not wait for room.
+    // A queue holds at most one ticket, so this call does not wait for room.
     if ticket.is_some_and(|queue| queue.writen(b"!", Flags::WAITOK).is_err()) {
         carry_here(part, index);
     }
 }
 
-/// Does the work of a flusher on a thread of the program: signals of a write are not for it.
+/// Does the work of a flusher on a thread of the program, which must not get the signals of a
+/// write.
 fn carry_here(part: Part, index: usize) {
     let quiet = Quiet::new();
     carry(part, index);
@@ -88,7 +91,7 @@ fn carry_here(part: Part, index: usize) {
     }
 }
 
-/// The desk for a descriptor: where its open file already has one, or a free one.
+/// Finds the desk of a descriptor's open file, or sets up a free desk for it.
 fn desk_for(desks: &mut Desks, number: c_int) -> Result<usize, NotHere> {
     if let Some(index) = find(desks, number) {
         return Ok(index);
@@ -110,7 +113,7 @@ fn desk_for(desks: &mut Desks, number: c_int) -> Result<usize, NotHere> {
 ///
 /// # Errors
 ///
-/// `None` if it is for the next implementation; otherwise why it is refused: `EAGAIN` or `EINVAL`.
+/// `None` if the request is for the next implementation; otherwise `EAGAIN` or `EINVAL`.
 pub fn submit(request: Request) -> Result<(), Option<c_int>> {
     fork::prepare();
     let handle = request.handle;
@@ -153,22 +156,22 @@ pub fn submit(request: Request) -> Result<(), Option<c_int>> {
     Ok(())
 }
 
-/// Whether a block was submitted before, and is not complete. (A block in memory that was used
-/// before may look so.)
+/// Whether a block is submitted and not complete. (The mark alone does not prove it: reused memory
+/// may hold an old block.)
 fn is_outstanding(desks: &Desks, handle: Handle) -> bool {
     let looks_so = handle.owner() == Some(Owner::Here) && handle.error() == libc::EINPROGRESS;
     let mut all = desks.iter().flat_map(Desk::outstanding);
     looks_so && all.any(|one| one.handle == handle)
 }
 
-/// Frees a desk that was found for a request which it does not take.
+/// Frees a desk without requests, after a request for it was refused.
 fn return_idle(desk: &mut Desk) {
     if desk.requests.is_empty() && desk.syncs.is_empty() {
         desk.file = None;
     }
 }
 
-/// What a completed request still has to do, without the lock.
+/// What remains to do for a completed request, without the lock.
 struct Telling {
     event: Event,
     group: Option<Arc<Group>>,
@@ -176,7 +179,8 @@ struct Telling {
 }
 
 impl Telling {
-    /// Completes a request. It belongs to the program again from here on.
+    /// Completes a request, which then belongs to the program again. `None` if no notification is
+    /// due.
     fn complete(request: Request, result: Result<usize, c_int>) -> Option<Self> {
         request.handle.complete(result);
         eager::OUTSTANDING.fetch_sub(1, Ordering::Relaxed); // Relaxed: as above
@@ -201,15 +205,15 @@ fn tell_all(tellings: Vec<Telling>) {
     tellings.into_iter().for_each(Telling::tell);
 }
 
-/// Completes a request that nothing holds any more.
+/// Completes a request that is on no desk any more.
 pub fn complete(request: Request, result: Result<usize, c_int>) {
     tell_all(Telling::complete(request, result).into_iter().collect());
 }
 
-/// Takes the file of a desk whose requests are about to be complete, all of them.
+/// Closes the file of a desk if all its requests are about to be complete.
 ///
-/// The program may close its descriptor once it sees the completion, and expect that to be the last
-/// one of the file.
+/// Once the program sees the completion, it may close its descriptor, and expects that this is the
+/// last descriptor of the file.
 fn close_if_last(
     mut desks: MutexGuard<'_, Desks>,
     index: usize,
@@ -225,8 +229,8 @@ fn close_if_last(
     desks
 }
 
-/// Carries requests of a desk out: all there are, or until `wanted` is complete. If another thread
-/// is at it, it returns at once. Says whether a write met the limit of the size of files.
+/// Carries out the requests of a desk: all of them, or until `wanted` is complete. Returns at once
+/// if another thread is doing it. Returns whether a write met the limit on file sizes.
 fn carry_out(index: usize, wanted: Option<Handle>) -> bool {
     let mut met_limit = false;
     loop {
@@ -249,8 +253,8 @@ fn carry_out(index: usize, wanted: Option<Handle>) -> bool {
     }
 }
 
-/// Completes what a batch has written. Says whether `wanted` was among it; the flusher does what is
-/// left then.
+/// Completes the requests that a batch has written. Returns whether `wanted` was among them; if so,
+/// leaves the remaining requests to the flusher.
 fn write_done(index: usize, outcome: Result<usize, c_int>, wanted: Option<Handle>) -> bool {
     let mut desks = desks();
     let complete = account(&mut desks[index], outcome);
@@ -277,8 +281,8 @@ fn write_done(index: usize, outcome: Result<usize, c_int>, wanted: Option<Handle
     is_wanted
 }
 
-/// Sets the syncs apart whose turn has come: another thread does them, beside the writes after
-/// them. Says whether there are any.
+/// Moves syncs whose turn has come to `syncs`: another thread does them, while the writes after
+/// them continue. Returns whether there are any.
 fn set_syncs_apart(desk: &mut Desk) -> bool {
     if desk.running > 0 {
         return false;
@@ -289,7 +293,7 @@ fn set_syncs_apart(desk: &mut Desk) -> bool {
     due > 0
 }
 
-/// Does the syncs of a desk: one call for all that wait.
+/// Does the syncs of a desk, with one call for all that wait.
 fn sync(index: usize) {
     loop {
         let mut desks = desks();
@@ -324,7 +328,7 @@ fn sync(index: usize) {
 fn sync_file(fd: c_int, full: bool) -> Result<usize, c_int> {
     loop {
         let sync = if full { libc::fsync } else { libc::fdatasync };
-        // SAFETY: neither takes a pointer.
+        // SAFETY: neither call takes a pointer.
         match unsafe { sync(fd) } {
             0 => return Ok(0),
             _ if last_errno() == libc::EINTR => {}
@@ -333,12 +337,12 @@ fn sync_file(fd: c_int, full: bool) -> Result<usize, c_int> {
     }
 }
 
-/// Carries `wanted` out on this thread, with what comes before it, if a write to its file is quick;
-/// otherwise has the flusher come at once. The caller sleeps next, if it is not complete.
+/// Carries out `wanted` and the requests before it on this thread, if `may_carry` and writes to its
+/// file are quick. Otherwise wakes the flusher. The caller then sleeps if `wanted` is not complete.
 pub fn hasten(wanted: Handle, may_carry: bool) {
     let quiet = Quiet::new();
     let Some(desks) = try_desks() else {
-        return; // perhaps this thread has it: `aio_suspend` in a signal handler
+        return; // this thread may hold the lock: `aio_suspend` in a signal handler
     };
     let has = |desk: &Desk| desk.requests.iter().any(|one| one.handle == wanted);
     let Some(index) = desks.iter().position(has) else {

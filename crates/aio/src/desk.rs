@@ -1,5 +1,5 @@
-//! Desks: one for each open file that requests are outstanding for, with the two queues whose
-//! flushers carry them out.
+//! Desks: one for each open file with outstanding requests. A desk has two queues, and the flushers
+//! of these queues carry out the requests.
 
 use std::collections::VecDeque;
 use std::ffi::c_int;
@@ -13,10 +13,10 @@ use crate::event::Event;
 use crate::group::Group;
 use crate::kind::OpenFile;
 
-/// One request, with all of it that is needed after the call.
+/// One request: everything that is needed after the call has returned.
 pub struct Request {
     pub handle: Handle,
-    /// The descriptor that the program named.
+    /// The descriptor that the program passed.
     pub number: RawFd,
     pub work: Work,
     pub event: Event,
@@ -30,7 +30,7 @@ pub enum Work {
     Sync(c_int),
 }
 
-/// The bytes of a request: those of the program itself, which leaves them alone until the request
+/// The bytes of a request. They are not copied: the program does not change them until the request
 /// is complete.
 #[derive(Clone, Copy)]
 pub struct Bytes {
@@ -41,11 +41,11 @@ pub struct Bytes {
     pub offset: i64,
 }
 
-// SAFETY: C leaves the bytes where they are, whichever thread writes them.
+// SAFETY: C does not move the bytes; any thread may read them.
 unsafe impl Send for Bytes {}
 
 impl Request {
-    /// How many bytes of it are written.
+    /// How many bytes of the request are written.
     pub fn written(&self) -> usize {
         match &self.work {
             Work::Write(bytes) => bytes.written,
@@ -54,22 +54,22 @@ impl Request {
     }
 }
 
-/// What a flusher does at a desk.
+/// The part of a desk's work that a flusher does.
 #[derive(Clone, Copy)]
 pub enum Part {
     Writes = 0,
     Syncs = 1,
 }
 
-/// A queue of tickets, and the flusher that comes for them.
+/// A queue of tickets, whose flusher does one part of a desk's work.
 pub struct Station {
     pub queue: Queue,
-    /// Whether a ticket lies in the queue.
+    /// Whether the queue holds a ticket.
     pub is_expected: bool,
 }
 
 impl Station {
-    /// The queue to leave a ticket in, if none lies there; from then on one does.
+    /// Returns the queue if it holds no ticket. The caller must then post one.
     pub fn expect(&mut self) -> Option<Queue> {
         let is_expected = std::mem::replace(&mut self.is_expected, true);
         (!is_expected).then(|| self.queue.clone())
@@ -82,13 +82,13 @@ pub struct Desk {
     pub file: Option<OpenFile>,
     /// In the order of the calls.
     pub requests: VecDeque<Request>,
-    /// How many of them, from the first, a thread is writing.
+    /// How many requests, from the first, a thread is writing.
     pub running: usize,
-    /// Syncs that the writes before have been carried out for.
+    /// Syncs whose earlier writes have been carried out.
     pub syncs: Vec<Request>,
-    /// How many of them are being synced.
+    /// How many of `syncs` the present call serves.
     pub syncing: usize,
-    /// The one for writes and the one for syncs; each is made when it is first needed.
+    /// The station for writes and the station for syncs; each is made when it is first needed.
     pub stations: [Option<Station>; 2],
 }
 
@@ -103,17 +103,18 @@ impl Desk {
     }
 }
 
-/// All desks. They stay: there are as many as files have ever had requests outstanding at once.
+/// All desks. They are reused and never removed, so their number is the greatest number of files
+/// that had outstanding requests at once.
 pub type Desks = Vec<Desk>;
 
 static DESKS: Mutex<Desks> = Mutex::new(Vec::new());
 
-/// The desks, locked for a moment: nothing waits while it holds them.
+/// Locks the desks. No thread waits while it holds this lock.
 pub fn desks() -> MutexGuard<'static, Desks> {
     DESKS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The same, if that is possible at once.
+/// Locks the desks if no other thread holds the lock.
 pub fn try_desks() -> Option<MutexGuard<'static, Desks>> {
     match DESKS.try_lock() {
         Ok(desks) => Some(desks),
@@ -122,7 +123,7 @@ pub fn try_desks() -> Option<MutexGuard<'static, Desks>> {
     }
 }
 
-/// The desk of the open file that a descriptor is of.
+/// Finds the desk of a descriptor's open file. The desk that knows this number is tried first.
 pub fn find(desks: &Desks, number: RawFd) -> Option<usize> {
     let known = |desk: &Desk| desk.file.as_ref().is_some_and(|file| file.number == number);
     let is = |desk: &Desk| desk.file.as_ref().is_some_and(|file| file.is(number));

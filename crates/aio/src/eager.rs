@@ -1,5 +1,5 @@
-//! Writes that cost nothing are done at once: to `/dev/null` and its like, if no request is
-//! outstanding.
+//! Writes that never wait are done in the call itself: to `/dev/null` and similar devices, while no
+//! request is outstanding.
 
 use std::ffi::c_long;
 use std::os::fd::RawFd;
@@ -7,17 +7,17 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use crate::block::Block;
 
-/// How many requests are outstanding on all desks.
+/// The number of outstanding requests on all desks.
 pub static OUTSTANDING: AtomicUsize = AtomicUsize::new(0);
 
-/// In a child of fork(2) there are none.
+/// Resets the count in a child of fork(2), which has no requests.
 pub fn none_outstanding() {
-    OUTSTANDING.store(0, Ordering::Relaxed); // Relaxed: there is one thread
+    OUTSTANDING.store(0, Ordering::Relaxed); // Relaxed: the child has one thread
 }
 
-/// A bit for each of the first descriptors: it was of such a device when it was last looked at. A
-/// hint: the write that it leads to is right for any open file, since it does not wait, and names
-/// the offset that a file has which is not in append mode.
+/// A bit for each of the first 1024 descriptors: set if the descriptor was open on such a device
+/// when it was last checked. It is only a hint. The write that follows is right for any open file:
+/// it does not wait, and it passes the offset, which counts if the file is not in append mode.
 static HINTS: [AtomicU64; 16] = [const { AtomicU64::new(0) }; 16];
 
 /// The word and the bit of a descriptor.
@@ -32,11 +32,11 @@ pub fn note(number: RawFd) {
     }
 }
 
-/// Writes a request at once, if that is possible without waiting. `RWF_NOWAIT` and an offset: see
-/// pwritev2(2).
+/// Writes a request at once if that does not wait; otherwise returns `None`. See pwritev2(2) for
+/// `RWF_NOWAIT` and the offset.
 pub fn write(block: &Block) -> Option<usize> {
     let (word, bit) = hint(block.fildes)?;
-    // Relaxed: a hint; and what this thread has submitted itself it sees.
+    // Relaxed: a hint; and this thread sees its own submissions.
     if word.load(Ordering::Relaxed) & bit == 0 || OUTSTANDING.load(Ordering::Relaxed) != 0 {
         return None;
     }
@@ -48,11 +48,12 @@ pub fn write(block: &Block) -> Option<usize> {
     if offset < 0 {
         return None;
     }
-    // A raw call: unlike the one of libc, it is no point of cancellation. Its arguments are longs.
+    // A raw system call: unlike libc's pwritev2 it is not a cancellation point. Its arguments are
+    // longs.
     let number = c_long::from(block.fildes);
     let (flags, high) = (c_long::from(libc::RWF_NOWAIT), c_long::from(0));
     let (vector, count) = (&raw const vector, c_long::from(1));
-    // SAFETY: the vector is that of the request.
+    // SAFETY: the vector points to the buffer of the request.
     let written = unsafe {
         libc::syscall(
             libc::SYS_pwritev2,

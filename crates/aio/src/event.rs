@@ -8,7 +8,7 @@ use libc::pthread_attr_t;
 
 use crate::block::SigEvent;
 
-/// What a completion does, copied when the request is submitted.
+/// The notification of a request, copied when the request is submitted.
 #[derive(Clone, Copy)]
 pub enum Event {
     None,
@@ -23,12 +23,12 @@ pub enum Event {
     },
 }
 
-// SAFETY: C keeps the attributes until the notification, on whichever thread that is.
+// SAFETY: C keeps the attributes valid until the notification, which any thread may make.
 unsafe impl Send for Event {}
-// SAFETY: nothing writes to them.
+// SAFETY: no thread writes to the attributes.
 unsafe impl Sync for Event {}
 
-/// A `siginfo_t` of a queued signal, as the kernel reads it.
+/// The `siginfo_t` of a queued signal, in the kernel's layout.
 #[repr(C)]
 struct QueuedSignal {
     signo: c_int,
@@ -44,11 +44,11 @@ struct QueuedSignal {
 const _: () = assert!(size_of::<QueuedSignal>() == size_of::<libc::siginfo_t>());
 
 impl Event {
-    /// `EINVAL` for a kind of notification that does not exist, or a signal that does not.
+    /// Converts a sigevent. `EINVAL` for an unknown kind of notification or an invalid signal.
     pub fn new(event: &SigEvent) -> Result<Self, c_int> {
         match event.notify {
             libc::SIGEV_NONE => Ok(Self::None),
-            // The null signal: what an event of zeros asks for.
+            // An event of all zeros asks for signal 0, which means no signal.
             libc::SIGEV_SIGNAL if event.signo == 0 => Ok(Self::None),
             libc::SIGEV_SIGNAL if (1..=libc::SIGRTMAX()).contains(&event.signo) => {
                 Ok(Self::Signal {
@@ -65,8 +65,8 @@ impl Event {
         }
     }
 
-    /// Notifies the program. The request's status says what came of it, also if the system has no
-    /// room for a signal (`RLIMIT_SIGPENDING`) or for a thread.
+    /// Notifies the program. If the system refuses the signal (`RLIMIT_SIGPENDING`) or the thread,
+    /// the notification is lost; the status of the request is valid in any case.
     pub fn tell(self) {
         match self {
             Self::None => {}
@@ -81,7 +81,7 @@ impl Event {
 }
 
 fn queue_signal(signo: c_int, value: usize) {
-    // SAFETY: these two have no arguments and cannot fail.
+    // SAFETY: these calls have no arguments and cannot fail.
     let (pid, uid) = (unsafe { libc::getpid() }, unsafe { libc::getuid() });
     let info = QueuedSignal {
         signo,
@@ -93,8 +93,8 @@ fn queue_signal(signo: c_int, value: usize) {
         value,
         _rest: [0; 12],
     };
-    // SAFETY: the pointer is to a live value of the size of a siginfo_t (asserted above), which the
-    // kernel copies.
+    // SAFETY: the pointer is to a live value of the size of a siginfo_t (asserted above); the
+    // kernel copies it.
     unsafe { libc::syscall(libc::SYS_rt_sigqueueinfo, pid, signo, &raw const info) };
 }
 
@@ -109,32 +109,33 @@ fn start_thread(attributes: *const pthread_attr_t, call: Box<Call>) {
     let mut detached = MaybeUninit::<pthread_attr_t>::uninit();
     let mut attributes = attributes;
     if attributes.is_null() {
-        // SAFETY: it fills the attributes in.
+        // SAFETY: the call initialises the attributes.
         unsafe { libc::pthread_attr_init(detached.as_mut_ptr()) };
         let state = libc::PTHREAD_CREATE_DETACHED;
-        // SAFETY: they are filled in.
+        // SAFETY: they are initialised.
         unsafe { libc::pthread_attr_setdetachstate(detached.as_mut_ptr(), state) };
         attributes = detached.as_ptr();
     }
     let mut thread = 0;
     let argument = Box::into_raw(call).cast::<c_void>();
-    // SAFETY: the attributes are valid; `run` takes what it is given.
+    // SAFETY: the attributes are valid, and `run` takes ownership of the argument.
     if unsafe { libc::pthread_create(&raw mut thread, attributes, run, argument) } != 0 {
-        // SAFETY: no thread has it.
+        // SAFETY: no thread was started, so this thread still owns the box.
         drop(unsafe { Box::from_raw(argument.cast::<Call>()) });
     }
 }
 
 extern "C" fn run(argument: *mut c_void) -> *mut c_void {
-    // SAFETY: `start_thread` made it of a box.
+    // SAFETY: `start_thread` made the argument from a box.
     let Call { function, value } = *unsafe { Box::from_raw(argument.cast::<Call>()) };
-    // The thread that completed the request blocks signals; a thread of the program does not.
+    // The new thread inherits the signal mask of the thread that completed the request, which
+    // blocks all signals. A thread of the program does not.
     let mut none = MaybeUninit::<libc::sigset_t>::uninit();
-    // SAFETY: it fills the set in.
+    // SAFETY: the call initialises the set.
     unsafe { libc::sigemptyset(none.as_mut_ptr()) };
-    // SAFETY: the set is filled in.
+    // SAFETY: the set is initialised.
     unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, none.as_ptr(), ptr::null_mut()) };
-    // SAFETY: C has given the function for this value.
+    // SAFETY: C has passed the function for this value.
     unsafe { function(value) };
     ptr::null_mut()
 }

@@ -1,32 +1,37 @@
-//! The calls of `<aio.h>` over `alq`. docs/aio.md says what each of them does; here it says why it
-//! is safe.
+//! The calls of `<aio.h>` over `alq`. docs/aio.md says what each of them does.
 //!
 //! ```text
 //!   calls, suspend, cancel, list   the functions that C calls
-//!   carry, batch                   requests taken off a desk, carried out and completed
+//!   carry, batch                   take requests off a desk, carry them out and complete them
 //!   desk                           the requests of one open file, and the queues of its flushers
-//!   group, event, wait             what a completion does: lists, notifications, sleepers
+//!   group, event, wait             effects of a completion: lists, notifications, wake-ups
 //!   block, kind, eager             control blocks, kinds of open files, writes that never wait
-//!   next, quiet, fork              libc's own calls; signals and cancellation; processes
+//!   next, quiet, fork              the implementation of libc; signals and cancellation; fork(2)
 //! ```
+//!
+//! Three invariants hold:
+//!
+//! - The requests of one open file are carried out in the order of the calls.
+//! - No thread waits while it holds the lock of the desks.
+//! - A completed request belongs to the program again: the library does not access it any more.
 //!
 //! # Safety
 //!
-//! C guarantees what `<aio.h>` asks for: a control block that was submitted, and its buffer, stay
-//! where they are and are not touched until the request is complete. A request that is complete is
-//! never touched again. A control block that was not submitted may hold anything: [`block`] knows
-//! submitted ones by a mark that depends on their address.
+//! C guarantees what `<aio.h>` requires: the program neither moves nor changes a submitted control
+//! block and its buffer until the request is complete. After that the library does not access them.
+//! A control block that was not submitted may hold any bytes: [`block`] recognises submitted ones
+//! by a mark that depends on their address.
 //!
 //! # Panics
 //!
-//! No function here panics but by a fault of this library. Then the process aborts with the message
-//! of the panic.
+//! A function here panics only because of a fault in this library. The process then aborts with the
+//! message of the panic.
 #![allow(unsafe_code)]
-// Counts of C are refused if they are out of range, and cast then.
+// Counts from C are cast only after a check of their range.
 #![allow(clippy::cast_possible_wrap, clippy::cast_sign_loss)]
 
 #[cfg(not(all(target_os = "linux", target_env = "gnu", target_pointer_width = "64")))]
-compile_error!("libalq-aio knows the control blocks of glibc on 64-bit Linux only");
+compile_error!("libalq-aio needs glibc on 64-bit Linux: it uses the layout of its control blocks");
 
 mod batch;
 mod block;

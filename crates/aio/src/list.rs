@@ -20,7 +20,7 @@ const LIO_NOWAIT: c_int = 1;
 
 /// # Safety
 ///
-/// As `<aio.h>` says.
+/// As `<aio.h>` requires.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn lio_listio(
     mode: c_int,
@@ -35,7 +35,7 @@ pub unsafe extern "C" fn lio_listio(
     if !matches!(mode, LIO_WAIT | LIO_NOWAIT) || (list.is_null() && len > 0) {
         return fail(libc::EINVAL);
     }
-    // SAFETY: C guarantees it.
+    // SAFETY: C guarantees a valid argument.
     let notification = match unsafe { event.as_ref() } {
         Some(event) if mode == LIO_NOWAIT => Event::new(event),
         _ => Ok(Event::None),
@@ -45,7 +45,7 @@ pub unsafe extern "C" fn lio_listio(
     };
     let group = Arc::new(group);
     let member = |index| {
-        // SAFETY: C guarantees that there are so many.
+        // SAFETY: C guarantees that the list has `len` members.
         let member = unsafe { list.wrapping_add(index).read() };
         // SAFETY: C guarantees that each is `NULL` or a control block.
         unsafe { Handle::new(member) }
@@ -60,13 +60,13 @@ pub unsafe extern "C" fn lio_listio(
     }
     let failed = !rest.is_empty() && pass_part_on(&rest, &group) != 0;
     let refused = refused.or_else(|| failed.then(last_errno));
-    group.complete(1, false); // all that will be submitted is
+    group.complete(1, false); // no further request is submitted
     finish(mode, &members, refused, &group)
 }
 
 /// # Safety
 ///
-/// As `<aio.h>` says.
+/// As `<aio.h>` requires.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn lio_listio64(
     mode: c_int,
@@ -78,7 +78,8 @@ pub unsafe extern "C" fn lio_listio64(
     unsafe { lio_listio(mode, list, len, event) }
 }
 
-/// Submits the members that are appends. Returns the others, and why one was refused.
+/// Submits the members that are appends. Returns the other members, and the error of the first
+/// append that was refused.
 fn submit(members: &[Handle], group: &Arc<Group>) -> (Vec<Handle>, Option<c_int>) {
     let mut rest = Vec::new();
     let mut refused = None;
@@ -105,12 +106,12 @@ fn submit(members: &[Handle], group: &Arc<Group>) -> (Vec<Handle>, Option<c_int>
     (rest, refused)
 }
 
-/// Waits for the members, if that is the mode, and says what came of them.
+/// Waits for the members if the mode is `LIO_WAIT`. Returns the result of `lio_listio`.
 fn finish(mode: c_int, members: &[Handle], refused: Option<c_int>, group: &Group) -> c_int {
     if mode == LIO_NOWAIT {
         return refused.map_or(0, fail);
     }
-    // From the last: what comes before it in the same file is carried out with it.
+    // The last member first: the requests before it for the same file are carried out with it.
     for member in members.iter().rev() {
         if member.owner() == Some(Owner::Here) && member.error() == libc::EINPROGRESS {
             hasten(*member, true);
@@ -130,7 +131,7 @@ fn finish(mode: c_int, members: &[Handle], refused: Option<c_int>, group: &Group
     refused.map_or(0, fail)
 }
 
-/// Marks members as those of the next implementation, and lists them for it.
+/// Marks members as owned by the next implementation, and returns their pointers.
 fn pointers(members: &[Handle]) -> Vec<*mut Block> {
     let mark = |member: &Handle| {
         member.begin(Owner::Next);
@@ -139,17 +140,18 @@ fn pointers(members: &[Handle]) -> Vec<*mut Block> {
     members.iter().map(mark).collect()
 }
 
-/// Has the next implementation do the whole call.
+/// Passes the whole call on to the next implementation.
 fn pass_list_on(mode: c_int, members: &[Handle], event: *mut SigEvent) -> c_int {
     let pointers = pointers(members);
     let len = members.len() as c_int;
-    // SAFETY: the members and the event are those of C.
+    // SAFETY: C has passed the members and the event.
     call(next().list, |list| unsafe {
         list(mode, pointers.as_ptr(), len, event)
     })
 }
 
-/// The members of a list that the next implementation has: it says when all of them are complete.
+/// The members of a list that were passed on. The next implementation notifies when all of them are
+/// complete.
 struct Part {
     group: Arc<Group>,
     members: usize,
@@ -165,17 +167,17 @@ fn pass_part_on(members: &[Handle], group: &Arc<Group>) -> c_int {
     let mut event = SigEvent::thread(part_is_complete, part as usize);
     let len = members.len() as c_int;
     let Some(list) = next().list else {
-        // SAFETY: it is the part above, and this is the only call.
+        // SAFETY: it is the part made above, and this is the only call.
         unsafe { part_is_complete(part as usize) };
         return fail(libc::ENOSYS);
     };
-    // It calls back in any case, once those are complete that it has accepted.
-    // SAFETY: the members are those of C, and the event is a live value.
+    // Also if it fails, it calls back once the members that it has accepted are complete.
+    // SAFETY: C has passed the members, and the event is a live value.
     unsafe { list(LIO_NOWAIT, pointers.as_ptr(), len, &raw mut event) }
 }
 
 unsafe extern "C" fn part_is_complete(part: usize) {
-    // SAFETY: `pass_on` made it of a box, and this is called once.
+    // SAFETY: `pass_part_on` made it from a box, and this function is called once for it.
     let part = unsafe { Box::from_raw(part as *mut Part) };
     part.group.complete(part.members, false);
 }

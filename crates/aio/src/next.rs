@@ -1,4 +1,4 @@
-//! The next implementation: the one that the program would call without this library.
+//! The next implementation of `<aio.h>`: the one that the program would call without this library.
 
 use std::ffi::{CStr, c_int, c_void};
 use std::mem::transmute_copy;
@@ -11,7 +11,7 @@ use crate::quiet::fail;
 
 type Submit = unsafe extern "C" fn(*mut Block) -> c_int;
 
-/// The functions of the next implementation; `None` for those that are not to be had.
+/// The functions of the next implementation; `None` for a function that does not exist.
 pub struct Next {
     pub read: Option<Submit>,
     pub write: Option<Submit>,
@@ -24,7 +24,7 @@ pub struct Next {
     pub list: Option<unsafe extern "C" fn(c_int, *const *mut Block, c_int, *mut SigEvent) -> c_int>,
 }
 
-/// The next implementation: in libc itself, or in librt before glibc 2.34.
+/// Finds the next implementation once: in libc, or in librt before glibc 2.34.
 pub fn next() -> &'static Next {
     static NEXT: OnceLock<Next> = OnceLock::new();
     NEXT.get_or_init(|| Next {
@@ -47,6 +47,8 @@ pub fn next() -> &'static Next {
     })
 }
 
+/// Finds the next function with this name.
+///
 /// # Safety
 ///
 /// `F` must be the type of a function with this name.
@@ -59,15 +61,15 @@ unsafe fn find<F>(name: &CStr) -> Option<F> {
         // SAFETY: the name ends with a zero; the library is a part of libc.
         let librt = unsafe { libc::dlopen(librt, libc::RTLD_LAZY | libc::RTLD_LOCAL) };
         if !librt.is_null() {
-            // SAFETY: the handle is that of a library which is never closed.
+            // SAFETY: the handle belongs to a library that is never closed.
             found = unsafe { libc::dlsym(librt, name.as_ptr()) };
         }
     }
-    // SAFETY: the caller says that it has this type; both are pointers.
+    // SAFETY: the caller guarantees that the function has this type; both are pointers.
     (!found.is_null()).then(|| unsafe { transmute_copy(&found) })
 }
 
-/// Calls a function of the next implementation; `ENOSYS` if there is none.
+/// Calls a function of the next implementation; fails with `ENOSYS` if it does not exist.
 pub fn call<F: Copy>(function: Option<F>, how: impl FnOnce(F) -> c_int) -> c_int {
     function.map_or_else(|| fail(libc::ENOSYS), how)
 }

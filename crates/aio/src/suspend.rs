@@ -1,4 +1,4 @@
-//! `aio_suspend`: a point of cancellation, as POSIX has it. So no function on the way to the sleep
+//! `aio_suspend`: a cancellation point, as POSIX requires. So no function on the way to the sleep
 //! has a destructor to run.
 
 use std::ffi::c_int;
@@ -19,26 +19,26 @@ unsafe extern "C-unwind" {
     fn pthread_testcancel();
 }
 
-/// What a list of requests waits for.
+/// What a call with a list of requests must wait for.
 #[derive(Clone, Copy)]
 enum Waits {
-    /// One is complete.
+    /// A request is complete: no wait.
     Nothing,
-    /// Only for the next implementation.
+    /// Only requests of the next implementation.
     Next,
-    /// Only for this one; the first request of it.
+    /// Only requests of this library; the first of them.
     Here(Handle),
-    /// For both.
+    /// Requests of both; the first of this library.
     Both(Handle),
 }
 
-/// A member of a list, if it is in progress.
+/// Returns a member of a list and its owner, if the request is in progress.
 ///
 /// # Safety
 ///
-/// It must be `NULL` or a control block.
+/// `member` must be `NULL` or point to a control block.
 unsafe fn in_progress(member: *const Block) -> Option<(Handle, Owner)> {
-    // SAFETY: the caller says so.
+    // SAFETY: the caller guarantees it.
     let handle = unsafe { Handle::new(member) }?;
     let owner = handle.owner()?;
     let error = match owner {
@@ -49,15 +49,17 @@ unsafe fn in_progress(member: *const Block) -> Option<(Handle, Owner)> {
     (error == libc::EINPROGRESS).then_some((handle, owner))
 }
 
+/// Checks what a list waits for.
+///
 /// # Safety
 ///
 /// The list must have `len` members, each `NULL` or a control block.
 unsafe fn look(list: *const *const Block, len: usize) -> Waits {
     let (mut here, mut there) = (None, false);
     for index in 0..len {
-        // SAFETY: the caller says that there are so many.
+        // SAFETY: the caller guarantees `len` members.
         let member = unsafe { list.wrapping_add(index).read() };
-        // SAFETY: the caller says so.
+        // SAFETY: the caller guarantees it.
         match unsafe { in_progress(member) } {
             Some((handle, Owner::Here)) => here = here.or(Some(handle)),
             Some((_, Owner::Next)) => there = true,
@@ -73,21 +75,21 @@ unsafe fn look(list: *const *const Block, len: usize) -> Waits {
     }
 }
 
-/// How long one sleep is, while requests of both implementations are waited for: the other one
-/// cannot wake it.
+/// The least and the greatest length of one sleep while a call waits for requests of both
+/// implementations: the other implementation cannot wake this thread.
 const SLICE_MIN: Duration = Duration::from_micros(50);
 const SLICE_MAX: Duration = Duration::from_millis(5);
 
 /// # Safety
 ///
-/// As `<aio.h>` says.
+/// As `<aio.h>` requires.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn aio_suspend(
     list: *const *const Block,
     len: c_int,
     timeout: *const timespec,
 ) -> c_int {
-    // SAFETY: no destructor is to be run here.
+    // SAFETY: this frame has no destructor to run.
     unsafe { pthread_testcancel() };
     let Ok(count) = usize::try_from(len) else {
         return fail(libc::EINVAL);
@@ -95,18 +97,18 @@ pub unsafe extern "C-unwind" fn aio_suspend(
     if list.is_null() && count > 0 {
         return fail(libc::EINVAL);
     }
-    // SAFETY: C guarantees it.
+    // SAFETY: C guarantees a valid argument.
     let Ok(deadline) = (unsafe { deadline(timeout) }) else {
         return fail(libc::EINVAL);
     };
     let mut slice = SLICE_MIN;
     loop {
         let seen = Look::new();
-        // SAFETY: C guarantees it.
+        // SAFETY: C guarantees a valid argument.
         let waits = unsafe { look(list, count) };
         let (wanted, both) = match waits {
             Waits::Nothing => return 0,
-            // SAFETY: the arguments are those of C.
+            // SAFETY: C has passed these arguments.
             Waits::Next => return unsafe { suspend_next(list, len, timeout) },
             Waits::Here(wanted) => (wanted, false),
             Waits::Both(wanted) => (wanted, true),
@@ -133,7 +135,7 @@ pub unsafe extern "C-unwind" fn aio_suspend(
 
 /// # Safety
 ///
-/// As `<aio.h>` says.
+/// As `<aio.h>` requires.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn aio_suspend64(
     list: *const *const Block,
@@ -146,32 +148,34 @@ pub unsafe extern "C-unwind" fn aio_suspend64(
 
 /// # Safety
 ///
-/// As `<aio.h>` says.
+/// As `<aio.h>` requires.
 unsafe fn suspend_next(list: *const *const Block, len: c_int, timeout: *const timespec) -> c_int {
     match next().suspend {
-        // SAFETY: the arguments are those of C.
+        // SAFETY: C has passed these arguments.
         Some(suspend) => unsafe { suspend(list, len, timeout) },
         None => fail(libc::ENOSYS),
     }
 }
 
-/// Sleeps, and can be cancelled in it.
+/// Sleeps; the thread can be cancelled during the sleep.
 fn sleep(seen: Look, limit: Option<Duration>) -> Result<(), c_int> {
     let mut before = 0;
-    // SAFETY: until it is set back there is only a system call, which a cancellation may end at any
-    // point.
+    // SAFETY: until the type is restored, this thread makes only a system call, which a
+    // cancellation may end at any point.
     unsafe { pthread_setcanceltype(PTHREAD_CANCEL_ASYNCHRONOUS, &raw mut before) };
     let result = seen.sleep(limit);
-    // SAFETY: it is the type of before.
+    // SAFETY: it is the type from before.
     unsafe { pthread_setcanceltype(before, std::ptr::null_mut()) };
     result
 }
 
+/// Converts a timeout to a deadline; `None` for `NULL`.
+///
 /// # Safety
 ///
 /// The pointer must be `NULL` or valid.
 unsafe fn deadline(timeout: *const timespec) -> Result<Option<Instant>, ()> {
-    // SAFETY: the caller says so.
+    // SAFETY: the caller guarantees it.
     let Some(timeout) = (unsafe { timeout.as_ref() }) else {
         return Ok(None);
     };

@@ -1,5 +1,4 @@
-//! Threads that sleep until a request is complete. A completion makes a system call only if a
-//! thread sleeps.
+//! Sleeps until a request is complete. A completion makes a system call only if a thread sleeps.
 
 use std::ffi::{c_int, c_long};
 use std::ptr;
@@ -8,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use crate::quiet::last_errno;
 
-/// Counts completions, in twos; the lowest bit says that a thread sleeps, or is about to.
+/// Counts completions in steps of 2. The lowest bit says that a thread sleeps or is about to sleep.
 static COMPLETIONS: AtomicU32 = AtomicU32::new(0);
 const WAIT: c_int = libc::FUTEX_WAIT | libc::FUTEX_PRIVATE_FLAG;
 const WAKE: c_int = libc::FUTEX_WAKE | libc::FUTEX_PRIVATE_FLAG;
@@ -16,16 +15,16 @@ const SLEEPER: u32 = 1;
 const COMPLETION: u32 = 2;
 
 unsafe extern "C-unwind" {
-    /// The one of libc, which a thread may be cancelled in.
+    /// libc's syscall(2), declared so that a cancellation may unwind it.
     fn syscall(number: c_long, ...) -> c_long;
 }
 
-/// Wakes every thread that sleeps. What it waits for must be stored before the call.
+/// Wakes every sleeping thread. The caller must store what they wait for before the call.
 pub fn wake() {
     let next = |word: u32| Some((word & !SLEEPER).wrapping_add(COMPLETION));
     // [wait.wake] AcqRel, pairs with [wait.look]: if the sleeper comes later, it sees what was
-    // stored before; if it came before, its bit is seen here. (The failure ordering is that of a
-    // look that is tried again.)
+    // stored before; if it came earlier, this call sees its bit. (Relaxed on failure: the update is
+    // tried again.)
     let before = COMPLETIONS.fetch_update(Ordering::AcqRel, Ordering::Relaxed, next);
     if before.is_ok_and(|word| word & SLEEPER != 0) {
         let word = COMPLETIONS.as_ptr();
@@ -34,22 +33,24 @@ pub fn wake() {
     }
 }
 
-/// A look at what is waited for, before a sleep. It has no destructor: a thread that is cancelled
-/// in its sleep runs none.
+/// A token that is taken before a check, for the sleep after it. It has no destructor: a thread
+/// that is cancelled in its sleep runs no destructors.
 #[derive(Clone, Copy)]
 pub struct Look(u32);
 
 impl Look {
-    /// To be taken before each look; then, if it has not come, [`sleep`](Look::sleep).
+    /// Call this before each check of the condition; if the condition does not hold, call
+    /// [`sleep`](Look::sleep).
     pub fn new() -> Self {
         // [wait.look] AcqRel, pairs with [wait.wake].
         Self(COMPLETIONS.fetch_or(SLEEPER, Ordering::AcqRel) | SLEEPER)
     }
 
-    /// Sleeps until a request has completed since, or for `limit`. `EINTR` if a signal handler ran.
+    /// Sleeps until a request completes after [`new`](Look::new), or for `limit`. `EINTR` if a
+    /// signal handler ran.
     pub fn sleep(self, limit: Option<Duration>) -> Result<(), c_int> {
-        // A wait without a time-out is restarted after a handler with SA_RESTART; one with a
-        // time-out is not.
+        // The kernel restarts a futex wait without a time-out after a handler with SA_RESTART, but
+        // not one with a time-out. So every wait has one.
         const FAR: Duration = Duration::from_secs(1 << 20);
         let limit = limit.map_or(FAR, |limit| limit.min(FAR));
         let limit = libc::timespec {
@@ -81,7 +82,7 @@ fn futex_wait(seen: u32, limit: &libc::timespec) -> c_long {
     }
 }
 
-/// Sleeps until `is_done`. `EINTR` if a signal handler ran, `EAGAIN` if `deadline` comes first.
+/// Sleeps until `is_done` returns true. `EINTR` if a signal handler ran, `EAGAIN` after `deadline`.
 pub fn until(deadline: Option<Instant>, is_done: impl Fn() -> bool) -> Result<(), c_int> {
     loop {
         let look = Look::new();

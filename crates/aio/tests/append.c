@@ -9,7 +9,7 @@
 static sem_t begun, go_on;
 static int held;
 
-/* As the library calls it: a write to a file that can seek waits while it is held. */
+/* Replaces the library's pwritev: a write to a file that can seek waits while the test holds it. */
 ssize_t pwritev(int fd, const struct iovec *vectors, int count, off_t offset)
 {
     static ssize_t (*real)(int, const struct iovec *, int, off_t);
@@ -73,7 +73,10 @@ static void other_writes_are_at_their_offset(void)
     log_is("0123ab6789");
 }
 
-/* Requests that wait while append mode is left are at their offsets; what is asked afterwards is too. */
+/*
+ * After the program has left append mode, outstanding and later requests are written at their
+ * offsets.
+ */
 static void append_mode_can_be_left(void)
 {
     struct aiocb cb, waiting[3];
@@ -134,7 +137,9 @@ static void nothing_can_be_appended(void)
     log_is("");
 }
 
-/* The number is closed and used anew while a request waits: it goes where it was meant to. */
+/*
+ * A descriptor number is closed and reused while a request waits: the bytes go to the first file.
+ */
 static void a_reused_number_is_another_file(void)
 {
     struct aiocb first, second;
@@ -158,7 +163,7 @@ static void a_reused_number_is_another_file(void)
     log_is("second");
 }
 
-/* A duplicate is the same open file: its requests come after those of the other number. */
+/* A duplicate is the same open file: requests keep their order over both numbers. */
 static void duplicates_share_an_order(void)
 {
     struct aiocb cbs[2];
@@ -183,7 +188,7 @@ static void duplicates_share_an_order(void)
     close(other);
 }
 
-/* Once a program sees its last request complete, its own close is the last one. */
+/* Once a program sees its last request complete, its own close(2) is the last one of the file. */
 static void the_reader_sees_the_end(void)
 {
     for (int round = 0; round < 200; round++) {
@@ -252,7 +257,7 @@ static void each_request_has_its_own_error(void)
         FAILS(aio_return(&cbs[i]), EINVAL);
     }
     close(fd);
-    /* No signal ends the program: it did not write. */
+    /* No signal ends the program: the write was not its own. */
     CHECK(pipe(fds) == 0);
     close(fds[0]);
     start(&cbs[0], fds[1], "nobody reads");
@@ -265,7 +270,7 @@ static void to_the_limit(void)
     struct rlimit limit = {5, 5};
     struct aiocb cbs[2];
     int fd = open_log(O_APPEND);
-    start(&cbs[0], fd, "0"); /* has a queue made, which needs a file that is longer */
+    start(&cbs[0], fd, "0"); /* makes the queue, which needs a longer file */
     completes(&cbs[0], 1);
     CHECK(setrlimit(RLIMIT_FSIZE, &limit) == 0);
     start(&cbs[0], fd, "123456");
@@ -276,7 +281,7 @@ static void to_the_limit(void)
     log_is("01234");
 }
 
-/* No queue can be made under such a limit: the calls write themselves. */
+/* Under this limit no queue can be made: the calls do the writes themselves. */
 static void to_the_limit_at_once(void)
 {
     struct rlimit limit = {4, 4};
@@ -331,7 +336,7 @@ static void without_threads(void)
     log_is("all the same");
 }
 
-/* Where no thread can be made, the write is done when the call returns. */
+/* If no thread can be started, the write is done when the call returns. */
 static void without_a_thread_it_is_done_at_once(void)
 {
     if (getuid() == 0)
@@ -357,7 +362,7 @@ static void bad_arguments(void)
     FAILS(aio_write(&cb), EINVAL);
     cb.aio_sigevent.sigev_notify = SIGEV_THREAD;
     FAILS(aio_write(&cb), EINVAL);
-    /* As in glibc, a descriptor that is no good fails the request. */
+    /* As in glibc, a bad descriptor fails the request, not the call. */
     fill(&cb, -1, "x", 1);
     IS(aio_write(&cb), 0);
     IS(wait_for(&cb), EBADF);
@@ -441,7 +446,7 @@ static void a_device_that_never_waits(void)
         start(&cb, fd, "nothing");
         completes(&cb, 7);
     }
-    /* The number may lead elsewhere: that is seen. */
+    /* If the number leads to another file, the library notices it. */
     close(fd);
     IS(open_log(O_APPEND), fd);
     for (int i = 0; i < 3; i++) {

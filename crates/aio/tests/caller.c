@@ -1,6 +1,7 @@
 /*
- * A caller that knows nothing of this library, shaped as an appender of log lines over <aio.h>: a ring of bytes and a ring
- * of control blocks, one request a piece, aio_suspend when either is full, and a flush that waits for all.
+ * A caller that knows nothing of this library: it appends log lines over <aio.h>, with a ring of
+ * bytes and a ring of control blocks. It makes one request for each piece, calls aio_suspend when a
+ * ring is full, and has a flush that waits for all requests.
  */
 #include "test.h"
 

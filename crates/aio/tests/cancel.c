@@ -1,7 +1,7 @@
-/* aio_cancel: what is not being written can be taken back. */
+/* aio_cancel: takes back requests that are not being written. */
 #include "test.h"
 
-/* Requests behind one that is being written. */
+/* Requests that wait for one that is being written. */
 static void cancel_behind_a_blocked_write(struct aiocb cbs[4], int fds[2])
 {
     full_pipe(fds);
@@ -48,7 +48,7 @@ static void all_requests_are_taken_back(void)
     empty_pipe(fds[0]);
     completes(&cbs[0], 4);
     IS(read(fds[0], got, sizeof got), 4);
-    /* The file goes on. */
+    /* The file still works. */
     start(&cbs[1], fds[1], "more");
     completes(&cbs[1], 4);
     close(fds[0]);
@@ -95,7 +95,7 @@ static void a_cancelled_request_notifies(void)
     close(fds[1]);
 }
 
-/* A read that waits is of the next implementation: its answer counts too. */
+/* A read that waits belongs to the next implementation: its answer counts too. */
 static void reads_count_too(void)
 {
     struct aiocb read_cb, cbs[4];
@@ -106,7 +106,7 @@ static void reads_count_too(void)
     fill(&read_cb, sockets[0], got, sizeof got);
     IS(aio_read(&read_cb), 0);
     IS(aio_error(&read_cb), EINPROGRESS);
-    /* It may be running, or not yet. */
+    /* The read may be running or not. */
     answer = aio_cancel(sockets[0], NULL);
     CHECK(answer == AIO_NOTCANCELED || answer == AIO_CANCELED);
     if (answer == AIO_NOTCANCELED) {

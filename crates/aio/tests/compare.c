@@ -1,6 +1,7 @@
 /*
- * Open files are told apart on any kernel: with F_DUPFD_QUERY, with kcmp(2), or with fstat(2). The program stands for a
- * kernel that lacks some of them: it defines the calls by which the library asks.
+ * The library distinguishes open files on any kernel: with F_DUPFD_QUERY, with kcmp(2), or with
+ * fstat(2). This program imitates kernels that lack some of these: it replaces the calls that the
+ * library makes.
  */
 #include "test.h"
 
@@ -10,7 +11,7 @@
 
 enum { F_DUPFD_QUERY_ = 1024 + 3 };
 
-static int queries, compares; /* how many of each the kernel did */
+static int queries, compares; /* how many of each the kernel answered */
 static int no_query, no_compare;
 
 int fcntl(int fd, int command, ...)
@@ -54,7 +55,7 @@ long syscall(long number, ...)
     return real(number, argument[0], argument[1], argument[2], argument[3], argument[4], argument[5]);
 }
 
-/* A number that is reused, and one that is a duplicate. */
+/* A reused number, and a duplicate. */
 static void files_are_told_apart(void)
 {
     struct aiocb first, second, third;
@@ -64,7 +65,7 @@ static void files_are_told_apart(void)
     start_blocked(&first, fds[1], "first");
     other = dup(fds[1]);
     start(&second, other, "2nd");
-    IS(aio_cancel(other, &second), AIO_CANCELED); /* it waits behind the first */
+    IS(aio_cancel(other, &second), AIO_CANCELED); /* it waits for the first */
     log = open_log(O_APPEND);
     CHECK(dup2(log, fds[1]) == fds[1]);
     close(log);
@@ -80,7 +81,7 @@ static void files_are_told_apart(void)
     log_is("third");
 }
 
-/* A kernel that has F_DUPFD_QUERY says 1 for the same open file. */
+/* A kernel with F_DUPFD_QUERY returns 1 for the same open file. */
 static int has_query(void)
 {
     int fd = open("/dev/null", O_WRONLY), same = fcntl(fd, F_DUPFD_QUERY_, fd) == 1;

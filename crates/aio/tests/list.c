@@ -47,7 +47,10 @@ static void a_list_is_appended_in_order(void)
     log_is("one two");
 }
 
-/* An append, a write at an offset and a read: each goes its way, and the list is one. */
+/*
+ * An append, a write at an offset and a read: different implementations carry them out, as one
+ * list.
+ */
 static void a_list_is_mixed(int mode)
 {
     struct aiocb cbs[3];
@@ -87,7 +90,7 @@ static void mixed_lists(void)
     a_list_is_mixed(LIO_NOWAIT);
 }
 
-/* The list is told of once, after all of its members, and each member tells for itself. */
+/* The notification of the list comes once, after all members; each member also has its own. */
 static void the_event_comes_after_all(void)
 {
     struct aiocb cbs[2];
@@ -133,7 +136,7 @@ static void a_member_that_fails_is_an_error(void)
     FAILS(lio_listio(LIO_WAIT, list, 2, NULL), EIO);
     IS(aio_error(&cbs[0]), ENOSPC);
     completes(&cbs[1], 12);
-    /* One that is refused, too: the others go on. */
+    /* If one member is refused, the others are still carried out. */
     fill(&cbs[0], fd, "refused", 7);
     cbs[0].aio_reqprio = -1;
     fill(&cbs[1], fd, "!", 1);
@@ -160,7 +163,7 @@ static void nothing(int signo) { (void)signo; }
 static void *interrupt(void *argument)
 {
     pthread_t *thread = argument;
-    /* Until the wait has ended: it may not have begun at the first. */
+    /* Signals until the wait has ended: the first may come before the wait begins. */
     while (__atomic_load_n(&told, __ATOMIC_SEQ_CST) != -1) {
         pthread_kill(*thread, SIGUSR1);
         sched_yield();

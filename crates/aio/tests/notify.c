@@ -37,7 +37,7 @@ static void a_signal_with_its_code_and_value(void)
     CHECK(pthread_sigmask(SIG_SETMASK, &before, NULL) == 0);
     IS(got_code, SI_ASYNCIO);
     IS(got_value, 42);
-    IS(got_status, 0); /* complete before it is told */
+    IS(got_status, 0); /* complete before the notification */
     completes(&cb, 4);
     close(fd);
     log_is("told");
@@ -90,7 +90,7 @@ static void a_thread_with_its_attributes(void)
     log_is("toldtold");
 }
 
-/* An event of zeros asks for the null signal: for none. */
+/* An event of all zeros asks for signal 0, which means no signal. */
 static void an_event_of_zeros_is_none(void)
 {
     struct aiocb cb;
@@ -105,7 +105,7 @@ static void an_event_of_zeros_is_none(void)
     log_is("zeros");
 }
 
-/* A device that never waits is written to at once, and tells all the same. */
+/* A device that never waits is written to at once; the notification still comes. */
 static void what_is_done_at_once_tells(void)
 {
     int fd = open("/dev/null", O_WRONLY | O_APPEND);

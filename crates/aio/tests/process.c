@@ -8,7 +8,7 @@ static void use_it_in_a_child(void)
 {
     struct aiocb cb, sync;
     const struct aiocb *list[1] = {&outstanding};
-    /* What the parent has outstanding is the parent's. */
+    /* Outstanding requests of the parent stay with the parent. */
     IS(aio_error(&outstanding), ECANCELED);
     IS(aio_suspend(list, 1, NULL), 0);
     FAILS(aio_return(&outstanding), ECANCELED);
@@ -39,7 +39,7 @@ static void a_child_has_requests_of_its_own(void)
     log_is("parent child parent");
 }
 
-/* A child keeps nothing open that it does not know of. */
+/* A child does not keep files open that it does not know of. */
 static void a_child_keeps_no_file_open(void)
 {
     struct aiocb cb;

@@ -25,15 +25,15 @@ static void one_that_is_complete_is_enough(void)
     IS(aio_suspend(list, 3, NULL), 0);
     IS(aio_error(&cb), 0);
     IS(aio_error(&blocked), EINPROGRESS);
-    IS(aio_suspend(list, 3, NULL), 0); /* at once: one is */
+    IS(aio_suspend(list, 3, NULL), 0); /* at once: one request is complete */
     empty_pipe(fds[0]);
     completes(&blocked, 4);
-    /* One that has failed is complete. */
+    /* A failed request is complete. */
     start(&cb, -1, "bad");
     list[1] = NULL;
     IS(aio_suspend64((const struct aiocb64 **)list, 3, NULL), 0);
     IS(aio_error(&cb), EBADF);
-    /* Nothing to wait for. */
+    /* No request to wait for. */
     list[2] = NULL;
     IS(aio_suspend(list, 3, NULL), 0);
     close(fds[0]);
@@ -126,12 +126,12 @@ static void a_cancelled_thread_leaves(int asleep)
     cleaned = 0;
     CHECK(pthread_create(&thread, NULL, wait_long, &cb) == 0);
     if (asleep)
-        usleep(20000); /* most often in its sleep; anywhere else is right as well */
+        usleep(20000); /* usually in its sleep; any other place is right too */
     CHECK(pthread_cancel(thread) == 0);
     CHECK(pthread_join(thread, &result) == 0);
     CHECK(result == PTHREAD_CANCELED);
     IS(cleaned, 1);
-    /* The request is not touched by that. */
+    /* The request is not affected. */
     IS(aio_error(&cb), EINPROGRESS);
     empty_pipe(fds[0]);
     completes(&cb, 4);
@@ -145,7 +145,7 @@ static void it_is_a_point_of_cancellation(void)
     a_cancelled_thread_leaves(1);
 }
 
-/* A read, of the next implementation, and an append: either ends the wait. */
+/* A read of the next implementation and an append: each of them ends the wait. */
 static void both_implementations_at_once(void)
 {
     struct timespec time = milliseconds(20);

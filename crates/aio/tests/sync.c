@@ -1,4 +1,4 @@
-/* aio_fsync. The program defines fsync and fdatasync, as the library calls them, to see and to hold them. */
+/* aio_fsync. The program replaces fsync and fdatasync, to count and to hold the library's calls. */
 #include "test.h"
 
 #include <semaphore.h>
@@ -76,7 +76,7 @@ static void later_appends_are_not_held_up(void)
     log_is("before after");
 }
 
-/* All that wait are served by one call, of the stronger kind. */
+/* One call of the stronger kind serves all syncs that wait. */
 static void one_call_serves_all(void)
 {
     struct aiocb cbs[5];
@@ -88,7 +88,7 @@ static void one_call_serves_all(void)
         ;
     for (int i = 1; i < 5; i++)
         begin_sync(&cbs[i], fd, i == 3 ? O_SYNC : O_DSYNC);
-    /* An append after them shows that they wait for the thread that syncs. */
+    /* Once a later append is complete, the syncs wait for the syncing thread. */
     struct aiocb after;
     start(&after, fd, "after");
     completes(&after, 5);

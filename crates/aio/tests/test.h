@@ -1,4 +1,4 @@
-/* What the test programs share: checks that say what was expected, files, requests, children. */
+/* Shared by the test programs: checks with messages, files, requests, child processes. */
 #ifndef TEST_H
 #define TEST_H 1
 
@@ -27,7 +27,7 @@
             failed(__FILE__, __LINE__, #condition, 0, 0); \
     } while (0)
 
-/* Ends it if two numbers differ. */
+/* Ends the test program if two numbers differ. */
 #define IS(actual, expected) \
     do { \
         long long actual_ = (long long)(actual), expected_ = (long long)(expected); \
@@ -35,7 +35,7 @@
             failed(__FILE__, __LINE__, #actual " is " #expected, actual_, expected_); \
     } while (0)
 
-/* A call that must return -1 with this errno. */
+/* Checks that a call returns -1 and sets this errno. */
 #define FAILS(call, number) \
     do { \
         errno = 0; \
@@ -52,7 +52,7 @@ static inline void failed(const char *file, int line, const char *what, long lon
 
 static char log_path[64];
 
-/* A new, empty file. */
+/* Opens a new, empty file. */
 static inline int open_log(int flags)
 {
     int fd;
@@ -65,7 +65,7 @@ static inline int open_log(int flags)
     return fd;
 }
 
-/* Whether the file is exactly this text; then it is removed. */
+/* Checks that the file contains exactly this text, then removes it. */
 static inline void log_is(const char *expected)
 {
     static char text[1 << 16];
@@ -100,7 +100,10 @@ static inline void start(struct aiocb *cb, int fd, const char *text)
     IS(aio_write(cb), 0);
 }
 
-/* The same for a descriptor that takes nothing: when it returns, the request is being written. */
+/*
+ * Starts a write to a descriptor that accepts no data. When it returns, the request is being
+ * written.
+ */
 static inline void start_blocked(struct aiocb *cb, int fd, const char *text)
 {
     do {
@@ -134,7 +137,7 @@ static inline struct timespec milliseconds(long ms)
     return time;
 }
 
-/* A pipe that takes nothing more. */
+/* Makes a full pipe. */
 static inline void full_pipe(int fds[2])
 {
     static char page[4096];
@@ -158,7 +161,7 @@ static inline void empty_pipe(int fd)
         IS(read(fd, page, sizeof page), sizeof page);
 }
 
-/* Runs a function in a child, whose exit status, or -signal, it returns. */
+/* Runs a function in a child and returns its exit status, or the negative number of its signal. */
 static inline int in_child(void (*body)(void))
 {
     int status;
