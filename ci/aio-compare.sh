@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
-# Runs test programs for <aio.h> that were built elsewhere, as those of a conformance suite: with libc's implementation, and
-# with libalq-aio preloaded. Prints a table, a row for each folder, and fails if a program passes with libc only.
+# Runs test programs for <aio.h> that were built elsewhere, such as a conformance suite: with libc's
+# implementation, and with libalq-aio preloaded. Prints a table with a row for each folder. Fails if
+# a program passes only with libc.
 #
-#     ci/aio-compare.sh FOLDER    every file in it that can be run is a program; it passes if it exits with 0
+#     ci/aio-compare.sh FOLDER    each executable file in it is a program; it passes if it exits with 0
 set -euo pipefail
 if [ $# != 1 ] || ! [ -d "$1" ]; then
-    echo "usage: ${0##*/} FOLDER, of programs" >&2
+    echo "usage: ${0##*/} FOLDER (a folder of test programs)" >&2
     exit 2
 fi
 programs=$(cd "$1" && pwd)
@@ -39,6 +40,6 @@ for folder in $(printf '%s\n' "${!all[@]}" | sort); do
     printf '%-20s %8d %6d %11d\n' "$folder" "${all[$folder]}" "${libc_passes[$folder]:-0}" "${alq[$folder]:-0}"
 done
 for program in "${lost[@]}"; do
-    echo "passes with libc only: $program" >&2
+    echo "passes only with libc: $program" >&2
 done
 [ ${#lost[@]} = 0 ]

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# libalq-aio as programs use it: its C tests, linked with it before libc, and preloaded into programs that were not.
+# Tests libalq-aio as programs use it: its C tests run once linked with it before libc, and once
+# with the library preloaded.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 command -v cc >/dev/null || { echo "cc is missing: run ci/tools.sh as root, or install it" >&2; exit 1; }
@@ -9,14 +10,14 @@ trap 'rm -rf "$work"' EXIT
 ALQ_PROFILE=dev ci/install-aio.sh "$work/prefix"
 library=$work/prefix/lib/libalq-aio.so
 
-# Exactly the calls of <aio.h>, each with its name for large files.
+# The library exports exactly the calls of <aio.h>, each also with its name for large files.
 calls='aio_cancel aio_error aio_fsync aio_read aio_return aio_suspend aio_write lio_listio'
 for call in $calls; do printf '%s\n%s64\n' "$call" "$call"; done | sort >"$work/calls"
 nm -D --defined-only "$library" | awk '{ print $3 }' | sort | diff "$work/calls" -
 readelf -d "$library" | grep -q 'FLAGS_1.*NODELETE'
 readelf -d "$library" | grep -q 'SONAME.*\[libalq-aio\.so\.0\]'
 
-# $1: the test; $2: how; $3..: what runs it.
+# $1: the test; $2: how it uses the library; $3..: the command.
 run() {
     local test=$1 how=$2
     shift 2

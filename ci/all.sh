@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# Runs every check, reports how long each took, and stops at the first that fails. The models and fuzz targets (models.sh)
-# run beside the rest: they have target folders of their own, so neither waits for the other's compiler.
+# Runs every check, reports how long each took, and stops at the first that fails. The models and
+# fuzz targets (models.sh) run at the same time, in separate target folders, so neither side waits
+# for the other's compiler.
 #
-#     ci/all.sh          what passed on the same sources before is not run again (models.sh)
+#     ci/all.sh          skips models that passed on the same sources before (models.sh)
 #     ci/all.sh again    everything
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -10,7 +11,7 @@ cd "$(dirname "$0")/.."
 
 ci/tools.sh
 said=$(mktemp)
-set -m # the models are a process group, which ends with this script
+set -m # puts the models into a process group, which ends with this script
 ci/models.sh "$@" >"$said" 2>&1 &
 models=$!
 set +m

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# What an append costs through <aio.h>, with libc's implementation and with libalq-aio, in interleaved rounds.
+# Measures an append through <aio.h>, with libc's implementation and with libalq-aio, in interleaved
+# rounds.
 #
-#     ci/bench-aio.sh [ROUNDS]    7 by default; prints the median of each figure, and least and most of the times
+#     ci/bench-aio.sh [ROUNDS]    7 by default; prints medians, and the least and the greatest time
 set -euo pipefail
 cd "$(dirname "$0")/.."
 rounds=${1:-7}

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# What an append costs in C, beside Rust (see crates/capi/benches/from_c.rs).
+# Measures an append in C and in Rust (see crates/capi/benches/from_c.rs).
 #
 #     ci/bench-capi.sh          nanoseconds a record
 #     ci/bench-capi.sh count    instructions a record, with callgrind

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# The C library, as a C user has it: installed, found with pkg-config, linked both ways, its headers alone and as C++, its
-# symbols, its tests plain and under valgrind, its examples.
+# Tests the C library as a C user gets it: installed, found with pkg-config, linked dynamically and
+# statically. Checks its headers (each alone, as C and as C++), its symbols, its tests (also under
+# valgrind), and its examples.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 work=$(mktemp -d)
@@ -11,7 +12,7 @@ for tool in cc c++ pkg-config valgrind; do
     command -v "$tool" >/dev/null || { echo "$tool is missing: run ci/tools.sh as root, or install it" >&2; exit 1; }
 done
 cargo test --quiet --locked --workspace --all-features --lib header::
-say 'the headers are what Rust has'
+say 'the headers match the Rust side'
 
 prefix=$work/prefix
 ci/install-capi.sh "$prefix"
@@ -23,7 +24,7 @@ cflags=$(pkg-config --cflags alq)
 c() { cc -std=c11 "${strict[@]}" $cflags "$@"; }
 cxx() { c++ -x c++ -std=c++11 "${strict[@]}" $cflags "$@"; }
 libs=(-pthread $(pkg-config --libs alq))
-# All of it static, and only this library.
+# Everything linked statically; and only this library.
 static_libs=(-static -pthread $(pkg-config --static --libs alq))
 only_alq_static=(-pthread "$prefix/lib/libalq.a" -ldl -lm)
 
@@ -39,10 +40,10 @@ for header in "$prefix"/include/*.h "$prefix"/include/sys/*.h; do
 done
 say 'each header compiles alone, as C and as C++'
 
-# What is shown is what the headers declare, in both libraries; and nothing else.
+# Both libraries export what the headers declare, and nothing else.
 {
     grep -ohE '\b(alq|async_append)_[a-z0-9_]+\(' "$prefix"/include/*.h | tr -d '('
-    echo ald_thread # of sys/alq.h
+    echo ald_thread # from sys/alq.h
 } | sort -u >"$work/functions"
 nm -D --defined-only "$prefix/lib/libalq.so" | awk '{ print $3 }' | sort -u >"$work/shown"
 nm -g --defined-only "$prefix/lib/libalq.a" | awk 'NF == 3 { print $3 }' | sort -u >"$work/shown-static"
@@ -50,9 +51,9 @@ diff "$work/functions" "$work/shown"
 diff "$work/functions" "$work/shown-static"
 readelf -d "$prefix/lib/libalq.so" | grep -q 'FLAGS_1.*NODELETE'
 readelf -d "$prefix/lib/libalq.so" | grep -q 'SONAME.*\[libalq\.so\.0\]'
-say "$(wc -l <"$work/shown") symbols, those of the headers"
+say "$(wc -l <"$work/shown") symbols, as declared in the headers"
 
-# $1: how it was made; $2: a test; $3..: what runs it.
+# $1: how the test was built; $2: the test; $3..: the command that runs it.
 run() {
     local how=$1 test=$2
     shift 2
@@ -80,23 +81,24 @@ done
 c crates/capi/tests/unload.c -o "$work/unload"
 "$work/unload" "$prefix/lib/libalq.so" "$work/unload.log"
 [ "$(cat "$work/unload.log")" = $'before\nafter' ]
-say 'a library that was closed stays'
+say 'the library stays loaded after dlclose'
 
-# A plug-in with the static library inside is unloaded as soon as it has closed its queues: nothing of it may run then.
+# A plug-in that contains the static library is unloaded as soon as it has closed its queues: none
+# of its threads may run then.
 c -fPIC -shared crates/capi/tests/plugin.c -o "$work/plugin.so" "${only_alq_static[@]}"
 c crates/capi/tests/unload_plugin.c -o "$work/unload_plugin" -ldl
 "$work/unload_plugin" "$work/plugin.so" "$work/plugin.log"
 [ "$(grep -c '^a record$' "$work/plugin.log")" = 100 ]
-say 'a plug-in that has closed its queues is unloaded'
+say 'a plug-in can be unloaded once it has closed its queues'
 
-# The program of the manual.
+# The program in the manual works.
 sed -n '/^```c$/,/^```$/p' docs/c-api.md | sed '/^```/d' >"$work/manual.c"
 c "$work/manual.c" -o "$work/manual" "${libs[@]}"
 (cd "$work" && ./manual)
 [ "$(cat "$work/app.log")" = 'a record' ]
 say 'the program of docs/c-api.md'
 
-# The lines of the README, as a program.
+# The lines in the README work as a program.
 sed -n '/^```c$/,/^```$/p' README.md | sed '/^```/d' >"$work/lines"
 {
     grep '^#' "$work/lines"
@@ -110,7 +112,7 @@ c -Wno-conversion "$work/readme.c" -include stdio.h -o "$work/readme" "${libs[@]
 [ "$(cat "$work/app.log")" = $'a record\nx=1' ]
 say 'the lines of README.md'
 
-# Every example, in both languages and without any shared library, does what its first lines say.
+# Every example does what its first lines say: as C, as C++, and linked statically.
 check() {
     local example=$1 expected=$2 output=$3
     local source=crates/capi/examples/$example.c how

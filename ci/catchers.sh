@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# The tool as a log catcher beside multilog, svlogd, s6-log and rotatelogs: on the same input the same lines, with time stamps and without,
-# and the files of each, put together, are the input. One that is not installed is skipped by name (ci/tools.sh installs them).
+# Compares the tool with the log catchers multilog, svlogd, s6-log and rotatelogs: for the same
+# input, the files of each hold the same lines together, with time stamps and without. A program
+# that is not installed is skipped by name (ci/tools.sh installs them).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 work=$(mktemp -d)
@@ -10,13 +11,14 @@ cargo build --release --locked -p alq-cli
 alq=$(cd "${CARGO_TARGET_DIR:-target}/release" && pwd)/alq
 size=65536
 
-# Lines of all lengths up to 300, and empty ones; every 1000th is longer than what multilog looks at to end a file with a line.
+# Lines of all lengths up to 300, also empty ones. Every 1000th line is longer than the part that
+# multilog searches for a line end before it starts a new file.
 awk 'BEGIN { for (i = 0; i < 20000; i++) {
     n = i % 1000 == 999 ? 5000 : i * 7919 % 300
     s = sprintf("%*s", n, ""); gsub(/ /, substr("abcdefghij", i % 10 + 1, 1), s); print s } }' >"$work/input"
 
-# The files of a directory that hold lines, oldest first: those of the tool, of multilog and its like, and of rotatelogs, which begins
-# with the one that has no number. $1: the directory.
+# Lists the files with lines in a directory, oldest first: files of the tool, of multilog and
+# similar programs, and of rotatelogs, whose first file has no number. $1: the directory.
 list() {
     find "$1" -maxdepth 1 -type f \( -name 'log.[0-9]*' -o -name '@*.[su]' \) | LC_ALL=C sort >"$work/list"
     if grep -q 'log\.1$' "$work/list"; then
@@ -28,21 +30,21 @@ list() {
     fi
 }
 content() { list "$1" | xargs cat; }
-# How many of them do not end with a line.
+# The number of files that end inside a line.
 torn() { list "$1" | while read -r file; do [ ! -s "$file" ] || [ -z "$(tail -c1 "$file")" ] || echo "$file"; done | wc -l; }
 longest() { list "$1" | xargs stat -c %s | sort -n | tail -1; }
 
-# $1: how; $2: 26 if lines are stamped, 0 if not; the rest: what catches, with the directory as its own.
+# $1: a name; $2: 26 if lines are stamped, otherwise 0; the rest: the catcher, run in its directory.
 check() {
     local how=$1 stamp=$2
     shift 2
     if ! command -v "$1" >/dev/null; then
-        echo "$how: skipped, there is no $1 here"
+        echo "$how: skipped, $1 is not installed"
         return
     fi
     local dir=$work/$how
     mkdir "$dir"
-    printf 's%s\nn0\n' $size >"$dir/config" # svlogd's
+    printf 's%s\nn0\n' $size >"$dir/config" # the configuration of svlogd
     (cd "$dir" && "$@" <"$work/input")
     rm "$dir/config"
     content "$dir" | cut -b "$((stamp + 1))-" >"$work/found"
@@ -53,7 +55,7 @@ check() {
     local count
     count=$(list "$dir" | wc -l)
     [ "$count" -gt 20 ] || { echo "$how: $count files" >&2; exit 1; }
-    printf '%-24s the same %s lines in %3s files, the longest of %6s bytes, %2s that do not end with a line\n' \
+    printf '%-24s the same %s lines in %3s files, the longest of %6s bytes, %2s that end inside a line\n' \
         "$how" "$(wc -l <"$work/found")" "$count" "$(longest "$dir")" "$(torn "$dir")"
 }
 
@@ -69,17 +71,18 @@ check multilog-stamped 26 multilog t s$size n1000 ./
 check svlogd-stamped 26 svlogd -t ./
 check s6-log-stamped 26 s6-log -b t n1000 s$size ./
 
-# All stamps are of one form, and of this minute, for tai64nlocal.
+# tai64nlocal reads all stamps, and they are of the same hour.
 if command -v tai64nlocal >/dev/null; then
     for how in alq multilog svlogd; do
         [ -d "$work/$how-stamped" ] || continue
         content "$work/$how-stamped" | sed -n 1p | TZ=UTC tai64nlocal | cut -b 1-13
     done | sort -u >"$work/hours"
-    [ "$(wc -l <"$work/hours")" -le 2 ] || { echo 'the stamps are not of one hour:' >&2; cat "$work/hours" >&2; exit 1; }
-    echo 'tai64nlocal reads the stamps of all alike'
+    [ "$(wc -l <"$work/hours")" -le 2 ] || { echo 'the stamps are not from the same hour:' >&2; cat "$work/hours" >&2; exit 1; }
+    echo 'tai64nlocal reads the stamps of all catchers'
 fi
 
-# A signal in the middle: nothing is lost, and the tool has a new file behind a line. $1: how; $2: the signal; the rest: what catches.
+# Sends a signal in the middle of the input: nothing is lost, and the tool starts a new file after a
+# whole line. $1: a name; $2: the signal; the rest: the catcher.
 signalled() {
     local how=$1 signal=$2
     shift 2

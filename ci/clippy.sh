@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The lints of Cargo.toml hold, everywhere, also in the configuration that the model checkers compile.
+# Checks the lints of Cargo.toml everywhere, also in the configuration for the model checkers.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 rustup component add clippy 2>/dev/null || true

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# The table of docs/reliability.md: what the most used non-blocking writer loses, and what this queue keeps. Fails if this
-# queue does not. Then the examples of docs/migrating.md, which need the others too.
+# Runs the comparison for the table of docs/reliability.md: what the most used non-blocking writer
+# loses, and what this queue keeps. Fails if this queue loses anything. Then runs the examples of
+# docs/migrating.md, which need the other crates too.
 set -euo pipefail
 cd "$(dirname "$0")/../benches/comparison"
 cargo run --release --locked --bin losses

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# The documentation builds, private items too, without a broken link; and that of the library as docs.rs builds it has no link
-# to a page or a place that is not there, whoever wrote it.
+# Builds the documentation, with private items, and fails on a broken link. Also builds the
+# library's documentation as docs.rs does, and checks that each of its links leads to an existing
+# page and place.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 target=${CARGO_TARGET_DIR:-target}
@@ -9,7 +10,8 @@ trap 'rm -rf "$work"' EXIT
 rm -rf "$target/doc"
 RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --all-features --document-private-items --locked
 
-# docs.rs has a nightly compiler, and sets this cfg. Only rustdoc is made one, so that the dependencies stay as they are.
+# docs.rs uses a nightly compiler and sets this cfg. Here only rustdoc acts as a nightly one, so
+# that the dependencies are not compiled again.
 rm -rf "$target/doc/alq"
 printf '#!/bin/sh\nRUSTC_BOOTSTRAP=1 exec rustdoc "$@"\n' >"$work/rustdoc"
 chmod +x "$work/rustdoc"

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Every example does what its first lines say.
+# Checks that every example does what its first lines say.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 work=$(mktemp -d)
@@ -9,7 +9,7 @@ cargo build --examples --all-features --locked
 target=${CARGO_TARGET_DIR:-target}
 programs=$(cd "$target/debug/examples" && pwd)
 
-# $1: the example; $2: what a line of its output must be like; the rest: its arguments.
+# $1: the example; $2: a pattern that a line of its output must match; the rest: its arguments.
 check() {
     local example=$1 expected=$2
     shift 2
@@ -23,7 +23,7 @@ check() {
         cat "$work/said" >&2
         exit 1
     fi
-    # Without its file it says how to call it.
+    # Without its file it prints its usage.
     local code=0
     "$programs/$example" >"$work/said" 2>&1 || code=$?
     if [ "$code" != 2 ] || ! grep -q "^usage: $example FILE" "$work/said"; then
@@ -49,7 +49,7 @@ check rotate '^done: .*/rotated\.log\.[0-9]{8}T[0-9]{6}Z-[0-9]{6}\.gz$' rotated.
 check service '^1001 records written, 0 dropped$' service.log
 check vlog '^4007 lines in daemon.log.1, 4006 in daemon.log$' daemon.log
 
-# $1: a file; $2: what must be a line of it.
+# $1: a file; $2: a pattern that a whole line of it must match.
 has() {
     if ! grep -qxE "$2" "$1"; then
         echo "$1: no line '$2'" >&2
@@ -72,7 +72,7 @@ has crash.log 'the last run was cut off'
 [ "$(wc -l <crash.log)" = 1000 ] || { echo 'crash.log: not 1000 lines' >&2; exit 1; }
 has daemon.log 'daemon\|EMER\|the end'
 
-# None is forgotten.
+# Every example is checked.
 cd - >/dev/null
 for source in examples/*.rs; do
     example=$(basename "$source" .rs)

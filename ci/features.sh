@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# The library compiles, without a warning, without features, and with each of them alone; ci/clippy.sh has all of them together.
+# Checks that the library compiles without warnings without features and with each feature alone.
+# ci/clippy.sh covers all features together.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 features=$(awk '/^\[/ { inside = $0 == "[features]" } inside && /^[a-z]/ { print $1 }' Cargo.toml)

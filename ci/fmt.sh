@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# The code is formatted.
+# Checks that the code is formatted.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-rustup component add rustfmt 2>/dev/null || true # present on most machines; the check below tells
+rustup component add rustfmt 2>/dev/null || true # usually installed; the check below fails if not
 cargo fmt --all --check
 (cd benches/comparison && cargo fmt --check)
 (cd fuzz && cargo fmt --check)

@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
-# The fuzz targets. fuzz/corpus has a file a target: an input a line, in hexadecimal.
+# Runs the fuzz targets. fuzz/corpus has one file for each target, with one input in hexadecimal on
+# each line.
 #
-#     ci/fuzz.sh                the short form, on stable: what is recorded, and some made up
-#     ci/fuzz.sh SECONDS        each target so long under libFuzzer (nightly, and `cargo install cargo-fuzz`)
-#     ci/fuzz.sh record         adds what that has found to fuzz/corpus, reduced to what reaches something of its own
+#     ci/fuzz.sh            short form, on stable: recorded inputs and some generated ones
+#     ci/fuzz.sh SECONDS    runs each target under libFuzzer (nightly, and `cargo install cargo-fuzz`)
+#     ci/fuzz.sh record     adds the inputs found by libFuzzer to fuzz/corpus, if they reach new code
 set -euo pipefail
 cd "$(dirname "$0")/../fuzz"
 if [ $# = 0 ]; then
@@ -11,12 +12,12 @@ if [ $# = 0 ]; then
     exit
 fi
 for target in operations ring ring_file words; do
-    # libFuzzer wants a file an input. What it finds goes into the same folder.
+    # libFuzzer needs one file for each input. It adds the inputs that it finds to the same folder.
     inputs=target/inputs/$target
     mkdir -p "$inputs"
     n=0
     while read -r input; do
-        # shellcheck disable=SC2059 # the format is the bytes, all of them escaped
+        # shellcheck disable=SC2059 # the format is the input itself, with every byte escaped
         printf "$(sed 's/../\\x&/g' <<<"$input")" >"$inputs/recorded-$((n++))"
     done <"corpus/$target.hex"
     if [ "$1" = record ]; then

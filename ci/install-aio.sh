@@ -3,7 +3,7 @@
 #
 #     ci/install-aio.sh PREFIX    the library in PREFIX/lib
 #
-# With DESTDIR set, everything goes below it.
+# If DESTDIR is set, all files go below it.
 set -euo pipefail
 if [ $# != 1 ] || [ "${1#/}" = "$1" ]; then
     echo "usage: ${0##*/} PREFIX, an absolute path" >&2

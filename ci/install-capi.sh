@@ -3,7 +3,8 @@
 #
 #     ci/install-capi.sh PREFIX    headers in PREFIX/include, libraries and alq.pc in PREFIX/lib
 #
-# With DESTDIR set, everything goes below it, and still says PREFIX. Needs a C compiler and binutils, besides Rust.
+# If DESTDIR is set, all files go below it, but alq.pc still names PREFIX. Needs Rust, a C compiler
+# and binutils.
 set -euo pipefail
 if [ $# != 1 ] || [ "${1#/}" = "$1" ]; then
     echo "usage: ${0##*/} PREFIX, an absolute path" >&2
@@ -18,8 +19,9 @@ built=${CARGO_TARGET_DIR:-target}/release-c
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-# The archive that rustc makes shows all of Rust's own symbols, which clash with those of another Rust library in the same
-# program. So it becomes one object that shows what the shared library shows, and holds what that needs.
+# The archive from rustc exports all symbols of Rust's runtime, which clash with another Rust
+# library in the same program. So the archive becomes one object that exports the symbols of the
+# shared library only, and contains only what these need.
 nm -D --defined-only "$built/libalq.so" | awk '{ print $3 }' | sort >"$work/symbols"
 sed 's/^/-u/' "$work/symbols" >"$work/roots"
 ld -r --gc-sections "@$work/roots" -o "$work/alq.o" "$built/libalq.a"

@@ -1,16 +1,17 @@
 #!/usr/bin/env bash
-# What an append executes, counted by callgrind: at most a few percent more than what benches/instructions.txt has, and never
-# ten instructions more. The same program has the same count each time, whatever else the machine does.
+# Counts the instructions of an append with callgrind. Fails if a count exceeds the one in
+# benches/instructions.txt by more than 3 percent plus 1 instruction (at most 9 instructions). The count
+# of a program is the same in every run and does not depend on the load of the machine.
 #
 #     ci/instructions.sh           compares
-#     ci/instructions.sh record    writes benches/instructions.txt anew
+#     ci/instructions.sh record    writes benches/instructions.txt again
 set -euo pipefail
 cd "$(dirname "$0")/.."
 recorded=benches/instructions.txt
 compiler=$(rustc --version)
 
 if ! command -v valgrind >/dev/null; then
-    echo 'valgrind is not here: instructions are not counted'
+    echo 'valgrind is not installed: instructions are not counted'
     exit 0
 fi
 program=$(cargo bench --bench instructions --locked --no-run --message-format=json 2>/dev/null |
@@ -18,7 +19,7 @@ program=$(cargo bench --bench instructions --locked --no-run --message-format=js
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-# Instructions a record of a case, in tenths.
+# Counts the instructions of one record of a case, in tenths.
 count() {
     valgrind --tool=callgrind --callgrind-out-file=/dev/null --toggle-collect='instructions::measured*' \
         "$program" "$1" >"$work/said" 2>&1 || { cat "$work/said" >&2; exit 1; }

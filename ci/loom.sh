@@ -1,13 +1,14 @@
 #!/usr/bin/env bash
-# Explores every model within its own bound on preemptions, and prints how many executions each took.
+# Explores every model within the model's bound on preemptions, and prints the number of executions.
 #
-#     ci/loom.sh        the quick form, some minutes at most
+#     ci/loom.sh        short form: at most some minutes
 #     ci/loom.sh full   one preemption more in each model: hours
 set -euo pipefail
 cd "$(dirname "$0")/../loom-tests"
 if [ "${1:-}" = full ]; then
     export ALQ_LOOM_MORE_PREEMPTIONS=1
 fi
-# Loom reports success when it runs out of time or permutations, so neither may be limited from outside.
+# Loom reports success when it reaches a limit on time or permutations, so the environment must set
+# no limit.
 unset LOOM_MAX_DURATION LOOM_MAX_PERMUTATIONS LOOM_MAX_PREEMPTIONS LOOM_MAX_BRANCHES
 cargo test --release --locked -- --nocapture

@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# The manual pages and the completions of shells are those of the command line, and programs that read such things find no fault with them.
+# Checks that the manual pages and the shell completions match the command line, and that mandoc,
+# man and the shells accept them.
 #
 #     ci/man.sh          checks
-#     ci/man.sh write    makes them anew
+#     ci/man.sh write    generates them again
 set -euo pipefail
 cd "$(dirname "$0")/.."
 if [ "${1:-}" = write ]; then
@@ -11,18 +12,18 @@ fi
 cargo test --quiet --locked --workspace --all-features --bin alq manual_pages_and_completions
 cd crates/cli
 
-# $1: a program, which may not be here; $2: what it is to do.
+# $1: a program that may not be installed; $2: what it checks.
 checked() {
     if command -v "$1" >/dev/null; then
         echo "$1: $2"
         return 0
     fi
-    echo "skipped: $1 is not here: $2"
+    echo "skipped: $1 is not installed: $2"
     return 1
 }
 if checked mandoc 'pages are well formed'; then
-    # Not of interest: a date that is not there, since the pages are the same every day; and a line break too many, which the
-    # generator puts before the values of an option.
+    # Two warnings are expected: the pages have no date, so that they do not change every day, and
+    # the generator puts a superfluous line break before the values of an option.
     faults=$(mandoc -T lint -W warning man/*.1 | grep -vE 'missing date|skipping paragraph macro: br' || true)
     [ -z "$faults" ] || { echo "$faults" >&2; exit 1; }
 fi

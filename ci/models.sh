@@ -1,22 +1,22 @@
 #!/usr/bin/env bash
-# The model checkers, the mutants and the fuzz targets. Most of their time is exploring, which has the same result on the
-# same sources: a suite that passed is run again only if a file that it compiles, or the compiler, has changed. What passed
-# is noted in the target folder, so a fresh clone runs all of them.
+# Runs the model checkers, the mutants and the fuzz targets. On the same sources they have the same
+# result, so a suite that passed runs again only if a file that it compiles, or the compiler, has
+# changed. The target folder records what passed, so a fresh clone runs all suites.
 #
-#     ci/models.sh          what has changed
-#     ci/models.sh again    everything
+#     ci/models.sh          runs suites whose sources have changed
+#     ci/models.sh again    runs everything
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . ci/step.sh
 notes=${CARGO_TARGET_DIR:-target}/passed
 mkdir -p "$notes"
 notes=$(cd "$notes" && pwd)
-# Not the target folder of the other checks, which locks it while it compiles.
+# A separate target folder: cargo locks the folder of the other checks while it compiles.
 [ -z "${CARGO_TARGET_DIR:-}" ] || export CARGO_TARGET_DIR=$CARGO_TARGET_DIR/models
 [ "${1:-}" != again ] || rm -f "$notes"/*
 
-# $1: a script of this folder; the rest: what it reads besides the library. Models have no optional features, so neither
-# the integrations nor the rotation of logs are compiled for them.
+# $1: a script of this folder; the rest: its sources besides the library. Models have no optional
+# features, so neither the integrations nor log rotation are compiled for them.
 suite() {
     local script=$1 sources
     sources=$({

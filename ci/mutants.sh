@@ -1,13 +1,15 @@
 #!/usr/bin/env bash
-# Each mutant is the code with one weakness built in: an ordering weakened, a fence or a second look left out. A model must
-# find it; this fails if one survives, and if one has no model here. docs/ordering.md says what each is about.
+# Each mutant is the code with one deliberate fault: a weaker ordering, or a fence or a second check
+# left out. A model must find it. This script fails if a mutant survives, or if a mutant has no
+# model here. docs/ordering.md describes each of them.
 set -euo pipefail
 cd "$(dirname "$0")/../loom-tests"
 unset LOOM_MAX_DURATION LOOM_MAX_PERMUTATIONS LOOM_MAX_PREEMPTIONS LOOM_MAX_BRANCHES ALQ_MUTANT
 
-# The mutant, and the model that is to find it. Behind a `+` stand fences that are left out as well: those are none of the
-# processor's where the kernel has membarrier(2), but carry in the models what the mutant has weakened. Without the mutant the
-# model must pass without them.
+# Each line: the mutant, and the model that must find it. The names after a `+` are fences that are
+# left out as well. With membarrier(2) these are only compiler fences, but in the models they would
+# provide the ordering that the mutant weakens. Without the mutant, the model must pass without
+# these fences.
 found_by='
 bell.ring                        wake_flusher::two_posts_wake_the_flusher
 bell.taken                       wake_flusher::two_posts_wake_the_flusher
@@ -86,7 +88,7 @@ listed=$(awk 'NF { sub(/\+.*/, "", $1); print $1 }' <<<"$found_by" | sort)
 built_in=$(grep -rzoE '(is|unless|or)_mutant\(\s*"[^"]+"|_at\("[^"]+"|acq_rel\("[^"]+", "[^"]+"' ../src |
     grep -aoE '"[^"]+"' | tr -d '"' | sort -u)
 if [ "$listed" != "$built_in" ]; then
-    echo 'the mutants of src/ are not those of this list:' >&2
+    echo 'the mutants in src/ and the mutants in this list differ:' >&2
     diff <(echo "$built_in") <(echo "$listed") >&2 || true
     exit 1
 fi
@@ -95,21 +97,21 @@ models=$(cargo test --release --locked --no-run --test models 2>&1 | sed -n 's/.
 [ -x "$models" ] || { echo 'the models do not compile: run ci/loom.sh' >&2; exit 1; }
 export models
 
-# $1: the weaknesses to build in; $2: the model; $3: a file for what it says.
-run() { # a shell around it, which says `Aborted` there when a dead-lock ends the process
+# $1: the mutants to use; $2: the model; $3: a file for its output.
+run() { # in a shell, which prints `Aborted` to the file when a deadlock aborts the process
     ALQ_MUTANT=$1 bash -c '"$@" || exit' _ timeout 120 "$models" --exact "$2" >"$3" 2>&1
 }
-# $1: the mutant, and its fences; $2: the model that must find it.
+# $1: the mutant with its fences; $2: the model that must find it.
 check() {
     local said=$work/$1
     if [[ $1 = *+* ]] && ! run "${1#*+}" "$2" "$said"; then
-        echo "$1: $2 fails without it" >&2
+        echo "$1: $2 fails with its fences left out but without the mutant" >&2
         return 1
     fi
     if run "$1" "$2" "$said"; then
         echo "$1: survived $2" >&2
         return 1
-    elif grep -q "^thread '$2'.* panicked at" "$said"; then # a dead-lock ends the process, so no test has FAILED
+    elif grep -q "^thread '$2'.* panicked at" "$said"; then # a deadlock aborts the process before the test can report FAILED
         echo "$1: found by $2"
     else
         echo "$1: failed for another reason:" >&2

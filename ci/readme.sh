@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# The shell commands of the README, as they stand there, one block after the other. (ci/test.sh has the tests.)
+# Runs the shell commands of the README, one block after another. (ci/test.sh runs the tests.)
 set -euo pipefail
 cd "$(dirname "$0")/.."
 run=${XDG_RUNTIME_DIR:-/run}
 files=(packets.log demo.log input "$run/demo.ring" myapp.log myapp.log.lock "$run/myapp.ring")
 for file in "${files[@]}"; do
-    [ ! -e "$file" ] || { echo "$file is in the way" >&2; exit 1; }
+    [ ! -e "$file" ] || { echo "$file exists already: remove it" >&2; exit 1; }
 done
 programs=$(mktemp -d)
 trap 'rm -rf "${files[@]}" "$programs"' EXIT

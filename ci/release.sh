@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# What need not hold for every change, but for every release: some minutes, most of them for compiling the tools.
+# Runs the checks that each release needs, and not each change. Takes some minutes, mostly to
+# compile the tools.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 mkdir -p "${CARGO_TARGET_DIR:-target}/tools"
@@ -9,20 +10,20 @@ export PATH=$tools/bin:$PATH
 . ci/step.sh
 want() { command -v "$1" >/dev/null || cargo install --quiet --locked --root "$tools" "$1"; }
 
-# Licences, sources, and two versions of one crate, as deny.toml has them.
+# Checks licences, sources, and duplicate versions of a crate against deny.toml.
 deny() { cargo deny check licenses bans sources; }
 
 advisories() {
     local code=0
     cargo deny fetch db || code=$?
     if [ "$code" != 0 ]; then
-        echo 'the database of RustSec cannot be reached: advisories are not checked'
+        echo 'the RustSec database cannot be reached: advisories are not checked'
         return
     fi
     cargo deny check --disable-fetch advisories
 }
 
-# Any set of features, where ci/features.sh has each alone.
+# Checks every set of features; ci/features.sh checks each feature alone.
 powerset() { cargo hack clippy -p alq --lib --feature-powerset --locked -- -D warnings; }
 
 step ci/msrv.sh all

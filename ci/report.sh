@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# The page of `alq bench` in a browser: it is drawn, its tables hold what the JSON holds, and it loads nothing (crates/cli/tests/report.rs).
-# Without Chromium it says that it was skipped.
+# Opens the page of `alq bench` in a browser: it is drawn, its tables match the JSON, and it loads
+# no other file (crates/cli/tests/report.rs). Skipped, with a message, without Chromium.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 export ALQ_CHROMIUM
 if ! ALQ_CHROMIUM=$(command -v chromium || command -v chromium-browser || command -v google-chrome); then
-    echo 'skipped: no Chromium is here, so nobody looks at the page of alq bench'
+    echo 'skipped: Chromium is not installed, so the page of alq bench is not checked'
     exit 0
 fi
 cargo test --locked --workspace --all-features --test report

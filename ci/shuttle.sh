@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Whole queues on drawn schedules; and weaknesses, built in on purpose, that they must find.
+# Runs whole queues on random schedules, and checks that they find deliberate faults (mutants).
 #
-#     ci/shuttle.sh                                   the short form, half a minute
+#     ci/shuttle.sh                                   short form: half a minute
 #     ALQ_SHUTTLE_ITERATIONS=1000000 ci/shuttle.sh    hours
 set -euo pipefail
 cd "$(dirname "$0")/../shuttle-tests"
@@ -9,7 +9,7 @@ unset ALQ_MUTANT ALQ_SHUTTLE_SEED SHUTTLE_RANDOM_SEED
 export ALQ_SHUTTLE_ITERATIONS=${ALQ_SHUTTLE_ITERATIONS:-4000}
 cargo test --release --locked -- --nocapture
 
-# Some of those of ci/mutants.sh that are wrong in any order: a check that is left out, and no weaker ordering.
+# Mutants of ci/mutants.sh that are wrong under any ordering: they leave out a check.
 found_by='
 block.busy:ignored queue  close_under_way
 room.again          tiny   lanes_and_writers_wait_for_room

@@ -1,4 +1,5 @@
-# Sourced by the scripts that run others: `step COMMAND` runs it and reports its time and what it used of the processors.
+# Sourced by scripts that run other scripts: `step COMMAND` runs it and reports its time and CPU
+# time.
 
 step() {
     local TIMEFORMAT="--- $*: %0R s, processors %0U + %0S s"

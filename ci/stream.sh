@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# The main job of the tool on real input, byte for byte: the commands of the README, a real log, and 256 MiB of noise.
+# Checks byte for byte that the tool copies its input into a log: short inputs, ten million lines, a
+# real log, and 256 MiB of random bytes.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 work=$(mktemp -d)
@@ -8,7 +9,7 @@ trap 'rm -rf "$work"' EXIT
 cargo build --release --locked
 alq() { cargo run --quiet --release --locked -- "$@"; }
 
-# $1: what it is; standard input: the bytes. They must come out as sha256 says they went in.
+# $1: a name; standard input: the bytes. The log must have the same sha256.
 check() {
     rm -f "$work/out.log"
     tee "$work/in" | alq append "$work/out.log"

@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
-# Programs of others that checks need, where they can be installed. Tests that need logrotate, runit, systemd or zstd skip themselves by
-# name without them, and so does the comparison with other log catchers; without valgrind no instructions are counted; what the
-# checks of the C library need they ask for (a C compiler is there wherever Rust is). Without
-# Chromium nobody looks at the page of `alq bench`.
+# Installs the external programs that checks use, if that is possible. Without logrotate, runit,
+# systemd or zstd, the tests that need them skip themselves by name, and so does the comparison with
+# other log catchers. Without valgrind no instructions are counted. Without Chromium the page of
+# `alq bench` is not checked. The checks of the C library fail with a message if a program is
+# missing.
 set -euo pipefail
 
-# $1: the package; $2: a program of it.
+# $1: the package; $2: a program in it.
 want() {
     if ! command -v "$2" >/dev/null && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
         { apt-get update && apt-get install -y --no-install-recommends "$1"; } >/dev/null 2>&1 ||
