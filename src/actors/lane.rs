@@ -1,5 +1,4 @@
-//! Room for a lane whose span has none left: in a new span, or, if the ring cannot give one,
-//! through the shared path.
+//! Room for a lane with a full span: a new span, or, if the ring cannot give one, the shared path.
 
 use std::time::Instant;
 
@@ -27,7 +26,7 @@ impl<M: Memory> Shared<M> {
     ) -> Result<(), Refused> {
         let left = self.leave_lane(owner);
         if owner.open(&self.ring, len).is_ok() {
-            // Until now the drain could take this thread for busy in the previous span.
+            // Until now the drain could believe that this thread still writes in the previous span.
             if let Some(left) = left {
                 self.moved_on(left);
             }
@@ -37,8 +36,8 @@ impl<M: Memory> Shared<M> {
         Ok(())
     }
 
-    /// Leaves the span of a lane and wakes the threads that wait for that. Returns the sequence of
-    /// the span.
+    /// Leaves the span of a lane and wakes the flusher if it waits for that. Returns the sequence
+    /// of the span.
     pub fn leave_lane(&self, owner: &mut Owner) -> Option<u32> {
         let left = owner.leave(&self.ring)?;
         self.moved_on(left.seq);

@@ -28,7 +28,7 @@ impl Inheritance {
     ///
     /// # Errors
     ///
-    /// The problem with it.
+    /// The problem with the ring.
     pub fn look<M: Memory>(memory: &M, journal: &Journal) -> Result<Self, Problem> {
         let words = |slot: usize| memory.slots()[slot].words();
         Self::of(memory.geometry(), journal.read(), words)
@@ -38,7 +38,7 @@ impl Inheritance {
     ///
     /// # Errors
     ///
-    /// The problem with them.
+    /// The problem with the words.
     pub fn of(
         geometry: Geometry,
         entries: Entries,
@@ -62,7 +62,7 @@ impl Inheritance {
     ///
     /// # Errors
     ///
-    /// Those of read(2).
+    /// The errors of read(2).
     pub fn read(file: &File, layout: Layout) -> io::Result<(Image, Result<Self, Problem>)> {
         let image = Image::read(file, layout)?;
         let found = Self::of(layout.geometry, image.entries, |at| image.slot(at));

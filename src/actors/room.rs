@@ -128,7 +128,7 @@ impl<M: Memory> Shared<M> {
     /// Wakes the flusher, because a caller has found the ring full. The flags of the posted records
     /// do not matter.
     ///
-    /// Two flushers are left alone: one that waits for an open reservation, and one whose sink
+    /// A flusher that waits for an open reservation is left alone. So is one with a sink that
     /// accepts no data, since it tries again without a wake-up.
     fn schedule(&self) {
         if self.standstill.is_stalled() {

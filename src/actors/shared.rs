@@ -28,8 +28,7 @@ use crate::words::{Error, Order, Position, Target};
 /// The shared state of one queue.
 #[derive(Debug)]
 pub struct Shared<M> {
-    /// The process that created the queue. In any other process only this field may be read; see
-    /// [`here`](Shared::here).
+    /// The process that created the queue; [`here`](Shared::here) checks it.
     pub(super) home: Home,
     /// The number of the queue, unique in the process. Its positions carry it.
     pub id: u64,
@@ -302,7 +301,7 @@ impl<M: Memory> Shared<M> {
         let next = (sink, target);
         let pending = self.reopening.ask(cut, next, announce)?.ok_or_else(over)?;
         // No `settle` here: to meet the request, or to end the line, the flusher takes the lock
-        // under which the request was announced, and settles afterwards.
+        // under which the request was announced, and a `settle` follows.
         self.bell.ring();
         Ok(pending)
     }

@@ -1,5 +1,5 @@
-//! The flusher against a sink that fails by a script. After every script the flusher loses, repeats
-//! and tears no byte.
+//! The flusher against a sink that fails by a script. The flusher must never lose, repeat or tear a
+//! byte.
 
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};

@@ -1,7 +1,6 @@
 //! The flusher thread: it calls the step function, sleeps, waits for the sink, and ends.
 //!
-//! It owns the clock and the sleeps, which the step does not have. It never looks at the ring
-//! itself.
+//! It owns the clock and the sleeps, which the step does not have. It never drains the ring itself.
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -22,7 +21,7 @@ const READY_LIMIT: Duration = Duration::from_millis(100);
 ///
 /// # Errors
 ///
-/// Those of `pthread_create(3)`.
+/// The errors of `pthread_create(3)`.
 pub fn start<M: Memory + 'static>(flusher: Flusher<M>, nap_max: Duration) -> io::Result<()> {
     let pace = Pace::new(flusher.shared.ring.geometry().capacity(), nap_max);
     let shared = Arc::clone(&flusher.shared);

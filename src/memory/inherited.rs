@@ -82,7 +82,7 @@ pub(super) unsafe fn keep_from_children(at: *mut u8, len: usize) -> Kept {
 ///
 /// # Errors
 ///
-/// Those of `open`.
+/// The errors of `open`.
 pub(super) fn keep_lock(open: impl Fn() -> io::Result<File>) -> io::Result<Kept> {
     register();
     loop {
