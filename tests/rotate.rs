@@ -248,7 +248,7 @@ fn a_child_of_fork_follows_the_log_to_its_new_file() {
     let (reader, writer) = common::pipe().unwrap();
     let child = fork(End::AtOnce, || {
         let mut byte = [0];
-        std::io::Read::read_exact(&mut &reader, &mut byte).unwrap(); // the parent has rotated the log
+        std::io::Read::read_exact(&mut &reader, &mut byte).unwrap(); // until the log is rotated
         queue.writen(b"of the child\n", WAIT).unwrap();
     });
     log.rotate();

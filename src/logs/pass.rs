@@ -1,8 +1,8 @@
 //! The work after a rotation: packs the rotated files, calls the hook, and deletes old files.
 //!
 //! The folder says what there is to do, so the next pass finds what a failure or a kill has left.
-//! Only regular files are touched whose names are exactly ours, which belong to our user and have
-//! one link; the log is never touched.
+//! It touches only regular files that have exactly one of our names, belong to our user and have
+//! one link. It never touches the log.
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -113,8 +113,8 @@ impl Log {
         Ok(rotated)
     }
 
-    /// Renames files whose names a wrong clock has put into the future to trusted times, in their
-    /// order. Later names then need not continue from the wrong time. `last` was the newest name
+    /// Gives trusted times, in order, to files with names from the future, which come from a wrong
+    /// clock. Later names then need not continue from the wrong time. `last` was the newest name
     /// before the files were listed.
     fn put_names_right(
         &self,

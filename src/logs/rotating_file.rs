@@ -235,7 +235,7 @@ impl Sink for RotatingFile {
 impl Rotation {
     /// Opens the log at `path` and locks it. Creates the log if it does not exist.
     ///
-    /// The lock file `path.lock` is never removed; it is empty. If an earlier process has left work
+    /// The empty lock file `path.lock` is never removed. If an earlier process has left work
     /// after a rotation, the background thread does it, from the first record on.
     ///
     /// Blocks as open(2) of a regular file does. The result is a [`Sink`]; keep a

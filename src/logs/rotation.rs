@@ -150,7 +150,7 @@ impl Rotation {
     /// queue.writen(b"one\ntwo\nthr", Flags::WAITOK)?;
     /// queue.writen(b"ee\nfour\n", Flags::WAITOK)?;
     /// queue.close(None)?;
-    /// assert_eq!(std::fs::read(&path)?, b"four\n"); // behind files of "one\ntwo\n" and "three\n"
+    /// assert_eq!(std::fs::read(&path)?, b"four\n"); // after files with "one\ntwo\n" and "three\n"
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub const fn whole_lines(mut self, max_bytes: u64) -> Self {
