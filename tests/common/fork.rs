@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use super::DEADLINE;
 
-/// A value of zeros that children of this process share with it, for ever.
+/// A value of zeros that children of this process share with it. It is never unmapped.
 ///
 /// # Safety
 ///
@@ -19,7 +19,7 @@ use super::DEADLINE;
 pub unsafe fn shared<T: Sync>() -> &'static T {
     let access = libc::PROT_READ | libc::PROT_WRITE;
     let flags = libc::MAP_SHARED | libc::MAP_ANONYMOUS;
-    // SAFETY: a new mapping, which replaces none.
+    // SAFETY: a new mapping, which replaces no other mapping.
     let at = unsafe { libc::mmap(ptr::null_mut(), size_of::<T>(), access, flags, -1, 0) };
     assert_ne!(at, libc::MAP_FAILED);
     // SAFETY: as long as a `T`, page aligned, zeroed, of atomics (the caller says), and never

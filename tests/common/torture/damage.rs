@@ -1,4 +1,5 @@
-//! What may come of a ring file in which one bit is wrong: a second reading of the format, by its description alone.
+//! The allowed results of a recovery after one bit of a ring file was changed. It reads the format
+//! a second time, from its description alone.
 
 /// A ring file, read by the description of its format.
 pub struct Reading<'i> {
@@ -9,12 +10,12 @@ pub struct Reading<'i> {
     tail: (u32, u32),
 }
 
-/// What a descriptor says.
+/// The content of a slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Said {
     NotPosted,
     Impossible,
-    /// Where it starts and ends behind the tail, and how many descriptors are its own.
+    /// Its start and end, counted from the tail, and the number of its slots.
     Posted {
         start: i64,
         end: i64,
@@ -35,12 +36,12 @@ impl<'i> Reading<'i> {
         }
     }
 
-    /// How many sequences behind the tail the descriptor in `slot` is.
+    /// How many sequences after the tail the slot `slot` is.
     pub fn ahead(&self, slot: u32) -> u32 {
         slot.wrapping_sub(self.tail.0) & (self.slots - 1)
     }
 
-    /// Where that descriptor is in the file.
+    /// The offset of that slot in the file.
     pub fn descriptor_at(&self, ahead: u32) -> usize {
         8192 + 16 * (self.tail.0.wrapping_add(ahead) & (self.slots - 1)) as usize
     }
@@ -51,7 +52,7 @@ impl<'i> Reading<'i> {
         (seq, word(self.image, at), word(self.image, at + 8))
     }
 
-    /// The phase of a descriptor; 0 unless it is of this lap.
+    /// The phase of a slot; 0 unless it is of this lap.
     fn phase(&self, ahead: u32) -> u64 {
         let (seq, _, state) = self.words(ahead);
         let lap = u64::from(seq >> self.slots.trailing_zeros()) & ((1 << 30) - 1);
@@ -90,7 +91,7 @@ impl<'i> Reading<'i> {
         }
     }
 
-    /// The posted spans, in order: which one, and where.
+    /// The posted spans, in order, with their places.
     pub fn spans(&self) -> Vec<(u32, i64, i64)> {
         let mut spans = Vec::new();
         let mut ahead = 0;
@@ -116,7 +117,7 @@ impl<'i> Reading<'i> {
         positions.map(byte).collect()
     }
 
-    /// Where the write that is under way begins in the log.
+    /// The offset in the log at which the write in progress begins.
     pub fn under_way(&self) -> Option<usize> {
         let of = |at: usize| (at..at + 8).map(|at| word(self.image, 8 * at));
         let intents = [16, 24].map(|at| of(at).collect::<Vec<u64>>());
@@ -133,8 +134,8 @@ fn word(image: &[u8], at: usize) -> u64 {
     u64::from_ne_bytes(image[at..at + 8].try_into().unwrap())
 }
 
-/// What may be in the log behind what was there, when `before` had one bit changed in the descriptor in `slot`, to become `now`; and
-/// whether that must be told as damage.
+/// The bytes that a recovery may append to the log after one bit in the slot `slot` of `before` was
+/// changed, which gave `now`; and whether it must report damage.
 pub fn outcomes(before: &Reading<'_>, now: &Reading<'_>, slot: u32) -> Vec<(Vec<u8>, bool)> {
     let ahead = now.ahead(slot);
     let spans = before.spans();
@@ -143,7 +144,7 @@ pub fn outcomes(before: &Reading<'_>, now: &Reading<'_>, slot: u32) -> Vec<(Vec<
         spans.iter().filter(is_other).copied().collect()
     };
     let without = now.bytes(&others(&|_, _| true));
-    // In the line of a lane's span, it takes that with it.
+    // A changed bit in the line of a lane's span makes that span damaged, too.
     let owner = spans.iter().find(|span| {
         let Said::Posted { width, .. } = before.said(span.0) else {
             return false;

@@ -1,4 +1,5 @@
-//! Where a ring file and its log are put to be recovered, and what must hold whatever is in them.
+//! Puts a ring file and its log into place, recovers them, and checks what must hold for any
+//! content.
 
 use std::fs::{self, OpenOptions};
 use std::io::Write;
@@ -7,7 +8,8 @@ use std::time::Duration;
 
 use alq::{Error, Flags, Options, Recovery, RingFileProblem, ring_file};
 
-/// Gives a file this content. It is not cut to nothing before: ext4 would write it to the disk at once then.
+/// Gives a file this content. It does not truncate the file first, because ext4 would then write it
+/// to the disk at once.
 pub fn put(path: &Path, bytes: &[u8]) {
     let mut options = OpenOptions::new();
     let file = options.write(true).create(true).truncate(false).open(path);
@@ -16,7 +18,7 @@ pub fn put(path: &Path, bytes: &[u8]) {
     file.set_len(bytes.len() as u64).unwrap();
 }
 
-/// Where the ring file is, its log, and how both are opened.
+/// The ring file, its log, and how both are opened.
 pub struct Desk {
     pub ring: PathBuf,
     pub log: PathBuf,
@@ -33,14 +35,15 @@ impl Desk {
             options: Box::new(move || {
                 let options = options().ring_file(&path);
                 let options = options.stall_limit(Some(Duration::from_secs(10)));
-                options.max_delay(Duration::from_micros(100)) // nobody waits for a nap
+                options.max_delay(Duration::from_micros(100)) // so that no test waits for a nap
             }),
         }
     }
 
-    /// Recovers `ring` behind `log`, and appends `after`; says what was found, and what is in the log, or what is wrong.
+    /// Recovers `ring` after the bytes of `log`, and appends `after`. Returns the recovery and the
+    /// log, or the error.
     ///
-    /// Fails if anything is recovered twice, or if an inspection has said otherwise.
+    /// Panics if anything is recovered twice, or if an inspection reported something else.
     pub fn recover(
         &self,
         ring: &[u8],
@@ -63,12 +66,12 @@ impl Desk {
         let recovery = *queue.recovery().unwrap();
         let mut told = told.unwrap().pending;
         if told.possibly_repeated > 0 {
-            // The inspection goes by the path that is noted, which may be what is damaged.
+            // The inspection uses the noted path, which may be damaged.
             told.already_written = recovery.already_written;
             told.possibly_repeated = recovery.possibly_repeated;
         }
         assert_eq!(told, recovery, "what an inspection tells");
-        queue.flush().unwrap(); // whoever waits for room waits for ever
+        queue.flush().unwrap(); // otherwise the append may wait for room without end
         match queue.writen(after, Flags::WAITOK) {
             Err(Error::WrongMode) => queue.write_fixed(after, Flags::WAITOK),
             other => other,

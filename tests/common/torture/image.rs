@@ -1,4 +1,4 @@
-//! A ring file and its log as they were at some moment: what a kill at that moment leaves.
+//! Images of a ring file and its log: what a kill leaves at a given moment.
 
 use std::fs;
 use std::io::{self, IoSlice};
@@ -16,7 +16,7 @@ use crate::common::{Numbers, Record, append_to, parse};
 pub struct Image {
     pub ring: Vec<u8>,
     pub log: Vec<u8>,
-    /// The records that are posted.
+    /// The posted records.
     pub posted: Vec<Record>,
     /// When it was taken.
     pub label: String,
@@ -32,7 +32,7 @@ impl Image {
         }
     }
 
-    /// Puts both back, into the same files, so that the log is still the one that was noted.
+    /// Writes both back into the same files, so that the log is still the noted one.
     pub fn restore(&self, place: &Place) {
         put(&place.ring, &self.ring);
         put(&place.log, &self.log);
@@ -47,7 +47,7 @@ impl Image {
         (recovery, fs::read(&place.log).unwrap())
     }
 
-    /// Fails unless `log` holds what was posted, each once, and each writer's in order.
+    /// Panics unless `log` holds each posted record once, and the records of each writer in order.
     #[track_caller]
     pub fn assert_holds_all(&self, log: &[u8]) {
         let written = parse(log);
@@ -62,7 +62,8 @@ impl Image {
     }
 }
 
-/// What is done to a queue whose sink takes [`Image`]s: its records are posted under a lock, so that every image knows them.
+/// A queue on a sink that takes [`Image`]s. Its records are posted under a lock, so that every
+/// image has the list.
 #[derive(Clone, Default)]
 pub struct Album(Arc<Mutex<Pages>>);
 
@@ -85,7 +86,8 @@ impl Album {
     }
 }
 
-/// A log that takes an image at every point where a kill makes a difference, and fails and stops short as it is told.
+/// A log that takes an image at every point where a kill makes a difference. It can be made to fail
+/// and to write only a part.
 pub struct Camera {
     file: FileSink,
     place: Place,
@@ -94,7 +96,7 @@ pub struct Camera {
 }
 
 impl Camera {
-    /// A queue that ends in one.
+    /// A queue on such a log.
     pub fn open(place: &Place, album: &Album, seed: usize) -> Queue {
         let camera = Self {
             file: FileSink::new(append_to(&place.log).into()).unwrap(),

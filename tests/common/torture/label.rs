@@ -11,7 +11,7 @@ use rustix::process::{Signal, getpid, kill_process};
 
 use crate::common::{Numbers, append_to};
 
-/// Where a process is.
+/// A point in the run of a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
 pub enum Label {
@@ -21,17 +21,17 @@ pub enum Label {
     AfterAcknowledge,
     /// The drain has not noted yet what it is about to write.
     BeforeIntent,
-    /// It has.
+    /// The drain has noted what it is about to write.
     AfterIntent,
-    /// A part of the run is in the log.
+    /// The log has a part of the run.
     InWrite,
-    /// All that the write took is in the log, and the tail has not moved.
+    /// The log has all bytes that the write took, and the tail has not moved.
     AfterWrite,
-    /// Nothing of the ring file is changed yet.
+    /// The recovery has not changed the ring file yet.
     RecoveryBegins,
-    /// The descriptors are made right, and the tail has not moved.
+    /// The slots are repaired, and the tail has not moved.
     RecoveryCompares,
-    /// As before, and the bytes are compared.
+    /// The slots are repaired and the bytes compared, and the tail has not moved.
     RecoveryCompared,
 }
 
@@ -55,23 +55,23 @@ impl Label {
     }
 }
 
-/// Which label is deadly: 0 for none, otherwise its number and one.
+/// The deadly label: 0 if no label is deadly, otherwise its number plus one.
 static ARMED: AtomicU32 = AtomicU32::new(0);
 
-/// At which pass.
+/// The pass at which the process dies.
 static PASSES: AtomicU32 = AtomicU32::new(0);
 
-/// How many have died at each.
+/// How many processes have died at each label.
 pub type Deaths = [AtomicU32; Label::ALL.len()];
 
-/// Where that is counted: in memory that outlives the process.
+/// The counters, in memory that outlives the process.
 static DEATHS: OnceLock<&'static Deaths> = OnceLock::new();
 
 pub fn count_deaths(deaths: &'static Deaths) {
     DEATHS.set(deaths).expect("only once");
 }
 
-/// This process dies when it passes `label` for the `nth` time, counted from 1.
+/// Makes this process die when it passes `label` for the `nth` time, counted from 1.
 pub fn arm(label: Label, nth: u32) {
     PASSES.store(nth, Ordering::Relaxed);
     ARMED.store(label as u32 + 1, Ordering::Relaxed);
@@ -119,7 +119,7 @@ impl Sink for Labelled {
         }
         let bytes: Vec<u8> = runs.iter().flat_map(|run| run.to_vec()).collect();
         let cut = 1 + self.below(bytes.len());
-        // What a write that is cut short by the kill has taken, nobody is told.
+        // No caller learns how much a write took that the kill cut short.
         let first = self.file.write(&[IoSlice::new(&bytes[..cut])])?;
         pass(Label::InWrite);
         let rest = match self.below(3) {
@@ -157,11 +157,11 @@ impl Sink for Labelled {
     }
 }
 
-/// A log that takes so many bytes of the first write, and kills the process then.
+/// A log that takes a number of bytes of the first write, and then kills the process.
 pub struct Deadly {
     pub file: FileSink,
     pub bytes: usize,
-    /// What somebody else appends right before.
+    /// The bytes that another process appends just before.
     pub others: Option<(PathBuf, &'static [u8])>,
 }
 
@@ -195,7 +195,7 @@ impl Sink for Deadly {
     }
 }
 
-/// A log that fails with an errno once it has taken so many bytes, until it is told to go on.
+/// A log that fails with an errno once it has taken a number of bytes, until it is released.
 pub struct Failing {
     pub file: FileSink,
     pub left: AtomicUsize,

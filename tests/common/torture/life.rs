@@ -9,7 +9,7 @@ use super::label::{Label, Labelled, arm, die, pass};
 use super::oracle::{Fate, Oracle, WRITERS, Way};
 use crate::common::{LATER, NEVER_STALLS, Numbers, Record, TRY, WAIT, append_to};
 
-/// Where the ring file and the log of some lives are, and how large the ring is.
+/// The ring file and the log of several lives, and the size of the ring.
 #[derive(Clone, Debug)]
 pub struct Place {
     pub ring: PathBuf,
@@ -19,10 +19,10 @@ pub struct Place {
     pub ways: Ways,
 }
 
-/// How the queue of a life is opened, and what it does now and then to go on in another file.
+/// How the queue of a life is opened, and how it sometimes continues in another file.
 #[derive(Clone, Copy, Debug)]
 pub struct Ways {
-    /// With whether it is to pass the labels, and a seed.
+    /// Whether it passes the labels, and a seed.
     pub open: fn(&Place, bool, usize) -> Queue,
     pub cut: fn(&Place, &Queue),
 }
@@ -58,7 +58,7 @@ impl Place {
         }
     }
 
-    /// Writes what earlier lives have left.
+    /// Writes the bytes that earlier lives have left.
     pub fn recover(&self, oracle: Oracle) {
         let queue = (self.ways.open)(self, false, 0);
         oracle.found(queue.recovery().unwrap());
@@ -69,20 +69,20 @@ impl Place {
     }
 }
 
-/// What one life does.
+/// The plan of one life.
 #[derive(Clone, Copy, Debug)]
 pub struct Life {
     pub number: u32,
     pub seed: usize,
     pub writers: usize,
-    /// How much each writer does, unless the process is killed before.
+    /// The number of steps of each writer, unless the process is killed before.
     pub operations: usize,
-    /// Where it kills itself, and at which pass.
+    /// The label at which it kills itself, and the pass.
     pub end: Option<(Label, u32)>,
 }
 
 impl Life {
-    /// Lives, and dies.
+    /// Runs the life until the process ends or is killed.
     pub fn live(self, place: &Place, oracle: Oracle) -> ! {
         if let Some((label, nth)) = self.end {
             arm(label, nth);
@@ -107,13 +107,13 @@ impl Life {
             }
         });
         if self.seed % 3 == 0 {
-            drop(queue); // the last drain may be cut short, too
+            drop(queue); // the kill may come in the last drain, too
         }
         die();
     }
 }
 
-/// One thread of it.
+/// One writer thread of a life.
 struct Writer<'l> {
     life: Life,
     oracle: Oracle,
@@ -182,7 +182,7 @@ impl<'l> Writer<'l> {
         self.oracle.set(record.writer, record.seq, Fate::Never);
     }
 
-    /// Only what finds no room without waiting may be refused.
+    /// Checks that only appends that do not wait are refused, and only for want of room.
     fn refused(&self, record: Record, error: &Error, flags: Flags) {
         assert!(
             flags.contains(TRY) && *error == Error::WouldBlock,
@@ -215,7 +215,7 @@ impl<'l> Writer<'l> {
         }
     }
 
-    /// A reservation of the record's length, or of more.
+    /// Reserves the length of the record, or more.
     fn entry(&mut self, flags: Flags) -> Option<(Record, Entry<'l>)> {
         let record = self.begin(Way::Shared)?;
         let len = (record.len + self.spare()).min(self.place.capacity);
@@ -231,7 +231,7 @@ impl<'l> Writer<'l> {
         }
     }
 
-    /// How much more is reserved than used.
+    /// The number of bytes that are reserved beyond the length.
     fn spare(&mut self) -> usize {
         [0, 0, 1, 50][self.numbers.below(4)]
     }
@@ -250,11 +250,11 @@ impl<'l> Writer<'l> {
         }
     }
 
-    /// Two at once, the second of which is posted first.
+    /// Holds two entries at once, and posts the second first.
     fn reserve_two(&mut self) {
         let flags = self.flags();
         let first = self.entry(flags);
-        let second = self.entry(TRY); // nobody waits while he holds an entry
+        let second = self.entry(TRY); // a thread that holds an entry must not wait
         for (record, entry) in [second, first].into_iter().flatten() {
             self.post(record, entry, flags);
         }

@@ -1,4 +1,5 @@
-//! Processes that are killed, what they had done by then, and what the log must hold afterwards.
+//! Kills processes, records what they had done by then, and checks what the log must hold
+//! afterwards.
 
 pub mod damage;
 pub mod desk;

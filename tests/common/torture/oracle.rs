@@ -1,4 +1,4 @@
-//! What processes say of each record, in memory that outlives them; and what the log must hold.
+//! The state of each record, in memory that outlives the processes, and what the log must hold.
 #![allow(unsafe_code, reason = "memory that is shared with children of fork(2)")]
 
 use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
@@ -6,23 +6,23 @@ use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
 use crate::common::fork::shared;
 use crate::common::parse;
 
-/// How many writers there may be.
+/// The most writers.
 pub const WRITERS: usize = 4;
 
-/// How many records each may attempt.
+/// The most records that each writer may attempt.
 pub const RECORDS_MAX: usize = 4096;
 
-/// What became of a record.
+/// The state of a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Fate {
-    /// Nobody has begun it.
+    /// No writer has begun it.
     Unused,
     /// It may be in the log.
     Attempted,
-    /// It was posted, and its writer was told so: it must be in the log.
+    /// Its post has returned: it must be in the log.
     Posted,
-    /// It was refused, or was never to be posted: it must not be in the log.
+    /// It was refused, or dropped on purpose: it must not be in the log.
     Never,
 }
 
@@ -33,14 +33,14 @@ impl Fate {
     }
 }
 
-/// By which way it went.
+/// The way in which it was appended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Way {
     Shared,
     Lane,
 }
 
-/// One record. Zeroed, it is one that nobody has begun.
+/// One record. A zeroed value is a record that no writer has begun.
 struct Note {
     fate: AtomicU8,
     is_of_lane: AtomicU8,
@@ -50,17 +50,17 @@ struct Note {
     after: AtomicU64,
 }
 
-/// All of them.
+/// All records.
 #[repr(C)]
 struct Table {
     clock: AtomicU64,
-    /// What the processes have found in their ring files: see [`Found`].
+    /// The totals that the processes have found in their ring files: see [`Found`].
     found: [AtomicU64; 4],
     next: [AtomicU32; WRITERS],
     notes: [[Note; RECORDS_MAX]; WRITERS],
 }
 
-/// What recoveries have come to, in all.
+/// The totals of all recoveries.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Found {
     pub recoveries: u64,
@@ -74,13 +74,13 @@ pub struct Found {
 pub struct Oracle(&'static Table);
 
 impl Oracle {
-    /// One that children of this process inherit, and that stays.
+    /// Makes memory that children of this process inherit, and that is never unmapped.
     pub fn new() -> Self {
         // SAFETY: a table is made of atomics.
         Self(unsafe { shared() })
     }
 
-    /// Forgets all records, but not what was found.
+    /// Forgets all records, but keeps the totals of recoveries.
     pub fn clear(self) {
         for (next, notes) in self.0.next.iter().zip(&self.0.notes) {
             for note in &notes[..next.swap(0, Ordering::Relaxed) as usize] {
@@ -97,7 +97,7 @@ impl Oracle {
         self.0.clock.fetch_add(1, Ordering::SeqCst)
     }
 
-    /// Begins a record of `writer`; `None` if it has had enough.
+    /// Begins a record of `writer`. `None` if it has reached the limit.
     pub fn begin(self, writer: usize, way: Way, life: u32) -> Option<u32> {
         let seq = self.0.next[writer].load(Ordering::Relaxed);
         let note = self.0.notes[writer].get(seq as usize)?;
@@ -111,7 +111,7 @@ impl Oracle {
         Some(seq)
     }
 
-    /// Its claim has returned.
+    /// Notes that the claim of the record has returned.
     pub fn claimed(self, writer: usize, seq: u32) {
         let note = &self.0.notes[writer][seq as usize];
         note.after.store(self.tick(), Ordering::Relaxed);
@@ -122,7 +122,8 @@ impl Oracle {
         note.fate.store(fate as u8, Ordering::SeqCst);
     }
 
-    /// A process has opened its ring file. Nothing but kills has happened, so nothing may be in doubt.
+    /// Notes what a process has found in its ring file. Only kills have happened, so nothing may be
+    /// in doubt.
     pub fn found(self, recovery: &alq::Recovery) {
         assert_eq!((recovery.damaged, recovery.possibly_repeated), (0, 0));
         let found = [
@@ -150,7 +151,8 @@ impl Oracle {
         }
     }
 
-    /// Fails unless `log` holds every posted record once, none that was never posted, and all in order. Says how many.
+    /// Panics unless `log` holds every posted record once, in order, and no record that was never
+    /// posted. Returns the number of records.
     pub fn check(self, log: &[u8]) -> usize {
         let records = parse(log);
         let mut seen = vec![vec![false; RECORDS_MAX]; WRITERS];
@@ -171,7 +173,7 @@ impl Oracle {
             assert!(its_life >= life, "{record:?} of {its_life} behind {life}");
             life = its_life;
             if is_of_lane == 0 {
-                // Claimed before another claim began, it comes before that.
+                // A record whose claim returned before another claim began comes first.
                 let after = note.after.load(Ordering::Relaxed);
                 assert!(after > latest, "{record:?} was claimed before the last");
                 latest = latest.max(note.before.load(Ordering::Relaxed));

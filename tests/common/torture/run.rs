@@ -1,11 +1,11 @@
-//! How long a torture is, how it begins, and the processes that it is done to.
+//! The length and the seed of a torture, and its child processes.
 
 use std::panic::{set_hook, take_hook};
 use std::{env, process};
 
 use crate::common::fork::{Child, End, fork};
 
-/// How many processes are killed: `ALQ_KILLS`.
+/// The number of processes to kill: `ALQ_KILLS`.
 pub fn kills() -> usize {
     let kills = env::var("ALQ_KILLS").map(|text| text.parse().unwrap());
     kills.unwrap_or(300)
@@ -17,13 +17,13 @@ pub fn seed() -> usize {
     seed.unwrap_or(1)
 }
 
-/// A child that fails when anything in it does.
+/// Starts a child that fails when any of its threads panics.
 pub fn start(body: impl FnOnce()) -> Child {
     fork(End::AtOnce, || {
         let say = take_hook();
         set_hook(Box::new(move |panic| {
             say(panic);
-            process::abort(); // whichever thread it is
+            process::abort(); // in any thread
         }));
         body();
     })
