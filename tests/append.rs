@@ -1,4 +1,4 @@
-//! What is appended is in the file: every byte, once, in the order of the claims, from any thread.
+//! Every appended byte is in the file once, in the order of the claims, from any number of threads.
 
 mod common;
 
@@ -46,7 +46,7 @@ fn a_record_of_the_whole_capacity_fits_an_empty_queue_at_every_offset() {
     assert!(log.bytes() == expected, "the file differs");
 }
 
-/// Appends one record in one of the ways there are.
+/// Appends one record in one of the possible ways.
 fn append(queue: &Queue, record: Record, numbers: &mut Numbers) {
     let text = record.text();
     let roomy = record.len + numbers.below(200);
@@ -66,7 +66,7 @@ fn append(queue: &Queue, record: Record, numbers: &mut Numbers) {
         }
         3 => {
             let mut entry = queue.getn(roomy, WAIT).unwrap();
-            entry.fill(b'!'); // what lies behind the used bytes is in no file
+            entry.fill(b'!'); // the bytes after the used ones are in no file
             entry[..text.len()].copy_from_slice(text.as_bytes());
             entry.set_bytes_used(text.len());
             entry.post_flags(Flags::NOACTIVATE);
@@ -151,10 +151,10 @@ fn clones_come_and_go_and_the_drop_of_the_last_one_drains() {
     let second = first.clone();
     first.writen(b"1\n", TRY).unwrap();
     drop(first);
-    second.writen(b"2\n", TRY).unwrap(); // the queue lives on
+    second.writen(b"2\n", TRY).unwrap(); // the queue stays open
     let third = second.clone();
     drop(second);
-    wait_until_parked(&third); // so that nothing but the drop has the last record written
+    wait_until_parked(&third); // so that only the drop can cause the last write
     third.writen(b"3\n", TRY | Flags::NOACTIVATE).unwrap();
     spawn(move || drop(third)).join(); // on a thread that never used it
     assert_eq!(log.text(), "1\n2\n3\n");

@@ -1,6 +1,8 @@
-//! The simple face: every write lands, in order, whether a queue can be had or not.
+//! Every write to an appender reaches the descriptor, in order, whether or not a queue can be
+//! opened for it.
 //!
-//! Appenders are enabled for a whole process and for good, so each test that needs it has a process of its own.
+//! Appenders are enabled for a whole process and for good, so each test that enables them runs in a
+//! separate process.
 
 mod common;
 
@@ -199,7 +201,7 @@ fn an_error_of_the_descriptor_reaches_the_caller() {
             Err(told.clone())
         );
         assert_eq!(appender.write(b"x"), Err(told.clone()));
-        // More than the ring holds: the write itself must find out, and not wait for ever.
+        // More than the ring holds: the write itself must return the error, and not hang.
         let long = spawn(move || AsyncAppend::new(&broken).write(&pattern(3 << 20, 0)));
         assert_eq!(long.join(), Err(told));
     });

@@ -1,6 +1,7 @@
-//! Appenders in a process that may have no more descriptors, memory or threads: they append synchronously.
+//! An appender in a process that has reached its limit of descriptors, memory or threads appends
+//! synchronously and loses nothing.
 //!
-//! The limits are those of a whole process, so each test has a process of its own.
+//! The limits apply to a whole process, so each test runs in a separate process.
 
 mod common;
 
@@ -35,7 +36,7 @@ fn set_limit(resource: Resource, current: u64) {
     setrlimit(resource, limit).unwrap();
 }
 
-/// A new appender writes three pieces; says whether it was asynchronous.
+/// Writes three pieces with a new appender. Returns whether it was asynchronous.
 fn append_three(file: &File, expected: &mut Vec<u8>) -> bool {
     let mut appender = AsyncAppend::new(file);
     for piece in 0..3_u8 {
@@ -60,7 +61,7 @@ fn without_descriptors_appenders_are_synchronous_and_lose_nothing() {
             let free = u64::try_from(std::os::fd::AsRawFd::as_raw_fd(&next)).unwrap();
             drop(next);
             let mut expected = Vec::new();
-            // No descriptor for a duplicate; one, and none for the ring; enough.
+            // No descriptor for a duplicate; one for it and none for the ring; enough.
             for (more, refused) in [
                 (0, Some(Operation::Duplicate)),
                 (1, Some(Operation::Map)),
@@ -78,10 +79,10 @@ fn without_descriptors_appenders_are_synchronous_and_lose_nothing() {
     );
 }
 
-/// How much the limit on the address space is raised in all, in bytes.
+/// How much the limit on the address space is raised in total, in bytes.
 const RANGE: usize = 16 << 20;
 
-/// How much it is raised at once: 256 KiB, or as many as `ALQ_LIMIT_STEP_KIB` says.
+/// The size of one step: 256 KiB, or `ALQ_LIMIT_STEP_KIB` KiB.
 fn step() -> usize {
     let step = std::env::var("ALQ_LIMIT_STEP_KIB").map(|text| text.parse().unwrap());
     step.unwrap_or(256) << 10
@@ -108,7 +109,7 @@ fn without_memory_or_threads_appenders_are_synchronous_and_lose_nothing() {
             let file = append_to(log.path());
             let path = other.path();
             let before = getrlimit(Resource::As);
-            // What happens is kept in numbers: there may be no memory for more.
+            // The results are kept as numbers: there may be no memory for more.
             let mut expected = Vec::with_capacity(16 << 20);
             let (mut modes, mut refused) = ([0; 2], [0; 2]);
             let base = address_space() << 10;
@@ -135,7 +136,8 @@ fn without_memory_or_threads_appenders_are_synchronous_and_lose_nothing() {
     );
 }
 
-/// A ring larger than the files that the process may make: an error and a synchronous appender, not SIGXFSZ.
+/// A ring larger than the files that the process may make: an error and a synchronous appender, not
+/// SIGXFSZ.
 #[test]
 fn under_a_small_file_size_limit_opening_is_refused_and_kills_nobody() {
     in_child(

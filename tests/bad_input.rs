@@ -1,4 +1,5 @@
-//! What callers do wrong is an error with a cause, never a panic that was not announced and never a stuck queue.
+//! Every wrong call returns an error with its cause. It causes neither an undocumented panic nor a
+//! stuck queue.
 
 mod common;
 
@@ -206,7 +207,7 @@ fn a_panic_over_set_bytes_used_leaves_the_queue_usable() {
     let panic = catch_unwind(AssertUnwindSafe(|| {
         let mut entry = queue.getn(8, TRY).unwrap();
         entry.copy_from_slice(b"garbage\n");
-        entry.set_bytes_used(8); // as many as there are: no panic
+        entry.set_bytes_used(8); // exactly the length of the entry: no panic
         queue.writen(b"behind\n", TRY).unwrap();
         entry.set_bytes_used(9);
         entry.post();

@@ -1,4 +1,5 @@
-//! The end of a queue: who waits is told, nothing that was taken is lost, and what is left is counted to the byte.
+//! After the end of a queue every waiter has returned, every accepted record is written, and the
+//! bytes that could not be written are counted exactly.
 
 mod common;
 
@@ -44,7 +45,8 @@ fn close_of_a_queue_that_was_never_used_succeeds() {
     assert_eq!(log.bytes(), b"");
 }
 
-/// Writers that append until they are told to stop, and then say how many records were taken.
+/// Starts writers that append until they are refused and then return how many records were
+/// accepted.
 fn writers_until_closed(queue: &Queue) -> Vec<Watched<u32>> {
     let writer = |writer: usize| {
         let queue = queue.clone();
@@ -102,7 +104,7 @@ fn writers_asleep_on_a_full_ring_are_told_at_once() {
     let queue = small().from_fd(&writer).unwrap();
     drop(writer);
     let writers = writers_until_closed(&queue);
-    // The pipe is full and nobody reads it: sooner or later all of them sleep.
+    // The pipe is full and has no active reader, so in the end all writers sleep.
     let is_stuck = |queue: &Queue| {
         let before = queue.stats();
         let stuck = queue.flush_timeout(Duration::from_millis(50)) == Err(Error::TimedOut);
@@ -122,8 +124,8 @@ fn writers_asleep_on_a_full_ring_are_told_at_once() {
     assert_accounts(&queue, bytes.len() as u64, 0);
 }
 
-/// Posts to a queue on a pipe that nobody reads until neither the pipe nor the ring takes more; gives all that was
-/// posted.
+/// Posts to a queue on a pipe that is not read, until neither the pipe nor the ring accepts more.
+/// Returns everything that was posted.
 fn fill_ring_and_pipe(queue: &Queue) -> Vec<Record> {
     let mut posted = Vec::new();
     for seq in 0.. {
@@ -149,7 +151,8 @@ fn fill_ring_and_pipe(queue: &Queue) -> Vec<Record> {
     unreachable!()
 }
 
-/// What is in the pipe, and what `undrained` says, are together all that was posted.
+/// Checks that the bytes in the pipe and the bytes that `undrained` reports are together all that
+/// was posted.
 fn assert_exact(queue: Queue, posted: &[Record], undrained: &Undrained, mut reader: impl Read) {
     let all: String = posted.iter().map(|record| record.text()).collect();
     assert_accounts(&queue, all.len() as u64, undrained.bytes);
@@ -172,7 +175,8 @@ fn assert_exact(queue: Queue, posted: &[Record], undrained: &Undrained, mut read
 
 #[test]
 fn close_on_a_pipe_that_nobody_reads_counts_every_byte_that_is_left() {
-    // Pipes take up to 4096 bytes whole or not at all; of more they take a part, and a record is cut.
+    // Pipes accept up to 4096 bytes whole or not at all; of more they accept a part, and cut a
+    // record.
     for capacity in [4096, 1 << 15] {
         let (reader, writer) = pipe().unwrap();
         let queue = small()

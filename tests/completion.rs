@@ -1,4 +1,5 @@
-//! The ways to learn that a completion is done: asked, waited for, awaited, told.
+//! A completion reports its result in every way: by polling, waiting, awaiting, a signal or a
+//! callback, once and not too early.
 
 mod common;
 
@@ -31,7 +32,7 @@ fn gated() -> (Queue, Arc<Script>, Completion) {
     (queue, script, completion)
 }
 
-/// Counts how often it is woken; `Arc::strong_count` tells how many wakers are left.
+/// Counts how often it is woken; `Arc::strong_count` shows how many wakers are left.
 #[derive(Default)]
 struct Count(AtomicUsize);
 
@@ -158,7 +159,7 @@ fn a_future_that_is_dropped_leaves_no_waker_behind_and_takes_nothing_back() {
     assert_eq!(script.synced(), 7);
 }
 
-/// A waker that holds a completion, as one does that is all that is left of a task.
+/// A waker that holds a completion, like the waker of a task that has nothing else left.
 struct Holds(#[expect(dead_code, reason = "it is dropped")] Completion);
 
 impl Wake for Holds {
@@ -279,7 +280,7 @@ fn a_signal_carries_its_value_and_says_that_an_operation_is_done() {
             assert_eq!(info.ssi_pid, std::process::id());
         };
         got(0x1234_5678_9abc_def0);
-        completion.notify(signal(7)).unwrap(); // it is done: at once
+        completion.notify(signal(7)).unwrap(); // it is done already, so the signal comes at once
         got(7);
         assert!(signals.read_signal().unwrap().is_none(), "one each");
     });
@@ -311,7 +312,7 @@ fn a_number_that_is_no_signal_is_refused() {
     }
 }
 
-/// Has `completion` told by a callback: what it was given, and the name of its thread.
+/// Registers a callback for `completion`. Returns its argument and the name of its thread.
 fn told(completion: &Completion) -> Receiver<(Result<(), Error>, String)> {
     let (sender, receiver) = channel();
     let callback = move |result| {

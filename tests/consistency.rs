@@ -1,4 +1,5 @@
-//! Positions, completions and `fsync` on a queue that works: what is done when, and what waits for what.
+//! On a queue without failures, each position is exact, and each completion and `fsync` is done
+//! exactly when the bytes before it are written or durable.
 
 mod common;
 
@@ -144,7 +145,7 @@ fn what_is_posted_after_the_fsync_is_neither_delayed_nor_waited_for() {
     queue.flush().unwrap();
     assert_eq!(script.written(), 7 + 600);
     assert_eq!(completion.status(), Status::InProgress);
-    // Written behind a shut gate, and so not even written when the fsync is done.
+    // The gate is shut, so this record is not even written when the fsync is done.
     script.shut_write();
     queue.writen(b"last\n", TRY).unwrap();
     script.open_sync();

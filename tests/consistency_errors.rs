@@ -1,4 +1,5 @@
-//! Completions and `fsync` where something fails or ends: everybody is told, and nobody is told a lie.
+//! When a write or a sync fails, or the queue ends, every completion and `fsync` gets a true
+//! answer.
 
 mod common;
 
@@ -176,7 +177,7 @@ fn a_close_that_gives_up_leaves_no_completion_unresolved_once_the_sink_lets_go()
         spawn(move || {
             loop {
                 match lost.wait() {
-                    Err(Error::Stalled { .. }) => {} // it goes on
+                    Err(Error::Stalled { .. }) => {} // the close continues
                     result => break result,
                 }
             }

@@ -1,4 +1,5 @@
-//! Any descriptor will do: files in append mode or not, pipes and sockets, blocking or not.
+//! A queue works on any writable descriptor: files in append mode or not, pipes and sockets,
+//! blocking or not.
 
 mod common;
 
@@ -42,7 +43,8 @@ fn without_append_mode_bytes_go_to_the_offset_that_is_shared_with_the_caller() {
     assert_eq!(log.text(), "head\nqueue\ntail\nmore\n");
 }
 
-/// Appends `count` records by WAITOK; the reader starts when the ring is full behind a sink that takes nothing.
+/// Appends `count` records with WAITOK. The reader starts when the ring is full and the sink
+/// accepts nothing.
 fn pour(queue: Queue, count: u32, start_reader: impl FnOnce() -> common::Watched<Vec<u8>>) {
     let writer = {
         let queue = queue.clone();
@@ -72,7 +74,7 @@ fn pour(queue: Queue, count: u32, start_reader: impl FnOnce() -> common::Watched
 
 #[test]
 fn a_nonblocking_pipe_with_a_slow_reader_loses_nothing() {
-    // Pipes take up to 4096 bytes whole or not at all; more, they take in part.
+    // Pipes accept up to 4096 bytes whole or not at all; of more they accept a part.
     for capacity in [4096, 1 << 15] {
         let (mut reader, writer) = pipe().unwrap();
         let options = small().capacity(capacity);

@@ -1,4 +1,5 @@
-//! What errors say: which log, what failed, why, what to do; to a caller and to `on_error`.
+//! Every error message names the log, what failed, why, and what to do, both for a caller and for
+//! `on_error`.
 
 mod common;
 

@@ -1,7 +1,7 @@
-//! The end of the process: what was posted is in the file, whoever holds the handles, and however they are held; and what
-//! cannot be written is told.
+//! When the process ends, every posted record is written, also if handles are never dropped; bytes
+//! that cannot be written are reported.
 //!
-//! Each test has processes of its own, since it is they that end.
+//! Each test starts processes, because they must end.
 
 mod common;
 
@@ -56,7 +56,7 @@ fn a_handle_that_is_never_dropped_is_drained_however_the_process_ends() {
     }
 }
 
-/// Never returns, once it is called.
+/// Blocks forever in its first call.
 struct Hangs(&'static AtomicBool);
 
 impl Sink for Hangs {
@@ -96,7 +96,8 @@ fn a_closed_queue_stays_closed_at_exit_and_its_loss_is_told_once() {
         let full = small().open("/dev/full").unwrap();
         full.writen(b"no room\n", TRY).unwrap();
         full.close(Some(Duration::ZERO)).unwrap_err();
-        // One whose flusher never comes back: whoever closed it has given up, and so does the end.
+        // The flusher of this queue never returns: the close has given up, and so does the end of
+        // the process.
         let is_called: &'static AtomicBool = Box::leak(Box::default());
         let sink = Hangs(is_called);
         let hangs = small().stall_limit(None).to_sink(sink).unwrap();
@@ -119,7 +120,8 @@ fn a_reservation_that_is_held_costs_the_stall_limit_and_what_is_behind_it_is_wri
         let late: &'static Mutex<Option<alq::Entry<'static>>> = Box::leak(Box::default());
         let queue: &'static OnceLock<Queue> = Box::leak(Box::default());
         at_exit(|| {
-            // It was stepped over, so it writes nothing; that is counted. A new one is written at once.
+            // The entry was stepped over, so it is counted and not written. A new entry is written
+            // at once.
             late.lock().unwrap().take().unwrap().post();
             let queue = queue.get().unwrap();
             filled(queue, 3, b'n').post();
@@ -152,7 +154,8 @@ fn a_descriptor_that_takes_nothing_ends_the_wait_and_says_so_and_the_others_are_
         let stuck: &'static Stuck = Box::leak(Box::default());
         at_exit(|| {
             for (queue, reader, _writer) in &*stuck.lock().unwrap() {
-                // Past what is stuck nothing goes, also when the pipe takes bytes again; and nobody hangs.
+                // Nothing passes the stuck bytes, also when the pipe accepts bytes again; and no
+                // call hangs.
                 let mut filler = vec![0; 1 << 20];
                 let filled = io::Read::read(&mut &*reader, &mut filler).unwrap();
                 assert!(filler[..filled].iter().all(|byte| *byte == b'#'));
@@ -189,7 +192,7 @@ fn a_descriptor_that_takes_nothing_ends_the_wait_and_says_so_and_the_others_are_
     assert!(ended.stdout.contains("still there"), "{}", ended.stderr);
 }
 
-/// Ends the process from inside of the flusher.
+/// Ends the process from within the flusher.
 struct Ends;
 
 impl Sink for Ends {
@@ -237,7 +240,7 @@ fn who_asked_to_be_told_of_errors_is_told_of_what_the_end_leaves() {
     let ended = end_of_child(test, "", |_| {
         let (reader, writer) = pipe().unwrap();
         fill_up(&writer);
-        // The limit is reached at the end, and not before: nothing is to be told earlier.
+        // The limit is reached only at the end, so nothing is reported earlier.
         let options = small().stall_limit(Some(STALLS_SOON));
         let options = options.on_error(|report| println!("told: {report}"));
         let queue = options.from_fd(&writer).unwrap();

@@ -1,6 +1,7 @@
-//! Appends that come when the process has drained its queues: handlers of atexit(3), and threads that run on.
+//! Appends that come after the process has drained its queues are written before they return: in
+//! handlers of atexit(3), and on threads that still run.
 //!
-//! Each test has processes of its own, since it is they that end.
+//! Each test starts processes, because they must end.
 
 mod common;
 
@@ -50,7 +51,7 @@ fn handlers_of_atexit_append_before_the_drain_and_after_it() {
     assert_eq!(ended.file("appender"), b"1\n2\n3\n");
 }
 
-/// Every kind of append, each of which is in its file when it returns.
+/// Appends in every way. Each record is in its file when the call returns.
 fn after_the_drain(queue: &Queue, other: &Path, appender: &Mutex<Option<AsyncAppend<'static>>>) {
     let folder = other.parent().unwrap();
     let text = || std::fs::read_to_string(log(folder)).unwrap();
@@ -69,7 +70,7 @@ fn after_the_drain(queue: &Queue, other: &Path, appender: &Mutex<Option<AsyncApp
         .getn_timeout(5, WAIT, Duration::ZERO)
         .unwrap()
         .post_flags(LATER);
-    // That one was posted as it was: five bytes of nothing. Not so the next.
+    // That entry was posted unfilled: five zero bytes. The next entry is filled.
     let zeros = std::fs::read(log(folder)).unwrap();
     assert!(zeros.ends_with(&[0; 5]));
     std::fs::write(log(folder), &zeros[..zeros.len() - 5]).unwrap();
@@ -105,7 +106,7 @@ fn after_the_drain(queue: &Queue, other: &Path, appender: &Mutex<Option<AsyncApp
     assert_eq!(file, b"1\n2\n3\n");
     drop(appender);
 
-    // A queue that is closed then is closed.
+    // A queue that is closed at that time stays closed.
     new.close(None).unwrap();
     assert_eq!(new.writen(b"late\n", WAIT), Err(Error::Closed));
     assert_eq!(new.getn(1, TRY).unwrap_err(), Error::Closed);
@@ -123,7 +124,7 @@ fn without_waiting_a_full_pipe_refuses_also_after_the_drain() {
             fill_up(fd);
             let queue = queue.get().unwrap();
             assert_eq!(queue.writen(b"x", TRY), Err(Error::WouldBlock));
-            // Nor does it wait for one that waits.
+            // It does not wait for an append that waits, either.
             let (sender, task) = std::sync::mpsc::channel();
             thread::spawn(move || {
                 sender.send(Task::current()).unwrap();
@@ -143,7 +144,7 @@ fn without_waiting_a_full_pipe_refuses_also_after_the_drain() {
     assert!(ended.stdout.contains("refused"), "{}", ended.stderr);
 }
 
-/// A sink of the caller's own is appended to as well, on the threads that append.
+/// The caller's own sink is appended to as well, on the threads that append.
 struct Keeps(Arc<Mutex<Vec<u8>>>);
 
 impl Sink for Keeps {
@@ -205,7 +206,7 @@ fn writers_that_sleep_for_room_go_on_past_the_ring() {
         let tasks: Vec<_> = tasks.iter().take(3).collect();
         wait_for("they sleep", || tasks.iter().all(Task::is_asleep));
         let sleeps: Vec<_> = tasks.iter().map(Task::sleeps).collect();
-        // Nobody reads before the drain has begun, and has told them.
+        // The reader starts only after the drain has begun and has woken the writers.
         let mut file = append_to(log(folder));
         thread::spawn(move || {
             for (task, before) in tasks.iter().zip(sleeps) {

@@ -1,6 +1,6 @@
-//! The process ends at any moment, under load.
+//! A process that ends at any moment, while its threads append, loses no record that it accepted.
 //!
-//! `ALQ_EXIT_ROUNDS` says how often: 20 times, if it does not.
+//! `ALQ_EXIT_ROUNDS` sets the number of rounds; the default is 20.
 
 mod common;
 
@@ -17,7 +17,7 @@ use common::{NEVER_STALLS, Numbers, Record, WAIT, parse, wait_for};
 
 const WRITERS: usize = 4;
 
-/// Appends as fast as it can; after each record that was taken it notes how many were.
+/// Appends as fast as it can. After each accepted record it stores the number of accepted records.
 fn write_and_note(queue: &Queue, writer: usize, noted: &File) {
     let mut numbers = Numbers::new(writer);
     let mut lane = queue.lane();
@@ -25,7 +25,7 @@ fn write_and_note(queue: &Queue, writer: usize, noted: &File) {
         let len = Record::MIN_LEN + numbers.below(300);
         let text = Record { writer, seq, len }.text();
         if writer == WRITERS - 1 {
-            lane.writen(text.as_bytes(), WAIT).unwrap(); // an order of its own
+            lane.writen(text.as_bytes(), WAIT).unwrap(); // a lane has a separate order
         } else if numbers.below(2) == 0 {
             queue.writen(text.as_bytes(), WAIT).unwrap();
         } else {
@@ -39,8 +39,9 @@ fn write_and_note(queue: &Queue, writer: usize, noted: &File) {
     }
 }
 
-/// Every record that was taken is in `log` once, whole and in order; and at most one more of each writer, which was
-/// under way. The last of those may be cut: the process ended in the middle of its write(2).
+/// Checks that every accepted record is in `log` once, whole and in order. Each writer may have one
+/// more record there, whose append was in progress. The last of these may be cut, because the
+/// process ended in the middle of its write(2).
 fn assert_noted(log: &[u8], noted: &[u8]) {
     let mut next = [0; WRITERS];
     let whole = log

@@ -1,6 +1,6 @@
-//! The line that explains a panic is in the file.
+//! The line that a program logs about its own panic is in the file when the process ends.
 //!
-//! Each test has processes of its own, since it is they that end.
+//! Each test starts processes, because they must end.
 
 mod common;
 
@@ -44,7 +44,7 @@ fn the_line_of_a_panic_is_in_the_file_also_when_an_entry_is_open() {
         let message = info.payload().downcast_ref::<&str>().unwrap();
         writeln!(queue, "panic: {message}").unwrap();
     };
-    // The entry is dropped by the unwinding, behind the hook; what waits for it is written then.
+    // The unwinding drops the entry after the hook; the records that wait for it are written then.
     let unwinding = |folder: &Path| {
         let queue = queue(folder);
         panic::set_hook(Box::new(move |info| {
@@ -53,7 +53,7 @@ fn the_line_of_a_panic_is_in_the_file_also_when_an_entry_is_open() {
         }));
         panic_in_display(queue);
     };
-    // As under `panic = "abort"`: nothing comes after the hook.
+    // As under `panic = "abort"`: nothing runs after the hook.
     let aborting = |folder: &Path| {
         let queue = queue(folder);
         panic::set_hook(Box::new(move |info| {
@@ -64,7 +64,7 @@ fn the_line_of_a_panic_is_in_the_file_also_when_an_entry_is_open() {
         }));
         panic_in_display(queue);
     };
-    // In a thread: flush_all alone, without an end of the process.
+    // In a thread: only flush_all, and the process does not end.
     let in_a_thread = |folder: &Path| {
         let queue = queue(folder);
         panic::set_hook(Box::new(move |info| {

@@ -1,4 +1,5 @@
-//! A descriptor that fails for good: everybody is told, and every byte is accounted for.
+//! When a descriptor fails for good, every caller gets the error, and every byte is counted as
+//! written or lost.
 
 mod common;
 
@@ -18,7 +19,7 @@ fn write_error(errno: i32) -> Error {
     }
 }
 
-/// A queue whose descriptor answers the first write with `errno`: everything about it.
+/// Checks everything about a queue whose descriptor fails the first write with `errno`.
 fn fails_for_good(queue: &Queue, errno: i32) {
     let error = write_error(errno);
     let first = queue.getn(1, TRY).unwrap(); // nothing is written before all is posted

@@ -1,6 +1,9 @@
-//! Every call that the flusher and the sync thread make of their sink fails once, in turn, with each errno that it can
-//! return, over a mixed workload. Whatever comes of it, files and counters account for every posted byte:
-//! `posted = written + lost + still in the ring`, and what is in both files is counted as repeated.
+//! If any call of the flusher or the sync thread to the sink fails, files and counters still
+//! account for every posted byte: `posted = written + lost + still in the ring`. Bytes that are in
+//! both files are counted as repeated.
+//!
+//! Each test lets every call fail once, in turn, with each errno that the call can return, under a
+//! mixed workload.
 
 mod common;
 
@@ -21,7 +24,7 @@ enum Call {
     Sync,
 }
 
-/// What fails: the `number`-th call of this kind.
+/// The call that fails: the `number`-th call of this kind.
 #[derive(Clone, Copy, Debug)]
 struct Fault {
     call: Call,
@@ -29,14 +32,15 @@ struct Fault {
     errno: i32,
 }
 
-/// In the place of an errno.
+/// Stands for an errno: the call panics.
 const PANIC: i32 = -1;
 
-/// A file that is written to in pieces, so that there are many calls, and most end inside a record.
+/// A file that accepts small pieces, so that there are many calls and most end inside a record.
 struct Faulty {
     file: File,
     fault: Fault,
-    /// Every so many writes are refused with `EAGAIN`, so that there are calls of `wait_ready`.
+    /// Each write with a multiple of this number fails with `EAGAIN`, so that there are calls of
+    /// `wait_ready`.
     refused: usize,
     writes: AtomicUsize,
     readies: AtomicUsize,
@@ -75,7 +79,7 @@ impl Faulty {
         self.count(self.fault.call).load(Ordering::SeqCst) > self.fault.number
     }
 
-    /// Counts the call, and fails it if it is its turn.
+    /// Counts the call, and fails it if it is the chosen one.
     fn enter(&self, call: Call) -> io::Result<usize> {
         let number = self.count(call).fetch_add(1, Ordering::SeqCst);
         let Fault { errno, .. } = self.fault;
@@ -143,7 +147,7 @@ impl Run {
         Record { writer, seq, len }.text()
     }
 
-    /// Records by every way there is, until one is refused for good.
+    /// Appends records in every way, until one is refused for good.
     fn work(&mut self) -> Result<(), Error> {
         let queue = self.queue.clone();
         for round in 0..4 {
@@ -175,7 +179,7 @@ impl Run {
         queue.flush()
     }
 
-    /// What must hold at the end, with `new` in the place of the old file.
+    /// Checks what must hold at the end, with `new` in the place of the old file.
     fn assert_accounts(&self, new: &[u8]) {
         let (old, stats) = (self.old.bytes(), self.queue.stats());
         let context = format!("{:?}, {stats:?}", self.sink.fault);
@@ -201,10 +205,10 @@ impl Run {
     }
 }
 
-/// After which the queue goes on by itself.
+/// After these errors the queue continues by itself.
 const PASSING: [i32; 4] = [libc::EINTR, libc::EAGAIN, libc::ENOSPC, libc::EDQUOT];
 
-/// The others of write(2), and some that only a driver can think of.
+/// The other errors of write(2), and some that only a driver could return.
 const FINAL: [i32; 9] = [
     libc::EIO,
     libc::EPIPE,
@@ -217,7 +221,7 @@ const FINAL: [i32; 9] = [
     libc::ENODEV,
 ];
 
-/// The calls of one kind that a run without faults makes, at least.
+/// Returns the minimum number of calls of one kind that a run without faults makes.
 fn calls(call: Call) -> usize {
     let fault = Fault {
         call,
@@ -272,7 +276,8 @@ fn reopened_after(fault: Fault) {
     assert_eq!(stats.written_bytes, run.posted.len() as u64, "{fault:?}");
 }
 
-/// The same without a reopen: what is not in the file is counted as lost, and the cause told.
+/// The same without a reopen: bytes that are not in the file are counted as lost, and the cause is
+/// reported.
 fn closed_after(fault: Fault, operation: Operation, errno: i32) {
     let mut run = Run::new(fault, small());
     let error = Error::Io {
@@ -352,7 +357,7 @@ fn a_wait_for_the_sink_that_fails_is_a_failed_write() {
     }
 }
 
-/// What a failed sync has touched is never durable; all bytes are written all the same.
+/// Bytes that a failed sync covered are never durable; all bytes are still written.
 #[test]
 fn a_sync_that_fails_costs_durability_and_no_byte() {
     for errno in [
@@ -371,7 +376,7 @@ fn a_sync_that_fails_costs_durability_and_no_byte() {
             };
             let mut run = Run::new(fault, small().stall_limit(Some(NEVER_STALLS)));
             run.work().unwrap();
-            // As many syncs as there were waiters, at most: the fault comes at the first or the second.
+            // At most as many syncs as waiters: the fault comes at the first or the second sync.
             let results: Vec<_> = run.syncs.iter().map(Completion::wait).collect();
             let all = run.queue.fsync(SyncOp::Full).unwrap().wait();
             if !run.sink.has_failed() {
@@ -421,7 +426,7 @@ fn an_interrupted_sync_costs_nothing() {
     }
 }
 
-/// A stall in front of any call, and a close in the midst of it: nothing is counted twice.
+/// A stall before any call, and a close during the stall: nothing is counted twice.
 #[test]
 fn a_disk_that_fills_up_for_good_is_accounted_for_by_close() {
     for room in [0, 1, 46, 47, 48, 300, 1000] {

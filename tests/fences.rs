@@ -1,5 +1,5 @@
-//! The form with two fences, on a kernel that has no membarrier(2) or in a sandbox that forbids it: nothing changes but the
-//! cost.
+//! Without membarrier(2), in an old kernel or in a sandbox that forbids it, a queue works as before
+//! and only costs more.
 
 mod common;
 
@@ -10,7 +10,7 @@ use common::{
 };
 use seccompiler::{BpfProgram, SeccompAction, SeccompFilter};
 
-/// Takes membarrier(2) from this thread and from those that it starts, for good.
+/// Forbids membarrier(2) to this thread and to the threads that it starts, for good.
 fn forbid_membarrier() {
     let filter = SeccompFilter::new(
         [(libc::SYS_membarrier, Vec::new())].into(),
@@ -22,7 +22,8 @@ fn forbid_membarrier() {
     seccompiler::apply_filter(&program).unwrap();
 }
 
-/// Lanes and the queue itself, several threads, a ring that is full all the time, a flusher that parks in between.
+/// Appends through lanes and the queue on several threads. The ring is always full, and the flusher
+/// parks in between.
 fn everything_goes_on() {
     let log = Log::new();
     let queue = log.open(small());
@@ -60,7 +61,8 @@ fn everything_goes_on() {
     assert_complete(&parse(&log.bytes()), &[2000; 6]);
     drop(idle);
 
-    // A flusher that has parked is woken by one record of a lane; one that waits, by the lane that it waits for.
+    // One record of a lane wakes a parked flusher. A flusher that waits for a lane is woken by that
+    // lane.
     let mut lane = queue.lane();
     let before = queue.stats().written_records;
     for more in 1..=3 {
@@ -81,7 +83,8 @@ fn a_kernel_without_membarrier() {
     });
 }
 
-/// The queue was opened with membarrier(2), and then a sandbox takes it away: the flusher does not rely on being woken.
+/// A sandbox forbids membarrier(2) after the queue was opened: the flusher does not rely on a
+/// wake-up.
 #[test]
 fn a_sandbox_that_comes_later() {
     in_child("a_sandbox_that_comes_later", || {

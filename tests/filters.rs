@@ -1,4 +1,5 @@
-//! A filter of system calls that a container or a sandbox puts on: what is denied is done in another way.
+//! Under a container's or a sandbox's filter of system calls, the library does in another way
+//! whatever the filter denies.
 
 mod common;
 
@@ -13,7 +14,8 @@ use common::{NEVER_STALLS, WAIT};
 use seccompiler::{BpfProgram, SeccompAction, SeccompFilter, SeccompRule};
 use seccompiler::{SeccompCmpArgLen as Len, SeccompCmpOp as Op, SeccompCondition as Condition};
 
-/// Takes every call from this thread, and from those that it starts, that the library can do without.
+/// Denies every system call that the library can do without, to this thread and to the threads that
+/// it starts.
 fn forbid(errno: i32) {
     let whole = [
         libc::SYS_membarrier,
@@ -93,7 +95,7 @@ fn everything_goes_on() {
     assert!(reads.join() == text);
 }
 
-/// Set in a process that began with the filter, as in a container.
+/// Set in a process that started with the filter, as in a container.
 const FILTERED: &str = "ALQ_TEST_FILTERED";
 
 fn with_filter(test: &str, errno: i32) {
@@ -113,7 +115,7 @@ fn a_filter_that_does_not_know_a_call() {
     with_filter("a_filter_that_does_not_know_a_call", libc::ENOSYS);
 }
 
-/// What Docker and others say of a call that their list leaves out.
+/// The error that Docker and others return for a call that is not on their list.
 #[test]
 fn a_filter_that_permits_no_call() {
     with_filter("a_filter_that_permits_no_call", libc::EPERM);

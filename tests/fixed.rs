@@ -1,4 +1,4 @@
-//! Fixed queues: exactly as many entries as were asked for, each of exactly one length.
+//! A fixed queue has exactly the requested number of entries, each of exactly the requested length.
 
 mod common;
 
@@ -54,7 +54,7 @@ fn exactly_count_may_be_outstanding(entry_len: usize, count: usize) {
         first.post();
         queue.flush().unwrap();
         assert_eq!(queue.stats().fill_bytes, 0);
-        // Now all of them open at once, and dropped.
+        // Now all entries are open at the same time, and then dropped.
         let entries: Vec<_> = (0..count).map(|_| entry_of(&queue, b'?')).collect();
         assert_eq!(queue.stats().held, count as u64);
         assert_full(&queue, entry_len);
@@ -103,7 +103,7 @@ fn an_entry_that_is_posted_short_puts_only_its_bytes_in_the_file_and_counts_as_o
     for text in ["two", "three"] {
         let mut entry = queue.get(TRY).unwrap();
         write!(entry, "{text}").unwrap();
-        entry.post(); // the newest: its bytes are given back, the entry is not
+        entry.post(); // the newest entry: its bytes are given back, the entry is not
     }
     assert_full(&queue, 100);
     first.post();

@@ -1,4 +1,5 @@
-//! The barrier: `flush` is about what was posted before it, and nothing that was scheduled is left behind.
+//! `flush` returns when everything posted before the call is written, and no scheduled record is
+//! left in the ring.
 
 mod common;
 
@@ -16,7 +17,7 @@ use common::{
 
 const QUIET: Flags = Flags::NOACTIVATE;
 
-/// Reads a log that others keep writing.
+/// Reads a log while other threads write to it.
 struct Follower {
     file: File,
     read: u64,
@@ -30,8 +31,9 @@ impl Follower {
         }
     }
 
-    /// Whether `record` is among the bytes that have come since the last look and are in the file now. (Not those
-    /// that come while it reads: it might never reach the end.)
+    /// Returns whether `record` is among the bytes that have come since the last look and are in
+    /// the file now. Bytes that come during the read do not count: the read might never reach the
+    /// end.
     fn finds(&mut self, record: Record) -> bool {
         let end = self.file.metadata().unwrap().len();
         let mut fresh = String::new();
@@ -115,7 +117,8 @@ fn each_of_many_flushing_threads_finds_its_own_record_in_the_file() {
     assert_complete(&parse(&log.bytes()), &[200; 6]);
 }
 
-/// Whether `is_quiet` holds once the flusher is parked. It may have been slow to park, so a few tries are given.
+/// Returns whether `is_quiet` holds once the flusher is parked. It tries a few times, because the
+/// flusher may park late.
 fn leaves_a_parked_flusher_asleep(queue: &Queue, mut is_quiet: impl FnMut() -> bool) -> bool {
     (0..10).any(|_| {
         wait_until_parked(queue);
@@ -259,7 +262,7 @@ fn what_was_posted_with_noactivate_is_written_with_the_next_thing_that_schedules
     }
 }
 
-/// Fills a ring whose flusher is parked, with records that wake nobody; gives their number.
+/// Fills a ring whose flusher is parked, with records that do not wake it. Returns their number.
 fn fill_quietly(queue: &Queue) -> u32 {
     wait_until_parked(queue);
     for seq in 0..64 {
@@ -316,7 +319,8 @@ fn a_post_at_the_moment_when_the_flusher_parks_is_not_left_behind() {
     let log = Log::new();
     let queue = log.open(small());
     for seq in 0..160 {
-        // Half of the records are claimed beforehand: the flusher parks in front of them, not behind everything.
+        // Half of the records are claimed in advance: the flusher parks before them, not after
+        // everything.
         let text = record(0, seq).text();
         let mut entry = (seq % 2 == 0).then(|| queue.getn(40, TRY).unwrap());
         if let Some(entry) = &mut entry {
@@ -330,7 +334,7 @@ fn a_post_at_the_moment_when_the_flusher_parks_is_not_left_behind() {
             Some(entry) => entry.post(),
             None => queue.writen(text.as_bytes(), TRY).unwrap(),
         };
-        // Not by flush: nothing but the post may wake the flusher.
+        // Not by flush: only the post may wake the flusher.
         spin_until("the record is written", || {
             queue.stats().written_records == u64::from(seq) + 1
         });

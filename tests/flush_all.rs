@@ -1,4 +1,7 @@
-//! The flush of all queues of a process: each test has a process, and so all its queues, to itself.
+//! `flush_all` writes everything that was posted to any queue of the process, also if one queue
+//! fails or takes all of its time.
+//!
+//! Each test runs in a separate process, because it flushes all queues of its process.
 
 mod common;
 
@@ -8,7 +11,7 @@ use alq::{Error, Flags, Operation, flush_all, shutdown};
 use common::child::in_child;
 use common::{Log, STALLS_SOON, TRY, fill_up, pipe, small};
 
-/// Posts to be drained only when somebody asks for it.
+/// Flags of a post that is drained only on request.
 const LATER: Flags = TRY.union(Flags::NOACTIVATE);
 
 #[test]

@@ -1,6 +1,7 @@
-//! Children of fork(2) append synchronously and leave everything of their parent's alone; the parent notices nothing.
+//! A child of fork(2) appends synchronously and leaves everything of its parent unchanged; the
+//! parent works as before.
 //!
-//! Each test has a process of its own that forks.
+//! Each test runs in a separate process that forks.
 #![allow(
     unsafe_code,
     reason = "what a child takes over from its parent, and what a signal does, is not safe"
@@ -121,7 +122,7 @@ fn an_entry_that_lives_across_a_fork_is_the_parents() {
         let queue = log.open(small());
         filled(&queue, 3000, b'.').post();
         queue.flush().unwrap();
-        // One of them lies over the end of the ring: both views of it are made private.
+        // One of them crosses the end of the ring: both views of it become private.
         let entries = [filled(&queue, 500, b'a'), filled(&queue, 1500, b'b')];
         let mut lane = queue.lane();
         let mut laned = lane.getn(100, TRY).unwrap();
@@ -270,7 +271,7 @@ fn a_queue_that_was_closed_is_closed_in_the_child() {
         let log = Log::new();
         let queue = log.open(small());
         queue.close(None).unwrap();
-        // Whoever gets the number of its descriptor must not get its records.
+        // A file that gets the number of its descriptor must not get its records.
         let other = Log::new();
         let _file = append_to(other.path());
         fork(End::WithHandlers, || {

@@ -1,6 +1,7 @@
-//! What a fork(2) writes out before it, and queues of the parent that a child makes its own.
+//! fork(2) first writes what was posted, unless that would have to wait, and a child may make its
+//! parent's queues its own.
 //!
-//! Each test has a process of its own that forks.
+//! Each test runs in a separate process that forks.
 
 mod common;
 
@@ -12,7 +13,7 @@ use common::fork::{End, fork};
 use common::task::Task;
 use common::{LATER, Log, TRY, WAIT, append_to, filled, small};
 
-/// Options of a queue whose flusher does not look by itself for as long as a test lasts.
+/// Options of a queue whose flusher does not look by itself during a test.
 fn sluggish() -> Options {
     small().max_delay(Duration::from_secs(600))
 }

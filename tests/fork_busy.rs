@@ -1,6 +1,7 @@
-//! fork(2) while the other threads of a queue are at work: in a callback, in a sync, in a recovery.
+//! A child that is forked while the queue's threads are in a callback, a sync or a recovery does
+//! not hang, loses nothing and doubles nothing.
 //!
-//! Each test has a process of its own that forks. In each, a child neither hangs nor loses nor doubles.
+//! Each test runs in a separate process that forks.
 
 mod common;
 
@@ -30,8 +31,8 @@ fn lines_of(log: &Log) -> Vec<String> {
     lines
 }
 
-/// The notifier thread of the parent holds a callback, and another one waits behind it. The child has a notifier of its
-/// own, which does not run what was submitted to the parent's.
+/// The parent's notifier thread runs a callback, and another callback waits. The child has a
+/// separate notifier, which does not run the parent's callbacks.
 #[test]
 fn a_child_of_a_process_whose_notifier_is_in_a_callback() {
     in_child(
@@ -71,7 +72,7 @@ fn a_child_of_a_process_whose_notifier_is_in_a_callback() {
     );
 }
 
-/// The sync thread of the parent is inside of a sync when it forks.
+/// The parent's sync thread is inside a sync when the parent forks.
 #[test]
 fn a_child_of_a_process_that_syncs() {
     in_child("a_child_of_a_process_that_syncs", || {
@@ -100,7 +101,8 @@ fn a_child_of_a_process_that_syncs() {
     });
 }
 
-/// What a ring file held is still being written when the process forks: the parent writes it, once.
+/// The content of a ring file is still being written when the process forks: the parent writes it,
+/// once.
 #[test]
 fn a_child_of_a_process_that_recovers() {
     in_child("a_child_of_a_process_that_recovers", || {
@@ -122,7 +124,8 @@ fn a_child_of_a_process_that_recovers() {
             let refused = open().open(log.path()).unwrap_err();
             assert!(matches!(refused, Error::RingFile { .. }), "{refused}");
         };
-        // The handlers of fork(3) wait for a moment until the parent has drained; the system call does not.
+        // The handlers of fork(3) wait for a moment until the parent has drained; the system call
+        // does not.
         let one = |n| {
             if n % 2 == 0 {
                 fork_raw(appends)

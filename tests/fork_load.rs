@@ -1,7 +1,8 @@
-//! Forks at any moment, under load.
+//! Children that are forked at any moment, while the parent's threads append, lose nothing, double
+//! nothing and do not hang.
 //!
-//! Each test has a process of its own that forks. `ALQ_FORKS` says how many children are made: 200, if it does
-//! not.
+//! Each test runs in a separate process that forks. `ALQ_FORKS` sets the number of children; the
+//! default is 200.
 
 mod common;
 
@@ -26,7 +27,7 @@ fn forks() -> u32 {
     forks.unwrap_or(200)
 }
 
-/// Appends until it is told to stop; says how many records that were.
+/// Appends until it must stop. Returns the number of records.
 fn write_until(queue: &Queue, writer: usize, stop: &AtomicBool) -> u32 {
     let mut numbers = Numbers::new(writer);
     let mut lane = queue.lane();
@@ -35,7 +36,7 @@ fn write_until(queue: &Queue, writer: usize, stop: &AtomicBool) -> u32 {
         let len = Record::MIN_LEN + numbers.below(200);
         let text = Record { writer, seq, len }.text();
         if writer == WRITERS - 1 {
-            lane.writen(text.as_bytes(), WAIT).unwrap(); // an order of its own
+            lane.writen(text.as_bytes(), WAIT).unwrap(); // a lane has a separate order
         } else if numbers.below(2) == 0 {
             queue.writen(text.as_bytes(), WAIT).unwrap();
         } else {
@@ -51,7 +52,7 @@ fn write_until(queue: &Queue, writer: usize, stop: &AtomicBool) -> u32 {
     seq
 }
 
-/// Takes every lock that there is, over and over.
+/// Takes every lock of the library, again and again.
 fn take_locks(queue: &Queue, stop: &AtomicBool) {
     let log = Log::new();
     let mut turn = 0_u32;
@@ -71,7 +72,7 @@ fn take_locks(queue: &Queue, stop: &AtomicBool) {
     }
 }
 
-/// What each child does: an append by the parent's handle, and all of a queue of its own.
+/// The work of each child: one append to the parent's queue, and a full life of its own queue.
 fn live(queue: &Queue, text: &str, number: u32, folder: &Path) {
     if number % 2 == 0 {
         queue.writen(text.as_bytes(), WAIT).unwrap();

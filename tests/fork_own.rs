@@ -1,6 +1,7 @@
-//! What children of fork(2) have of their own: queues, ends, children.
+//! A child of fork(2) opens, drains and ends its own queues independently of its parent, and so
+//! does its child.
 //!
-//! Each test has a process of its own that forks.
+//! Each test runs in a separate process that forks.
 
 mod common;
 
@@ -41,7 +42,7 @@ fn a_child_opens_queues_of_its_own_and_so_does_its_child() {
                 // This process's flusher may have written its first line at any moment.
                 let others = log.text().replacen("before\n", "", 1);
                 assert_eq!(others, text + "after\n");
-                // It is for this process alone.
+                // This line is for this process alone.
                 shutdown(None).unwrap();
                 assert_eq!(queue.writen(b"late\n", TRY), Err(Error::Closed));
                 assert_eq!(small().open("/dev/null").unwrap_err(), Error::Closed);

@@ -1,6 +1,7 @@
-//! The writes of children of fork(2): to what, how long they wait, and what they raise.
+//! A child of fork(2) writes to the right file, waits only as long as it must, and raises no
+//! signal.
 //!
-//! Each test has a process of its own that forks.
+//! Each test runs in a separate process that forks.
 #![allow(
     unsafe_code,
     reason = "what a child takes over from its parent, and what a signal does, is not safe"
@@ -29,7 +30,7 @@ fn io_error(errno: i32) -> Error {
     }
 }
 
-/// A sink that ends in a descriptor, and says so or not.
+/// A sink over a descriptor, which it may or may not report.
 struct Ends {
     file: File,
     says_so: bool,

@@ -1,4 +1,5 @@
-//! Entries that stay open: they delay the drain and nobody else, and nobody waits for them without an end.
+//! An entry that stays open delays only the drain. No other append waits for it, and every wait for
+//! it ends.
 
 mod common;
 
@@ -136,8 +137,8 @@ fn an_entry_that_close_has_stepped_over_is_lost_when_it_is_posted_and_counted() 
     assert_eq!((stats.lost_bytes, stats.lost_records), (10, 1));
 }
 
-/// A writer that sleeps on a full ring whose drain stands in front of a held entry: only room that is given back
-/// can wake it.
+/// A writer sleeps on a full ring whose drain is blocked by a held entry: only room that is given
+/// back can wake it.
 fn a_sleeper_is_woken_by(give_back: impl FnOnce(Entry<'_>)) {
     let log = Log::new();
     let queue = log.open(small());

@@ -1,5 +1,6 @@
-//! How often a thread that logs allocates, and how much, here and with tracing-appender. Printed with `--nocapture`; docs/integrations.md
-//! has the figures.
+//! A record on the common path of the integrations makes no allocation of ours. The test counts the
+//! allocations of a logging thread, here and with tracing-appender; `--nocapture` prints them, and
+//! docs/integrations.md has the figures.
 #![allow(unsafe_code, reason = "an allocator is unsafe by its trait")]
 
 use std::alloc::{GlobalAlloc, Layout, System};
@@ -12,7 +13,7 @@ use log::{Level, Log, Record};
 use tracing::Dispatch;
 use tracing_subscriber::fmt::MakeWriter;
 
-/// The allocator of the system, which counts for each thread by itself.
+/// The system's allocator. It counts the calls of each thread.
 struct Counting;
 
 thread_local! {
@@ -20,14 +21,14 @@ thread_local! {
 }
 
 fn count(bytes: usize) {
-    // Not where the thread-local is gone: nothing is measured there.
+    // Not when the thread-local is gone: nothing is measured then.
     let _ = ALLOCATED.try_with(|allocated| {
         let (calls, total) = allocated.get();
         allocated.set((calls + 1, total + bytes as u64));
     });
 }
 
-// SAFETY: every call is handed on to the allocator of the system as it is.
+// SAFETY: every call is passed on to the system's allocator unchanged.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         count(layout.size());
@@ -52,7 +53,7 @@ static ALLOCATOR: Counting = Counting;
 
 const RECORDS: u64 = 1000;
 
-/// How often this thread allocates for a record, in a thousand of them, behind some that warm it up.
+/// Returns how often this thread allocates for a thousand records, after some records to warm up.
 fn a_thousand(what: &str, mut append: impl FnMut(u64)) -> u64 {
     (0..100).for_each(&mut append);
     let (calls, bytes) = ALLOCATED.get();
@@ -62,7 +63,7 @@ fn a_thousand(what: &str, mut append: impl FnMut(u64)) -> u64 {
     calls
 }
 
-/// Takes everything.
+/// Accepts every write.
 struct Nowhere;
 
 impl Sink for Nowhere {
@@ -75,7 +76,7 @@ impl Sink for Nowhere {
     }
 }
 
-/// One that never fills up here: to wait may allocate.
+/// A queue that never fills up here, because a wait may allocate.
 fn queue() -> Queue {
     let options = Options::new().capacity(1 << 24);
     options.to_sink(Nowhere).unwrap()
@@ -95,7 +96,7 @@ fn events(what: &str, dispatch: &Dispatch) -> u64 {
     })
 }
 
-/// Counts the length of what would be written: what formatting alone costs.
+/// Counts the length of the text: the cost of the formatting alone.
 #[derive(Clone)]
 struct Discard;
 

@@ -1,4 +1,5 @@
-//! The `log` facade in front of a queue.
+//! Each call of the `log` macros becomes one whole line in the log; otherwise the line is counted
+//! as lost.
 
 mod common;
 
@@ -15,7 +16,7 @@ use common::sink::{Script, queue_to};
 use common::{Log as LogFile, NEVER_STALLS, TRY, parse, small, spawn, wait_for};
 use log::{Level, LevelFilter, Log, Record};
 
-/// The message and nothing else, as it is.
+/// Writes only the message.
 fn bare(out: &mut dyn Write, record: &Record<'_>) -> fmt::Result {
     write!(out, "{}", record.args())
 }
@@ -57,7 +58,8 @@ fn the_macros_write_whole_lines_and_a_flush_waits() {
     });
 }
 
-/// Short lines and lines that are longer than the stack's buffer, from four threads, on a ring that is often full.
+/// Short lines and lines that are longer than the stack's buffer, from four threads, on a ring that
+/// is often full.
 #[test]
 fn under_load_every_line_is_there_once() {
     const EACH: u32 = 3000;
@@ -186,7 +188,7 @@ fn what_is_formatted_may_log_itself_or_fail() {
     assert_eq!(file.text(), expected);
 }
 
-/// Logs each write to the queue that it is the sink of.
+/// Logs each write, to the queue whose sink it is.
 #[derive(Default)]
 struct Chatty {
     logger: OnceLock<Logger>,
@@ -236,7 +238,7 @@ fn a_sink_that_logs_to_its_own_queue_never_waits() {
         queue.writen(&vec![b'#'; filler], TRY).unwrap();
         queue.flush().unwrap();
     }
-    queue.flush().unwrap(); // what it has logged meanwhile
+    queue.flush().unwrap(); // what the sink has logged
     let bytes = sink.bytes.lock().unwrap().clone();
     assert!(bytes.ends_with(b"#4000\n"));
     assert_eq!(bytes.len(), 4096 + 4000 + 5);

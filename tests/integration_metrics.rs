@@ -1,4 +1,4 @@
-//! What is published is what `stats` says, under the names of docs/integrations.md.
+//! The published metrics have the values of `stats` and the names in docs/integrations.md.
 
 mod common;
 
@@ -10,7 +10,7 @@ use common::sink::{Script, queue_to};
 use common::{STALLS_SOON, TRY, small, wait_for};
 use metrics_util::debugging::{DebugValue, DebuggingRecorder};
 
-/// What a recorder has got: by name, with the labels behind it.
+/// The values that a recorder has received: by name and labels.
 struct Published {
     values: BTreeMap<String, f64>,
     described: BTreeSet<String>,

@@ -1,4 +1,5 @@
-//! `AsyncWriter` under tokio: pending while there is no room, flushed when written, nothing left behind by what is dropped.
+//! Under tokio, `AsyncWriter` is pending while there is no room, its flush is done when the bytes
+//! are written, and a dropped future leaves nothing registered.
 
 mod common;
 
@@ -25,7 +26,8 @@ fn run<F: Future>(future: F) -> F::Output {
     runtime.block_on(future)
 }
 
-/// Long enough for what is not pending; what is pending stays so for as long as its gate is shut.
+/// Long enough for a future that is not pending. A pending future stays pending while its gate is
+/// shut.
 const A_MOMENT: Duration = Duration::from_millis(20);
 
 fn shut(options: Options) -> (Queue, Arc<Script>) {
@@ -34,7 +36,7 @@ fn shut(options: Options) -> (Queue, Arc<Script>) {
     (queue_to(&script, options), script)
 }
 
-/// The same, and its ring is full.
+/// The same queue with a full ring.
 fn full() -> (Queue, Arc<Script>) {
     let (queue, script) = shut(small());
     queue.writen(&[b'#'; 4096], TRY).unwrap();
@@ -138,7 +140,7 @@ fn a_failure_is_the_error_of_flush_and_of_later_writes() {
     });
 }
 
-/// Counts how often it was told, and who holds it.
+/// Counts how often it was woken; its references show what holds it.
 #[derive(Default)]
 struct Count(AtomicUsize);
 
@@ -185,7 +187,7 @@ fn what_is_dropped_while_it_is_pending_leaves_nothing_behind() {
     );
     script.open_write();
     queue.flush().unwrap();
-    queue.writen(&[b'.'; 4096], TRY).unwrap(); // all of the room is there
+    queue.writen(&[b'.'; 4096], TRY).unwrap(); // the whole room is free
     queue.close(None).unwrap();
     assert_eq!(count.0.load(Ordering::SeqCst), 0);
     assert_eq!(script.written(), 8192);
@@ -226,7 +228,8 @@ fn what_is_longer_than_the_ring_is_taken_in_pieces() {
     });
 }
 
-/// Many tasks on each of some threads, on a ring that is always full; some writes are cut off and begun again.
+/// Many tasks on several threads share a ring that is always full; some writes are dropped and
+/// started again.
 #[test]
 fn under_load_every_record_is_there_once() {
     const THREADS: usize = 3;

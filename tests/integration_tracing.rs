@@ -1,4 +1,5 @@
-//! The `fmt` layers of tracing-subscriber in front of a queue.
+//! Each event of a `fmt` layer of tracing-subscriber becomes one whole line in the log; otherwise
+//! the event is counted as lost.
 
 mod common;
 
@@ -22,7 +23,7 @@ use common::{
 use tracing::{Dispatch, Level};
 use tracing_subscriber::fmt::MakeWriter;
 
-/// The message of each event and nothing else, as it is.
+/// Writes only the message of each event.
 fn bare(writer: &Writer) -> Dispatch {
     let format = tracing_subscriber::fmt::format()
         .without_time()
@@ -98,7 +99,7 @@ fn under_load_every_plain_line_is_whole_and_none_is_lost() {
         let writer = Writer::new(&queue).lanes(lanes);
         under_load(&bare(&writer));
         assert_all_written(&queue, &writer);
-        // The fields stand behind the message.
+        // The fields follow the message.
         let line = |line: &str| {
             let (text, writer) = line.rsplit_once(" writer=").unwrap();
             let writer: usize = writer.parse().unwrap();
@@ -187,7 +188,7 @@ fn an_event_of_many_small_writes_is_one_record() {
         let log = Log::new();
         let queue = log.open(small().capacity(1 << 20));
         let writer = Writer::new(&queue).lanes(lanes);
-        // Less and more than what is reserved for the first of them; a line end in between, too.
+        // Less and more than the first reservation of an event, also with a line end inside.
         for (pieces, piece) in [(1, "one\n"), (100, "ab"), (100, "a\nb"), (3000, "xy")] {
             let before = queue.stats().posted_records;
             let mut event = writer.make_writer();
@@ -228,7 +229,7 @@ fn an_event_that_is_longer_than_the_ring_is_refused_whole_and_counted() {
         let refused = event.write_all(&piece).unwrap_err();
         let cause: &alq::Error = refused.get_ref().unwrap().downcast_ref().unwrap();
         assert!(matches!(cause, alq::Error::TooLarge { max: 4096, .. }));
-        event.write_all(&piece).unwrap(); // of what is lost already
+        event.write_all(&piece).unwrap(); // of an event that is lost already
         drop(event);
         assert_eq!((writer.lost().too_large, writer.lost().failed), (2, 0));
         queue.close(None).unwrap();
@@ -268,7 +269,7 @@ fn a_lane_ends_with_its_thread_and_with_the_last_writer() {
         event(Level::INFO, "from here again");
     });
     assert_eq!((queue.stats().lanes, queue.stats().posted_records), (1, 12));
-    // This thread goes on, and keeps no queue open.
+    // This thread continues, and keeps no queue open.
     drop((writer, dispatch, queue));
     assert_eq!(Arc::strong_count(&script), 1);
     assert!(script.bytes().ends_with(b"here\nfrom here again\n"));
@@ -308,7 +309,7 @@ fn the_events_of_a_thread_keep_their_order_also_those_within_others() {
     assert_eq!(writer.lost(), Lost::default());
 }
 
-/// Logs when it is told, as executors that are instrumented do.
+/// A waker that logs, like those of instrumented executors.
 struct Logs(Writer);
 
 impl Wake for Logs {
@@ -327,7 +328,7 @@ fn a_task_that_logs_when_it_is_told_does_so_within_the_append_of_another_event()
         let patient = own.clone().wait_at_most(Duration::from_millis(500));
         let mut event = patient.make_writer();
         event.write_all(&[b'x'; 200]).unwrap();
-        drop(event); // gives up in the end, and hands its turn on to the task, whose waker runs here
+        drop(event); // gives up in the end and passes its turn to the task, whose waker runs here
         own.lost()
     });
     wait_for("the event waits", || queue.stats().waits.writen_room == 1);

@@ -221,7 +221,8 @@ fn an_idle_lane_holds_up_nobody() {
         .unwrap();
 }
 
-/// Without any call, a record of an idle lane reaches the file, also from in front of an idle lane, and behind one.
+/// Without any call, a record of an idle lane reaches the file, also from in front of an idle lane,
+/// and behind one.
 #[test]
 fn a_record_of_an_idle_lane_reaches_the_file_by_itself() {
     let (log, queue) = log(small());
@@ -260,7 +261,8 @@ fn unused_room_of_an_idle_lane_is_given_back() {
     assert_eq!(queue.stats().written_bytes, 3 * 4096 + 4);
 }
 
-/// With lanes by the dozen and by the thousand, open spans hold a part of the ring only, and all goes on.
+/// With lanes by the dozen and by the thousand, open spans hold a part of the ring only, and all
+/// goes on.
 #[test]
 fn idle_lanes_by_the_thousand_leave_room() {
     for count in [1, 64, 1000] {
@@ -302,7 +304,8 @@ fn a_seal_puts_what_follows_behind_all_else() {
     assert!(log.text().lines().eq(&expected));
 }
 
-/// A quiet record does not wake a flusher that sleeps; the next one that is not quiet takes it along.
+/// A quiet record does not wake a flusher that sleeps; the next one that is not quiet takes it
+/// along.
 #[test]
 fn a_quiet_record_waits_for_one_that_is_not() {
     let (log, queue) = log(small());
@@ -336,7 +339,8 @@ fn a_lane_keeps_its_queue() {
     assert_eq!(log.text(), "alive\n");
 }
 
-/// After a close every lane is refused, also one with an open span, and what was accepted is in the file.
+/// After a close every lane is refused, also one with an open span, and what was accepted is in the
+/// file.
 #[test]
 fn a_closed_queue_refuses_its_lanes() {
     let (log, queue) = log(small());
@@ -371,8 +375,8 @@ fn a_closed_queue_refuses_its_lanes() {
     );
 }
 
-/// A close that goes past an entry that stays open writes what lies before and behind it; what is posted later is lost,
-/// and counted.
+/// A close that goes past an entry that stays open writes what lies before and behind it; what is
+/// posted later is lost, and counted.
 #[test]
 fn a_close_steps_over_an_entry_that_stays_open() {
     let (log, queue) = log(small().stall_limit(Some(STALLS_SOON)));
@@ -402,7 +406,8 @@ fn a_close_steps_over_an_entry_that_stays_open() {
     assert_eq!(log.text(), "before\nbehind\n");
 }
 
-/// A stopped owner holds up what lies behind its own span only, and is counted by name of its length.
+/// A stopped owner holds up what lies behind its own span only, and is counted by name of its
+/// length.
 #[test]
 fn a_held_entry_is_told_to_those_who_wait_behind_it() {
     let (log, queue) = log(small().stall_limit(Some(STALLS_SOON)));
@@ -466,7 +471,8 @@ fn records_that_are_left_behind_are_counted() {
     assert_eq!((stats.written_records, stats.lost_records), (1000, 3));
 }
 
-/// A lane gets to know that its queue has failed, whenever it opened its span; and goes on after a reopen.
+/// A lane gets to know that its queue has failed, whenever it opened its span; and goes on after a
+/// reopen.
 #[test]
 fn a_lane_of_a_failed_queue_is_told() {
     let script = Script::new();

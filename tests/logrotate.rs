@@ -84,7 +84,8 @@ fn write_until(queue: &Queue, over: &AtomicBool) -> u32 {
     seq
 }
 
-/// Rotates a log that is being written some times, and does `after` behind each; says how many records there were.
+/// Rotates a log that is being written some times, and does `after` behind each; says how many
+/// records there were.
 fn rotate(logrotate: &Logrotate, queue: &Queue, rules: &str, after: impl Fn()) -> u32 {
     let over = Arc::new(AtomicBool::new(false));
     let writer: Watched<u32> = {
@@ -127,8 +128,9 @@ fn create_and_a_reopen_lose_nothing() {
     assert_accounts(&queue, bytes, 0);
 }
 
-/// `copytruncate` loses what is written between the copy and the truncation, as its manual says. Of what is left, none is
-/// torn by us: a file begins and ends where a record does, but for the end of a copy that was made during a write.
+/// `copytruncate` loses what is written between the copy and the truncation, as its manual says. Of
+/// what is left, none is torn by us: a file begins and ends where a record does, but for the end of
+/// a copy that was made during a write.
 #[test]
 fn copytruncate_leaves_no_hole_and_no_torn_record() {
     let test = "copytruncate_leaves_no_hole_and_no_torn_record";

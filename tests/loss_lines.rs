@@ -13,7 +13,8 @@ use common::{Log, TRY, WAIT, small, spawn, wait_for};
 
 const RARELY: Duration = Duration::from_secs(3600);
 
-/// The line stands between the last record that was taken before the loss and the first that was taken after it.
+/// The line stands between the last record that was taken before the loss and the first that was
+/// taken after it.
 #[test]
 fn the_line_is_where_the_gap_is() {
     let log = Log::new();
@@ -39,7 +40,8 @@ fn the_line_is_where_the_gap_is() {
     );
 }
 
-/// Lines come at most once in the time that was said; what was lost meanwhile is told by the next, and by the last.
+/// Lines come at most once in the time that was said; what was lost meanwhile is told by the next,
+/// and by the last.
 #[test]
 fn lines_do_not_flood_the_log_that_they_are_in() {
     let log = Log::new();
@@ -67,7 +69,8 @@ fn lines_do_not_flood_the_log_that_they_are_in() {
     assert_eq!(text.lines().count(), 102);
 }
 
-/// A line that had to wait comes by itself when its time has come, also in a queue where nothing else happens.
+/// A line that had to wait comes by itself when its time has come, also in a queue where nothing
+/// else happens.
 #[test]
 fn a_line_that_waited_comes_by_itself() {
     let log = Log::new();

@@ -1,4 +1,5 @@
-//! Many queues in one process: each for itself, with a thread of its own, and none in the way of another.
+//! Many queues in one process: each for itself, with a thread of its own, and none in the way of
+//! another.
 
 mod common;
 

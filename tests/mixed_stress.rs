@@ -1,6 +1,7 @@
-//! Everything at once, round after round: producers by all ways and in lanes, on ordered queues and on others, under a storm
-//! of signals whose handler appends, while the log is renamed and reopened, goes to a pipe with a slow reader and comes back,
-//! and others flush, sync and ask. At the end of each round every record is there: once, whole, in its producer's order.
+//! Everything at once, round after round: producers by all ways and in lanes, on ordered queues and
+//! on others, under a storm of signals whose handler appends, while the log is renamed and
+//! reopened, goes to a pipe with a slow reader and comes back, and others flush, sync and ask. At
+//! the end of each round every record is there: once, whole, in its producer's order.
 //!
 //! Two rounds by default; `ALQ_STRESS_SECONDS` says for how long.
 #![allow(unsafe_code, reason = "signal handlers have no safe form")]

@@ -1,5 +1,6 @@
-//! Random sequences of operations, against a model (tests/model/): every way of appending, entries that are held, lanes that
-//! are sealed, dropped and leaked, a far end that fails, takes little or nothing, flush, sync, reopen, close and drop.
+//! Random sequences of operations, against a model (tests/model/): every way of appending, entries
+//! that are held, lanes that are sealed, dropped and leaked, a far end that fails, takes little or
+//! nothing, flush, sync, reopen, close and drop.
 //!
 //! Some hundred sequences by default; `ALQ_CASES` says how many.
 

@@ -1,5 +1,5 @@
-//! The public interface, as rustdoc sees it: it is what was recorded, so that a change of it is seen in a review, and each item
-//! has an example.
+//! The public interface, as rustdoc sees it: it is what was recorded, so that a change of it is
+//! seen in a review, and each item has an example.
 //!
 //!     ALQ_API=record cargo test --test public_api      records it in tests/public_api.txt
 
@@ -102,8 +102,8 @@ fn every_public_item_has_an_example() {
     assert!(wanted.len() > 80, "the format is another than was thought");
 }
 
-/// The items that a user can name: those that the modules of the crate hold or re-export, and what is
-/// implemented for them. (A type that only a signature mentions is in the index as well.)
+/// The items that a user can name: those that the modules of the crate hold or re-export, and what
+/// is implemented for them. (A type that only a signature mentions is in the index as well.)
 fn items_with_a_name(json: &Value) -> Vec<&Value> {
     let mut found = Vec::new();
     let mut seen = HashSet::new();
@@ -131,7 +131,8 @@ fn items_with_a_name(json: &Value) -> Vec<&Value> {
     found
 }
 
-/// Functions, methods, types and traits. (The methods of a trait are shown with the trait, fields and variants with their type.)
+/// Functions, methods, types and traits. (The methods of a trait are shown with the trait, fields
+/// and variants with their type.)
 fn wants_an_example(item: &Value) -> bool {
     let is_ours = item["crate_id"] == 0;
     let is_public = item["visibility"] == "public";

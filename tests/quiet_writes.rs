@@ -1,4 +1,5 @@
-//! No signal comes of our writes: the error is enough. Each test has a process of its own, which a signal would end.
+//! No signal comes of our writes: the error is enough. Each test has a process of its own, which a
+//! signal would end.
 
 mod common;
 

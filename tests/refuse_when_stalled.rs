@@ -1,4 +1,5 @@
-//! Queues that do not wait for a file without room: `Options::refuse_when_stalled`, and what appenders make of it.
+//! Queues that do not wait for a file without room: `Options::refuse_when_stalled`, and what
+//! appenders make of it.
 //!
 //! The stall limit is none, so a call that waits all the same hangs, and its test fails.
 
@@ -160,7 +161,8 @@ fn an_appender_tries_a_file_that_has_failed_again() {
         target: alq::Target::default(),
     };
     assert_eq!(appender.flush(), Err(broken.clone()));
-    // The first one that is refused has the pipe tried again, and finds out that it is still broken.
+    // The first one that is refused has the pipe tried again, and finds out that it is still
+    // broken.
     assert_eq!(appender.write(b"dropped\n"), Err(broken.clone()));
     assert_eq!(appender.flush(), Err(broken));
     assert_eq!(appender.stats().unwrap().refused_for_failure, 1);

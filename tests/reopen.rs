@@ -1,4 +1,5 @@
-//! Reopening: a cut between two records, in both files exactly what belongs there, whatever state the old one is in.
+//! Reopening: a cut between two records, in both files exactly what belongs there, whatever state
+//! the old one is in.
 
 mod common;
 
@@ -79,7 +80,8 @@ fn before_the_call_is_the_old_file_and_after_the_completion_the_new_one() {
     assert_eq!((stats.repeated, stats.lost_bytes), (0, 0));
 }
 
-/// Writers of all kinds that never pause, and a rotation that never waits for them: what logrotate's `create` does.
+/// Writers of all kinds that never pause, and a rotation that never waits for them: what
+/// logrotate's `create` does.
 #[test]
 fn under_load_rotation_loses_nothing_and_splits_nothing() {
     const WRITERS: usize = 3;
@@ -144,7 +146,8 @@ fn records_of_a_lane_are_cut_as_any_others() {
     assert_eq!(log.text(), "after\n");
 }
 
-/// A queue to a sink that takes `room` bytes and then fails with `errno`, with five records in it; and that sink.
+/// A queue to a sink that takes `room` bytes and then fails with `errno`, with five records in it;
+/// and that sink.
 fn failed_after(room: usize, errno: i32) -> (Queue, Arc<Script>) {
     let script = Script::new();
     script.take_at_most(room, errno);
@@ -206,7 +209,8 @@ fn a_record_that_was_cut_is_whole_in_another_file() {
     }
 }
 
-/// The file that was to have the cut record whole fails as well, in the midst of it; a third one gets it whole.
+/// The file that was to have the cut record whole fails as well, in the midst of it; a third one
+/// gets it whole.
 #[test]
 fn a_record_that_was_cut_twice_is_whole_in_the_third_file() {
     in_child(
@@ -249,8 +253,8 @@ fn limit_files(len: u64) {
     setrlimit(Resource::Fsize, limit).unwrap();
 }
 
-/// A limit on the length of files, for real: the record is cut, SIGXFSZ ends nobody, and on the same file the queue goes on
-/// at the very byte.
+/// A limit on the length of files, for real: the record is cut, SIGXFSZ ends nobody, and on the
+/// same file the queue goes on at the very byte.
 #[test]
 fn on_the_same_file_it_goes_on_at_the_very_byte() {
     in_child("on_the_same_file_it_goes_on_at_the_very_byte", || {
@@ -278,7 +282,8 @@ fn on_the_same_file_it_goes_on_at_the_very_byte() {
     });
 }
 
-/// A sink that takes a few bytes at a time, so that most writes end inside a record: the cut waits for the record's end.
+/// A sink that takes a few bytes at a time, so that most writes end inside a record: the cut waits
+/// for the record's end.
 #[test]
 fn a_sink_that_goes_on_is_not_left_inside_a_record() {
     for piece in 1..=31 {
@@ -778,7 +783,8 @@ fn what_went_to_a_pipe_is_never_durable_and_what_goes_to_a_file_is() {
     queue.completion(filed, Level::Durable).wait().unwrap();
 }
 
-/// A pipe that was in use for a moment, and got nothing, takes nothing from what was written before it.
+/// A pipe that was in use for a moment, and got nothing, takes nothing from what was written before
+/// it.
 #[test]
 fn a_pipe_that_got_nothing_leaves_no_gap() {
     let script = Script::new();
@@ -882,8 +888,8 @@ fn without_a_free_descriptor_the_old_file_stays_in_use() {
     );
 }
 
-/// What logrotate's `copytruncate` does, by hand: whatever is lost between its two steps (that is its own), our writes
-/// leave neither a hole nor half a record behind.
+/// What logrotate's `copytruncate` does, by hand: whatever is lost between its two steps (that is
+/// its own), our writes leave neither a hole nor half a record behind.
 #[test]
 fn a_file_that_is_truncated_under_the_queue_has_neither_holes_nor_torn_records() {
     let log = Log::new();
@@ -914,7 +920,8 @@ fn a_file_that_is_truncated_under_the_queue_has_neither_holes_nor_torn_records()
     assert_eq!(queue.stats().lost_bytes, 0);
 }
 
-/// Our descriptor closed by somebody else in the process: an error, not silence; and a reopen repairs it.
+/// Our descriptor closed by somebody else in the process: an error, not silence; and a reopen
+/// repairs it.
 #[test]
 fn a_descriptor_that_was_closed_behind_our_back() {
     in_child("a_descriptor_that_was_closed_behind_our_back", || {

@@ -1,4 +1,5 @@
-//! Room for tasks: pending while there is none, told when there is, and nothing left behind by one that is dropped.
+//! Room for tasks: pending while there is none, told when there is, and nothing left behind by one
+//! that is dropped.
 
 mod common;
 

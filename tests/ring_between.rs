@@ -1,5 +1,5 @@
-//! What others do to a log between the kill of its process and the next: nothing that was posted is missing, and what may be there
-//! twice is counted.
+//! What others do to a log between the kill of its process and the next: nothing that was posted is
+//! missing, and what may be there twice is counted.
 
 mod common;
 
@@ -26,7 +26,8 @@ fn options(folder: &Path) -> Options {
         .ring_file(folder.join("ring"))
 }
 
-/// A process that is killed when `bytes` of its second write are in the log. `others` appends right before that.
+/// A process that is killed when `bytes` of its second write are in the log. `others` appends right
+/// before that.
 fn live(folder: &Path, bytes: usize, others: Option<&'static [u8]>) {
     let log = folder.join("log");
     let queue = options(folder).open(&log).unwrap();
@@ -73,10 +74,12 @@ fn assert_found(recovery: Recovery, already_written: usize, possibly_repeated: u
     assert_eq!(all, (RUN.len() as u64, 3, 0));
 }
 
-/// Where the second write is cut: before its first byte, inside of a record, at a record's end, and not at all.
+/// Where the second write is cut: before its first byte, inside of a record, at a record's end, and
+/// not at all.
 const CUTS: [usize; 4] = [0, 6, 8, 14];
 
-/// Runs `between` on what a kill at each of the cuts leaves: it is given the folder, and the bytes that were written.
+/// Runs `between` on what a kill at each of the cuts leaves: it is given the folder, and the bytes
+/// that were written.
 fn at_each_cut(test: &str, between: impl Fn(&Path, usize)) {
     for written in CUTS {
         let ended = end_of_child(test, &written.to_string(), |folder| {
@@ -204,7 +207,8 @@ fn a_number_that_comes_back_proves_nothing() {
     });
 }
 
-/// The old sink stops inside a record; then the process goes on in another file or in the same, and is killed.
+/// The old sink stops inside a record; then the process goes on in another file or in the same, and
+/// is killed.
 #[test]
 fn a_record_that_was_cut_before_a_reopen_is_whole_in_the_file_that_is_open_then() {
     let test = "a_record_that_was_cut_before_a_reopen_is_whole_in_the_file_that_is_open_then";
@@ -239,8 +243,8 @@ fn a_record_that_was_cut_before_a_reopen_is_whole_in_the_file_that_is_open_then(
     }
 }
 
-/// Of a pipe or a socket nobody can tell what it has taken: what was tried counts as in doubt, and what was not does not.
-/// A sink in whose write the process is killed.
+/// Of a pipe or a socket nobody can tell what it has taken: what was tried counts as in doubt, and
+/// what was not does not. A sink in whose write the process is killed.
 struct Fatal;
 
 impl Sink for Fatal {
@@ -256,7 +260,8 @@ impl Sink for Fatal {
 #[test]
 fn a_pipe_or_a_socket_gets_what_was_posted_at_least_once() {
     let test = "a_pipe_or_a_socket_gets_what_was_posted_at_least_once";
-    // A write that took nothing, as these say, repeats nothing; of one that did not return nobody knows.
+    // A write that took nothing, as these say, repeats nothing; of one that did not return nobody
+    // knows.
     for (way, is_tried) in [
         ("pipe tried", true),
         ("pipe", false),

@@ -1,4 +1,5 @@
-//! What the end of a queue leaves in its ring file: what could not be written, and otherwise nothing.
+//! What the end of a queue leaves in its ring file: what could not be written, and otherwise
+//! nothing.
 
 mod common;
 
@@ -64,7 +65,8 @@ fn what_a_close_or_a_drop_has_given_up_is_written_by_the_next_queue() {
     }
 }
 
-/// Reservations that nobody posts are stepped over by the close, so they are no concern of the next queue either.
+/// Reservations that nobody posts are stepped over by the close, so they are no concern of the next
+/// queue either.
 #[test]
 fn a_close_that_comes_to_its_end_leaves_nothing() {
     let folder = tempfile::tempdir().unwrap();

@@ -1,6 +1,8 @@
-//! Ring files in which a bit is wrong, or the end is missing: nothing panics, hangs or is made up; what the format can tell is told.
+//! Ring files in which a bit is wrong, or the end is missing: nothing panics, hangs or is made up;
+//! what the format can tell is told.
 //!
-//! `ALQ_FLIPS=all` flips every bit, `ALQ_FLIPS=words` those that mean something; otherwise a part of these.
+//! `ALQ_FLIPS=all` flips every bit, `ALQ_FLIPS=words` those that mean something; otherwise a part
+//! of these.
 
 mod common;
 
@@ -205,7 +207,8 @@ fn flip(recorded: &Recorded, bit: usize) {
             bit / 8
         )
     };
-    // Between two stores the complement is that of the tail before, and tells nothing of the tail itself.
+    // Between two stores the complement is that of the tail before, and tells nothing of the tail
+    // itself.
     let is_checked = match bit / 8 {
         0..64 => true,
         64..72 => is_between,

@@ -1,4 +1,5 @@
-//! Processes with a ring file that are killed, again and again: the log holds what they were told is posted, once.
+//! Processes with a ring file that are killed, again and again: the log holds what they were told
+//! is posted, once.
 //!
 //! `ALQ_KILLS=20000` is the long form.
 
@@ -46,7 +47,8 @@ fn draw_end(numbers: &mut Numbers) -> End {
     }
 }
 
-/// Some lives on one ring file and one log, each killed; and the look at the log afterwards. Says how many records it holds.
+/// Some lives on one ring file and one log, each killed; and the look at the log afterwards. Says
+/// how many records it holds.
 fn chain(folder: &Path, oracle: Oracle, numbers: &mut Numbers, kills: usize) -> usize {
     let draw = |numbers: &mut Numbers| [4096, 1 << 14, 1 << 16][numbers.below(3)];
     let mut place = Place::in_folder(folder, draw(numbers), numbers.below(3) > 0);

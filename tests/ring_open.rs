@@ -1,4 +1,5 @@
-//! Who gets a ring file: one of two who race for it, nobody who gives something else, and whoever asks as it was made.
+//! Who gets a ring file: one of two who race for it, nobody who gives something else, and whoever
+//! asks as it was made.
 
 mod common;
 

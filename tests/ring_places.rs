@@ -1,4 +1,5 @@
-//! Ring files where there is no room for them, or no permission: an error, or a ring in memory if that was allowed.
+//! Ring files where there is no room for them, or no permission: an error, or a ring in memory if
+//! that was allowed.
 //!
 //! In a mount namespace of the test's own; skipped where there is none to be had.
 
@@ -57,7 +58,8 @@ fn options(ring: &Path, optional: bool) -> (Options, Arc<Mutex<Vec<Error>>>) {
     (options, told)
 }
 
-/// Fails unless a ring file at `ring` is refused with `errno`, leaving nothing, or done without, as the options say.
+/// Fails unless a ring file at `ring` is refused with `errno`, leaving nothing, or done without, as
+/// the options say.
 fn assert_refused(ring: &Path, log: &Path, errno: i32) {
     let why = Error::Io {
         operation: Operation::RingFile,
@@ -95,7 +97,8 @@ fn a_disk_that_is_read_only_takes_none() {
     });
 }
 
-/// All of its room is taken when it is made, so whoever fills the disk later does not kill the process.
+/// All of its room is taken when it is made, so whoever fills the disk later does not kill the
+/// process.
 #[test]
 fn a_disk_that_fills_up_later_does_no_harm() {
     let test = "a_disk_that_fills_up_later_does_no_harm";

@@ -1,6 +1,8 @@
-//! Every point of a write at which a kill makes a difference: what it leaves is recovered, and each record is there once.
+//! Every point of a write at which a kill makes a difference: what it leaves is recovered, and each
+//! record is there once.
 //!
-//! The points are images of ring file and log, taken by the sink of a run that is not killed. `ALQ_POINTS=1000` runs the long form.
+//! The points are images of ring file and log, taken by the sink of a run that is not killed.
+//! `ALQ_POINTS=1000` runs the long form.
 
 mod common;
 
@@ -66,7 +68,8 @@ impl Run<'_> {
     }
 }
 
-/// Recovers every image; those in whose recovery a kill may come, by a sink that takes images itself, `depth` times.
+/// Recovers every image; those in whose recovery a kill may come, by a sink that takes images
+/// itself, `depth` times.
 fn check_all(place: &Place, images: &[Image], depth: usize, seed: usize) -> usize {
     let mut checked = 0;
     for (number, image) in images.iter().enumerate() {

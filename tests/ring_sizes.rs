@@ -1,4 +1,5 @@
-//! Ring files of other sizes than the queue asks for, or of nothing at all: a start is a deployment, not a failure.
+//! Ring files of other sizes than the queue asks for, or of nothing at all: a start is a
+//! deployment, not a failure.
 
 mod common;
 
@@ -81,7 +82,8 @@ fn an_empty_ring_of_another_capacity_is_made_anew() {
     }
 }
 
-/// What an earlier process has left is in the log before the ring gets its new size: once, and counted.
+/// What an earlier process has left is in the log before the ring gets its new size: once, and
+/// counted.
 #[test]
 fn what_a_ring_of_another_capacity_holds_is_written_first() {
     let test = "what_a_ring_of_another_capacity_holds_is_written_first";
@@ -117,7 +119,8 @@ fn what_a_ring_of_another_capacity_holds_is_written_first() {
     }
 }
 
-/// A log that takes nothing does not keep the program from its start: the ring has its old size once more.
+/// A log that takes nothing does not keep the program from its start: the ring has its old size
+/// once more.
 #[test]
 fn what_cannot_be_written_now_keeps_its_ring() {
     let test = "what_cannot_be_written_now_keeps_its_ring";

@@ -1,5 +1,5 @@
-//! Appending from signal handlers: `writen` and `getn` with `NOWAIT`, and `post`, while the same thread is inside of any
-//! call. No lock, no allocation, and errno as it was.
+//! Appending from signal handlers: `writen` and `getn` with `NOWAIT`, and `post`, while the same
+//! thread is inside of any call. No lock, no allocation, and errno as it was.
 //!
 //! `ALQ_STRESS_SECONDS` says how long the storm lasts: one second, if it does not.
 #![allow(
@@ -104,7 +104,8 @@ fn appends(queue: &Queue) {
 fn no_append_that_does_not_wait_allocates_or_changes_errno() {
     let log = Log::new();
     let queue = log.open(small());
-    // Also the first call of all, and the first of a thread; with the flusher parked, so that it must be woken.
+    // Also the first call of all, and the first of a thread; with the flusher parked, so that it
+    // must be woken.
     for _ in 0..3 {
         wait_until_parked(&queue);
         appends(&queue);
@@ -220,7 +221,8 @@ fn install_handler() {
     assert_eq!(done, 0);
 }
 
-/// Has the kernel send SIGPROF to this thread, with the time that it takes. (A test is not on the main thread.)
+/// Has the kernel send SIGPROF to this thread, with the time that it takes. (A test is not on the
+/// main thread.)
 fn start_timer() {
     let mut event = MaybeUninit::<libc::sigevent>::zeroed();
     // SAFETY: all-zero bytes are an event.

@@ -1,5 +1,5 @@
-//! A descriptor that takes nothing for a while: a full disk, a reader that does not read. Nothing is lost, nobody is
-//! told a lie, and nobody waits blindly.
+//! A descriptor that takes nothing for a while: a full disk, a reader that does not read. Nothing
+//! is lost, nobody is told a lie, and nobody waits blindly.
 
 mod common;
 
@@ -215,7 +215,8 @@ fn refused_writers_do_not_keep_the_flusher_busy() {
     for _ in 0..100_000 {
         assert_eq!(queue.writen(b"refused\n", TRY), Err(Error::WouldBlock));
     }
-    // One try for each refusal would be 100000; by the clock it is one in a quarter of a second or more.
+    // One try for each refusal would be 100000; by the clock it is one in a quarter of a second or
+    // more.
     assert!(script.writes() - before < 1000);
     script.fail_writes(None);
     queue.close(None).unwrap();
@@ -379,7 +380,8 @@ fn a_real_disk_that_fills_up_and_is_emptied() {
     assert_complete(&parse(&bytes), &[count]);
 }
 
-/// More than the disk holds, through a small ring: what is there is a prefix to the byte, and the rest is counted.
+/// More than the disk holds, through a small ring: what is there is a prefix to the byte, and the
+/// rest is counted.
 #[test]
 fn a_real_disk_that_stays_full() {
     let Some(disk) = SmallDisk::mount("a_real_disk_that_stays_full") else {
@@ -463,7 +465,8 @@ impl Reader {
     }
 }
 
-/// SIGSTOP of a real reader: `NOWAIT` is refused at once, `WAITOK` waits, `close` is bounded, and the counts are exact.
+/// SIGSTOP of a real reader: `NOWAIT` is refused at once, `WAITOK` waits, `close` is bounded, and
+/// the counts are exact.
 #[test]
 fn a_stopped_reader_process() {
     let (theirs, ours) = UnixStream::pair().unwrap();

@@ -1,4 +1,5 @@
-//! Full rings, again and again: a tiny ring in front of a pipe whose reader is slow, bursty, and stops for a while.
+//! Full rings, again and again: a tiny ring in front of a pipe whose reader is slow, bursty, and
+//! stops for a while.
 //!
 //! Some seconds by default; `ALQ_STRESS_SECONDS` says for how long each test runs.
 

@@ -1,4 +1,5 @@
-//! `suspend`, `status` and `fsync` do what POSIX says of `aio_suspend`, `aio_error` and `aio_fsync`.
+//! `suspend`, `status` and `fsync` do what POSIX says of `aio_suspend`, `aio_error` and
+//! `aio_fsync`.
 
 mod common;
 
@@ -98,7 +99,8 @@ fn none_is_ignored() {
     suspend(&[None, Some(&one.completion)], None).unwrap();
 }
 
-/// An operation has completed also when it has failed: its status is its error then, and no longer "in progress".
+/// An operation has completed also when it has failed: its status is its error then, and no longer
+/// "in progress".
 #[test]
 fn a_failed_member_has_completed() {
     let (one, busy) = (gated(), gated());
@@ -114,7 +116,8 @@ fn a_failed_member_has_completed() {
     suspend(&[Some(&elsewhere), Some(&busy.completion)], None).unwrap();
 }
 
-/// A list without any member has nothing that could complete. (POSIX leaves it open; sleeping for ever helps nobody.)
+/// A list without any member has nothing that could complete. (POSIX leaves it open; sleeping for
+/// ever helps nobody.)
 #[test]
 fn without_members_there_is_nothing_to_wait_for() {
     for timeout in [None, LONG] {
@@ -126,7 +129,8 @@ fn without_members_there_is_nothing_to_wait_for() {
     }
 }
 
-/// If the time passes before any operation completes, it returns with an error, and not before that time.
+/// If the time passes before any operation completes, it returns with an error, and not before that
+/// time.
 #[test]
 fn it_times_out_after_at_least_the_timeout() {
     let one = gated();
@@ -187,7 +191,8 @@ fn a_signal_handler_with_sa_restart_interrupts_it_too() {
     in_child(name, || interrupted(SaFlags::SA_RESTART));
 }
 
-/// The signal that tells of a completion may itself be what ends the sleep; the caller can tell by the status.
+/// The signal that tells of a completion may itself be what ends the sleep; the caller can tell by
+/// the status.
 #[test]
 fn the_signal_of_a_member_ends_it_one_way_or_the_other() {
     in_child(
@@ -253,8 +258,8 @@ fn one_of_a_thousand_members_is_enough() {
     }
 }
 
-/// A call that has returned has left nothing behind: members that complete later wake nobody, and can be waited for
-/// anew, also by a call that uses other members.
+/// A call that has returned has left nothing behind: members that complete later wake nobody, and
+/// can be waited for anew, also by a call that uses other members.
 #[test]
 fn it_can_be_called_again_for_the_members_that_are_left() {
     let all: Vec<_> = (0..20).map(|_| gated()).collect();
@@ -279,8 +284,8 @@ fn it_can_be_called_again_for_the_members_that_are_left() {
     }
 }
 
-/// What is left behind would be told, and would hold memory: the subscribers of a completion that stays in progress
-/// do not grow in number, as the debug form shows.
+/// What is left behind would be told, and would hold memory: the subscribers of a completion that
+/// stays in progress do not grow in number, as the debug form shows.
 #[test]
 fn nothing_stays_subscribed() {
     let (one, busy) = (gated(), gated());
@@ -303,8 +308,8 @@ fn nothing_stays_subscribed() {
     assert_eq!(subscribers(), 0);
 }
 
-/// A request to sync is answered before it is done; its error status is "in progress" until all that was queued when it
-/// was made is on disk.
+/// A request to sync is answered before it is done; its error status is "in progress" until all
+/// that was queued when it was made is on disk.
 #[test]
 fn fsync_covers_what_was_queued_before_the_call() {
     let (queue, script) = scripted();

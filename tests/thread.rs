@@ -59,7 +59,8 @@ fn settled(task: &Path) -> u64 {
     last
 }
 
-/// All 64 signals, but those that cannot be blocked (9 and 19) and those that the C library keeps for itself (32, 33).
+/// All 64 signals, but those that cannot be blocked (9 and 19) and those that the C library keeps
+/// for itself (32, 33).
 const BLOCKABLE: u64 = !(1 << 8 | 1 << 18 | 1 << 31 | 1 << 32);
 
 fn the_flusher_has_a_name_and_takes_no_signals() {

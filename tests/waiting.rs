@@ -1,4 +1,5 @@
-//! Waiting for room: asleep, woken when there is enough and not before, for no longer than was asked for.
+//! Waiting for room: asleep, woken when there is enough and not before, for no longer than was
+//! asked for.
 
 mod common;
 
@@ -13,7 +14,8 @@ use common::{
     wait_for,
 };
 
-/// Fills the ring with open entries of these lengths; the post of the first makes room of just its length.
+/// Fills the ring with open entries of these lengths; the post of the first makes room of just its
+/// length.
 fn full_of<'q>(queue: &'q Queue, lens: &[usize]) -> VecDeque<Entry<'q>> {
     assert_eq!(lens.iter().sum::<usize>(), queue.capacity());
     lens.iter().map(|&len| filled(queue, len, b'#')).collect()
