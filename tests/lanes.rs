@@ -1,4 +1,5 @@
-//! Lanes: what they promise, one by one.
+//! A lane writes its records whole and in its own order, never delays another producer, and follows
+//! the close and the failure of its queue.
 
 mod common;
 
@@ -15,7 +16,7 @@ fn log(options: Options) -> (Log, Queue) {
     (log, queue)
 }
 
-/// Both are handed to other threads.
+/// A lane and its entry can move to other threads.
 #[test]
 fn a_lane_and_its_entry_are_send() {
     fn is_send<T: Send>() {}
@@ -44,7 +45,7 @@ fn records_of_a_lane_come_in_its_order_and_contiguous() {
     assert_eq!(stats.lanes, 1);
 }
 
-/// Alone, a lane leaves nothing unused: each span begins where the one before has ended.
+/// A lane alone leaves no byte unused: each span begins where the previous span ended.
 #[test]
 fn a_lane_alone_leaves_no_padding() {
     let (log, queue) = log(Options::new().capacity(1 << 16));
@@ -103,7 +104,7 @@ fn more_than_the_entry_cannot_be_used() {
     lane.getn(10, TRY).unwrap().set_bytes_used(11);
 }
 
-/// A forgotten entry holds up the drain until the lane does something; then nobody has heard of it.
+/// A forgotten entry blocks the drain until the next call on the lane; that call drops the entry.
 #[test]
 fn a_forgotten_entry_is_taken_back_by_the_next_call() {
     for len in [40, 4000] {
@@ -124,7 +125,7 @@ fn a_forgotten_entry_is_taken_back_by_the_next_call() {
     }
 }
 
-/// A record that is longer than a span has a claim of its own, up to the capacity.
+/// A record that is longer than a span has a separate claim, up to the capacity.
 #[test]
 fn a_record_of_any_length_fits() {
     let (log, queue) = log(small());
@@ -177,7 +178,7 @@ fn bad_calls_are_refused_as_on_the_queue() {
     }
 }
 
-/// On a fixed queue a span is one entry: exactly as many as the queue was made for, by any mix.
+/// On a fixed queue a span is one entry: the queue has exactly its number of entries, in any mix.
 #[test]
 fn a_fixed_queue_has_exactly_its_entries() {
     let (log, queue) = log(small().fixed(8, 3));
@@ -200,7 +201,7 @@ fn a_fixed_queue_has_exactly_its_entries() {
     assert_eq!(log.bytes().len(), 24);
 }
 
-/// What one lane holds open keeps nobody from flushing, waiting, syncing.
+/// The open span of an idle lane delays no flush, no wait and no sync.
 #[test]
 fn an_idle_lane_holds_up_nobody() {
     let (log, queue) = log(small());
@@ -221,8 +222,8 @@ fn an_idle_lane_holds_up_nobody() {
         .unwrap();
 }
 
-/// Without any call, a record of an idle lane reaches the file, also from in front of an idle lane,
-/// and behind one.
+/// A record of an idle lane reaches the file without any call, also before and after the span of
+/// another idle lane.
 #[test]
 fn a_record_of_an_idle_lane_reaches_the_file_by_itself() {
     let (log, queue) = log(small());
@@ -235,7 +236,7 @@ fn a_record_of_an_idle_lane_reaches_the_file_by_itself() {
     wait_for("one more", || log.text() == "0\n1\n2\nmore\n");
 }
 
-/// The room that a lane has claimed and not used is somebody else's when it is needed.
+/// Another producer that needs room gets the room that a lane has claimed and not used.
 #[test]
 fn unused_room_of_an_idle_lane_is_given_back() {
     let (log, queue) = log(small());
@@ -261,8 +262,8 @@ fn unused_room_of_an_idle_lane_is_given_back() {
     assert_eq!(queue.stats().written_bytes, 3 * 4096 + 4);
 }
 
-/// With lanes by the dozen and by the thousand, open spans hold a part of the ring only, and all
-/// goes on.
+/// With dozens and thousands of lanes, open spans hold only a part of the ring, and appends
+/// continue.
 #[test]
 fn idle_lanes_by_the_thousand_leave_room() {
     for count in [1, 64, 1000] {
@@ -304,7 +305,7 @@ fn a_seal_puts_what_follows_behind_all_else() {
     assert!(log.text().lines().eq(&expected));
 }
 
-/// A quiet record does not wake a flusher that sleeps; the next one that is not quiet takes it
+/// A quiet record does not wake a sleeping flusher; the next record that is not quiet takes it
 /// along.
 #[test]
 fn a_quiet_record_waits_for_one_that_is_not() {
@@ -328,7 +329,7 @@ fn a_quiet_record_waits_for_one_that_is_not() {
     });
 }
 
-/// A lane keeps its queue open, as a clone does; its records are written when it goes.
+/// A lane keeps its queue open, as a clone does. Its records are written when it is dropped.
 #[test]
 fn a_lane_keeps_its_queue() {
     let (log, queue) = log(small());
@@ -339,8 +340,8 @@ fn a_lane_keeps_its_queue() {
     assert_eq!(log.text(), "alive\n");
 }
 
-/// After a close every lane is refused, also one with an open span, and what was accepted is in the
-/// file.
+/// After a close every lane is refused, also a lane with an open span, and every accepted record is
+/// in the file.
 #[test]
 fn a_closed_queue_refuses_its_lanes() {
     let (log, queue) = log(small());
@@ -375,8 +376,8 @@ fn a_closed_queue_refuses_its_lanes() {
     );
 }
 
-/// A close that goes past an entry that stays open writes what lies before and behind it; what is
-/// posted later is lost, and counted.
+/// A close that steps over an open entry writes the records before and after it. What is posted
+/// later is lost, and counted.
 #[test]
 fn a_close_steps_over_an_entry_that_stays_open() {
     let (log, queue) = log(small().stall_limit(Some(STALLS_SOON)));
@@ -406,8 +407,8 @@ fn a_close_steps_over_an_entry_that_stays_open() {
     assert_eq!(log.text(), "before\nbehind\n");
 }
 
-/// A stopped owner holds up what lies behind its own span only, and is counted by name of its
-/// length.
+/// A stopped owner delays only the records after its own span; waiters get an error with the length
+/// of the entry.
 #[test]
 fn a_held_entry_is_told_to_those_who_wait_behind_it() {
     let (log, queue) = log(small().stall_limit(Some(STALLS_SOON)));
@@ -416,7 +417,7 @@ fn a_held_entry_is_told_to_those_who_wait_behind_it() {
     lane.writen(b"first\n", WAIT).unwrap();
     let entry = lane.getn(100, TRY).unwrap();
     queue.completion(before, Level::Written).wait().unwrap();
-    queue.flush().unwrap(); // nothing is posted behind the entry
+    queue.flush().unwrap(); // nothing is posted after the entry
     let behind = queue.writen(b"behind\n", WAIT).unwrap();
     let told = queue.completion(behind, Level::Written).wait();
     assert!(matches!(told, Err(Error::Held { .. })), "{told:?}");
@@ -429,7 +430,7 @@ fn a_held_entry_is_told_to_those_who_wait_behind_it() {
     assert_eq!(log.text(), "before\nfirst\nbehind\n");
 }
 
-/// A lane waits in the line of an ordered queue as everybody does.
+/// A lane waits in the line of an ordered queue like every other producer.
 #[test]
 fn a_lane_waits_its_turn_on_an_ordered_queue() {
     let (log, queue) = log(small().ordered(true));
@@ -450,7 +451,7 @@ fn a_lane_waits_its_turn_on_an_ordered_queue() {
     assert_eq!(log.bytes(), [[b'a'; 4000].as_slice(), b"b"].concat());
 }
 
-/// What a close left behind is told in records of lanes, too.
+/// The bytes that a close leaves unwritten are also reported in records of lanes.
 #[test]
 fn records_that_are_left_behind_are_counted() {
     let script = Script::new();
@@ -471,7 +472,7 @@ fn records_that_are_left_behind_are_counted() {
     assert_eq!((stats.written_records, stats.lost_records), (1000, 3));
 }
 
-/// A lane gets to know that its queue has failed, whenever it opened its span; and goes on after a
+/// A lane is refused once its queue has failed, whenever it opened its span, and continues after a
 /// reopen.
 #[test]
 fn a_lane_of_a_failed_queue_is_told() {

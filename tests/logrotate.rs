@@ -1,4 +1,5 @@
-//! The real logrotate, where there is one, on the log of a queue that is never idle.
+//! The real logrotate (if it is installed) rotates the log of a busy queue without loss, and
+//! without a torn record of ours.
 
 mod common;
 
@@ -14,7 +15,7 @@ use common::{
     Log, Record, WAIT, Watched, assert_accounts, assert_complete, parse, spawn, wait_for,
 };
 
-/// A program and its rules in a directory of its own.
+/// A program and its logrotate rules, in a separate directory.
 struct Logrotate {
     log: Log,
     program: &'static str,
@@ -38,7 +39,7 @@ impl Logrotate {
         self.log.path().with_file_name(name)
     }
 
-    /// Rotates once, whether it is time or not.
+    /// Forces one rotation.
     fn run(&self, rules: &str) {
         let config = self.beside("logrotate.conf");
         let path = self.log.path();
@@ -68,7 +69,7 @@ impl Logrotate {
     }
 }
 
-/// Appends until told to stop; says how many.
+/// Appends until it must stop. Returns the number of records.
 fn write_until(queue: &Queue, over: &AtomicBool) -> u32 {
     let mut seq = 0;
     while !over.load(Ordering::Relaxed) {
@@ -84,8 +85,8 @@ fn write_until(queue: &Queue, over: &AtomicBool) -> u32 {
     seq
 }
 
-/// Rotates a log that is being written some times, and does `after` behind each; says how many
-/// records there were.
+/// Rotates a log several times while it is written, and calls `after` after each rotation. Returns
+/// the number of records.
 fn rotate(logrotate: &Logrotate, queue: &Queue, rules: &str, after: impl Fn()) -> u32 {
     let over = Arc::new(AtomicBool::new(false));
     let writer: Watched<u32> = {
@@ -128,8 +129,8 @@ fn create_and_a_reopen_lose_nothing() {
     assert_accounts(&queue, bytes, 0);
 }
 
-/// `copytruncate` loses what is written between the copy and the truncation, as its manual says. Of
-/// what is left, none is torn by us: a file begins and ends where a record does, but for the end of
+/// `copytruncate` loses the bytes written between the copy and the truncation, as its manual says.
+/// We tear no remaining record: a file begins and ends at a record's boundary, except at the end of
 /// a copy that was made during a write.
 #[test]
 fn copytruncate_leaves_no_hole_and_no_torn_record() {

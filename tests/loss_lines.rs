@@ -1,4 +1,4 @@
-//! Losses that the log itself tells of: at their place, summed up, and not too often.
+//! With `loss_lines`, the log itself names each loss: at its place, summed up, and not too often.
 
 mod common;
 
@@ -13,14 +13,14 @@ use common::{Log, TRY, WAIT, small, spawn, wait_for};
 
 const RARELY: Duration = Duration::from_secs(3600);
 
-/// The line stands between the last record that was taken before the loss and the first that was
-/// taken after it.
+/// The line is between the last record accepted before the loss and the first record accepted after
+/// it.
 #[test]
 fn the_line_is_where_the_gap_is() {
     let log = Log::new();
     let queue = log.open(small().loss_lines(RARELY));
     queue.writen(b"before\n", WAIT).unwrap();
-    let held = queue.getn(4000, TRY).unwrap(); // nothing behind it can go out
+    let held = queue.getn(4000, TRY).unwrap(); // nothing after it can be written
     for len in [100, 200] {
         assert_eq!(queue.writen(&vec![b'x'; len], TRY), Err(Error::WouldBlock));
     }
@@ -40,8 +40,8 @@ fn the_line_is_where_the_gap_is() {
     );
 }
 
-/// Lines come at most once in the time that was said; what was lost meanwhile is told by the next,
-/// and by the last.
+/// Lines come at most once in the configured time. The next line, or the last one, includes the
+/// losses in between.
 #[test]
 fn lines_do_not_flood_the_log_that_they_are_in() {
     let log = Log::new();
@@ -69,8 +69,7 @@ fn lines_do_not_flood_the_log_that_they_are_in() {
     assert_eq!(text.lines().count(), 102);
 }
 
-/// A line that had to wait comes by itself when its time has come, also in a queue where nothing
-/// else happens.
+/// A delayed line is written when its time has come, also in a queue where nothing else happens.
 #[test]
 fn a_line_that_waited_comes_by_itself() {
     let log = Log::new();
@@ -84,7 +83,7 @@ fn a_line_that_waited_comes_by_itself() {
     }
 }
 
-/// A sink that takes a line piece by piece, and refuses in between, gets it whole and once.
+/// A sink that accepts a line in pieces, with refusals in between, gets the line whole and once.
 #[test]
 fn a_line_is_whole_whatever_the_sink_does() {
     let script = Script::new();
@@ -117,7 +116,7 @@ impl Sink for Cutting {
     }
 }
 
-/// What was taken of a record is done with, and all the same no line comes before the rest.
+/// With a sink that cuts records, no line is written before the rest of a cut record.
 #[test]
 fn no_line_is_inside_of_a_record_that_is_cut() {
     let script = Script::new();
@@ -131,7 +130,7 @@ fn no_line_is_inside_of_a_record_that_is_cut() {
         queue.flush().unwrap();
     };
     lose(b"one\n");
-    lose(b"two\n"); // a loss that only the end of the queue tells of
+    lose(b"two\n"); // a loss that only the end of the queue reports
     let cut = script.written() + 3;
     script.take_at_most(cut, libc::ENOSPC);
     queue.writen(b"three\n", WAIT).unwrap();

@@ -1,5 +1,5 @@
-//! Many queues in one process: each for itself, with a thread of its own, and none in the way of
-//! another.
+//! Many queues in one process work independently: each has one thread, and a blocked queue delays
+//! no other.
 
 mod common;
 
@@ -27,7 +27,7 @@ fn a_hundred_queues_at_once_have_each_its_own_records() {
         spawn(move || {
             let mut numbers = Numbers::new(writer);
             for seq in 0..COUNT {
-                // Each thread goes round in its own way.
+                // Each thread visits the queues in a different order.
                 for i in 0..queues.len() {
                     let queue = &queues[(i * [1, 3, 7, 9][writer] + writer * 25) % queues.len()];
                     let len = Record::MIN_LEN + numbers.below(400);
@@ -136,7 +136,7 @@ fn idle_queues_do_nothing_also_beside_busy_ones_that_have_stopped() {
             let all = flushers();
             assert_quiet(&all); // those that have never had anything to do
 
-            // One in two gets some work; those beside it stay asleep.
+            // Every second queue gets some work; the others stay asleep.
             let before: Vec<_> = queues.iter().map(|queue| queue.stats().wakeups).collect();
             let busy = |queue: &&Queue| queues.iter().position(|q| std::ptr::eq(q, *queue));
             for queue in queues.iter().filter(|queue| busy(queue).unwrap() % 2 == 0) {

@@ -1,9 +1,11 @@
-//! Everything at once, round after round: producers by all ways and in lanes, on ordered queues and
-//! on others, under a storm of signals whose handler appends, while the log is renamed and
-//! reopened, goes to a pipe with a slow reader and comes back, and others flush, sync and ask. At
-//! the end of each round every record is there: once, whole, in its producer's order.
+//! Under everything at once, each record is in the log once, whole, and in its producer's order.
 //!
-//! Two rounds by default; `ALQ_STRESS_SECONDS` says for how long.
+//! Producers append in every way and in lanes, on ordered and other queues, under a storm of
+//! signals whose handler appends. At the same time the log is renamed and reopened, moves to a pipe
+//! with a slow reader and back, and other threads flush, sync and query. Each round ends with a
+//! check.
+//!
+//! The default is two rounds; `ALQ_STRESS_SECONDS` sets a duration instead.
 #![allow(unsafe_code, reason = "signal handlers have no safe form")]
 
 mod common;
@@ -34,7 +36,8 @@ const ROUND: Duration = Duration::from_secs(1);
 static QUEUE: AtomicPtr<Queue> = AtomicPtr::new(ptr::null_mut());
 static HANDLED: AtomicU32 = AtomicU32::new(0);
 
-/// One record, if there is room. Only ever on one thread, which may be in the middle of anything.
+/// Appends one record if there is room. It always runs on the same thread, which may be inside any
+/// call.
 extern "C" fn append_one(_: i32) {
     // SAFETY: null, or a queue that is leaked.
     let Some(queue) = (unsafe { QUEUE.load(Ordering::Acquire).as_ref() }) else {
@@ -58,11 +61,11 @@ fn install_handler() {
         SaFlags::SA_RESTART,
         SigSet::empty(),
     );
-    // SAFETY: the handler calls what is async-signal-safe, and nothing else.
+    // SAFETY: the handler only calls functions that are async-signal-safe.
     unsafe { sigaction(Signal::SIGUSR1, &action) }.unwrap();
 }
 
-/// What the log went to, in order.
+/// The destinations of the log, in order.
 enum Piece {
     File(PathBuf),
     Pipe(Watched<Vec<u8>>),
@@ -81,7 +84,7 @@ impl Piece {
     }
 }
 
-/// Has the log go on elsewhere, and says where.
+/// Moves the log to another destination and returns it.
 fn reopen(queue: &Queue, log: &Log, number: usize) -> Piece {
     if number % 3 == 2 {
         let (reader, writer) = pipe().unwrap();
@@ -96,7 +99,7 @@ fn reopen(queue: &Queue, log: &Log, number: usize) -> Piece {
     Piece::File(path)
 }
 
-/// Whatever else one asks of a queue.
+/// Makes all other calls on a queue.
 fn bother(queue: &Queue, numbers: &mut Numbers) {
     match numbers.below(5) {
         0 => queue.flush().unwrap(),
@@ -179,7 +182,7 @@ fn round(ordered: bool, number: usize) {
     let reopened = pieces.len() - 1;
     let bytes: Vec<u8> = pieces.into_iter().flat_map(Piece::bytes).collect();
     assert_complete(&parse(&bytes), &counts);
-    // On an ordered queue somebody always waits, and then who does not want to wait is refused.
+    // On an ordered queue some thread always waits, so an append that does not wait is refused.
     let (appended, handled) = (&counts[..HANDLER], counts[HANDLER]);
     let is_busy = appended.iter().all(|&count| count > 0) && (handled > 0 || ordered);
     assert!(is_busy && reopened > 3, "{counts:?}, {reopened}");

@@ -1,8 +1,9 @@
-//! Random sequences of operations, against a model (tests/model/): every way of appending, entries
-//! that are held, lanes that are sealed, dropped and leaked, a far end that fails, takes little or
-//! nothing, flush, sync, reopen, close and drop.
+//! After any sequence of operations, the queue and its file agree with a model (tests/model/).
 //!
-//! Some hundred sequences by default; `ALQ_CASES` says how many.
+//! The random sequences append in every way, hold entries, seal, drop and leak lanes, flush, sync,
+//! reopen, close and drop, with a sink that fails or accepts little or nothing.
+//!
+//! The default is some hundred sequences; `ALQ_CASES` sets the number.
 
 mod common;
 mod model;

@@ -1,4 +1,5 @@
-//! Ordered queues: who waits gets room in the order of arrival, and nobody overtakes.
+//! On an ordered queue, waiting writers get room in the order of arrival, and no append overtakes
+//! them.
 
 mod common;
 
@@ -19,7 +20,7 @@ enum Call {
     Getn,
 }
 
-/// Appends `len` bytes of `letter`, on a thread of its own; returns once it is in the line.
+/// Appends `len` bytes of `letter` on a new thread. Returns once that thread is in the line.
 fn waiter(queue: &Queue, call: Call, len: usize, letter: u8) -> Watched<Result<Position, Error>> {
     let before = waits(queue);
     let handle = queue.clone();
@@ -81,7 +82,7 @@ fn small_writers_do_not_overtake_a_large_one_for_which_there_is_no_room_yet() {
             .into();
         first.post();
         wait_for("room", || queue.stats().written_bytes == 1000);
-        // There is room for all the small ones, and for one that comes only now.
+        // There is room for all small writers, and for one that comes only now.
         let late = waiter(&queue, Call::Writen, 10, b's');
         assert_eq!(queue.writen(b"n", TRY), Err(Error::WouldBlock));
         assert!(small_ones.iter().all(Watched::is_running) && large.is_running());
@@ -123,7 +124,7 @@ fn nowait_is_refused_while_somebody_waits_and_never_sleeps() {
     second.post();
     large.join().unwrap();
     queue.flush().unwrap();
-    // Nobody waits any more: it is taken as long as there is room.
+    // No thread waits any more: the append is accepted as long as there is room.
     for _ in 0..4 {
         queue.writen(&[b'n'; 1000], TRY).unwrap();
         queue.getn(24, TRY).unwrap().post();
@@ -150,9 +151,9 @@ fn the_turn_of_a_waiter_that_times_out_goes_to_the_next() {
         wait_for("it is in the line", || waits(&queue) == 1);
         let next = waiter(&queue, Call::Getn, 300, b'n');
         let last = waiter(&queue, Call::Writen, 200, b'o');
-        first.post(); // enough for the two behind, not for the first
+        first.post(); // enough for the two after it, not for the first
         assert_eq!(large.join(), Err(Error::TimedOut));
-        // No more room comes: the one that gave up has to hand the turn on, and so does the next.
+        // No more room comes: the writer that gave up must pass the turn on, and so must the next.
         next.join().unwrap();
         last.join().unwrap();
         assert_eq!(queue.writen(b"n", TRY), Err(Error::WouldBlock), "full");

@@ -1,7 +1,7 @@
-//! The public interface, as rustdoc sees it: it is what was recorded, so that a change of it is
-//! seen in a review, and each item has an example.
+//! The public interface, as rustdoc sees it, is the recorded one, so that a review sees every
+//! change; and each item has an example.
 //!
-//!     ALQ_API=record cargo test --test public_api      records it in tests/public_api.txt
+//! ALQ_API=record cargo test --test public_api      records it in tests/public_api.txt
 
 use std::collections::HashSet;
 use std::fs;
@@ -14,9 +14,9 @@ use serde_json::Value;
 
 const RECORD: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/public_api.txt");
 
-/// What rustdoc writes about the library with all features.
+/// Returns rustdoc's description of the library with all features.
 static JSON: LazyLock<PathBuf> = LazyLock::new(|| {
-    // A folder of its own: the usual one is locked while tests are compiled.
+    // A separate folder: the usual one is locked while tests are compiled.
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("public_api");
     let output = Command::new(env!("CARGO"))
         .args([
@@ -47,7 +47,7 @@ fn the_public_api_is_the_recorded_one() {
         .build()
     {
         Ok(api) => api,
-        // The format changes with the toolchain; that of CI is known.
+        // The format changes with the toolchain; CI's toolchain is known.
         Err(error) => return println!("skipped: this toolchain's rustdoc: {error}"),
     };
     let lines = api.items().map(ToString::to_string);
@@ -80,7 +80,7 @@ fn every_public_item_has_an_example() {
     let text = fs::read_to_string(&*JSON).unwrap();
     let json: Value = serde_json::from_str(&text).unwrap();
     let items = items_with_a_name(&json);
-    // What a macro has made stands where the macro was called, all of it in one place.
+    // The items of a macro are all at the place where the macro was called.
     let is_written = |item: &Value| {
         let there = items.iter().filter(|other| other["span"] == item["span"]);
         there.count() < 5

@@ -1,5 +1,6 @@
-//! No signal comes of our writes: the error is enough. Each test has a process of its own, which a
-//! signal would end.
+//! Our writes raise no signal: a failed write only returns its error.
+//!
+//! Each test runs in a separate process, which a signal would end.
 
 mod common;
 
@@ -19,7 +20,8 @@ fn write_error(errno: i32) -> Error {
     }
 }
 
-/// Rust programs ignore SIGPIPE; others, which use this library too, die by it.
+/// Restores the default action of SIGPIPE. Rust programs ignore that signal; it kills programs in
+/// other languages, which use this library too.
 fn as_in_other_languages() {
     let default = SigAction::new(SigHandler::SigDfl, SaFlags::empty(), SigSet::empty());
     for signal in [Signal::SIGPIPE, Signal::SIGXFSZ] {
@@ -95,7 +97,7 @@ fn the_flusher_raises_no_signal() {
     });
 }
 
-/// A signal of the program's own that was pending before the write is still pending after it.
+/// A signal of the program that was pending before the write is still pending after it.
 #[test]
 fn a_signal_that_was_pending_before_stays_pending() {
     in_child("a_signal_that_was_pending_before_stays_pending", || {

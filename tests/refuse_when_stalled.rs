@@ -1,7 +1,7 @@
-//! Queues that do not wait for a file without room: `Options::refuse_when_stalled`, and what
-//! appenders make of it.
+//! With `Options::refuse_when_stalled`, no call waits for a file without room, and appenders drop
+//! what does not fit.
 //!
-//! The stall limit is none, so a call that waits all the same hangs, and its test fails.
+//! There is no stall limit, so a call that still waits hangs, and its test fails.
 
 mod common;
 
@@ -161,8 +161,7 @@ fn an_appender_tries_a_file_that_has_failed_again() {
         target: alq::Target::default(),
     };
     assert_eq!(appender.flush(), Err(broken.clone()));
-    // The first one that is refused has the pipe tried again, and finds out that it is still
-    // broken.
+    // The first refused append makes the queue try the pipe again, which is still broken.
     assert_eq!(appender.write(b"dropped\n"), Err(broken.clone()));
     assert_eq!(appender.flush(), Err(broken));
     assert_eq!(appender.stats().unwrap().refused_for_failure, 1);

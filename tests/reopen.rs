@@ -1,5 +1,5 @@
-//! Reopening: a cut between two records, in both files exactly what belongs there, whatever state
-//! the old one is in.
+//! A reopen cuts the log between two records: each file gets exactly its records, in whatever state
+//! the old file is.
 
 mod common;
 
@@ -33,14 +33,14 @@ fn io(operation: Operation, errno: i32) -> Error {
     }
 }
 
-/// Renames the log away, as logrotate does, and says to where.
+/// Renames the log, as logrotate does. Returns the new path.
 fn rotate(path: &Path, number: u32) -> PathBuf {
     let old = path.with_extension(number.to_string());
     fs::rename(path, &old).unwrap();
     old
 }
 
-/// A file for the queue to go on in.
+/// Returns a file in which the queue can continue.
 fn other() -> (Log, File) {
     let log = Log::new();
     let file = append_to(&log.path());
@@ -53,7 +53,7 @@ fn before_the_call_is_the_old_file_and_after_the_completion_the_new_one() {
     let queue = log.open(small());
     let mut old = Vec::new();
     for number in 0..20 {
-        // Not on its way yet, and still of the old file.
+        // Not written yet; it still belongs to the old file.
         let before = format!("before {number}\n");
         queue
             .writen(before.as_bytes(), TRY | Flags::NOACTIVATE)
@@ -80,8 +80,8 @@ fn before_the_call_is_the_old_file_and_after_the_completion_the_new_one() {
     assert_eq!((stats.repeated, stats.lost_bytes), (0, 0));
 }
 
-/// Writers of all kinds that never pause, and a rotation that never waits for them: what
-/// logrotate's `create` does.
+/// Writers of all kinds never pause, and a rotation never waits for them, like logrotate's
+/// `create`.
 #[test]
 fn under_load_rotation_loses_nothing_and_splits_nothing() {
     const WRITERS: usize = 3;
@@ -146,8 +146,8 @@ fn records_of_a_lane_are_cut_as_any_others() {
     assert_eq!(log.text(), "after\n");
 }
 
-/// A queue to a sink that takes `room` bytes and then fails with `errno`, with five records in it;
-/// and that sink.
+/// Returns a queue with five records, and its sink, which accepts `room` bytes and then fails with
+/// `errno`.
 fn failed_after(room: usize, errno: i32) -> (Queue, Arc<Script>) {
     let script = Script::new();
     script.take_at_most(room, errno);
@@ -175,7 +175,7 @@ fn five_records() -> String {
     (0..5).map(|seq| record(seq).text()).collect()
 }
 
-/// At every byte of the first record and around the boundaries of the others.
+/// Cuts at every byte of the first record and around the boundaries of the others.
 #[test]
 fn a_record_that_was_cut_is_whole_in_another_file() {
     for room in (0..=32).chain([59, 60, 61, 119, 120, 149]) {
@@ -209,8 +209,8 @@ fn a_record_that_was_cut_is_whole_in_another_file() {
     }
 }
 
-/// The file that was to have the cut record whole fails as well, in the midst of it; a third one
-/// gets it whole.
+/// The file that should get the cut record whole fails too, inside the record; a third file gets it
+/// whole.
 #[test]
 fn a_record_that_was_cut_twice_is_whole_in_the_third_file() {
     in_child(
@@ -227,7 +227,7 @@ fn a_record_that_was_cut_twice_is_whole_in_the_third_file() {
             assert_eq!(second.text(), five_records()[30..37]);
             assert_eq!(queue.stats().repeated, 15);
             assert_eq!(queue.stats().written_bytes, 30 + 7);
-            // The same file first: it goes on at the very byte.
+            // The same file first: it continues at the next byte.
             limit_files(10);
             queue.reopen(&file).unwrap().wait().unwrap();
             wait_for("the third failure", || second.bytes().len() == 10);
@@ -253,8 +253,8 @@ fn limit_files(len: u64) {
     setrlimit(Resource::Fsize, limit).unwrap();
 }
 
-/// A limit on the length of files, for real: the record is cut, SIGXFSZ ends nobody, and on the
-/// same file the queue goes on at the very byte.
+/// With a real limit on the length of files, the record is cut and SIGXFSZ ends no process. On the
+/// same file the queue continues at the next byte.
 #[test]
 fn on_the_same_file_it_goes_on_at_the_very_byte() {
     in_child("on_the_same_file_it_goes_on_at_the_very_byte", || {
@@ -282,8 +282,8 @@ fn on_the_same_file_it_goes_on_at_the_very_byte() {
     });
 }
 
-/// A sink that takes a few bytes at a time, so that most writes end inside a record: the cut waits
-/// for the record's end.
+/// A sink accepts a few bytes at a time, so that most writes end inside a record: the cut waits for
+/// the record's end.
 #[test]
 fn a_sink_that_goes_on_is_not_left_inside_a_record() {
     for piece in 1..=31 {
@@ -300,7 +300,7 @@ fn a_sink_that_goes_on_is_not_left_inside_a_record() {
             };
             queue.writen(record.text().as_bytes(), TRY).unwrap();
             if seq == 0 {
-                script.wait_for_write(1); // the next write will have all of the others
+                script.wait_for_write(1); // the next write gets all of the others
             }
             if seq == 2 {
                 queue.reopen(&file).unwrap();
@@ -745,7 +745,7 @@ fn a_sync_that_is_under_way_at_the_cut_covers_only_what_it_began_with() {
     assert_eq!(script.synced(), 13);
 }
 
-/// An fdatasync that covers all of the old file is no fsync.
+/// An fdatasync of the whole old file does not replace an fsync.
 #[test]
 fn an_old_file_with_its_data_on_disk_is_synced_in_full_for_those_who_ask() {
     let script = Script::new();
@@ -783,8 +783,8 @@ fn what_went_to_a_pipe_is_never_durable_and_what_goes_to_a_file_is() {
     queue.completion(filed, Level::Durable).wait().unwrap();
 }
 
-/// A pipe that was in use for a moment, and got nothing, takes nothing from what was written before
-/// it.
+/// A pipe that was in use for a moment and got nothing does not affect the durability of earlier
+/// bytes.
 #[test]
 fn a_pipe_that_got_nothing_leaves_no_gap() {
     let script = Script::new();
@@ -832,7 +832,7 @@ fn a_deleted_file_goes_on_taking_bytes_until_the_reopen() {
     assert_accounts(&queue, 12, 0);
 }
 
-/// The natural use of `on_error`: on in another file, by the callback itself.
+/// The typical use of `on_error`: the callback itself reopens the queue with another file.
 #[test]
 fn a_callback_may_reopen_the_queue_that_has_failed() {
     let (log, file) = other();
@@ -888,8 +888,8 @@ fn without_a_free_descriptor_the_old_file_stays_in_use() {
     );
 }
 
-/// What logrotate's `copytruncate` does, by hand: whatever is lost between its two steps (that is
-/// its own), our writes leave neither a hole nor half a record behind.
+/// Does by hand what logrotate's `copytruncate` does. Bytes between its two steps may be lost, but
+/// our writes leave neither a hole nor half a record.
 #[test]
 fn a_file_that_is_truncated_under_the_queue_has_neither_holes_nor_torn_records() {
     let log = Log::new();
@@ -920,8 +920,7 @@ fn a_file_that_is_truncated_under_the_queue_has_neither_holes_nor_torn_records()
     assert_eq!(queue.stats().lost_bytes, 0);
 }
 
-/// Our descriptor closed by somebody else in the process: an error, not silence; and a reopen
-/// repairs it.
+/// Other code in the process closes our descriptor: that is an error, and a reopen repairs it.
 #[test]
 fn a_descriptor_that_was_closed_behind_our_back() {
     in_child("a_descriptor_that_was_closed_behind_our_back", || {

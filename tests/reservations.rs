@@ -1,4 +1,5 @@
-//! Entries: any number at once, posted in any order, short, empty, dropped, sent to another thread.
+//! Any number of entries may be open at once, be posted in any order, short or empty, be dropped,
+//! or move to another thread; the file gets exactly the posted bytes.
 
 mod common;
 
@@ -50,7 +51,8 @@ fn entries_posted_in_any_order_are_written_in_the_order_of_their_claims() {
             for (i, letter) in (0..4).zip(b'a'..) {
                 expected.extend(vec![letter; used(i)]);
                 if i < 3 {
-                    padding += (LENS[i] - used(i)) as u64; // of the newest, the rest is given back
+                    // the unused bytes of the newest entry are given back
+                    padding += (LENS[i] - used(i)) as u64;
                 }
             }
             queue.flush().unwrap();
@@ -67,7 +69,7 @@ fn entries_posted_in_any_order_are_written_in_the_order_of_their_claims() {
 fn a_short_post_of_the_newest_entry_gives_its_room_back_and_of_another_leaves_padding() {
     let log = Log::new();
     let queue = log.open(small());
-    let held = filled(&queue, 100, b'h'); // the drain stays in front of it
+    let held = filled(&queue, 100, b'h'); // the drain is blocked by it
     let fill = || queue.stats().fill_bytes;
 
     let mut newest = filled(&queue, 1000, b'n');
@@ -83,7 +85,7 @@ fn a_short_post_of_the_newest_entry_gives_its_room_back_and_of_another_leaves_pa
     assert_eq!(fill(), 660, "behind the older one there is something");
     drop(last);
     assert_eq!(fill(), 610, "a drop of the newest gives all of it back");
-    // The room that was given back is whole: the rest of the ring fits, and not a byte more.
+    // All of the unused room is given back: the rest of the ring fits, and not a byte more.
     assert_eq!(
         queue.writen(&[b'x'; 4096 - 610 + 1], TRY),
         Err(Error::WouldBlock)

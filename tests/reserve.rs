@@ -1,5 +1,5 @@
-//! Room for tasks: pending while there is none, told when there is, and nothing left behind by one
-//! that is dropped.
+//! A task that reserves is pending while there is no room, is woken when there is, and leaves
+//! nothing registered if it is dropped.
 
 mod common;
 
@@ -17,7 +17,7 @@ use common::{
     wait_for,
 };
 
-/// Counts how often a task was told.
+/// Counts how often a task was woken.
 #[derive(Default)]
 struct Count(AtomicUsize);
 
@@ -36,7 +36,7 @@ impl Count {
         self.0.load(Ordering::SeqCst)
     }
 
-    /// Whether nothing holds its waker any more.
+    /// Returns whether no code holds its waker any more.
     fn is_alone(self: &Arc<Self>) -> bool {
         Arc::strong_count(self) == 1
     }
@@ -60,7 +60,7 @@ fn ready<'q>(future: &mut Reserve<'q>, count: &Arc<Count>) -> Result<Entry<'q>, 
     }
 }
 
-/// A queue whose sink takes nothing yet, and whose ring is full.
+/// A queue whose sink accepts nothing yet, and whose ring is full.
 fn full(options: Options) -> (Queue, Arc<Script>) {
     let script = Script::new();
     script.shut_write();
@@ -212,7 +212,7 @@ fn a_task_is_told_of_a_close_and_of_a_failure() {
     assert!(count.is_alone());
 }
 
-/// Panics when it is told.
+/// Panics when it is woken.
 struct Panics;
 
 impl Wake for Panics {

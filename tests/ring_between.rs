@@ -1,5 +1,5 @@
-//! What others do to a log between the kill of its process and the next: nothing that was posted is
-//! missing, and what may be there twice is counted.
+//! Whatever other programs do to a log between the kill of its process and the next start, no
+//! posted record is missing, and possible repeats are counted.
 
 mod common;
 
@@ -26,8 +26,8 @@ fn options(folder: &Path) -> Options {
         .ring_file(folder.join("ring"))
 }
 
-/// A process that is killed when `bytes` of its second write are in the log. `others` appends right
-/// before that.
+/// Runs a process that is killed when `bytes` of its second write are in the log. `others` appends
+/// directly before that write.
 fn live(folder: &Path, bytes: usize, others: Option<&'static [u8]>) {
     let log = folder.join("log");
     let queue = options(folder).open(&log).unwrap();
@@ -46,7 +46,7 @@ fn live(folder: &Path, bytes: usize, others: Option<&'static [u8]>) {
     let _ = queue.flush();
 }
 
-/// What the next one finds, and what is in the log then.
+/// Returns what the next process finds, and what is in the log then.
 fn recover(folder: &Path) -> (Recovery, String) {
     let queue = options(folder).open(folder.join("log")).unwrap();
     let recovery = *queue.recovery().unwrap();
@@ -64,7 +64,7 @@ fn cut(log: &Path, len: u64) {
         .unwrap();
 }
 
-/// Nothing was found to be damaged, and so much to be written, or in doubt.
+/// Checks that nothing was damaged, and that this many bytes were to be written or in doubt.
 #[track_caller]
 fn assert_found(recovery: Recovery, already_written: usize, possibly_repeated: usize) {
     let found = (recovery.already_written, recovery.possibly_repeated);
@@ -74,12 +74,12 @@ fn assert_found(recovery: Recovery, already_written: usize, possibly_repeated: u
     assert_eq!(all, (RUN.len() as u64, 3, 0));
 }
 
-/// Where the second write is cut: before its first byte, inside of a record, at a record's end, and
-/// not at all.
+/// The places where the second write is cut: before its first byte, inside a record, at a record's
+/// end, and after its last byte.
 const CUTS: [usize; 4] = [0, 6, 8, 14];
 
-/// Runs `between` on what a kill at each of the cuts leaves: it is given the folder, and the bytes
-/// that were written.
+/// Runs `between` after a kill at each of the cuts, with the folder and the number of written
+/// bytes.
 fn at_each_cut(test: &str, between: impl Fn(&Path, usize)) {
     for written in CUTS {
         let ended = end_of_child(test, &written.to_string(), |folder| {
@@ -138,7 +138,7 @@ fn what_others_append_between_the_intent_and_the_write_is_not_taken_for_ours() {
 fn a_log_that_is_cut_gets_back_what_was_cut_off_of_the_run() {
     let test = "a_log_that_is_cut_gets_back_what_was_cut_off_of_the_run";
     at_each_cut(test, |folder, written| {
-        // To what it was before, and into the run.
+        // To its earlier length, and into the run.
         let kept = written.saturating_sub(3);
         cut(&folder.join("log"), (BEFORE.len() + kept) as u64);
         let (recovery, text) = recover(folder);
@@ -152,7 +152,7 @@ fn a_log_that_is_cut_gets_back_what_was_cut_off_of_the_run() {
         assert_found(recovery, 0, RUN.len());
     });
     at_each_cut(test, |folder, _| {
-        // As `copytruncate` does, and then somebody else has written more than there was.
+        // As `copytruncate` does; then another process writes more than there was.
         cut(&folder.join("log"), 0);
         append_to(folder.join("log"))
             .write_all(&[b'#'; 30])
@@ -177,7 +177,7 @@ fn a_log_that_was_renamed_leaves_the_run_to_its_successor() {
     });
 }
 
-/// It holds what ours did, and yet nobody knows what became of ours.
+/// The copy holds the bytes of our log, but the fate of our log is unknown.
 #[test]
 fn a_copy_of_a_log_is_another() {
     at_each_cut("a_copy_of_a_log_is_another", |folder, written| {
@@ -190,7 +190,7 @@ fn a_copy_of_a_log_is_another() {
     });
 }
 
-/// A file that has the number of another and even its bytes is not that one.
+/// A file with the same inode number, and even the same bytes, is not the same file.
 #[test]
 fn a_number_that_comes_back_proves_nothing() {
     let test = "a_number_that_comes_back_proves_nothing";
@@ -207,8 +207,8 @@ fn a_number_that_comes_back_proves_nothing() {
     });
 }
 
-/// The old sink stops inside a record; then the process goes on in another file or in the same, and
-/// is killed.
+/// The old sink stops inside a record. The process continues in another file or in the same one,
+/// and is killed.
 #[test]
 fn a_record_that_was_cut_before_a_reopen_is_whole_in_the_file_that_is_open_then() {
     let test = "a_record_that_was_cut_before_a_reopen_is_whole_in_the_file_that_is_open_then";
@@ -243,8 +243,8 @@ fn a_record_that_was_cut_before_a_reopen_is_whole_in_the_file_that_is_open_then(
     }
 }
 
-/// Of a pipe or a socket nobody can tell what it has taken: what was tried counts as in doubt, and
-/// what was not does not. A sink in whose write the process is killed.
+/// Nothing shows how much a pipe or a socket has accepted. So the bytes of a tried write count as
+/// in doubt, and bytes that were not tried do not. The process is killed in a write of this sink.
 struct Fatal;
 
 impl Sink for Fatal {
@@ -260,8 +260,8 @@ impl Sink for Fatal {
 #[test]
 fn a_pipe_or_a_socket_gets_what_was_posted_at_least_once() {
     let test = "a_pipe_or_a_socket_gets_what_was_posted_at_least_once";
-    // A write that took nothing, as these say, repeats nothing; of one that did not return nobody
-    // knows.
+    // A write that reported 0 bytes repeats nothing; the result of a write that did not return is
+    // unknown.
     for (way, is_tried) in [
         ("pipe tried", true),
         ("pipe", false),

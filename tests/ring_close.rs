@@ -1,5 +1,5 @@
-//! What the end of a queue leaves in its ring file: what could not be written, and otherwise
-//! nothing.
+//! After the end of a queue its ring file holds the records that could not be written, and nothing
+//! else.
 
 mod common;
 
@@ -22,7 +22,7 @@ fn open(folder: &Path) -> Queue {
     options(folder).open(folder.join("log")).unwrap()
 }
 
-/// A log that takes 6 bytes, and fails then.
+/// A log that accepts 6 bytes and then fails.
 fn failing(folder: &Path, errno: i32) -> Queue {
     let failing = Failing {
         file: FileSink::new(append_to(folder.join("log")).into()).unwrap(),
@@ -65,8 +65,8 @@ fn what_a_close_or_a_drop_has_given_up_is_written_by_the_next_queue() {
     }
 }
 
-/// Reservations that nobody posts are stepped over by the close, so they are no concern of the next
-/// queue either.
+/// The close steps over reservations that are never posted, so the next queue does not see them
+/// either.
 #[test]
 fn a_close_that_comes_to_its_end_leaves_nothing() {
     let folder = tempfile::tempdir().unwrap();

@@ -1,8 +1,8 @@
-//! Ring files in which a bit is wrong, or the end is missing: nothing panics, hangs or is made up;
-//! what the format can tell is told.
+//! With a wrong bit or a missing end in a ring file, nothing panics, hangs or is invented, and the
+//! damage that the format can detect is reported.
 //!
-//! `ALQ_FLIPS=all` flips every bit, `ALQ_FLIPS=words` those that mean something; otherwise a part
-//! of these.
+//! `ALQ_FLIPS=all` flips every bit, `ALQ_FLIPS=words` every bit with a meaning; the default is a
+//! part of these.
 
 mod common;
 
@@ -35,7 +35,7 @@ fn variable() -> Options {
     Options::new().capacity(4096)
 }
 
-/// Few descriptors: a record that passes for a lane's span would take the whole ring.
+/// Few descriptors: a record that looks like a lane's span would take the whole ring.
 fn fixed() -> Options {
     Options::new().fixed(16, 3)
 }
@@ -47,7 +47,7 @@ fn open(folder: &Path, options: fn() -> Options) -> Queue {
     queue
 }
 
-/// A queue that has written so many records, and whose flusher sleeps.
+/// A queue that has written this many records, and whose flusher sleeps.
 fn after(folder: &Path, records: usize) -> Queue {
     let queue = open(folder, variable);
     for number in 0..records {
@@ -65,7 +65,7 @@ fn post(queue: &Queue, records: &[&str]) {
     }
 }
 
-/// What a process does before it is killed.
+/// The work of a process before it is killed.
 const SCRIPTS: [(&str, Script); 8] = [
     ("nothing", |folder| drop(after(folder, 0).getn(1, TRY))),
     ("a few", |folder| {
@@ -82,7 +82,7 @@ const SCRIPTS: [(&str, Script); 8] = [
     }),
     ("full", |folder| {
         let queue = after(folder, 70);
-        post(&queue, &["a record\n"; 64]); // one more would have the flusher woken
+        post(&queue, &["a record\n"; 64]); // one more would wake the flusher
         die();
     }),
     ("holes", |folder| {
@@ -133,7 +133,7 @@ const SCRIPTS: [(&str, Script); 8] = [
     }),
 ];
 
-/// What the scripts leave, and two that need a kill between two stores.
+/// The ring files that the scripts leave, and two that need a kill between two stores.
 fn recorded(test: &str) -> Option<Vec<Recorded>> {
     let mut all = Vec::new();
     for (name, script) in SCRIPTS {
@@ -207,8 +207,8 @@ fn flip(recorded: &Recorded, bit: usize) {
             bit / 8
         )
     };
-    // Between two stores the complement is that of the tail before, and tells nothing of the tail
-    // itself.
+    // Between two stores the complement belongs to the previous tail and proves nothing about this
+    // tail.
     let is_checked = match bit / 8 {
         0..64 => true,
         64..72 => is_between,
@@ -220,7 +220,7 @@ fn flip(recorded: &Recorded, bit: usize) {
     }
     let may_be = match bit / 8 {
         72..80 => return,
-        // It may have become that of the tail before, and then the tail is right.
+        // The flip may have made it the complement of the previous tail; then the tail is right.
         80..88 if result.is_err() => return,
         at if (8192..before.bytes_at).contains(&at) && (at - 8192) / 16 < before.slots as usize => {
             outcomes(&before, &now, ((at - 8192) / 16) as u32)
@@ -231,14 +231,15 @@ fn flip(recorded: &Recorded, bit: usize) {
     let is_right = |(bytes, is_damage): &(Vec<u8>, bool)| {
         let size = before.under_way();
         let held = size.map(|size| &recorded.log[size..]);
-        // What is under way and found is not repeated; in doubt it is, and that is told.
+        // Bytes of a write in progress that are found are not repeated; bytes in doubt are, and
+        // that is reported.
         let is_once = log == [&recorded.log[..size.unwrap_or(recorded.log.len())], bytes].concat();
         let is_again = log == [&recorded.log[..], bytes].concat();
         let is_in_doubt = recovery.possibly_repeated > 0 || recovery.damaged > 0;
         let is_there = match held {
             None => is_again,
             Some(held) if bytes.starts_with(held) => is_once || (is_again && is_in_doubt),
-            // What is damaged had been written, and is not missing.
+            // The damaged record had been written, so it is not missing.
             Some(held) if held.starts_with(bytes) => log == recorded.log,
             Some(_) => is_again && is_in_doubt,
         };
@@ -255,7 +256,7 @@ fn flip(recorded: &Recorded, bit: usize) {
     );
 }
 
-/// Which bits are flipped: all of them, or most of those that mean something.
+/// Returns the bits to flip: all of them, or most bits with a meaning.
 fn bits(recorded: &Recorded) -> Vec<usize> {
     let every =
         |range: std::ops::Range<usize>, step| (range.start * 8..range.end * 8).step_by(step);

@@ -1,4 +1,4 @@
-//! The ring file: what was posted outlives the process.
+//! Records that were posted to a ring file outlive the process: the next process writes them.
 
 mod common;
 
@@ -28,7 +28,7 @@ fn die() -> ! {
     unreachable!("nobody outlives SIGKILL")
 }
 
-/// What a queue found and what the log holds once it is closed.
+/// Returns what a queue found, and what the log holds once the queue is closed.
 fn recover(folder: &Path) -> (alq::Recovery, String) {
     let queue = open(folder);
     let recovery = *queue.recovery().unwrap();

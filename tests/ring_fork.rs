@@ -1,4 +1,5 @@
-//! fork(2) with a ring file: it is the parent's alone, while that lives and when it is dead.
+//! After fork(2) a ring file belongs to the parent alone, while the parent lives and after its
+//! death.
 
 mod common;
 
@@ -26,7 +27,8 @@ fn text(folder: &Path) -> String {
     fs::read_to_string(folder.join("log")).unwrap()
 }
 
-/// What is there, and was not taken before. In a child of fork(2), the parent's is still there.
+/// Takes the value that is there and was not taken before. In a child of fork(2), the parent's
+/// value is still there.
 fn take<T>(place: &Mutex<Option<T>>) -> T {
     place.lock().unwrap().take().unwrap()
 }
@@ -52,7 +54,7 @@ fn a_child_that_lives_on_does_not_keep_the_ring_file_of_a_parent_that_was_killed
                 }
                 thread::sleep(Duration::from_millis(1));
             }
-            take(&held).post(); // the parent's: nothing comes of it
+            take(&held).post(); // the parent's entry: this post does nothing
             queue.writen(b"of the child\n", TRY).unwrap();
             fs::write(folder.join("has ended"), "").unwrap();
         });
@@ -101,7 +103,7 @@ fn children_that_drop_post_and_exit_change_nothing_of_the_parents() {
                         1 => drop((entry.post(), in_lane.post())),
                         2 => drop(queue.close(None)),
                         _ => {
-                            entry.fill(b'!'); // in memory of the child's own
+                            entry.fill(b'!'); // in the child's own memory
                             drop(queue.clone());
                         }
                     }
@@ -129,7 +131,7 @@ fn children_that_drop_post_and_exit_change_nothing_of_the_parents() {
     }
 }
 
-/// A fork at any moment of the opening: no child has a copy of the descriptor that locks.
+/// Forks at any moment of an opening: no child keeps a copy of the descriptor that holds the lock.
 #[test]
 fn a_child_that_was_made_during_an_opening_does_not_keep_the_lock() {
     let test = "a_child_that_was_made_during_an_opening_does_not_keep_the_lock";

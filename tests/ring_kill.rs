@@ -1,7 +1,7 @@
-//! Processes with a ring file that are killed, again and again: the log holds what they were told
-//! is posted, once.
+//! After any number of kills of a process with a ring file, the log holds every acknowledged
+//! record, once.
 //!
-//! `ALQ_KILLS=20000` is the long form.
+//! `ALQ_KILLS=20000` runs the long form.
 
 mod common;
 
@@ -20,11 +20,11 @@ use common::torture::run::{kills, seed, start};
 
 /// When a life ends.
 enum End {
-    /// It knows itself.
+    /// The process kills itself at this label.
     Label(Label, u32),
-    /// After the parent has counted so far: while it opens the ring file, or not much later.
+    /// After the parent has counted this far: while the process opens the ring file, or soon after.
     Count(usize),
-    /// After so much work.
+    /// After this much work.
     Work(u64),
 }
 
@@ -47,8 +47,8 @@ fn draw_end(numbers: &mut Numbers) -> End {
     }
 }
 
-/// Some lives on one ring file and one log, each killed; and the look at the log afterwards. Says
-/// how many records it holds.
+/// Runs several processes on one ring file and one log, kills each, and checks the log. Returns how
+/// many records it holds.
 fn chain(folder: &Path, oracle: Oracle, numbers: &mut Numbers, kills: usize) -> usize {
     let draw = |numbers: &mut Numbers| [4096, 1 << 14, 1 << 16][numbers.below(3)];
     let mut place = Place::in_folder(folder, draw(numbers), numbers.below(3) > 0);

@@ -1,5 +1,5 @@
-//! Who gets a ring file: one of two who race for it, nobody who gives something else, and whoever
-//! asks as it was made.
+//! A ring file opens for one process at a time, only with matching options, and only if it is a
+//! ring file; anything else is refused and left unchanged.
 
 mod common;
 
@@ -41,11 +41,11 @@ fn problem(result: Result<Queue, Error>) -> Problem {
     }
 }
 
-/// What two processes that race for a ring file tell each other.
+/// The values that two processes share while they race for a ring file.
 #[derive(Default)]
 struct Race {
     ready: AtomicU32,
-    /// The process that has it, and the one that the other was told of.
+    /// The process that has the file, and the process that the refused one was given.
     winner: AtomicU32,
     told: AtomicU32,
 }
@@ -58,7 +58,7 @@ fn of_two_processes_one_gets_the_ring_file_and_the_other_is_told_who() {
         for round in 0..60 {
             let (_folder, ring, log) = places();
             if round % 2 == 0 {
-                drop(options(&ring).open(&log).unwrap()); // otherwise they race to make it
+                drop(options(&ring).open(&log).unwrap()); // otherwise they race to create it
             }
             // SAFETY: it is made of atomics.
             let race: &Race = unsafe { shared() };
@@ -215,7 +215,7 @@ fn records_for_another_log_wait_for_that_unless_they_are_given_away() {
         queue.close(None).unwrap();
         drop(queue);
         assert_eq!(fs::read(taker).unwrap(), b"for the first\n");
-        // Where nothing waits, any log will do.
+        // If no record waits, any log is accepted.
         drop(
             options(&ring)
                 .open(ended.folder.path().join("a third"))
@@ -255,7 +255,7 @@ fn a_queue_whose_ring_file_is_deleted_goes_on_and_the_next_makes_one() {
     assert_eq!(fs::read(log.with_extension("2")).unwrap(), b"three\n");
 }
 
-/// As with every mapped file. What is left of it is refused.
+/// This holds for every mapped file. The rest of the file is refused afterwards.
 #[test]
 fn whoever_cuts_a_ring_file_in_use_kills_its_process() {
     let test = "whoever_cuts_a_ring_file_in_use_kills_its_process";
@@ -283,7 +283,7 @@ fn whoever_cuts_a_ring_file_in_use_kills_its_process() {
     assert_eq!(problem(options(&ring).open(&log)), wrong);
 }
 
-/// Whoever may write to a ring file could put anything into the log.
+/// A user who may write to a ring file could put anything into the log.
 #[test]
 fn a_ring_file_that_others_may_write_to_is_refused() {
     let dir = tempfile::tempdir().unwrap();

@@ -1,7 +1,7 @@
-//! Ring files where there is no room for them, or no permission: an error, or a ring in memory if
-//! that was allowed.
+//! If there is no room or no permission for a ring file, `open` fails, or uses a ring in memory if
+//! the options allow that.
 //!
-//! In a mount namespace of the test's own; skipped where there is none to be had.
+//! The tests run in a separate mount namespace, and are skipped if there cannot be one.
 
 mod common;
 
@@ -20,7 +20,7 @@ fn mount(arguments: &[&str], on: &Path) -> bool {
     status.is_ok_and(|status| status.success())
 }
 
-/// Runs `body` where a small tmpfs is mounted; it is given that, and a folder beside it.
+/// Mounts a small tmpfs and runs `body` with it and with a folder outside it.
 fn on_small_disk(test: &str, size: &str, body: impl Fn(&Path, &Path)) {
     let ended = end_of_child(test, "", |folder| {
         let disk = folder.join("disk");
@@ -58,8 +58,8 @@ fn options(ring: &Path, optional: bool) -> (Options, Arc<Mutex<Vec<Error>>>) {
     (options, told)
 }
 
-/// Fails unless a ring file at `ring` is refused with `errno`, leaving nothing, or done without, as
-/// the options say.
+/// Checks that a ring file at `ring` is refused with `errno` and leaves nothing, or that the queue
+/// works without it, as the options say.
 fn assert_refused(ring: &Path, log: &Path, errno: i32) {
     let why = Error::Io {
         operation: Operation::RingFile,
@@ -97,8 +97,8 @@ fn a_disk_that_is_read_only_takes_none() {
     });
 }
 
-/// All of its room is taken when it is made, so whoever fills the disk later does not kill the
-/// process.
+/// All disk space of the file is allocated when it is created, so a disk that fills up later does
+/// not kill the process.
 #[test]
 fn a_disk_that_fills_up_later_does_no_harm() {
     let test = "a_disk_that_fills_up_later_does_no_harm";

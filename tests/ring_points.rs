@@ -1,8 +1,7 @@
-//! Every point of a write at which a kill makes a difference: what it leaves is recovered, and each
-//! record is there once.
+//! After a kill at any point of a write or of a recovery, each record is in the log once.
 //!
-//! The points are images of ring file and log, taken by the sink of a run that is not killed.
-//! `ALQ_POINTS=1000` runs the long form.
+//! The points are images of the ring file and the log. The sink of a run that is not killed takes
+//! them. `ALQ_POINTS=1000` runs the long form.
 
 mod common;
 
@@ -14,7 +13,7 @@ use common::torture::image::{Album, Camera, Image};
 use common::torture::life::Place;
 use common::{LATER, Numbers, Record, TRY};
 
-/// How many runs there are.
+/// Returns the number of runs.
 fn runs() -> usize {
     let runs = env::var("ALQ_POINTS").map(|text| text.parse().unwrap());
     runs.unwrap_or(2)
@@ -35,7 +34,7 @@ impl Run<'_> {
         Record { writer, seq, len }
     }
 
-    /// Posts a record while nobody takes an image; `post` says whether there was room.
+    /// Posts a record while no image is taken. `post` returns whether there was room.
     fn post(&mut self, writer: usize, len: usize, post: impl FnOnce(&[u8]) -> bool) {
         let record = self.record(writer, len);
         let mut pages = self.album.lock();
@@ -68,8 +67,8 @@ impl Run<'_> {
     }
 }
 
-/// Recovers every image; those in whose recovery a kill may come, by a sink that takes images
-/// itself, `depth` times.
+/// Recovers every image. While `depth` lasts, the sink of a recovery takes images itself, and these
+/// are recovered too.
 fn check_all(place: &Place, images: &[Image], depth: usize, seed: usize) -> usize {
     let mut checked = 0;
     for (number, image) in images.iter().enumerate() {

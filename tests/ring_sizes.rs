@@ -1,5 +1,5 @@
-//! Ring files of other sizes than the queue asks for, or of nothing at all: a start is a
-//! deployment, not a failure.
+//! A ring file of another size, or an empty one, does not stop a start: its records are written,
+//! and the ring gets the new size.
 
 mod common;
 
@@ -82,7 +82,7 @@ fn an_empty_ring_of_another_capacity_is_made_anew() {
     }
 }
 
-/// What an earlier process has left is in the log before the ring gets its new size: once, and
+/// The records of an earlier process are in the log before the ring gets its new size: once, and
 /// counted.
 #[test]
 fn what_a_ring_of_another_capacity_holds_is_written_first() {
@@ -119,8 +119,7 @@ fn what_a_ring_of_another_capacity_holds_is_written_first() {
     }
 }
 
-/// A log that takes nothing does not keep the program from its start: the ring has its old size
-/// once more.
+/// A log that accepts nothing does not prevent the start: the ring keeps its old size.
 #[test]
 fn what_cannot_be_written_now_keeps_its_ring() {
     let test = "what_cannot_be_written_now_keeps_its_ring";

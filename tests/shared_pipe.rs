@@ -1,4 +1,4 @@
-//! Several processes on one pipe: no record is cut by those of another process.
+//! If several processes write to one pipe, no record is cut by another process's record.
 
 mod common;
 

@@ -1,4 +1,7 @@
-//! The shutdown of all queues: final for the process, so each test here has a process of its own.
+//! The shutdown of all queues writes every accepted record, refuses every later one, and reports
+//! what it could not write.
+//!
+//! A shutdown is final for the process, so each test runs in a separate process.
 
 mod common;
 
@@ -14,10 +17,10 @@ use common::{
     parse, pipe, read_all, small, spawn, wait_for,
 };
 
-/// Posts to be drained only when somebody asks for it.
+/// Flags of a post that is drained only on request.
 const LATER: Flags = TRY.union(Flags::NOACTIVATE);
 
-/// A queue in front of a pipe that takes nothing, with one record in it. The reader must be kept.
+/// A queue on a pipe that accepts nothing, with one record in it. The caller must keep the reader.
 fn stuck(options: Options, record: &[u8]) -> (impl Read + Send + use<>, Queue) {
     let (reader, writer) = pipe().unwrap();
     fill_up(&writer);
@@ -98,7 +101,7 @@ fn writers_that_sleep_are_told_by_shutdown() {
     });
 }
 
-/// Two full queues in front of pipes that nobody reads until `act` is over, one of either order.
+/// Two full queues, one of each order, on pipes that are not read until `act` is over.
 fn for_each_order(act: impl FnOnce(&[Queue]) -> Watched<Result<(), alq::Undrained>>) {
     let (readers, queues): (Vec<_>, Vec<_>) = [false, true]
         .map(|ordered| stuck(small().ordered(ordered), &[b'f'; 4096]))
@@ -173,7 +176,7 @@ fn of_active_writers_exactly_what_was_taken_is_in_the_files() {
                 let busy = |queue: &Queue| queue.stats().posted_records > 500;
                 queues.iter().all(busy)
             });
-            // Twice at once, while somebody flushes; all of them return.
+            // Twice at the same time, while another thread flushes; all of them return.
             let calls = [
                 spawn(|| shutdown(None)),
                 spawn(|| shutdown(Some(common::DEADLINE))),
@@ -196,7 +199,7 @@ fn of_active_writers_exactly_what_was_taken_is_in_the_files() {
     );
 }
 
-/// Appends until the queue is closed; says how many were taken.
+/// Appends until the queue is closed. Returns how many records were accepted.
 fn write_until_closed(queue: &Queue, writer: usize) -> u32 {
     let mut numbers = Numbers::new(writer);
     for seq in 0.. {
@@ -233,7 +236,7 @@ fn an_appender_goes_on_synchronously_after_a_shutdown_and_keeps_its_order() {
             idle.write(b"first\n").unwrap();
             assert!(idle.is_async());
 
-            // One that is in the middle of a long write, behind a pipe that nobody reads yet.
+            // An appender that is inside a long write to a pipe that is not read yet.
             let (mut reader, writer) = pipe().unwrap();
             let bytes: Vec<u8> = (0..3_000_000_u32)
                 .map(|i| (i * 7 + i / 251) as u8)

@@ -1,7 +1,7 @@
-//! Appending from signal handlers: `writen` and `getn` with `NOWAIT`, and `post`, while the same
-//! thread is inside of any call. No lock, no allocation, and errno as it was.
+//! A signal handler may append with `writen` and `getn` with `NOWAIT`, and `post`, whatever call it
+//! interrupts: they take no lock, allocate nothing, and leave errno unchanged.
 //!
-//! `ALQ_STRESS_SECONDS` says how long the storm lasts: one second, if it does not.
+//! `ALQ_STRESS_SECONDS` sets the length of the storm; the default is one second.
 #![allow(
     unsafe_code,
     reason = "signal handlers and allocators have no safe form"
@@ -24,7 +24,7 @@ use common::{
     wait_for, wait_until_parked,
 };
 
-/// The system's allocator, which counts what each thread does with it.
+/// The system's allocator. It counts the calls of each thread.
 struct Counting;
 
 thread_local! {
@@ -104,8 +104,8 @@ fn appends(queue: &Queue) {
 fn no_append_that_does_not_wait_allocates_or_changes_errno() {
     let log = Log::new();
     let queue = log.open(small());
-    // Also the first call of all, and the first of a thread; with the flusher parked, so that it
-    // must be woken.
+    // Also the very first call, and the first call of a thread; the flusher is parked, so it must
+    // be woken.
     for _ in 0..3 {
         wait_until_parked(&queue);
         appends(&queue);
@@ -147,12 +147,12 @@ fn no_append_that_does_not_wait_allocates_or_changes_errno() {
     assert_eq!(safely(|| queue.writen(b"x", TRY)), Err(Error::Closed));
 }
 
-/// What the handler appends to.
+/// The queue to which the handler appends.
 static QUEUE: AtomicPtr<Queue> = AtomicPtr::new(ptr::null_mut());
-/// Records of the handler that were taken.
+/// The number of accepted records of the handler.
 static TAKEN: AtomicU32 = AtomicU32::new(0);
 static REFUSED: AtomicU64 = AtomicU64::new(0);
-/// Bits of what went wrong.
+/// Bits that name what went wrong.
 static WRONG: AtomicU32 = AtomicU32::new(0);
 
 const HANDLER: usize = 1;
@@ -251,7 +251,7 @@ fn start_timer() {
     assert_eq!(done, 0);
 }
 
-/// Everything that a thread may be in the middle of.
+/// Runs every call that a signal may interrupt.
 fn call_everything(queue: &Queue, numbers: &mut Numbers, seq: &mut u32) {
     let len = Record::MIN_LEN + numbers.below(300);
     let record = Record {

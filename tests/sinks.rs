@@ -1,4 +1,5 @@
-//! Sinks that call into their own queue, on its own threads, and sinks that panic.
+//! A sink may call into its own queue on that queue's threads without a deadlock, and a sink that
+//! panics fails its queue cleanly.
 
 mod common;
 
@@ -54,7 +55,7 @@ fn put(place: &Mutex<Option<Call>>, call: impl FnOnce() + Send + 'static) {
     *place.lock().unwrap() = Some(Box::new(call));
 }
 
-/// What each wait says on a thread that everybody waits for.
+/// Returns the result of each kind of wait on one of the queue's own threads.
 fn waits(queue: &Queue, answers: &Sender<(&'static str, Result<(), Error>)>) {
     let answer = |name, result| answers.send((name, result)).unwrap();
     answer("flush", queue.flush());
@@ -219,7 +220,7 @@ fn a_sink_may_call_into_its_queue_when_it_is_dropped() {
         let closer = spawn(move || queue.close(None));
         closer.join().unwrap();
         assert_eq!(answered.recv().unwrap(), Err(Error::Closed));
-        let fsync = answered.recv().unwrap(); // nothing is to be synced, so it may be done
+        let fsync = answered.recv().unwrap(); // there is nothing to sync, so it may be done
         assert!(matches!(fsync, Ok(()) | Err(Error::Closed)), "{fsync:?}");
     }
 }
@@ -269,7 +270,7 @@ fn a_panic_in_sync_fails_every_durable_completion_at_once_and_for_good_and_no_ap
     queue.close(None).unwrap();
 }
 
-/// Counts the writes; everything else is up to the sink that it wraps.
+/// Counts the writes and leaves everything else to the wrapped sink.
 struct Counted {
     file: FileSink,
     writes: AtomicU64,
@@ -317,7 +318,7 @@ fn a_wrapper_with_write_and_inner_is_to_a_queue_what_it_wraps() {
     }
     assert_eq!(counted.writes.load(Ordering::Relaxed), 3);
 
-    // The same file: the next write goes on at the very byte, and errors name it.
+    // The same file: the next write continues at the next byte, and errors name the file.
     let queue = small().to_sink(Arc::clone(&counted)).unwrap();
     queue.writen(b"record\n", TRY).unwrap();
     queue.fsync(SyncOp::Full).unwrap().wait().unwrap();

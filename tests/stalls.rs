@@ -1,5 +1,5 @@
-//! A descriptor that takes nothing for a while: a full disk, a reader that does not read. Nothing
-//! is lost, nobody is told a lie, and nobody waits blindly.
+//! While a sink accepts nothing (a full disk, a reader that does not read), no byte is lost, every
+//! wait ends as documented, and every report is true.
 
 mod common;
 
@@ -37,7 +37,8 @@ fn stall_errno(queue: &Queue) -> Option<i32> {
     queue.stats().stalled.map(|stall| stall.errno)
 }
 
-/// A queue of the smallest ring to a full disk, with one record in it; and the script of the disk.
+/// A queue with the smallest ring on a full disk, with one record in it; and the script of the
+/// disk.
 fn on_full_disk(options: Options, errno: i32) -> (Queue, Arc<Script>) {
     let script = Script::new();
     script.fail_writes(Some(errno));
@@ -47,7 +48,7 @@ fn on_full_disk(options: Options, errno: i32) -> (Queue, Arc<Script>) {
     (queue, script)
 }
 
-/// Appends until the queue is full, and says how many bytes that took.
+/// Appends until the queue is full. Returns how many bytes that took.
 fn fill(queue: &Queue) -> u64 {
     let mut bytes = 0;
     while queue.writen(b"0123456\n", TRY) != Err(Error::WouldBlock) {
@@ -165,7 +166,7 @@ fn a_flush_in_a_long_stall_tries_once_more_before_it_tells() {
     assert_eq!(script.bytes(), b"first\n");
 }
 
-/// Each refusal by itself, in the midst of records, and a disk that has room for some bytes only.
+/// Tries each error alone, inside records, on a disk that has room for only a few bytes.
 #[test]
 fn when_room_returns_not_one_byte_is_lost_or_doubled() {
     for errno in FULL {
@@ -222,7 +223,7 @@ fn refused_writers_do_not_keep_the_flusher_busy() {
     queue.close(None).unwrap();
 }
 
-/// A sync that takes its time has nothing to do with a disk that has been full for long.
+/// A slow sync is independent of a disk that has been full for long.
 #[test]
 fn who_waits_for_a_sync_only_is_not_told_of_a_full_disk() {
     let script = Script::new();
@@ -316,7 +317,8 @@ fn without_a_limit_nobody_is_told_and_everybody_waits() {
     assert!(errors.try_recv().is_err());
 }
 
-/// All at once: the stall limit is waited for once, since the time that a stall has lasted counts.
+/// All queues together wait for the stall limit once, since the time that a stall has lasted
+/// counts.
 #[test]
 fn a_shutdown_with_several_full_disks_names_the_cause_and_the_sums() {
     let test = "a_shutdown_with_several_full_disks_names_the_cause_and_the_sums";
@@ -380,8 +382,8 @@ fn a_real_disk_that_fills_up_and_is_emptied() {
     assert_complete(&parse(&bytes), &[count]);
 }
 
-/// More than the disk holds, through a small ring: what is there is a prefix to the byte, and the
-/// rest is counted.
+/// Appends more than the disk holds through a small ring: the file is an exact prefix, and the rest
+/// is counted.
 #[test]
 fn a_real_disk_that_stays_full() {
     let Some(disk) = SmallDisk::mount("a_real_disk_that_stays_full") else {
@@ -527,7 +529,7 @@ fn the_drop_of_the_last_handle_tells_of_what_it_leaves() {
         "the stall"
     );
     drop(queue);
-    // It was told before the drop returned.
+    // It was reported before the drop returned.
     assert_eq!(errors.try_recv(), Ok(stalled(libc::ENOSPC)), "the drop");
     assert!(errors.try_recv().is_err());
 }
@@ -618,7 +620,7 @@ fn options_with_a_callback_can_be_cloned_and_shown() {
     assert!(format!("{:?}", options.clone()).contains("Callback"));
 }
 
-/// What a reader gets of a queue that had to wait for it, to the byte.
+/// A reader that the queue had to wait for gets every byte.
 #[test]
 fn a_reader_that_starts_late_misses_nothing() {
     let (mut reader, writer) = pipe().unwrap();

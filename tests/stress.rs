@@ -1,7 +1,7 @@
-//! Full rings, again and again: a tiny ring in front of a pipe whose reader is slow, bursty, and
-//! stops for a while.
+//! A tiny ring that is full all the time, on a pipe with a slow and bursty reader, loses and
+//! doubles nothing.
 //!
-//! Some seconds by default; `ALQ_STRESS_SECONDS` says for how long each test runs.
+//! Each test runs for some seconds by default; `ALQ_STRESS_SECONDS` sets the duration.
 
 mod common;
 

@@ -16,7 +16,7 @@ use common::{DEADLINE, TRY, Watched, spawn, wait_for};
 use nix::sys::pthread::{pthread_kill, pthread_self};
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
 
-/// Longer than anything here takes, and finite: a test that fails does not hang.
+/// Longer than any step here takes, and finite, so that a failing test does not hang.
 const LONG: Option<Duration> = Some(DEADLINE);
 
 struct Gated {
@@ -89,7 +89,7 @@ fn it_returns_at_once_if_one_has_completed() {
     assert_eq!(busy.completion.status(), Status::InProgress);
 }
 
-/// Null members of the list are passed over.
+/// Null members of the list are ignored.
 #[test]
 fn none_is_ignored() {
     let one = gated();
@@ -99,8 +99,7 @@ fn none_is_ignored() {
     suspend(&[None, Some(&one.completion)], None).unwrap();
 }
 
-/// An operation has completed also when it has failed: its status is its error then, and no longer
-/// "in progress".
+/// A failed operation has completed too: its status is then its error, and no longer "in progress".
 #[test]
 fn a_failed_member_has_completed() {
     let (one, busy) = (gated(), gated());
@@ -116,8 +115,8 @@ fn a_failed_member_has_completed() {
     suspend(&[Some(&elsewhere), Some(&busy.completion)], None).unwrap();
 }
 
-/// A list without any member has nothing that could complete. (POSIX leaves it open; sleeping for
-/// ever helps nobody.)
+/// A list without members contains nothing that could complete. POSIX leaves the result open; an
+/// endless sleep would be useless.
 #[test]
 fn without_members_there_is_nothing_to_wait_for() {
     for timeout in [None, LONG] {
@@ -129,8 +128,7 @@ fn without_members_there_is_nothing_to_wait_for() {
     }
 }
 
-/// If the time passes before any operation completes, it returns with an error, and not before that
-/// time.
+/// If the time passes before any operation completes, it returns with an error, and not earlier.
 #[test]
 fn it_times_out_after_at_least_the_timeout() {
     let one = gated();
@@ -147,7 +145,7 @@ fn it_times_out_after_at_least_the_timeout() {
 
 extern "C" fn handle(_: i32) {}
 
-/// Suspends while another thread sends the signal again and again, until it returns.
+/// Suspends while another thread sends the signal again and again, until the call returns.
 fn interrupted(restart: SaFlags) {
     let action = SigAction::new(SigHandler::Handler(handle), restart, SigSet::empty());
     #[expect(
@@ -176,7 +174,7 @@ fn interrupted(restart: SaFlags) {
     }
 }
 
-/// A signal handler that runs meanwhile ends the sleep with an error, and the operations go on.
+/// A signal handler that runs during the sleep ends it with an error, and the operations continue.
 #[test]
 fn a_signal_handler_interrupts_it() {
     in_child("a_signal_handler_interrupts_it", || {
@@ -184,15 +182,14 @@ fn a_signal_handler_interrupts_it() {
     });
 }
 
-/// That is so also if the handler was installed to restart system calls.
+/// The same holds if the handler was installed to restart system calls.
 #[test]
 fn a_signal_handler_with_sa_restart_interrupts_it_too() {
     let name = "a_signal_handler_with_sa_restart_interrupts_it_too";
     in_child(name, || interrupted(SaFlags::SA_RESTART));
 }
 
-/// The signal that tells of a completion may itself be what ends the sleep; the caller can tell by
-/// the status.
+/// The signal of a completion may itself end the sleep; the status tells the caller which it was.
 #[test]
 fn the_signal_of_a_member_ends_it_one_way_or_the_other() {
     in_child(
@@ -241,7 +238,7 @@ fn two_threads_suspended_on_one_completion_both_return() {
     }
 }
 
-/// The list may be long; whichever member completes, the caller is woken.
+/// The list may be long; any member that completes wakes the caller.
 #[test]
 fn one_of_a_thousand_members_is_enough() {
     let (busy, one) = (gated(), gated());
@@ -258,8 +255,8 @@ fn one_of_a_thousand_members_is_enough() {
     }
 }
 
-/// A call that has returned has left nothing behind: members that complete later wake nobody, and
-/// can be waited for anew, also by a call that uses other members.
+/// A call that has returned leaves nothing registered. Members that complete later wake no thread,
+/// and another call may wait for them, also together with other members.
 #[test]
 fn it_can_be_called_again_for_the_members_that_are_left() {
     let all: Vec<_> = (0..20).map(|_| gated()).collect();
@@ -284,8 +281,8 @@ fn it_can_be_called_again_for_the_members_that_are_left() {
     }
 }
 
-/// What is left behind would be told, and would hold memory: the subscribers of a completion that
-/// stays in progress do not grow in number, as the debug form shows.
+/// A registration that stays would be woken later and would hold memory. So the subscribers of a
+/// completion in progress do not grow in number; its debug form shows that.
 #[test]
 fn nothing_stays_subscribed() {
     let (one, busy) = (gated(), gated());
@@ -308,8 +305,8 @@ fn nothing_stays_subscribed() {
     assert_eq!(subscribers(), 0);
 }
 
-/// A request to sync is answered before it is done; its error status is "in progress" until all
-/// that was queued when it was made is on disk.
+/// A request to sync returns before the sync is done. Its error status is "in progress" until
+/// everything queued before the request is on disk.
 #[test]
 fn fsync_covers_what_was_queued_before_the_call() {
     let (queue, script) = scripted();

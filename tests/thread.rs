@@ -1,4 +1,5 @@
-//! The flusher thread and the resources of a queue: one test, since it looks at the whole process.
+//! The flusher thread has a name, takes no signals and uses no CPU when idle, and a dropped queue
+//! leaves no resource in use. This is one test, because it looks at the whole process.
 
 mod common;
 
@@ -41,7 +42,7 @@ fn descriptors() -> usize {
     fs::read_dir("/proc/self/fd").unwrap().count()
 }
 
-/// What the number of switches settles at: unchanged for a while.
+/// Returns the number of context switches once it is stable for a while.
 fn settled(task: &Path) -> u64 {
     let switches = || -> u64 {
         let text = field(&task.join("status"), "voluntary_ctxt_switches");
@@ -86,7 +87,7 @@ fn an_idle_queue_costs_no_cpu() {
     for round in 0..3 {
         queue.writen(b"some work\n", TRY).unwrap();
         queue.flush().unwrap();
-        // Once it is still, it stays so; a flusher that was slow to park gets another try.
+        // Once it is quiet, it stays quiet; a flusher that was slow to park gets another try.
         let stays = (0..10).any(|_| {
             let (switches, wakeups) = (settled(&flusher), queue.stats().wakeups);
             std::thread::sleep(Duration::from_millis(300)); // the time in which it must not move

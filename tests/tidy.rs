@@ -1,6 +1,5 @@
-//! What this project wants of its own sources, and no compiler checks: orderings, layers, circles,
-//! sizes, where `unsafe` may be, that the examples of its pages are tests, and that links lead to
-//! what is there.
+//! The sources keep the rules that no compiler checks: orderings, layers, circles, sizes, the
+//! places of `unsafe`, tested examples in pages, and links that resolve.
 
 #[path = "tidy/circles.rs"]
 mod circles;

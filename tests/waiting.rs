@@ -1,5 +1,5 @@
-//! Waiting for room: asleep, woken when there is enough and not before, for no longer than was
-//! asked for.
+//! A writer that waits for room sleeps, wakes when there is enough and not before, and waits no
+//! longer than it was asked to.
 
 mod common;
 
@@ -36,7 +36,7 @@ fn waits(queue: &Queue) -> u64 {
     waits.writen_turn + waits.writen_room + waits.getn_turn + waits.getn_room
 }
 
-/// Appends on a thread of its own, and says which thread that is; returns once it waits.
+/// Appends on a new thread. Returns which thread that is, once it waits.
 fn waiter<T: Send + 'static>(
     queue: &Queue,
     append: impl FnOnce(&Queue) -> T + Send + 'static,

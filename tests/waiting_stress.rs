@@ -1,6 +1,6 @@
-//! Many waits for room: none hangs, and none loses, doubles or tears a record.
+//! Of many waits for room no wait hangs, and no record is lost, doubled or torn.
 //!
-//! Ten thousand waits by default, half of them in either order; `ALQ_WAITS` says how many.
+//! The default is ten thousand waits, half of them in either order; `ALQ_WAITS` sets the number.
 
 mod common;
 
@@ -14,16 +14,17 @@ fn waits(queue: &Queue) -> u64 {
     waits.writen_turn + waits.writen_room + waits.getn_turn + waits.getn_room
 }
 
-/// After so many waits the records are checked, and it goes on with another ring.
+/// After this many waits the records are checked, and the test continues with another ring.
 const WAITS_OF_ONE_RING: u64 = 1000;
 
-/// How many appends have to wait, at least.
+/// Returns how many appends must wait, at least.
 fn waits_wanted() -> u64 {
     let wanted = std::env::var("ALQ_WAITS").map(|text| text.parse().unwrap());
     wanted.unwrap_or(10_000)
 }
 
-/// One record, by one of the ways that wait. What is filled in must still be there at the post.
+/// Appends one record in one of the ways that wait. The filled bytes must still be there at the
+/// post.
 fn append(queue: &Queue, record: Record, way: usize) {
     let text = record.text();
     if way == 0 {

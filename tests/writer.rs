@@ -1,4 +1,5 @@
-//! A queue as `io::Write`: one call is one record, and what is formatted is formatted safely.
+//! A queue works as an `io::Write`: one call is one record, and a `Display` that panics, fails or
+//! appends does no harm.
 
 mod common;
 
@@ -10,7 +11,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use alq::{Error, Queue};
 use common::{Log, Record, STALLS_SOON, TRY, WAIT, Watched, assert_complete, parse, small, spawn};
 
-/// Something to print that does as it is told, each time anew.
+/// A value to print that follows its instructions, each time anew.
 struct Says<F>(F);
 
 impl<F: Fn(&mut fmt::Formatter<'_>) -> fmt::Result> fmt::Display for Says<F> {
@@ -19,7 +20,7 @@ impl<F: Fn(&mut fmt::Formatter<'_>) -> fmt::Result> fmt::Display for Says<F> {
     }
 }
 
-/// Which time this is that something is printed.
+/// Counts one printing. Returns its number, from 1 on.
 fn next_time(times: &Cell<usize>) -> usize {
     times.set(times.get() + 1);
     times.get()
@@ -181,7 +182,7 @@ fn a_display_that_fails_appends_nothing() {
 fn a_display_may_append_to_the_queue_that_it_is_printed_to() {
     for len in LENGTHS {
         let log = Log::new();
-        // Too little room for two: what the Display appends has to go out first.
+        // Too little room for two: the record that the Display appends must be written first.
         let queue = log.open(small().stall_limit(Some(STALLS_SOON)));
         let handle = queue.clone();
         let told = spawn(move || {
