@@ -61,7 +61,7 @@ fn without_descriptors_appenders_are_synchronous_and_lose_nothing() {
             let free = u64::try_from(std::os::fd::AsRawFd::as_raw_fd(&next)).unwrap();
             drop(next);
             let mut expected = Vec::new();
-            // No descriptor for a duplicate; one for it and none for the ring; enough.
+            // No descriptor for a duplicate; one for it but not for the ring; enough.
             for (more, refused) in [
                 (0, Some(Operation::Duplicate)),
                 (1, Some(Operation::Map)),

@@ -391,7 +391,7 @@ fn a_panic_in_a_callback_does_not_stop_later_ones() {
     let second = told(&completion);
     script.open_sync();
     second.recv_timeout(DEADLINE).unwrap().0.unwrap();
-    // In a process of its own: the thread serves all tests of this one.
+    // In a separate process: the thread serves all tests of this one.
     in_child("a_panic_in_a_callback_does_not_stop_later_ones", || {
         let (queue, _script) = scripted();
         let done = queue.fsync(SyncOp::Data).unwrap();

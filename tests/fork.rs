@@ -128,7 +128,7 @@ fn an_entry_that_lives_across_a_fork_is_the_parents() {
         let mut laned = lane.getn(100, TRY).unwrap();
         laned.fill(b'c');
         let child = fork(End::WithHandlers, || {
-            // SAFETY: the values of this process are used by nobody else.
+            // SAFETY: no other thread of this process uses the values.
             let mut laned = unsafe { ptr::read(&raw const laned) };
             // SAFETY: as above.
             let [mut first, mut second] = unsafe { ptr::read(&raw const entries) };
@@ -227,7 +227,7 @@ fn the_last_handle_is_dropped_in_the_child_and_nothing_happens() {
             let completion = queue.completion(queue.position(), Level::Durable);
             let all = mem::ManuallyDrop::new((completion, queue, appender));
             let child = fork(End::WithHandlers, || {
-                // SAFETY: the values of this process are used by nobody else.
+                // SAFETY: no other thread of this process uses the values.
                 drop(unsafe { ptr::read(&raw const *all) });
             });
             child.join();

@@ -72,7 +72,8 @@ fn take_locks(queue: &Queue, stop: &AtomicBool) {
     }
 }
 
-/// The work of each child: one append to the parent's queue, and a full life of its own queue.
+/// The work of each child: one append to the parent's queue, and a queue that it opens, fills and
+/// drops.
 fn live(queue: &Queue, text: &str, number: u32, folder: &Path) {
     if number % 2 == 0 {
         queue.writen(text.as_bytes(), WAIT).unwrap();

@@ -194,7 +194,7 @@ fn an_event_of_many_small_writes_is_one_record() {
             let mut event = writer.make_writer();
             for _ in 0..pieces {
                 event.write_all(piece.as_bytes()).unwrap();
-                queue.writen(b"!", TRY).unwrap(); // somebody else
+                queue.writen(b"!", TRY).unwrap(); // another writer
             }
             write!(event, "{}{}", 1, 2).unwrap();
             drop(event);
@@ -309,7 +309,7 @@ fn the_events_of_a_thread_keep_their_order_also_those_within_others() {
     assert_eq!(writer.lost(), Lost::default());
 }
 
-/// A waker that logs, like those of instrumented executors.
+/// A waker that logs, as instrumented executors do.
 struct Logs(Writer);
 
 impl Wake for Logs {

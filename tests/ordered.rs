@@ -246,7 +246,7 @@ fn a_line_of_waiters_is_told_when_the_queue_closes_or_fails() {
             let undrained = queue.close(Some(std::time::Duration::ZERO)).unwrap_err();
             assert_eq!((undrained.bytes, undrained.records), (4096, 1));
         } else {
-            drop(reader.take()); // nobody will ever read
+            drop(reader.take()); // the pipe is never read
         }
         for thread in threads {
             assert_eq!(thread.join().unwrap_err(), told);

@@ -70,7 +70,7 @@ fn the_public_api_is_the_recorded_one() {
     );
 }
 
-/// Traits that nobody can name on stable.
+/// Traits that stable code cannot name.
 fn is_unstable(line: &str) -> bool {
     line.contains("core::marker::Freeze") || line.contains("core::marker::UnsafeUnpin")
 }

@@ -29,7 +29,7 @@ fn as_in_other_languages() {
             unsafe_code,
             reason = "a signal's default action, in a process of its own"
         )]
-        // SAFETY: no handler is installed, and nobody relies on the one before.
+        // SAFETY: no handler is installed, and no code relies on the earlier action.
         unsafe { sigaction(signal, &default) }.unwrap();
     }
 }

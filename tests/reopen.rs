@@ -654,7 +654,7 @@ fn nothing_in_the_new_file_is_durable_before_the_old_one_is() {
     script.shut_sync();
     let (_log, file) = other();
     queue.reopen(&file).unwrap().wait().unwrap();
-    script.wait_for_sync(1); // by itself: nobody has asked yet
+    script.wait_for_sync(1); // by itself: no caller has asked yet
     let after = queue.writen(b"after\n", TRY).unwrap();
     queue.completion(after, Level::Written).wait().unwrap();
     let durable = [

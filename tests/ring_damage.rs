@@ -26,7 +26,7 @@ struct Recorded {
     folder: Rc<tempfile::TempDir>,
 }
 
-/// A record that is appended after a recovery, as long as those of the fixed queue.
+/// A record that is appended after a recovery, as long as the fixed queue's records.
 const AFTER: &[u8] = b"the record after";
 
 type Script = fn(&Path);

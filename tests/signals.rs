@@ -66,7 +66,7 @@ fn errno() -> i32 {
 }
 
 fn set_errno(errno: i32) {
-    // SAFETY: the address is that of this thread's errno.
+    // SAFETY: the address leads to this thread's errno.
     let address = unsafe { libc::__errno_location() };
     // SAFETY: as above.
     unsafe { address.write(errno) };

@@ -66,7 +66,7 @@ fn a_format_of_many_pieces_is_one_record_of_any_length() {
     let queue = log.open(small());
     let mut expected = String::new();
     for (records, len) in (1..).zip(LENGTHS) {
-        // Pieces of several sizes; at 511 to 514 bytes they end before, at and behind the 512th.
+        // Pieces of several sizes; at 511 to 514 bytes they end before, at and after the 512th.
         let pieces = |f: &mut fmt::Formatter<'_>| {
             let text: String = (0..len).map(|i| (b'a' + (i % 23) as u8) as char).collect();
             let (first, rest) = text.split_at(len / 2);
