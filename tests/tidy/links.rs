@@ -1,4 +1,5 @@
-//! Links lead to what is there: those of the pages to files and headings, those of the documentation to pages and places.
+//! Every link has a target: links of the pages to files and headings, links of the documentation to
+//! its pages and anchors.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -18,7 +19,7 @@ fn prose(text: &str) -> String {
     lines.collect::<Vec<_>>().join("\n")
 }
 
-/// The targets that stand where they are used, `[text](target)`; pictures have none here.
+/// The targets of inline links, `[text](target)`. Pictures are left out.
 fn inline(prose: &str) -> impl Iterator<Item = &str> {
     let links = prose.split("](").collect::<Vec<_>>();
     let is_picture = |before: &str| {
@@ -43,7 +44,7 @@ fn is_relative(target: &&str) -> bool {
     !target.contains("://")
 }
 
-/// What the headings of a page are called in links.
+/// The anchors of the headings of a page.
 fn headings(prose: &str) -> Vec<String> {
     let headings = prose.lines().filter(|line| line.starts_with('#'));
     let name = |heading: &str| {
@@ -81,7 +82,8 @@ fn links_of_pages_lead_to_files_and_headings() {
     assert_none(&complaints);
 }
 
-/// The documentation of the library includes some pages, and a relative target leads to nothing there (see src/guide.rs).
+/// The documentation of the library includes some pages, and a relative target leads to nothing
+/// there (see src/guide.rs).
 #[test]
 fn pages_of_the_documentation_name_what_they_link_to() {
     let mut complaints = Vec::new();
@@ -120,7 +122,7 @@ fn pages_of_the_documentation_name_what_they_link_to() {
     assert_none(&complaints);
 }
 
-/// A page of the documentation: what it links to, and what can be linked to in it.
+/// A page of the documentation: its links and its anchors.
 struct Rendered {
     targets: Vec<String>,
     places: BTreeSet<String>,

@@ -43,14 +43,15 @@ fn row(line: &str) -> Row {
     }
 }
 
-/// The labels in the comments of a file; in those that the table is about, not the ones that they point to.
+/// The labels in the comments of a file; in those that the table is about, not the ones that they
+/// point to.
 fn labels(source: &Source) -> Vec<String> {
     let comments = source.lines().into_iter();
     let comments = comments.filter_map(|line| line.trim().strip_prefix("// ["));
     let mut found = Vec::new();
     for mut rest in comments {
         while let Some((label, behind)) = rest.split_once(']') {
-            // With a colon behind it, it goes on with a sentence.
+            // A colon after the label begins a sentence.
             let is_here = is_label(label) && behind.starts_with(' ');
             found.extend(is_here.then(|| label.to_owned()));
             match behind.strip_prefix(" [") {
@@ -62,7 +63,7 @@ fn labels(source: &Source) -> Vec<String> {
     found
 }
 
-/// What is named as a mutant in the code.
+/// The names of the mutants in the code.
 fn mutants_in(text: &str) -> BTreeSet<String> {
     let calls = ["_mutant(", "_at(", "acq_rel("];
     let named = |call: &&str| -> Vec<String> {
@@ -105,10 +106,10 @@ fn every_ordering_has_its_reason() {
             let strong = STRONG.iter().any(|ordering| call.contains(ordering));
             let named = call.contains("order") || call.contains("mutant(");
             if !strong && !named && !call.contains("Relaxed") {
-                continue; // of something that is no atomic
+                continue; // not an access to an atomic
             }
             count += 1;
-            // The comments in front of it, up to a blank line.
+            // The comments before it, up to a blank line.
             let above = lines[..=at]
                 .iter()
                 .rev()
@@ -153,7 +154,7 @@ fn call_at(lines: &[&str]) -> String {
     call
 }
 
-/// Each label stands at one place, and in the table; and the table names no other.
+/// Each label is at one place in the code and in the table, and the table has no other label.
 #[test]
 fn labels_and_table_agree() {
     let Some(table) = table() else { return };
@@ -188,8 +189,8 @@ fn labels_and_table_agree() {
     assert_none(&complaints);
 }
 
-/// Each mutant of the code is in the table, at a pair of its own label, and in `ci/mutants.sh`, with the model of that row; and
-/// each model is there.
+/// Each mutant of the code is in the table, at a pair of its own label, and in `ci/mutants.sh`,
+/// with the model of that row; and each model is there.
 #[test]
 fn table_models_and_mutants_agree() {
     let Some(table) = table() else { return };

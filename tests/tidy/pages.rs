@@ -1,13 +1,13 @@
-//! The pages: what is Rust in them is compiled, and every block says what it is.
+//! The pages: all Rust in them is compiled, and every block names its language.
 
 use std::fs;
 
 use crate::source::{assert_none, read, root};
 
-/// Where pages are.
+/// The folders with pages.
 const FOLDERS: [&str; 5] = ["", "docs/", "fuzz/", "loom-tests/", "shuttle-tests/"];
 
-/// Who has the examples of pages as tests.
+/// The files that compile the examples of pages as tests.
 const READERS: [&str; 3] = [
     "src/lib.rs",
     "src/guide.rs",
@@ -34,7 +34,7 @@ pub fn pages() -> Vec<String> {
     found
 }
 
-/// The words behind the opening fences of a page, and their lines.
+/// The words after the opening fences of a page, and their lines.
 fn fences(text: &str) -> Vec<(usize, &str)> {
     let lines = text.lines().enumerate();
     let fences = lines.filter_map(|(at, line)| Some((at + 1, line.trim().strip_prefix("```")?)));

@@ -1,4 +1,4 @@
-//! Layers, sizes, and where `unsafe` may be.
+//! Checks the layers, the sizes of files and functions, and the places of `unsafe`.
 
 use crate::source::{assert_none, sources};
 
@@ -17,10 +17,10 @@ const LAYERS: [&str; 9] = [
 
 const FILE_MAX: usize = 400;
 
-/// A screen.
+/// The most lines of a function: one screen.
 const FUNCTION_MAX: usize = 70;
 
-/// The files that may have `unsafe` code; each says at its head why it is right.
+/// The files that may have `unsafe` code. The head of each says why the code is sound.
 const UNSAFE: [&str; 14] = [
     "src/memory/heap.rs",
     "src/memory/inherited.rs",
@@ -54,7 +54,7 @@ fn a_layer_imports_lower_ones_only() {
             for path in line.split("crate::").skip(1) {
                 let target = path.split(|c: char| !c.is_ascii_lowercase()).next();
                 let lower = LAYERS.iter().position(|layer| Some(*layer) == target);
-                // The examples in documentation are those of a user.
+                // Examples in documentation are user code.
                 let is_code = !line.trim_start().starts_with("//");
                 if is_code && lower.is_none_or(|lower| lower > layer) {
                     complaints.push(format!("{}: {}", source.path, line.trim()));
@@ -90,7 +90,8 @@ fn files_and_functions_fit() {
     assert_none(&complaints);
 }
 
-/// How many lines the function has that begins with `line`: up to the bracket below its first word. 0 if none does.
+/// The length in lines of the function that begins with `line`, up to the bracket below its first
+/// word. 0 if no function begins there.
 fn function_len(line: &str, lines: &[&str]) -> usize {
     let word = line.trim_start();
     let is_function = word.starts_with("fn ")

@@ -1,4 +1,5 @@
-//! The files of the project, read as text. They are formatted by rustfmt, so indentation says where things end.
+//! The files of the project, read as text. They are formatted by rustfmt, so indentation says where
+//! things end.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -14,12 +15,12 @@ pub fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// The text of one file; `None` where it is not there, as in a published crate.
+/// The text of one file. `None` if it is missing, as in a published crate.
 pub fn read(path: &str) -> Option<String> {
     fs::read_to_string(root().join(path)).ok()
 }
 
-/// All Rust files below `folder`, in order; none if it is not there.
+/// All Rust files below `folder`, in order. Empty if the folder is missing.
 pub fn sources(folder: &str) -> Vec<Source> {
     let mut found = Vec::new();
     let mut folders = vec![root().join(folder)];
@@ -53,7 +54,7 @@ impl Source {
     }
 }
 
-/// What stands in brackets in `text` and is a label.
+/// The labels in brackets in `text`.
 pub fn labels_in(text: &str) -> BTreeSet<String> {
     let parts = text.split('[').skip(1);
     let inside = parts.filter_map(|part| part.split_once(']').map(|(inside, _)| inside));
@@ -63,7 +64,7 @@ pub fn labels_in(text: &str) -> BTreeSet<String> {
         .collect()
 }
 
-/// What stands between a `mark` and the next one in `text`.
+/// The parts of `text` between one `mark` and the next.
 pub fn quoted(text: &str, mark: char) -> Vec<&str> {
     text.split(mark).skip(1).step_by(2).collect()
 }
