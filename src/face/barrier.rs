@@ -79,8 +79,8 @@ impl Patience {
         left.max(limit.min(RETRY_TIME))
     }
 
-    /// Whether the wait gives up because the sink has no room: the queue does not wait for room,
-    /// and the sink was tried again since its counter of refusals was `refusals`.
+    /// Returns whether the wait gives up because the sink has no room: the queue does not wait for
+    /// room, and the sink was tried again since its counter of refusals was `refusals`.
     fn gives_up<M: Memory>(self, shared: &Shared<M>, refusals: u64) -> bool {
         let standstill = &shared.standstill;
         shared.refuse_when_stalled

@@ -126,7 +126,7 @@ impl Completion {
         }
     }
 
-    /// Whether the completion belongs to a parent of this process.
+    /// Returns whether the completion belongs to a parent of this process.
     pub(super) fn is_foreign(&self) -> bool {
         self.shared.here().is_err()
     }
@@ -174,7 +174,7 @@ impl Completion {
             .wait_for(&self.shared, || self.result())
     }
 
-    /// Whether this thread would wait for itself.
+    /// Returns whether this thread would wait for itself.
     pub(super) fn is_for_itself(&self) -> bool {
         self.shared.is_servant()
     }

@@ -249,7 +249,7 @@ impl Options {
     }
 }
 
-/// Whether `sink` is a pipe or a FIFO.
+/// Returns whether `sink` is a pipe or a FIFO.
 fn is_pipe(sink: &dyn Sink) -> bool {
     let file = sink
         .descriptor()

@@ -162,7 +162,7 @@ impl Queue {
         current.shared.here().map(|_| current)
     }
 
-    /// Whether another process, a parent of this one, created the queue.
+    /// Returns whether another process, a parent of this one, created the queue.
     pub(super) fn is_inherited(&self) -> bool {
         self.shared.here().is_err()
     }
@@ -171,8 +171,8 @@ impl Queue {
         &self.owner.heir
     }
 
-    /// Whether appends go through the ring. They do not in a child of fork(2) that has not reopened
-    /// the queue, nor after the end of the process has begun.
+    /// Returns whether appends go through the ring. They do not in a child of fork(2) that has not
+    /// reopened the queue, nor after the end of the process has begun.
     pub(super) fn is_async(&self) -> bool {
         self.here().is_ok_and(|here| !here.shared.ring.is_aside())
     }

@@ -190,8 +190,8 @@ impl Options {
     }
 }
 
-/// Whether a queue with `ring_optional` opens in spite of `error`. It does not for a mistake of the
-/// program, such as two queues on one ring file.
+/// Returns whether a queue with `ring_optional` opens in spite of `error`. It does not for a
+/// mistake of the program, such as two queues on one ring file.
 fn is_optional(error: &Error) -> bool {
     match error {
         Error::Io { .. } => true,
