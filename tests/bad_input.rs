@@ -120,7 +120,8 @@ fn the_mode_is_checked_and_used() {
 fn lengths_that_cannot_be_are_told_apart_from_a_full_ring() {
     let log = Log::new();
     let queue = log.open(small());
-    let held = queue.getn(4096, TRY).unwrap(); // full: only a length that could fit may wait or be refused
+    // The queue is full: only a length that could fit may wait or be refused.
+    let held = queue.getn(4096, TRY).unwrap();
     for flags in [TRY, WAIT, WAIT | Flags::NOACTIVATE] {
         assert_eq!(
             queue.writen(b"", flags),
@@ -134,7 +135,8 @@ fn lengths_that_cannot_be_are_told_apart_from_a_full_ring() {
             let too_large = Error::TooLarge { len, max: 4096 };
             let waiter = queue.clone();
             let record = vec![b'x'; len];
-            let result = spawn(move || waiter.writen(&record, flags)).join(); // at once, also with WAITOK
+            // It returns at once, also with WAITOK.
+            let result = spawn(move || waiter.writen(&record, flags)).join();
             assert_eq!(result, Err(too_large.clone()));
             let waiter = queue.clone();
             let result = spawn(move || waiter.getn(len, flags).map(drop)).join();

@@ -1,5 +1,5 @@
-//! Under a container's or a sandbox's filter of system calls, the library does in another way
-//! whatever the filter denies.
+//! A queue works under a container's or a sandbox's filter of system calls: if the filter denies a
+//! call, the library uses another one or does without.
 
 mod common;
 

@@ -327,7 +327,8 @@ fn a_post_at_the_moment_when_the_flusher_parks_is_not_left_behind() {
             entry.copy_from_slice(text.as_bytes());
         }
         let target = queue.stats().wakeups + NAPS;
-        let asleep = Instant::now() + Duration::from_millis(100); // if it napped less often than that
+        // A limit, if the flusher naps less often than that.
+        let asleep = Instant::now() + Duration::from_millis(100);
         while queue.stats().wakeups < target && Instant::now() < asleep {}
         (0..seq % 5).for_each(|_| std::hint::spin_loop());
         match entry {

@@ -164,7 +164,8 @@ fn interrupted(restart: SaFlags) {
         });
         let target = receiver.recv().unwrap();
         wait_for("the interruption", || {
-            let _ = pthread_kill(target, Signal::SIGUSR2); // not yet joined, so it is still a thread
+            // The thread is not yet joined, so it still exists.
+            let _ = pthread_kill(target, Signal::SIGUSR2);
             !thread.is_running()
         });
         assert_eq!(thread.join(), Err(Error::Interrupted));

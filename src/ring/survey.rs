@@ -1,6 +1,6 @@
 //! Looks at the ring from outside the drain: where a flush ends, and what is outstanding. Any
-//! thread may call these functions. They never block, and they only read the ring: nothing is
-//! claimed, freed or changed.
+//! thread may call these functions. They wait for neither a producer nor the drain (they take short
+//! locks of the lanes and of stepped-over spans), and they change no word and no byte of the ring.
 
 use super::accounts::Accounts;
 use super::core::{Ring, SteppedOver};
@@ -57,7 +57,7 @@ impl<M: Memory> Ring<M> {
     /// Returns the position after the last record posted before the call, as far as this thread can
     /// know. The drain has written all of these records once its tail has reached it.
     ///
-    /// It depends only on open reservations that lie before something posted.
+    /// An open reservation affects the result only if something posted follows it.
     pub fn posted_end(&self) -> u64 {
         let (tail, head) = self.span_in_use();
         let mut seq = head.seq;
