@@ -6,12 +6,12 @@
 //!                    |
 //!                    +-- watermarks move --> Watch --> Pending --> task, sleeper, signal, callback
 //!
-//! caller --Aside--> the descriptor of the sink      (in a child of fork(2), at the process's end)
+//! caller --Aside--> the descriptor of the sink (in a child of fork(2)), or Sink (at process end)
 //! ```
 //!
 //! - Only one thread at a time calls `write` and `wait_ready` of a sink.
 //! - A `Pending` gets its result once. Its subscribers are called outside of its lock.
-//! - In a child of fork(2), `Aside` takes no lock that a thread of the parent may hold.
+//! - In a child of fork(2), `Aside` waits for no lock: a thread of the parent may have held it.
 //!
 //! This layer moves bytes and keeps results. It never touches the ring; the actors above it decide
 //! when to write, to sync and to settle.

@@ -131,8 +131,8 @@ pub trait Sink: Send + Sync {
         self.inner().and_then(Sink::open_in_child)
     }
 
-    /// Makes durable all bytes that `write` took before the call. Another thread calls it than the
-    /// one that calls `write`, possibly at the same time.
+    /// Makes durable all bytes that `write` took before the call. The sync thread calls it, possibly
+    /// while the flusher calls `write`.
     ///
     /// # Errors
     ///
