@@ -1,10 +1,11 @@
-//! Durable appends: threads that append a record of 100 bytes and wait until it is on disk, next to the same with one
-//! write and one fdatasync each. And what a running sync costs an append that does not wait.
+//! Durable appends: threads that append a record of 100 bytes and wait until it is on disk,
+//! compared with one write and one fdatasync for each record. Also measures the cost of a running
+//! sync for an append that does not wait.
 //!
 //!     cargo bench --bench durable
 //!
-//! The contestants take turns, round by round, on files in the target directory's file system; each file is checked
-//! after its round. A row is the median round, with the least and the greatest.
+//! The contestants take turns, round by round, on files in the target directory's file system; each
+//! file is checked after its round. A row is the median round, with the least and the greatest.
 
 mod common;
 

@@ -1,5 +1,6 @@
-//! `AsyncAppend` next to what a program would use in its place: glibc's aio as Open vSwitch uses it, a `BufWriter`, and
-//! one write(2) a record. What a call costs, and 400 MB as fast as they go.
+//! Compares `AsyncAppend` with its alternatives: glibc's aio as Open vSwitch uses it, a
+//! `BufWriter`, and one write(2) for each record. Measures the cost of a call, and 400 MB at full
+//! speed.
 //!
 //!     cargo bench --bench facade
 //!

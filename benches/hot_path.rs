@@ -1,10 +1,11 @@
-//! What an append costs its caller: bursts of 64 records of 100 bytes, with a pause of 100 us between them so that the
-//! ring never fills, next to the two limits that no queue of this kind can beat, and to a ring for one producer.
+//! Measures the cost of an append for its caller: bursts of 64 records of 100 bytes, with a pause
+//! of 100 us between them so that the ring never fills, next to the two limits that no queue of
+//! this kind can beat, and to a ring for one producer.
 //!
 //!     cargo bench --bench hot_path
 //!
-//! `ns` is the median burst divided by 64; the percentiles are of single calls, in ns, with a stamp on each side of the call
-//! (they cost some 20 ns of it). docs/benchmarks.md says how the rounds work.
+//! `ns` is the median burst divided by 64; the percentiles are of single calls, in ns, between two
+//! time stamps (which add about 20 ns). docs/benchmarks.md says how the rounds work.
 
 mod common;
 

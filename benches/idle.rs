@@ -1,4 +1,5 @@
-//! An open log that nobody appends to for ten seconds: how often its threads wake up, and what they use.
+//! Measures an open log without appends for ten seconds: the wake-ups and the CPU time of its
+//! threads.
 //!
 //!     cargo bench --bench idle
 //!

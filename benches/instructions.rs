@@ -1,9 +1,10 @@
-//! One way to append, a thousand times, for callgrind to count the instructions: `ci/instructions.sh`.
+//! One way to append, a thousand times, for callgrind to count the instructions:
+//! `ci/instructions.sh`.
 //!
 //!     instructions CASE
 //!
-//! The sink takes nothing until the end, so the flusher is inside its write all the time: no wake-up and no seal comes in between, and
-//! the same program executes the same instructions each time.
+//! The sink accepts nothing until the end, so the flusher stays in its write: no wake-up and no
+//! seal comes in between, and the program executes the same instructions in every run.
 
 use std::fs::File;
 use std::hint::black_box;
@@ -26,7 +27,7 @@ fn measured(append: &mut dyn FnMut(&[u8])) {
     }
 }
 
-/// A sink that says when it is first called, and returns when it may.
+/// A sink that reports its first call, and returns when it is allowed to.
 struct Stuck {
     entered: Sender<()>,
     released: Arc<Mutex<()>>,

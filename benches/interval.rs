@@ -1,9 +1,10 @@
-//! One record of 100 bytes a millisecond, from a producer that sleeps in between: with the machine for itself, and with a busy
-//! process on the last core while the producer has the first.
+//! One record of 100 bytes a millisecond, from a producer that sleeps in between: with the machine
+//! for itself, and with a busy process on the last core while the producer has the first.
 //!
 //!     cargo bench --bench interval
 //!
-//! The percentiles are of single calls, in ns, with a stamp on each side. docs/benchmarks.md says how the rounds work.
+//! The percentiles are of single calls, in ns, with a stamp on each side. docs/benchmarks.md says
+//! how the rounds work.
 
 mod common;
 

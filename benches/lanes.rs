@@ -1,11 +1,14 @@
-//! Several producers: 400 MB of records as fast as they go to a file on tmpfs, until all is in the file.
+//! Several producers: 400 MB of records as fast as they go to a file on tmpfs, until all is in the
+//! file.
 //!
 //!     cargo bench --bench lanes
 //!
-//! `ns` is the time of a record, whoever appended it, next to a plain loop of write(2) with 64 KiB blocks by one thread, to as many
-//! producers that only claim and copy, and to one lane. docs/benchmarks.md says how the rounds work.
+//! `ns` is the time of a record over all producers, compared with a plain loop of write(2) with 64
+//! KiB blocks by one thread, to as many producers that only claim and copy, and to one lane.
+//! docs/benchmarks.md says how the rounds work.
 //!
-//! `ALQ_BENCH_FENCE=1` forbids membarrier(2) to the process, and so measures the form with two fences.
+//! `ALQ_BENCH_FENCE=1` forbids membarrier(2) to the process, and so measures the form with two
+//! fences.
 
 mod common;
 
@@ -39,8 +42,8 @@ fn main() -> ExitCode {
     run(bench, &cases, &[WRITE_64K, COPY_AND_CAS, LANES], 7)
 }
 
-/// The system call filter of a process that may not use membarrier(2), which is how the queue finds itself on a kernel
-/// without it. For this process and its children, and for good.
+/// The system call filter of a process that may not use membarrier(2), which is how the queue finds
+/// itself on a kernel without it. For this process and its children, and for good.
 fn forbid_membarrier() {
     use seccompiler::{BpfProgram, SeccompAction, SeccompFilter};
 

@@ -1,11 +1,12 @@
-//! What a ring file costs its caller: bursts of 64 records of 100 bytes, with a pause of 100 us between them so that the ring
-//! never fills, with the ring in memory and in a file on tmpfs and on disk. Every log is on tmpfs.
+//! Measures the cost of a ring file for its caller: bursts of 64 records of 100 bytes, with a pause
+//! of 100 us between them so that the ring never fills, with the ring in memory and in a file on
+//! tmpfs and on disk. Every log is on tmpfs.
 //!
 //!     cargo bench --bench ring_file
 //!
-//! The contestants take turns, some hundred bursts each, in one process. A row is the median burst divided by 64, its ratio to
-//! the ring in memory of the same round (median over the rounds), and the 99th and 99.9th percentile of single calls
-//! (a stamp on each side of the call included).
+//! The contestants take turns, some hundred bursts each, in one process. A row is the median burst
+//! divided by 64, its ratio to the ring in memory of the same round (median over the rounds), and
+//! the 99th and 99.9th percentile of single calls (a stamp on each side of the call included).
 
 mod common;
 
@@ -25,7 +26,7 @@ const WARM_UP: usize = 50;
 const RECORD: [u8; 100] = [b'r'; 100];
 const PAUSE: Duration = Duration::from_micros(100);
 
-/// One queue, and what its calls took.
+/// One queue, and the durations of its calls.
 struct Contestant {
     name: &'static str,
     queue: Queue,
@@ -135,7 +136,7 @@ impl Contestant {
 
     fn append(&self) {
         while self.queue.writen(&RECORD, Flags::NOWAIT).is_err() {
-            std::thread::yield_now(); // somebody else has both cores
+            std::thread::yield_now(); // other processes use both cores
         }
     }
 }

@@ -1,10 +1,12 @@
-//! A sink that stops for a second: the log writes to a pipe whose reader sleeps, and the producer goes on without waiting, in
-//! bursts of 64 records of 100 bytes with 100 us between them. Next to the same bursts into a file.
+//! A sink that stops for a second: the log writes to a pipe whose reader sleeps, and the producer
+//! goes on without waiting, in bursts of 64 records of 100 bytes with 100 us between them. Next to
+//! the same bursts into a file.
 //!
 //!     cargo bench --bench stalled
 //!
-//! `p999` and `max` are of all calls during the second, `full_*` of those that were refused, `before_p999` of those before it
-//! (in ns, with a stamp on each side); a record that was taken is in the file in the end. docs/benchmarks.md says how the rounds work.
+//! `p999` and `max` are of all calls during the second, `full_*` of those that were refused,
+//! `before_p999` of those before it (in ns, with a stamp on each side); a record that was taken is
+//! in the file in the end. docs/benchmarks.md says how the rounds work.
 
 mod common;
 

@@ -1,10 +1,10 @@
-//! One producer, 400 MB of records as fast as they go, until all is in the file: 100 bytes to tmpfs, to a disk's file system
-//! and to `/dev/null`, and other lengths to tmpfs.
+//! One producer, 400 MB of records as fast as they go, until all is in the file: 100 bytes to
+//! tmpfs, to a disk's file system and to `/dev/null`, and other lengths to tmpfs.
 //!
 //!     cargo bench --bench sustained
 //!
-//! `ns` and `cpu_ns` are a record's, the latter of all threads; `peak_kib` is what was resident at once, with a ring counted as
-//! often as it is mapped. docs/benchmarks.md says how the rounds work.
+//! `ns` and `cpu_ns` are a record's, the latter of all threads; `peak_kib` is what was resident at
+//! once, with a ring counted as often as it is mapped. docs/benchmarks.md says how the rounds work.
 
 mod common;
 

@@ -1,5 +1,6 @@
-//! glibc's aio, used as Open vSwitch does to append asynchronously: one control block a write, a ring of 64 KiB for the
-//! bytes, and a wait for the oldest write when either is used up. Source: `lib/async-append-aio.c` of Open vSwitch.
+//! glibc's aio, used as Open vSwitch does to append asynchronously: one control block for each
+//! write, a ring of 64 KiB for the bytes, and a wait for the oldest write when either is full.
+//! Source: `lib/async-append-aio.c` of Open vSwitch.
 #![allow(unsafe_code, reason = "aio has no safe interface")]
 
 use std::fs::File;
@@ -32,7 +33,7 @@ impl Log for Aio {
         Writer::new(self.0.take().expect("one producer"))
     }
 
-    /// The drop of the writer has waited for all.
+    /// The drop of the writer has waited for all writes.
     fn finish(self) -> u64 {
         0
     }
@@ -51,7 +52,8 @@ pub struct Writer {
     byte_tail: usize,
 }
 
-// SAFETY: the pointers own what they point to, and nothing here depends on the thread that uses them.
+// SAFETY: the pointers own what they point to, and nothing here depends on the thread that uses
+// them.
 unsafe impl Send for Writer {}
 
 impl Writer {
@@ -80,7 +82,7 @@ impl Writer {
         self.block_head - self.block_tail >= BLOCKS || self.byte_head - self.byte_tail >= BUFFER
     }
 
-    /// Takes back what is done, and waits for the oldest if nothing is.
+    /// Frees the completed writes; waits for the oldest write if none is complete.
     fn wait(&mut self) {
         let mut done = 0;
         while self.block_tail != self.block_head {
@@ -96,18 +98,18 @@ impl Writer {
                 unsafe { libc::aio_suspend(list.as_ptr(), 1, ptr::null()) };
                 continue;
             }
-            // SAFETY: the block is done, and this is the only time that its result is asked for.
+            // SAFETY: the block is complete, and its result is requested only here.
             let written = unsafe { libc::aio_return(block) };
-            // SAFETY: the block is done, so nobody else uses it.
+            // SAFETY: the block is complete, so the kernel side does not use it.
             let len = unsafe { (*block).aio_nbytes };
-            assert_eq!(usize::try_from(written), Ok(len), "errno {error}"); // where Open vSwitch ignores it
+            assert_eq!(usize::try_from(written), Ok(len), "errno {error}"); // Open vSwitch ignores it
             self.block_tail += 1;
             self.byte_tail += len;
             done += 1;
         }
     }
 
-    /// Submits as much as is contiguous, and says how much that was.
+    /// Submits the contiguous part of the bytes, and returns its length.
     fn submit(&mut self, bytes: &[u8]) -> usize {
         while self.is_full() {
             self.wait();
@@ -128,7 +130,8 @@ impl Writer {
         let place = self.block(self.block_head);
         // SAFETY: fewer than BLOCKS are under way, so this one is not.
         unsafe { place.write(block) };
-        // SAFETY: the block and its bytes stay where they are until its result was taken (`drop` waits for all).
+        // SAFETY: the block and its bytes stay where they are until its result was taken (`drop`
+        // waits for all).
         let result = unsafe { libc::aio_write(place) };
         assert_eq!(result, 0, "aio_write takes it");
         self.block_head += 1;

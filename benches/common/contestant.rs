@@ -1,17 +1,17 @@
-//! What takes part: something that appends records to a file.
+//! Contestants: ways to append records to a file.
 
 use std::path::Path;
 
 use super::workloads::{self, Figures, Kind, Work};
 
-/// What a contestant leaves in the folder of its turn.
+/// The output of a contestant in the folder of its turn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Leaves {
     /// Nothing: it is a limit, which only copies.
     Nothing,
-    /// The file at the path that it was given.
+    /// The file at the given path.
     TheFile,
-    /// Files that it names itself, so that it cannot write to `/dev/null` or a pipe.
+    /// Files with names that it chooses, so it cannot write to `/dev/null` or a pipe.
     NamedFiles,
 }
 
@@ -19,7 +19,7 @@ pub enum Leaves {
 pub trait Log: Sized {
     const NAME: &'static str;
 
-    /// Whether every record that was taken is in the file in the end.
+    /// Whether the file finally holds every accepted record.
     const LOSSLESS: bool = true;
 
     /// How many producers it can have.
@@ -29,22 +29,24 @@ pub trait Log: Sized {
 
     type Producer: Append + Send;
 
-    /// A log on a file that is not there yet (or on a pipe, or on `/dev/null`).
+    /// Opens a log on a file that does not exist yet (or on a pipe, or on `/dev/null`).
     fn open(path: &Path) -> Self;
 
     /// The end of one thread.
     fn producer(&mut self) -> Self::Producer;
 
-    /// Returns once all is with the kernel and the producers are gone: how many records the log itself says that it dropped.
+    /// Ends the log once the producers have ended. Returns when the kernel has all records: the
+    /// number of drops that the log itself counts.
     fn finish(self) -> u64;
 }
 
 /// The end of one thread. A record is ASCII and ends with its only newline.
 pub trait Append {
-    /// Takes a record, and waits for room where the log is lossless.
+    /// Appends a record, and waits for room if the log is lossless.
     fn append(&mut self, record: &[u8]);
 
-    /// Whether it took the record without waiting; those that cannot be asked that take it as above.
+    /// Tries to append without waiting, and returns whether it did. A log without such a call
+    /// appends as `append` does.
     fn try_append(&mut self, record: &[u8]) -> bool {
         self.append(record);
         true

@@ -1,4 +1,4 @@
-//! What bounds a queue of this kind, and what one does without a queue.
+//! The limits of a queue of this kind, and the alternatives without a queue.
 
 use std::fs::{File, OpenOptions};
 use std::hint::black_box;
@@ -24,7 +24,7 @@ pub fn append_to(path: &Path) -> File {
     file.expect("a file to append to")
 }
 
-/// A place to copy to, round and round.
+/// A buffer that copies go to, again and again.
 pub struct Ring(Vec<u8>);
 
 impl Ring {
@@ -75,8 +75,9 @@ impl Append for Copier {
     }
 }
 
-/// One compare-and-swap claims from a head that all share, then the copy. Each producer copies to a ring of its own, since
-/// nothing here keeps one from copying to where another still does: with several, a real shared ring costs rather more.
+/// One compare-and-swap claims from a shared head, then the copy. Each producer copies to a private
+/// ring, because nothing here prevents two producers from copying to the same place. With several
+/// producers, a real shared ring costs more.
 pub struct CopyAndCas(Arc<AtomicU64>);
 
 impl Log for CopyAndCas {
@@ -214,7 +215,7 @@ impl Log for Buffered {
         BufWriter::with_capacity(1 << 16, self.0.take().expect("one producer"))
     }
 
-    /// The drop of the writer has written the rest.
+    /// The drop of the writer writes the rest.
     fn finish(self) -> u64 {
         0
     }
@@ -227,7 +228,7 @@ impl Append for BufWriter<File> {
     }
 }
 
-/// The same behind a lock, for any number of them.
+/// A `BufWriter` with a lock, for any number of producers.
 pub struct Locked(Arc<Mutex<BufWriter<File>>>);
 
 impl Log for Locked {

@@ -12,12 +12,13 @@ pub mod stalled;
 pub mod turns;
 pub mod workloads;
 
-/// How many rounds: `ALQ_BENCH_ROUNDS`, or so many.
+/// The number of rounds: `ALQ_BENCH_ROUNDS`, or the given default.
 pub fn rounds(default: usize) -> usize {
     std::env::var("ALQ_BENCH_ROUNDS").map_or(default, |n| n.parse().expect("a number of rounds"))
 }
 
-/// How much of the full work: `ALQ_BENCH_SIZE` in thousandths, for a quick look that measures nothing.
+/// The share of the full work: `ALQ_BENCH_SIZE` in thousandths, for a quick run that measures
+/// nothing.
 pub fn sized(full: usize) -> usize {
     let thousandths = std::env::var("ALQ_BENCH_SIZE").map_or(1000, |n| n.parse().expect("a size"));
     (full * thousandths / 1000).max(1)

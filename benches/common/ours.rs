@@ -1,4 +1,4 @@
-//! This queue, as each of its ends.
+//! This queue, with each of its ways to append.
 
 use std::fs::{File, OpenOptions};
 use std::path::Path;
@@ -119,7 +119,7 @@ macro_rules! append {
 append!(Queue);
 append!(Lane);
 
-/// `AsyncAppend`, which has the capacity that it has.
+/// `AsyncAppend`, with its fixed capacity.
 pub struct Facade(&'static File);
 
 impl Log for Facade {

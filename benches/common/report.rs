@@ -1,4 +1,5 @@
-//! What a benchmark says: a table for people, and an object a contestant and workload for programs.
+//! The output of a benchmark: a table for people, and a JSON object for each contestant and
+//! workload.
 
 use std::fs::OpenOptions;
 use std::io::Write;
@@ -95,7 +96,8 @@ pub fn write_json(bench: &str, results: &[(Case, Vec<Turn>)]) {
     written.expect("ALQ_BENCH_JSON can be appended to");
 }
 
-/// One table a distance: medians of the figures, and the ratio of the first to that of each base.
+/// Prints one table for each distance: medians of the figures, and the ratio of the first figure to
+/// each base.
 pub fn print(results: &[(Case, Vec<Turn>)], bases: &[Contestant]) {
     for distance in [Distance::Near, Distance::Far, Distance::Moved] {
         let of = |turns: &[Turn]| turns.iter().filter(|t| t.distance() == distance).count();

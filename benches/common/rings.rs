@@ -1,4 +1,4 @@
-//! The drain that a ring of bytes needs, and the ring that a lane is measured against.
+//! A plain drain for rings of bytes, and the ring that a lane is compared with.
 
 use std::fs::File;
 use std::hint::spin_loop;
@@ -15,7 +15,7 @@ pub const RTRB: Contestant = Contestant::of::<Rtrb>();
 /// How long a plain drain sleeps when it has found nothing.
 pub const NAP: Duration = Duration::from_micros(50);
 
-/// Waits for room: it comes soon, unless the drain has no core to run on.
+/// Waits for room, which comes soon unless the drain has no core to run on.
 #[inline]
 pub fn wait_until(mut taken: impl FnMut() -> bool) {
     let mut tries = 0_u32;
@@ -61,7 +61,7 @@ impl Log for Rtrb {
 
 fn drain(mut consumer: rtrb::Consumer<u8>, mut file: File) {
     loop {
-        let abandoned = consumer.is_abandoned(); // asked first: what was pushed before is seen
+        let abandoned = consumer.is_abandoned(); // checked first, to see all earlier pushes
         let found = consumer.slots();
         if found == 0 {
             if abandoned {

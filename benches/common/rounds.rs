@@ -1,4 +1,5 @@
-//! The rounds: in each, every contestant has its turn, in a process of its own, and what it left is checked.
+//! The rounds. In each round every contestant has one turn, in a separate process, and its output
+//! is checked.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -56,7 +57,8 @@ pub struct Case {
 }
 
 impl Case {
-    /// Whether there is such a case: not every contestant takes every number of producers, or every path.
+    /// Whether this case is possible: a contestant may not support every number of producers or
+    /// every path.
     pub fn is_possible(&self) -> bool {
         let contestant = &self.contestant;
         contestant.producers >= self.work.producers
@@ -81,7 +83,7 @@ impl Case {
         )
     }
 
-    /// Whether this is what `base` did with the work of `case`.
+    /// Whether this is the turn of `base` with the work of `case`.
     pub fn is_base_of(&self, case: &Self, base: &Contestant) -> bool {
         self.contestant.name == base.name && self.work == case.work && self.place == case.place
     }
@@ -104,7 +106,7 @@ impl Case {
 /// How long a turn may take before it counts as hung.
 const LIMIT: Duration = Duration::from_secs(120);
 
-/// The whole of a benchmark: this process runs the rounds, its children the turns.
+/// Runs a benchmark: this process runs the rounds, and its children run the turns.
 pub fn run(bench: &str, cases: &[Case], bases: &[Contestant], default_rounds: usize) -> ExitCode {
     let arguments: Vec<String> = env::args().skip(1).collect();
     match arguments.first().map(String::as_str) {
@@ -145,7 +147,7 @@ pub fn run(bench: &str, cases: &[Case], bases: &[Contestant], default_rounds: us
     ExitCode::SUCCESS
 }
 
-/// A turn in a process of its own, in a folder of its own.
+/// Runs a turn in a separate process and folder.
 fn turn(case: &Case, round: usize) -> Result<Turn, String> {
     let folder = tempfile::Builder::new()
         .prefix("alq-bench")
@@ -174,7 +176,7 @@ fn turn(case: &Case, round: usize) -> Result<Turn, String> {
     })
 }
 
-/// How many records are missing; an error if any is, where none may.
+/// Returns the number of missing records; an error if the contestant must not lose records.
 fn lost(case: &Case, found: &Found, counted: f64) -> Result<f64, String> {
     let expected = case.records();
     let lost = expected.checked_sub(found.records());
@@ -210,7 +212,7 @@ fn child(case: &Case, log: &Path) -> Result<BTreeMap<String, f64>, String> {
     Ok(said.lines().filter_map(figure).collect())
 }
 
-/// What that program does: `NAME KIND PRODUCERS LEN COUNT PATH`.
+/// Runs the child's part: `NAME KIND PRODUCERS LEN COUNT PATH`.
 fn turn_here(cases: &[Case], arguments: &[String]) -> ExitCode {
     let [name, kind, producers, len, count, log] = arguments else {
         panic!("six arguments");

@@ -17,13 +17,13 @@ use super::workloads::{BURST, Figures, Work, histogram, pause_from};
 /// How long the reader sleeps.
 const STALL: Duration = Duration::from_secs(1);
 
-/// What the reader does: it is asked to stop, sleeps, and says that it goes on.
+/// The state of the reader: it is asked to stop, sleeps, and reports that it continues.
 const READING: u8 = 0;
 const ASKED: u8 = 1;
 const RESUMED: u8 = 2;
 
-/// Bursts while the reader reads, then while it sleeps, each call with a stamp on each side. A record that is refused
-/// is not tried again.
+/// Runs bursts while the reader reads, then while it sleeps, with a time stamp before and after
+/// each call. A refused record is not tried again.
 pub fn run<L: Log>(work: &Work, path: &Path) -> Figures {
     mkfifoat(CWD, path, Mode::RUSR | Mode::WUSR).expect("a new pipe");
     let state = AtomicU8::new(READING);
@@ -49,7 +49,7 @@ pub fn run<L: Log>(work: &Work, path: &Path) -> Figures {
     })
 }
 
-/// The first byte of what comes after the last record: some logs of a process never close their file.
+/// The byte after the last record. It marks the end, because some logs never close their file.
 const END: u8 = b'.';
 
 fn end(path: &Path, len: usize) {
@@ -58,12 +58,12 @@ fn end(path: &Path, len: usize) {
     written.expect("it is read");
 }
 
-/// What the calls took.
+/// The durations of the calls.
 struct Calls {
     records: Records,
     taken: hdrhistogram::Histogram<u64>,
     refused: hdrhistogram::Histogram<u64>,
-    /// All that were ever taken.
+    /// The number of all accepted records.
     records_taken: u64,
 }
 
@@ -119,15 +119,15 @@ impl Calls {
     }
 }
 
-/// Reads up to the end, and sleeps once when it is asked to.
+/// Reads up to the end, and sleeps once on request.
 fn read(path: &Path, len: usize, state: &AtomicU8) -> Outcome<Found> {
-    let mut both = OpenOptions::new(); // a writer of our own: it has no end as long as it is not said
+    let mut both = OpenOptions::new(); // also a writer, so that read(2) sees no end before the mark
     let mut pipe = both.read(true).write(true).open(path)?;
     let mut checker = Checker::new(len, 1)?;
     let mut block = vec![0; 1 << 16];
     loop {
         let read = pipe.read(&mut block)?;
-        let end = block[..read].iter().position(|byte| *byte == END); // it is in no record
+        let end = block[..read].iter().position(|byte| *byte == END); // no record contains it
         checker.take(&block[..end.unwrap_or(read)])?;
         if end.is_some() {
             return checker.end();

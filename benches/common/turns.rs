@@ -1,10 +1,11 @@
-//! Turns, and what is made of them: medians of turns of one distance, and of the ratios of turns of one round.
+//! Turns and their statistics: medians over turns of one distance, and over ratios of turns of one
+//! round.
 
 use std::collections::BTreeMap;
 
 use alq_measure::machine::Distance;
 
-/// What came of one turn of one contestant.
+/// The result of one turn of one contestant.
 #[derive(Clone, Debug)]
 pub struct Turn {
     pub round: usize,
@@ -28,7 +29,7 @@ pub fn spread(mut values: Vec<f64>) -> [f64; 3] {
     ]
 }
 
-/// The spread of a figure over the turns of a distance, and how many those were.
+/// The spread of a figure over the turns of one distance, and the number of these turns.
 pub fn figure(turns: &[Turn], name: &str, distance: Distance) -> Option<([f64; 3], usize)> {
     let of = |turn: &&Turn| turn.distance() == distance;
     let values: Vec<f64> = turns
@@ -40,7 +41,8 @@ pub fn figure(turns: &[Turn], name: &str, distance: Distance) -> Option<([f64; 3
     (count > 0).then(|| (spread(values), count))
 }
 
-/// The spread of the ratios of a figure to a figure of another contestant, of the rounds in which both had the distance.
+/// The spread of the ratios of a figure to a figure of another contestant, over the rounds in which
+/// both had this distance.
 pub fn ratio(
     turns: &[Turn],
     name: &str,

@@ -1,4 +1,4 @@
-//! The workloads. One turn of one contestant runs one of them, in a process of its own.
+//! The workloads. One turn of one contestant runs one workload, in a separate process.
 
 use std::hint::{black_box, spin_loop};
 use std::path::Path;
@@ -14,10 +14,10 @@ use rustix::time::{ClockId, clock_gettime};
 use super::contestant::{Append, Log};
 use super::stalled;
 
-/// What came of a turn, by name.
+/// The figures of a turn, by name.
 pub type Figures = Vec<(&'static str, f64)>;
 
-/// What is to be done.
+/// The work of a turn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Work {
     pub kind: Kind,
@@ -53,13 +53,14 @@ impl Work {
 pub enum Kind {
     /// Bursts of 64 records with 100 us between them, so that no queue fills up.
     Bursts,
-    /// As fast as they go, until all is in the file.
+    /// At full speed, until all records are in the file.
     Sustained,
     /// One record a millisecond.
     Interval,
-    /// The same, with a busy process that has the last core for itself, and the producer on the first.
+    /// One record a millisecond, with a busy process on the last core and the producer on the
+    /// first.
     Busy,
-    /// Nothing to do after a few records.
+    /// No appends after a few records.
     Idle,
     /// A pipe whose reader stops for a while.
     Stalled,
@@ -75,7 +76,7 @@ impl Kind {
         Self::Stalled,
     ];
 
-    /// Those whose log is a file.
+    /// The workloads that log to a file.
     pub const WITHOUT_PIPE: &'static [Self] = Self::ALL.split_at(5).0;
 
     pub fn name(self) -> &'static str {
@@ -89,7 +90,7 @@ impl Kind {
         }
     }
 
-    /// The figures to show, the one that counts most first.
+    /// The figures to show, the most important first.
     pub fn figures(self) -> &'static [&'static str] {
         match self {
             Self::Bursts => &["ns", "p50", "p99", "p999", "p9999", "max"],
@@ -114,7 +115,7 @@ impl Kind {
     }
 }
 
-/// One turn. The last figure is what the log says that it dropped.
+/// Runs one turn. The last figure is the number of drops that the log counts.
 pub fn run<L: Log>(work: &Work, path: &Path) -> Figures {
     match work.kind {
         Kind::Bursts => bursts::<L>(work, path),
@@ -135,7 +136,7 @@ pub const BURST: usize = 64;
 /// From one burst to the next.
 const PAUSE: Duration = Duration::from_micros(100);
 
-/// Bursts that are not counted: once round the ring, so that it is in the caches as when it is used alone.
+/// Bursts that are not counted: one lap of the ring, so that the ring is in the caches.
 pub const WARM_UP: usize = 200;
 
 /// All bursts of a turn of so many counted ones.
@@ -162,7 +163,7 @@ pub fn pause_from(start: Instant) {
     }
 }
 
-/// First whole bursts between two stamps, then single calls with a stamp on each side.
+/// Measures whole bursts between two time stamps, then single calls between two stamps.
 fn bursts<L: Log>(work: &Work, path: &Path) -> Figures {
     let mut log = L::open(path);
     let mut producer = log.producer();
@@ -242,7 +243,7 @@ fn sustained<L: Log>(work: &Work, path: &Path) -> Figures {
     ]
 }
 
-/// What the threads of the process have used so far.
+/// The CPU time of all threads of the process so far.
 fn cpu_ns() -> f64 {
     let used = clock_gettime(ClockId::ProcessCPUTime);
     used.tv_sec as f64 * 1e9 + used.tv_nsec as f64
@@ -289,7 +290,8 @@ fn interval<L: Log>(work: &Work, path: &Path) -> Figures {
 /// Records before the silence of [`Kind::Idle`].
 pub const BEFORE_IDLE: usize = 1000;
 
-/// What the other threads do while this one sleeps. Source: `proc_pid_status(5)`, a switch is a thread that woke up.
+/// Measures the other threads while this one sleeps. Source: `proc_pid_status(5)`, a context switch
+/// is a wake-up.
 fn idle<L: Log>(work: &Work, path: &Path) -> Figures {
     let switches = || {
         let tasks = std::fs::read_dir("/proc/self/task").expect("proc is mounted");
@@ -320,7 +322,7 @@ fn idle<L: Log>(work: &Work, path: &Path) -> Figures {
     ]
 }
 
-/// A process that never sleeps, on the last core, until this is dropped.
+/// A process on the last core that never sleeps, until this value is dropped.
 struct Spinner(Child);
 
 impl Spinner {
@@ -338,22 +340,22 @@ impl Drop for Spinner {
     }
 }
 
-/// What that process does.
+/// Runs that process.
 pub fn spin() -> ! {
     pin(thread::available_parallelism().map_or(1, usize::from) - 1);
     let parent = rustix::process::getppid();
     loop {
         (0..1_000_000).for_each(|_| spin_loop());
         if rustix::process::getppid() != parent {
-            std::process::exit(1); // nobody is left to stop it
+            std::process::exit(1); // the parent has ended
         }
     }
 }
 
-/// This thread, and those that it starts from now on, on one core.
+/// Binds this thread, and the threads that it starts later, to one core.
 fn pin(core: usize) {
     let mut set = CpuSet::new();
     set.set(core);
-    // A machine that does not allow it measures without.
+    // If the machine does not allow it, the benchmark runs without.
     let _ = sched_setaffinity(None, &set);
 }

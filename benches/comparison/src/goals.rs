@@ -339,7 +339,7 @@ fn reached(found: &[Option<(f64, String)>; 2], bounds: [f64; 2]) -> &'static str
     }
 }
 
-/// The median, and of whom it is if that is not clear.
+/// The median, with the name of the contestant if that is not clear.
 fn measured(results: &Results, goal: &Goal, distance: Distance) -> Option<(f64, String)> {
     let Goal(_, contestant, task, name, base, ..) = goal;
     let own = results.find(task, contestant)?;

@@ -1,4 +1,5 @@
-//! The examples of docs/migrating.md are tests: here, where what they migrate from is a dependency already.
+//! The examples of docs/migrating.md are tests: here, where what they migrate from is a dependency
+//! already.
 
 #[cfg(doctest)]
 #[doc = include_str!("../../../docs/migrating.md")]

@@ -1,7 +1,8 @@
-//! Others that append records to a file, beside this queue.
+//! Other ways to append records to a file, compared with this queue.
 //!
 //!     cargo run --release -- rounds               what it costs
-//!     cargo run --release -- tables JSON PAGE     the tables of docs/benchmarks.md, from what all benchmarks found
+//!     cargo run --release -- tables JSON PAGE     the tables of docs/benchmarks.md, from what all
+//!     benchmarks found
 
 #[path = "../../common/mod.rs"]
 mod common;

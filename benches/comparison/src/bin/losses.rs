@@ -1,7 +1,8 @@
-//! Five ways in which a non-blocking log writer loses data or says nothing, tried on tracing-appender and on this queue.
-//! Prints the table of docs/reliability.md; fails if this queue does not keep what it promises there.
+//! Tries five ways in which a non-blocking log writer can lose data or hide it, on tracing-appender
+//! and on this queue. Prints the table of docs/reliability.md. Fails if this queue breaks a promise
+//! made there.
 //!
-//! Each case runs in a process of its own (this program again), whose file the parent then looks at.
+//! Each case runs in a separate process (this program again); the parent then checks its file.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::fs::{self, File, OpenOptions};
@@ -27,7 +28,8 @@ thread_local! {
     static ALLOCATIONS: AtomicU64 = const { AtomicU64::new(0) };
 }
 
-// SAFETY: every call goes to the system's allocator as it came; counting allocates nothing (the thread-local is const).
+// SAFETY: every call goes to the system's allocator as it came; counting allocates nothing (the
+// thread-local is const).
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         // Relaxed: each thread has its own.
@@ -49,7 +51,7 @@ fn allocations() -> u64 {
     ALLOCATIONS.with(|count| count.load(Ordering::Relaxed))
 }
 
-/// A writer that takes a line in half a millisecond: one that is healthy, but slow.
+/// A healthy but slow writer: it takes half a millisecond for a line.
 struct Slow(File);
 
 impl Slow {
@@ -132,7 +134,7 @@ const CASES: [(&str, &str); 5] = [
     ("allocate", "allocations for 1000 lines, by the caller"),
 ];
 
-/// What must be in our column.
+/// The required results of this queue.
 const OURS: [(&str, &str); 5] = [
     ("full", "ENOSPC"),
     ("slow", "2000 of 2000"),
@@ -141,7 +143,7 @@ const OURS: [(&str, &str); 5] = [
     ("allocate", "0"),
 ];
 
-/// Runs a case in a process of its own, and says what came of it.
+/// Runs a case in a separate process, and returns its result.
 fn child(case: &str, whose: &str) -> String {
     let dir = tempfile::tempdir().expect("a directory");
     let path: PathBuf = dir.path().join("log");
@@ -256,9 +258,7 @@ fn full_ours() -> String {
     let taken = (0..1000)
         .filter(|n| queue.writen(line(*n).as_bytes(), Flags::WAITOK).is_ok())
         .count();
-    let errno = queue
-        .flush()
-        .map_or_else(|error| error.errno(), |()| 0);
+    let errno = queue.flush().map_or_else(|error| error.errno(), |()| 0);
     let told = if errno == libc::ENOSPC {
         "ENOSPC"
     } else {
@@ -275,8 +275,8 @@ fn full_ours() -> String {
 
 /// Runs `append` in a child of fork(2).
 fn forked(append: impl FnOnce() -> bool) -> String {
-    // SAFETY: the child calls nothing but `append` and _exit; that this is more than a child of a process with threads may
-    // do by the letter of fork(2) is what is tried here.
+    // SAFETY: the child calls nothing but `append` and _exit; that this is more than a child of a
+    // process with threads may do by the letter of fork(2) is what is tried here.
     match unsafe { libc::fork() } {
         0 => {
             let code = i32::from(!append());

@@ -1,9 +1,11 @@
-//! The pictures of docs/benchmarks.md, from what the benchmarks have appended to a file of JSON lines.
+//! The pictures of docs/benchmarks.md, from what the benchmarks have appended to a file of JSON
+//! lines.
 //!
 //!     cargo run --release --bin plots -- JSON FOLDER [PAGE]
 //!
-//! Writes a picture a question and distance (near, far) into FOLDER, as far as JSON has figures for it, and takes away those that it has
-//! none for; with PAGE, what is between the two marks in it becomes links to them.
+//! Writes a picture a question and distance (near, far) into FOLDER, as far as JSON has figures for
+//! it, and takes away those that it has none for; with PAGE, what is between the two marks in it
+//! becomes links to them.
 
 #[path = "../../../../crates/cli/src/bench/chart.rs"]
 #[allow(dead_code, reason = "the tool has this module, too")]
@@ -88,7 +90,8 @@ struct Picture {
     title: String,
 }
 
-/// What is drawn: the beginning of the name of the file, the title, and how. Nothing is drawn without figures.
+/// What is drawn: the beginning of the name of the file, the title, and how. Nothing is drawn
+/// without figures.
 type Question = (
     &'static str,
     &'static str,
@@ -299,7 +302,8 @@ fn others_stalled(entries: &[Entry], distance: Distance, title: &str) -> Result<
     )
 }
 
-/// A bar across for each contestant of the comparison, the least first, on a logarithmic axis; ours stand out.
+/// A bar across for each contestant of the comparison, the least first, on a logarithmic axis; ours
+/// stand out.
 fn ranked(
     entries: &[Entry],
     (workload, figure): (&str, &str),
@@ -331,7 +335,7 @@ fn ranked(
     })
 }
 
-/// Bars across, with their names in front and their values behind.
+/// Horizontal bars, with names on the left and values on the right.
 fn across(title: &str, unit: &str, rows: &[(&str, f64, RGBColor)]) -> Drawn {
     const WIDTH: i32 = 860;
     const NAMES: i32 = 170;

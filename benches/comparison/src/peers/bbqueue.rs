@@ -1,4 +1,5 @@
-//! bbqueue 0.7: a bip buffer of bytes for one producer, on the heap, with the same plain drain as the other rings.
+//! bbqueue 0.7: a bip buffer of bytes for one producer, on the heap, with the same plain drain as
+//! the other rings.
 
 use std::fs::File;
 use std::io::Write;

@@ -1,5 +1,5 @@
-//! What one writes oneself: a bounded crossbeam channel of vectors, and a thread with a `BufWriter` that it flushes whenever
-//! the channel is empty.
+//! What one writes oneself: a bounded crossbeam channel of vectors, and a thread with a `BufWriter`
+//! that it flushes whenever the channel is empty.
 
 use std::io::{BufWriter, Write};
 use std::path::Path;

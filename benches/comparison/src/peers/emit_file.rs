@@ -1,5 +1,6 @@
-//! emit_file 2: a set of files with a writer of our own for the message alone. It has room for 10000 events, and drops all of them
-//! when they are one more; it counts how often, and not how many.
+//! emit_file 2: a set of files with a writer of our own for the message alone. It has room for
+//! 10000 events, and drops all of them when they are one more; it counts how often, and not how
+//! many.
 
 use std::io::Write;
 use std::path::Path;

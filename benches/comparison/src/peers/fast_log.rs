@@ -1,4 +1,5 @@
-//! fast_log 1.7: its `print`, which takes a finished line, to its file appender, with a bounded channel.
+//! fast_log 1.7: its `print`, which takes a finished line, to its file appender, with a bounded
+//! channel.
 
 use std::path::Path;
 

@@ -1,5 +1,6 @@
-//! flexi_logger 0.31 in its asynchronous mode: the file writer, called with records as the `log` macros make them, with a pool of
-//! as many buffers as others have places; its channel has no bound.
+//! flexi_logger 0.31 in its asynchronous mode: the file writer, called with records as the `log`
+//! macros make them, with a pool of as many buffers as others have places; its channel has no
+//! bound.
 
 use std::fmt::Debug;
 use std::io::{self, Write};

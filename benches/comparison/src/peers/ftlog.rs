@@ -1,5 +1,5 @@
-//! ftlog 0.2 with a bounded channel that blocks. It always writes a time and a delay before the message; they are cut off at
-//! its writer, so that the file is the same.
+//! ftlog 0.2 with a bounded channel that blocks. It always writes a time and a delay before the
+//! message; they are cut off at its writer, so that the file is the same.
 
 use std::fmt::Display;
 use std::io::{self, BufWriter, Write};
@@ -20,7 +20,7 @@ impl FtLogFormat for Message {
     }
 }
 
-/// A writer of lines, each from behind its last space.
+/// A writer that keeps only the part of each line after its last space.
 struct Cut<W>(W);
 
 impl<W: Write> Write for Cut<W> {

@@ -1,5 +1,5 @@
-//! logforth 0.30: its asynchronous appender, which blocks when full, around its file appender, called with records as its
-//! logger makes them.
+//! logforth 0.30: its asynchronous appender, which blocks when full, around its file appender,
+//! called with records as its logger makes them.
 
 use std::path::Path;
 use std::sync::Arc;

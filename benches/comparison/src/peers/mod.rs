@@ -1,5 +1,5 @@
-//! The contestants from crates.io, a file each, set up as their documentation advises for many records to one file, with room
-//! for 8192 records or 1 MiB where they let one choose.
+//! The contestants from crates.io, a file each, set up as their documentation advises for many
+//! records to one file, with room for 8192 records or 1 MiB where they let one choose.
 
 mod bbqueue;
 mod crossbeam;
@@ -20,7 +20,7 @@ use crate::common::contestant::Contestant;
 /// Records that a queue of records has room for.
 const RECORDS: usize = 8192;
 
-/// The buffer between a queue of records and the file, where it is ours to choose.
+/// The buffer between a queue of records and the file, if the benchmark chooses it.
 const BUFFER: usize = 1 << 16;
 
 pub fn all() -> Vec<Contestant> {
@@ -47,7 +47,7 @@ pub fn all() -> Vec<Contestant> {
 /// A record as text without its newline, for a log that adds one.
 fn text(record: &[u8]) -> &str {
     let line = &record[..record.len() - 1];
-    // SAFETY: the records of the benchmarks are ASCII (`Records`), which is UTF-8. A check would cost the contestant some ns
-    // that are not its own.
+    // SAFETY: the records of the benchmarks are ASCII (`Records`), which is UTF-8. A check would
+    // add some ns to the contestant's time.
     unsafe { std::str::from_utf8_unchecked(line) }
 }

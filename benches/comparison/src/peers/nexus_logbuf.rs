@@ -1,5 +1,5 @@
-//! nexus-logbuf 2: a ring of bytes for several producers, with the channel that its documentation advises and a thread that
-//! copies each record to a `BufWriter`.
+//! nexus-logbuf 2: a ring of bytes for several producers, with the channel that its documentation
+//! advises and a thread that copies each record to a `BufWriter`.
 
 use std::io::{BufWriter, Write};
 use std::path::Path;

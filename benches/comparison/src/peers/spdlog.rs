@@ -1,5 +1,5 @@
-//! spdlog, the C++ library, where it is installed: `cpp/spdlog.cpp`, which `ci/bench.sh` builds then, does a turn itself, with
-//! bursts and sustained appends only.
+//! spdlog, the C++ library, where it is installed: `cpp/spdlog.cpp`, which `ci/bench.sh` builds
+//! then, does a turn itself, with bursts and sustained appends only.
 
 use std::path::Path;
 use std::process::Command;

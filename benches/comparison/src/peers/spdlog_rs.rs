@@ -1,4 +1,5 @@
-//! spdlog-rs 0.5: a file sink, buffered as it is, behind its asynchronous pool sink with one thread, which blocks when full.
+//! spdlog-rs 0.5: a file sink with its own buffer, in its asynchronous pool sink with one thread,
+//! which blocks when full.
 
 use std::num::NonZeroUsize;
 use std::path::Path;
@@ -37,7 +38,7 @@ impl Log for SpdlogRs {
         self.0.clone()
     }
 
-    /// The drop of the last handle ends the pool's thread, and that of the sink flushes its buffer.
+    /// The drop of the last handle ends the pool's thread; the drop of the sink flushes its buffer.
     fn finish(self) -> u64 {
         drop(self.0);
         0

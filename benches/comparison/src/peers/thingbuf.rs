@@ -1,4 +1,5 @@
-//! thingbuf 0.1: a queue of vectors that are used again, so that no append allocates, and a thread with a `BufWriter`.
+//! thingbuf 0.1: a queue of vectors that are used again, so that no append allocates, and a thread
+//! with a `BufWriter`.
 
 use std::io::{BufWriter, Write};
 use std::path::Path;

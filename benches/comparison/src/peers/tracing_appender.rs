@@ -1,5 +1,6 @@
-//! tracing-appender 0.2: its non-blocking writer, as it is (lossy), lossless, and lossless around a `BufWriter`, which its
-//! worker flushes whenever its queue is empty. Used as a writer, without the formatting of tracing-subscriber.
+//! tracing-appender 0.2: its non-blocking writer, as it is (lossy), lossless, and lossless around a
+//! `BufWriter`, which its worker flushes whenever its queue is empty. Used as a writer, without the
+//! formatting of tracing-subscriber.
 
 use std::io::{BufWriter, Write};
 use std::path::Path;
