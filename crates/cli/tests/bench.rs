@@ -1,4 +1,5 @@
-//! `alq bench`: what it says, and how it fails. What is measured no test can know.
+//! Promise: `alq bench` reports every case, leaves no file, and names its errors. No test can check
+//! the figures themselves.
 
 mod common;
 
@@ -11,7 +12,7 @@ use common::{ALQ, Running, alq, name, refused, scratch, wait_until};
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 use serde_json::Value;
 
-/// How long a whole quick run may take here, where the tool is not optimized and others run beside it.
+/// The longest time of a quick run. The tool is not optimized here, and other tests run beside it.
 const LIMIT: std::time::Duration = std::time::Duration::from_secs(300);
 
 fn is_empty(dir: &Path) -> bool {
@@ -59,7 +60,7 @@ fn a_quick_run_has_every_case_in_its_table_its_json_and_its_page() {
             "no {figure} in the page"
         );
     }
-    // One round has no spread, so nothing may be trusted.
+    // One round has no spread, so no figure may be trusted.
     assert_eq!(report["noise"]["is_quiet"], false);
     assert!(said.contains("Too noisy to trust: "), "{said}");
     assert!(is_empty(&logs), "the logs are gone");
@@ -81,7 +82,7 @@ fn a_signal_ends_it_and_nothing_stays() {
     assert!(is_empty(dir.path()), "the logs are gone");
 }
 
-/// The process of a turn, once it is stopped.
+/// Waits for the process of a turn, and stops it with SIGSTOP.
 fn stopped_turn(tool: &Running) -> Pid {
     let mut turn = None;
     wait_until("a turn that is stopped", || {
@@ -92,9 +93,9 @@ fn stopped_turn(tool: &Running) -> Pid {
         turn.is_some_and(|turn| {
             let arguments = fs::read_to_string(format!("/proc/{}/cmdline", turn.as_raw_pid()));
             if !arguments.is_ok_and(|arguments| arguments.contains("bench-turn")) {
-                return false; // stopped before it is one, it would hold up the tool in vfork(2)
+                return false; // not started yet: stopped now, it would block the tool in vfork(2)
             }
-            let _ = kill_process(turn, Signal::STOP); // it may be over by now
+            let _ = kill_process(turn, Signal::STOP); // it may have ended
             let stat = fs::read_to_string(format!("/proc/{}/stat", turn.as_raw_pid()));
             stat.is_ok_and(|stat| stat.contains(") T "))
         })
@@ -145,7 +146,7 @@ fn what_cannot_be_done_is_said_at_once() {
     let (dir, _) = scratch();
     let missing = dir.path().join("missing");
     let mut command = alq(["bench", "--quick", "--dir", name(&missing)]);
-    refused(&mut command, 1, &["no folder can be made", "--dir"]);
+    refused(&mut command, 1, &["cannot create a folder", "--dir"]);
     let file = missing.join("b.json");
     for option in ["--json", "--report"] {
         let mut command = alq(["bench", "--quick", option, name(&file)]);

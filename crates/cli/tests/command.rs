@@ -1,5 +1,5 @@
-//! `alq append FILE -- command`: the command's lines are caught, its signals passed on, and its
-//! exit code returned.
+//! Promise: `alq append FILE -- command` catches the lines of the command, passes signals on to it,
+//! and returns its exit code.
 
 mod common;
 
@@ -11,7 +11,7 @@ use common::catcher::read;
 use common::{ALQ, Running, append, fifo, name, pipe, refused, scratch, wait_for_len, wait_until};
 use rustix::process::{Pid, Signal, kill_process};
 
-/// `alq append MORE LOG -- sh -c SCRIPT`.
+/// Builds `alq append MORE LOG -- sh -c SCRIPT`.
 fn start(more: &[&str], log: &Path, script: &str) -> Running {
     let (input, _) = pipe();
     let args = more
@@ -21,7 +21,7 @@ fn start(more: &[&str], log: &Path, script: &str) -> Running {
     Running::append(args, input)
 }
 
-/// Whether processes can be put into a namespace of their own here.
+/// Returns true if this system lets the test create namespaces.
 fn unshare(test: &str) -> Option<Command> {
     let mut command = Command::new("unshare");
     command.args(["-pf", "--mount-proc"]);
@@ -69,7 +69,7 @@ fn both_streams_are_caught_and_the_exit_code_is_that_of_the_command() {
 
 #[test]
 fn lines_of_both_streams_stay_whole() {
-    // Each stream gets its lines in halves, and a line that is longer than a pipe and than
+    // Each stream gets its lines in halves, and one line that is longer than a pipe and longer than
     // --line-max.
     let script = r#"
         halves() { i=0; while [ $i -lt 500 ]; do printf "$1 "; printf "%s\n" $i; i=$((i+1)); done; }
@@ -201,7 +201,7 @@ fn processes_that_the_command_leaves_behind_are_waited_for_only_if_asked() {
     let (dir, log) = scratch();
     let (path, reader) = fifo(&dir);
     drop(reader);
-    // It holds the streams of the command until something is written to the FIFO.
+    // This process holds the streams of the command open until the test writes to the FIFO.
     let script = format!("cat {} & echo first; exit 4", name(&path));
     assert_eq!(start(&[], &log, &script).end().code(), Some(4));
     assert_eq!(read(&log), "first\n");
@@ -236,7 +236,7 @@ fn process_1_ends_by_signals_with_128_and_their_number() {
         assert_eq!(tool.end().code(), Some(128 + signal.as_raw()));
         assert_eq!(read(&log), "one\n");
     }
-    // A second signal, with a log that takes nothing.
+    // A second signal, with a log that accepts no data.
     let (reader, writer) = pipe();
     let args = [ALQ, "append", "--quiet", "--line", "/dev/full"];
     let mut tool = Running::start(unshare.args(args), reader);
@@ -258,7 +258,7 @@ fn process_1_reaps_orphans() {
     let (dir, log) = scratch();
     let (path, reader) = fifo(&dir);
     drop(reader);
-    // The first shell leaves a process that ends at once; it is process 1's then.
+    // The first shell leaves a process that ends at once; process 1 inherits it.
     let script = format!(
         "sh -c 'true & exit'; read word <{}; cat /proc/[0-9]*/stat; exit 6",
         name(&path)

@@ -1,4 +1,4 @@
-//! What goes in comes out, byte for byte, and the summary says what it was.
+//! Promise: FILE gets its input byte for byte, and the summary has the right numbers.
 
 mod common;
 
@@ -117,7 +117,7 @@ fn a_non_blocking_input_is_waited_for() {
     let mut tool = Running::append([&log], reader);
     let mut writer = fs::File::from(writer);
     writer.write_all(b"early\n").unwrap();
-    common::wait_for_len(&log, 6); // it has found the pipe empty since, or will do so
+    common::wait_for_len(&log, 6); // the tool has found the pipe empty since, or will find it so
     writer.write_all(b"late\n").unwrap();
     drop(writer);
     assert!(tool.end().success());
@@ -144,7 +144,7 @@ fn a_fifo_gets_it_all() {
         std::thread::spawn(move || fs::File::from(writer).write_all(&bytes).unwrap());
         Running::append([&path], input)
     };
-    // Without a writer yet, a read would take the FIFO for ended.
+    // As long as there is no writer, a read would see the end of the FIFO.
     let read = std::thread::spawn(move || {
         let mut found = Vec::new();
         let start = std::time::Instant::now();
@@ -190,7 +190,7 @@ fn an_unfinished_line_is_no_line() {
 
 #[test]
 fn a_new_file_has_the_mode_that_was_asked_for() {
-    rustix::process::umask(Mode::WGRP | Mode::WOTH); // the runner's own could take away more
+    rustix::process::umask(Mode::WGRP | Mode::WOTH); // the inherited one could be stricter
     for (args, expected) in [
         (&[][..], 0o600),
         (&["--mode", "640"], 0o640),
@@ -222,7 +222,7 @@ fn fsync_works_for_new_and_old_files_and_through_links() {
         .assert()
         .success();
     assert_same(&fs::read(dir.path().join("new.log")).unwrap(), b"y\n");
-    // A bare name has the current directory for its parent.
+    // The parent of a bare name is the current directory.
     let mut command = append(["--fsync", "bare.log"]);
     command
         .current_dir(&dir)

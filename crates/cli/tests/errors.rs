@@ -1,4 +1,4 @@
-//! What goes wrong is said in one line, and in the exit code.
+//! Promise: each error is one line that names its subject, and has an exit code.
 
 mod common;
 
@@ -172,13 +172,13 @@ fn a_full_disk_is_an_error_with_numbers() {
     ];
     given_up(&["--stall-limit=0.2"], b"hello\n", &parts);
     given_up(&["--quiet", "--stall-limit=0.2"], b"hello\n", &parts);
-    // More than the ring holds: who waits for room is told too.
+    // More than the ring holds: a thread that waits for room gets the error too.
     let much = vec![b'x'; 1 << 20];
     let parts = ["No space left", "0 bytes are written"];
     given_up(&["--capacity=4096", "--stall-limit=0.2"], &much, &parts);
 }
 
-/// Appends to a full disk: it says at once that nothing is taken, and in the end that it gives up.
+/// Appends to a full disk: the tool reports the stall at once, and gives up at the end.
 #[track_caller]
 fn given_up(args: &[&str], input: &[u8], parts: &[&str]) {
     let args = args.iter().copied().chain(["/dev/full"]);
@@ -191,7 +191,7 @@ fn given_up(args: &[&str], input: &[u8], parts: &[&str]) {
     }
 }
 
-/// A disk of 1 MiB, for real; only root can have one.
+/// Uses a real file system of 1 MiB, which only root can mount.
 #[test]
 fn a_disk_that_fills_up_is_an_error_that_says_how_far_it_came() {
     let (dir, _) = scratch();
@@ -246,7 +246,7 @@ fn a_reader_that_goes_away_is_an_error() {
         rustix::io::ioctl_fionread(&reader).unwrap() == 1000
     });
     drop(reader);
-    // A child that another test is just starting may hold a copy for a moment.
+    // For a moment, a child that another test starts may hold a copy of the descriptor.
     let open = || rustix::fs::open(&path, OFlags::WRONLY | OFlags::NONBLOCK, Mode::empty());
     wait_until("no reader", || {
         open().is_err_and(|errno| errno == Errno::NXIO)

@@ -1,4 +1,4 @@
-//! A run that is killed at any moment and started again loses nothing and repeats nothing.
+//! Promise: a run that is killed at any moment and started again loses nothing and repeats nothing.
 
 mod common;
 
@@ -15,7 +15,7 @@ use common::{ALQ, Running, assert_same, name, numbers, scratch};
 use rustix::process::Signal;
 use tempfile::TempDir;
 
-/// How many logs are written, each with some kills on the way.
+/// The number of logs to write, each with several kills.
 fn rounds() -> u64 {
     let rounds = std::env::var("ALQ_TOOL_KILLS").map(|text| text.parse().unwrap());
     rounds.unwrap_or(20)
@@ -34,9 +34,10 @@ impl Dice {
     }
 }
 
-/// Lets the tool run for a while, and kills it unless it is done; whether it was done.
+/// Lets the tool run for a while, and kills it if it has not ended. Returns true if it had ended.
 ///
-/// The moment may be any: within the start, the recovery, a read, a write, or the end. Nothing depends on which.
+/// The kill may come during the start, the recovery, a read, a write or the end. The result does
+/// not depend on the moment.
 fn kill(mut tool: Running, dice: &mut Dice) -> bool {
     // Starting takes some milliseconds, and so does the work.
     thread::sleep(Duration::from_micros(dice.roll(12_000)));
@@ -53,7 +54,8 @@ fn len(log: &Path) -> u64 {
     fs::metadata(log).map_or(0, |log| log.len())
 }
 
-/// Appends all of `input` by `start`, which is killed some times; the log must then be the input.
+/// Appends `input` with the command of `start`, which is killed several times. The log must then be
+/// the input.
 fn killed_some_times(
     dice: &mut Dice,
     input: &[u8],
@@ -107,7 +109,7 @@ fn with_resume_it_is_simply_started_again() {
     }
 }
 
-/// The files end where lines do, too, whatever was killed in between.
+/// The files also end with a line, wherever the kills came.
 #[test]
 fn with_rotation_the_files_together_are_the_input() {
     let input = numbers(100_000);
@@ -133,7 +135,7 @@ fn after_a_recovery_the_length_of_the_log_says_where_to_go_on() {
         killed_some_times(&mut dice, &input, |dice, paths| {
             let [source, ring, log] = paths;
             recover(ring, dice);
-            // What `tail -c +$((length + 1)) source` would put out.
+            // As `tail -c +$((length + 1)) source`.
             let mut input = File::open(source).unwrap();
             input.seek(SeekFrom::Start(len(log))).unwrap();
             append(&["--capacity=16K"], paths, input)
@@ -141,7 +143,7 @@ fn after_a_recovery_the_length_of_the_log_says_where_to_go_on() {
     }
 }
 
-/// `alq recover`, which may be killed and started again, too; and does what its dry run has foreseen.
+/// `alq recover` can be killed and started again too, and does what its dry run has printed.
 fn recover(ring: &Path, dice: &mut Dice) {
     if !ring.exists() {
         return;

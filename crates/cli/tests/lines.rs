@@ -1,5 +1,5 @@
-//! `alq append` as a log catcher: what becomes of lines, their time stamps, and what it does when
-//! it is asked between two of them.
+//! Promise: as a log catcher, `alq append` keeps lines whole, stamps them, drops only whole lines,
+//! and serves requests between two lines.
 
 mod common;
 
@@ -18,7 +18,7 @@ use rustix::process::Signal;
 #[test]
 fn lines_come_out_as_they_went_in() {
     for input in [text(20_000), b"no newline at the end".into(), b"".into()] {
-        // A ring with room for all: nothing is dropped.
+        // The ring has room for everything: nothing is dropped.
         let drop = ["--when-full=drop", "--capacity=16M"];
         for args in [&["--line"][..], &drop, &["--line-max=1M"]] {
             let (_dir, log) = scratch();
@@ -40,8 +40,7 @@ fn each_line_gets_a_stamp_and_keeps_its_bytes() {
         ("--timestamp=%H:%M:%S", 9),
     ];
     for (stamp, len) in stamps {
-        // A ring with room for all, so that nothing is dropped, and one with room for next to
-        // nothing.
+        // One ring has room for everything, so that nothing is dropped; the other has hardly any.
         let drop = ["--when-full=drop", "--capacity=16M"];
         for more in [drop, ["--line", "--capacity=4096"]] {
             let (_dir, log) = scratch();
@@ -63,7 +62,7 @@ fn a_stamp_is_of_the_time_of_the_first_byte() {
     let (_dir, log) = scratch();
     let mut catcher = Catcher::start(&["--timestamp=iso"], &log);
     catcher.feed("begun");
-    wait_for_len(&log, 28 + 5); // a beginning is not kept back
+    wait_for_len(&log, 28 + 5); // the beginning of a line is not held back
     let first = read(&log);
     catcher.feed(", ended\nnext");
     catcher.end();
@@ -105,7 +104,7 @@ fn tai64nlocal_reads_our_stamps() {
     );
 }
 
-/// To the second, as date(1) has it.
+/// The time to the second, from date(1).
 fn jiff_now() -> String {
     let date = Command::new("date")
         .args(["-u", "+%F %T"])
@@ -147,7 +146,7 @@ fn sigterm_reads_to_the_end_of_the_line_and_no_further() {
         let (_, rest) = catcher.end();
         let found = read(&log);
         assert_eq!(format!("{found}{rest}"), "one\ntwo\nthree\n");
-        // It waits for a quarter of a second; this test may have been too slow for that.
+        // The tool waits for a quarter of a second; this test may have been slower.
         assert!(
             found == "one\ntwo\n" || found == "one\ntwo\nthree\n" || took.as_millis() >= 250,
             "{found}"
@@ -156,7 +155,7 @@ fn sigterm_reads_to_the_end_of_the_line_and_no_further() {
 }
 
 #[test]
-fn sigterm_does_not_wait_for_ever_and_sigint_not_at_all() {
+fn sigterm_waits_for_a_limited_time_and_sigint_does_not_wait() {
     for signal in [Signal::TERM, Signal::INT] {
         let (_dir, log) = scratch();
         let mut catcher = Catcher::start(&["--line", "--quiet"], &log);
@@ -170,7 +169,7 @@ fn sigterm_does_not_wait_for_ever_and_sigint_not_at_all() {
 }
 
 #[test]
-fn sighup_goes_on_in_a_new_file_behind_the_line() {
+fn sighup_continues_in_a_new_file_after_the_line() {
     for more in ["--line", "--when-full=drop", "--timestamp=%H"] {
         let (dir, log) = scratch();
         let old = dir.path().join("old");
@@ -227,8 +226,7 @@ fn sigusr1_without_a_rotation_is_answered_and_kills_nobody() {
     }
 }
 
-/// What a log with loss lines holds: the lines, and how many lines and bytes are said to be
-/// missing.
+/// Splits a log with loss lines: the other lines, and the numbers of lost lines and bytes.
 fn lines_and_losses(log: &str) -> (Vec<&str>, u64, u64) {
     let (mut lost_lines, mut lost_bytes) = (0, 0);
     let mut lines = Vec::new();
@@ -251,7 +249,7 @@ fn lines_without_room_are_dropped_whole_and_counted_twice() {
     let (path, mut reader) = fifo(&dir);
     let mut catcher = Catcher::start(&["--when-full=drop", "--capacity=16K"], &path);
     let all = numbers(100_000);
-    catcher.input.write_all(&all).unwrap(); // nobody reads the log, and this ends all the same
+    catcher.input.write_all(&all).unwrap(); // returns although the log is not read
     drop(catcher.input);
     let mut found = String::new();
     reader.read_to_string(&mut found).unwrap();
@@ -283,7 +281,7 @@ fn a_reader_that_is_slow_costs_no_line() {
             catcher.end()
         }
     });
-    // The ring and the pipe are full each time, for less than the second after which it drops.
+    // Each time the ring and the pipe are full for less than 1 s, after which the tool drops lines.
     let mut found = Vec::new();
     let mut piece = vec![0; 1 << 14];
     while let count @ 1.. = reader.read(&mut piece).unwrap() {
@@ -363,7 +361,7 @@ fn a_pause_inside_of_a_line_costs_no_time_of_the_processor() {
     let mut catcher = Catcher::start(&["--line"], &log);
     catcher.feed("open");
     wait_for_len(&log, 4);
-    catcher.tool.signal(Signal::HUP); // it now waits for the end of the line
+    catcher.tool.signal(Signal::HUP); // the tool now waits for the end of the line
     std::thread::sleep(Duration::from_millis(300));
     let stat = read(Path::new(&format!("/proc/{}/stat", catcher.tool.0.id())));
     let fields: Vec<&str> = stat

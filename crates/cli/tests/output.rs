@@ -1,4 +1,4 @@
-//! Standard output as the log: descriptor 1, whatever that is.
+//! Promise: `-` appends to standard output, whether it is a pipe, a socket or a file.
 
 mod common;
 

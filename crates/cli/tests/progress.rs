@@ -1,5 +1,5 @@
-//! The progress line: on a terminal only, cleared before anything else is said, and drawn ten times
-//! a second at most.
+//! Promise: the progress line appears only on a terminal, is cleared before any message, and is
+//! drawn at most ten times a second.
 
 mod common;
 
@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use common::terminal::{OnTerminal, terminal};
 use common::{ALQ, assert_same, fifo, numbers, pipe, scratch};
 
-/// What takes a line away: to its start, and delete it.
+/// The bytes that clear a line: move to its start, and delete it.
 const CLEARED: &str = "\r\x1b[2K";
 
 /// `alq append` with its standard error on a terminal.
@@ -25,7 +25,7 @@ fn start(test: &str, args: &[&Path], stdin: impl Into<Stdio>) -> Option<OnTermin
     })
 }
 
-/// What stays to be seen: the only line, behind the last clearing of the one before.
+/// The line that stays on the screen: the one after the last clearing.
 #[track_caller]
 fn last_line(shown: &str) -> &str {
     let (before, last) = shown.rsplit_once(CLEARED).expect(shown);
@@ -101,7 +101,7 @@ fn it_is_cleared_before_an_error() {
     drop(writer);
     let (code, shown) = tool.end();
     assert_eq!(code, Some(1), "{shown:?}");
-    // Two messages: that nothing is taken, above the line, and that it gives up.
+    // Two messages: the stall, above the line, and the failure.
     let (before, last) = shown.rsplit_once(CLEARED).expect(&shown);
     assert_eq!(before.matches('\n').count(), 1, "{shown:?}");
     assert!(

@@ -1,4 +1,5 @@
-//! `alq recover`: what a process has left in a ring file goes to its log, or elsewhere.
+//! Promise: `alq recover` appends what a process left in a ring file to its log or to another file,
+//! and refuses what it cannot trust.
 
 mod common;
 
@@ -11,7 +12,7 @@ use common::ring::{Left, Stuck, change_word, json, left, number, spoil, stat};
 use common::{alq, name, refused};
 use serde_json::Value;
 
-/// Two records that are posted, behind one that is written and a reservation that is not posted.
+/// Two posted records, after one that is written and a reservation that is not posted.
 fn two() -> Left {
     left(Options::new(), &["written\n"], &["posted1\n", "posted2\n"])
 }
@@ -101,7 +102,8 @@ fn another_file_gets_it_when_asked() {
     both.arg("--dry-run").assert().code(2);
 }
 
-/// The log that the ring names is opened only if it is still that file; nothing is made, followed or waited for.
+/// The log that the ring names is opened only if it is still the same file. `recover` creates no
+/// file, follows no link and does not wait.
 #[test]
 fn a_log_that_is_gone_or_replaced_asks_for_another_file() {
     let left = two();
@@ -137,7 +139,7 @@ fn a_log_that_is_gone_or_replaced_asks_for_another_file() {
     assert_eq!(fs::read(&kept).unwrap(), b"written\n");
 }
 
-/// What a user has put into a ring file names whatever that user likes: root opens nothing of it, and makes nothing.
+/// A user can put any path into a ring file: root opens no file that it names, and creates no file.
 #[test]
 fn a_ring_of_another_user_is_refused_before_anything_that_it_names() {
     let left = two();
@@ -175,7 +177,7 @@ fn a_ring_of_another_user_is_refused_before_anything_that_it_names() {
     assert!(!left.log.exists());
 }
 
-/// A path in a ring file, or on the command line, moves no cursor.
+/// A path from a ring file or from the command line cannot move the cursor.
 #[test]
 fn what_a_ring_names_reaches_no_terminal_as_it_is() {
     use std::ffi::OsStr;
@@ -252,7 +254,7 @@ fn damage_has_an_exit_code_of_its_own() {
         &[],
         &["posted1\n", "posted2\n", "posted3\n"],
     );
-    // Behind the two pages of the header: the reservation, and the place of the second record.
+    // After the two pages of the header: the reservation, and the place of the second record.
     change_word(&left.ring, 8192 + 2 * 16, |place| place ^ 1 << 40);
     for args in [&["--dry-run"][..], &[]] {
         let mut command = recover(&[name(&left.ring), "--json"]);
@@ -323,7 +325,7 @@ fn a_full_disk_keeps_the_bytes_in_the_ring() {
     let args = [name(&left.ring), "--into", "/dev/full"];
     let run = recover(&args).assert().code(1).stdout("");
     let said = String::from_utf8(run.get_output().stderr.clone()).unwrap();
-    let last = said.lines().last().unwrap(); // it says so while it waits, too
+    let last = said.lines().last().unwrap(); // it also reports the stall while it waits
     assert!(last.starts_with("alq: /dev/full: no room for "), "{said}");
     let kept = "0 bytes are written, 16 bytes stay in ";
     assert!(

@@ -1,5 +1,6 @@
-//! The page of `alq bench`, as a browser shows it: its tables hold what the JSON holds, and it loads nothing. Needs Chromium; `ci/report.sh`
-//! has it, and sets `ALQ_CHROMIUM`. Without that this says that it was skipped.
+//! The page of `alq bench`, as a browser shows it: its tables hold what the JSON holds, and it
+//! loads nothing. Needs Chromium; `ci/report.sh` has it, and sets `ALQ_CHROMIUM`. Without that this
+//! says that it was skipped.
 
 mod common;
 
@@ -14,7 +15,8 @@ use serde_json::Value;
 /// How long a quick run may take.
 const LIMIT: std::time::Duration = std::time::Duration::from_secs(300);
 
-/// Chromium without a window, without a profile that it knows, and without calls of its own to anywhere.
+/// Chromium without a window, without a profile that it knows, and without calls of its own to
+/// anywhere.
 fn chromium(program: &str, profile: &Path, args: &[&str]) -> Output {
     let mut command = Command::new(program);
     command.args([
@@ -83,8 +85,8 @@ fn shown(dom: &str) -> BTreeMap<String, String> {
     cells.map(cell).collect()
 }
 
-/// What was asked for over a network, each with the number of the part of the browser that did it (which has calls of its own),
-/// from what it notes of its network.
+/// What was asked for over a network, each with the number of the part of the browser that did it
+/// (which has calls of its own), from what it notes of its network.
 fn asked(log: &Path) -> Vec<(String, String)> {
     let log = fs::read_to_string(log).unwrap();
     let found = log.split("\"traffic_annotation\":").skip(1);
@@ -144,7 +146,8 @@ fn the_page_shows_what_the_json_holds_and_loads_nothing() {
     let asked = asked(&net);
     assert!(asked.iter().all(|(part, _)| *part != of_pages), "{asked:?}");
 
-    // It is drawn: every chart has a place on the page and a picture of it is not of one colour, which would take next to nothing.
+    // It is drawn: every chart has a place on the page and a picture of it is not of one colour,
+    // which would take next to nothing.
     let charts = dom.matches("<svg").count();
     assert!(charts >= 5, "{charts} charts");
     let shot = format!("--screenshot={}", picture.display());

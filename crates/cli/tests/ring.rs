@@ -1,4 +1,4 @@
-//! `alq append --ring`: what was read outlives the run.
+//! Promise: with `alq append --ring`, what was read survives a kill, and each misuse is refused.
 
 mod common;
 
@@ -15,7 +15,7 @@ fn said(run: &assert_cmd::assert::Assert) -> String {
     String::from_utf8(run.get_output().stderr.clone()).unwrap()
 }
 
-/// `alq append --ring RING`, with more to come.
+/// Builds `alq append --ring RING`; the caller adds more arguments.
 fn with_ring(ring: &Path) -> assert_cmd::Command {
     let mut command = append([Path::new("--ring-on-disk"), Path::new("--ring"), ring]);
     command.write_stdin("x");
@@ -49,7 +49,7 @@ fn a_pipe_gets_what_a_killed_run_had_read_first() {
     stuck.feed("two\n");
     let left = stuck.kill();
     let (mut reader, filler) = left.reader.unwrap();
-    // Without a writer yet, a read would take the FIFO for ended.
+    // As long as there is no writer, a read would see the end of the FIFO.
     let writer = File::options().write(true).open(&left.log).unwrap();
     let mut tool = Running::append(
         [
@@ -187,7 +187,7 @@ fn a_ring_without_a_byte_is_made_anew() {
     assert_eq!(fs::read(&log).unwrap(), b"x");
 }
 
-/// A disk may be slow, full or frozen; the ring there is accepted, and not in silence.
+/// A disk may be slow, full or frozen. A ring there is accepted with a warning.
 #[test]
 fn a_ring_on_a_disk_is_warned_of_once() {
     let (dir, log) = scratch();
@@ -214,7 +214,8 @@ fn a_ring_on_a_disk_is_warned_of_once() {
     append(["--ring-on-disk", name(&log)]).assert().code(2);
 }
 
-/// `ulimit -f` below the size of the ring: said, and the process lives.
+/// If `ulimit -f` is below the size of the ring, a message says so, and no signal kills the
+/// process.
 #[test]
 fn a_limit_of_files_below_the_size_of_the_ring_is_named() {
     let (dir, log) = scratch();
@@ -279,10 +280,10 @@ fn a_ring_in_use_is_refused_and_its_process_named() {
 }
 
 #[test]
-fn resuming_goes_on_behind_what_the_log_holds() {
+fn resuming_continues_after_the_bytes_that_the_log_holds() {
     let (dir, log) = scratch();
     let source = dir.path().join("source");
-    let text = common::text(10_000); // some chunks of what is compared at once
+    let text = common::text(10_000); // several of the chunks that are compared at once
     fs::write(&source, &text).unwrap();
     for held in [0, 1, 65_536, 65_537, text.len() - 1, text.len()] {
         fs::write(&log, &text[..held]).unwrap();
@@ -325,7 +326,7 @@ fn resuming_is_refused_where_it_cannot_be_right() {
     refuse(&fifo, source(), &["it is not a file"]);
 }
 
-/// A refusal is not held up by a pipe that takes nothing of what was left.
+/// A refusal does not wait for a pipe that accepts none of the bytes in the ring.
 #[test]
 fn a_refusal_leaves_in_the_ring_what_nobody_reads() {
     let mut stuck = Stuck::start();

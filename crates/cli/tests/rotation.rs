@@ -1,4 +1,4 @@
-//! Files of a log catcher: they end where lines do, and together they are the input.
+//! Promise: the files of a log catcher end with a line, and together they are the input.
 
 mod common;
 
@@ -34,7 +34,7 @@ fn files_are_full_and_end_with_a_line() {
         for file in files {
             let found = fs::read(file).unwrap();
             assert!(found.ends_with(b"\n"));
-            // Of a line whose beginning was written when nobody knew how long it is, all is there.
+            // The beginning of the line was written before its length was known: it stays whole.
             assert!(
                 found.len() > (16 << 10) - longest && found.len() < (16 << 10) + longest,
                 "{}",
@@ -71,7 +71,7 @@ fn only_a_line_that_is_too_long_is_split() {
 }
 
 #[test]
-fn a_signal_rotates_behind_the_line_that_is_open() {
+fn a_signal_rotates_after_the_current_line() {
     for signal in [Signal::USR1, Signal::ALARM] {
         let (_dir, log) = scratch();
         let mut catcher = Catcher::start(&["--rotate-size=1G"], &log);
@@ -82,7 +82,7 @@ fn a_signal_rotates_behind_the_line_that_is_open() {
         wait_until("a new file", || rotated(&log).len() == 1);
         catcher.end();
         let old = read(&rotated(&log)[0]);
-        // The signal may have come behind the last line, too.
+        // The signal may also have come after the last line.
         assert!(
             old.starts_with("one\ntwo\n") && old.ends_with('\n'),
             "{old}"
@@ -108,10 +108,10 @@ fn an_idle_log_is_rotated_at_once_and_an_empty_one_not_at_all() {
 }
 
 #[test]
-fn a_rotation_that_was_asked_for_in_a_line_that_never_ends_keeps_nobody_from_leaving() {
+fn a_rotation_that_waits_for_a_line_without_an_end_does_not_prevent_the_exit() {
     let (_dir, log) = scratch();
     let mut catcher = Catcher::start(&["--rotate-size=1G", "--capacity=4K"], &log);
-    // Too long for the ring, so that nobody waits for its end, but not for the log.
+    // Too long for the ring, which does not wait for its end, but not too long for the log.
     catcher.feed(&"x".repeat(2000));
     wait_for_len(&log, 2000);
     catcher.tool.signal(Signal::USR1);
@@ -130,7 +130,7 @@ fn both_requests_are_met() {
     catcher.feed("one\ntw");
     wait_for_len(&log, 6);
     fs::rename(&log, &old).unwrap();
-    catcher.tool.signal(Signal::USR1); // which nobody can meet here
+    catcher.tool.signal(Signal::USR1); // this request cannot be served here
     catcher.tool.signal(Signal::HUP);
     catcher.feed("o\n");
     wait_until("a new file", || log.exists());
@@ -203,7 +203,8 @@ fn rotated_files_are_packed_before_it_ends() {
     }
 }
 
-/// Rotated files of an earlier run that nobody has packed; so much that packing them takes its time.
+/// Creates rotated files of an earlier run that are not packed, large enough that packing takes
+/// some time.
 fn leave_much_to_pack(log: &Path) {
     let mut dice = 1_u64;
     let mut noise = vec![0; 32 << 20];
@@ -222,7 +223,7 @@ fn leave_much_to_pack(log: &Path) {
     }
 }
 
-/// How many of the rotated files are not packed.
+/// The number of rotated files that are not packed.
 fn plain(log: &Path) -> usize {
     let is_plain = |path: &&PathBuf| path.extension().is_some_and(|it| it != "gz");
     rotated(log).iter().filter(is_plain).count()
@@ -259,7 +260,7 @@ fn a_signal_leaves_packing_to_the_next_start() {
 }
 
 #[test]
-fn resume_goes_on_behind_all_files() {
+fn resume_continues_after_all_files() {
     let input = numbers(50_000);
     let (dir, log) = scratch();
     let source = dir.path().join("source");
@@ -269,7 +270,7 @@ fn resume_goes_on_behind_all_files() {
         assert!(succeeded, "{said}");
         assert_same(&all(&log), &input[..part]);
     }
-    // Called like a rotated file, and nobody writes to it.
+    // A FIFO with the name of a rotated file, and without a writer.
     let mut fifo = log.clone().into_os_string();
     fifo.push(".20200101T000000Z-000000");
     rustix::fs::mkfifoat(rustix::fs::CWD, &fifo, rustix::fs::Mode::RWXU).unwrap();
@@ -282,7 +283,7 @@ fn resume_goes_on_behind_all_files() {
     assert!(!succeeded && said.contains("differs from byte"), "{said}");
 }
 
-/// Whether it has succeeded, and what it said.
+/// Runs the tool. Returns whether it succeeded, and its messages.
 fn resume(source: &Path, log: &Path) -> (bool, String) {
     let args = ["--resume", "--rotate-size=16K", name(log)];
     let mut tool = Running::append(args, File::open(source).unwrap());
@@ -336,7 +337,7 @@ fn rules_for_rotated_files_without_a_rotation_are_refused() {
         refused(append([rule, name(&log)]).write_stdin("x\n"), 2, &parts);
         assert!(!log.exists());
     }
-    // Each of these says when.
+    // Each of these options says when to rotate.
     for trigger in [
         "--rotate-size=1K",
         "--rotate-every=daily",

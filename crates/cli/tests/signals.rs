@@ -1,7 +1,7 @@
-//! Signals end the reading, not the writing.
+//! Promise: a signal ends the reading; everything that was read is still written.
 //!
-//! Every test keeps an end of the input pipe itself, so that it can tell what the tool has read:
-//! all that was fed, less what is still in the pipe.
+//! Every test holds an end of the input pipe, so that it knows what the tool has read: everything
+//! that was fed, less what is still in the pipe.
 
 mod common;
 
@@ -22,13 +22,13 @@ use rustix::pipe::fcntl_getpipe_size;
 use rustix::process::Signal;
 use tempfile::TempDir;
 
-/// A thread that feeds a pipe with numbers for as long as it is not stopped.
+/// A thread that feeds a pipe with numbers until it is stopped.
 struct Feeder {
     stop: Arc<AtomicBool>,
-    /// How much is fed so far.
+    /// The number of bytes that were fed.
     count: Arc<AtomicUsize>,
     fed: JoinHandle<Vec<u8>>,
-    /// The test's own reading end.
+    /// The reading end of the test.
     rest: File,
 }
 
@@ -52,11 +52,11 @@ impl Feeder {
         (feeder, reader)
     }
 
-    /// What the tool has read, now that it is dead.
+    /// Returns what the tool has read. The tool must have ended.
     fn read_by_tool(mut self) -> Vec<u8> {
         self.stop.store(true, Ordering::Relaxed);
         let mut unread = Vec::new();
-        self.rest.read_to_end(&mut unread).unwrap(); // ends when the feeder has closed its end
+        self.rest.read_to_end(&mut unread).unwrap(); // until the feeder has closed its end
         let mut fed = self.fed.join().unwrap();
         assert!(fed.ends_with(&unread), "the tool read in order");
         fed.truncate(fed.len() - unread.len());
@@ -103,7 +103,7 @@ fn a_signal_ends_a_tool_that_waits_for_input() {
     }
 }
 
-/// Sends the signal while input comes without end; everything that was read must be written.
+/// Sends the signal during endless input. Everything that was read must be written.
 fn under_load(args: &[&str], signal: Signal) {
     let (_dir, log) = scratch();
     let (feeder, input) = Feeder::start();
@@ -236,7 +236,7 @@ fn stuck(dir: &TempDir, stderr: impl Into<Stdio>) -> (Running, Feeder, File) {
     command.args(["append", "--quiet", "--capacity=256K"]);
     command.arg(&path).stdin(input).stderr(stderr);
     let tool = Running(command.spawn().unwrap());
-    // What neither pipe can hold, the tool must have in its ring.
+    // The bytes that neither pipe can hold must be in the ring of the tool.
     let sizes = [&reader, &feeder.rest].map(|end| fcntl_getpipe_size(end).unwrap());
     let both: usize = sizes.iter().sum();
     wait_until("more than fits into both pipes", || {
@@ -276,7 +276,7 @@ fn a_second_signal_ends_it_also_when_nobody_reads_standard_error() {
     rustix::fs::fcntl_setfl(&full, OFlags::empty()).unwrap();
     let (mut tool, _feeder, _reader) = stuck(&dir, full);
     tool.signal(Signal::TERM);
-    // It cannot say when the grace is over, so it is asked again and again.
+    // The tool cannot report the end of the grace, so the test sends the signal repeatedly.
     wait_until("death", || {
         thread::sleep(Duration::from_millis(50));
         tool.signal(Signal::TERM);
@@ -300,7 +300,7 @@ fn a_drain_that_gets_unstuck_is_finished() {
 fn one_request_that_comes_as_two_signals_loses_nothing() {
     let (dir, _) = scratch();
     let (mut tool, feeder, mut reader) = stuck(&dir, Stdio::piped());
-    // Two different ones, since the kernel may make one of two that are equal.
+    // Two different signals, because the kernel may merge two equal ones.
     tool.signal(Signal::TERM);
     tool.signal(Signal::INT);
     let mut found = Vec::new();
@@ -310,7 +310,7 @@ fn one_request_that_comes_as_two_signals_loses_nothing() {
     assert_same(&found, &feeder.read_by_tool());
 }
 
-/// Ignores `names` and sends them all.
+/// Starts the tool with the signals `names` ignored, and sends all of them.
 fn ignoring(names: &str, signals: &[Signal]) {
     let (_dir, log) = scratch();
     let (reader, writer) = pipe();

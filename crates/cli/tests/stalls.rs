@@ -1,4 +1,4 @@
-//! A log catcher on a full disk: it waits, says so at once, and says when it is over.
+//! Promise: a log catcher on a full disk waits, reports the stall at once, and reports its end.
 
 mod common;
 
@@ -16,7 +16,7 @@ use rustix::process::Signal;
 fn next_line(catcher: &mut Catcher) -> String {
     let mut said = String::new();
     let stderr = catcher.tool.0.stderr.as_mut().unwrap();
-    // Nothing more is there yet that a buffer could swallow.
+    // A buffer of one byte, so that it takes no byte of the next line.
     BufReader::with_capacity(1, stderr)
         .read_line(&mut said)
         .unwrap();
@@ -34,7 +34,7 @@ fn a_catcher_waits_for_room_without_an_end_and_says_so_at_once() {
             "{said}"
         );
         assert!(said.contains("keeping 5 bytes in memory"), "{said}");
-        // Longer than the limit that other input has.
+        // The stall lasts longer than the limit of other input.
         assert!(next_line(&mut catcher).contains("for 1 s"));
         assert!(catcher.tool.is_alive());
         catcher.tool.signal(Signal::TERM);
@@ -79,7 +79,7 @@ fn after_a_signal_a_ring_file_keeps_what_a_full_disk_does_not_take() {
     assert_eq!(read(&log), "kept\n");
 }
 
-/// A disk of 1 MiB, for real; only root can have one.
+/// Uses a real file system of 1 MiB, which only root can mount.
 #[test]
 fn room_that_comes_is_used_and_said() {
     let (dir, _) = scratch();

@@ -1,4 +1,5 @@
-//! `alq stat`: what a ring file holds, and what its queue is doing.
+//! Promise: `alq stat` shows what a ring file holds and what its queue is doing, and changes
+//! nothing.
 
 mod common;
 
@@ -124,7 +125,7 @@ failure            none",
         name(&left.ring),
         name(&left.log)
     );
-    // The flusher may have seen the first record alone, or more.
+    // The flusher may have seen only the first record, or more.
     let (high, rest): (Vec<&str>, Vec<&str>) =
         rest.iter().partition(|line| line.starts_with("high"));
     assert!(high[0].starts_with("high water        "), "{said}");
@@ -221,7 +222,8 @@ fn what_is_no_good_ring_file_is_refused() {
     );
 }
 
-/// The lock is asked, not a number: a process of another PID namespace has none that is seen here.
+/// Whether a ring is in use is decided by its lock. The pid of a process in another PID namespace
+/// cannot be seen here.
 #[test]
 fn a_ring_that_a_process_of_another_namespace_has_is_in_use() {
     let mut stuck = Stuck::start();
@@ -264,7 +266,8 @@ fn a_ring_that_a_process_of_another_namespace_has_is_in_use() {
     assert_eq!(stat(&left.ring)["in_use"], false);
 }
 
-/// A file that claims to be a large ring, with nothing in it: looked at in less memory than its descriptors would take.
+/// A file claims to be a large ring and is empty: `stat` needs less memory than its descriptors
+/// would take.
 #[test]
 fn a_hostile_ring_costs_no_memory() {
     use std::os::unix::fs::FileExt;

@@ -1,4 +1,5 @@
-//! The examples for supervisors, as they are: run by runit, read by systemd; and the real logrotate. Skipped by name where those are not.
+//! Promise: the examples for supervisors work unchanged: runit runs them, and systemd accepts them.
+//! logrotate loses no line. A test is skipped, with a message, if its program is not installed.
 
 mod common;
 
@@ -32,7 +33,8 @@ fn example(path: &str) -> PathBuf {
         .join(path)
 }
 
-/// A service directory as the example has it, with a program that waits for its lines on a FIFO, and runsv on it.
+/// The service directory of the example, run by runsv, with a program that copies lines from a
+/// FIFO.
 struct Service {
     dir: TempDir,
     runsv: Child,
@@ -52,7 +54,7 @@ impl Service {
         fs::create_dir_all(path.join("bin")).unwrap();
         fs::create_dir_all(path.join("logs")).unwrap();
         std::os::unix::fs::symlink(ALQ, path.join("bin/alq")).unwrap();
-        // It writes what comes to its FIFO, whoever writes there.
+        // The program prints everything that comes through its FIFO.
         let myapp = path.join("bin/myapp");
         let fifo = path.join("lines");
         assert!(
@@ -80,7 +82,7 @@ impl Service {
         self.dir.path().join("logs/log")
     }
 
-    /// Has the program write a text, and waits until its last line is in a file.
+    /// Lets the program print a text, and waits until its last line is in a file.
     fn say(&self, text: &str) {
         let mut fifo = File::options()
             .write(true)
@@ -91,7 +93,7 @@ impl Service {
         wait_until("the last line", || read_all(&self.log()).contains(&last));
     }
 
-    /// The process that catches.
+    /// The pid of the catcher.
     fn pid(&self) -> Option<Pid> {
         let text = fs::read_to_string(self.dir.path().join("app/log/supervise/pid")).ok()?;
         Pid::from_raw(text.trim().parse().ok()?)
@@ -105,7 +107,7 @@ impl Drop for Service {
     }
 }
 
-/// All that the log holds, packed or not, as text.
+/// The content of all files of the log, packed or not, as text.
 fn read_all(log: &Path) -> String {
     let mut text = String::new();
     for file in rotated(log) {
@@ -168,7 +170,7 @@ fn systemd_finds_no_fault_with_the_units() {
     };
     let (dir, _) = scratch();
     for unit in ["alq@.socket", "alq@.service"] {
-        // Where nobody has installed the tool, systemd would miss it.
+        // If the tool is not installed, systemd reports it as missing.
         let text = read(&example("systemd").join(unit)).replace("/usr/bin/alq", ALQ);
         fs::write(dir.path().join(unit.replace('@', "@myapp")), text).unwrap();
     }
@@ -180,7 +182,7 @@ fn systemd_finds_no_fault_with_the_units() {
         .output()
         .unwrap();
     let said = String::from_utf8_lossy(&run.stderr);
-    // It reads what is installed, too, and that is not ours.
+    // systemd-analyze also reads installed units, which are not ours.
     let ours: Vec<&str> = said.lines().filter(|line| line.contains("alq@")).collect();
     assert!(run.status.success() && ours.is_empty(), "{said}");
 }
@@ -203,7 +205,7 @@ fn logrotate(program: &Path, log: &Path, rules: &str) {
     assert!(run.status.success(), "{run:?}");
 }
 
-/// What logrotate has put aside, oldest first, and the log.
+/// The files that logrotate has renamed, oldest first, and the log.
 fn put_aside(log: &Path) -> Vec<PathBuf> {
     let numbered = (1..).map(|number| PathBuf::from(format!("{}.{number}", log.display())));
     let mut files: Vec<PathBuf> = numbered.take_while(|path| path.exists()).collect();
@@ -226,7 +228,8 @@ fn logrotate_with_create_and_sighup_loses_nothing_and_splits_no_line() {
         let pid = catcher.tool.0.id();
         let rules = format!("create 0600\npostrotate\nkill -HUP {pid}\nendscript");
         for _ in 0..5 {
-            // The last rotation waits for a line to end, so there is more to come until it has been made.
+            // The last rotation waits for the end of a line, so the test writes until it has
+            // happened.
             wait_until("something to rotate", || {
                 catcher
                     .input
@@ -249,7 +252,8 @@ fn logrotate_with_create_and_sighup_loses_nothing_and_splits_no_line() {
     }
 }
 
-/// `copytruncate` loses what is written between its copy and its cut; so it gets nothing to lose here.
+/// `copytruncate` loses what is written between its copy and its truncation, so nothing is written
+/// then.
 #[test]
 fn logrotate_with_copytruncate_leaves_no_hole() {
     let Some(program) = find("logrotate_with_copytruncate", "logrotate") else {

@@ -1,4 +1,5 @@
-//! `alq stat --watch`: a screen on a terminal, a line a look elsewhere, until a signal comes or the ring file goes.
+//! Promise: `alq stat --watch` shows a screen on a terminal and lines elsewhere, until a signal
+//! comes or the ring file is removed.
 
 mod common;
 
@@ -14,7 +15,7 @@ use common::{ALQ, Running, alq, name, refused, scratch, wait_until};
 use rustix::process::Signal;
 use serde_json::Value;
 
-/// `alq stat --watch`, a hundred looks a second.
+/// Builds `alq stat --watch` with a hundred readings per second.
 fn watch(ring: &Path, options: &[&str]) -> Command {
     let mut command = Command::new(ALQ);
     command.args(["stat", "--watch", "--interval=0.01"]);
@@ -22,7 +23,7 @@ fn watch(ring: &Path, options: &[&str]) -> Command {
     command
 }
 
-/// What a terminal with these bytes on it shows in the end: the tool goes up and clears lines, and nothing else.
+/// The screen of a terminal after these bytes. The tool only moves up and clears lines.
 fn screen(shown: &str) -> Vec<String> {
     let (mut lines, mut at) = (vec![String::new()], 0);
     let mut rest = shown;
@@ -53,14 +54,14 @@ fn screen(shown: &str) -> Vec<String> {
     lines
 }
 
-/// The line of a screen with this label, if it is there just once.
+/// The line of a screen with this label, if there is exactly one.
 fn row(lines: &[String], label: &str) -> Option<String> {
     let mut rows = lines.iter().filter_map(|line| line.strip_prefix(label));
     let row = rows.next()?.trim().to_owned();
     rows.next().is_none().then_some(row)
 }
 
-/// Waits until the screen has such a line; what is read of it meanwhile may be half a screen.
+/// Waits until the screen has such a line. Until then it may be half drawn.
 fn wait_for_row(tool: &OnTerminal, label: &str, is_it: impl Fn(&str) -> bool) {
     wait_until(label, || {
         row(&screen(&tool.shown()), label).is_some_and(|row| is_it(&row))
@@ -181,7 +182,7 @@ fn elsewhere_each_look_is_a_line() {
 }
 
 #[test]
-fn what_has_changed_is_told() {
+fn changes_since_the_last_reading_are_shown() {
     let mut stuck = Stuck::start();
     let mut command = watch(&stuck.ring, &["--json"]);
     let mut tool = Running::start(command.stdout(Stdio::piped()), Stdio::null());

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::{Running, name, pipe, wait_until};
 
-/// The tool in line mode on a pipe, of which the test keeps both ends.
+/// The tool in line mode on a pipe. The test holds both ends of the pipe.
 pub struct Catcher {
     pub tool: Running,
     pub input: File,
@@ -30,14 +30,15 @@ impl Catcher {
         self.input.write_all(text.as_bytes()).unwrap();
     }
 
-    /// Waits until the pipe is empty: the tool has what was fed.
+    /// Waits until the pipe is empty: the tool has read everything.
     pub fn wait_until_read(&self) {
         wait_until("an empty pipe", || {
             rustix::io::ioctl_fionread(&self.rest).unwrap() == 0
         });
     }
 
-    /// What it said, and what it did not read; it must end by itself when its input does, or be ended.
+    /// Closes the input and waits for the end of the tool. Returns its messages, and the input that
+    /// it did not read.
     pub fn end(mut self) -> (String, String) {
         drop(self.input);
         self.tool.end();
@@ -52,7 +53,7 @@ pub fn read(path: &Path) -> String {
     fs::read_to_string(path).unwrap()
 }
 
-/// The files that were cut off of the log, oldest first.
+/// The rotated files of the log, oldest first.
 pub fn rotated(log: &Path) -> Vec<PathBuf> {
     let start = format!("{}.2", log.file_name().unwrap().to_str().unwrap());
     let entries = fs::read_dir(log.parent().unwrap()).unwrap();
@@ -63,7 +64,7 @@ pub fn rotated(log: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// What all of them hold, and the log itself.
+/// The content of the rotated files and of the log, together.
 pub fn all(log: &Path) -> Vec<u8> {
     let files = rotated(log).into_iter().chain([log.to_owned()]);
     files

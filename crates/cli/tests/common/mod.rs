@@ -1,4 +1,4 @@
-//! What the tests of the tool share.
+//! Helpers for the tests of the tool.
 #![allow(
     dead_code,
     unreachable_pub,
@@ -24,10 +24,10 @@ use tempfile::TempDir;
 /// The built tool.
 pub const ALQ: &str = env!("CARGO_BIN_EXE_alq");
 
-/// How long a test waits for what must come, before it fails.
+/// The longest wait of a test for an event, before it fails.
 pub const DEADLINE: Duration = Duration::from_secs(30);
 
-/// A directory that goes away with the test, and the path of a log in it.
+/// Creates a temporary directory, and returns it with the path of a log in it.
 pub fn scratch() -> (TempDir, PathBuf) {
     let dir = tempfile::tempdir().unwrap();
     let log = dir.path().join("out.log");
@@ -64,7 +64,7 @@ pub fn name(path: &Path) -> &str {
     path.to_str().unwrap()
 }
 
-/// A regular text: lines of all lengths, empty ones, and bytes that are no ASCII.
+/// A text with lines of all lengths, empty lines, and bytes that are not ASCII.
 pub fn text(lines: usize) -> Vec<u8> {
     let mut text = String::new();
     for i in 0..lines {
@@ -74,7 +74,7 @@ pub fn text(lines: usize) -> Vec<u8> {
     text.into_bytes()
 }
 
-/// The numbers from 1 to `last`, a line each.
+/// The numbers from 1 to `last`, one per line.
 pub fn numbers(last: usize) -> Vec<u8> {
     use std::io::Write;
     let mut text = Vec::new();
@@ -84,7 +84,7 @@ pub fn numbers(last: usize) -> Vec<u8> {
     text
 }
 
-/// Fails the test if `is_so` does not come true in time.
+/// Waits until `is_so` returns true. Fails the test if that takes too long.
 pub fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
     let start = Instant::now();
     while !is_so() {
@@ -100,7 +100,7 @@ pub fn wait_for_len(path: &Path, len: u64) {
     });
 }
 
-/// `assert_eq` for long contents: says where they differ and prints no megabytes.
+/// `assert_eq` for long contents: reports where they differ, without printing them.
 #[track_caller]
 pub fn assert_same(found: &[u8], expected: &[u8]) {
     if found != expected {
@@ -124,7 +124,7 @@ pub fn fifo(dir: &TempDir) -> (PathBuf, File) {
     (path, reader.into())
 }
 
-/// A pipe whose ends no child inherits by chance: (reader, writer).
+/// A pipe (reader, writer). No child inherits its ends by accident.
 pub fn pipe() -> (OwnedFd, OwnedFd) {
     rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).unwrap()
 }

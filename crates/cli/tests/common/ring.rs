@@ -1,4 +1,4 @@
-//! Ring files for tests: of a tool that is stuck, and left by a process that is gone.
+//! Ring files for tests: of a tool that is blocked, and of a process that was killed.
 
 use std::fs::{self, File};
 use std::io::Write;
@@ -19,7 +19,7 @@ pub fn json(args: &[&Path]) -> Value {
     serde_json::from_slice(&run.get_output().stdout).unwrap()
 }
 
-/// What `alq stat` says of the ring file.
+/// The JSON of `alq stat` for the ring file.
 #[track_caller]
 pub fn stat(ring: &Path) -> Value {
     json(&[Path::new("stat"), ring])
@@ -39,7 +39,7 @@ pub struct Stuck {
     pub fifo: PathBuf,
     pub tool: Running,
     pub input: File,
-    /// The reading end of the FIFO, and how many bytes are in front.
+    /// The reading end of the FIFO, and the number of bytes in it before those of the tool.
     pub reader: File,
     pub filler: usize,
 }
@@ -70,7 +70,7 @@ impl Stuck {
         }
     }
 
-    /// Gives it a text, and waits until that is posted.
+    /// Feeds a text to the tool, and waits until it is posted.
     pub fn feed(&mut self, text: &str) {
         let pending = || number(&stat(&self.ring), "pending_bytes");
         let before = pending();
@@ -80,7 +80,7 @@ impl Stuck {
         });
     }
 
-    /// Kills it, and returns what stays.
+    /// Kills the tool, and returns what stays.
     pub fn kill(mut self) -> Left {
         self.tool.signal(Signal::KILL);
         self.tool.end();
@@ -93,7 +93,7 @@ impl Stuck {
     }
 }
 
-/// Writes to a FIFO until it takes no more; how many bytes that were.
+/// Fills a FIFO. Returns the number of bytes.
 fn fill(path: &Path) -> usize {
     let flags = OFlags::WRONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
     let writer = rustix::fs::open(path, flags, Mode::empty()).unwrap();
@@ -106,7 +106,7 @@ fn fill(path: &Path) -> usize {
     filled
 }
 
-/// A ring file that a process has left behind, and its log.
+/// A ring file that a killed process has left, and its log.
 pub struct Left {
     pub dir: TempDir,
     pub ring: PathBuf,
@@ -115,8 +115,8 @@ pub struct Left {
     pub reader: Option<(File, usize)>,
 }
 
-/// The ring file of a queue with these options, as a kill would leave it: the log has `written`, the ring has `posted` behind a
-/// reservation that is open. All records must be of 8 bytes.
+/// Creates the ring file of a queue with these options, as a kill would leave it: the log has
+/// `written`, and the ring has `posted` after an open reservation. All records must have 8 bytes.
 pub fn left(options: Options, written: &[&str], posted: &[&str]) -> Left {
     let (dir, log) = scratch();
     let (used, ring) = (dir.path().join("used"), dir.path().join("ring"));
@@ -164,7 +164,7 @@ pub fn change_word(path: &Path, at: u64, change: impl Fn(u64) -> u64) {
     file.write_all_at(&word.to_ne_bytes(), at).unwrap();
 }
 
-/// Makes of a whole ring file one that is no good in some way; each with a part of what must be said.
+/// Damages a ring file in several ways. Each comes with a part of the message that it must cause.
 pub fn spoil(ring: &Path) -> Vec<(PathBuf, &'static str)> {
     let copy = |name: &str| {
         let path = ring.with_file_name(name);

@@ -12,9 +12,9 @@ use rustix::termios::{Winsize, tcsetwinsize};
 
 use super::{Running, wait_until};
 
-/// A pseudo-terminal of 100 columns: the side of the screen, and that of the programs.
+/// Opens a pseudo-terminal of 100 columns: the side of the screen, and the side of the programs.
 ///
-/// `None` where there is none to be had; it says so.
+/// Returns `None`, and prints so, if the system has no pseudo-terminal.
 pub fn terminal(test: &str) -> Option<(File, OwnedFd)> {
     let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
     let open = || {
@@ -36,7 +36,7 @@ pub fn terminal(test: &str) -> Option<(File, OwnedFd)> {
         .ok()
 }
 
-/// A tool that shows itself on a terminal; killed if the test fails.
+/// A tool that runs on a terminal; killed if the test fails.
 pub struct OnTerminal {
     pub tool: Running,
     shown: Arc<Mutex<Vec<u8>>>,
@@ -52,7 +52,7 @@ impl OnTerminal {
         let seen = Arc::clone(&shown);
         let screen = thread::spawn(move || {
             let mut piece = [0; 1000];
-            // An error, EIO, when the last program has gone.
+            // EIO when the last program has closed the terminal.
             while let Ok(len @ 1..) = screen.read(&mut piece) {
                 seen.lock().unwrap().extend(&piece[..len]);
             }
@@ -72,7 +72,7 @@ impl OnTerminal {
         wait_until(text, || self.shown().contains(text));
     }
 
-    /// The exit code, and all that was shown.
+    /// Waits for the end. Returns the exit code and everything that was shown.
     pub fn end(mut self) -> (Option<i32>, String) {
         let code = self.tool.end().code();
         wait_until("the end of what is shown", || self.screen.is_finished());
