@@ -139,9 +139,9 @@ fn without_memory_or_threads_appenders_are_synchronous_and_lose_nothing() {
 /// A ring larger than the files that the process may make: an error and a synchronous appender, not
 /// SIGXFSZ.
 #[test]
-fn under_a_small_file_size_limit_opening_is_refused_and_kills_nobody() {
+fn under_a_small_file_size_limit_opening_is_refused_and_kills_no_process() {
     in_child(
-        "under_a_small_file_size_limit_opening_is_refused_and_kills_nobody",
+        "under_a_small_file_size_limit_opening_is_refused_and_kills_no_process",
         || {
             enable();
             let log = Log::new();

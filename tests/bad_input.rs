@@ -117,7 +117,7 @@ fn the_mode_is_checked_and_used() {
 }
 
 #[test]
-fn lengths_that_cannot_be_are_told_apart_from_a_full_ring() {
+fn impossible_lengths_are_distinguished_from_a_full_ring() {
     let log = Log::new();
     let queue = log.open(small());
     // The queue is full: only a length that could fit may wait or be refused.

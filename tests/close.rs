@@ -99,7 +99,7 @@ fn of_active_writers_exactly_what_was_taken_is_in_the_file() {
 }
 
 #[test]
-fn writers_asleep_on_a_full_ring_are_told_at_once() {
+fn writers_asleep_on_a_full_ring_return_at_once() {
     let (reader, writer) = pipe().unwrap();
     let queue = small().from_fd(&writer).unwrap();
     drop(writer);
@@ -174,7 +174,7 @@ fn assert_exact(queue: Queue, posted: &[Record], undrained: &Undrained, mut read
 }
 
 #[test]
-fn close_on_a_pipe_that_nobody_reads_counts_every_byte_that_is_left() {
+fn close_on_a_pipe_without_an_active_reader_counts_every_byte_that_is_left() {
     // Pipes accept up to 4096 bytes whole or not at all; of more they accept a part, and cut a
     // record.
     for capacity in [4096, 1 << 15] {
@@ -225,7 +225,7 @@ fn close_with_a_timeout_gives_up_when_it_is_over_and_counts_what_is_left() {
 }
 
 #[test]
-fn the_drop_of_the_last_handle_gives_up_on_a_pipe_that_nobody_reads() {
+fn the_drop_of_the_last_handle_gives_up_on_a_pipe_without_an_active_reader() {
     let (reader, writer) = pipe().unwrap();
     fill_up(&writer);
     for nonblocking_mode in [true, false] {

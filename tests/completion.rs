@@ -144,7 +144,7 @@ fn clones_that_are_polled_by_several_tasks_all_wake() {
 }
 
 #[test]
-fn a_future_that_is_dropped_leaves_no_waker_behind_and_takes_nothing_back() {
+fn a_dropped_future_keeps_no_waker_and_takes_nothing_back() {
     let (_queue, script, completion) = gated();
     let (dropped, kept) = (Arc::new(Count::default()), Arc::new(Count::default()));
     let (mut one, mut other) = (completion.clone(), completion.clone());

@@ -155,7 +155,7 @@ fn what_is_posted_after_the_fsync_is_neither_delayed_nor_waited_for() {
 }
 
 #[test]
-fn fsync_does_not_wait_for_a_reservation_behind_what_was_posted() {
+fn fsync_does_not_wait_for_a_reservation_after_the_posted_records() {
     let (queue, script) = scripted();
     queue.writen(b"posted\n", TRY).unwrap();
     let held = queue.getn(10, TRY).unwrap();

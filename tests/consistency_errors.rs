@@ -235,7 +235,7 @@ fn what_was_durable_or_failed_before_a_close_is_so_after_it() {
 }
 
 #[test]
-fn a_record_that_was_posted_after_the_drain_went_past_it_is_never_told_to_be_written() {
+fn a_record_posted_after_the_drain_stepped_over_it_is_never_reported_as_written() {
     let (queue, script) = scripted();
     let mut held = queue.getn(5, TRY).unwrap();
     held.copy_from_slice(b"late\n");
@@ -316,7 +316,7 @@ fn a_descriptor_that_is_not_open_for_writing_is_bad() {
 }
 
 #[test]
-fn whoever_asks_while_the_queue_is_closed_is_answered() {
+fn every_call_during_a_close_is_answered() {
     for _ in 0..50 {
         let script = Script::new();
         let queue = queue_to(&script, small().stall_limit(Some(NEVER_STALLS)));

@@ -73,8 +73,8 @@ impl Sink for Hangs {
 }
 
 #[test]
-fn a_closed_queue_stays_closed_at_exit_and_its_loss_is_told_once() {
-    let test = "a_closed_queue_stays_closed_at_exit_and_its_loss_is_told_once";
+fn a_closed_queue_stays_closed_at_exit_and_its_loss_is_reported_once() {
+    let test = "a_closed_queue_stays_closed_at_exit_and_its_loss_is_reported_once";
     let ended = end_of_child(test, "", |folder| {
         let queues: &'static Mutex<Vec<Queue>> = Box::leak(Box::default());
         at_exit(|| {
@@ -114,8 +114,8 @@ fn a_closed_queue_stays_closed_at_exit_and_its_loss_is_told_once() {
 }
 
 #[test]
-fn a_reservation_that_is_held_costs_the_stall_limit_and_what_is_behind_it_is_written() {
-    let test = "a_reservation_that_is_held_costs_the_stall_limit_and_what_is_behind_it_is_written";
+fn a_held_reservation_costs_the_stall_limit_and_what_follows_it_is_written() {
+    let test = "a_held_reservation_costs_the_stall_limit_and_what_follows_it_is_written";
     let ended = end_of_child(test, "", |folder| {
         let late: &'static Mutex<Option<alq::Entry<'static>>> = Box::leak(Box::default());
         let queue: &'static OnceLock<Queue> = Box::leak(Box::default());
@@ -235,8 +235,8 @@ fn a_shutdown_before_the_end_leaves_nothing_to_do() {
 }
 
 #[test]
-fn who_asked_to_be_told_of_errors_is_told_of_what_the_end_leaves() {
-    let test = "who_asked_to_be_told_of_errors_is_told_of_what_the_end_leaves";
+fn on_error_reports_what_the_end_of_the_process_leaves() {
+    let test = "on_error_reports_what_the_end_of_the_process_leaves";
     let ended = end_of_child(test, "", |_| {
         let (reader, writer) = pipe().unwrap();
         fill_up(&writer);

@@ -127,7 +127,7 @@ fn leaves_a_parked_flusher_asleep(queue: &Queue, mut is_quiet: impl FnMut() -> b
 }
 
 #[test]
-fn flush_of_an_idle_queue_returns_at_once_and_wakes_nobody() {
+fn flush_of_an_idle_queue_returns_at_once_and_wakes_no_thread() {
     let log = Log::new();
     let queue = log.open(small());
     queue.flush().unwrap(); // never used
@@ -163,7 +163,7 @@ fn flush_timeout_ends_after_at_least_its_time_and_keeps_the_data() {
 }
 
 #[test]
-fn flush_timeout_behind_a_held_entry_ends_too() {
+fn flush_timeout_ends_also_if_an_entry_is_held() {
     let log = Log::new();
     let queue = log.open(small());
     let held = queue.getn(10, TRY).unwrap();
@@ -293,7 +293,7 @@ fn a_refusal_by_a_ring_full_of_noactivate_records_schedules_the_drain() {
 }
 
 #[test]
-fn a_writer_that_waits_behind_noactivate_records_does_not_sleep_for_ever() {
+fn a_writer_that_waits_for_noactivate_records_gets_room() {
     for quiet in [Flags::empty(), QUIET] {
         let log = Log::new();
         let queue = log.open(small());
@@ -314,7 +314,7 @@ fn spin_until(what: &str, mut condition: impl FnMut() -> bool) {
 }
 
 #[test]
-fn a_post_at_the_moment_when_the_flusher_parks_is_not_left_behind() {
+fn a_post_at_the_moment_when_the_flusher_parks_is_written() {
     const NAPS: u64 = 17; // that many, after the last write; then it parks
     let log = Log::new();
     let queue = log.open(small());

@@ -9,7 +9,7 @@ use alq::{Entry, Error};
 use common::{Log, STALLS_SOON, TRY, WAIT, filled, room_waits, small, spawn, wait_for};
 
 #[test]
-fn a_held_entry_delays_the_drain_and_nobody_else() {
+fn a_held_entry_delays_only_the_drain() {
     let log = Log::new();
     let queue = log.open(small());
     let held = filled(&queue, 100, b'h');
@@ -48,7 +48,7 @@ fn a_held_entry_delays_the_drain_and_nobody_else() {
 }
 
 #[test]
-fn flush_does_not_wait_for_an_entry_behind_everything_posted() {
+fn flush_does_not_wait_for_an_entry_after_everything_posted() {
     let log = Log::new();
     let queue = log.open(small());
     queue.writen(b"before\n", TRY).unwrap();
@@ -84,7 +84,7 @@ fn flush_names_the_entry_that_it_waits_for_and_succeeds_after_its_post() {
 }
 
 #[test]
-fn a_forgotten_entry_hangs_nobody_and_close_writes_what_is_behind_it() {
+fn a_forgotten_entry_hangs_no_call_and_close_writes_what_follows_it() {
     let log = Log::new();
     let queue = log.open(small().stall_limit(Some(STALLS_SOON)));
     queue.writen(b"before\n", TRY).unwrap();
@@ -112,7 +112,7 @@ fn a_forgotten_entry_hangs_nobody_and_close_writes_what_is_behind_it() {
 }
 
 #[test]
-fn the_drop_of_the_last_handle_writes_what_is_behind_a_forgotten_entry() {
+fn the_drop_of_the_last_handle_writes_what_follows_a_forgotten_entry() {
     let log = Log::new();
     let queue = log.open(small().stall_limit(Some(STALLS_SOON)));
     std::mem::forget(filled(&queue, 10, b'!'));

@@ -151,7 +151,7 @@ impl Wake for Count {
 }
 
 #[test]
-fn what_is_dropped_while_it_is_pending_leaves_nothing_behind() {
+fn futures_dropped_while_pending_leave_nothing_registered() {
     let (queue, script) = full();
     let count = Arc::<Count>::default();
     let waker = Waker::from(Arc::clone(&count));
@@ -194,7 +194,7 @@ fn what_is_dropped_while_it_is_pending_leaves_nothing_behind() {
 }
 
 #[test]
-fn a_write_that_was_dropped_and_told_later_keeps_nobody_from_room() {
+fn a_dropped_write_that_is_woken_later_takes_no_room() {
     let (queue, script) = full();
     let count = Arc::<Count>::default();
     let waker = Waker::from(Arc::clone(&count));

@@ -319,7 +319,7 @@ impl Wake for Logs {
 }
 
 #[test]
-fn a_task_that_logs_when_it_is_told_does_so_within_the_append_of_another_event() {
+fn a_task_that_logs_when_it_is_woken_may_do_so_within_the_append_of_another_event() {
     let (queue, script) = shut(small().ordered(true));
     let writer = Writer::new(&queue).lanes(true);
     queue.writen(&[b'#'; 4000], TRY).unwrap();

@@ -203,7 +203,7 @@ fn a_fixed_queue_has_exactly_its_entries() {
 
 /// The open span of an idle lane delays no flush, no wait and no sync.
 #[test]
-fn an_idle_lane_holds_up_nobody() {
+fn an_idle_lane_delays_no_wait() {
     let (log, queue) = log(small());
     let mut idle = queue.lane();
     let mut busy = queue.lane();
@@ -288,7 +288,7 @@ fn idle_lanes_by_the_thousand_leave_room() {
 }
 
 #[test]
-fn a_seal_puts_what_follows_behind_all_else() {
+fn a_seal_puts_later_records_after_all_others() {
     let (log, queue) = log(small());
     let mut one = queue.lane();
     let mut two = queue.lane();
@@ -410,7 +410,7 @@ fn a_close_steps_over_an_entry_that_stays_open() {
 /// A stopped owner delays only the records after its own span; waiters get an error with the length
 /// of the entry.
 #[test]
-fn a_held_entry_is_told_to_those_who_wait_behind_it() {
+fn a_held_entry_is_named_to_the_waiters_after_it() {
     let (log, queue) = log(small().stall_limit(Some(STALLS_SOON)));
     let mut lane = queue.lane();
     let before = queue.writen(b"before\n", WAIT).unwrap();
@@ -453,7 +453,7 @@ fn a_lane_waits_its_turn_on_an_ordered_queue() {
 
 /// The bytes that a close leaves unwritten are also reported in records of lanes.
 #[test]
-fn records_that_are_left_behind_are_counted() {
+fn records_that_a_close_leaves_are_counted() {
     let script = Script::new();
     let queue = queue_to(&script, small());
     let mut lane = queue.lane();
@@ -475,7 +475,7 @@ fn records_that_are_left_behind_are_counted() {
 /// A lane is refused once its queue has failed, whenever it opened its span, and continues after a
 /// reopen.
 #[test]
-fn a_lane_of_a_failed_queue_is_told() {
+fn a_lane_of_a_failed_queue_is_refused_until_a_reopen() {
     let script = Script::new();
     let queue = queue_to(&script, small());
     let mut lane = queue.lane();

@@ -100,7 +100,7 @@ fn small_writers_do_not_overtake_a_large_one_for_which_there_is_no_room_yet() {
 }
 
 #[test]
-fn nowait_is_refused_while_somebody_waits_and_never_sleeps() {
+fn nowait_is_refused_while_another_writer_waits_and_never_sleeps() {
     let log = Log::new();
     let queue = log.open(small().ordered(true));
     let (first, second) = (filled(&queue, 1000, b'#'), filled(&queue, 3096, b'#'));
@@ -227,7 +227,7 @@ fn waits_are_counted_by_kind_and_cause_and_the_longest_is_kept() {
 }
 
 #[test]
-fn a_line_of_waiters_is_told_when_the_queue_closes_or_fails() {
+fn waiters_in_line_return_when_the_queue_closes_or_fails() {
     let full = Error::Io {
         operation: Operation::Write,
         errno: libc::EPIPE,

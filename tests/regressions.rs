@@ -100,7 +100,7 @@ fn a_write_of_a_large_ring_ends_where_a_record_ends() {
 }
 
 #[test]
-fn a_writer_that_waits_behind_a_held_entry_is_told_after_the_stall_limit() {
+fn a_writer_that_waits_for_a_held_entry_returns_after_the_stall_limit() {
     let log = Log::new();
     let queue = log.open(small().stall_limit(Some(STALLS_SOON)));
     let writer = spawn(move || {

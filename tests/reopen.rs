@@ -535,7 +535,7 @@ fn a_queue_whose_flusher_has_gone_cannot_be_reopened() {
 }
 
 #[test]
-fn writers_that_were_told_of_the_failure_may_try_again() {
+fn writers_that_got_the_failure_may_try_again() {
     let (reader, writer) = pipe().unwrap();
     fill_up(&writer);
     let queue = small().from_fd(&writer).unwrap();
@@ -623,8 +623,8 @@ fn many_at_once_take_effect_one_after_the_other() {
 }
 
 #[test]
-fn no_descriptor_is_left_behind() {
-    in_child("no_descriptor_is_left_behind", || {
+fn no_descriptor_stays_open() {
+    in_child("no_descriptor_stays_open", || {
         let open = || fs::read_dir("/proc/self/fd").unwrap().count();
         let log = Log::new();
         let queue = log.open(small());
@@ -747,7 +747,7 @@ fn a_sync_that_is_under_way_at_the_cut_covers_only_what_it_began_with() {
 
 /// An fdatasync of the whole old file does not replace an fsync.
 #[test]
-fn an_old_file_with_its_data_on_disk_is_synced_in_full_for_those_who_ask() {
+fn an_old_file_with_its_data_on_disk_is_synced_in_full_on_request() {
     let script = Script::new();
     let queue = queue_to(&script, small());
     script.shut_sync();
@@ -800,7 +800,7 @@ fn a_pipe_that_got_nothing_leaves_no_gap() {
 }
 
 #[test]
-fn a_sink_that_panics_in_sync_spoils_nothing_behind_the_cut() {
+fn a_sink_that_panics_in_sync_spoils_nothing_after_the_cut() {
     let script = Script::new();
     let queue = queue_to(&script, small());
     script.panic_in_sync();

@@ -70,7 +70,7 @@ fn full(options: Options) -> (Queue, Arc<Script>) {
 }
 
 #[test]
-fn a_task_is_told_when_the_drain_makes_room() {
+fn a_task_is_woken_when_the_drain_makes_room() {
     let (queue, script) = full(small());
     let count = Count::new();
     let mut future = queue.reserve(10);
@@ -90,7 +90,7 @@ fn a_task_is_told_when_the_drain_makes_room() {
 }
 
 #[test]
-fn a_task_is_told_of_room_that_is_given_back_and_only_if_it_fits() {
+fn a_task_is_woken_by_a_give_back_only_if_the_room_suffices() {
     let log = Log::new();
     let queue = log.open(small());
     let first = filled(&queue, 4000, b'#');
@@ -112,7 +112,7 @@ fn a_task_is_told_of_room_that_is_given_back_and_only_if_it_fits() {
 }
 
 #[test]
-fn one_that_is_dropped_while_it_is_pending_leaves_nothing_behind() {
+fn a_future_dropped_while_pending_leaves_nothing_registered() {
     for ordered in [false, true] {
         let (queue, script) = full(small().ordered(ordered));
         let count = Count::new();
@@ -141,7 +141,7 @@ fn one_that_is_dropped_while_it_is_pending_leaves_nothing_behind() {
 }
 
 #[test]
-fn one_that_was_told_and_is_not_polled_holds_up_nobody() {
+fn a_woken_task_that_is_not_polled_delays_no_other() {
     for ordered in [false, true] {
         let (queue, script) = full(small().ordered(ordered));
         let count = Count::new();
@@ -184,7 +184,7 @@ fn pollster_thread(queue: &Queue, letter: u8) -> common::Watched<Result<(), Erro
 }
 
 #[test]
-fn a_task_is_told_of_a_close_and_of_a_failure() {
+fn a_task_is_woken_by_a_close_and_by_a_failure() {
     let (queue, script) = full(small());
     let count = Count::new();
     let mut future = queue.reserve(1);
@@ -254,7 +254,7 @@ fn a_waker_that_panics_harms_neither_the_queue_nor_the_others() {
 }
 
 #[test]
-fn what_can_never_be_is_told_at_once() {
+fn impossible_requests_fail_at_once() {
     let log = Log::new();
     let queue = log.open(small());
     let error = |queue: &Queue, len| pollster::block_on(queue.reserve(len)).unwrap_err();

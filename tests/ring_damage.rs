@@ -291,8 +291,8 @@ fn bits(recorded: &Recorded) -> Vec<usize> {
 }
 
 #[test]
-fn a_flipped_bit_is_told_or_costs_what_it_describes() {
-    let test = "a_flipped_bit_is_told_or_costs_what_it_describes";
+fn a_flipped_bit_is_reported_or_costs_what_it_describes() {
+    let test = "a_flipped_bit_is_reported_or_costs_what_it_describes";
     let Some(all) = recorded(test) else { return };
     let mut flips = 0;
     for recorded in &all {

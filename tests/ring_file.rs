@@ -37,7 +37,7 @@ fn recover(folder: &Path) -> (alq::Recovery, String) {
 }
 
 #[test]
-fn whoever_looks_sees_the_records_of_lanes_too() {
+fn inspection_shows_the_records_of_lanes_too() {
     let dir = tempfile::tempdir().unwrap();
     let queue = open(dir.path());
     let mut lane = queue.lane();

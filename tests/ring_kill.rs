@@ -93,8 +93,8 @@ fn chain(folder: &Path, oracle: Oracle, numbers: &mut Numbers, kills: usize) -> 
 
 #[test]
 #[allow(unsafe_code, reason = "memory that processes share")]
-fn whoever_is_killed_has_posted_what_he_was_told_and_once() {
-    let test = "whoever_is_killed_has_posted_what_he_was_told_and_once";
+fn after_kills_each_acknowledged_record_is_in_the_log_once() {
+    let test = "after_kills_each_acknowledged_record_is_in_the_log_once";
     in_child(test, || {
         let folders = ["/dev/shm", "/var/tmp"].map(|on| tempfile::tempdir_in(on).unwrap());
         let oracle = Oracle::new();

@@ -52,8 +52,8 @@ struct Race {
 
 #[test]
 #[allow(unsafe_code, reason = "memory that processes share")]
-fn of_two_processes_one_gets_the_ring_file_and_the_other_is_told_who() {
-    let test = "of_two_processes_one_gets_the_ring_file_and_the_other_is_told_who";
+fn of_two_processes_one_gets_the_ring_file_and_the_other_learns_its_number() {
+    let test = "of_two_processes_one_gets_the_ring_file_and_the_other_learns_its_number";
     in_child(test, || {
         for round in 0..60 {
             let (_folder, ring, log) = places();
@@ -257,8 +257,8 @@ fn a_queue_whose_ring_file_is_deleted_goes_on_and_the_next_makes_one() {
 
 /// This holds for every mapped file. The rest of the file is refused afterwards.
 #[test]
-fn whoever_cuts_a_ring_file_in_use_kills_its_process() {
-    let test = "whoever_cuts_a_ring_file_in_use_kills_its_process";
+fn cutting_a_ring_file_in_use_kills_its_process() {
+    let test = "cutting_a_ring_file_in_use_kills_its_process";
     let ended = end_of_child(test, "", |folder| {
         let queue = options(&folder.join("ring"))
             .open(folder.join("log"))

@@ -70,8 +70,8 @@ fn shutdown_writes_everything_and_refuses_everything_after() {
 }
 
 #[test]
-fn writers_that_sleep_are_told_by_shutdown() {
-    in_child("writers_that_sleep_are_told_by_shutdown", || {
+fn sleeping_writers_return_at_a_shutdown() {
+    in_child("sleeping_writers_return_at_a_shutdown", || {
         for_each_order(|queues| {
             let waits = |queue: &Queue| {
                 let waits = queue.stats().waits;

@@ -225,7 +225,7 @@ fn refused_writers_do_not_keep_the_flusher_busy() {
 
 /// A slow sync is independent of a disk that has been full for long.
 #[test]
-fn who_waits_for_a_sync_only_is_not_told_of_a_full_disk() {
+fn a_wait_for_a_sync_only_does_not_report_a_full_disk() {
     let script = Script::new();
     let queue = queue_to(&script, soon());
     let written = queue.writen(b"written\n", TRY).unwrap();
@@ -301,7 +301,7 @@ fn a_stall_is_told_once_and_the_next_one_again() {
 }
 
 #[test]
-fn without_a_limit_nobody_is_told_and_everybody_waits() {
+fn without_a_limit_every_call_waits_and_nothing_is_reported() {
     let (options, errors) = errors_of(small().stall_limit(None));
     let (queue, script) = on_full_disk(options, libc::ENOSPC);
     let flusher = {
@@ -535,7 +535,7 @@ fn the_drop_of_the_last_handle_tells_of_what_it_leaves() {
 }
 
 #[test]
-fn a_drop_that_leaves_nothing_or_whose_close_has_told_tells_nothing() {
+fn a_drop_without_a_new_loss_reports_nothing() {
     let (options, errors) = errors_of(small());
     let script = Script::new();
     drop(queue_to(&script, options.clone()));

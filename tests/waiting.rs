@@ -214,7 +214,7 @@ fn room_that_comes_while_a_wait_times_out_goes_to_the_next_waiter() {
 }
 
 #[test]
-fn behind_a_slow_descriptor_a_writer_waits_on_beyond_the_stall_limit() {
+fn a_writer_waits_for_a_slow_descriptor_beyond_the_stall_limit() {
     for ordered in [false, true] {
         let (reader, writer) = pipe().unwrap();
         let filler = fill_up(&writer);
@@ -240,7 +240,7 @@ fn behind_a_slow_descriptor_a_writer_waits_on_beyond_the_stall_limit() {
 }
 
 #[test]
-fn behind_an_open_reservation_every_waiter_is_told_after_the_stall_limit() {
+fn every_waiter_for_an_open_reservation_returns_after_the_stall_limit() {
     for ordered in [false, true] {
         let log = Log::new();
         let queue = log.open(small().ordered(ordered).stall_limit(Some(STALLS_SOON)));
