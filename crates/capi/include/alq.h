@@ -136,8 +136,8 @@ struct ale *alq_get(struct alq *alq, int flags);
  *
  * Never blocks and never fails; a signal handler may call it. If the queue or the entry is NULL, or
  * the queue was closed, it sets errno to EINVAL and does nothing else. If ae_bytesused is more than
- * was reserved, as when snprintf(3) had to cut its text, the call posts what was reserved without a
- * zero byte at its end, and counts the entry (clamped_records).
+ * was reserved, as when snprintf(3) had to cut its text, the call posts all reserved bytes, except
+ * a zero byte at their end, and counts the entry (clamped_records).
  *
  * The process aborts with a message if ae_bytesused is below 0, if the entry belongs to another
  * queue, or if the entry was posted before: memory that is not the caller's may have been written
@@ -249,9 +249,8 @@ int alq_options_lane_span(struct alq_options *options, size_t bytes);
 
 /*
  * Sets the callback for errors that no call returns: a write or a sync that has failed, a stall,
- * and what alq_close could not write. It also gets the reason if opening fails. error is a number
- * of
- * <errno.h>. message is one line of text, valid during the call. NULL removes the callback.
+ * and what alq_close could not write. It also gets the reason if opening fails. error is an
+ * errno number. message is one line of text, valid during the call. NULL removes the callback.
  *
  * A thread of the library calls it, which runs all callbacks of the process one after another, or
  * alq_close, alq_open_path and alq_open_fd call it themselves. Two threads never call it at once
@@ -306,8 +305,8 @@ struct alq_undrained {
 /*
  * Closes a queue like alq_close, within timeout; NULL sets no time limit. Returns 0, or the reason
  * why something is not written, and stores what that is in left, which may be NULL. Frees the queue
- * in both cases. Only if the error is EINVAL for the time or the queue, the queue stays open and
- * left is not changed. Blocks; if entries are open, about 100 ms longer than timeout.
+ * in both cases. If it returns EINVAL because of the time or the handle, it has done nothing.
+ * Blocks; if entries are open, about 100 ms longer than timeout.
  */
 int alq_close_timeout(struct alq *alq, const struct timespec *timeout, struct alq_undrained *left);
 

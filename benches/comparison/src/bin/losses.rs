@@ -280,7 +280,7 @@ fn forked(append: impl FnOnce() -> bool) -> String {
     match unsafe { libc::fork() } {
         0 => {
             let code = i32::from(!append());
-            thread::sleep(Duration::from_millis(200)); // whoever is to write them may
+            thread::sleep(Duration::from_millis(200)); // time for the writing thread
             // SAFETY: _exit takes an integer and does not return.
             unsafe { libc::_exit(code) }
         }

@@ -3,9 +3,9 @@
 //!
 //!     cargo run --release --bin plots -- JSON FOLDER [PAGE]
 //!
-//! Writes a picture a question and distance (near, far) into FOLDER, as far as JSON has figures for
-//! it, and takes away those that it has none for; with PAGE, what is between the two marks in it
-//! becomes links to them.
+//! Writes a picture for each question and distance (near, far) into FOLDER if JSON has figures for
+//! it, and removes pictures without figures. With PAGE, replaces the text between the two marks in
+//! it by links to the pictures.
 
 #[path = "../../../../crates/cli/src/bench/chart.rs"]
 #[allow(dead_code, reason = "the tool has this module, too")]
