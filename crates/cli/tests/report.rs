@@ -1,6 +1,6 @@
-//! The page of `alq bench`, as a browser shows it: its tables hold what the JSON holds, and it
-//! loads nothing. Needs Chromium; `ci/report.sh` has it, and sets `ALQ_CHROMIUM`. Without that this
-//! says that it was skipped.
+//! Promise: in a browser, the tables of the page of `alq bench` show the figures of the JSON, and
+//! the page loads nothing. Needs Chromium, for which `ci/report.sh` sets `ALQ_CHROMIUM`. Without it
+//! the test prints that it was skipped.
 
 mod common;
 
@@ -12,11 +12,10 @@ use std::process::{Command, Output};
 use common::{alq, name, scratch};
 use serde_json::Value;
 
-/// How long a quick run may take.
+/// The longest time of a quick run.
 const LIMIT: std::time::Duration = std::time::Duration::from_secs(300);
 
-/// Chromium without a window, without a profile that it knows, and without calls of its own to
-/// anywhere.
+/// Runs Chromium without a window, with a new profile, and without background requests.
 fn chromium(program: &str, profile: &Path, args: &[&str]) -> Output {
     let mut command = Command::new(program);
     command.args([
@@ -45,7 +44,7 @@ fn three_digits(value: f64) -> String {
     format!("{value:.*}", digits.map_or(3, |(_, digits)| *digits))
 }
 
-/// What each cell of the tables must show.
+/// The text that each cell of the tables must show.
 fn expected(report: &Value) -> BTreeMap<String, String> {
     let mut cells = BTreeMap::new();
     for case in report["cases"].as_array().unwrap() {
@@ -73,7 +72,7 @@ fn expected(report: &Value) -> BTreeMap<String, String> {
     cells
 }
 
-/// What they show.
+/// The text that each cell of the tables shows.
 fn shown(dom: &str) -> BTreeMap<String, String> {
     let cells = dom.split("<td data-key=\"").skip(1);
     let cell = |rest: &str| {
@@ -85,8 +84,8 @@ fn shown(dom: &str) -> BTreeMap<String, String> {
     cells.map(cell).collect()
 }
 
-/// What was asked for over a network, each with the number of the part of the browser that did it
-/// (which has calls of its own), from what it notes of its network.
+/// Reads the network log of the browser. Returns each request with the number of the part of the
+/// browser that made it, because the browser also makes requests for itself.
 fn asked(log: &Path) -> Vec<(String, String)> {
     let log = fs::read_to_string(log).unwrap();
     let found = log.split("\"traffic_annotation\":").skip(1);
@@ -119,7 +118,8 @@ fn the_page_shows_what_the_json_holds_and_loads_nothing() {
     let dump =
         |address: &str| chromium(&program, &path("profile"), &[&note, "--dump-dom", address]);
 
-    // A page that does load something: who asks then must not ask for ours.
+    // A page that loads something shows which part of the browser loads for pages. That part must
+    // make no request for our page.
     let outside = "http://outside.invalid/x.png";
     let other = path("other.html");
     fs::write(&other, format!("<img src=\"{outside}\">")).unwrap();
@@ -138,7 +138,7 @@ fn the_page_shows_what_the_json_holds_and_loads_nothing() {
     let machine = report["machine"]["cpu"].as_str().unwrap();
     assert!(dom.contains(machine), "no {machine}");
 
-    // Nothing is asked for, and nothing could be: see the policy in the page.
+    // The page requests nothing, and its policy would forbid it.
     assert!(dom.contains("default-src 'none'"), "no policy");
     for part in ["src=", "href=", "url(", "@import", "<script"] {
         assert!(!dom.contains(part), "{part} in the page");
@@ -146,8 +146,8 @@ fn the_page_shows_what_the_json_holds_and_loads_nothing() {
     let asked = asked(&net);
     assert!(asked.iter().all(|(part, _)| *part != of_pages), "{asked:?}");
 
-    // It is drawn: every chart has a place on the page and a picture of it is not of one colour,
-    // which would take next to nothing.
+    // The charts are drawn: each has a place on the page, and the picture of the page is large, so
+    // it does not have only one colour.
     let charts = dom.matches("<svg").count();
     assert!(charts >= 5, "{charts} charts");
     let shot = format!("--screenshot={}", picture.display());
