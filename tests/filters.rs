@@ -31,7 +31,7 @@ fn forbid(errno: i32) {
     let mut rules: std::collections::BTreeMap<_, _> =
         whole.into_iter().map(|call| (call, Vec::new())).collect();
     let of_fcntl = |command: i32| {
-        let is_it = Condition::new(1, Len::Dword, Op::Eq, command as u64).unwrap();
+        let is_it = Condition::new(1, Len::Dword, Op::Eq, u64::try_from(command).unwrap()).unwrap();
         SeccompRule::new(vec![is_it]).unwrap()
     };
     let commands = [libc::F_OFD_SETLK, libc::F_OFD_GETLK].map(of_fcntl);
@@ -39,7 +39,7 @@ fn forbid(errno: i32) {
     let filter = SeccompFilter::new(
         rules,
         SeccompAction::Allow,
-        SeccompAction::Errno(errno as u32),
+        SeccompAction::Errno(u32::try_from(errno).unwrap()),
         env::consts::ARCH.try_into().unwrap(),
     );
     let program: BpfProgram = filter.unwrap().try_into().unwrap();

@@ -98,12 +98,11 @@ pub trait Sink: Send + Sync {
     ///
     /// Any error fails the queue.
     fn wait_ready(&self, limit: Duration) -> io::Result<()> {
-        match self.inner() {
-            Some(inner) => inner.wait_ready(limit),
-            None => {
-                sleep(limit.min(Duration::from_millis(5)));
-                Ok(())
-            }
+        if let Some(inner) = self.inner() {
+            inner.wait_ready(limit)
+        } else {
+            sleep(limit.min(Duration::from_millis(5)));
+            Ok(())
         }
     }
 

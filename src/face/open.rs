@@ -119,20 +119,21 @@ impl Options {
         self.start(layout, PlainArc::new(sink), target.unwrap_or_default())
     }
 
+    #[allow(clippy::needless_pass_by_value)] // its callers made both for this queue alone
     pub(super) fn start(
         &self,
         layout: Layout,
         sink: PlainArc<dyn Sink>,
         target: Target,
     ) -> Result<Queue, Error> {
-        self.start_on(layout, sink, &target)
+        self.start_on(layout, &sink, &target)
             .map_err(|error| error.about(&target))
     }
 
     fn start_on(
         &self,
         layout: Layout,
-        sink: PlainArc<dyn Sink>,
+        sink: &PlainArc<dyn Sink>,
         target: &Target,
     ) -> Result<Queue, Error> {
         exit::arm()?;
@@ -140,9 +141,9 @@ impl Options {
         let mut before = Recovery::default();
         loop {
             let reporter = self.on_error.of(target.clone());
-            let (ring, drain, recovery) = self.ring(layout, &*sink, &reporter, before)?;
+            let (ring, drain, recovery) = self.ring(layout, &**sink, &reporter, before)?;
             let has_sizes = ring.geometry() == layout.geometry;
-            let sink = PlainArc::clone(&sink);
+            let sink = PlainArc::clone(sink);
             let queue = self.run(ring, drain, recovery, sink, reporter)?;
             if has_sizes {
                 return Ok(queue);

@@ -47,6 +47,7 @@ use crate::words::{Order, Report};
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug)]
+#[allow(clippy::struct_excessive_bools)] // each is an option of its own, not a state
 #[must_use = "options do nothing until `open` or `from_fd`"]
 pub struct Options {
     pub(super) capacity_bytes: usize,

@@ -100,7 +100,7 @@ pub(super) type GoOn<'a> = &'a dyn Fn() -> io::Result<()>;
 /// How many bytes are read at a time.
 const PART_LEN: usize = 1 << 17;
 
-/// Copies like `io::copy`, but with read(2). `io::copy` passes files to copy_file_range(2), which
+/// Copies like `io::copy`, but with read(2). `io::copy` passes files to `copy_file_range(2)`, which
 /// may find no bytes in a file that is still being written.
 fn copy(mut from: &File, to: &mut impl Write, go_on: GoOn<'_>) -> io::Result<u64> {
     let mut part = vec![0; PART_LEN];

@@ -198,15 +198,13 @@ impl Log {
         let path = || folder.path_of(link);
         let failed = |error| RotateError::new("make the link point to the log", path(), error);
         let log = self.folder.path_of(self.names.log());
-        match folder.stat(link) {
-            Ok(_) => match folder.link(link) {
-                Ok(to) if to == log => return Ok(()),
-                Err(error) if error.raw_os_error() == Some(libc::EINVAL) => {
-                    return Err(failed(io::Error::from_raw_os_error(libc::EEXIST))); // not a link
-                }
-                _ => {}
-            },
-            Err(_) => {}
+        match folder.link(link) {
+            Ok(to) if to == log => return Ok(()),
+            Err(error) if error.raw_os_error() == Some(libc::EINVAL) => {
+                // Something is there, and it is not a link.
+                return Err(failed(io::Error::from_raw_os_error(libc::EEXIST)));
+            }
+            _ => {}
         }
         // Created under another name first, so the link exists at every moment.
         let mut name = link.to_os_string();

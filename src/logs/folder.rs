@@ -28,7 +28,7 @@ const PLAINLY: OFlags = OFlags::NOFOLLOW
     .union(OFlags::NOCTTY)
     .union(OFlags::CLOEXEC);
 
-/// How many symbolic links one path may contain. Source: path_resolution(7).
+/// How many symbolic links one path may contain. Source: `path_resolution(7)`.
 const LINKS_MAX: u32 = 40;
 
 /// A folder that is held open by its descriptor.
@@ -284,9 +284,12 @@ fn insecure(folder: &Path, reason: &'static str) -> io::Error {
 /// the path of the folder without links.
 fn walk(path: &Path, is_checked: bool, links_max: u32) -> io::Result<(OwnedFd, PathBuf)> {
     let step = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let checked = |stat: &Stat, place: &Path| match is_checked {
-        true => check(stat, place),
-        false => Ok(()),
+    let checked = |stat: &Stat, place: &Path| {
+        if is_checked {
+            check(stat, place)
+        } else {
+            Ok(())
+        }
     };
     let root = || -> io::Result<OwnedFd> {
         let root = rustix::fs::open("/", step | OFlags::DIRECTORY, Mode::empty())?;
@@ -318,9 +321,10 @@ fn walk(path: &Path, is_checked: bool, links_max: u32) -> io::Result<(OwnedFd, P
             rest.extend(names_of(&to));
             continue;
         }
-        match &*name == ".." {
-            true => drop(place.pop()),
-            false => place.push(&name),
+        if &*name == ".." {
+            place.pop();
+        } else {
+            place.push(&name);
         }
         checked(&stat, &place)?;
         at = next;

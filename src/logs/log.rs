@@ -176,7 +176,11 @@ impl Log {
 /// The last byte of the log, if the log has one and can be read.
 pub(super) fn last_byte(folder: &Folder, log: &OsStr) -> Option<u8> {
     let file = folder.open_existing(log).ok()?;
-    let len = file.metadata().ok().filter(|it| it.is_file())?.len();
+    let len = file
+        .metadata()
+        .ok()
+        .filter(std::fs::Metadata::is_file)?
+        .len();
     let mut last = [0];
     file.read_exact_at(&mut last, len.checked_sub(1)?).ok()?;
     Some(last[0])

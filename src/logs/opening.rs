@@ -163,5 +163,6 @@ fn refused_file(path: &Path, error: io::Error) -> Error {
 }
 
 fn is_insecure(error: &io::Error) -> bool {
-    error.get_ref().is_some_and(|inner| inner.is::<Insecure>())
+    let cause = error.get_ref();
+    cause.is_some_and(<dyn core::error::Error + Send + Sync>::is::<Insecure>)
 }

@@ -85,9 +85,12 @@ impl Log {
         if !is_ours(&stat) || (stat.st_dev, stat.st_ino) != plain.id {
             return Err(io::Error::other("it was replaced by another file"));
         }
-        let go_on = || match self.worker.is_stopped() {
-            true => Err(io::Error::other("packing was stopped")),
-            false => Ok(()),
+        let go_on = || {
+            if self.worker.is_stopped() {
+                Err(io::Error::other("packing was stopped"))
+            } else {
+                Ok(())
+            }
         };
         lock_writers_out(&from)?;
         try_map(MEMORY_LEN)?;

@@ -39,7 +39,7 @@ impl Crate {
             let mut paths = uses_in(text);
             paths.extend(inline_paths(text));
             let resolve = |(path, is_public): (Module, bool)| {
-                let path = absolute(module, path, &names)?;
+                let path = absolute(module, &path, &names)?;
                 Some(Import { path, is_public })
             };
             let imports = paths.into_iter().filter_map(resolve).collect();
@@ -122,7 +122,7 @@ fn module_of(path: &str, folder: &str) -> Module {
 }
 
 /// A path from the crate root; `None` for another crate's.
-fn absolute(module: &Module, path: Module, names: &BTreeSet<&Module>) -> Option<Module> {
+fn absolute(module: &Module, path: &Module, names: &BTreeSet<&Module>) -> Option<Module> {
     let mut rest = path.iter().peekable();
     let mut base = match rest.peek()?.as_str() {
         "crate" => Vec::new(),

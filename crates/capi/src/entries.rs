@@ -136,7 +136,9 @@ impl Entries {
         }
         // The result of an snprintf(3) that has cut its text and ended it with a zero byte.
         // SAFETY: the entry is not posted yet, so its bytes are valid; there is at least one.
-        let last = unsafe { *data.add(detached.len() - 1) };
+        let end = unsafe { data.add(detached.len() - 1) };
+        // SAFETY: as above.
+        let last = unsafe { *end };
         self.clamped.fetch_add(1, Ordering::Relaxed); // only a counter
         let used = detached.len() - usize::from(last == 0);
         Ok((detached, used))

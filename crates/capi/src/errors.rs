@@ -37,7 +37,7 @@ pub fn through_errno(call: impl FnOnce() -> c_int) {
     set_errno(if errno == 0 { before } else { errno });
 }
 
-/// Runs `call` with cancellation disabled (pthread_cancel(3)). Otherwise a system call of the
+/// Runs `call` with cancellation disabled (`pthread_cancel(3)`). Otherwise a system call of the
 /// library could act on a cancellation and unwind the stack of Rust, which ends the process.
 pub fn uncancelled<T>(call: impl FnOnce() -> T) -> T {
     let before = set_cancellation(CANCEL_DISABLE);

@@ -81,7 +81,7 @@ pub fn is_in_foreground() -> bool {
 /// Starts the command. Returns its pid and the reading ends of the pipes for its standard output
 /// and standard error.
 ///
-/// Uses posix_spawn(3) because the child of std's `Command` would inherit the blocked signals of
+/// Uses `posix_spawn(3)` because the child of std's `Command` would inherit the blocked signals of
 /// this process.
 pub fn start(words: &[OsString]) -> Result<(Pid, [OwnedFd; 2]), Failure> {
     let failed = |problem: Errno| {

@@ -86,7 +86,7 @@ fn sections(extra: &str) -> String {
         let title = TITLES.iter().find(|(title, _)| *title == line);
         if let Some((_, title)) = title {
             sections += if is_open { ".fi\n" } else { "" };
-            sections += &format!(".SH \"{title}\"\n.nf\n");
+            sections.extend([".SH \"", title, "\"\n.nf\n"]);
             is_open = true;
         } else if !line.is_empty() {
             sections += line;

@@ -124,6 +124,7 @@ impl<'a> Intake<'a> {
 
 /// Reads into a buffer, in order to process each line.
 #[derive(Debug)]
+#[allow(clippy::struct_excessive_bools)] // each is an option of its own, not a state
 pub struct Copied<'a> {
     target: &'a Target<'a>,
     lane: Lane,

@@ -86,12 +86,11 @@ fn check(ring: &Path, state: &State) -> Result<(), Failure> {
 /// everything is written and, if the log is a file, on disk.
 fn write(ring: &Path, into: Option<&Path>, state: &State) -> Result<Recovery, Failure> {
     let sizes = ring::sizes(state);
-    let target = match into {
-        Some(into) => Target::recover(into, None, ring, sizes)?,
-        None => {
-            let (log, file) = noted_log(ring, state)?;
-            Target::recover(log, Some(file), ring, sizes)?
-        }
+    let target = if let Some(into) = into {
+        Target::recover(into, None, ring, sizes)?
+    } else {
+        let (log, file) = noted_log(ring, state)?;
+        Target::recover(log, Some(file), ring, sizes)?
     };
     let recovery = target.queue().recovery().copied().unwrap_or_default();
     // After a failed write, the sync fails with the same cause. The close describes it better.
@@ -114,7 +113,8 @@ fn noted_log<'a>(ring: &Path, state: &'a State) -> Result<(&'a Path, File), Fail
     let other = "is another file now (rotated or replaced)";
     let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY;
     let mut options = File::options();
-    options.append(true).custom_flags(flags.bits() as i32);
+    let flags = i32::try_from(flags.bits()).expect("flags of open(2) are an int");
+    options.append(true).custom_flags(flags);
     let file = match options.open(log) {
         Ok(file) => file,
         Err(error) => {

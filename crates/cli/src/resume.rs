@@ -37,7 +37,8 @@ pub fn skip_appended(target: &Target<'_>, input: &Input) -> Result<(), Failure> 
     let io_failure = |error: io::Error| failure(&error);
     let mut taken = 0;
     for path in target.files().map_err(io_failure)? {
-        let plainly = (OFlags::NONBLOCK | OFlags::NOCTTY).bits().cast_signed(); // may be a FIFO
+        let plainly = (OFlags::NONBLOCK | OFlags::NOCTTY).bits(); // it may be a FIFO
+        let plainly = i32::try_from(plainly).expect("flags of open(2) are an int");
         let file = File::options().read(true).custom_flags(plainly).open(path);
         let file = file.map_err(io_failure)?;
         let metadata = file.metadata().map_err(io_failure)?;

@@ -244,7 +244,8 @@ impl Shared {
     }
 
     fn hear(&self, info: &signalfd_siginfo, is_grace_over: bool) {
-        let Ok(signal) = Signal::try_from(info.ssi_signo as i32) else {
+        let number = i32::try_from(info.ssi_signo).unwrap_or(0);
+        let Ok(signal) = Signal::try_from(number) else {
             return;
         };
         let mut state = lock(&self.state);

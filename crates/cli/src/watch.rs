@@ -68,9 +68,13 @@ struct Watch<'a> {
     fills: VecDeque<usize>,
     /// Since when nothing has been written although there is something to write.
     standing_since: Option<Instant>,
-    /// Set if the owner has ended; the inner value is its pid, if it was known.
-    gone: Option<Option<u32>>,
+    /// Set if the owner has ended.
+    gone: Option<Gone>,
 }
+
+/// An owner that has ended, with its pid if it was known.
+#[derive(Clone, Copy, Debug)]
+struct Gone(Option<u32>);
 
 /// What has happened since the previous reading.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -116,7 +120,7 @@ impl<'a> Watch<'a> {
             return;
         };
         let pid = before.pid;
-        self.gone = Some(pid);
+        self.gone = Some(Gone(pid));
         let who = pid.map_or("its process".to_owned(), |pid| format!("process {pid}"));
         let ring = report::shown(self.ring);
         let left = match state.pending.bytes {
@@ -203,8 +207,8 @@ impl<'a> Watch<'a> {
         match (state.pid, self.gone) {
             (Some(pid), _) => format!("process {pid}"),
             (None, _) if state.in_use => ring::ELSEWHERE.to_owned(),
-            (None, Some(Some(pid))) => format!("no process; {pid} has gone"),
-            (None, Some(None)) => "no process; the last one has gone".to_owned(),
+            (None, Some(Gone(Some(pid)))) => format!("no process; {pid} has gone"),
+            (None, Some(Gone(None))) => "no process; the last one has gone".to_owned(),
             (None, None) => "no process".to_owned(),
         }
     }

@@ -165,6 +165,7 @@ impl Usage {
     }
 
     /// Returns the usage since `before`.
+    #[must_use]
     pub fn since(self, before: Self) -> Self {
         Self {
             all_s: self.all_s - before.all_s,

@@ -94,7 +94,7 @@ fn a_packed_file_has_no_right_that_a_log_does_not_need() {
         fs::write(&plain, "ours\n").unwrap();
         set_mode(&plain, mode);
         let log = place.open(packing());
-        let (_, passed) = Script::run(None, || log.go_through(Vec::new()));
+        let ((), passed) = Script::run(None, || log.go_through(Vec::new()));
         assert!(passed.contains(&"packed"), "{passed:?}");
         let twin = place.dir.path().join(format!("{}.gz", plain.display()));
         assert_eq!(fs::metadata(twin).unwrap().mode() & 0o7777, packed);

@@ -159,7 +159,8 @@ pub fn disk_of(file: &File) -> io::Result<Option<u64>> {
     // SAFETY: the descriptor is open, and the pointer leads to room for one `statfs`.
     check(unsafe { libc::fstatfs(file.as_raw_fd(), stat.as_mut_ptr()) })?;
     // SAFETY: fstatfs succeeded.
-    let kind = unsafe { stat.assume_init() }.f_type as u64 & u64::from(u32::MAX);
+    let kind = unsafe { stat.assume_init() }.f_type;
+    let kind = u64::from_ne_bytes(kind.to_ne_bytes()) & u64::from(u32::MAX);
     Ok(Some(kind).filter(|kind| ![TMPFS, RAMFS, HUGETLBFS].contains(kind)))
 }
 

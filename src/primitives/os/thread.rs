@@ -1,4 +1,4 @@
-//! Threads, started with pthread_create(3) instead of the standard library.
+//! Threads, started with `pthread_create(3)` instead of the standard library.
 //!
 //! The standard library's threads take locks of that library when they begin and end. If another
 //! thread forks at that moment, the lock stays taken in the child, and the child's first thread
