@@ -3,6 +3,8 @@
 use core::fmt;
 use std::path::PathBuf;
 
+use super::target::Escaped;
+
 /// What was found in a [ring file](crate::Options::ring_file) when its queue was opened, and what became of it.
 ///
 /// All counts are 0 if the file was made then, or if an earlier process has drained it.
@@ -197,7 +199,8 @@ impl fmt::Display for RingFileProblem {
             ),
             Self::OtherLog { log, bytes } => write!(
                 f,
-                "it holds {bytes} bytes for another log, {log:?}: open it with that, or recover it first"
+                "it holds {bytes} bytes for another log, {}: open it with that, or recover it first",
+                Escaped(log)
             ),
             Self::NotAppending => f.write_str(
                 "the log must be open for appending (O_APPEND), lest nobody can tell what is written",
