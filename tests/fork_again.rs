@@ -11,7 +11,7 @@ use alq::{AsyncAppend, Error, Level, Options, Status, SyncOp};
 use common::child::in_child;
 use common::fork::{End, fork};
 use common::task::Task;
-use common::{LATER, Log, TRY, WAIT, append_to, filled, small};
+use common::{LATER, Log, TRY, WAIT, append_to, filled, small, wait_for};
 
 /// Options of a queue whose flusher does not look by itself during a test.
 fn sluggish() -> Options {
@@ -70,7 +70,7 @@ fn a_queue_that_a_child_reopens_is_its_own_for_all_handles() {
                 assert!(Task::named("alq-flusher").is_empty());
                 let reopened = queue.reopen_path(log.path()).unwrap();
                 assert_eq!(reopened.status(), Status::Done(Ok(())));
-                assert_eq!(Task::named("alq-flusher").len(), 1);
+                wait_for("its flusher", || Task::named("alq-flusher").len() == 1);
                 let position = clone.writen(b"copied\n", LATER).unwrap();
                 assert_eq!(clone.position(), position);
                 lane.writen(b"lane\n", TRY).unwrap();

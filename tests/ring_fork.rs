@@ -39,7 +39,6 @@ fn a_child_that_lives_on_does_not_keep_the_ring_file_of_a_parent_that_was_killed
     let ended = end_of_child(test, "", |folder| {
         let queue = open(folder);
         wait_until_parked(&queue);
-        queue.writen(b"posted\n", LATER).unwrap();
         let held = Mutex::new(queue.getn(100, TRY).ok());
         let _child = fork(End::AtOnce, || {
             // The parent's parent reads these two to their end.
@@ -59,6 +58,7 @@ fn a_child_that_lives_on_does_not_keep_the_ring_file_of_a_parent_that_was_killed
             fs::write(folder.join("has ended"), "").unwrap();
         });
         wait_for("a child", || folder.join("lives").exists());
+        queue.writen(b"posted\n", LATER).unwrap(); // after the fork, which would have written it
         die();
     });
     let Some(ended) = ended else { return };
