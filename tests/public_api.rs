@@ -1,7 +1,7 @@
 //! The public interface, as rustdoc sees it, is the recorded one, so that a review sees every
 //! change; and each item has an example.
 //!
-//! ALQ_API=record cargo test --test public_api      records it in tests/public_api.txt
+//! `ALQ_API=record cargo test --test public_api` records it in `tests/public_api.txt`.
 
 use std::collections::HashSet;
 use std::fs;

@@ -178,7 +178,7 @@ fn sighup_continues_in_a_new_file_after_the_line() {
         wait_for_len(&log, 4);
         catcher.wait_until_read();
         fs::rename(&log, &old).unwrap();
-        catcher.tool.signal(Signal::HUP);
+        catcher.tool.request(Signal::HUP);
         catcher.feed("o\n");
         wait_until("a new file", || log.exists());
         catcher.feed("three\n");
@@ -203,7 +203,7 @@ fn a_file_that_cannot_be_opened_anew_is_said_and_the_old_one_stays() {
     wait_for_len(&log, 4);
     fs::rename(&log, &old).unwrap();
     fs::create_dir(&log).unwrap();
-    catcher.tool.signal(Signal::HUP);
+    catcher.tool.request(Signal::HUP);
     catcher.feed("two\n");
     wait_for_len(&old, 8);
     let (said, _) = catcher.end();
@@ -218,7 +218,7 @@ fn sigusr1_without_a_rotation_is_answered_and_kills_nobody() {
         let mut catcher = Catcher::start(&["--line"], &log);
         catcher.feed("one\n");
         wait_for_len(&log, 4);
-        catcher.tool.signal(signal);
+        catcher.tool.request(signal);
         catcher.feed("two\n");
         let (said, _) = catcher.end();
         assert!(said.contains("--rotate"), "{said}");
@@ -361,7 +361,7 @@ fn a_pause_inside_of_a_line_costs_no_time_of_the_processor() {
     let mut catcher = Catcher::start(&["--line"], &log);
     catcher.feed("open");
     wait_for_len(&log, 4);
-    catcher.tool.signal(Signal::HUP); // the tool now waits for the end of the line
+    catcher.tool.request(Signal::HUP); // the tool now waits for the end of the line
     std::thread::sleep(Duration::from_millis(300));
     let stat = read(Path::new(&format!("/proc/{}/stat", catcher.tool.0.id())));
     let fields: Vec<&str> = stat

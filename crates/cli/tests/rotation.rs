@@ -97,9 +97,9 @@ fn an_idle_log_is_rotated_at_once_and_an_empty_one_not_at_all() {
     let mut catcher = Catcher::start(&["--keep=5", "--rotate-on-signal"], &log);
     catcher.feed("one\n");
     wait_for_len(&log, 4);
-    catcher.tool.signal(Signal::USR1);
+    catcher.tool.request(Signal::USR1);
     wait_until("a new file", || rotated(&log).len() == 1);
-    catcher.tool.signal(Signal::USR1);
+    catcher.tool.request(Signal::USR1);
     catcher.feed("two\n");
     wait_for_len(&log, 4);
     catcher.end();
@@ -114,7 +114,7 @@ fn a_rotation_that_waits_for_a_line_without_an_end_does_not_prevent_the_exit() {
     // Too long for the ring, which does not wait for its end, but not too long for the log.
     catcher.feed(&"x".repeat(2000));
     wait_for_len(&log, 2000);
-    catcher.tool.signal(Signal::USR1);
+    catcher.tool.request(Signal::USR1);
     catcher.feed("y");
     wait_for_len(&log, 2001);
     catcher.wait_until_read();
@@ -130,8 +130,8 @@ fn both_requests_are_met() {
     catcher.feed("one\ntw");
     wait_for_len(&log, 6);
     fs::rename(&log, &old).unwrap();
-    catcher.tool.signal(Signal::USR1); // this request cannot be served here
-    catcher.tool.signal(Signal::HUP);
+    catcher.tool.request(Signal::USR1); // this request cannot be served here
+    catcher.tool.request(Signal::HUP);
     catcher.feed("o\n");
     wait_until("a new file", || log.exists());
     catcher.feed("three\n");
@@ -151,7 +151,7 @@ fn a_log_that_was_moved_away_is_made_anew_on_sighup() {
     catcher.feed("one\n");
     wait_for_len(&log, 4);
     fs::rename(&log, &old).unwrap();
-    catcher.tool.signal(Signal::HUP);
+    catcher.tool.request(Signal::HUP);
     wait_until("a new file", || log.exists());
     catcher.feed("two\n");
     catcher.end();

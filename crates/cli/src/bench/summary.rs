@@ -235,7 +235,7 @@ impl Noise {
         }
         match self.limit_spread {
             None => {
-                complaints.push("no limit had two turns to compare: use more rounds".to_owned())
+                complaints.push("no limit had two turns to compare: use more rounds".to_owned());
             }
             Some(spread) if spread > self.limit_spread_max => {
                 let (spread, most) = (percent(spread), percent(self.limit_spread_max));

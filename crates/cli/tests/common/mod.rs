@@ -153,6 +153,24 @@ impl Running {
         kill_process(Pid::from_child(&self.0), signal).unwrap();
     }
 
+    /// Sends a signal that does not end the tool, and waits until its thread for signals has taken
+    /// it: the signal is not pending any more, and the thread sleeps again.
+    pub fn request(&self, signal: Signal) {
+        self.signal(signal);
+        let process = format!("/proc/{}", self.0.id());
+        let bit = 1_u64 << (signal.as_raw() - 1);
+        wait_until("a signal that is taken", || {
+            let tasks = fs::read_dir(format!("{process}/task")).unwrap();
+            let tasks = tasks.map(|task| status_of(&task.unwrap().path()));
+            let is_asleep = |task: &String| {
+                field(task, "Name:") == "alq-signals" && field(task, "State:").starts_with('S')
+            };
+            let pending = status_of(Path::new(&process));
+            let pending = u64::from_str_radix(field(&pending, "ShdPnd:"), 16).unwrap();
+            pending & bit == 0 && tasks.collect::<Vec<_>>().iter().any(is_asleep)
+        });
+    }
+
     pub fn is_alive(&mut self) -> bool {
         self.0.try_wait().unwrap().is_none()
     }
@@ -169,4 +187,15 @@ impl Drop for Running {
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
+}
+
+/// The status of a process or a thread, by its folder in /proc. Empty if it has ended.
+fn status_of(folder: &Path) -> String {
+    fs::read_to_string(folder.join("status")).unwrap_or_default()
+}
+
+/// The value of a field of a status.
+fn field<'a>(status: &'a str, name: &str) -> &'a str {
+    let line = status.lines().find_map(|line| line.strip_prefix(name));
+    line.unwrap_or_default().trim()
 }
