@@ -82,7 +82,7 @@ impl Mirror {
     ///
     /// # Errors
     ///
-    /// The errors of `mmap(2)` and `mremap(2)`.
+    /// The errors of `mmap(2)`; or of `memfd_create(2)`, if `mremap(2)` fails.
     pub fn map(geometry: Geometry) -> io::Result<Self> {
         let capacity = geometry.capacity() as usize;
         let slots_len = geometry.slots() as usize * size_of::<Slot>();
@@ -160,8 +160,18 @@ unsafe fn lay_views(at: *mut u8, capacity: usize, file: Option<(&File, usize)>) 
     unsafe { os::map_view(at, capacity, file, true) }?;
     // SAFETY: the range is twice that long.
     let second = unsafe { at.add(capacity) };
+    if let Some((file, offset)) = file {
+        // SAFETY: the second half of the range.
+        return unsafe { os::map_view(second, capacity, Some((file, offset)), false) };
+    }
     // SAFETY: these are the two halves of the range.
-    unsafe { os::map_again(at, capacity, second) }
+    let again = unsafe { os::map_again(at, capacity, second) };
+    again.or_else(|_| {
+        // Some systems do not map shared memory again without a file: valgrind, for example.
+        let file = os::file::memory_file(capacity as u64)?;
+        // SAFETY: as for this call.
+        unsafe { lay_views(at, capacity, Some((&file, 0))) }
+    })
 }
 
 fn start_of(map: &MmapRaw) -> io::Result<NonNull<u8>> {

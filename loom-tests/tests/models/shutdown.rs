@@ -27,7 +27,7 @@ fn shutdown_against_open() {
                 }
             },
             Err(error) => {
-                assert_eq!(alq::Error::from(error), alq::Error::Closed);
+                assert_eq!(error, alq::Error::Closed);
                 barrier::close(&queue, FOR_EVER()).unwrap();
                 false
             }

@@ -133,6 +133,22 @@ pub fn make_zeros(file: &File, len: u64) -> io::Result<()> {
     Ok(())
 }
 
+/// Creates an unnamed file of `len` bytes in memory, which is closed on exec. Source:
+/// `memfd_create(2)`.
+///
+/// # Errors
+///
+/// `EFBIG` if the process may not create files of that size: growing the file would raise SIGXFSZ.
+pub fn memory_file(len: u64) -> io::Result<File> {
+    check_file_limit(len)?;
+    // SAFETY: the name is a NUL-terminated literal that the kernel copies.
+    let fd = check(unsafe { libc::memfd_create(c"alq-ring".as_ptr(), libc::MFD_CLOEXEC) })?;
+    // SAFETY: memfd_create returned a new descriptor, which no other value owns.
+    let file = File::from(unsafe { OwnedFd::from_raw_fd(fd) });
+    file.set_len(len)?;
+    Ok(file)
+}
+
 /// Checks that this process may create a file of `len` bytes; fails with `EFBIG` if not.
 fn check_file_limit(len: u64) -> io::Result<()> {
     let mut limit = MaybeUninit::<libc::rlimit>::uninit();
