@@ -241,6 +241,9 @@ int alq_options_ring_file(struct alq_options *options, const char *file);
 int alq_options_other_log(struct alq_options *options, int other);
 /* Whether a queue uses a ring in memory if the system refuses its ring file. Off by default. */
 int alq_options_ring_optional(struct alq_options *options, int optional);
+/* Whether a ring file may be on a disk without a warning. Off by default: the error callback then
+ * gets one warning when the queue opens, because an append waits while such a disk does. */
+int alq_options_ring_on_disk(struct alq_options *options, int on_disk);
 
 /* The number of requests that may be outstanding, 65536 by default. */
 int alq_options_outstanding_max(struct alq_options *options, size_t requests);

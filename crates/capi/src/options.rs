@@ -255,6 +255,15 @@ pub unsafe extern "C" fn alq_options_ring_optional(
 }
 
 #[unsafe(no_mangle)]
+pub unsafe extern "C" fn alq_options_ring_on_disk(
+    options: *mut AlqOptionsCell,
+    on_disk: c_int,
+) -> c_int {
+    // SAFETY: the header requires it.
+    unsafe { set(options, |all| all.ring_on_disk(on_disk != 0)) }
+}
+
+#[unsafe(no_mangle)]
 pub unsafe extern "C" fn alq_options_on_error(
     options: *mut AlqOptionsCell,
     // Written out and not as `Callback`, so that the header test sees the full type.

@@ -25,6 +25,7 @@ static int open_with(struct alq **alq, const char *log, const char *ring, int ot
     IS(alq_options_capacity(options, 4096), 0);
     IS(alq_options_ring_file(options, ring), 0);
     IS(alq_options_other_log(options, other), 0);
+    IS(alq_options_ring_on_disk(options, 1), 0);
     IS(alq_options_on_error(options, tell, &told), 0);
     error = alq_open_path(alq, log, options);
     alq_options_free(options);
@@ -82,7 +83,7 @@ static void refused(void)
     file = fopen(path("no.ring"), "w");
     CHECK(file != NULL && fputs("no ring file", file) >= 0 && fclose(file) == 0);
     IS(open_with(&alq, path("app.log"), path("no.ring"), 0), EINVAL);
-    CHECK(strstr(told.message, "no ring file") != NULL);
+    CHECK(strstr(told.message, "not a ring file") != NULL);
 
     IS(in_child(killed), -SIGKILL);
     IS(open_with(&alq, path("other.log"), path("app.ring"), 0), EINVAL);
