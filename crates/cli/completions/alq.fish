@@ -40,7 +40,7 @@ local\t''
 tai64n\t''"
 complete -c alq -n "__fish_alq_using_subcommand append" -l when-full -d 'What to do with lines while FILE accepts no data and the ring is full: wait, or drop them and say so in FILE' -r -f -a "block\t'Read no standard input until there is room'
 drop\t'Drop the line; FILE gets a line with the number of dropped ones'"
-complete -c alq -n "__fish_alq_using_subcommand append" -l rotate-size -d 'Continue in a new file before FILE exceeds this size; 1K or more' -r
+complete -c alq -n "__fish_alq_using_subcommand append" -l rotate-size -d 'Continue in a new file before FILE exceeds this size, 1K or more. With --keep or --compress and no other option that says when: 16M' -r
 complete -c alq -n "__fish_alq_using_subcommand append" -l rotate-every -d 'Continue in a new file at the end of each hour, day, week or month, or of so many minutes or hours, as in 10m or 6h' -r -f -a "hour\t''
 day\t''
 week\t''

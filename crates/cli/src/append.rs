@@ -63,6 +63,9 @@ pub fn run(options: &Append) -> Result<ExitCode, Failure> {
 
 fn append(options: &Append, signals: &Signals) -> Result<(), Failure> {
     check(options)?;
+    if let Some(notice) = options.rotation.notice() {
+        report::line(&format_args!("{}: {notice}", report::shown(&options.file)));
+    }
     let target = Target::open(options)?;
     let inputs = open_inputs(options, &target, signals)?;
     if let (Some(ring), Some(recovery)) = (&options.ring, target.queue().recovery()) {
@@ -172,7 +175,6 @@ fn progress(options: &Append, target: &Target<'_>, inputs: &[Input]) -> Progress
 
 /// Refuses options that contradict each other.
 fn check(options: &Append) -> Result<(), Failure> {
-    options.rotation.check()?;
     if let (Place::Output, true) = (Place::of(&options.file), options.rotation.is_on()) {
         let problem =
             "it has no name, so it cannot be rotated: name a file, or pipe into another alq";

@@ -7,8 +7,10 @@ use alq::rotate::{Compression, Every, Rotation, Zone};
 use clap::Args;
 use jiff::{Span, SpanRelativeTo};
 
-use crate::report::Failure;
 use crate::values::Named;
+
+/// The default of `--rotate-size`, where it has one.
+const DEFAULT_BYTES: u64 = 16 << 20;
 
 /// When FILE is rotated, and what happens to the rotated files.
 #[derive(Debug, Args)]
@@ -20,7 +22,8 @@ use crate::values::Named;
     next_help_heading = "Rotation (each of these implies --line; SIGUSR1 and SIGALRM rotate at once)"
 )]
 pub struct RotateOptions {
-    /// Continue in a new file before FILE exceeds this size; 1K or more
+    /// Continue in a new file before FILE exceeds this size, 1K or more. With --keep or --compress
+    /// and no other option that says when: 16M
     #[arg(long, value_name = "SIZE", allow_negative_numbers = true, value_parser = file_size)]
     pub rotate_size: Option<u64>,
 
@@ -91,22 +94,22 @@ impl RotateOptions {
             || self.rotate_on_signal
     }
 
-    /// Refuses options about rotated files if no option says when to rotate.
-    pub fn check(&self) -> Result<(), Failure> {
-        if self.has_trigger() || !self.loses_bytes() {
-            return Ok(());
-        }
-        let given = [
-            (self.keep.is_some(), "--keep"),
-            (self.keep_age.is_some(), "--keep-age"),
-            (self.keep_bytes.is_some(), "--keep-bytes"),
-            (self.compress.is_some(), "--compress"),
-        ];
-        let option = given.iter().find(|(is_given, _)| *is_given);
-        let option = option.map_or("", |(_, option)| option);
-        let problem = "nothing says when FILE is rotated: add --rotate-size 16M, \
-             --rotate-every day, --rotate-at-start or --rotate-on-signal";
-        Err(Failure::new(option, problem).or_code(2))
+    /// The size at which FILE is rotated. It has a default if there are options about rotated files
+    /// and none that says when to rotate: as in other log catchers, FILE never grows without a bound
+    /// then.
+    fn size_bytes(&self) -> Option<u64> {
+        let is_needed = self.loses_bytes() && !self.has_trigger();
+        self.rotate_size
+            .or_else(|| is_needed.then_some(DEFAULT_BYTES))
+    }
+
+    /// A message about the default of `--rotate-size`, if it is in use.
+    pub fn notice(&self) -> Option<&'static str> {
+        let is_default = self.rotate_size.is_none() && self.size_bytes().is_some();
+        is_default.then_some(
+            "no option says when FILE is rotated: it is rotated before it exceeds 16M; choose with \
+             --rotate-size, --rotate-every, --rotate-at-start or --rotate-on-signal",
+        )
     }
 
     /// Returns true if rotated files are deleted or packed.
@@ -122,7 +125,7 @@ impl RotateOptions {
         let mut rotation = Rotation::new()
             .at_start(self.rotate_at_start)
             .shared_folder(self.shared_folder);
-        if let Some(bytes) = self.rotate_size {
+        if let Some(bytes) = self.size_bytes() {
             rotation = rotation.size_bytes(bytes);
         }
         if let Some(every) = self.rotate_every {

@@ -324,27 +324,36 @@ fn what_does_not_go_together_is_refused() {
 }
 
 #[test]
-fn rules_for_rotated_files_without_a_rotation_are_refused() {
-    let (_dir, log) = scratch();
+fn rules_for_rotated_files_alone_rotate_at_16_mib_and_say_so() {
+    let line = format!("{}\n", "x".repeat((1 << 20) - 1));
     for rule in [
         "--keep=3",
         "--keep-age=1d",
-        "--keep-bytes=1M",
+        "--keep-bytes=64M",
         "--compress=gz",
     ] {
-        let option = rule.split('=').next().unwrap();
-        let parts = [option, "--rotate-size 16M", "--rotate-on-signal"];
-        refused(append([rule, name(&log)]).write_stdin("x\n"), 2, &parts);
-        assert!(!log.exists());
+        let (_dir, log) = scratch();
+        let run = append([rule, name(&log)])
+            .write_stdin(line.repeat(17))
+            .assert()
+            .success();
+        let said = String::from_utf8_lossy(&run.get_output().stderr).into_owned();
+        assert!(said.contains("16M"), "{rule}: {said}");
+        assert_eq!(fs::metadata(&log).unwrap().len(), 1 << 20, "{rule}");
+        assert_eq!(rotated(&log).len(), 1, "{rule}");
     }
     // Each of these options says when to rotate.
     for trigger in [
         "--rotate-size=1K",
         "--rotate-every=daily",
         "--rotate-at-start",
+        "--rotate-on-signal",
     ] {
+        let (_dir, log) = scratch();
         let args = ["--keep=3", trigger, name(&log)];
-        append(args).write_stdin("x\n").assert().success();
+        let run = append(args).write_stdin("x\n").assert().success();
+        let said = String::from_utf8_lossy(&run.get_output().stderr).into_owned();
+        assert!(!said.contains("16M"), "{trigger}: {said}");
     }
 }
 
