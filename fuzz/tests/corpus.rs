@@ -6,7 +6,10 @@ use std::path::Path;
 
 /// Decodes a line of a corpus from hexadecimal.
 fn input(line: &str) -> Vec<u8> {
-    assert!(line.len().is_multiple_of(2), "half a byte at the end of {line}");
+    assert!(
+        line.len().is_multiple_of(2),
+        "half a byte at the end of {line}"
+    );
     let bytes = (0..line.len()).step_by(2).map(|at| &line[at..at + 2]);
     let bytes = bytes.map(|digits| u8::from_str_radix(digits, 16));
     bytes.collect::<Result<_, _>>().expect("hexadecimal digits")
