@@ -23,10 +23,10 @@ use alq::{Entry, Flags, Options, Queue, Stats};
 use tempfile::TempDir;
 
 /// The longest wait of a test. Only a failing test waits that long.
-pub const DEADLINE: Duration = Duration::from_secs(30);
+pub const DEADLINE: Duration = Duration::from_secs(300);
 
 /// A stall limit that no healthy queue reaches.
-pub const NEVER_STALLS: Duration = Duration::from_secs(30);
+pub const NEVER_STALLS: Duration = Duration::from_secs(300);
 
 /// A stall limit for tests that reach it. It is long enough for the flusher to look once before.
 pub const STALLS_SOON: Duration = Duration::from_millis(250);

@@ -25,7 +25,7 @@ use tempfile::TempDir;
 pub const ALQ: &str = env!("CARGO_BIN_EXE_alq");
 
 /// The longest wait of a test for an event, before it fails.
-pub const DEADLINE: Duration = Duration::from_secs(30);
+pub const DEADLINE: Duration = Duration::from_secs(300);
 
 /// Creates a temporary directory, and returns it with the path of a log in it.
 pub fn scratch() -> (TempDir, PathBuf) {
