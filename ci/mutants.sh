@@ -19,8 +19,8 @@ block.busy:ignored               seal::a_late_owner_against_the_next_owner_of_it
 block.drop+lane.begin+lane.gate  seal::a_lane_that_goes_away_is_counted_once
 block.idle                       seal::a_late_owner_against_the_next_owner_of_its_bytes
 block.is_dropped                 seal::a_lane_that_goes_away_is_counted_once
-block.open                       seal::a_late_owner_against_a_recycled_descriptor
-block.set_open                   seal::a_late_owner_against_a_recycled_descriptor
+block.open                       seal::a_late_owner_against_a_reused_slot
+block.set_open                   seal::a_late_owner_against_a_reused_slot
 claim.again                      short_post::a_claim_in_progress_takes_bytes_given_back
 claim.again:skip                 full::nothing_is_refused_for_a_stale_head_or_tail
 claim.head                       short_post::given_back_bytes_change_hands
@@ -35,7 +35,7 @@ end.jump                         close::close_against_a_writer
 event.notify                     event::a_waiter_is_seen_or_sees
 event.wait                       event::a_waiter_is_seen_or_sees
 failure.seen                    failure::a_thread_that_sees_the_failure_is_refused
-failure.told+lanes.gate+lanes.asked  failure::a_thread_that_sees_the_failure_is_refused
+failure.publish+lanes.gate+lanes.asked  failure::a_thread_that_sees_the_failure_is_refused
 fence.heavy                      wake_flusher::a_post_wakes_the_flusher
 fence.light                      wake_flusher::a_post_wakes_the_flusher
 finish.again                     close::close_against_a_writer
@@ -49,7 +49,7 @@ head.load                        full::a_fixed_ring_never_seems_to_hold_more_tha
 lane.begin                       seal::a_late_owner_against_the_next_owner_of_its_bytes
 lane.commit                      seal::seal_against_claim
 lane.gate                        failure::a_lane_that_opens_a_span_as_the_queue_fails
-lane.leave                       seal::a_late_owner_against_a_recycled_descriptor
+lane.leave                       seal::a_late_owner_against_a_reused_slot
 lane.opened                      seal::seal_against_claim
 lane.opened:early                seal::seal_against_claim
 lane.seal+lane.begin             seal::a_span_that_its_owner_leaves_is_sealed_once

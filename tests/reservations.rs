@@ -151,7 +151,7 @@ fn an_entry_can_be_filled_and_posted_on_another_thread() {
 }
 
 #[test]
-fn the_ring_is_full_when_its_descriptors_are() {
+fn the_ring_is_full_when_its_slots_are() {
     let log = Log::new();
     let queue = log.open(small());
     let held = filled(&queue, 1, b'h');

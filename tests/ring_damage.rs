@@ -35,7 +35,7 @@ fn variable() -> Options {
     Options::new().capacity(4096)
 }
 
-/// Few descriptors: a record that looks like a lane's span would take the whole ring.
+/// Few slots: a record that looks like a lane's span would take the whole ring.
 fn fixed() -> Options {
     Options::new().fixed(16, 3)
 }
@@ -281,7 +281,7 @@ fn bits(recorded: &Recorded) -> Vec<usize> {
     let spans = reading.spans();
     let step = if spans.len() > 20 { 61 } else { 7 };
     for ahead in 0..spans.last().map_or(0, |span| span.0) + 4 {
-        let at = reading.descriptor_at(ahead);
+        let at = reading.slot_at(ahead);
         bits.extend(every(at..at + 16, step));
         let phase = 8 * at + 64 + 32;
         bits.extend(phase..phase + 4); // and the lowest bits of the lap

@@ -70,7 +70,7 @@ impl Image {
         }
     }
 
-    fn set_descriptor(&mut self, seq: u32, place: u64, state: u64) {
+    fn set_slot(&mut self, seq: u32, place: u64, state: u64) {
         let slot = u64::from(seq) & (self.slots - 1);
         self.set(8192 + 16 * slot as usize, &[place, state]);
     }
@@ -94,21 +94,21 @@ impl Image {
             }
             let place = u64::from(seq) << 32 | u64::from(start);
             match kind % 8 {
-                0 => self.set_descriptor(seq, place, 0), // never posted
+                0 => self.set_slot(seq, place, 0), // never posted
                 1 => {}
                 2 => {
                     let (place, state) = (input.u64(), input.u64());
-                    self.set_descriptor(seq, place, state);
+                    self.set_slot(seq, place, state);
                 }
                 phase @ (3 | 4) => {
                     // A span of a lane, with the rest of its line.
                     let phase = if phase == 3 { 1 } else { 3 };
-                    self.set_descriptor(seq, place, self.state(seq, phase, committed));
+                    self.set_slot(seq, place, self.state(seq, phase, committed));
                     let next = seq.wrapping_add(1);
-                    self.set_descriptor(next, u64::from(input.u8()), 7 << 34);
+                    self.set_slot(next, u64::from(input.u8()), 7 << 34);
                     seq = next | 3;
                 }
-                _ => self.set_descriptor(seq, place, self.state(seq, 2, committed)),
+                _ => self.set_slot(seq, place, self.state(seq, 2, committed)),
             }
             seq = seq.wrapping_add(1);
             pos = start.wrapping_add(committed);

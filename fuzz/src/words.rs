@@ -9,7 +9,7 @@ use crate::bytes::Bytes;
 pub fn words(bytes: &[u8]) {
     let mut bytes = Bytes(bytes);
     let geometry = geometry(&mut bytes);
-    descriptors(geometry, bytes.u64(), bytes.u32());
+    slots(geometry, bytes.u64(), bytes.u32());
     let tail = Tail {
         seq: u64::from(geometry.slots()) + bytes.u64() % (1 << 62),
         pos: bytes.u64() % (1 << 62),
@@ -29,7 +29,7 @@ fn geometry(bytes: &mut Bytes<'_>) -> Geometry {
 }
 
 /// Checks that any value of a slot is exactly a span of the given lap, or is not a span.
-fn descriptors(geometry: Geometry, bits: u64, seq: u32) {
+fn slots(geometry: Geometry, bits: u64, seq: u32) {
     let tag = geometry.tag(seq);
     match State::of_lap(bits, tag) {
         Some(state) => {

@@ -50,10 +50,10 @@ impl<M: Memory> Shared<M> {
         self.failure.store(word | Failure::OVER, Ordering::Relaxed);
         self.ring.fail();
         self.ring.ask_lanes();
-        // [failure.told] Release, pairs with [failure.seen]: a caller that has seen the failure
+        // [failure.publish] Release, pairs with [failure.seen]: a caller that has seen the failure
         // finds the gate shut.
         self.failure
-            .store(word, unless_mutant("failure.told", Ordering::Release));
+            .store(word, unless_mutant("failure.publish", Ordering::Release));
         self.waiters.wake_all();
         self.reporter.report(self.error_of(word));
         self.settle();
@@ -72,7 +72,7 @@ impl<M: Memory> Shared<M> {
 
     /// Returns why the queue has failed, if it has.
     pub fn failure(&self) -> Option<Error> {
-        // [failure.seen] Acquire, pairs with [failure.told].
+        // [failure.seen] Acquire, pairs with [failure.publish].
         let order = unless_mutant("failure.seen", Ordering::Acquire);
         let word = self.failure.load(order);
         (word != 0 && word & Failure::OVER == 0).then(|| self.error_of(word))
@@ -136,7 +136,7 @@ impl<M: Memory> Shared<M> {
         let age = self.standstill.working_for().unwrap_or_default();
         let left = limit.saturating_sub(age);
         if left.is_zero() {
-            if self.standstill.tell_hang() {
+            if self.standstill.set_hang_reported() {
                 self.reporter.report(self.stall_error(libc::EAGAIN));
             }
             return Some(limit.max(LOOK_APART));

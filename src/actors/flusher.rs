@@ -126,7 +126,7 @@ impl<M: Memory> Flusher<M> {
         let room = if is_overdue { 1 } else { self.sink.room() };
         let limit = limit.min(u32::try_from(room).unwrap_or(u32::MAX)).max(1);
         if !self.gap_line.rest().is_empty() {
-            return self.tell_of_gap();
+            return self.write_gap_line();
         }
         let sink = &*self.sink;
         let (start, ahead) = (self.drain.tail(), self.drain.ahead());
@@ -175,7 +175,7 @@ impl<M: Memory> Flusher<M> {
     }
 
     /// Writes the line that reports a loss. The line is not part of the ring.
-    fn tell_of_gap(&mut self) -> Step {
+    fn write_gap_line(&mut self) -> Step {
         let shared = &*self.shared;
         shared.standstill.set_blocked(false);
         let rest = self.gap_line.rest();
@@ -207,7 +207,7 @@ impl<M: Memory> Flusher<M> {
     pub fn is_due(&self, interest: Interest) -> bool {
         match interest {
             Interest::Sequence(_) => self.drain.is_posted(&self.shared.ring),
-            Interest::Any => self.drain.is_behind(&self.shared.ring),
+            Interest::Any => self.drain.has_claims_ahead(&self.shared.ring),
             Interest::Nothing | Interest::Mark => false,
         }
     }
@@ -292,7 +292,7 @@ impl<M: Memory> Flusher<M> {
             journal.note_log(&note_of(&*request.sink));
         }
         shared.reporter.set_target(request.target);
-        shared.aside.goes_on_in(&request.sink);
+        shared.aside.switch_to(&request.sink);
         let before = core::mem::replace(&mut self.sink, PlainArc::clone(&request.sink));
         shared.replace_sink(request.sink, self.drain.position(), can_sync);
         drop(before);

@@ -16,7 +16,7 @@ pub enum Rest {
 /// The policy for naps.
 ///
 /// A nap costs the callers nothing, but a parked flusher costs the next caller a wake-up. Each look
-/// at new descriptors takes cache lines from the cores that write them. So naps grow while they
+/// at new slots takes cache lines from the cores that write them. So naps grow while they
 /// find little, and the flusher parks only after a row of naps that found nothing.
 #[derive(Clone, Copy, Debug)]
 pub struct Pace {

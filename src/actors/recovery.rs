@@ -34,7 +34,7 @@ impl Inheritance {
         Self::of(memory.geometry(), journal.read(), words)
     }
 
-    /// Reads a ring from words. `words` gives the place and the state of each descriptor.
+    /// Reads a ring from words. `words` gives the place and the state of each slot.
     ///
     /// # Errors
     ///

@@ -17,7 +17,7 @@ pub struct Callback(Option<PlainArc<Function>>);
 type Function = dyn Fn(&Report) + Send + Sync;
 
 /// How long the drop of the last handle waits for the callback, since the process may end after it.
-const LAST_WORDS_TIME: Duration = Duration::from_secs(1);
+const LAST_REPORT_TIME_MAX: Duration = Duration::from_secs(1);
 
 /// How many times to try the lock of the target. Another thread holds it for a few instructions
 /// only.
@@ -112,7 +112,7 @@ impl Reporter {
     pub fn report_last(&self, error: Error) {
         if self.is_set() {
             self.report(error);
-            notifier::wait_until_idle(LAST_WORDS_TIME);
+            notifier::wait_until_idle(LAST_REPORT_TIME_MAX);
         }
     }
 }

@@ -78,7 +78,7 @@ impl<M: Memory> Shared<M> {
                 });
             }
         }
-        self.waiters.tell_tasks(fits);
+        self.waiters.wake_tasks(fits);
         true
     }
 

@@ -9,7 +9,7 @@ use crate::primitives::sync::plain::{AtomicBool as PlainBool, AtomicU64 as Plain
 use crate::primitives::sync::{AtomicBool, AtomicU64, Ordering};
 
 /// Only the flusher stores these words, when the drain is blocked and when it continues; other
-/// threads read them to report them. (A thread that reports a hung write also sets `is_hang_told`.)
+/// threads read them to report them. (A thread that reports a hung write also sets `is_hang_reported`.)
 /// No thread reads other data through these words, so every access is Relaxed.
 #[derive(Debug)]
 pub struct Standstill {
@@ -28,7 +28,7 @@ pub struct Standstill {
     /// this word.
     working_since_ns: PlainU64,
     /// Whether a hung write was reported.
-    is_hang_told: PlainBool,
+    is_hang_reported: PlainBool,
     born: Instant,
 }
 
@@ -44,7 +44,7 @@ impl Standstill {
             refusals: AtomicU64::new(0),
             is_over_limit: AtomicBool::new(false),
             working_since_ns: PlainU64::new(0),
-            is_hang_told: PlainBool::new(false),
+            is_hang_reported: PlainBool::new(false),
             born: Instant::now(),
         }
     }
@@ -58,8 +58,8 @@ impl Standstill {
         };
         // Relaxed on all, see the type.
         self.working_since_ns.store(since_ns, Ordering::Relaxed);
-        if !working && self.is_hang_told.load(Ordering::Relaxed) {
-            self.is_hang_told.store(false, Ordering::Relaxed);
+        if !working && self.is_hang_reported.load(Ordering::Relaxed) {
+            self.is_hang_reported.store(false, Ordering::Relaxed);
         }
     }
 
@@ -72,9 +72,9 @@ impl Standstill {
     }
 
     /// Notes that a hung write is about to be reported. Returns `false` if it was reported before.
-    pub fn tell_hang(&self) -> bool {
+    pub fn set_hang_reported(&self) -> bool {
         // Relaxed, see the type.
-        !self.is_hang_told.swap(true, Ordering::Relaxed)
+        !self.is_hang_reported.swap(true, Ordering::Relaxed)
     }
 
     /// Notes whether an open reservation blocks the drain. For the flusher.

@@ -64,11 +64,11 @@ impl Aside {
 
     /// Stores the next sink, which the flusher is about to use. Only the flusher calls it, and it
     /// still holds the sink before.
-    pub fn goes_on_in(&self, sink: &PlainArc<dyn Sink>) {
+    pub fn switch_to(&self, sink: &PlainArc<dyn Sink>) {
         // Relaxed: only the flusher stores it.
         let next = 1 - self.current.load(Ordering::Relaxed);
         *self.sinks[next].lock() = Some(PlainArc::downgrade(sink));
-        // [aside.goes_on] Release, pairs with [aside.sink] and [aside.keep]: the slot is filled,
+        // [aside.switch] Release, pairs with [aside.sink] and [aside.keep]: the slot is filled,
         // and its lock is free.
         self.current.store(next, Ordering::Release);
         if let Some(kept) = &mut *self.kept.lock() {
@@ -80,7 +80,7 @@ impl Aside {
     /// fork(2) calls it. Only a thread that read `current` before it changed twice can hold the
     /// lock.
     fn sink(&self) -> Option<PlainArc<dyn Sink>> {
-        // [aside.sink] Acquire, pairs with [aside.goes_on].
+        // [aside.sink] Acquire, pairs with [aside.switch].
         let current = self.current.load(Ordering::Acquire);
         let sink = self.sinks[current].try_lock()?;
         sink.as_ref().and_then(PlainWeak::upgrade)
@@ -88,7 +88,7 @@ impl Aside {
 
     /// Keeps the sink when the flusher releases it.
     pub fn keep(&self) {
-        // [aside.keep] Acquire, pairs with [aside.goes_on]. If the slot has been filled again
+        // [aside.keep] Acquire, pairs with [aside.switch]. If the slot has been filled again
         // since, the newer sink is as good.
         let current = self.current.load(Ordering::Acquire);
         let sink = self.sinks[current].lock();
@@ -274,7 +274,7 @@ mod tests {
         aside.append_in_child(b"a", false).unwrap();
         for name in ["1", "2", "3"] {
             let next = sink(name);
-            aside.goes_on_in(&next);
+            aside.switch_to(&next);
             held = next;
             aside.append_in_child(name.as_bytes(), true).unwrap();
         }

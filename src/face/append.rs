@@ -345,7 +345,7 @@ impl Queue {
         let shared = queue.shared();
         let owner = match shared.here() {
             Ok(shared) => shared.ring.enter_lane(shared.lane_span),
-            Err(_) => shared.ring.lane_of_nobody(shared.lane_span),
+            Err(_) => shared.ring.unlisted_lane(shared.lane_span),
         };
         Lane::new(queue.clone(), owner)
     }

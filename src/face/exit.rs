@@ -42,7 +42,7 @@ extern "C" fn drain() {
         return;
     };
     for (queue, undrained) in registry.exit() {
-        last_words(&queue.reporter, "at exit", undrained);
+        report_undrained(&queue.reporter, "at exit", undrained);
     }
 }
 
@@ -58,7 +58,7 @@ extern "C" fn nothing() {}
 
 /// Reports what is left when no caller can ask any more: to the callback of the queue, or, without
 /// a callback, to standard error.
-pub fn last_words(reporter: &Reporter, when: &str, undrained: Undrained) {
+pub fn report_undrained(reporter: &Reporter, when: &str, undrained: Undrained) {
     if reporter.is_set() {
         reporter.report_last(undrained.cause);
     } else {

@@ -25,7 +25,7 @@ use crate::words::{Error, Geometry, Layout, Operation, Recovery, Target};
 /// One page: the smallest unit that can be mapped twice.
 const CAPACITY_MIN: u64 = 4096;
 
-/// How many bytes of the ring there are for each descriptor. Records that are shorter than this
+/// How many bytes of the ring there are for each slot. Records that are shorter than this
 /// fill the ring by number, not by bytes.
 const BYTES_PER_SLOT: u32 = 64;
 

@@ -118,7 +118,7 @@ impl Drop for Owner {
             shared.ring.release(); // the next queue on this ring file writes the rest
         }
         if let (Err(undrained), false) = (left, was_closed) {
-            exit::last_words(&shared.reporter, "a queue was dropped", undrained);
+            exit::report_undrained(&shared.reporter, "a queue was dropped", undrained);
         }
         registry().leave(shared.id);
     }

@@ -137,7 +137,7 @@ impl Options {
     ) -> Result<(Ring<Mirror>, Drain, Option<Recovery>), Error> {
         if let Some(path) = &self.ring_file {
             match self.ring_in_file(path, layout, sink, reporter) {
-                Ok((ring, drain, found)) => return Ok((ring, drain, Some(found.behind(before)))),
+                Ok((ring, drain, found)) => return Ok((ring, drain, Some(found.after(before)))),
                 Err(error) if self.ring_optional && is_optional(&error) => reporter.report(error),
                 Err(error) => return Err(error),
             }
@@ -186,7 +186,7 @@ impl Options {
         }
         journal.note_log(&note);
         let (ring, drain, recovery) = inheritance.take_over(memory, sink);
-        Ok((ring, drain, recovery.behind(cleared)))
+        Ok((ring, drain, recovery.after(cleared)))
     }
 }
 

@@ -232,8 +232,8 @@ impl<'a> EventWriter<'a> {
     fn append(&mut self, piece: &[u8]) -> Result<(), Error> {
         self.record = match mem::replace(&mut self.record, Record::Lost) {
             Record::None => self.begin(piece)?,
-            Record::Ring(entry) => self.go_on(entry, piece)?,
-            Record::Heap(text) => self.go_on_in_heap(text, piece)?,
+            Record::Ring(entry) => self.extend_in_ring(entry, piece)?,
+            Record::Heap(text) => self.extend_in_heap(text, piece)?,
             Record::Lane(own) => self.collect(own, piece)?,
             Record::Lost => Record::Lost,
         };
@@ -254,20 +254,20 @@ impl<'a> EventWriter<'a> {
         };
         let mut entry = entry?;
         entry.set_bytes_used(0);
-        self.go_on(entry, piece)
+        self.extend_in_ring(entry, piece)
     }
 
-    fn go_on(&self, mut entry: Entry<'a>, piece: &[u8]) -> Result<Record<'a>, Error> {
+    fn extend_in_ring(&self, mut entry: Entry<'a>, piece: &[u8]) -> Result<Record<'a>, Error> {
         let used = entry.bytes_used();
         if let Some(free) = entry[used..].get_mut(..piece.len()) {
             free.copy_from_slice(piece);
             entry.set_bytes_used(used + piece.len());
             return Ok(Record::Ring(entry));
         }
-        self.go_on_in_heap(entry[..used].to_vec(), piece)
+        self.extend_in_heap(entry[..used].to_vec(), piece)
     }
 
-    fn go_on_in_heap(&self, mut text: Vec<u8>, piece: &[u8]) -> Result<Record<'a>, Error> {
+    fn extend_in_heap(&self, mut text: Vec<u8>, piece: &[u8]) -> Result<Record<'a>, Error> {
         let (len, max) = (text.len() + piece.len(), self.writer.queue.capacity());
         if len > max {
             return Err(Error::TooLarge { len, max });

@@ -28,8 +28,8 @@ pub(super) fn ages(times: &[(Key, i64)], cuts: &[(Key, Instant)], now: i64) -> V
     let mut ages = vec![0; times.len()];
     let mut latest = now; // the file was cut off no later than this
     for (age, (key, modified)) in ages.iter_mut().zip(times).rev() {
-        let told = [key.seconds, *modified].into_iter().find(|at| *at <= now);
-        latest = latest.min(told.unwrap_or(now));
+        let trusted = [key.seconds, *modified].into_iter().find(|at| *at <= now);
+        latest = latest.min(trusted.unwrap_or(now));
         let cut = cuts.iter().find(|(cut, _)| cut == key);
         let steady = cut.map(|(_, at)| i64::try_from(at.elapsed().as_secs()).unwrap_or(i64::MAX));
         *age = now.saturating_sub(latest).min(steady.unwrap_or(i64::MAX));

@@ -101,7 +101,7 @@ fn run(log: PlainArc<Log>) {
 impl Log {
     fn work(&self, job: Job) {
         match job {
-            Job::Tell(error) => {
+            Job::Report(error) => {
                 if let Some(hook) = &self.rotation.on_error {
                     hook(&error);
                 }

@@ -68,15 +68,15 @@ impl Compression {
         Err(unknown(self.name()))
     }
 
-    /// Packs all of `from` into `to`, and returns how many bytes `from` had. Calls `go_on` before
+    /// Packs all of `from` into `to`, and returns how many bytes `from` had. Calls `check` before
     /// each part and stops if it fails.
-    pub(super) fn pack(self, from: &File, to: &File, go_on: GoOn<'_>) -> io::Result<u64> {
+    pub(super) fn pack(self, from: &File, to: &File, check: Check<'_>) -> io::Result<u64> {
         match self {
             #[cfg(feature = "gzip")]
             Self::Gzip => {
                 let level = flate2::Compression::default();
                 let mut packer = flate2::write::GzEncoder::new(to, level);
-                let len = copy(from, &mut packer, go_on)?;
+                let len = copy(from, &mut packer, check)?;
                 packer.finish()?;
                 Ok(len)
             }
@@ -85,28 +85,28 @@ impl Compression {
                 let mut packer =
                     zstd::stream::write::Encoder::new(to, zstd::DEFAULT_COMPRESSION_LEVEL)?;
                 packer.include_checksum(true)?;
-                let len = copy(from, &mut packer, go_on)?;
+                let len = copy(from, &mut packer, check)?;
                 packer.finish()?;
                 Ok(len)
             }
-            _ => copy(from, &mut { to }, go_on),
+            _ => copy(from, &mut { to }, check),
         }
     }
 }
 
 /// Called before each part; an error stops the packing.
-pub(super) type GoOn<'a> = &'a dyn Fn() -> io::Result<()>;
+pub(super) type Check<'a> = &'a dyn Fn() -> io::Result<()>;
 
 /// How many bytes are read at a time.
 const PART_LEN: usize = 1 << 17;
 
 /// Copies like `io::copy`, but with read(2). `io::copy` passes files to `copy_file_range(2)`, which
 /// may find no bytes in a file that is still being written.
-fn copy(mut from: &File, to: &mut impl Write, go_on: GoOn<'_>) -> io::Result<u64> {
+fn copy(mut from: &File, to: &mut impl Write, check: Check<'_>) -> io::Result<u64> {
     let mut part = vec![0; PART_LEN];
     let mut len = 0;
     loop {
-        go_on()?;
+        check()?;
         match from.read(&mut part) {
             Ok(0) => return Ok(len),
             Ok(read) => {

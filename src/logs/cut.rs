@@ -47,14 +47,14 @@ impl Log {
         };
         done.unwrap_or_else(|error| {
             let reason = (error.io_error().kind(), error.io_error().raw_os_error());
-            let is_told = state
+            let is_reported = state
                 .failure
                 .is_some_and(|failure| failure.reason == reason);
             state.failure = Some(Failure {
                 second: now,
                 reason,
             });
-            self.worker.report_failing((!is_told).then_some(error));
+            self.worker.report_failing((!is_reported).then_some(error));
             false
         })
     }
@@ -110,8 +110,8 @@ impl Log {
         let file = self
             .folder
             .open_log(self.names.log(), self.rotation.mode, false);
-        let gone_on = file.and_then(|file| self.go_on_in(state, file, None, now));
-        gone_on.map_err(anew)?;
+        let switched = file.and_then(|file| self.switch_to(state, file, None, now));
+        switched.map_err(anew)?;
         Ok(true)
     }
 
@@ -120,7 +120,7 @@ impl Log {
         let (folder, names) = (&self.folder, &self.names);
         let failed = |error| RotateError::new("rotate the log", folder.path_of(names.log()), error);
         let full = || failed(io::Error::from_raw_os_error(libc::EOVERFLOW));
-        let key = Key::behind(state.last, now).ok_or_else(full)?;
+        let key = Key::after(state.last, now).ok_or_else(full)?;
         let fresh = names.fresh(key);
         let made = point("make the new file");
         let made = made.and_then(|()| folder.open_log(&fresh, self.rotation.mode, true));
@@ -138,9 +138,9 @@ impl Log {
             failed(error)
         })?;
         state.last = Some(key);
-        let taken_over = point("go on in the new file");
+        let taken_over = point("continue in the new file");
         taken_over
-            .and_then(|()| self.go_on_in(state, file, Some(key), now))
+            .and_then(|()| self.switch_to(state, file, Some(key), now))
             .map_err(failed)
     }
 
@@ -161,7 +161,7 @@ impl Log {
 
     /// Makes `file` the current file. The old one is now at `key`; without a key, another process
     /// has renamed or deleted it.
-    fn go_on_in(
+    fn switch_to(
         &self,
         state: &mut State,
         file: File,
@@ -176,7 +176,7 @@ impl Log {
         if let Some(key) = key.filter(|_| is_noted) {
             self.worker.pin(key); // before the worker may take it for unused
         }
-        self.durable.goes_on_in(PlainArc::clone(&file), id, key);
+        self.durable.switch_to(PlainArc::clone(&file), id, key);
         state.file = file;
         state.id = id;
         state.size_bytes = metadata.len();

@@ -86,7 +86,7 @@ impl Durable {
     }
 
     /// Makes `file` the current file; the old one is now at `key`.
-    pub fn goes_on_in(&self, file: PlainArc<File>, id: (u64, u64), key: Option<Key>) {
+    pub fn switch_to(&self, file: PlainArc<File>, id: (u64, u64), key: Option<Key>) {
         let mut files = self.files.lock();
         files.count += 1;
         files.names += 1;

@@ -159,7 +159,7 @@ impl Calendar {
         let now = Timestamp::from_second(seconds).ok()?;
         let mut local = self.zone.to_datetime(now);
         loop {
-            local = self.end_behind(local)?;
+            local = self.next_end(local)?;
             let end = self.zone.to_timestamp(local).ok()?.as_second();
             if end > seconds {
                 return Some(end);
@@ -168,7 +168,7 @@ impl Calendar {
     }
 
     /// The first end of a period after `local`, on the wall clock.
-    fn end_behind(&self, local: DateTime) -> Option<DateTime> {
+    fn next_end(&self, local: DateTime) -> Option<DateTime> {
         let date = local.date();
         let minutes = match self.every {
             Every::Minutes(minutes) => minutes,

@@ -24,7 +24,7 @@ impl Key {
 
     /// The key of a rotation at `now`. It is greater than `last`, even if the clock was set back.
     /// `None` at the end of the calendar.
-    pub fn behind(last: Option<Self>, now: i64) -> Option<Self> {
+    pub fn after(last: Option<Self>, now: i64) -> Option<Self> {
         let now = Self {
             seconds: now.clamp(0, Timestamp::MAX.as_second()),
             number: 0,

@@ -85,7 +85,7 @@ impl Log {
         if !is_ours(&stat) || (stat.st_dev, stat.st_ino) != plain.id {
             return Err(io::Error::other("it was replaced by another file"));
         }
-        let go_on = || {
+        let check = || {
             if self.worker.is_stopped() {
                 Err(io::Error::other("packing was stopped"))
             } else {
@@ -99,7 +99,7 @@ impl Log {
         point("make the packed file")?;
         let to = folder.create(&packing)?;
         point("pack")?;
-        let read = form.pack(&from, &to, &go_on)?;
+        let read = form.pack(&from, &to, &check)?;
         let written = from.metadata()?.modified()?;
         to.set_times(FileTimes::new().set_modified(written))?;
         fchmod(&to, Mode::from_raw_mode(stat.st_mode & MODE_MAX))?;

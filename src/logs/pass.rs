@@ -43,8 +43,8 @@ impl Rotated {
 
 impl Log {
     /// Goes through the rotated files once. The hook has not yet been called for the files in
-    /// `told`. Called by the background thread.
-    pub(super) fn go_through(&self, told: Vec<Key>) {
+    /// `unhooked`. Called by the background thread.
+    pub(super) fn go_through(&self, unhooked: Vec<Key>) {
         let last = self.state.lock().last;
         let folder = self.folder.snapshot();
         let found = folder.and_then(|folder| Ok((self.rotated(&folder)?, folder)));
@@ -53,26 +53,26 @@ impl Log {
             Err(error) => {
                 let error = RotateError::new("list the rotated files", self.folder.path(), error);
                 self.worker.report(error);
-                return self.worker.tell_later(told);
+                return self.worker.hook_later(unhooked);
             }
         };
-        let mut told = told;
-        self.put_names_right(&folder, &mut rotated, &mut told, last)
+        let mut unhooked = unhooked;
+        self.put_names_right(&folder, &mut rotated, &mut unhooked, last)
             .unwrap_or_else(|error| self.worker.report(error));
         // Read after the list: a cut pins a file before the list can hold it.
         let pinned = self.worker.pinned();
         rotated.retain(|one| !pinned.contains(&one.key));
         self.delete_by_count_and_age(&folder, &mut rotated);
         let is_pinned = |key: &&Key| pinned.contains(key);
-        let mut later: Vec<Key> = told.iter().filter(is_pinned).copied().collect();
+        let mut later: Vec<Key> = unhooked.iter().filter(is_pinned).copied().collect();
         for one in &mut rotated {
             if self.worker.take_look() {
                 self.attend(); // a requested rotation does not wait until all files are packed
             }
-            let is_new = told.contains(&one.key);
+            let is_new = unhooked.contains(&one.key);
             match self.pack(&folder, one) {
-                Packed::Now => self.tell(&folder, one),
-                Packed::Before if is_new => self.tell(&folder, one),
+                Packed::Now => self.call_hook(&folder, one),
+                Packed::Before if is_new => self.call_hook(&folder, one),
                 Packed::Before => {}
                 Packed::Later => later.extend(is_new.then_some(one.key)),
                 Packed::Failed(error) => {
@@ -82,7 +82,7 @@ impl Log {
             }
         }
         if !later.is_empty() {
-            self.worker.tell_later(later);
+            self.worker.hook_later(later);
         }
         self.delete_by_bytes(&folder, &rotated);
     }
@@ -120,7 +120,7 @@ impl Log {
         &self,
         folder: &Folder,
         rotated: &mut [Rotated],
-        told: &mut [Key],
+        unhooked: &mut [Key],
         last: Option<Key>,
     ) -> Result<(), RotateError> {
         let now = self.rotation.now();
@@ -146,7 +146,7 @@ impl Log {
         }
         let mut newest = before.last().map(|one| one.key);
         for (one, age) in wrong.iter_mut().zip(ages) {
-            let key = Key::behind(newest, now - age)
+            let key = Key::after(newest, now - age)
                 .ok_or_else(|| failed(io::Error::from_raw_os_error(libc::EOVERFLOW)))?;
             for file in one.plain.iter_mut().chain(&mut one.packed) {
                 let Kind::Rotated(form) = file.kind else {
@@ -156,9 +156,10 @@ impl Log {
                 folder.rename_new(&file.name, &name).map_err(failed)?;
                 (file.name, file.key) = (name, key);
             }
-            told.iter_mut()
-                .filter(|told| **told == one.key)
-                .for_each(|told| *told = key);
+            unhooked
+                .iter_mut()
+                .filter(|unhooked| **unhooked == one.key)
+                .for_each(|unhooked| *unhooked = key);
             self.worker.renamed(one.key, key);
             one.key = key;
             newest = Some(key);
@@ -218,7 +219,7 @@ impl Log {
         self.worker.forget(rotated.key);
     }
 
-    fn tell(&self, folder: &Folder, rotated: &Rotated) {
+    fn call_hook(&self, folder: &Folder, rotated: &Rotated) {
         let name = rotated.files().next().map(|one| &one.name);
         if let (Some(hook), Some(name)) = (&self.rotation.on_rotated, name) {
             let path = folder.path_of(name);

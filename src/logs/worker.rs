@@ -54,7 +54,7 @@ pub(super) enum Thread {
 }
 
 pub(super) enum Job {
-    Tell(RotateError),
+    Report(RotateError),
     Look,
     Pass(Vec<Key>),
 }
@@ -66,7 +66,7 @@ impl Work {
 
     pub(super) fn next(&mut self) -> Option<Job> {
         if let Some(error) = self.errors.pop_front() {
-            return Some(Job::Tell(error));
+            return Some(Job::Report(error));
         }
         if core::mem::take(&mut self.wants_look) {
             return Some(Job::Look);
@@ -137,9 +137,9 @@ impl Worker {
                 *cut = to;
             }
         }
-        for told in &mut work.rotated {
-            if *told == key {
-                *told = to;
+        for unhooked in &mut work.rotated {
+            if *unhooked == key {
+                *unhooked = to;
             }
         }
     }
@@ -186,7 +186,7 @@ impl Worker {
     }
 
     /// Returns files for which the hook must be called in the next pass.
-    pub fn tell_later(&self, keys: Vec<Key>) {
+    pub fn hook_later(&self, keys: Vec<Key>) {
         let mut work = self.work.lock();
         let later = core::mem::replace(&mut work.rotated, keys);
         work.rotated.extend(later);
@@ -210,7 +210,7 @@ impl Worker {
 
     /// Calls the hook for all errors at once, on this thread.
     #[cfg(test)]
-    pub fn tell_all(&self, rotation: &super::Rotation) {
+    pub fn call_hook_for_errors(&self, rotation: &super::Rotation) {
         let errors = core::mem::take(&mut self.work.lock().errors);
         let hook = rotation.on_error.as_ref().unwrap();
         errors.iter().for_each(|error| hook(error));

@@ -18,7 +18,7 @@ pub struct Image {
     pub entries: Entries,
     pub log: Option<LogNote>,
     pub live: Live,
-    /// The words of the descriptors, in pieces; `None` for a piece of zeros. So a file that claims
+    /// The words of the slots, in pieces; `None` for a piece of zeros. So a file that claims
     /// to be long and is not costs no memory.
     slots: Vec<Option<Box<[u64]>>>,
 }
@@ -51,7 +51,7 @@ impl Image {
         })
     }
 
-    /// Returns the place and the state of a descriptor.
+    /// Returns the place and the state of a slot.
     pub fn slot(&self, slot: usize) -> (u64, u64) {
         let (piece, at) = (2 * slot / PIECE, 2 * slot % PIECE);
         let piece = self.slots[piece].as_deref();

@@ -1,4 +1,4 @@
-//! The memory of a queue: descriptors, and bytes that are mapped twice in a row. It is private to
+//! The memory of a queue: slots, and bytes that are mapped twice in a row. It is private to
 //! the process, or maps a ring file.
 //!
 //! # Safety
@@ -32,7 +32,7 @@ use crate::words::{Geometry, Layout};
 ///                    ^------------------^  a record across the end of the ring
 /// ```
 ///
-/// With a ring file, the header and the descriptors are right before the first view.
+/// With a ring file, the header and the slots are right before the first view.
 #[derive(Debug)]
 pub struct Mirror {
     geometry: Geometry,
@@ -71,7 +71,7 @@ fn slots_at(start: NonNull<u8>, geometry: Geometry) -> NonNull<Slot> {
     slots
 }
 
-/// The most bytes of descriptors that are populated at once. The ring touches descriptors in turn,
+/// The most bytes of slots that are populated at once. The ring touches slots in turn,
 /// 256 to a page. A larger array is left to page faults: a ring of few large records never touches
 /// most of it, and a ring of many small records pays one fault per 256 records, in the first lap
 /// only.
@@ -178,7 +178,7 @@ fn start_of(map: &MmapRaw) -> io::Result<NonNull<u8>> {
     NonNull::new(map.as_mut_ptr()).ok_or_else(|| io::ErrorKind::OutOfMemory.into())
 }
 
-// SAFETY: requirement by requirement: the slot slice is the whole range of the descriptors, whose
+// SAFETY: requirement by requirement: the slot slice is the whole range of the slots, whose
 // address never changes, and which the kernel has zeroed or an earlier process has left in the
 // file; `at` is an offset below the capacity into two views of capacity bytes each, so capacity
 // bytes are valid from there; byte i from there is the same byte of the same page as byte 0 from

@@ -1,15 +1,15 @@
-//! Layer 2: memory. Where the descriptor words and the bytes of a ring are.
+//! Layer 2: memory. Where the slot words and the bytes of a ring are.
 //!
 //! The ring computes positions; a [`Memory`] says where they are. A queue uses a [`Mirror`], which
 //! is private to the process, or maps a ring file that outlives it. Tests and models use `Heap`.
 //!
 //! ```text
 //!               +-------------+    +--------------------+--------------------+
-//!  private:     | descriptors |    | bytes, first view  | bytes, second view |
+//!  private:     |    slots    |    | bytes, first view  | bytes, second view |
 //!               +-------------+    +--------------------+--------------------+
 //!
 //!               +--------+-------------+--------------------+--------------------+
-//!  a ring file: | header | descriptors | bytes, first view  | bytes, second view |
+//!  a ring file: | header |    slots    | bytes, first view  | bytes, second view |
 //!               +--------+-------------+--------------------+--------------------+
 //!                                       \_____ the same pages, mapped twice _____/
 //! ```
@@ -57,7 +57,7 @@ pub use journal::Journal;
 pub use mirror::Mirror;
 pub use ring_file::{RingFile, check_owner, read_layout};
 
-/// One descriptor: two words, each with one writer at a time.
+/// One slot: two words, each with one writer at a time.
 ///
 /// | word | holds | stored by |
 /// |---|---|---|
@@ -100,7 +100,7 @@ pub unsafe trait Memory: Send + Sync {
     /// Returns the sizes.
     fn geometry(&self) -> Geometry;
 
-    /// Returns the descriptors.
+    /// Returns the slots.
     fn slots(&self) -> &[Slot];
 
     /// Returns the address of the byte at `pos`. The rest of the ring follows it contiguously.

@@ -52,7 +52,7 @@ struct Place {
 }
 
 /// A place in the line. End it with [`leave`](Ticket::leave).
-#[must_use = "whoever joins must leave"]
+#[must_use = "a waiter that joins must leave"]
 #[derive(Debug)]
 pub struct Ticket<'w> {
     waiters: &'w Waiters,
@@ -129,17 +129,17 @@ impl Waiters {
     }
 
     /// Wakes all tasks for which `fits` says that there is room.
-    pub fn tell_tasks(&self, fits: impl Fn(u32) -> bool) {
-        let told: Vec<Task> = {
+    pub fn wake_tasks(&self, fits: impl Fn(u32) -> bool) {
+        let woken: Vec<Task> = {
             let mut tasks = self.tasks.lock();
             let all = core::mem::take(&mut *tasks).into_iter();
-            let (told, others) = all.partition(|task| fits(task.need));
+            let (woken, others) = all.partition(|task| fits(task.need));
             *tasks = others;
-            told
+            woken
         };
         // Relaxed: a count that is too high costs a notifier one lock.
-        self.count.fetch_sub(told.len() as u32, Ordering::Relaxed);
-        for task in told {
+        self.count.fetch_sub(woken.len() as u32, Ordering::Relaxed);
+        for task in woken {
             wake(task.waker); // not under the lock: see `ask`
         }
     }
@@ -176,7 +176,7 @@ impl Waiters {
     /// Wakes all threads and tasks.
     pub fn wake_all(&self) {
         self.wake_fitting(|_| true);
-        self.tell_tasks(|_| true);
+        self.wake_tasks(|_| true);
     }
 }
 

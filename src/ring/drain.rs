@@ -271,7 +271,7 @@ impl Drain {
         let is_inside = end <= self.cursor.pos + u64::from(ring.geometry.capacity());
         assert!(
             is_inside && state.committed >= taken,
-            "another process has written to the descriptors of the ring"
+            "another process has written to the slots of the ring"
         );
     }
 
@@ -344,7 +344,7 @@ impl Drain {
         } else if self.is_newest(head) && !self.seals.is_out(self.cursor.seq) {
             return false;
         } else {
-            Wanted::Behind
+            Wanted::Followed
         };
         self.seals.seal(ring, self.cursor.seq, head, wanted);
         self.is_posted(ring)
@@ -352,7 +352,7 @@ impl Drain {
 
     /// Returns why nothing has moved.
     fn standstill<M: Memory>(&self, ring: &Ring<M>) -> Drained {
-        if self.is_behind(ring) {
+        if self.has_claims_ahead(ring) {
             let seq = self.cursor.seq as u32;
             Drained::Blocked { seq }
         } else {
@@ -376,7 +376,7 @@ impl Drain {
 
     /// Returns whether anything is claimed after the cursor, apart from the open span of a lane in
     /// which the cursor stands.
-    pub fn is_behind<M: Memory>(&self, ring: &Ring<M>) -> bool {
+    pub fn has_claims_ahead<M: Memory>(&self, ring: &Ring<M>) -> bool {
         let head = ring.head();
         if self.has_reached(head) {
             return false;

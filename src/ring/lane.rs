@@ -105,7 +105,7 @@ impl<M: Memory> Ring<M> {
 
     /// Creates a lane that the drain does not know, so nothing may be claimed in it. Takes no lock,
     /// so a child of fork(2) may call it.
-    pub fn lane_of_nobody(&self, span_max: u32) -> Owner {
+    pub fn unlisted_lane(&self, span_max: u32) -> Owner {
         self.owner_of(Arc::new(Block::new(0)), span_max)
     }
 

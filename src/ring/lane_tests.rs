@@ -64,10 +64,10 @@ fn an_idle_span_is_sealed_when_another_follows() {
     );
 }
 
-/// A lap with the same tag has left words in the descriptors that a lane's span does not use. They
+/// A lap with the same tag has left words in the slots that a lane's span does not use. They
 /// are not taken for spans.
 #[test]
-fn descriptors_that_a_lane_does_not_use_are_not_taken_for_spans() {
+fn slots_that_a_lane_does_not_use_are_not_taken_for_spans() {
     let (ring, mut drain) = ring(64, 8);
     let tag = ring.geometry().tag(9);
     for seq in 9..12 {

@@ -1,7 +1,7 @@
 //! Takes over a ring that a process has left in a file: finds the posted spans, and creates a ring
 //! that continues after them.
 //!
-//! This file trusts nothing that it reads: the descriptors may be from any process, or damaged.
+//! This file trusts nothing that it reads: the slots may be from any process, or damaged.
 //! Nothing here runs while another thread uses the ring.
 
 use super::core::Ring;
@@ -10,14 +10,14 @@ use crate::memory::{Memory, Slot};
 use crate::primitives::sync::Ordering;
 use crate::words::{Geometry, Head, Phase, Place, State, Tail, next_seq};
 
-/// The content of a ring's descriptors from its tail on.
+/// The content of a ring's slots from its tail on.
 #[derive(Debug, Default)]
 pub struct Found {
     /// The posted spans, in order. They do not overlap.
     pub spans: Vec<Span>,
     /// Reservations that were never posted.
     pub skipped: u64,
-    /// Descriptors that contradict themselves or others.
+    /// Slots that contradict themselves or others.
     pub damaged: u64,
 }
 
@@ -51,7 +51,7 @@ impl Span {
     }
 }
 
-/// The kind of one descriptor.
+/// The kind of one slot.
 enum Kind {
     Posted(Span),
     /// Claimed and not posted.
@@ -62,10 +62,10 @@ enum Kind {
     Unused,
 }
 
-/// Reads all descriptors of the ring, whose tail is `tail`. `words` returns the place and the state
-/// of the descriptor with a given index.
+/// Reads all slots of the ring, whose tail is `tail`. `words` returns the place and the state
+/// of the slot with a given index.
 ///
-/// No word stores where the ring ends. A descriptor belongs to this lap if its own words say so.
+/// No word stores where the ring ends. A slot belongs to this lap if its own words say so.
 pub fn find(geometry: Geometry, tail: Head, words: impl Fn(usize) -> (u64, u64)) -> Found {
     let mut found = Found::default();
     let mut posted = Vec::new();
@@ -105,19 +105,19 @@ fn read(geometry: Geometry, tail: Head, ahead: u32, words: impl Fn(usize) -> (u6
             Kind::Unused
         };
     };
-    // A lane's span has the rest of its line to itself: no descriptor there is a span, and the
+    // A lane's span has the rest of its line to itself: no slot there is a span, and the
     // whole line is in the ring.
     let width = (next_seq(u64::from(seq), phase) - u64::from(seq)) as u32;
     let is_alone = ahead + width <= geometry.slots()
-        && (1..width).all(|behind| {
-            let behind = seq.wrapping_add(behind);
-            let (_, state) = words(geometry.slot(behind));
-            State::of_lap(state, geometry.tag(behind)).is_none()
+        && (1..width).all(|offset| {
+            let next = seq.wrapping_add(offset);
+            let (_, state) = words(geometry.slot(next));
+            State::of_lap(state, geometry.tag(next)).is_none()
         });
     let capacity = i64::from(geometry.capacity());
     let start = match place.start.wrapping_sub(tail.pos) {
         ahead if ahead <= geometry.capacity() => i64::from(ahead),
-        behind => i64::from(behind) - (1 << 32),
+        before => i64::from(before) - (1 << 32),
     };
     let span = Span {
         ahead,
@@ -134,7 +134,7 @@ fn read(geometry: Geometry, tail: Head, ahead: u32, words: impl Fn(usize) -> (u6
     }
 }
 
-/// Returns the longest sequence of spans without an overlap. If descriptors contradict each other,
+/// Returns the longest sequence of spans without an overlap. If slots contradict each other,
 /// any of them may be the wrong one; the longest sequence gives up no more spans than are wrong.
 fn longest_chain(spans: &[Span]) -> Vec<Span> {
     /// The last span of a chain, and the link before it.
@@ -188,7 +188,7 @@ impl<M: Memory> Ring<M> {
     }
 }
 
-/// Makes every descriptor valid for the drain and returns where the ring ends. A claim that was not
+/// Makes every slot valid for the drain and returns where the ring ends. A claim that was not
 /// posted becomes a dropped entry or is cleared. A lane's span is sealed; no lane counts its
 /// records any more.
 fn normalize<M: Memory>(memory: &M, origin: Tail, spans: &[Span]) -> Head {
@@ -232,7 +232,7 @@ fn normalize<M: Memory>(memory: &M, origin: Tail, spans: &[Span]) -> Head {
         seq = next;
         pos = origin.pos.saturating_add_signed(span.end());
     }
-    // A damaged descriptor could look like one of a later lap, and a claim that was never posted
+    // A damaged slot could look like one of a later lap, and a claim that was never posted
     // would be counted again.
     (seq..origin.seq + u64::from(geometry.slots())).for_each(clear);
     Head {

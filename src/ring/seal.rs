@@ -13,7 +13,7 @@ use crate::words::{Head, Phase, Place, State, next_seq};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Wanted {
     /// The open spans that a later span follows.
-    Behind,
+    Followed,
     /// All open spans.
     All,
 }
@@ -76,7 +76,7 @@ impl Seals {
 
 /// Asks the lanes for the wanted spans. Returns the lane that has span `from` open.
 fn ask<M: Memory>(ring: &Ring<M>, from: u64, head: Head, wanted: Wanted) -> Option<Asked> {
-    let behind = head.seq.wrapping_sub(from as u32);
+    let distance = head.seq.wrapping_sub(from as u32);
     let mut in_hand = None;
     let mut is_new = false;
     let blocks = ring.lanes().blocks.lock();
@@ -93,7 +93,7 @@ fn ask<M: Memory>(ring: &Ring<M>, from: u64, head: Head, wanted: Wanted) -> Opti
                 block: Arc::clone(block),
             });
         }
-        if ahead == 0 || (ahead < behind && (wanted == Wanted::All || !is_newest)) {
+        if ahead == 0 || (ahead < distance && (wanted == Wanted::All || !is_newest)) {
             is_new |= block.ask(from + u64::from(ahead));
         }
     }

@@ -1,5 +1,5 @@
 //! Tests the handshake of lanes in the form with membarrier(2), which no model explores. An owner
-//! and a drain run on two cores, in a ring so small that bytes and descriptors change hands all the
+//! and a drain run on two cores, in a ring so small that bytes and slots change hands all the
 //! time.
 //!
 //! The test makes 200,000 seals by default; `ALQ_SEALS` sets the number.
@@ -28,7 +28,7 @@ fn pin(index: usize) {
 }
 
 /// The records of the lane are its numbers, in order; the records of the shared path are all ones.
-/// If a record is copied into bytes that have changed hands, or a descriptor is stored too late, a
+/// If a record is copied into bytes that have changed hands, or a slot is stored too late, a
 /// record is lost, doubled or changed.
 #[test]
 fn an_owner_and_a_drain_on_two_cores() {

@@ -38,7 +38,7 @@ pub struct Late {
     pub lane_records: u64,
 }
 
-/// What a look at one descriptor found.
+/// What a look at one slot found.
 enum Span {
     /// Posted. It starts at `start` (relative to the tail, see `relative`) and has `committed`
     /// bytes.
@@ -49,7 +49,7 @@ enum Span {
     },
     /// Claimed and not posted. `start` is `None` while its place is not stored yet.
     Open { start: Option<i64> },
-    /// The descriptor serves a later lap: everything up to this span is written.
+    /// The slot serves a later lap: everything up to this span is written.
     Recycled,
 }
 
@@ -144,7 +144,7 @@ impl<M: Memory> Ring<M> {
         self.stepped_over.lock().iter().any(ends_there)
     }
 
-    /// Returns where the span `seq` starts and how much of it is committed, if its descriptor
+    /// Returns where the span `seq` starts and how much of it is committed, if its slot
     /// serves this lap.
     fn committed(&self, seq: u32) -> Option<(u32, State)> {
         let slot = self.slot(seq);
@@ -158,7 +158,7 @@ impl<M: Memory> Ring<M> {
         Some((place.start, state))
     }
 
-    /// Counts from `tail` on. Returns `None` if the ring has moved on so far that descriptors were
+    /// Counts from `tail` on. Returns `None` if the ring has moved on so far that slots were
     /// reused.
     fn count_from(&self, tail: Tail, lanes: &mut LaneCounts) -> Option<Outstanding> {
         let mut counted = Outstanding {
@@ -252,7 +252,7 @@ impl<M: Memory> Ring<M> {
                 phase: state.phase,
             },
             // The state is of another lap: not posted yet, or reused since. The drain moves past a
-            // span before its descriptor is reused, and a thread that sees the reuse (Acquire
+            // span before its slot is reused, and a thread that sees the reuse (Acquire
             // above) sees that move too.
             (None, start) if self.is_current(seq) => Span::Open { start },
             // Reused: the span was posted and is written.

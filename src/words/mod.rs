@@ -5,13 +5,12 @@
 //!
 //! | module | holds |
 //! |---|---|
-//! | `head`, `descriptor` | the packed words of the ring, as docs/ring.md draws them |
+//! | `head`, `slot` | the packed words of the ring, as docs/ring.md draws them |
 //! | `geometry` | the sizes of a ring, and what room means |
 //! | `ring_file`, `ring_notes` | the words of the ring file, as docs/format.md lists them |
 //! | `position`, `level`, `flags` | what callers pass and get |
 //! | `error`, `undrained`, `recovery`, `rotation` | what callers are told |
 
-mod descriptor;
 mod error;
 mod flags;
 mod geometry;
@@ -26,10 +25,10 @@ mod ring_file;
 mod ring_kills;
 mod ring_notes;
 mod rotation;
+mod slot;
 mod target;
 mod undrained;
 
-pub use descriptor::{Phase, Place, State, Tag};
 pub use error::{Error, Operation, errno_of};
 pub use flags::{Flags, Order, WhenFull};
 pub use geometry::{Geometry, Room, Tail, Width, extend, next_seq};
@@ -41,5 +40,6 @@ pub use report::Report;
 pub use ring_file::{Entries, Intent, Layout, LogEnd};
 pub use ring_notes::{Live, LogNote};
 pub use rotation::RotationProblem;
+pub use slot::{Phase, Place, State, Tag};
 pub use target::Target;
 pub use undrained::{Left, Undrained};

@@ -34,7 +34,7 @@ pub struct Recovery {
     /// Of the bytes, those that are appended although they may be in a log already: a write was under way, and the log was
     /// written by others since, cut, replaced, or is no regular file.
     pub possibly_repeated: u64,
-    /// Descriptors that cannot be right. What they described is not written; all others are.
+    /// Slots that cannot be right. What they described is not written; all others are.
     pub damaged: u64,
     /// Of the bytes, those that were appended before the queue opened, because the ring had another
     /// capacity and was made anew. The [`Stats`](crate::Stats) of the queue do not count them.
@@ -43,7 +43,7 @@ pub struct Recovery {
 
 impl Recovery {
     /// This, with what was found `before` in the same ring.
-    pub(crate) const fn behind(self, before: Self) -> Self {
+    pub(crate) const fn after(self, before: Self) -> Self {
         Self {
             bytes: self.bytes + before.bytes,
             spans: self.spans + before.spans,

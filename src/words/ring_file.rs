@@ -8,7 +8,7 @@ use super::{Geometry, Head};
 /// ```text
 /// 0            4096         8192            +16 a slot        +capacity
 /// +------------+------------+---------------+-----------------+
-/// |   header   | log's path |  descriptors  |      bytes      |
+/// |   header   | log's path |     slots     |      bytes      |
 /// +------------+------------+---------------+-----------------+
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,7 +22,7 @@ pub struct Layout {
 impl Layout {
     /// Where the path of the log is noted.
     pub const PATH_AT: usize = 4096;
-    /// Where the descriptors begin.
+    /// Where the slots begin.
     pub const SLOTS_AT: usize = 8192;
     /// How many words at the start never change.
     pub const FIXED_WORDS: usize = 8;
@@ -33,13 +33,13 @@ impl Layout {
     /// Another number is another format: there is no reading of one by the other.
     const VERSION: u64 = 1;
 
-    /// Where the bytes begin: behind the descriptors, on a page.
+    /// Where the bytes begin: behind the slots, on a page.
     pub const fn bytes_at(self) -> usize {
         let slots = self.geometry.slots() as usize * 16;
         Self::SLOTS_AT + slots.next_multiple_of(4096)
     }
 
-    /// The most entries of a fixed queue: 1 GiB of descriptors.
+    /// The most entries of a fixed queue: 1 GiB of slots.
     pub const ENTRIES_MAX: u32 = 1 << 26;
 
     /// The most bytes that a ring file has.
@@ -130,7 +130,7 @@ impl core::fmt::Display for Layout {
     }
 }
 
-/// As many descriptors as the options can ask for, and not more: somebody may want to have us read that many.
+/// As many slots as the options can ask for, and not more: somebody may want to have us read that many.
 const fn most_slots(capacity: u64, spans_max: u64, entry_len: u64) -> u64 {
     let most = if entry_len == 0 {
         capacity / 64

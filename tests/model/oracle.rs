@@ -42,7 +42,7 @@ impl Oracle {
         Some((index, self.spans[index].start))
     }
 
-    /// What is in use at least, and at most: bytes and descriptors.
+    /// What is in use at least, and at most: bytes and slots.
     fn in_use(&self) -> [(u64, usize); 2] {
         let (index, start) = self.oldest_open().unwrap_or((self.spans.len(), self.head));
         let (position, count) = self.drained;

@@ -80,8 +80,8 @@ impl Reference {
 
     /// Whether something was posted through the queue itself that was claimed after `tick`.
     pub fn has_shared_behind(&self, tick: Tick) -> bool {
-        let is_behind = |record: &Posted| record.who == 0 && record.claimed > tick;
-        self.records.iter().any(is_behind)
+        let has_claims_ahead = |record: &Posted| record.who == 0 && record.claimed > tick;
+        self.records.iter().any(has_claims_ahead)
     }
 
     /// Whether `first` must come before `second`.

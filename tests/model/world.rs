@@ -19,9 +19,9 @@ pub const IN_VAIN: Duration = Duration::from_millis(1);
 
 /// What a queue of [`CAPACITY`] has, what a claim of a lane and the end of its last span may take of them, and what may be
 /// in use when everything is written: by lanes that idle.
-const DESCRIPTORS: usize = CAPACITY / 64;
-const DESCRIPTORS_OF_A_CLAIM: usize = 6;
-const DESCRIPTORS_OF_IDLERS: usize = 16;
+const SLOTS: usize = CAPACITY / 64;
+const SLOTS_OF_A_CLAIM: usize = 6;
+const SLOTS_OF_IDLERS: usize = 16;
 
 pub fn io_error(operation: Operation) -> Error {
     Error::Io {
@@ -45,7 +45,7 @@ struct World<'q> {
     next_sync_fails: bool,
     has_failed: bool,
     /// How many may be in use, at most.
-    descriptors: usize,
+    slots: usize,
 }
 
 /// Runs the sequence on a queue of its own.
@@ -67,7 +67,7 @@ pub fn run(settings: Settings, ops: &[Op]) {
         limit: None,
         next_sync_fails: false,
         has_failed: false,
-        descriptors: 0,
+        slots: 0,
     };
     for op in ops {
         world.step(*op);
@@ -106,7 +106,7 @@ impl World<'_> {
     /// Whether there is room for `len` bytes without waiting. What the flusher does meanwhile only makes more.
     fn must_fit(&self, len: usize) -> bool {
         let is_free = self.queue.stats().fill_bytes as usize + len <= CAPACITY;
-        let is_described = self.descriptors + DESCRIPTORS_OF_A_CLAIM <= DESCRIPTORS;
+        let is_described = self.slots + SLOTS_OF_A_CLAIM <= SLOTS;
         !self.is_fixed && !self.has_failed && is_free && is_described
     }
 
@@ -196,7 +196,7 @@ impl World<'_> {
         let record = self.record(len);
         let must_fit = self.must_fit(record.len());
         let claimed = self.reference.tick();
-        self.descriptors += DESCRIPTORS_OF_A_CLAIM;
+        self.slots += SLOTS_OF_A_CLAIM;
         let result = match (who.checked_sub(1), self.is_fixed) {
             (None, false) => self.queue.writen(&record, flags),
             (None, true) => self.queue.write_fixed(&record, flags),
@@ -228,7 +228,7 @@ impl World<'_> {
         let flags = if self.can_take(len) { WAIT } else { TRY };
         let must_fit = self.must_fit(len);
         let claimed = self.reference.tick();
-        self.descriptors += DESCRIPTORS_OF_A_CLAIM;
+        self.slots += SLOTS_OF_A_CLAIM;
         /// The position, if it is posted.
         macro_rules! fill {
             ($entry:expr) => {
@@ -262,7 +262,7 @@ impl World<'_> {
         }
         let must_fit = self.must_fit(len);
         let claimed = self.reference.tick();
-        self.descriptors += DESCRIPTORS_OF_A_CLAIM;
+        self.slots += SLOTS_OF_A_CLAIM;
         let entry = if self.is_fixed {
             self.queue.get(TRY)
         } else {
@@ -301,7 +301,7 @@ impl World<'_> {
 
     fn forget(&mut self, who: usize, len: usize) {
         let must_fit = self.must_fit(len);
-        self.descriptors += DESCRIPTORS_OF_A_CLAIM;
+        self.slots += SLOTS_OF_A_CLAIM;
         let lane = &mut self.lanes[who - 1];
         let entry = if self.is_fixed {
             lane.get(TRY)
@@ -322,11 +322,11 @@ impl World<'_> {
         } else if self.can_take(0) {
             self.queue.flush().unwrap();
             self.check_file();
-            self.descriptors = DESCRIPTORS_OF_IDLERS;
+            self.slots = SLOTS_OF_IDLERS;
         } else {
-            let is_behind =
+            let has_claims_ahead =
                 |(_, claimed): &(Entry<'_>, Tick)| self.reference.has_shared_behind(*claimed);
-            let must_wait = self.is_stuck() || self.held.front().is_some_and(is_behind);
+            let must_wait = self.is_stuck() || self.held.front().is_some_and(has_claims_ahead);
             let result = self.queue.flush_timeout(IN_VAIN);
             // What lanes have posted may lie before the entry that is held.
             assert!(

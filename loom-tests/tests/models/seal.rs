@@ -62,8 +62,8 @@ fn a_late_owner_against_the_next_owner_of_its_bytes() {
 /// A slot was sealed and describes another span now. The late owner of the earlier span must not
 /// overwrite the slot.
 #[test]
-fn a_late_owner_against_a_recycled_descriptor() {
-    explore("a_late_owner_against_a_recycled_descriptor", 2, || {
+fn a_late_owner_against_a_reused_slot() {
+    explore("a_late_owner_against_a_reused_slot", 2, || {
         let (ring, mut drain) = ring_for_lanes(16, 1);
         let mut owner = ring.enter_lane(SPAN);
         append_in_lane(&ring, &mut owner, b'a', 1);

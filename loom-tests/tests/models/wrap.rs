@@ -28,8 +28,8 @@ fn wrap_onto_the_second_lap() {
 
 /// Slots wrap before bytes do: there are more records than slots, each of one byte.
 #[test]
-fn descriptors_are_reused_only_when_free() {
-    explore("descriptors_are_reused_only_when_free", 2, || {
+fn slots_are_reused_only_when_free() {
+    explore("slots_are_reused_only_when_free", 2, || {
         let (ring, mut drain) = ring_before_wrap(16);
         let ring = Arc::new(ring);
         let other = Arc::clone(&ring);

@@ -109,7 +109,7 @@ fn a_rotation_that_fails_half_way_is_finished_by_the_next_check() {
     let mut place = Place::new();
     let log = place.open(small());
     place.put(&log, "one\n");
-    let step = Script::Fail("go on in the new file", 1, libc::EIO);
+    let step = Script::Fail("continue in the new file", 1, libc::EIO);
     Script::run(Some(step), || place.put(&log, "two\n"));
     log.go_through(Vec::new());
     place.put(&log, "still there\n"); // the file was not packed in between

@@ -125,7 +125,7 @@ impl Place {
     }
 
     pub fn errors(&self, log: &Log) -> Vec<String> {
-        log.worker.tell_all(&log.rotation);
+        log.worker.call_hook_for_errors(&log.rotation);
         core::mem::take(&mut self.errors.lock().unwrap())
     }
 }

@@ -42,13 +42,13 @@ impl<'i> Reading<'i> {
     }
 
     /// The offset of that slot in the file.
-    pub fn descriptor_at(&self, ahead: u32) -> usize {
+    pub fn slot_at(&self, ahead: u32) -> usize {
         8192 + 16 * (self.tail.0.wrapping_add(ahead) & (self.slots - 1)) as usize
     }
 
     fn words(&self, ahead: u32) -> (u32, u64, u64) {
         let seq = self.tail.0.wrapping_add(ahead);
-        let at = self.descriptor_at(ahead);
+        let at = self.slot_at(ahead);
         (seq, word(self.image, at), word(self.image, at + 8))
     }
 
