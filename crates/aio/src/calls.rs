@@ -32,7 +32,7 @@ pub fn append(handle: Handle, group: Option<Arc<Group>>) -> Result<(), Refused> 
         if let (Ok(event), Some(written)) = (event, eager::write(block)) {
             handle.begin(Owner::Here);
             handle.complete(Ok(written));
-            event.tell();
+            event.notify();
             return Ok(());
         }
     }

@@ -172,13 +172,13 @@ fn return_idle(desk: &mut Desk) {
 }
 
 /// What remains to do for a completed request, without the lock.
-struct Telling {
+struct Notice {
     event: Event,
     group: Option<Arc<Group>>,
     failed: bool,
 }
 
-impl Telling {
+impl Notice {
     /// Completes a request, which then belongs to the program again. `None` if no notification is
     /// due.
     fn complete(request: Request, result: Result<usize, c_int>) -> Option<Self> {
@@ -192,22 +192,22 @@ impl Telling {
         })
     }
 
-    fn tell(self) {
-        self.event.tell();
+    fn send(self) {
+        self.event.notify();
         if let Some(group) = self.group {
             group.complete(1, self.failed);
         }
     }
 }
 
-fn tell_all(tellings: Vec<Telling>) {
+fn send_all(notices: Vec<Notice>) {
     wait::wake();
-    tellings.into_iter().for_each(Telling::tell);
+    notices.into_iter().for_each(Notice::send);
 }
 
 /// Completes a request that is on no desk any more.
 pub fn complete(request: Request, result: Result<usize, c_int>) {
-    tell_all(Telling::complete(request, result).into_iter().collect());
+    send_all(Notice::complete(request, result).into_iter().collect());
 }
 
 /// Closes the file of a desk if all its requests are about to be complete.
@@ -261,7 +261,7 @@ fn write_done(index: usize, outcome: Result<usize, c_int>, wanted: Option<Handle
     desks = close_if_last(desks, index, complete);
     let desk = &mut desks[index];
     desk.running = 0;
-    let mut tellings = Vec::new();
+    let mut notices = Vec::new();
     let mut is_wanted = false;
     for request in desk.requests.drain(..complete) {
         let written = request.written();
@@ -270,11 +270,11 @@ fn write_done(index: usize, outcome: Result<usize, c_int>, wanted: Option<Handle
             _ => Ok(written),
         };
         is_wanted |= wanted == Some(request.handle);
-        tellings.extend(Telling::complete(request, result));
+        notices.extend(Notice::complete(request, result));
     }
     let is_left = is_wanted && !desk.requests.is_empty();
     drop(desks);
-    tell_all(tellings);
+    send_all(notices);
     if is_left {
         summon(Part::Writes, index);
     }
@@ -317,11 +317,11 @@ fn sync(index: usize) {
         let desk = &mut desks[index];
         desk.syncing = 0;
         let complete = desk.syncs.drain(..complete);
-        let tellings = complete
-            .filter_map(|one| Telling::complete(one, result))
+        let notices = complete
+            .filter_map(|one| Notice::complete(one, result))
             .collect();
         drop(desks);
-        tell_all(tellings);
+        send_all(notices);
     }
 }
 

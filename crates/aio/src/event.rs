@@ -67,7 +67,7 @@ impl Event {
 
     /// Notifies the program. If the system refuses the signal (`RLIMIT_SIGPENDING`) or the thread,
     /// the notification is lost; the status of the request is valid in any case.
-    pub fn tell(self) {
+    pub fn notify(self) {
         match self {
             Self::None => {}
             Self::Signal { signo, value } => queue_signal(signo, value),

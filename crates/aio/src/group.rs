@@ -37,7 +37,7 @@ impl Group {
         // effects of the others.
         if self.left.fetch_sub(requests, Ordering::AcqRel) == requests {
             wait::wake();
-            self.event.tell();
+            self.event.notify();
         }
     }
 

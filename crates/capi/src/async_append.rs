@@ -24,7 +24,7 @@ struct State {
     /// The first error since the last call of `async_append_error`, or 0.
     error: c_int,
     /// When standard error last got a line about dropped writes.
-    told: Option<Instant>,
+    line_at: Option<Instant>,
 }
 
 /// The least time between two lines on standard error about the same appender.
@@ -48,11 +48,11 @@ impl State {
 
     /// Reports on standard error that writes are dropped, at most once in `LINES_APART`: most
     /// callers never call `async_append_error`.
-    fn tell_of_drop(&mut self, error: &Error) {
-        let is_due = self.told.is_none_or(|at| at.elapsed() >= LINES_APART);
+    fn report_drop(&mut self, error: &Error) {
+        let is_due = self.line_at.is_none_or(|at| at.elapsed() >= LINES_APART);
         let is_late = matches!(error, Error::Stalled { .. } | Error::Io { .. });
         if self.hook.is_none() && is_due && is_late && self.appender.is_async() {
-            self.told = Some(Instant::now());
+            self.line_at = Some(Instant::now());
             let why = error.to_string();
             complain(&[
                 "alq: async_append_write: ",
@@ -107,7 +107,7 @@ unsafe fn create(fd: c_int, options: *const AlqOptionsCell, is_async: bool) -> *
             appender,
             hook,
             error: 0,
-            told: None,
+            line_at: None,
         })
     };
     match state() {
@@ -159,13 +159,13 @@ pub unsafe extern "C" fn async_append_destroy(ap: *mut Appender) {
         let Err(undrained) = appender.close() else {
             return 0;
         };
-        let told = hook
+        let is_reported = hook
             .as_ref()
-            .is_some_and(|hook| hook.tell(&undrained.cause, &undrained.to_string()));
+            .is_some_and(|hook| hook.call(&undrained.cause, &undrained.to_string()));
         if let Some(hook) = hook {
             hook.end();
         }
-        if !told {
+        if !is_reported {
             complain(&["alq: async_append_destroy, ", &undrained.to_string(), "\n"]);
         }
         undrained.cause.errno()
@@ -185,7 +185,7 @@ pub unsafe extern "C" fn async_append_write(ap: *mut Appender, data: *const c_vo
         let bytes = unsafe { std::slice::from_raw_parts(data.cast(), size) };
         let result = state.appender.write(bytes);
         if let Err(error) = &result {
-            state.tell_of_drop(error);
+            state.report_drop(error);
         }
         state.note(result)
     };

@@ -44,7 +44,7 @@ impl Hook {
 
     /// Calls the callback with an error and its text. Returns `false`, without a call, if the
     /// callback itself is what closes its queue.
-    pub fn tell(&self, error: &Error, text: &str) -> bool {
+    pub fn call(&self, error: &Error, text: &str) -> bool {
         if self.is_current() {
             return false;
         }
@@ -67,7 +67,7 @@ impl Hook {
     /// Ends the callback: when this returns, no call runs, and no call begins. The only exception
     /// is a call of the callback that itself calls this function.
     pub fn end(&self) {
-        // Relaxed: see `tell`.
+        // Relaxed: see `call`.
         self.ended.store(true, Ordering::Relaxed);
         if !self.is_current() {
             drop(self.running.lock());

@@ -43,9 +43,9 @@ impl AlqOptions {
             return (self.options, None);
         };
         let hook = Arc::new(Hook::new(target));
-        let told = Arc::clone(&hook);
+        let called = Arc::clone(&hook);
         let options = self.options.on_error(move |report| {
-            told.tell(&report.error, &report.to_string());
+            called.call(&report.error, &report.to_string());
         });
         (options, Some(hook))
     }

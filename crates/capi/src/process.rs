@@ -16,7 +16,7 @@ pub unsafe extern "C" fn alq_shutdown(timeout: *const timespec, left: *mut AlqUn
     };
     let result = alq::shutdown(timeout);
     // SAFETY: the header requires it.
-    unsafe { AlqUndrained::tell(left, &result) };
+    unsafe { AlqUndrained::store(left, &result) };
     status(result.map_err(|undrained| undrained.cause))
 }
 

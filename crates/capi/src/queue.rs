@@ -50,7 +50,7 @@ impl AlqUndrained {
     /// # Safety
     ///
     /// `left` must be `NULL` or valid.
-    pub unsafe fn tell(left: *mut Self, result: &Result<(), Undrained>) {
+    pub unsafe fn store(left: *mut Self, result: &Result<(), Undrained>) {
         let value = match result {
             Ok(()) => Self {
                 bytes: 0,
@@ -76,11 +76,11 @@ impl AlqUndrained {
 
 impl Alq {
     /// Closes the queue and frees it, or keeps it if a caller may still write to an entry. Then
-    /// passes the result and the hook to `tell`. The hook is not called after that.
+    /// passes the result and the hook to `report`. The hook is not called after that.
     fn close(
         self,
         timeout: Option<Duration>,
-        tell: impl FnOnce(&Result<(), Undrained>, Option<&Hook>),
+        report: impl FnOnce(&Result<(), Undrained>, Option<&Hook>),
     ) -> c_int {
         let result = self.queue.close(timeout);
         let hook = self.hook.clone();
@@ -92,7 +92,7 @@ impl Alq {
         } else {
             drop(self);
         }
-        tell(&result, hook.as_deref());
+        report(&result, hook.as_deref());
         if let (Some(hook), false) = (hook, is_foreign) {
             hook.end();
         }
@@ -141,16 +141,17 @@ pub unsafe extern "C" fn alq_flush_timeout(alq: *mut Alq, timeout: *const timesp
 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn alq_close(alq: *mut Alq) {
-    let tell = |result: &Result<(), Undrained>, hook: Option<&Hook>| {
+    let report = |result: &Result<(), Undrained>, hook: Option<&Hook>| {
         let Err(undrained) = result else { return };
-        let told = hook.is_some_and(|hook| hook.tell(&undrained.cause, &undrained.to_string()));
-        if !told {
+        let is_reported =
+            hook.is_some_and(|hook| hook.call(&undrained.cause, &undrained.to_string()));
+        if !is_reported {
             complain(&["alq: alq_close, ", &undrained.to_string(), "\n"]);
         }
     };
     // SAFETY: the header requires it.
     through_errno(|| match unsafe { QUEUES.remove(alq) } {
-        Some(alq) => alq.close(None, tell),
+        Some(alq) => alq.close(None, report),
         None => libc::EINVAL,
     });
 }
@@ -169,7 +170,7 @@ pub unsafe extern "C" fn alq_close_timeout(
     uncancelled(|| match unsafe { QUEUES.remove(alq) } {
         // SAFETY: the header requires it.
         Some(alq) => alq.close(timeout, |result, _| unsafe {
-            AlqUndrained::tell(left, result);
+            AlqUndrained::store(left, result);
         }),
         None => libc::EINVAL,
     })

@@ -69,7 +69,7 @@ fn append(options: &Append, signals: &Signals) -> Result<(), Failure> {
     let target = Target::open(options)?;
     let inputs = open_inputs(options, &target, signals)?;
     if let (Some(ring), Some(recovery)) = (&options.ring, target.queue().recovery()) {
-        ring::tell(ring, recovery);
+        ring::report_recovery(ring, recovery);
     }
     if options.resume {
         resume::skip_appended(&target, &inputs[0])?;

@@ -97,7 +97,7 @@ fn way_out(path: &Path, errno: i32) -> &'static str {
 }
 
 /// Reports what an earlier run left in the ring file at `path`, if it left anything.
-pub fn tell(path: &Path, recovery: &Recovery) {
+pub fn report_recovery(path: &Path, recovery: &Recovery) {
     if *recovery == Recovery::default() {
         return;
     }

@@ -224,7 +224,7 @@ impl Shared {
                 Ok(true) => {}
                 Ok(false) => {
                     grace = None;
-                    self.tell_still_busy();
+                    self.report_still_busy();
                     continue;
                 }
                 Err(_) => return,
@@ -270,7 +270,7 @@ impl Shared {
     }
 
     /// Runs `still_busy` on a new thread, because a write to standard error may block.
-    fn tell_still_busy(&self) {
+    fn report_still_busy(&self) {
         let Some(still_busy) = lock(&self.still_busy).take() else {
             return;
         };
