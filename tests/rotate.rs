@@ -125,6 +125,37 @@ fn a_requested_rotation_needs_no_further_append() {
     assert_eq!(folder.content(), b"one\ntwo\n");
 }
 
+/// A thread looks for the log without pause. `ALQ_ROTATIONS=100000` is the long form.
+#[test]
+fn there_is_a_log_at_every_moment_of_ten_thousand_rotations() {
+    let rotations = std::env::var("ALQ_ROTATIONS").map_or(10_000, |text| text.parse().unwrap());
+    let folder = Folder::new();
+    let rotation = Rotation::new().size_bytes(1).keep_files(20);
+    let (log, queue) = folder.open(rotation);
+    let is_over = AtomicBool::new(false);
+    let (looks, missing) = thread::scope(|scope| {
+        let looker = scope.spawn(|| {
+            let path = folder.log();
+            let (mut looks, mut missing) = (0_u64, 0_u64);
+            while !is_over.load(Ordering::Relaxed) {
+                missing += u64::from(fs::symlink_metadata(&path).is_err());
+                looks += 1;
+            }
+            (looks, missing)
+        });
+        for _ in 0..=rotations {
+            queue.writen(b"x", WAIT).unwrap();
+        }
+        queue.close(None).unwrap();
+        is_over.store(true, Ordering::Relaxed);
+        looker.join().unwrap()
+    });
+    log.wait_background(BACKGROUND).unwrap();
+    assert_eq!(folder.rotated().len(), 20);
+    println!("{rotations} rotations, {looks} looks, {missing} times no log");
+    assert!(looks > 100 && missing == 0, "{missing} of {looks}");
+}
+
 #[test]
 fn at_start_cuts_off_what_an_earlier_process_wrote() {
     for (at_start, files) in [(false, 0), (true, 1)] {

@@ -1,24 +1,34 @@
 //! The cut: renames the file of the log and puts a new file in its place.
 //!
 //! ```text
-//! 1  app.log                     the old file          app.log.K.fresh   made, empty
-//! 2  app.log.K                   the old file          app.log.K.fresh
-//! 3  app.log.K                   the old file          app.log           the new one
+//!    app.log            app.log.K.fresh    app.log.K
+//! 1  the old file       the new one, empty
+//! 2  the new one        the old file
+//! 3  the new one                           the old file
 //! ```
 //!
-//! Nothing is written to the new file before step 3. A process that is killed leaves one of these
-//! states. The next process creates the log if it is missing, and removes the empty file.
+//! Step 2 swaps two names at once, so the log exists at every moment. If the system cannot swap
+//! names, the old file is moved to `app.log.K` first, and there is no log for a moment:
+//!
+//! ```text
+//! 2                     the new one, empty the old file
+//! ```
+//!
+//! A process that is killed leaves one of these states. The next process removes the `.fresh` file
+//! if it is empty, gives it its name `app.log.K` if not, and creates the log if it is missing.
 //!
 //! All of this runs under the lock of the state, on the flusher or on the background thread.
 
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io;
 use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
 
-use super::folder::is_file;
+use super::folder::{is_file, is_unsupported};
 use super::log::Log;
 use super::name::Key;
+use super::packing::lock_writers_out;
 use super::point::point;
 use super::state::{Failure, Period, State};
 use super::{Compression, RotateError};
@@ -125,16 +135,15 @@ impl Log {
         let made = point("make the new file");
         let made = made.and_then(|()| folder.open_log(&fresh, self.rotation.mode, true));
         let file = made.map_err(failed)?;
-        let moved = self.move_aside(key).and_then(|key| {
-            let placed = point("put the new file in place");
-            let placed = placed.and_then(|()| folder.rename_new(&fresh, names.log()));
-            placed.map(|()| key).inspect_err(|_| {
-                let rotated = names.rotated(key, Compression::None);
-                let _ = folder.rename_new(&rotated, names.log()); // or the next check creates it
-            })
-        });
-        let key = moved.map_err(|error| {
-            let _ = folder.remove(&fresh); // empty; if this fails, the next open removes it
+        let placed = match folder.exchange(&fresh, names.log()) {
+            Ok(()) => self.move_aside(&fresh, key).inspect_err(|_| {
+                let _ = folder.exchange(&fresh, names.log()); // or the next check goes on there
+            }),
+            Err(error) if is_unsupported(&error) => self.place_in_two_steps(&fresh, key),
+            Err(error) => Err(error),
+        };
+        let key = placed.map_err(|error| {
+            self.remove_unused(&fresh, &file);
             failed(error)
         })?;
         state.last = Some(key);
@@ -144,18 +153,46 @@ impl Log {
             .map_err(failed)
     }
 
-    /// Renames the log to the name of `key`, or to the first free name after it. Returns its key.
-    fn move_aside(&self, mut key: Key) -> io::Result<Key> {
+    /// Puts the new file in the place of the log, where names cannot be swapped. Returns the key of
+    /// the old file.
+    fn place_in_two_steps(&self, fresh: &OsStr, key: Key) -> io::Result<Key> {
+        let (folder, log) = (&self.folder, self.names.log());
+        let key = self.move_aside(log, key)?;
+        let placed = point("put the new file in place");
+        let placed = placed.and_then(|()| folder.rename_new(fresh, log));
+        placed.map(|()| key).inspect_err(|_| {
+            let rotated = self.names.rotated(key, Compression::None);
+            let _ = folder.rename_new(&rotated, log); // or the next check creates it
+        })
+    }
+
+    /// Renames the old file, now called `from`, to the name of `key`, or to the first free name
+    /// after it. Returns its key.
+    pub(super) fn move_aside(&self, from: &OsStr, mut key: Key) -> io::Result<Key> {
         loop {
             point("move the old file aside")?;
             let rotated = self.names.rotated(key, Compression::None);
-            match self.folder.rename_new(self.names.log(), &rotated) {
+            match self.folder.rename_new(from, &rotated) {
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                     let overflow = || io::Error::from_raw_os_error(libc::EOVERFLOW);
                     key = key.next().ok_or_else(overflow)?;
                 }
                 renamed => return renamed.map(|()| key),
             }
+        }
+    }
+
+    /// Removes the new file of a cut that has failed. If `fresh` is another file, or a child of
+    /// fork(2) has used the file while it was the log, it stays for the next open.
+    fn remove_unused(&self, fresh: &OsStr, file: &File) {
+        let is_unused = || {
+            lock_writers_out(file)?;
+            let (there, here) = (self.folder.stat(fresh)?, file.metadata()?);
+            let is_here = (there.st_dev, there.st_ino) == (here.dev(), here.ino());
+            io::Result::Ok(is_here && here.len() == 0)
+        };
+        if is_unused().is_ok_and(|is_unused| is_unused) {
+            let _ = self.folder.remove(fresh); // or the next open removes it
         }
     }
 

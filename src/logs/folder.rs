@@ -178,9 +178,9 @@ impl Folder {
     /// If the file system, or a filter of system calls, does not support renameat2(2), a second
     /// link does the same in two steps. Without links, a check for `to` comes first.
     pub fn rename_new(&self, from: &OsStr, to: &OsStr) -> io::Result<()> {
-        match renameat_with(&self.fd, from, &self.fd, to, RenameFlags::NOREPLACE) {
-            Err(Errno::INVAL | Errno::NOSYS | Errno::PERM | Errno::OPNOTSUPP) => {}
-            renamed => return Ok(renamed?),
+        match self.rename_with(from, to, RenameFlags::NOREPLACE) {
+            Err(error) if is_unsupported(&error) => {}
+            renamed => return renamed,
         }
         match linkat(&self.fd, from, &self.fd, to, AtFlags::empty()) {
             Ok(()) => return self.remove(from),
@@ -192,6 +192,17 @@ impl Folder {
             Err(error) if error.kind() == io::ErrorKind::NotFound => self.rename(from, to),
             Err(error) => Err(error),
         }
+    }
+
+    /// Swaps two files in one step. Fails with an error for which `is_unsupported` holds if the
+    /// file system, or a filter of system calls, cannot do that. Source: renameat2(2).
+    pub fn exchange(&self, one: &OsStr, other: &OsStr) -> io::Result<()> {
+        point("swap the names")?;
+        self.rename_with(one, other, RenameFlags::EXCHANGE)
+    }
+
+    fn rename_with(&self, from: &OsStr, to: &OsStr, how: RenameFlags) -> io::Result<()> {
+        Ok(renameat_with(&self.fd, from, &self.fd, to, how)?)
     }
 
     pub fn remove(&self, name: &OsStr) -> io::Result<()> {
@@ -222,6 +233,15 @@ impl AsFd for Folder {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.fd.as_fd()
     }
+}
+
+/// Whether renameat2(2) has failed because the file system, or a filter, does not support it.
+pub(super) fn is_unsupported(error: &io::Error) -> bool {
+    let errno = error.raw_os_error();
+    matches!(
+        errno,
+        Some(libc::EINVAL | libc::ENOSYS | libc::EPERM | libc::EOPNOTSUPP)
+    )
 }
 
 pub(super) fn is_file(stat: &Stat) -> bool {

@@ -74,24 +74,40 @@ impl Log {
             folder,
         };
         log.make_link().map_err(RotateError::refusal)?;
-        log.remove_left(&found, id);
+        log.finish_left(&found, id);
         log.worker.want_pass();
         Ok(log)
     }
 
-    /// Removes the unfinished files of a killed process.
-    fn remove_left(&self, found: &[Found], log: (u64, u64)) {
+    /// Removes the unfinished files of a killed process, and gives a file that it was about to cut
+    /// off its name.
+    fn finish_left(&self, found: &[Found], log: (u64, u64)) {
         for one in found {
+            let is_log = one.id == log;
             let is_left = match one.kind {
                 Kind::Packing => one.is_ours,
-                Kind::Fresh => one.is_ours && one.len == 0,
+                Kind::Fresh => one.is_ours && one.len == 0 || is_log,
                 // A kill between the two steps of a rename left a second link to the log.
-                Kind::Rotated(form) => form == Compression::None && one.id == log,
+                Kind::Rotated(form) => form == Compression::None && is_log,
             };
-            if let Some(Err(error)) = is_left.then(|| self.folder.remove(&one.name)) {
-                let path = self.folder.path_of(&one.name);
-                let error = RotateError::new("remove this leftover file", path, error);
-                self.worker.report(error);
+            let path = || self.folder.path_of(&one.name);
+            if is_left {
+                if let Err(error) = self.folder.remove(&one.name) {
+                    let error = RotateError::new("remove this leftover file", path(), error);
+                    self.worker.report(error);
+                }
+            } else if one.kind == Kind::Fresh && one.len > 0 {
+                match self.move_aside(&one.name, one.key) {
+                    Ok(key) if one.is_ours => {
+                        let last = &mut self.state.lock().last;
+                        *last = (*last).max(Some(key));
+                    }
+                    Ok(_) => {} // another user's key counts for nothing
+                    Err(error) => {
+                        let error = RotateError::new("name this rotated file", path(), error);
+                        self.worker.report(error);
+                    }
+                }
             }
         }
     }

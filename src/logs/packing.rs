@@ -163,7 +163,7 @@ impl Log {
 /// # Errors
 ///
 /// `WouldBlock` if a child keeps the lock for long, for example because it is stopped.
-fn lock_writers_out(file: &File) -> io::Result<()> {
+pub(super) fn lock_writers_out(file: &File) -> io::Result<()> {
     for _ in 0..WRITER_TRIES {
         match flock(file, FlockOperation::NonBlockingLockExclusive) {
             Err(error) if error == rustix::io::Errno::WOULDBLOCK => sleep(WRITER_PAUSE),

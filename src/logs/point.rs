@@ -29,36 +29,39 @@ mod script {
     }
 
     thread_local! {
-        static SCRIPT: RefCell<(Option<Script>, Vec<&'static str>)> =
-            const { RefCell::new((None, Vec::new())) };
+        static SCRIPTS: RefCell<(Vec<Script>, Vec<&'static str>)> =
+            const { RefCell::new((Vec::new(), Vec::new())) };
     }
 
     impl Script {
-        /// Runs `body` under this script. Also returns the points that were passed.
-        pub fn run<T>(script: Option<Self>, body: impl FnOnce() -> T) -> (T, Vec<&'static str>) {
-            SCRIPT.set((script, Vec::new()));
+        /// Runs `body` under these scripts. Also returns the points that were passed.
+        pub fn run<T>(
+            scripts: impl IntoIterator<Item = Self>,
+            body: impl FnOnce() -> T,
+        ) -> (T, Vec<&'static str>) {
+            SCRIPTS.set((scripts.into_iter().collect(), Vec::new()));
             let result = body();
-            (result, SCRIPT.take().1)
+            (result, SCRIPTS.take().1)
         }
     }
 
     pub fn point(name: &'static str) -> io::Result<()> {
-        SCRIPT.with_borrow_mut(|(script, passed)| {
+        SCRIPTS.with_borrow_mut(|(scripts, passed)| {
             passed.push(name);
-            match script {
-                Some(Script::End(number)) if *number == passed.len() => {
-                    std::panic::resume_unwind(Box::new(name)) // without a message
+            for script in scripts {
+                match script {
+                    Script::End(number) if *number == passed.len() => {
+                        std::panic::resume_unwind(Box::new(name)) // without a message
+                    }
+                    Script::Fail(point, times, errno) if *point == name && *times > 0 => {
+                        *times -= 1;
+                        return Err(io::Error::from_raw_os_error(*errno));
+                    }
+                    Script::Call(point, call) if *point == name => call(),
+                    _ => {}
                 }
-                Some(Script::Fail(point, times, errno)) if *point == name && *times > 0 => {
-                    *times -= 1;
-                    Err(io::Error::from_raw_os_error(*errno))
-                }
-                Some(Script::Call(point, call)) if *point == name => {
-                    call();
-                    Ok(())
-                }
-                _ => Ok(()),
             }
+            Ok(())
         })
     }
 }

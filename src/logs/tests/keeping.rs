@@ -37,7 +37,7 @@ fn put_decoys(place: &Place) -> Vec<String> {
     let link = "log.20200102T000000Z-000000.gz".to_owned();
     symlink("log.1", place.dir.path().join(&link)).unwrap();
     let fresh = format!("log.{stamp}.fresh");
-    fs::write(place.dir.path().join(&fresh), "not empty").unwrap();
+    fs::create_dir(place.dir.path().join(&fresh)).unwrap();
     names.extend([folder, link, fresh]);
     names
 }

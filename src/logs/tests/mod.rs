@@ -107,7 +107,9 @@ impl Place {
                 found.iter().any(|one| one.key == key && one.kind == plain)
             };
             match one.kind {
-                Kind::Rotated(Compression::None) => file.read_to_end(&mut content).unwrap(),
+                Kind::Rotated(Compression::None) | Kind::Fresh => {
+                    file.read_to_end(&mut content).unwrap()
+                }
                 #[cfg(feature = "gzip")]
                 Kind::Rotated(Compression::Gzip) if !has_plain(one.key) => {
                     let mut unpacked = flate2::read::GzDecoder::new(file);
