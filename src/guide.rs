@@ -47,6 +47,7 @@ page!(alq9, "alq.md");
 page!(c_api, "c-api.md");
 page!(consistency, "consistency.md");
 page!(format, "format.md");
+page!(frames, "frames.md");
 page!(
     integrations,
     "integrations.md",

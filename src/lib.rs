@@ -29,7 +29,7 @@ pub use face::{
     shutdown, suspend,
 };
 pub use words::{
-    Error, Flags, Level, LogEnd, Operation, Position, Recovery, Report, RingFileProblem,
+    Error, Flags, Framing, Level, LogEnd, Operation, Position, Recovery, Report, RingFileProblem,
     RotationProblem, Status, SyncOp, Target, Undrained,
 };
 

@@ -27,7 +27,7 @@
 //!
 //! | file | what it owns |
 //! |---|---|
-//! | `options`, `open`, `opening`, `ring_file` | options, their checks, the start of a queue |
+//! | `options`, `framing`, `ring_file`, `open`, `opening` | options, checks, the start of a queue |
 //! | `queue`, `append`, `write` | the handle, its appends, and its use as a writer |
 //! | `lane` | the handle of one producer, and its appends |
 //! | `entry`, `reserved`, `fill`, `detached` | an open reservation |
@@ -48,6 +48,7 @@ mod detached;
 mod entry;
 mod exit;
 mod fill;
+mod framing;
 pub mod inspect;
 mod lane;
 mod open;

@@ -20,7 +20,7 @@ use crate::ends::{PIPE_BUF, Sink};
 use crate::memory::Mirror;
 use crate::primitives::sync::{Arc, PlainArc};
 use crate::ring::{Drain, Ring};
-use crate::words::{Error, Geometry, Layout, Operation, Recovery, Target};
+use crate::words::{Error, Framing, Geometry, Layout, Operation, Recovery, Target};
 
 /// One page: the smallest unit that can be mapped twice.
 const CAPACITY_MIN: u64 = 4096;
@@ -213,6 +213,13 @@ impl Options {
 
     /// Checks the options, and returns the sizes of the ring that they ask for.
     fn geometry(&self) -> Result<Geometry, Error> {
+        if self.opening.framing != Framing::Raw {
+            return Err(Error::InvalidOption {
+                option: "framing",
+                value: 0,
+                allowed: "Raw",
+            });
+        }
         check_bytes("lane_span", self.lane_span_bytes as u64)?;
         if let Some(limit) = self.stall_limit.filter(|limit| *limit < STALL_LIMIT_MIN) {
             return Err(Error::InvalidOption {

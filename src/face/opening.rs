@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::ends::FileSink;
 use crate::primitives::os;
-use crate::words::{Error, Operation, Target};
+use crate::words::{Error, Framing, Operation, Target};
 
 /// The options with which a log is opened.
 #[derive(Clone, Copy, Debug)]
@@ -14,6 +14,10 @@ pub struct Opening {
     pub mode: u32,
     pub follow_links: bool,
     pub sole_writer: bool,
+    /// How the records are separated in the file.
+    pub framing: Framing,
+    /// Whether the frames of a new log have time stamps.
+    pub stamps: bool,
 }
 
 impl Default for Opening {
@@ -22,6 +26,8 @@ impl Default for Opening {
             mode: 0o600,
             follow_links: false,
             sole_writer: false,
+            framing: Framing::Raw,
+            stamps: false,
         }
     }
 }

@@ -23,6 +23,7 @@ use crate::words::{Order, Report};
 /// | the log file | [`mode`](Options::mode), its permissions | 0600 |
 /// | | [`follow_links`](Options::follow_links) | off |
 /// | | [`sole_writer`](Options::sole_writer), for pipes | off |
+/// | its records | [`framing`](Options::framing): how the file separates them | nothing added |
 /// | time to the file | [`max_delay`](Options::max_delay) | 10 ms |
 /// | a full ring | [`ordered`](Options::ordered): room in the order of arrival | off |
 /// | | [`loss_lines`](Options::loss_lines): a line in the log for refused records | off |

@@ -8,11 +8,16 @@
 //! | `head`, `slot` | the packed words of the ring, as docs/ring.md draws them |
 //! | `geometry` | the sizes of a ring, and what room means |
 //! | `ring_file`, `ring_notes` | the words of the ring file, as docs/format.md lists them |
+//! | `frame`, `framing` | the bytes of framed logs, as docs/frames.md lists them |
 //! | `position`, `level`, `flags` | what callers pass and get |
 //! | `error`, `undrained`, `recovery`, `rotation` | what callers are told |
 
 mod error;
 mod flags;
+#[cfg(feature = "frames")]
+#[allow(dead_code)] // the code that opens and reads logs uses it
+pub mod frame;
+mod framing;
 mod geometry;
 mod head;
 mod level;
@@ -31,6 +36,7 @@ mod undrained;
 
 pub use error::{Error, Operation, errno_of};
 pub use flags::{Flags, Order, WhenFull};
+pub use framing::Framing;
 pub use geometry::{Geometry, Room, Tail, Width, extend, next_seq};
 pub use head::Head;
 pub use level::{Level, Status, SyncOp};

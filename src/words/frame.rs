@@ -1,0 +1,372 @@
+//! The bytes of a framed log: the header of the file, and the frame around each record.
+//!
+//! docs/frames.md describes every byte. This file is the only code that reads or writes them. It
+//! owns no file and no ring: the callers bring the bytes.
+
+use core::fmt;
+
+/// How many bytes the header of a file has.
+pub const HEADER_LEN: usize = 64;
+
+/// The first eight bytes of a framed log. The first is no UTF-8, so no text begins like this.
+pub const MAGIC: [u8; 8] = *b"\x89alqlog\n";
+
+/// The version of the format that this code writes, and the only one that it reads.
+pub const VERSION: u32 = 1;
+
+/// The bit of the header's flags that says that each frame has a time stamp.
+const STAMPS: u32 = 1;
+
+/// How many bits of a frame's word hold the position; the kind has the rest.
+const POSITION_BITS: u32 = 60;
+
+/// Positions are below it.
+pub const POSITION_END: u64 = 1 << POSITION_BITS;
+
+/// The longest payload of a frame: a record has at most the largest capacity of a ring.
+pub const PAYLOAD_MAX: u32 = 1 << 31;
+
+/// The random number of a log. All files of one log carry it, also rotated ones.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct LogId(pub [u8; 16]);
+
+impl fmt::Display for LogId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+/// The header of a file of frames.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FileHeader {
+    pub id: LogId,
+    /// Whether each frame has a time stamp.
+    pub stamps: bool,
+    /// The position of the first frame of this file.
+    pub first_position: u64,
+    /// When the header was written, in nanoseconds since 1970.
+    pub created_ns: u64,
+}
+
+/// What is wrong with the first bytes of a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HeaderProblem {
+    /// The bytes are the beginning of a header that was not written to the end: shorter than a
+    /// header, and equal to the magic as far as both go. The empty file is one of them.
+    Incomplete,
+    /// The file does not begin with the magic: it is no framed log.
+    NotFramed,
+    /// The format has another version.
+    OtherVersion(u32),
+    /// A bit of the flags that this code does not know.
+    UnknownFlags(u32),
+    /// The checksum does not fit.
+    Damaged,
+}
+
+impl FileHeader {
+    pub fn to_bytes(self) -> [u8; HEADER_LEN] {
+        let mut bytes = [0; HEADER_LEN];
+        bytes[..8].copy_from_slice(&MAGIC);
+        bytes[8..12].copy_from_slice(&VERSION.to_le_bytes());
+        let flags = if self.stamps { STAMPS } else { 0 };
+        bytes[12..16].copy_from_slice(&flags.to_le_bytes());
+        bytes[16..32].copy_from_slice(&self.id.0);
+        bytes[32..40].copy_from_slice(&self.first_position.to_le_bytes());
+        bytes[40..48].copy_from_slice(&self.created_ns.to_le_bytes());
+        let check = crc32c::crc32c(&bytes[..60]);
+        bytes[60..].copy_from_slice(&check.to_le_bytes());
+        bytes
+    }
+
+    /// Reads the header at the start of `bytes`, which are the first bytes of a file: all of it if
+    /// the file is shorter than a header.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with them.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, HeaderProblem> {
+        let common = bytes.len().min(MAGIC.len());
+        if bytes[..common] != MAGIC[..common] {
+            return Err(HeaderProblem::NotFramed);
+        }
+        let Some(bytes) = bytes.first_chunk::<HEADER_LEN>() else {
+            return Err(HeaderProblem::Incomplete);
+        };
+        let version = u32_at(bytes, 8);
+        let is_whole = crc32c::crc32c(&bytes[..60]) == u32_at(bytes, 60);
+        match (is_whole, version) {
+            (_, VERSION) => {}
+            // A later version keeps the magic, the place of the version, and the checksum.
+            (true, other) => return Err(HeaderProblem::OtherVersion(other)),
+            (false, _) => return Err(HeaderProblem::Damaged),
+        }
+        if !is_whole {
+            return Err(HeaderProblem::Damaged);
+        }
+        let flags = u32_at(bytes, 12);
+        if flags & !STAMPS != 0 {
+            return Err(HeaderProblem::UnknownFlags(flags & !STAMPS));
+        }
+        let mut id = LogId::default();
+        id.0.copy_from_slice(&bytes[16..32]);
+        Ok(Self {
+            id,
+            stamps: flags & STAMPS != 0,
+            first_position: u64_at(bytes, 32),
+            created_ns: u64_at(bytes, 40),
+        })
+    }
+
+    /// The frames that follow this header.
+    pub fn frames(self) -> Frames {
+        Frames::new(self.id, self.stamps)
+    }
+}
+
+/// What a frame holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A record.
+    Record,
+    /// The flusher's note that no record has the positions from the end of the frame before up to
+    /// the position of this frame. Its payload is a [`Gap`].
+    Gap,
+    /// The note of a queue that opened the log: a torn end was removed here. Its payload is a
+    /// [`Cut`].
+    Cut,
+    /// A record without a position: of a child of fork(2), or at the end of the process. Only its
+    /// place in the file orders it. The position is 0.
+    Aside,
+    /// A kind of a later release: skip it.
+    Other(u8),
+}
+
+impl Kind {
+    const fn number(self) -> u8 {
+        match self {
+            Self::Record => 0,
+            Self::Gap => 1,
+            Self::Cut => 2,
+            Self::Aside => 3,
+            Self::Other(number) => number,
+        }
+    }
+
+    const fn of(number: u8) -> Self {
+        match number {
+            0 => Self::Record,
+            1 => Self::Gap,
+            2 => Self::Cut,
+            3 => Self::Aside,
+            other => Self::Other(other),
+        }
+    }
+
+    /// Whether a frame of this kind holds a record.
+    pub const fn is_record(self) -> bool {
+        matches!(self, Self::Record | Self::Aside)
+    }
+}
+
+/// One frame, as it was read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Frame<'a> {
+    pub kind: Kind,
+    /// Where the frame begins in the stream of the log.
+    pub position: u64,
+    /// When the record was posted, in nanoseconds since 1970.
+    pub stamp_ns: Option<u64>,
+    pub payload: &'a [u8],
+    /// The bytes of the whole frame in the file.
+    pub len: usize,
+}
+
+impl Frame<'_> {
+    /// Returns where the next frame begins, unless a gap follows. Only a record takes room in the
+    /// stream of the log; the notes stand between two positions.
+    pub const fn end(&self) -> u64 {
+        match self.kind {
+            Kind::Record => self.position + self.len as u64,
+            _ => self.position,
+        }
+    }
+}
+
+/// Why no frame was read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FrameProblem {
+    /// The bytes end before the frame does. It has `needed` bytes in all, if its length is right.
+    Incomplete { needed: usize },
+    /// These bytes are no frame of this log.
+    Damaged,
+}
+
+/// The payload of a gap.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Gap {
+    /// How many records were refused or lost here; 0 if only unused room lies here.
+    pub records: u64,
+    /// How many bytes these records had.
+    pub bytes: u64,
+}
+
+impl Gap {
+    pub const LEN: usize = 16;
+
+    pub fn to_bytes(self) -> [u8; Self::LEN] {
+        let mut bytes = [0; Self::LEN];
+        bytes[..8].copy_from_slice(&self.records.to_le_bytes());
+        bytes[8..].copy_from_slice(&self.bytes.to_le_bytes());
+        bytes
+    }
+
+    /// Reads the payload of a gap; a later release may have added to it.
+    pub fn from_bytes(payload: &[u8]) -> Option<Self> {
+        let bytes = payload.first_chunk::<{ Self::LEN }>()?;
+        Some(Self {
+            records: u64_at(bytes, 0),
+            bytes: u64_at(bytes, 8),
+        })
+    }
+}
+
+/// The payload of a cut.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Cut {
+    /// How many bytes were removed, or set aside.
+    pub bytes: u64,
+}
+
+impl Cut {
+    pub const LEN: usize = 8;
+
+    pub fn to_bytes(self) -> [u8; Self::LEN] {
+        self.bytes.to_le_bytes()
+    }
+
+    /// Reads the payload of a cut; a later release may have added to it.
+    pub fn from_bytes(payload: &[u8]) -> Option<Self> {
+        let bytes = payload.first_chunk::<{ Self::LEN }>()?;
+        Some(Self {
+            bytes: u64_at(bytes, 0),
+        })
+    }
+}
+
+/// Writes and reads the frames of one log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Frames {
+    /// The CRC32C of the log's id, from which the check of every frame goes on.
+    seed: u32,
+    stamps: bool,
+}
+
+impl Frames {
+    pub fn new(id: LogId, stamps: bool) -> Self {
+        Self {
+            seed: crc32c::crc32c(&id.0),
+            stamps,
+        }
+    }
+
+    /// How many bytes of a frame come before its payload: 16, or 24 with a stamp.
+    #[inline]
+    pub const fn overhead(&self) -> usize {
+        if self.stamps { 24 } else { 16 }
+    }
+
+    /// Whether each frame has a time stamp.
+    pub const fn has_stamps(&self) -> bool {
+        self.stamps
+    }
+
+    /// Makes `frame` a frame: the payload is already in its place, after the
+    /// [`overhead`](Frames::overhead). `stamp_ns` is used only if the frames have stamps.
+    ///
+    /// # Panics
+    ///
+    /// If `frame` is shorter than the overhead.
+    #[inline]
+    pub fn seal(&self, frame: &mut [u8], kind: Kind, position: u64, stamp_ns: u64) {
+        debug_assert!(position < POSITION_END);
+        let length = (frame.len() - self.overhead()) as u32;
+        let word = u64::from(kind.number()) << POSITION_BITS | (position & (POSITION_END - 1));
+        frame[..4].copy_from_slice(&length.to_le_bytes());
+        frame[8..16].copy_from_slice(&word.to_le_bytes());
+        if self.stamps {
+            frame[16..24].copy_from_slice(&stamp_ns.to_le_bytes());
+        }
+        let check = self.check(word, length, &frame[16..]);
+        frame[4..8].copy_from_slice(&check.to_le_bytes());
+    }
+
+    /// Appends a frame with `payload` to `out`.
+    pub fn push(
+        &self,
+        out: &mut Vec<u8>,
+        kind: Kind,
+        position: u64,
+        stamp_ns: u64,
+        payload: &[u8],
+    ) {
+        let start = out.len();
+        out.resize(start + self.overhead(), 0);
+        out.extend_from_slice(payload);
+        self.seal(&mut out[start..], kind, position, stamp_ns);
+    }
+
+    /// Reads the frame at the start of `bytes`. Whether its position fits is for the caller to say.
+    ///
+    /// # Errors
+    ///
+    /// Why there is none.
+    pub fn read<'a>(&self, bytes: &'a [u8]) -> Result<Frame<'a>, FrameProblem> {
+        let overhead = self.overhead();
+        let Some(head) = bytes.get(..overhead) else {
+            return Err(FrameProblem::Incomplete { needed: overhead });
+        };
+        let length = u32_at(head, 0);
+        if length > PAYLOAD_MAX {
+            return Err(FrameProblem::Damaged);
+        }
+        let needed = overhead + length as usize;
+        let Some(frame) = bytes.get(..needed) else {
+            return Err(FrameProblem::Incomplete { needed });
+        };
+        let word = u64_at(frame, 8);
+        if self.check(word, length, &frame[16..]) != u32_at(frame, 4) {
+            return Err(FrameProblem::Damaged);
+        }
+        Ok(Frame {
+            kind: Kind::of((word >> POSITION_BITS) as u8),
+            position: word & (POSITION_END - 1),
+            stamp_ns: self.stamps.then(|| u64_at(frame, 16)),
+            payload: &frame[overhead..],
+            len: needed,
+        })
+    }
+
+    /// The check of a frame with `word` and `length`, of which `rest` is everything from the stamp
+    /// on.
+    #[inline]
+    fn check(&self, word: u64, length: u32, rest: &[u8]) -> u32 {
+        let mut head = [0; 12];
+        head[..8].copy_from_slice(&word.to_le_bytes());
+        head[8..].copy_from_slice(&length.to_le_bytes());
+        crc32c::crc32c_append(crc32c::crc32c_append(self.seed, &head), rest)
+    }
+}
+
+fn u32_at(bytes: &[u8], at: usize) -> u32 {
+    let bytes = bytes[at..].first_chunk().expect("the caller has the bytes");
+    u32::from_le_bytes(*bytes)
+}
+
+fn u64_at(bytes: &[u8], at: usize) -> u64 {
+    let bytes = bytes[at..].first_chunk().expect("the caller has the bytes");
+    u64::from_le_bytes(*bytes)
+}
+
+#[cfg(all(test, not(alq_model)))]
+mod tests;
