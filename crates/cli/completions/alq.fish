@@ -52,6 +52,7 @@ complete -c alq -n "__fish_alq_using_subcommand append" -l compress -d 'Pack rot
 zstd\t''"
 complete -c alq -n "__fish_alq_using_subcommand append" -l link -d 'Keep a symbolic link to FILE at LINK' -r -F
 complete -c alq -n "__fish_alq_using_subcommand append" -l ring-on-disk -d 'Accept a RING on a disk without a warning; reading input may then wait for that disk'
+complete -c alq -n "__fish_alq_using_subcommand append" -l ring-optional -d 'If RING cannot be used, say so and keep the ring in memory; a RING in use is still an error'
 complete -c alq -n "__fish_alq_using_subcommand append" -l resume -d 'Skip the part of standard input that FILE already contains; both must be files, and FILE must hold nothing else'
 complete -c alq -n "__fish_alq_using_subcommand append" -l fsync -d 'Report success only after the data, and a new file\'s directory entry, are on disk'
 complete -c alq -n "__fish_alq_using_subcommand append" -l follow-links -d 'Follow FILE if it is a symbolic link (/dev/stdout is one)'

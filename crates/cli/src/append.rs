@@ -33,8 +33,8 @@ const LAST_STALL: Duration = Duration::from_secs(1);
 /// The time between two messages about files that are still to be packed.
 const PACKING_EVERY: Duration = Duration::from_secs(10);
 
-/// The longest wait at the end for a requested rotation. The rotation waits for the end of a line,
-/// which may never come.
+/// The longest wait at the end for a requested rotation, which waits for the end of a line that may
+/// never come, and, after a signal, for the packer to stop.
 const LAST_ROTATION: Duration = Duration::from_millis(500);
 
 /// Appends the input, and prints the summary. Returns the exit code.
@@ -138,7 +138,10 @@ fn open_inputs(
 fn standard_input(target: &Target<'_>) -> Result<Input, Failure> {
     let failure = |error| Failure::new("standard input", error);
     let input = Input::standard().map_err(failure)?;
-    if target.is_same_file(&input.metadata().map_err(failure)?) {
+    if target
+        .kind()
+        .is_same_file(&input.metadata().map_err(failure)?)
+    {
         let problem = "standard input is the same file, so appending would never end";
         return Err(Failure::new(target.place(), problem));
     }
@@ -166,7 +169,9 @@ fn wait_for_command(signals: &Signals) -> Result<u8, Failure> {
 
 /// The progress line. Hidden if input or output use the terminal, or if there are several inputs.
 fn progress(options: &Append, target: &Target<'_>, inputs: &[Input]) -> Progress {
-    let is_other = inputs.len() > 1 || inputs[0].is_terminal() || target.is_terminal();
+    let is_other = inputs.len() > 1
+        || inputs[0].is_terminal()
+        || target.kind().is_terminal(target.place().path());
     if options.quiet || is_other {
         return Progress::none();
     }
@@ -231,22 +236,22 @@ fn still_busy(target: &Target<'_>, progress: &Progress) -> impl FnOnce() + Send 
 }
 
 /// Waits until rotated files are packed and old ones are deleted, and says what it waits for. After
-/// a signal it leaves this to the next start.
+/// a signal it stops packing, and the next start continues.
 fn finish_rotation(target: &Target<'_>, signals: &Signals, is_written: bool) {
     let Some(log) = target.log() else { return };
     // In these cases a rotation that waits for the end of a line may never happen.
     let is_open = !is_written || target.ends_inside_line();
-    let is_bounded = target.has_asked() && is_open;
-    let started = Instant::now();
+    let mut end = (target.has_asked() && is_open).then(|| Instant::now() + LAST_ROTATION);
     let mut said = None;
     loop {
-        // Its failures were reported when they happened.
-        if log.wait_background(Some(CHECK_INTERVAL)) != Err(alq::Error::TimedOut) {
-            return;
+        if signals.received().is_some() {
+            log.stop_packing();
+            end = end.or_else(|| Some(Instant::now() + LAST_ROTATION));
         }
-        let is_asked_to_end = signals.received().is_some();
-        let is_late = started.elapsed() >= LAST_ROTATION;
-        if (is_asked_to_end || is_bounded) && (is_late || !target.has_asked()) {
+        // Its failures were reported when they happened.
+        if log.wait_background(Some(CHECK_INTERVAL)) != Err(alq::Error::TimedOut)
+            || end.is_some_and(|end| Instant::now() >= end)
+        {
             return;
         }
         if said.is_none_or(|said: Instant| said.elapsed() >= PACKING_EVERY) {

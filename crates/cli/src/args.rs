@@ -79,6 +79,10 @@ pub struct Append {
     #[arg(long, requires = "ring")]
     pub ring_on_disk: bool,
 
+    /// If RING cannot be used, say so and keep the ring in memory; a RING in use is still an error
+    #[arg(long, requires = "ring")]
+    pub ring_optional: bool,
+
     /// Skip the part of standard input that FILE already contains; both must be files, and FILE
     /// must hold nothing else
     #[arg(long)]

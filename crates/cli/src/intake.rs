@@ -40,7 +40,7 @@ impl<'a> Intake<'a> {
         let line_max = lines.line_max(target.queue().capacity())?;
         let chunk = chunk(target.queue());
         // Several processes may write lines to one pipe.
-        let is_shared = options.is_lines() && target.is_pipe();
+        let is_shared = options.is_lines() && target.kind().is_pipe();
         if lines.is_plain() && streams == 1 && !is_shared {
             return Ok(Self::Straight(Straight::new(
                 target.queue(),

@@ -35,6 +35,7 @@ mod generated;
 mod help;
 mod input;
 mod intake;
+mod kind;
 mod patience;
 mod place;
 mod progress;

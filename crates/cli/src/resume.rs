@@ -23,7 +23,7 @@ pub fn skip_appended(target: &Target<'_>, input: &Input) -> Result<(), Failure> 
     let failure = |problem: &dyn std::fmt::Display| {
         Failure::new(target.place(), format!("--resume: {problem}"))
     };
-    if !target.is_file() {
+    if !target.kind().is_file() {
         return Err(failure(
             &"it is not a file, so its content cannot be compared with standard input",
         ));

@@ -3,6 +3,8 @@
 use std::fmt::Write;
 use std::io;
 use std::path::Path;
+use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
 
 use alq::ring_file::{State, inspect, on_disk};
 use alq::{Error, Operation, Options, Recovery, RingFileProblem as Problem};
@@ -13,6 +15,9 @@ use crate::report::{self, Failure};
 
 /// The default capacity in bytes.
 const CAPACITY: usize = 1 << 20;
+
+/// The longest wait for the reason that a queue reports.
+const REASON_TIME_MAX: Duration = Duration::from_secs(10);
 
 /// The owner of a ring file whose pid cannot be seen from this PID namespace.
 pub const ELSEWHERE: &str = "in use, by a process of another namespace";
@@ -27,9 +32,44 @@ pub fn capacity(options: &Append) -> Result<usize, Failure> {
         (None, Some(ring)) => match inspect(ring) {
             Ok(state) if state.capacity_bytes == 0 => Ok(CAPACITY), // not initialised yet
             Ok(state) => Ok(state.capacity_bytes as usize),
-            Err(error) if is_missing(&error) => Ok(CAPACITY),
+            Err(error) if is_missing(&error) || options.ring_optional => Ok(CAPACITY),
             Err(error) => Err(refusal(ring, &error)),
         },
+    }
+}
+
+/// Adds the ring file of the command line to the options of a queue.
+pub fn in_file(queue: Options, options: &Append) -> (Options, Refused) {
+    let (says, refused) = channel();
+    let Some(ring) = &options.ring else {
+        return (queue, Refused(refused));
+    };
+    let queue = queue.ring_file(ring).ring_on_disk(true); // `warn_of_disk` warns
+    if !options.ring_optional {
+        return (queue, Refused(refused));
+    }
+    let queue = queue.ring_optional(true).on_error(move |report| {
+        // Other errors are in the statistics of the queue, or in the answers of its calls.
+        let _ = says.send(report.error.clone());
+    });
+    (queue, Refused(refused))
+}
+
+/// Receives the reason for which a queue has opened without its ring file.
+#[derive(Debug)]
+pub struct Refused(Receiver<Error>);
+
+impl Refused {
+    /// Warns that the ring at `path` could not be used. The queue reports the reason before its
+    /// opening returns, and a thread passes it on.
+    pub fn warn(&self, path: &Path) {
+        let reason = self.0.recv_timeout(REASON_TIME_MAX).map_or_else(
+            |_| format!("{}: it cannot be used", report::shown(path)),
+            |error| refusal(path, &error).to_string(),
+        );
+        report::line(&format_args!(
+            "warning: {reason}; the ring is in memory now, and a kill -9 loses it"
+        ));
     }
 }
 

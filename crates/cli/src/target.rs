@@ -4,19 +4,17 @@
 //! lasts longer than [`CHECK_INTERVAL`] without a look at FILE, so a stall is always reported.
 
 use std::cell::Cell;
-use std::fs::{self, File, Metadata};
+use std::fs::File;
 use std::io;
-use std::os::fd::AsFd;
-use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use alq::rotate::RotatingFile;
 use alq::{Completion, Error, Operation, Options, Queue, Recovery, Sink, Stats, SyncOp};
-use rustix::fs::{Mode, OFlags};
 
 use crate::args::Append;
 use crate::catch_args::WhenFull;
+use crate::kind::Kind;
 use crate::patience::Patience;
 use crate::place::Place;
 use crate::progress::Progress;
@@ -38,8 +36,7 @@ const LOSS_LINES_EVERY: Duration = Duration::from_secs(1);
 pub struct Target<'a> {
     place: Place<'a>,
     ring: Option<&'a Path>,
-    /// `None` if the file has been moved away since it was opened.
-    metadata: Option<Metadata>,
+    kind: Kind,
     queue: Queue,
     /// FILE as a log that is rotated; `None` without rotation.
     log: Option<RotatingFile>,
@@ -64,34 +61,38 @@ impl<'a> Target<'a> {
         if options.lines.when_full == WhenFull::Drop {
             queue = queue.loss_lines(LOSS_LINES_EVERY);
         }
-        if let Some(ring) = &options.ring {
-            queue = queue.ring_file(ring);
-        }
+        let (queue, refused_ring) = ring::in_file(queue, options);
         let refused = |error| refusal(&error, options);
         let failed = |error| Failure::new(place, error);
         let mut log = None;
-        // The metadata of a rotated log comes from its descriptor: as soon as there is a flusher,
+        // The kind of a rotated log comes from its descriptor: as soon as there is a flusher,
         // the name may belong to another file or to no file.
-        let (queue, metadata) = match place {
+        let (queue, kind) = match place {
             Place::Output => {
                 let queue = queue.from_fd(io::stdout()).map_err(refused)?;
-                (queue, metadata_of(io::stdout()).map(Some).map_err(failed))
+                (queue, Kind::of(io::stdout()).map_err(failed))
             }
             Place::File(_) if options.rotation.is_on() => {
                 let file = log.insert(rotate::open(options).map_err(refused)?);
-                let metadata = file.descriptor().map(metadata_of).transpose();
-                let metadata = metadata.map_err(failed)?;
-                (queue.to_sink(file.clone()).map_err(refused)?, Ok(metadata))
+                let kind = file.descriptor().map(Kind::of).transpose();
+                let kind = kind.map_err(failed)?.unwrap_or_default();
+                (queue.to_sink(file.clone()).map_err(refused)?, Ok(kind))
             }
             Place::File(path) => {
                 let queue = queue.open(path).map_err(refused)?;
-                (queue, metadata(path).map_err(failed))
+                (queue, Kind::at(path).map_err(failed))
             }
         };
+        let is_in_file = queue.recovery().is_some();
+        match &options.ring {
+            Some(ring) if !is_in_file => refused_ring.warn(ring),
+            Some(ring) if !options.ring_on_disk => ring::warn_of_disk(ring),
+            _ => {}
+        }
         let mut target = Self {
             place,
-            ring: options.ring.as_deref(),
-            metadata: None,
+            ring: options.ring.as_deref().filter(|_| is_in_file),
+            kind: Kind::default(),
             queue,
             log,
             has_asked: Cell::new(false),
@@ -99,11 +100,8 @@ impl<'a> Target<'a> {
             patience: Patience::new(options.stall_limit()),
             dropped: Cell::default(),
         };
-        if let (Some(ring), false) = (&options.ring, options.ring_on_disk) {
-            ring::warn_of_disk(ring);
-        }
         // From here on, an early return drops the target, which does not wait for FILE.
-        target.metadata = metadata?;
+        target.kind = kind?;
         target.sync()?; // nothing is written yet: this only checks that --fsync is possible
         Ok(target)
     }
@@ -133,19 +131,16 @@ impl<'a> Target<'a> {
             place: Place::File(path),
             ring: Some(ring),
             fsync: false,
-            metadata: None,
+            kind: Kind::default(),
             queue,
             log: None,
             has_asked: Cell::new(false),
             patience: Patience::new(Some(RECOVERY_STALL_LIMIT)),
             dropped: Cell::default(),
         };
-        let metadata = match file {
-            Some(file) => file.metadata().map(Some),
-            None => metadata(path),
-        };
-        target.metadata = metadata.map_err(|error| Failure::new(report::shown(path), error))?;
-        target.fsync = target.is_file();
+        let kind = file.map_or_else(|| Kind::at(path), Kind::of);
+        target.kind = kind.map_err(|error| Failure::new(report::shown(path), error))?;
+        target.fsync = target.kind.is_file();
         Ok(target)
     }
 
@@ -178,35 +173,9 @@ impl<'a> Target<'a> {
         self.queue.stats().written_bytes.saturating_sub(found)
     }
 
-    pub fn is_file(&self) -> bool {
-        self.metadata.as_ref().is_none_or(Metadata::is_file)
-    }
-
-    /// Returns true for a pipe or a socket, where the writes of several processes become one
-    /// stream.
-    pub fn is_pipe(&self) -> bool {
-        let kind = self.metadata.as_ref().map(Metadata::file_type);
-        kind.is_some_and(|kind| kind.is_fifo() || kind.is_socket())
-    }
-
-    /// Returns true if FILE is a terminal, which already shows the log.
-    pub fn is_terminal(&self) -> bool {
-        let kind = self.metadata.as_ref().map(Metadata::file_type);
-        kind.is_some_and(|kind| kind.is_char_device())
-            && rustix::fs::open(
-                self.place.path(),
-                OFlags::WRONLY | OFlags::NOCTTY,
-                Mode::empty(),
-            )
-            .is_ok_and(rustix::termios::isatty)
-    }
-
-    /// Returns true if `other` is the same regular file. Appending a file to itself would never
-    /// end.
-    pub fn is_same_file(&self, other: &Metadata) -> bool {
-        let identity = |metadata: &Metadata| (metadata.dev(), metadata.ino());
-        let ours = self.metadata.as_ref().filter(|ours| ours.is_file());
-        ours.is_some_and(|ours| identity(ours) == identity(other))
+    /// What sort of file FILE is.
+    pub fn kind(&self) -> &Kind {
+        &self.kind
     }
 
     /// From now on, messages are printed above this progress line.
@@ -269,7 +238,7 @@ impl<'a> Target<'a> {
         let Place::File(path) = self.place else {
             return Ok(()); // it has no name
         };
-        if !self.is_file() {
+        if !self.kind.is_file() {
             return Ok(()); // log rotation does not rename pipes
         }
         let reopened = self.queue.reopen_path(path);
@@ -310,16 +279,12 @@ impl<'a> Target<'a> {
 
     /// Reports how many rotated files, and bytes, are not packed yet.
     pub fn tell_packing(&self) {
-        let Ok(files) = rotate::rotated(self.place.path()) else {
-            return;
-        };
-        let len = |file: &PathBuf| fs::metadata(file).map_or(0, |file| file.len());
-        let bytes: u64 = files.iter().map(len).sum();
-        if let count @ 1.. = files.len() {
+        let left = self.log.as_ref().map(RotatingFile::background);
+        if let Some(Ok(left)) = left.filter(|left| left.as_ref().is_ok_and(|left| left.files > 0)) {
             self.patience.say(&format_args!(
-                "{}: {count} rotated files of {bytes} bytes are still to be packed; \
+                "{}: {} rotated files of {} bytes are still to be packed; \
                  a signal leaves them to the next start",
-                self.place
+                self.place, left.files, left.bytes
             ));
         }
     }
@@ -327,7 +292,7 @@ impl<'a> Target<'a> {
     /// Returns true if FILE ends inside a line. First waits until the bytes found in the ring file
     /// are written.
     pub fn ends_inside_line(&self) -> bool {
-        self.is_file() && self.flush().is_ok() && rotate::ends_inside_line(self.place.path())
+        self.kind.is_file() && self.flush().is_ok() && rotate::ends_inside_line(self.place.path())
     }
 
     /// Repeats a wait with a time limit until it ends or FILE is given up.
@@ -400,16 +365,4 @@ impl Drop for Target<'_> {
     fn drop(&mut self) {
         let _ = self.queue.close(Some(Duration::ZERO)); // already closed, or nothing is lost
     }
-}
-
-/// The metadata of a file that was just opened; `None` if it has been moved away since.
-fn metadata(path: &Path) -> io::Result<Option<Metadata>> {
-    match fs::metadata(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        found => found.map(Some),
-    }
-}
-
-fn metadata_of(fd: impl AsFd) -> io::Result<Metadata> {
-    File::from(fd.as_fd().try_clone_to_owned()?).metadata()
 }

@@ -214,6 +214,53 @@ fn a_ring_on_a_disk_is_warned_of_once() {
     append(["--ring-on-disk", name(&log)]).assert().code(2);
 }
 
+/// With `--ring-optional` a service starts, whatever is wrong with its ring, except that another
+/// process has it open.
+#[test]
+fn an_optional_ring_that_cannot_be_used_is_in_memory_and_the_reason_is_named() {
+    let (dir, log) = scratch();
+    let text = dir.path().join("text");
+    fs::write(&text, "not a ring\n").unwrap();
+    let stuck = Stuck::start();
+    let missing = dir.path().join("missing/ring");
+    let reasons = [
+        (&missing, "its directory must exist"),
+        (&text, "not a ring file"),
+    ];
+    for (ring, reason) in reasons {
+        let before = fs::read(ring).ok();
+        let mut run = with_ring(ring);
+        let run = run
+            .args(["--ring-optional", "--quiet", name(&log)])
+            .assert()
+            .success();
+        let said = said(&run);
+        let start = format!("alq: warning: {}: ", name(ring));
+        assert!(said.starts_with(&start) && said.contains(reason), "{said}");
+        assert!(said.ends_with("the ring is in memory now, and a kill -9 loses it\n"));
+        assert_eq!(said.lines().count(), 1, "{said}");
+        assert_eq!(fs::read(ring).ok(), before, "it is not changed");
+    }
+    assert_eq!(fs::read(&log).unwrap(), b"xx");
+    // A ring that can be used is used.
+    let ring = dir.path().join("ring");
+    let mut run = with_ring(&ring);
+    let run = run
+        .args(["--ring-optional", "--quiet", name(&log)])
+        .assert();
+    assert_eq!(said(&run.success()), "");
+    assert!(ring.exists());
+    append(["--ring-optional", name(&log)]).assert().code(2);
+    // A second process on one ring is a mistake.
+    wait_until("the lock of the ring", || {
+        stat(&stuck.ring)["in_use"] == true
+    });
+    let mut run = with_ring(&stuck.ring);
+    let run = run.args(["--ring-optional", name(&log)]).assert();
+    assert!(said(&run.failure()).contains("has it open"));
+    assert_eq!(fs::read(&log).unwrap(), b"xxx");
+}
+
 /// If `ulimit -f` is below the size of the ring, a message says so, and no signal kills the
 /// process.
 #[test]
