@@ -285,7 +285,9 @@ const GOALS: [Goal; 26] = [
 
 /// The table of all of them.
 pub fn table(results: &Results) -> String {
-    let mut text = "| what | of | to | near | far | at most, near / far | reached |\n|---|---|---|---|---|---|---|\n".to_owned();
+    let mut text = "| what | of | to | near | far | at most, near / far | reached |\n\
+                    |---|---|---|---|---|---|---|\n"
+        .to_owned();
     for goal in &GOALS {
         let Goal(what, contestant, _, _, base, near, far) = goal;
         let to = match base {

@@ -107,8 +107,9 @@ type Table = (&'static str, &'static [Column]);
 
 const TABLES: [Table; 7] = [
     (
-        "What nobody publishes: the calls when it matters, and what is lost. The longest calls, in ns, while the sink stops for a second \
-         (of those that refuse, the longest refusal) and at one record a millisecond; records refused and lost.",
+        "Stalls and losses. The longest calls, in ns, while the sink accepts nothing for a second\n\
+         (if the contestant refuses records, the longest refusal), and at one record a\n\
+         millisecond; and the records refused and lost.",
         &[
             Column("stalled: p99.9", STALLED, "p999"),
             Column("max", STALLED, "max"),
@@ -133,7 +134,7 @@ const TABLES: [Table; 7] = [
         ],
     ),
     (
-        "As fast as they go, until all is in the file: ns a record, but for GB/s and KiB.",
+        "At full speed, until the kernel has all records: ns a record, except for GB/s and KiB.",
         &[
             Column("1 producer", COMPARED, "ns"),
             Column("CPU", COMPARED, "cpu_ns"),
@@ -169,7 +170,8 @@ const TABLES: [Table; 7] = [
         ],
     ),
     (
-        "One record a millisecond, alone and with a busy process on the other core: single calls, in ns.",
+        "One record a millisecond, alone and with a busy process on the other core: single calls,\n\
+         in ns.",
         &[
             Column("p50", ALONE, "p50"),
             Column("p99.9", ALONE, "p999"),
@@ -225,8 +227,8 @@ fn machine(results: &Results) -> String {
     let all = || results.0.iter().flat_map(|entry| &entry.turns);
     let count = |distance| all().filter(|turn| turn.distance() == distance).count();
     format!(
-        "\n\nMeasured on: {}, {} cores, Linux {}. {} turns with near cores, {} with far ones; {} during which that changed \
-         are in no figure.\n",
+        "\n\nMeasured on: {}, {} cores, Linux {}. {} turns with near cores, {} with far ones; {} during\n\
+         which that changed are in no figure.\n",
         fact("cpu"),
         fact("cores"),
         fact("kernel"),

@@ -117,12 +117,12 @@ const QUESTIONS: [Question; 6] = [
     ),
     (
         "others-calls",
-        "The longest of a thousand calls in bursts (p99.9)",
+        "One call in a thousand takes longer (p99.9): bursts",
         others_calls,
     ),
     (
         "others-stalled",
-        "The longest of a thousand calls while the sink stops for a second (p99.9)",
+        "One call in a thousand takes longer (p99.9): a stall",
         others_stalled,
     ),
 ];
