@@ -21,7 +21,7 @@ use super::{Flags, Position, RingFileProblem, RotationProblem, Target};
 pub enum Operation {
     /// open(2) of the log.
     Open,
-    /// `fcntl(2)` with `F_DUPFD_CLOEXEC`.
+    /// Duplicating a descriptor: fcntl(2) with `F_DUPFD_CLOEXEC`.
     Duplicate,
     /// Mapping the ring.
     Map,
@@ -33,19 +33,20 @@ pub enum Operation {
     Sync,
     /// Queueing a signal.
     Signal,
-    /// The flusher thread panicked (the fault of a sink, or ours).
+    /// Running the flusher thread, which panicked: by a fault of the sink or of this library.
     Flusher,
-    /// Opening, making, locking or reading the ring file.
+    /// Opening, creating, locking or reading the ring file.
     RingFile,
 }
 
-/// Why a call did not do what was asked.
+/// Says why a call failed.
 ///
-/// Each cause is a variant: "larger than the queue" is not "full now". Each has an
+/// Each cause has its own variant: a record that never fits ([`TooLarge`](Error::TooLarge)) is not
+/// a queue that is full now ([`WouldBlock`](Error::WouldBlock)). Each error has an
 /// [`errno`](Error::errno) and converts into an [`io::Error`] of the matching kind.
 ///
-/// `Display` says in one line what failed, on which path, why, and what to do. `Debug` says the same
-/// after `alq: `, for a `main` that returns the error and for `unwrap`.
+/// `Display` says in one line what failed, on which path, why, and what to do. `Debug` says the
+/// same after `alq: `, for `unwrap` and for a `main` that returns the error.
 ///
 /// ```
 /// use alq::{Error, Flags, Options};
@@ -59,16 +60,16 @@ pub enum Operation {
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Error {
-    /// The queue is full, and the caller did not want to wait ([`Flags::NOWAIT`]).
+    /// The queue is full, and the call must not wait ([`Flags::NOWAIT`]).
     WouldBlock,
-    /// `len` bytes never fit: the most is `max`.
+    /// The record never fits, even into an empty queue or entry.
     TooLarge {
         /// The length that was asked for, in bytes.
         len: usize,
         /// The largest length that this queue or reservation takes, in bytes.
         max: usize,
     },
-    /// No record has this length.
+    /// A record cannot have this length: 0, or on a fixed queue any length but that of its entries.
     InvalidLength {
         /// The length that was asked for, in bytes.
         len: usize,
@@ -80,7 +81,7 @@ pub enum Error {
         /// The flags of the call.
         flags: Flags,
     },
-    /// A call for fixed queues on a variable one, or the reverse.
+    /// A call for [fixed](crate::Options::fixed) queues on a variable one, or the reverse.
     WrongMode,
     /// An option has a value out of its range.
     InvalidOption {
@@ -88,7 +89,7 @@ pub enum Error {
         option: &'static str,
         /// The value.
         value: u64,
-        /// The range.
+        /// The range, as text.
         allowed: &'static str,
     },
     /// The queue is closed.
@@ -97,19 +98,20 @@ pub enum Error {
     TimedOut,
     /// No member of the list of a [`suspend`](crate::suspend) completed within its time-out.
     NoneCompleted,
-    /// An open reservation has blocked the drain for the stall limit. Nothing is lost: what was
-    /// posted after it is written once it is posted or dropped.
+    /// An open [`Entry`](crate::Entry) has blocked the drain for the [stall
+    /// limit](crate::Options::stall_limit). It may be the caller's own. Nothing is lost: the
+    /// records after it are written once it is posted or dropped.
     Held {
         /// Where the drain is blocked.
         position: Position,
         /// For how long it has been blocked there.
         age: Duration,
     },
-    /// The sink has accepted no data for the stall limit. Nothing is lost: the data is kept, and
-    /// the flusher retries.
+    /// The sink has accepted no data for the [stall limit](crate::Options::stall_limit). Nothing is
+    /// lost: the data is kept, and the flusher retries.
     Stalled {
-        /// Why, as errno: `ENOSPC` or `EDQUOT` while the disk is full, `EAGAIN` while the reader does
-        /// not read, or while a write has not returned.
+        /// Why, as errno: `ENOSPC` or `EDQUOT` if the disk is full, `EAGAIN` if the reader does not
+        /// read or a write does not return.
         errno: i32,
         /// The log, descriptor or sink.
         target: Target,
@@ -127,8 +129,8 @@ pub enum Error {
     NothingToWaitFor,
     /// A signal handler ran during a [`suspend`](crate::suspend).
     Interrupted,
-    /// A wait on a thread that the queue needs to make progress: a [`Sink`](crate::Sink) called into
-    /// its own queue.
+    /// The call would wait on a thread that the queue needs to make progress: a
+    /// [`Sink`](crate::Sink) has called its own queue.
     WouldDeadlock,
     /// The queue or the completion belongs to the parent process; this is a child made by fork(2).
     Forked,
@@ -141,9 +143,9 @@ pub enum Error {
     },
     /// A log cannot be rotated as asked. It was not changed.
     Rotation(Box<RotationProblem>),
-    /// A system call failed. A queue whose write failed stays failed until it is
-    /// [reopened](crate::Queue::reopen): what is posted and not written stays in the ring, and later
-    /// appends return the same error.
+    /// A system call failed. After a failed write the queue has failed until it is
+    /// [reopened](crate::Queue::reopen): data that is posted and not written stays in the ring, and
+    /// later appends return the same error.
     Io {
         /// The step that failed.
         operation: Operation,
@@ -155,7 +157,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// The errno that is closest to the cause. The C library returns it.
+    /// Returns the errno that is closest to the cause. The C library returns the same.
     ///
     /// ```
     /// assert_eq!(alq::Error::WouldBlock.errno(), 11); // EAGAIN on Linux
@@ -185,7 +187,8 @@ impl Error {
         }
     }
 
-    /// The errno of the system call that failed, if one did. As [`io::Error::raw_os_error`].
+    /// Returns the errno of the system call that failed, as [`io::Error::raw_os_error`]; `None` if
+    /// no system call failed.
     ///
     /// ```
     /// let error = alq::Options::new().open("/no/such/directory/app.log").unwrap_err();
@@ -204,7 +207,7 @@ impl Error {
         }
     }
 
-    /// The path, descriptor or queue that a system call failed on, if that is known.
+    /// Returns the path, descriptor or queue on which a system call failed, if it is known.
     ///
     /// ```
     /// let error = alq::Options::new().open("/no/such/directory/app.log").unwrap_err();

@@ -3,8 +3,8 @@
 use super::Error;
 
 bitflags::bitflags! {
-    /// How an append behaves: one of [`WAITOK`](Flags::WAITOK) and [`NOWAIT`](Flags::NOWAIT), and
-    /// optionally [`NOACTIVATE`](Flags::NOACTIVATE).
+    /// Says what an append does when the ring is full: exactly one of [`WAITOK`](Flags::WAITOK) and
+    /// [`NOWAIT`](Flags::NOWAIT). [`NOACTIVATE`](Flags::NOACTIVATE) may be added.
     ///
     /// The names and values are those of
     /// [alq(9)](https://man.freebsd.org/cgi/man.cgi?query=alq&sektion=9).
@@ -17,13 +17,17 @@ bitflags::bitflags! {
     /// ```
     #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
     pub struct Flags: u32 {
-        /// Refuse with [`Error::WouldBlock`] when there is no room; never sleep. (The ring must be in memory or
-        /// on tmpfs for that: a store to a [ring file](crate::Options::ring_file) on a disk may wait for the disk.)
+        /// Fail with [`Error::WouldBlock`] if there is no room; never sleep. (A store to a [ring
+        /// file](crate::Options::ring_file) on a disk may wait for that disk. A ring in memory, or
+        /// in a file on tmpfs, never waits.)
         const NOWAIT = 0x1;
-        /// Sleep until there is room.
+        /// Sleep until there is room, even as long as the disk is full (unless
+        /// [`refuse_when_stalled`](crate::Options::refuse_when_stalled) is set). If an open entry
+        /// blocks the drain for the stall limit, fail with [`Error::Held`].
         const WAITOK = 0x2;
-        /// Do not schedule the drain: the bytes go out with a later activating post, with
-        /// `activate`, `flush` or `close`, or when a caller finds the queue full.
+        /// Do not wake the flusher. The record is written with the next post without this flag, or
+        /// by [`activate`](crate::Queue::activate), `flush` or `close`, or when a caller finds the
+        /// queue full.
         const NOACTIVATE = 0x4;
     }
 }

@@ -1,13 +1,14 @@
-//! What was found in a ring file, and what can be wrong with one.
+//! What a recovery found in a ring file, and what can be wrong with one.
 
 use core::fmt;
 use std::path::PathBuf;
 
 use super::target::Escaped;
 
-/// What was found in a [ring file](crate::Options::ring_file) when its queue was opened, and what became of it.
+/// Counts what a queue found in its [ring file](crate::Options::ring_file) when it was opened, and
+/// what it did with that. From [`Queue::recovery`](crate::Queue::recovery).
 ///
-/// All counts are 0 if the file was made then, or if an earlier process has drained it.
+/// All counts are 0 if the file was new, or if an earlier process had drained it.
 ///
 /// ```
 /// # let dir = tempfile::tempdir()?;
@@ -23,26 +24,29 @@ use super::target::Escaped;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Recovery {
-    /// Bytes that were posted and, as far as the ring file knew, not written.
+    /// Bytes that were posted and, according to the ring file, not written. The log may hold some
+    /// of them already: see `already_written`.
     pub bytes: u64,
-    /// The spans that held them: one a record, or a run of records of a [lane](crate::Lane).
+    /// The number of spans that held these bytes. A span is one record, or a run of records of a
+    /// [lane](crate::Lane).
     pub spans: u64,
-    /// Reservations that were never posted. Nothing of them is written.
+    /// Reservations that were never posted. They are not written.
     pub skipped: u64,
-    /// Of the bytes, those that the log was found to hold already. The rest is appended before anything new.
+    /// The part of `bytes` that the log already held. The rest is appended before any new record.
     pub already_written: u64,
-    /// Of the bytes, those that are appended although they may be in a log already: a write was under way, and the log was
-    /// written by others since, cut, replaced, or is no regular file.
+    /// The part of `bytes` that is appended although a log may hold it already. This happens if a
+    /// write was in progress when the process was killed, and the log is not a regular file, or
+    /// another process has written to it, truncated it or replaced it since.
     pub possibly_repeated: u64,
-    /// Slots that cannot be right. What they described is not written; all others are.
+    /// Slots with invalid words. The spans that they described are not written, and all others are.
     pub damaged: u64,
-    /// Of the bytes, those that were appended before the queue opened, because the ring had another
-    /// capacity and was made anew. The [`Stats`](crate::Stats) of the queue do not count them.
+    /// The part of `bytes` that was appended before the queue opened, because the ring had another
+    /// capacity and was created again. The [`Stats`](crate::Stats) of the queue do not count it.
     pub drained: u64,
 }
 
 impl Recovery {
-    /// This, with what was found `before` in the same ring.
+    /// Returns the sum of these counts and those that were found `before` in the same ring.
     pub(crate) const fn after(self, before: Self) -> Self {
         Self {
             bytes: self.bytes + before.bytes,
@@ -56,7 +60,8 @@ impl Recovery {
     }
 }
 
-/// What is wrong with a ring file. Each message says what to do.
+/// Says what is wrong with a ring file. Part of [`Error::RingFile`](crate::Error::RingFile). Its
+/// `Display` also says what to do.
 ///
 /// ```
 /// use alq::{Error, Options, RingFileProblem};
@@ -75,68 +80,70 @@ impl Recovery {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RingFileProblem {
-    /// Another queue has it open, of this process or of another.
+    /// Another queue, of this process or of another, has it open.
     InUse {
-        /// The process, where the system tells.
+        /// The process; `None` if it cannot be seen from here.
         pid: Option<u32>,
     },
-    /// It belongs to another user, or others may write to it: they could put anything into the log.
+    /// It belongs to another user, or other users may write to it. They could put anything into the
+    /// log.
     NotOurs {
-        /// The user that it belongs to.
+        /// The number of the user that it belongs to.
         uid: u32,
         /// Its permissions.
         mode: u32,
     },
-    /// It has several names (hard links), and each of them may stand where others may write.
+    /// It has several names (hard links). Through one of them another user may reach it.
     Linked {
-        /// How many.
+        /// The number of names.
         names: u64,
     },
     /// It is not a regular file.
     NotAFile,
     /// It does not begin as a ring file does.
     NotARingFile {
-        /// Its first bytes.
+        /// Its first eight bytes.
         begins_with: Vec<u8>,
     },
-    /// It was made by another version of the format.
+    /// It has another version of the format.
     OtherVersion {
-        /// The version that it names.
+        /// The version in its header.
         version: u64,
     },
-    /// It was made on a machine of the other byte order.
+    /// It was created on a machine with the other byte order.
     OtherByteOrder,
     /// It is shorter or longer than its header says.
     WrongLength {
         /// Its length in bytes.
         len: u64,
-        /// The length that its header says.
+        /// The length in bytes that follows from its header.
         expected: u64,
     },
     /// Its header contradicts itself.
     Damaged {
-        /// Which part of it.
+        /// The part that is damaged.
         part: &'static str,
     },
-    /// It was made with another capacity, or for entries of another length or number.
+    /// It was created for entries of another length or number, or with another capacity.
     OtherGeometry {
-        /// What was made, in the words of [`Options`](crate::Options).
+        /// The options with which it was created: `capacity(..)` or `fixed(..)`.
         found: String,
-        /// What was asked for.
+        /// The options with which it is opened now.
         asked: String,
     },
     /// It holds records for another log.
     OtherLog {
-        /// That log, as it was named.
+        /// The path of that log, as it was given.
         log: PathBuf,
-        /// How many bytes of records.
+        /// The number of bytes of these records.
         bytes: u64,
     },
-    /// The log is a file that is not open for appending, so nobody could tell where a write has begun.
+    /// The log is a file that is not open for appending (`O_APPEND`), so a recovery could not find
+    /// what was written.
     NotAppending,
-    /// The log is the ring file.
+    /// The ring file and the log are the same file.
     IsTheLog,
-    /// It is on a file system that may make an append wait. This is a warning to
+    /// It is on a file system where an append may wait for the disk. This is a warning to
     /// [`on_error`](crate::Options::on_error): the queue opens.
     OnDisk {
         /// The type of the file system, as in statfs(2).
@@ -145,7 +152,7 @@ pub enum RingFileProblem {
 }
 
 impl RingFileProblem {
-    /// The errno that says the same.
+    /// Returns the errno of this problem, for C.
     pub(crate) const fn errno(&self) -> i32 {
         match self {
             Self::InUse { .. } => libc::EBUSY,
@@ -183,32 +190,38 @@ impl fmt::Display for RingFileProblem {
                  with the release that made it (`alq recover`), or give another path"
             ),
             Self::OtherByteOrder => f.write_str(
-                "it was made on a machine of the other byte order: recover it on such a machine",
+                "it was created on a machine with the other byte order: recover it on such a \
+                 machine",
             ),
             Self::WrongLength { len, expected } => write!(
                 f,
-                "it has {len} bytes, and its header says {expected}: it was cut or copied in part; put it right or away"
+                "it has {len} bytes, and its header says {expected}: it was truncated or only \
+                 partly copied; restore it, or move it away"
             ),
             Self::Damaged { part } => write!(
                 f,
-                "{part} are damaged, so what it holds cannot be told; move it away to begin a new one"
+                "{part} are damaged, so its records cannot be found; move it away to start with a \
+                 new one"
             ),
             Self::OtherGeometry { found, asked } => write!(
                 f,
-                "it was made for {found}, and {asked} is asked for: open it as it was made, or recover it and remove it"
+                "it was created with {found}, and is opened with {asked}: open it with the \
+                 former, or recover it (`alq recover`) and remove it"
             ),
             Self::OtherLog { log, bytes } => write!(
                 f,
-                "it holds {bytes} bytes for another log, {}: open it with that, or recover it first",
+                "it holds {bytes} bytes for another log, {}: open it with that log, or recover it \
+                 first (`alq recover`)",
                 Escaped(log)
             ),
             Self::NotAppending => f.write_str(
-                "the log must be open for appending (O_APPEND), lest nobody can tell what is written",
+                "the log must be open for appending (O_APPEND), so that a recovery finds what \
+                 is written",
             ),
             Self::IsTheLog => f.write_str("it is the log itself: give it another path"),
             Self::OnDisk { file_system } => write!(
                 f,
-                "it is on {}, not in memory: an append may wait for the disk there, and a file system \
+                "it is on {}, not in memory: an append may wait for that disk, and a file system \
                  that shuts down kills the process (SIGBUS); use tmpfs, as in /run",
                 file_system_name(*file_system)
             ),
@@ -216,7 +229,7 @@ impl fmt::Display for RingFileProblem {
     }
 }
 
-/// The name of a type of file system. Source: statfs(2).
+/// Returns the name of a type of file system. Source: statfs(2).
 fn file_system_name(number: u64) -> String {
     let name = match number {
         0xef53 => "ext4",

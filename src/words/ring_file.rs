@@ -1,4 +1,5 @@
-//! The format of a ring file: what lies where, and how its words are checked. docs/format.md shows it as pictures.
+//! The format of a ring file: the place and the check of each word. docs/format.md shows it in
+//! pictures.
 
 use super::RingFileProblem as Problem;
 use super::{Geometry, Head};
@@ -20,20 +21,20 @@ pub struct Layout {
 }
 
 impl Layout {
-    /// Where the path of the log is noted.
+    /// The offset of the note of the log, in bytes.
     pub const PATH_AT: usize = 4096;
-    /// Where the slots begin.
+    /// The offset of the slots, in bytes.
     pub const SLOTS_AT: usize = 8192;
-    /// How many words at the start never change.
+    /// The number of words at the start that never change.
     pub const FIXED_WORDS: usize = 8;
 
     const MAGIC: u64 = u64::from_ne_bytes(*b"alq ring");
-    /// Reads otherwise on a machine of the other byte order.
+    /// A number that reads differently on a machine with the other byte order.
     const ORDER: u64 = 0x0102_0304_0506_0708;
-    /// Another number is another format: there is no reading of one by the other.
+    /// The version of the format. A library reads only its own version.
     const VERSION: u64 = 1;
 
-    /// Where the bytes begin: behind the slots, on a page.
+    /// Returns the offset of the bytes of the ring: the first page after the slots.
     pub const fn bytes_at(self) -> usize {
         let slots = self.geometry.slots() as usize * 16;
         Self::SLOTS_AT + slots.next_multiple_of(4096)
@@ -42,16 +43,16 @@ impl Layout {
     /// The most entries of a fixed queue: 1 GiB of slots.
     pub const ENTRIES_MAX: u32 = 1 << 26;
 
-    /// The most bytes that a ring file has.
+    /// The greatest length of a ring file, in bytes.
     pub const LEN_MAX: u64 =
         Self::SLOTS_AT as u64 + Geometry::MAX_CAPACITY + 16 * Self::ENTRIES_MAX as u64;
 
-    /// The length of the file.
+    /// Returns the length of the file, in bytes.
     pub const fn file_len(self) -> usize {
         self.bytes_at() + self.geometry.capacity() as usize
     }
 
-    /// The words at the start of the file.
+    /// Returns the words at the start of the file.
     pub fn to_words(self) -> [u64; Self::FIXED_WORDS] {
         let mut words = [
             Self::MAGIC,
@@ -67,11 +68,11 @@ impl Layout {
         words
     }
 
-    /// What the words at the start of a file of `len` bytes say.
+    /// Reads the words at the start of a file of `len` bytes.
     ///
     /// # Errors
     ///
-    /// The problem with them.
+    /// The problem of the file, if these words are not those of a ring file of that length.
     pub fn from_words(words: &[u64; Self::FIXED_WORDS], len: u64) -> Result<Self, Problem> {
         let [
             magic,
@@ -121,7 +122,7 @@ impl Layout {
 }
 
 impl core::fmt::Display for Layout {
-    /// In the words of the options.
+    /// Formats the sizes as the options that ask for them.
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         match self.entry_len {
             0 => write!(f, "capacity({})", self.geometry.capacity()),
@@ -130,7 +131,8 @@ impl core::fmt::Display for Layout {
     }
 }
 
-/// As many slots as the options can ask for, and not more: somebody may want to have us read that many.
+/// Returns the most slots that the options can ask for. The header of a file is not trusted: with
+/// more slots, a recovery would read without need.
 const fn most_slots(capacity: u64, spans_max: u64, entry_len: u64) -> u64 {
     let most = if entry_len == 0 {
         capacity / 64
@@ -146,7 +148,7 @@ const fn most_slots(capacity: u64, spans_max: u64, entry_len: u64) -> u64 {
     }
 }
 
-/// FNV-1a over the bytes of `words`; never 0, so that zeros are not a checked word.
+/// Returns FNV-1a over the bytes of `words`. It is never 0, so zeros never pass the check.
 ///
 /// Source: The FNV Non-Cryptographic Hash Algorithm (draft-eastlake-fnv), the 64-bit form.
 pub fn checksum(words: &[u64]) -> u64 {
@@ -157,9 +159,11 @@ pub fn checksum(words: &[u64]) -> u64 {
     hash.max(1)
 }
 
-/// Where the next write to a log begins, in which file: what a ring file notes before each write.
+/// Identifies a file and an offset in it: the place where the next write to a log begins. A queue
+/// with a ring file notes it before each write; see [`Sink::end`](crate::Sink::end).
 ///
-/// Inode numbers come back after a delete, so they prove nothing alone: whoever finds such a note compares the bytes.
+/// The file system may give the inode number of a deleted file to a new file. So a recovery also
+/// compares the bytes in the file.
 ///
 /// ```
 /// use alq::{FileSink, Sink};
@@ -174,18 +178,18 @@ pub fn checksum(words: &[u64]) -> u64 {
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LogEnd {
-    /// The device that the file is on.
+    /// The device of the file.
     pub device: u64,
-    /// The number of the file there; 0 for what is no file.
+    /// The inode number of the file on that device; 0 if it is not a regular file.
     pub inode: u64,
-    /// When the file was made, in nanoseconds since 1970; 0 if the file system does not say.
+    /// When the file was created, in nanoseconds since 1970; 0 if the file system does not say.
     pub birth_ns: u64,
-    /// Its length in bytes.
+    /// The length of the file in bytes.
     pub size_bytes: u64,
 }
 
 impl LogEnd {
-    /// Whether both are ends of one file, as far as numbers can tell.
+    /// Returns whether both are in the same file, according to device, inode and time of creation.
     ///
     /// ```
     /// use alq::LogEnd;
@@ -202,24 +206,25 @@ impl LogEnd {
     }
 }
 
-/// What is about to be written: `bytes` bytes of records from `start` on, to the end of a log as it was before.
+/// Notes a write before it begins: `bytes` bytes of records, from the position `start` of the ring,
+/// go to the `end` of the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Intent {
-    /// Grows with every intent: of two that count the newer one does.
+    /// Grows with every intent. If two intents count, the one with the greater number is used.
     pub generation: u64,
     /// The tail at which the write begins.
     pub start: Head,
-    /// How many bytes of records.
+    /// The number of bytes of records.
     pub bytes: u32,
-    /// Where they go; `inode` 0 for a pipe or a socket, of which nothing can be compared.
+    /// Where they go. `inode` is 0 for a pipe or a socket, whose bytes cannot be compared.
     pub end: LogEnd,
 }
 
 impl Intent {
-    /// How many words one takes: one cache line.
+    /// The number of words of an intent: one cache line.
     pub const WORDS: usize = 8;
 
-    /// The words that hold it.
+    /// Packs this intent.
     pub fn to_words(self) -> [u64; Self::WORDS] {
         let mut words = [
             self.generation,
@@ -235,22 +240,24 @@ impl Intent {
         words
     }
 
-    /// The stores that note it: which of its words gets what. It does not count before the last.
+    /// Returns the stores that note this intent, each as the index of a word and its value. The
+    /// intent does not count before the last store.
     pub fn stores(self) -> [(usize, u64); Self::WORDS + 1] {
         let words = self.to_words();
-        let mut stores = [(Self::WORDS - 1, 0); Self::WORDS + 1]; // first there is none
+        let mut stores = [(Self::WORDS - 1, 0); Self::WORDS + 1]; // clears the check
         for (word, value) in words.into_iter().enumerate() {
             stores[word + 1] = (word, value);
         }
         stores
     }
 
-    /// Whether `words` are none, and not one that was not stored to the end either.
+    /// Returns whether `words` are damaged: neither a complete intent nor one whose stores a kill
+    /// has cut short.
     pub fn is_damaged(words: &[u64; Self::WORDS]) -> bool {
         words[7] != 0 && Self::from_words(words).is_none()
     }
 
-    /// The intent that `words` hold; `None` if they were not stored to the end.
+    /// Unpacks an intent. `None` if its stores were not completed.
     pub fn from_words(words: &[u64; Self::WORDS]) -> Option<Self> {
         let [
             generation,
@@ -276,32 +283,34 @@ impl Intent {
     }
 }
 
-/// What the header of a ring file says of the log: how far it has come, and what was about to be written.
+/// The words of the header that change: the tail, and the two intents.
 #[derive(Clone, Copy, Debug)]
 pub struct Entries {
-    /// Where the tail was before, where it is, and the complement of that.
+    /// The previous tail, the tail, and the complement of the tail.
     pub tail: [u64; 3],
     /// The two intents, written in turn.
     pub intents: [[u64; Intent::WORDS]; 2],
 }
 
 impl Entries {
-    /// The stores that move the tail from `before` to `tail`: which of its words gets what. Killed between any two, also of a
-    /// process whose own predecessor was, one of both is told.
+    /// Returns the stores that move the tail from `before` to `tail`, each as the index of a word
+    /// and its value. After a kill between any two of them, [`tail`](Entries::tail) returns one of
+    /// the two tails. This also holds if an earlier process was killed in the same way.
     pub const fn tail_stores(before: u64, tail: u64) -> [(usize, u64); 4] {
-        // First the complement that a process may have been killed in front of.
+        // The first store repairs the complement: an earlier process may have been killed before it
+        // stored that.
         [(2, !before), (0, before), (1, tail), (2, !tail)]
     }
 
-    /// How far the log has come; `None` if the words contradict each other.
+    /// Returns the tail; `None` if the words contradict each other.
     pub fn tail(&self) -> Option<Head> {
         let [previous, tail, check] = self.tail;
-        // Killed between the last two stores, the complement is that of the tail before.
+        // After a kill between the last two stores, the complement is that of the previous tail.
         (!check == tail || !check == previous).then_some(Head::from_bits(tail))
     }
 
-    /// The write that was under way, if one was: the newer of the intents that begin at the tail. One for what comes behind
-    /// may have been noted already.
+    /// Returns the write that was in progress, if there was one: the newer of the intents that
+    /// start at the tail. The other intent may be for the bytes after it.
     pub fn intent(&self) -> Option<Intent> {
         let tail = self.tail()?;
         let intents = self.intents.iter().filter_map(Intent::from_words);
@@ -309,19 +318,20 @@ impl Entries {
         counting.max_by_key(|intent| intent.generation)
     }
 
-    /// The intent that was noted last.
+    /// Returns the intent that was noted last.
     pub fn newest(&self) -> Option<Intent> {
         let intents = self.intents.iter().filter_map(Intent::from_words);
         intents.max_by_key(|intent| intent.generation)
     }
 
-    /// In the place of which intent the next one is noted: not of the one that counts, which does so until the next is whole.
+    /// Returns the index of the intent that the next one overwrites: not the one that counts,
+    /// because that one must count until the next one is complete.
     pub fn next_place(&self) -> usize {
         let kept = self.intent().or_else(|| self.newest());
         usize::from(kept.is_some() && kept == Intent::from_words(&self.intents[0]))
     }
 
-    /// Whether words stand in the place of an intent that no process has left there that was killed.
+    /// Returns whether an intent is damaged: no killed process leaves such words.
     pub fn has_damaged_intent(&self) -> bool {
         self.intents.iter().any(Intent::is_damaged)
     }

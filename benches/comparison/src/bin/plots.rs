@@ -122,7 +122,7 @@ const QUESTIONS: [Question; 6] = [
     ),
     (
         "others-stalled",
-        "One call in a thousand takes longer (p99.9): a stall",
+        "One call in a thousand takes longer (p99.9): stall",
         others_stalled,
     ),
 ];
