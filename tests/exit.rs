@@ -249,10 +249,8 @@ fn on_error_reports_what_the_end_of_the_process_leaves() {
     });
     let Some(ended) = ended else { return };
     ended.assert_code(0);
-    assert!(
-        ended.stdout.contains(": accepts no data: "),
-        "{}",
-        ended.stdout
-    );
+    let told = ": 6 bytes in 1 records not written and lost, 0 open reservations stepped over: \
+                accepts no data: Resource temporarily unavailable (os error 11)\n";
+    assert!(ended.stdout.contains(told), "{}", ended.stdout);
     assert!(!ended.stderr.contains("alq:"), "{}", ended.stderr);
 }

@@ -11,7 +11,7 @@ mod common;
 
 use std::fs::File;
 use std::io::{self, IoSlice, Write as _};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::sync::Arc;
 
 use alq::{AsyncAppend, Error, FileSink, Operation, Options, Sink, SyncOp};
@@ -99,6 +99,30 @@ fn a_sink_of_the_caller_is_not_called_in_the_child() {
         let queue = queue_to(&script, small());
         fork(End::AtOnce, || {
             assert_eq!(queue.writen(b"x", TRY), Err(Error::Forked));
+        })
+        .join();
+    });
+}
+
+#[test]
+fn an_error_in_a_child_names_the_log() {
+    in_child("an_error_in_a_child_names_the_log", || {
+        let full = "/dev/full";
+        let queue = small().open(full).unwrap();
+        let (file, synchronous) = (append_to(full), append_to(full));
+        let mut appender = AsyncAppend::new(&synchronous);
+        let of_descriptor = small().from_fd(&file).unwrap();
+        fork(End::AtOnce, || {
+            let why = "cannot be written: No space left on device (os error 28)";
+            let number = |file: &File| format!("descriptor {}", file.as_raw_fd());
+            for (error, name) in [
+                (queue.writen(b"x", WAIT).unwrap_err(), full.to_owned()),
+                (of_descriptor.writen(b"x", TRY).unwrap_err(), number(&file)),
+                (appender.write(b"x").unwrap_err(), number(&synchronous)),
+            ] {
+                let text = error.to_string();
+                assert!(text.starts_with(&format!("{name}: {why}")), "{text}");
+            }
         })
         .join();
     });

@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::notifier;
 use crate::primitives::sync::PlainArc;
 use crate::primitives::sync::plain::Mutex;
-use crate::words::{Error, Report, Target};
+use crate::words::{Error, Report, Target, Undrained};
 
 /// The callback for the errors of a queue that no caller is waiting for.
 #[derive(Clone, Default)]
@@ -98,21 +98,23 @@ impl Reporter {
 
     /// Runs the callback on the notifier thread. Never blocks on it.
     pub fn report(&self, error: Error) {
-        if let Some(callback) = &self.callback.0 {
-            let callback = PlainArc::clone(callback);
-            let queue = self.target();
-            let error = error.about(&queue);
-            let report = Report::new(queue, error);
-            notifier::submit(Box::new(move || callback(&report)));
+        self.submit(|queue| Report::new(queue, error));
+    }
+
+    /// Runs the callback on the notifier thread with what a queue that ends could not write, and
+    /// waits until it has returned, for at most one second.
+    pub fn report_last(&self, undrained: Undrained) {
+        if self.is_set() {
+            self.submit(|queue| Report::last(queue, undrained));
+            notifier::wait_until_idle(LAST_REPORT_TIME_MAX);
         }
     }
 
-    /// Runs the callback on the notifier thread, and waits until it has returned, for at most one
-    /// second.
-    pub fn report_last(&self, error: Error) {
-        if self.is_set() {
-            self.report(error);
-            notifier::wait_until_idle(LAST_REPORT_TIME_MAX);
+    fn submit(&self, report: impl FnOnce(Target) -> Report) {
+        if let Some(callback) = &self.callback.0 {
+            let callback = PlainArc::clone(callback);
+            let report = report(self.target());
+            notifier::submit(Box::new(move || callback(&report)));
         }
     }
 }

@@ -107,12 +107,13 @@ fn ready(shared: &Shared<Mirror>, refused: Refused, waiting: Waiting) -> Result<
 }
 
 fn write(shared: &Shared<Mirror>, record: &[u8], wait: bool) -> Result<Position, Error> {
-    if shared.here().is_ok() {
+    let written = if shared.here().is_ok() {
         shared.aside.append(record, wait, || end(shared))
     } else {
-        shared.aside.append_in_child(record, wait)?;
-        Ok(end(shared))
-    }
+        let written = shared.aside.append_in_child(record, wait);
+        written.map(|()| end(shared))
+    };
+    written.map_err(|error| error.about(&shared.reporter.target()))
 }
 
 /// Returns the end of the queue's stream: the ring, followed by the records that bypassed it.

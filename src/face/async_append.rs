@@ -6,7 +6,7 @@
 
 use core::fmt;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
 use super::lane::Lane;
@@ -15,7 +15,7 @@ use super::write::with_text;
 use crate::ends::{Stats, append_to};
 use crate::primitives::PerProcess;
 use crate::primitives::sync::plain::{AtomicBool, Ordering};
-use crate::words::{Error, Flags, Undrained};
+use crate::words::{Error, Flags, Target, Undrained};
 
 /// Whether appenders may use queues. It is set once and never reset; children of fork(2) inherit
 /// it.
@@ -251,7 +251,8 @@ impl<'fd> AsyncAppend<'fd> {
                 }
             }
         }
-        append_to(self.fd, rest, true)
+        let target = || Target::descriptor(self.fd.as_raw_fd());
+        append_to(self.fd, rest, true).map_err(|error| error.about(&target()))
     }
 
     /// Waits until everything that was written before is passed to the descriptor (written, not

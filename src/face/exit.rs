@@ -60,7 +60,7 @@ extern "C" fn nothing() {}
 /// a callback, to standard error.
 pub fn report_undrained(reporter: &Reporter, when: &str, undrained: Undrained) {
     if reporter.is_set() {
-        reporter.report_last(undrained.cause);
+        reporter.report_last(undrained);
     } else {
         let (queue, left) = (reporter.target(), Left(&undrained));
         complain(&format!("alq: {queue}: {when}, {left}\n"));

@@ -43,8 +43,7 @@ impl Log {
             return false;
         }
         let now = self.rotation.now();
-        // Relaxed: see `ask`.
-        let is_look_due = self.look.swap(false, Ordering::Relaxed) || state.looked != now;
+        let is_look_due = self.worker.take(&self.look) || state.looked != now;
         let is_cut_due = self.is_cut_due(state, now, coming)
             && state.failure.is_none_or(|failure| failure.second != now);
         if !is_look_due && !is_cut_due {
@@ -71,7 +70,7 @@ impl Log {
 
     /// Whether the path must be checked as soon as the log ends with a line.
     pub(super) fn is_look_due(&self, state: &State) -> bool {
-        // Relaxed: see `ask`.
+        // Relaxed: it carries no data; `tend` takes the request.
         self.look.load(Ordering::Relaxed) || state.looked != self.rotation.now()
     }
 
@@ -91,8 +90,7 @@ impl Log {
 
     /// The requested rotation is done: withdraws the request and wakes its waiters.
     fn has_met(&self) {
-        // Relaxed: see `ask`.
-        if self.asked.swap(false, Ordering::Relaxed) {
+        if self.worker.take(&self.asked) {
             self.worker.notify();
         }
     }

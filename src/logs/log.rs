@@ -152,9 +152,7 @@ impl Log {
 
     /// Asks for a rotation, or for a check of the path.
     pub fn ask(&self, what: &AtomicBool) {
-        // Relaxed: the lock of the worker or of the state carries it to the thread that serves it.
-        what.store(true, Ordering::Relaxed);
-        self.worker.want_look();
+        self.worker.request(what);
     }
 
     /// Serves the requests now if no write is under way; otherwise the flusher serves them. Called
@@ -168,7 +166,8 @@ impl Log {
 
     /// Whether a rotation was requested and is not done yet.
     pub fn is_asked(&self) -> bool {
-        // Relaxed: the thread that serves the request notifies its waiters.
+        // Relaxed: it carries no data. A record that its caller appends afterwards brings it to the
+        // flusher, and the thread that serves the request notifies its waiters.
         self.asked.load(Ordering::Relaxed)
     }
 }

@@ -149,11 +149,26 @@ impl Worker {
         self.work.lock().wants_pass = true;
     }
 
-    pub fn want_look(&self) {
-        self.work.lock().wants_look = true;
+    /// Sets `request`, and notes that it may be possible to serve it at once.
+    pub fn request(&self, request: &AtomicBool) {
+        let mut work = self.work.lock();
+        // Relaxed: the lock, which `take` waits for, carries what the caller did before.
+        request.store(true, Ordering::Relaxed);
+        work.wants_look = true;
     }
 
-    /// Takes the request for a check, if there is one; the caller serves it now.
+    /// Withdraws `request`, if it is set. What its caller did before it is visible then, such as
+    /// the rename of a file.
+    pub fn take(&self, request: &AtomicBool) -> bool {
+        // Relaxed on both: see `request`.
+        let is_set = || request.load(Ordering::Relaxed);
+        is_set() && {
+            let _work = self.work.lock();
+            request.swap(false, Ordering::Relaxed)
+        }
+    }
+
+    /// Takes the note that a request may be possible; the caller serves it now.
     pub fn take_look(&self) -> bool {
         core::mem::take(&mut self.work.lock().wants_look)
     }

@@ -111,7 +111,7 @@ impl fmt::Display for Reason<'_> {
                 f.write_str("a sink waits for its queue; the wait would never end on this thread")
             }
             E::BadDescriptor => f.write_str("the descriptor is not open for writing"),
-            E::Forked => f.write_str("belongs to the parent process; open a new queue"),
+            E::Forked => f.write_str("this queue belongs to the parent process; open a new one"),
             E::Rotation(ref problem) => problem.fmt(f),
             E::RingFile {
                 ref path,

@@ -2,10 +2,11 @@
 
 use core::fmt;
 
-use super::{Error, Target};
+use super::{Error, Left, Target, Undrained};
 
 /// What [`Options::on_error`](crate::Options::on_error) is called with: an error and the queue that
-/// it happened in.
+/// it happened in. The last report of a queue that ends with unwritten records also says how much
+/// that is.
 ///
 /// ```
 /// use alq::{Options, Report};
@@ -20,16 +21,40 @@ pub struct Report {
     pub queue: Target,
     /// What happened.
     pub error: Error,
+    /// What was not written, if the queue has ended, at its drop or at exit. Nothing is retried
+    /// then; `error` is the cause.
+    pub undrained: Option<Undrained>,
 }
 
 impl Report {
-    pub(crate) const fn new(queue: Target, error: Error) -> Self {
-        Self { queue, error }
+    pub(crate) fn new(queue: Target, error: Error) -> Self {
+        let error = error.about(&queue);
+        Self {
+            queue,
+            error,
+            undrained: None,
+        }
+    }
+
+    /// The last report of a queue.
+    pub(crate) fn last(queue: Target, undrained: Undrained) -> Self {
+        Self {
+            undrained: Some(undrained.clone()),
+            ..Self::new(queue, undrained.cause)
+        }
     }
 }
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.queue, self.error.reason())
+        let Self {
+            queue,
+            error,
+            undrained,
+        } = self;
+        match undrained {
+            Some(undrained) => write!(f, "{queue}: {}", Left(undrained)),
+            None => write!(f, "{queue}: {}", error.reason()),
+        }
     }
 }
