@@ -9,8 +9,9 @@ use std::time::Duration;
 use crate::primitives::sync::sleep;
 use crate::words::{LogEnd, SyncOp};
 
-/// Takes the bytes that a queue drains. Pass it to
-/// [`Options::to_sink`](crate::Options::to_sink).
+/// Receives the bytes of a queue, in place of a file or a descriptor. Pass it to
+/// [`Options::to_sink`](crate::Options::to_sink). Only [`write`](Sink::write) is required; a sink
+/// that wraps another one also implements [`inner`](Sink::inner).
 ///
 /// The flusher thread calls `write` and `wait_ready`, one at a time. The sync thread calls `sync`,
 /// possibly at the same time. Once the process [ends](crate::Queue#exit), the appending threads
@@ -57,13 +58,15 @@ pub trait Sink: Send + Sync {
     /// | `Interrupted` | nothing | calls again at once |
     /// | `WouldBlock` | nothing | calls again after [`wait_ready`](Sink::wait_ready) |
     /// | `ENOSPC`, `EDQUOT`, or `Ok(0)` | nothing | calls again after a while |
-    /// | any other, or a panic | an unknown part | fails the queue until a [reopen](crate::Queue::reopen) |
+    /// | any other, or a panic | an unknown part | fails the queue |
     ///
-    /// A sink that returns one of the first three errors after it took some bytes gets these bytes
-    /// again. Instead it must return how many it took, and return the error from the next call.
-    /// After any other error it is unknown which bytes of the call arrived. A queue with a [ring
-    /// file](crate::Options::ring_file) asks [`holds`](Sink::holds) how many did; any other queue
-    /// keeps all of them.
+    /// If the sink has taken some bytes before the error, it must return their number, and return
+    /// the error from the next call. Otherwise, after one of the first three errors, it gets the
+    /// same bytes again. After any other error the queue has failed until it is
+    /// [reopened](crate::Queue::reopen) (after a panic, for good), and it is unknown which bytes of
+    /// the call arrived. A queue
+    /// with a [ring file](crate::Options::ring_file) asks [`holds`](Sink::holds) how many did; any
+    /// other queue keeps all of them.
     fn write(&self, runs: &[IoSlice<'_>]) -> io::Result<usize>;
 
     /// Returns the sink to which this one passes its bytes unchanged. Each method below calls that
@@ -121,17 +124,17 @@ pub trait Sink: Send + Sync {
         self.inner().and_then(Sink::descriptor)
     }
 
-    /// Opens a descriptor for one append in a child of fork(2), which closes it afterwards. `None`,
-    /// the default, means: use [`descriptor`](Sink::descriptor). For a sink that changes its file
-    /// while children exist.
+    /// Opens a descriptor for one append in a child of fork(2); the queue closes it afterwards.
+    /// `None`, the default, means: use [`descriptor`](Sink::descriptor). Implement it for a sink
+    /// that continues in other files, as a rotation does.
     ///
     /// Like `descriptor`, it must not lock, wait for a thread, or allocate.
     fn open_in_child(&self) -> Option<io::Result<OwnedFd>> {
         self.inner().and_then(Sink::open_in_child)
     }
 
-    /// Makes durable all bytes that `write` took before the call. The sync thread calls it, possibly
-    /// while the flusher calls `write`.
+    /// Makes durable all bytes that `write` took before the call. The sync thread calls it, and the
+    /// flusher may call `write` at the same time.
     ///
     /// # Errors
     ///

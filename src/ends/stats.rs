@@ -88,7 +88,7 @@ pub struct Stats {
     pub foreign: u64,
     /// Lanes that exist now.
     pub lanes: u64,
-    /// Writes of which the sink took bytes.
+    /// Writes that the sink has accepted, at least in part.
     pub drains: u64,
     /// How often the flusher woke up.
     pub wakeups: u64,

@@ -77,8 +77,6 @@ impl Options {
     /// # let dir = tempfile::tempdir()?;
     /// let queue = alq::Options::new().open(dir.path().join("app.log"))?;
     /// assert_eq!(queue.capacity(), 1 << 20);
-    /// # Ok::<(), alq::Error>(())
-    /// # .map_err(|e| -> Box<dyn std::error::Error> { e.into() })?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn new() -> Self {
@@ -106,8 +104,9 @@ impl Options {
     /// result. The value is checked when the queue is opened.
     ///
     /// The whole ring is allocated and touched when the queue is opened, so that no append pays for
-    /// a page fault. Descriptors take a quarter more memory. If they take more than 4 MiB (at a
-    /// capacity above 16 MiB), the system supplies their pages when they are first used.
+    /// a page fault. The slots, which describe the records, take a quarter more memory. If they
+    /// take more than 4 MiB (at a capacity above 16 MiB), the system supplies their pages when they
+    /// are first used.
     ///
     /// ```
     /// # let dir = tempfile::tempdir()?;

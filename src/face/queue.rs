@@ -45,7 +45,7 @@ use crate::words::{Error, Position, Recovery, Undrained};
 /// completions fail in the child with [`Error::Forked`]. `flush`, `close` and drops return at once.
 /// The child may open its own queues.
 ///
-/// Before it forks, fork(2) writes what is posted, for at most 10 ms. So a parent that ends with
+/// Before a fork, the library writes what is posted, for at most 10 ms. So a parent that ends with
 /// `_exit`, as in daemon(3), leaves a complete log. After vfork(2), only exec is allowed.
 ///
 /// # Signals
@@ -54,8 +54,9 @@ use crate::words::{Error, Position, Recovery, Undrained};
 /// [`write_fixed`](Queue::write_fixed), [`getn`](Queue::getn) and [`get`](Queue::get) are
 /// async-signal-safe, and so are the post and the drop of an [`Entry`](crate::Entry). A signal
 /// handler may call them, no matter what it interrupted. They take no lock, allocate nothing and
-/// preserve errno. (In a child of fork(2), and after the last drain, `getn` and `get` allocate.) No
-/// other call is async-signal-safe, and no call of a [`Lane`](crate::Lane) is.
+/// preserve errno. (In a child of fork(2), and after the drain at the end of the process, `getn`
+/// and `get` allocate.) No other call is async-signal-safe, and no call of a [`Lane`](crate::Lane)
+/// is.
 ///
 /// # Cost
 ///
@@ -304,7 +305,7 @@ impl Queue {
         }
     }
 
-    /// Returns a snapshot of the queue's counters. It reads every descriptor in use, which takes
+    /// Returns a snapshot of the queue's counters. It reads every slot in use, which takes
     /// some microseconds while much is outstanding. It never blocks any thread.
     ///
     /// ```

@@ -17,8 +17,9 @@ use crate::words::{Error, LogEnd, Operation, SyncOp};
 /// [`Rotation::open`] creates it. One queue has one clone; the caller keeps another one to ask for
 /// rotations.
 ///
-/// A sink of your own that wraps it must forward every call, and must forward the runs unchanged:
-/// runs end where a record ends, and the log is cut only there.
+/// A sink of your own that wraps it must return it as its [`inner`](Sink::inner) sink, and must
+/// pass the runs to its `write` unchanged: runs end where a record ends, and the log is cut only
+/// there.
 ///
 /// ```
 /// use alq::rotate::Rotation;

@@ -56,14 +56,14 @@ struct ucred; /* ignored: a process has its own credentials */
 
 /* An entry: a reserved piece of the ring, which the caller fills in place. */
 struct ale {
-    intptr_t ae_bytesused; /* bytes to post, 0 to len; initially len; alq_post: more than len */
+    intptr_t ae_bytesused; /* bytes to post: 0 to len, initially len (for more see alq_post) */
     char *ae_data;         /* where to write: len bytes, which hold remains of earlier records */
     int ae_pad;            /* unused */
 };
 
 #define ALQ_NOWAIT 0x0001     /* do not sleep; wins over ALQ_WAITOK */
 #define ALQ_WAITOK 0x0002     /* sleep until there is room; the default if neither is given */
-#define ALQ_NOACTIVATE 0x0004 /* do not schedule the write */
+#define ALQ_NOACTIVATE 0x0004 /* do not wake the writing thread: see alq_activate */
 #define ALQ_ORDERED 0x0010    /* waiting appends get room in the order of their calls */
 
 #define ALQ_DEFAULT_CMODE 0600
@@ -142,8 +142,8 @@ struct ale *alq_get(struct alq *alq, int flags);
  * The process aborts with a message if ae_bytesused is below 0, if the entry belongs to another
  * queue, or if the entry was posted before: memory that is not the caller's may have been written
  * by then. A second post of an entry is detected at once, unless another caller has reserved its
- * place in the ring, which takes as many appends as the ring has descriptors. In that case the post
- * of the other caller aborts.
+ * place in the ring, which takes as many appends as the ring has slots. In that case the post of
+ * the other caller aborts.
  */
 void alq_post_flags(struct alq *alq, struct ale *ale, int flags);
 void alq_post(struct alq *alq, struct ale *ale);
@@ -212,8 +212,8 @@ int alq_options_stall_limit(struct alq_options *options, const struct timespec *
 int alq_options_refuse_when_stalled(struct alq_options *options, int refuse);
 
 /*
- * The time within which an activating post is on its way to the file under any load. 10 ms by
- * default. NULL gives EINVAL.
+ * The time within which the library begins to write a record that was posted without
+ * ALQ_NOACTIVATE, under any load. 10 ms by default. NULL gives EINVAL.
  */
 int alq_options_max_delay(struct alq_options *options, const struct timespec *delay);
 /*
@@ -225,8 +225,8 @@ int alq_options_loss_lines(struct alq_options *options, const struct timespec *e
 /*
  * Keeps the ring in a file, so that posted records outlive a kill -9, an abort and the OOM killer.
  * Put the file in /run, or in another folder on tmpfs that only the user can write (not directly in
- * /dev/shm or /tmp, where any user can make a file of this name first). The file is made if it does
- * not exist, and it stays. The next queue that is opened with the same ring file and log first
+ * /dev/shm or /tmp, where any user can make a file of this name first). The file is created if it
+ * does not exist, and it stays. The next queue that is opened with the same ring file and log first
  * writes what was not written.
  *
  * Opening the queue can then also fail with EBUSY, if another queue has the ring file open, or with
@@ -282,7 +282,10 @@ int alq_open_fd(struct alq **alqp, int fd, const struct alq_options *options);
  */
 size_t alq_capacity(const struct alq *alq);
 
-/* Schedules the write of what was posted with ALQ_NOACTIVATE. Never blocks. */
+/*
+ * Wakes the writing thread for what was posted with ALQ_NOACTIVATE. The next post without that
+ * flag, a flush, a close, and an append that finds the queue full do so too. Never blocks.
+ */
 void alq_activate(struct alq *alq);
 
 /*
@@ -396,12 +399,12 @@ struct alq_recovery {
     uint64_t skipped;               /* entries that were never posted */
     uint64_t already_written;       /* of bytes: those that the log already held */
     uint64_t possibly_repeated;     /* of bytes: written now, but possibly in a log before */
-    uint64_t damaged;               /* invalid descriptors, whose spans are not written */
+    uint64_t damaged;               /* invalid slots, whose spans are not written */
 };
 
 /*
- * Stores it in recovery. size is sizeof(struct alq_recovery). Returns 0; ENOENT for a queue without
- * a ring file; EINVAL. Never blocks.
+ * Stores these counts in *recovery. size is sizeof(struct alq_recovery). Returns 0; ENOENT for a
+ * queue without a ring file; EINVAL. Never blocks.
  */
 int alq_get_recovery(const struct alq *alq, struct alq_recovery *recovery, size_t size);
 
@@ -421,7 +424,7 @@ int alq_fsync(struct alq *alq, int op, struct alq_req **req);
 int alq_fsync64(struct alq *alq, int op, struct alq_req **req);
 
 /*
- * Does the same without a sync: the request is done when what was posted before the call is
+ * Like alq_fsync, but without a sync: the request is done when what was posted before the call is
  * written. Written records survive the end of the process, but not a power loss. A request costs no
  * system call. Pipes, sockets and terminals are allowed.
  */
@@ -485,12 +488,19 @@ int alq_notify(struct alq_req *req, const struct sigevent *event);
  */
 struct alq_lane;
 
-/* Opens a lane. Returns NULL, with EINVAL in errno, if the queue is not open. */
+/*
+ * Opens a lane; close it with alq_lane_close. Returns NULL, with EINVAL in errno, if the queue is
+ * not open.
+ */
 struct alq_lane *alq_lane_open(struct alq *alq);
-/* Appends a record, like alq_writen. */
+/* Appends a record. Arguments, results and blocking are as for alq_writen. */
 int alq_lane_writen(struct alq_lane *lane, const void *data, int len, int flags);
-/* Orders the lane: records that others post from now on come after the lane's present records. */
+/*
+ * Puts the records that the lane appends from now on after everything that any thread has posted
+ * before this call. Never blocks. Records of a lane are written without it.
+ */
 void alq_lane_seal(struct alq_lane *lane);
+/* Closes a lane. Its posted records are still written. */
 void alq_lane_close(struct alq_lane *lane);
 
 /* ------------------------------------------------------------------------------ all queues ---- */

@@ -29,9 +29,9 @@ struct alq_stats;
 /*
  * Creates an asynchronous appender on fd. fd must stay open until the appender is destroyed. Open
  * it with O_APPEND (otherwise data is written at the offset of fd). Starts a thread, so a daemon
- * creates its appenders once it is in the background, or calls async_append_enable there. If no
- * queue can be had, the appender writes on the calling thread. A record is on its way to the file
- * within 1 ms.
+ * creates its appenders once it is in the background, or calls async_append_enable there. If the
+ * queue cannot be opened, the appender writes on the calling thread. The library begins to write a
+ * record within 1 ms.
  *
  * Returns NULL, with EBADF in errno, only for an fd below 0. If fd is not open for writing, the
  * first write gives the error.
@@ -46,10 +46,11 @@ struct async_append *async_append_create_sync(int fd);
 
 /*
  * Creates an asynchronous appender whose queue has the given options of alq.h.
- * alq_options_max_delay bounds the time until a record is on its way; alq_options_on_error replaces
- * standard error. Options that are not set have the defaults of alq_options_new: 10 ms, and writes
- * wait while the disk is full. With options of NULL it is async_append_create. Returns NULL, with
- * EINVAL in errno, for options that are not open or that ask for fixed records.
+ * alq_options_max_delay bounds the time until the library begins to write a record;
+ * alq_options_on_error replaces standard error. Options that are not set have the defaults of
+ * alq_options_new: 10 ms, and writes wait while the disk is full. With options of NULL it is
+ * async_append_create. Returns NULL, with EINVAL in errno, for options that are not open or that
+ * ask for fixed records.
  */
 struct async_append *async_append_create_options(int fd, const struct alq_options *options);
 
