@@ -21,7 +21,7 @@ readelf -d "$library" | grep -q 'SONAME.*\[libalq-aio\.so\.0\]'
 run() {
     local test=$1 how=$2
     shift 2
-    if ! timeout 120 "$@" >"$work/out" 2>&1; then
+    if ! timeout 600 "$@" >"$work/out" 2>&1; then
         echo "$test, $how: failed:" >&2
         cat "$work/out" >&2
         exit 1

@@ -9,6 +9,14 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 . ci/step.sh
 
+# All workspaces compile to one folder and share the dependencies of the same version. A build from
+# nothing needs neither what makes the next one faster nor the lines of a debugger: a panic names its
+# line without them.
+target=${CARGO_TARGET_DIR:-target}
+mkdir -p "$target"
+CARGO_TARGET_DIR=$(cd "$target" && pwd)
+export CARGO_TARGET_DIR CARGO_INCREMENTAL=0 CARGO_PROFILE_DEV_DEBUG=0
+
 ci/tools.sh
 said=$(mktemp)
 set -m # puts the models into a process group, which ends with this script

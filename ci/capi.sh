@@ -58,7 +58,7 @@ run() {
     local how=$1 test=$2
     shift 2
     local out=$work/out
-    if ! timeout 120 "$@" "$work/$test" >"$out" 2>&1; then
+    if ! timeout 600 "$@" "$work/$test" >"$out" 2>&1; then
         echo "$test, $how: failed:" >&2
         cat "$out" >&2
         exit 1

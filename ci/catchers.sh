@@ -7,8 +7,8 @@ cd "$(dirname "$0")/.."
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-cargo build --release --locked -p alq-cli
-alq=$(cd "${CARGO_TARGET_DIR:-target}/release" && pwd)/alq
+. ci/tool.sh
+alq=$(command -v alq)
 size=65536
 
 # Lines of all lengths up to 300, also empty ones. Every 1000th line is longer than the part that

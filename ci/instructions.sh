@@ -1,21 +1,21 @@
 #!/usr/bin/env bash
 # Counts the instructions of an append with callgrind. Fails if a count exceeds the one in
-# benches/instructions.txt by more than 3 percent plus 1 instruction (at most 9 instructions). The count
+# benches/instructions/recorded.txt by more than 3 percent plus 1 instruction (at most 9 instructions). The count
 # of a program is the same in every run and does not depend on the load of the machine.
 #
 #     ci/instructions.sh           compares
-#     ci/instructions.sh record    writes benches/instructions.txt again
+#     ci/instructions.sh record    writes benches/instructions/recorded.txt again
 set -euo pipefail
 cd "$(dirname "$0")/.."
-recorded=benches/instructions.txt
+recorded=benches/instructions/recorded.txt
 compiler=$(rustc --version)
 
 if ! command -v valgrind >/dev/null; then
     echo 'valgrind is not installed: instructions are not counted'
     exit 0
 fi
-program=$(cargo bench --bench instructions --locked --no-run --message-format=json 2>/dev/null |
-    sed -n 's/.*"name":"instructions".*"executable":"\([^"]*\)".*/\1/p')
+cargo build --quiet --release --locked -p alq-instructions
+program=${CARGO_TARGET_DIR:-target}/release/instructions
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 

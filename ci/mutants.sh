@@ -99,7 +99,7 @@ export models
 
 # $1: the mutants to use; $2: the model; $3: a file for its output.
 run() { # in a shell, which prints `Aborted` to the file when a deadlock aborts the process
-    ALQ_MUTANT=$1 bash -c '"$@" || exit' _ timeout 120 "$models" --exact "$2" >"$3" 2>&1
+    ALQ_MUTANT=$1 bash -c '"$@" || exit' _ timeout 600 "$models" --exact "$2" >"$3" 2>&1
 }
 # $1: the mutant with its fences; $2: the model that must find it.
 check() {

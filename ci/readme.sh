@@ -10,11 +10,10 @@ done
 programs=$(mktemp -d)
 trap 'rm -rf "${files[@]}" "$programs"' EXIT
 
-cargo build --release --locked -p alq-cli
-target=${CARGO_TARGET_DIR:-target}
+. ci/tool.sh
 printf '#!/bin/sh\necho a line; echo another >&2\n' >"$programs/myapp"
 chmod +x "$programs/myapp"
-PATH=$(cd "$target/release" && pwd):$programs:$PATH
+PATH=$programs:$PATH
 
 blocks=$(awk '/^```sh$/ { n++; inside = 1; next } /^```$/ { inside = 0 } inside { print n "\t" $0 }' README.md)
 ran=0

@@ -6,8 +6,7 @@ cd "$(dirname "$0")/.."
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-cargo build --release --locked
-alq() { cargo run --quiet --release --locked -- "$@"; }
+. ci/tool.sh
 
 # $1: a name; standard input: the bytes. The log must have the same sha256.
 check() {

@@ -40,7 +40,7 @@ macro_rules! page {
 }
 
 #[doc = include_str!("links.md")]
-#[cfg_attr(not(doctest), doc = include_str!("../docs/migrating.md"))] // benches/comparison tests it
+#[cfg_attr(not(doctest), doc = include_str!("../docs/migrating.md"))] // benches/comparison/migrating tests it
 pub mod migrating {}
 
 page!(alq9, "alq.md");

@@ -397,7 +397,7 @@ fn a_panic_in_a_callback_does_not_stop_later_ones() {
         let done = queue.fsync(SyncOp::Data).unwrap();
         let callback = |_| std::panic::panic_any(PanicsAgain);
         done.notify(Notify::Callback(Box::new(callback))).unwrap();
-        let second = told(&done).recv_timeout(Duration::from_secs(5));
+        let second = told(&done).recv_timeout(DEADLINE);
         second.unwrap().0.unwrap();
     });
 }

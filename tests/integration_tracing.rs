@@ -325,7 +325,8 @@ fn a_task_that_logs_when_it_is_woken_may_do_so_within_the_append_of_another_even
     queue.writen(&[b'#'; 4000], TRY).unwrap();
     let own = writer.clone();
     let thread = spawn(move || {
-        let patient = own.clone().wait_at_most(Duration::from_millis(500));
+        // Longer than a busy machine needs for the steps below.
+        let patient = own.clone().wait_at_most(Duration::from_secs(2));
         let mut event = patient.make_writer();
         event.write_all(&[b'x'; 200]).unwrap();
         drop(event); // gives up in the end and passes its turn to the task, whose waker runs here

@@ -3,14 +3,12 @@
 
 mod common;
 
-use std::time::Duration;
-
 use alq::{Error, Queue};
 use common::child::in_child;
 use common::task::{Task, assert_quiet};
 use common::{
-    Log, Numbers, Record, TRY, WAIT, Watched, assert_complete, fill_up, parse, pipe, read_all,
-    small, spawn, wait_for,
+    DEADLINE, Log, Numbers, Record, TRY, WAIT, Watched, assert_complete, fill_up, parse, pipe,
+    read_all, small, spawn, wait_for,
 };
 
 fn flushers() -> Vec<Task> {
@@ -141,7 +139,7 @@ fn idle_queues_do_nothing_also_beside_busy_ones_that_have_stopped() {
             let busy = |queue: &&Queue| queues.iter().position(|q| std::ptr::eq(q, *queue));
             for queue in queues.iter().filter(|queue| busy(queue).unwrap() % 2 == 0) {
                 (0..100).for_each(|_| _ = queue.writen(&[b'w'; 500], WAIT).unwrap());
-                queue.flush_timeout(Duration::from_secs(20)).unwrap();
+                queue.flush_timeout(DEADLINE).unwrap();
             }
             for (i, queue) in queues.iter().enumerate().filter(|(i, _)| i % 2 == 1) {
                 assert_eq!(queue.stats().wakeups, before[i], "queue {i} was not asked");

@@ -233,7 +233,7 @@ fn a_rotation_between_the_note_of_a_write_and_its_account_repeats_nothing() {
                 let queue = Options::new().ring_file(&ring).to_sink(cut).unwrap();
                 queue.writen(b"once\n", Flags::WAITOK).unwrap();
                 drop(queue); // waits for the write
-                thread::sleep(Duration::from_secs(60));
+                thread::sleep(common::DEADLINE); // ended by the kill
             });
             child.join_killed();
             let log = open();

@@ -257,7 +257,7 @@ fn a_panic_in_sync_fails_every_durable_completion_at_once_and_for_good_and_no_ap
     let completion = queue.completion(position, Level::Durable);
     script.wait_for_sync(2);
     script.open_sync();
-    let told = suspend(&[Some(&completion)], Some(Duration::from_secs(5)));
+    let told = suspend(&[Some(&completion)], Some(DEADLINE));
     assert_eq!(told, Ok(()), "nobody else moves the queue");
     assert_eq!(completion.wait(), Err(sync_error(EIO)));
     let later = queue.writen(b"later\n", TRY).unwrap();

@@ -10,7 +10,7 @@ use alq::rotate::{RotatingFile, Rotation};
 use alq::{Options, Queue};
 
 /// How long a test waits at most for the work after a rotation.
-pub const BACKGROUND: Option<Duration> = Some(Duration::from_secs(60));
+pub const BACKGROUND: Option<Duration> = Some(Duration::from_secs(300));
 
 /// A folder with a log in it, where a sync costs nothing.
 pub struct Folder(tempfile::TempDir);

@@ -11,7 +11,7 @@ const FOLDERS: [&str; 5] = ["", "docs/", "fuzz/", "loom-tests/", "shuttle-tests/
 const READERS: [&str; 3] = [
     "src/lib.rs",
     "src/guide.rs",
-    "benches/comparison/src/lib.rs",
+    "benches/comparison/migrating/src/lib.rs",
 ];
 
 const LANGUAGES: [&str; 6] = ["c", "json", "rust", "sh", "text", "toml"];

@@ -177,7 +177,7 @@ static inline int in_child(void (*body)(void))
 
 #define RUN(test) \
     do { \
-        alarm(60); \
+        alarm(300); \
         test(); \
         alarm(0); \
     } while (0)

@@ -269,6 +269,16 @@ fn lines_without_room_are_dropped_whole_and_counted_twice() {
 
 #[test]
 fn a_reader_that_is_slow_costs_no_line() {
+    // The tool drops lines once FILE took nothing for 1 s. If the machine was so busy that this
+    // reader paused for nearly that long, the run shows nothing.
+    while read_slowly() >= PAUSE_MAX {}
+}
+
+const PAUSE_MAX: Duration = Duration::from_millis(500);
+
+/// Reads from a tool with a full ring, and returns the longest time from one read to the next. If
+/// it is far below 1 s, no line may be missing.
+fn read_slowly() -> Duration {
     let (dir, _) = scratch();
     let (path, mut reader) = fifo(&dir);
     let args = ["--when-full=drop", "--line-max=1K", "--capacity=4K"];
@@ -281,16 +291,21 @@ fn a_reader_that_is_slow_costs_no_line() {
             catcher.end()
         }
     });
-    // Each time the ring and the pipe are full for less than 1 s, after which the tool drops lines.
     let mut found = Vec::new();
     let mut piece = vec![0; 1 << 14];
+    let (mut last, mut longest) = (Instant::now(), Duration::ZERO);
     while let count @ 1.. = reader.read(&mut piece).unwrap() {
+        longest = longest.max(last.elapsed());
+        last = Instant::now();
         found.extend_from_slice(&piece[..count]);
         std::thread::sleep(Duration::from_millis(60));
     }
     let (said, _) = feeder.join().unwrap();
-    assert!(!said.contains("dropped"), "{said}");
-    assert_same(&found, &input);
+    if longest < PAUSE_MAX {
+        assert!(!said.contains("dropped"), "{said}");
+        assert_same(&found, &input);
+    }
+    longest
 }
 
 #[test]

@@ -3,6 +3,9 @@
 //! made there.
 //!
 //! Each case runs in a separate process (this program again); the parent then checks its file.
+//!
+//!     cargo bench --bench losses
+#![allow(unsafe_code, reason = "fork and an allocator have no safe interface")]
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::fs::{self, File, OpenOptions};
