@@ -8,7 +8,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/../fuzz"
 if [ $# = 0 ]; then
-    cargo test --release --no-default-features --locked -- --nocapture
+    cargo test --no-default-features --locked -- --nocapture
     exit
 fi
 for target in operations ring ring_file words; do

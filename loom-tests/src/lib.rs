@@ -20,13 +20,43 @@ use alq::model::{
     Ring, Shared, Sink, Tail, WhenFull, drive,
 };
 
-/// Explores `model` with at most `preemptions` preemptions, and prints the number of executions.
-/// The variable `ALQ_LOOM_MORE_PREEMPTIONS` adds to the bound.
-pub fn explore(name: &str, preemptions: usize, model: impl Fn() + Sync + Send + 'static) {
-    let more = std::env::var("ALQ_LOOM_MORE_PREEMPTIONS");
-    let more: usize = more.map_or(0, |n| n.parse().expect("a number of preemptions"));
+/// The bounds of a model on preemptions: one for CI, and one for the long form, which takes minutes.
+#[derive(Clone, Copy, Debug)]
+pub struct Bound {
+    short: usize,
+    long: usize,
+}
+
+/// The same bound in both forms.
+impl From<usize> for Bound {
+    fn from(bound: usize) -> Self {
+        [bound; 2].into()
+    }
+}
+
+/// The bound for CI, then the one for the long form.
+impl From<[usize; 2]> for Bound {
+    fn from([short, long]: [usize; 2]) -> Self {
+        Self { short, long }
+    }
+}
+
+impl Bound {
+    /// The variable `ALQ_LOOM_MORE_PREEMPTIONS` selects the long form, and adds to its bound.
+    fn preemptions(self) -> usize {
+        match std::env::var("ALQ_LOOM_MORE_PREEMPTIONS") {
+            Ok(more) => self.long + more.parse::<usize>().expect("a number of preemptions"),
+            Err(_) => self.short,
+        }
+    }
+}
+
+/// Explores `model` with at most as many preemptions as its bound allows, and prints the number of
+/// executions.
+pub fn explore(name: &str, bound: impl Into<Bound>, model: impl Fn() + Sync + Send + 'static) {
+    let preemptions = bound.into().preemptions();
     let mut builder = loom::model::Builder::new();
-    builder.preemption_bound = Some(preemptions + more);
+    builder.preemption_bound = Some(preemptions);
     builder.max_branches = 20_000;
     builder.max_duration = None;
     builder.max_permutations = None;
@@ -37,10 +67,7 @@ pub fn explore(name: &str, preemptions: usize, model: impl Fn() + Sync + Send + 
         model();
     });
     let executions = executions.load(Ordering::Relaxed);
-    println!(
-        "{name}: {executions} executions, preemption bound {}",
-        preemptions + more
-    );
+    println!("{name}: {executions} executions, preemption bound {preemptions}");
 }
 
 /// A ring of `capacity` bytes with slots for `lines` spans of lanes.

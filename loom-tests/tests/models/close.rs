@@ -58,7 +58,7 @@ fn close_wakes_a_sleeping_writer() {
 /// Two closes at once: both return, and nothing is written twice.
 #[test]
 fn two_closes() {
-    explore("two_closes", 1, || {
+    explore("two_closes", [0, 1], || {
         let (shared, flusher, file) = queue(4, Order::Any);
         write(&shared, b'a', 2, false);
         let thread = start(flusher, &shared);

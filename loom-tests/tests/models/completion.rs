@@ -33,7 +33,7 @@ fn sleeper(pending: &Pending, key: u64) -> Option<Arc<Futex>> {
 /// threads add a wait and then look at the mark. Both waits are resolved, by either side.
 #[test]
 fn one_advance_resolves_two_concurrent_waits() {
-    explore("one_advance_resolves_two_concurrent_waits", 3, || {
+    explore("one_advance_resolves_two_concurrent_waits", [2, 3], || {
         let watch = Arc::new(Watch::new(8));
         let mark = Arc::new(AtomicU64::new(0));
         let settle = |watch: &Watch, mark: &AtomicU64| {

@@ -11,7 +11,7 @@ use loom::thread;
 /// A dropped entry posts nothing and does not block the drain.
 #[test]
 fn dropped_entry() {
-    explore("dropped_entry", 3, || {
+    explore("dropped_entry", [2, 3], || {
         let (ring, mut drain) = ring(8);
         let ring = Arc::new(ring);
         let other = Arc::clone(&ring);

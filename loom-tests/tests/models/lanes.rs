@@ -12,7 +12,7 @@ use loom::thread;
 /// A record in a lane wakes a flusher that is parked, and one that is about to park.
 #[test]
 fn a_record_in_a_lane_wakes_the_flusher() {
-    explore("a_record_in_a_lane_wakes_the_flusher", 2, || {
+    explore("a_record_in_a_lane_wakes_the_flusher", [1, 2], || {
         let (shared, flusher, file) = queue_for_lanes();
         let mut owner = shared.ring.enter_lane(SPAN);
         let thread = start(flusher, &shared);
@@ -51,7 +51,7 @@ fn a_lane_that_the_flusher_waits_for_wakes_it() {
 /// span, and that wakes the flusher.
 #[test]
 fn an_owner_that_leaves_its_span_wakes_the_flusher() {
-    explore("an_owner_that_leaves_its_span_wakes_the_flusher", 2, || {
+    explore("an_owner_that_leaves_its_span_wakes_the_flusher", [1, 2], || {
         let (shared, flusher, file) = queue_for_lanes();
         let mut owner = shared.ring.enter_lane(SPAN);
         write_in_lane(&shared, &mut owner, b'a', 1).unwrap();

@@ -11,7 +11,7 @@ use loom::thread;
 #[test]
 fn a_reopen_wakes_the_flusher_and_cuts_between_before_and_after() {
     let name = "a_reopen_wakes_the_flusher_and_cuts_between_before_and_after";
-    explore(name, 1, || {
+    explore(name, [0, 1], || {
         let (shared, flusher, old) = queue(8, Order::Any);
         let new = Memory::default();
         let thread = start(flusher, &shared);

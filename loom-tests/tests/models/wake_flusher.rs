@@ -50,7 +50,7 @@ fn two_posts_wake_the_flusher() {
 /// reservation. The post of the reservation rings even if it does not activate.
 #[test]
 fn the_post_that_is_waited_for_wakes_the_flusher() {
-    explore("the_post_that_is_waited_for_wakes_the_flusher", 2, || {
+    explore("the_post_that_is_waited_for_wakes_the_flusher", [1, 2], || {
         let (shared, flusher, file) = queue(8, Order::Any);
         let mut held = shared.try_reserve(1).unwrap();
         let other = Arc::clone(&shared);
@@ -73,7 +73,7 @@ fn the_post_that_is_waited_for_wakes_the_flusher() {
 /// reservation, not until any post.
 #[test]
 fn a_claim_is_enough_to_look_again() {
-    explore("a_claim_is_enough_to_look_again", 3, || {
+    explore("a_claim_is_enough_to_look_again", [2, 3], || {
         let (shared, flusher, file) = queue(8, Order::Any);
         let thread = start(flusher, &shared);
         let mut held = shared.try_reserve(1).unwrap();

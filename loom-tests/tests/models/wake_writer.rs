@@ -25,7 +25,7 @@ fn a_drain_wakes_the_writer() {
 /// Room that is given back wakes a writer, although the drain has nothing to write.
 #[test]
 fn a_give_back_wakes_the_writer() {
-    explore("a_give_back_wakes_the_writer", 1, || {
+    explore("a_give_back_wakes_the_writer", [0, 1], || {
         let (shared, flusher, _file) = queue(4, Order::Any);
         let newest = shared.try_reserve(4).unwrap();
         let thread = start(flusher, &shared);
