@@ -65,7 +65,8 @@ fn the_public_api_is_the_recorded_one() {
     let changes: Vec<String> = gone.chain(new.map(|item| format!("+ {item}"))).collect();
     assert!(
         changes.is_empty(),
-        "the public interface has changed; if it is meant to, ALQ_API=record cargo test --test public_api\n{}",
+        "the public interface has changed; if that is intended, run \
+         ALQ_API=record cargo test --all-features --test public_api\n{}",
         changes.join("\n")
     );
 }

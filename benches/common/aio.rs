@@ -102,7 +102,8 @@ impl Writer {
             let written = unsafe { libc::aio_return(block) };
             // SAFETY: the block is complete, so the kernel side does not use it.
             let len = unsafe { (*block).aio_nbytes };
-            assert_eq!(usize::try_from(written), Ok(len), "errno {error}"); // Open vSwitch ignores it
+            // Open vSwitch ignores it.
+            assert_eq!(usize::try_from(written), Ok(len), "errno {error}");
             self.block_tail += 1;
             self.byte_tail += len;
             done += 1;

@@ -2,7 +2,8 @@
 
 #[cfg(not(fuzzing))]
 compile_error!(
-    "the targets need `--cfg fuzzing`: run cargo in the fuzz folder, whose .cargo/config.toml sets it"
+    "the targets need `--cfg fuzzing`: run cargo in the fuzz folder, whose .cargo/config.toml \
+     sets it"
 );
 
 mod bytes;

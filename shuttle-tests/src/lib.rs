@@ -2,8 +2,8 @@
 
 #[cfg(not(alq_shuttle))]
 compile_error!(
-    "the scenarios need `--cfg alq_shuttle`: run `cargo test --release` in the shuttle-tests folder, whose \
-     .cargo/config.toml sets it"
+    "the scenarios need `--cfg alq_shuttle`: run `cargo test --release` in the shuttle-tests \
+     folder, whose .cargo/config.toml sets it"
 );
 
 mod producer;

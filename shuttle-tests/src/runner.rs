@@ -74,7 +74,8 @@ fn run(name: &str, seed: u64, scheduler: impl Scheduler + 'static, scenario: fn(
     let result = catch_unwind(AssertUnwindSafe(|| runner.run(scenario)));
     if let Err(panic) = result {
         eprintln!(
-            "{name} failed. Once more: ALQ_SHUTTLE_SEED={seed} ALQ_SHUTTLE_ITERATIONS=1 cargo test --release {name}"
+            "{name} failed. Once more:\nALQ_SHUTTLE_SEED={seed} ALQ_SHUTTLE_ITERATIONS=1 \
+             cargo test --release {name}"
         );
         resume_unwind(panic);
     }

@@ -9,8 +9,8 @@ use crate::primitives::sync::plain::{AtomicBool as PlainBool, AtomicU64 as Plain
 use crate::primitives::sync::{AtomicBool, AtomicU64, Ordering};
 
 /// Only the flusher stores these words, when the drain is blocked and when it continues; other
-/// threads read them to report them. (A thread that reports a hung write also sets `is_hang_reported`.)
-/// No thread reads other data through these words, so every access is Relaxed.
+/// threads read them to report them. (A thread that reports a hung write also sets
+/// `is_hang_reported`.) No thread reads other data through these words, so every access is Relaxed.
 #[derive(Debug)]
 pub struct Standstill {
     /// Since when an open reservation blocks the drain: nanoseconds since `born`, plus 1; 0 if no

@@ -25,9 +25,9 @@ bitflags::bitflags! {
         /// [`refuse_when_stalled`](crate::Options::refuse_when_stalled) is set). If an open entry
         /// blocks the drain for the stall limit, fail with [`Error::Held`].
         const WAITOK = 0x2;
-        /// Do not wake the flusher. The record is written, at the latest, with the next post without
-        /// this flag, by [`activate`](crate::Queue::activate), `flush` or `close`, or when a caller
-        /// finds the queue full.
+        /// Do not wake the flusher. The record is written, at the latest, with the next post
+        /// without this flag, by [`activate`](crate::Queue::activate), `flush` or `close`, or when
+        /// a caller finds the queue full.
         const NOACTIVATE = 0x4;
     }
 }

@@ -1,7 +1,7 @@
 //! How the records of a log are separated.
 
-/// How the records of a log are separated in the file; [`Options::framing`](crate::Options::framing)
-/// sets it.
+/// How the records of a log are separated in the file;
+/// [`Options::framing`](crate::Options::framing) sets it.
 ///
 /// | framing | in the file | a reader finds | what a crash leaves is |
 /// |---|---|---|---|
@@ -9,7 +9,7 @@
 /// | `Lines` | lines | lines | ended with a newline |
 /// | `Fixed` | records of one length | records by their length | cut |
 /// | `Lengths` | a length before each record | records | cut |
-/// | `Checked` | a header, and frames with a checksum and a position | records, in order; damage, gaps | cut, and noted in the log |
+/// | `Checked` | a header, and checked frames | records, damage and gaps | cut, and noted |
 ///
 /// docs/frames.md shows the bytes.
 ///

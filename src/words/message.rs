@@ -20,8 +20,8 @@ impl Error {
         }
     }
 
-    /// What failed and why, without the target and without advice: for a queue that has ended, where
-    /// nothing is retried.
+    /// What failed and why, without the target and without advice: for a queue that has ended,
+    /// where nothing is retried.
     pub(super) fn fact(&self) -> impl fmt::Display + '_ {
         Reason {
             error: self,

@@ -67,7 +67,8 @@ pub fn consume(mut reader: impl Read) -> Vec<u8> {
     let mut piece = vec![0; 1 << 16];
     loop {
         match numbers.below(400) {
-            0 => std::thread::sleep(Duration::from_millis(30)), // stops: everything before it fills up
+            // Stops: everything before it fills up.
+            0 => std::thread::sleep(Duration::from_millis(30)),
             1..40 => std::thread::yield_now(),
             _ => {}
         }

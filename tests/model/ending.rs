@@ -18,8 +18,9 @@ pub struct Ending {
     pub files: Files,
 }
 
-/// Fails unless the files hold what was posted; says how many bytes at the end of the first one are in the next one, too.
-/// Those begin with a record: the one that was torn is whole in the next file, perhaps with others before it.
+/// Fails unless the files hold what was posted. Returns how many bytes at the end of the first file
+/// are in the next one too. They begin with a record: the one that was torn is whole in the next
+/// file, perhaps with others before it.
 pub fn check(reference: &Reference, first: &[u8], rest: &[u8]) -> usize {
     let stream = reference.stream();
     let len = first.len() + rest.len();

@@ -104,7 +104,8 @@ impl Sink for Memory {
                 .is_some_and(|(limit, _)| limit == state.bytes.len())
         };
         let state = state.lock().unwrap();
-        let limit = limit.min(Duration::from_millis(5)); // a close that has given up need not wait for more
+        // A close that has given up need not wait longer.
+        let limit = limit.min(Duration::from_millis(5));
         drop(changed.wait_timeout_while(state, limit, is_full).unwrap());
         Ok(())
     }

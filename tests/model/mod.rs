@@ -1,8 +1,9 @@
-//! A model of a queue: what a sequence of operations on it must come to, in plain Rust and on one thread.
+//! A model of a queue, in plain Rust and on one thread: the result that a sequence of operations
+//! must have.
 //!
-//! Operations are read from bytes, so that whoever can make bytes can draw them: proptest (tests/operations.rs), libFuzzer
-//! and a recorded corpus (fuzz/). The flusher is the real one and runs beside, so the model says what must be, where it
-//! can, and what may be, elsewhere.
+//! Operations are read from bytes, so every source of bytes can generate them: proptest
+//! (tests/operations.rs), libFuzzer and a recorded corpus (fuzz/). The flusher is the real one, on
+//! its own thread. So the model knows some results exactly, and for the others what is possible.
 
 mod ending;
 mod far_end;

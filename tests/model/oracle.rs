@@ -1,7 +1,8 @@
-//! What each operation must come to.
+//! The result that each operation must have.
 //!
-//! Only one thread posts, so every count that posts determine is exact at every step. What the flusher has drained is
-//! not known, so the oracle keeps bounds: what must be drained (by a flush), and what cannot be (an open entry).
+//! Only one thread posts, so every count that posts determine is exact at every step. How much the
+//! flusher has drained is not known, so the oracle keeps bounds: a flush has drained at least so
+//! much, and an open entry keeps what comes after it from being drained.
 
 use alq::{Error, Queue};
 

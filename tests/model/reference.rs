@@ -142,7 +142,8 @@ impl Reference {
         len == 0 || ends.any(|end| end == len)
     }
 
-    /// What a sync of all that was posted is to say, if `fails` says what the next one that is made comes to.
+    /// Returns the result that a sync of all posted records must have. `fails` says whether the
+    /// next sync of the sink fails.
     pub fn sync(&mut self, op: SyncOp, fails: bool) -> Verdict {
         let count = self.records.len();
         let [data, full] = self.synced;

@@ -17,8 +17,8 @@ const TRY: Flags = Flags::NOWAIT;
 /// How long something is waited for that must not come.
 pub const IN_VAIN: Duration = Duration::from_millis(1);
 
-/// What a queue of [`CAPACITY`] has, what a claim of a lane and the end of its last span may take of them, and what may be
-/// in use when everything is written: by lanes that idle.
+/// The slots of a queue of [`CAPACITY`]; how many of them a claim of a lane may take, with the end
+/// of its last span; and how many idle lanes may keep when everything is written.
 const SLOTS: usize = CAPACITY / 64;
 const SLOTS_OF_A_CLAIM: usize = 6;
 const SLOTS_OF_IDLERS: usize = 16;
@@ -103,7 +103,7 @@ impl World<'_> {
         !self.has_failed && self.held.is_empty() && self.limit.is_none_or(fits)
     }
 
-    /// Whether there is room for `len` bytes without waiting. What the flusher does meanwhile only makes more.
+    /// Whether there is room for `len` bytes without waiting. The flusher can only make more room.
     fn must_fit(&self, len: usize) -> bool {
         let is_free = self.queue.stats().fill_bytes as usize + len <= CAPACITY;
         let is_described = self.slots + SLOTS_OF_A_CLAIM <= SLOTS;

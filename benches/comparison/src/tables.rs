@@ -227,8 +227,8 @@ fn machine(results: &Results) -> String {
     let all = || results.0.iter().flat_map(|entry| &entry.turns);
     let count = |distance| all().filter(|turn| turn.distance() == distance).count();
     format!(
-        "\n\nMeasured on: {}, {} cores, Linux {}. {} turns with near cores, {} with far ones; {} during\n\
-         which that changed are in no figure.\n",
+        "\n\nMeasured on: {}, {} cores, Linux {}. {} turns with near cores, {} with far\n\
+         ones; {} during which that changed are in no figure.\n",
         fact("cpu"),
         fact("cores"),
         fact("kernel"),

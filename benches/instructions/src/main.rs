@@ -109,7 +109,8 @@ fn facade() {
     for _ in 0..RECORDS {
         appender.write(&RECORD).expect("room");
     }
-    thread::sleep(Duration::from_secs(1)); // the pipe holds less than that: the flusher is stuck in its write
+    // The pipe holds less than that, so the flusher is stuck in its write.
+    thread::sleep(Duration::from_secs(1));
     measured(&mut |record| appender.write(record).expect("room"));
     let reader = thread::spawn(|| io::copy(&mut File::from(from), &mut io::sink()));
     drop(appender);

@@ -147,8 +147,8 @@ unsafe fn sleep(
     suspend(&members, Some(time)).map_err(|error| wait_errno(&error))
 }
 
-/// A cancellation point, as `aio_suspend(3)`. No value of this frame needs a drop, so a cancellation
-/// may unwind it.
+/// A cancellation point, as `aio_suspend(3)`. No value of this frame needs a drop, so a
+/// cancellation may unwind it.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn alq_suspend(
     list: *const *mut AlqReq,

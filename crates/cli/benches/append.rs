@@ -1,8 +1,8 @@
 //! `alq append` against `cat >>`, from a file in memory to a file in memory.
 //!
-//! The two take turns, so that whatever else the machine does hits both; medians of the rounds are compared.
-//! `ALQ_BENCH_BYTES` sets the length of the input (1 GiB), `ALQ_BENCH_ROUNDS` the rounds (7), `ALQ_BENCH_ARGS`
-//! more options for `alq append`.
+//! The two take turns, so that other load on the machine hits both. Medians of the rounds are
+//! compared. `ALQ_BENCH_BYTES` sets the length of the input (1 GiB), `ALQ_BENCH_ROUNDS` the rounds
+//! (7), `ALQ_BENCH_ARGS` more options for `alq append`.
 
 use std::env;
 use std::fs::{self, File, OpenOptions};
@@ -33,7 +33,7 @@ fn main() -> Result<()> {
     report(&times, bytes);
     let peak = bench.peak_memory()?;
     println!(
-        "memory of alq: peak PSS {} KiB ({} samples), VmHWM {} KiB (it counts both views of the ring)",
+        "memory of alq: peak PSS {} KiB ({} samples), VmHWM {} KiB (it counts the ring twice)",
         peak.pss, peak.samples, peak.resident
     );
     Ok(())
@@ -129,7 +129,8 @@ impl Bench {
         Ok(times)
     }
 
-    /// The rounds, with the order turned each time; at the end the outputs are compared with the input.
+    /// Runs the rounds, each in the reverse order of the last. Compares the outputs with the input
+    /// at the end.
     fn measure(&self, rounds: u64) -> Result<Vec<(Tool, Duration)>> {
         let mut times = Vec::new();
         let mut order = Tool::ALL;

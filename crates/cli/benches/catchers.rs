@@ -1,10 +1,13 @@
-//! `alq append` against the log catchers of daemontools, runit, s6 and Apache: lines from a pipe into files in memory, rotated at
-//! 16 MB (the most that multilog knows), with and without time stamps.
+//! `alq append` against the log catchers of daemontools, runit, s6 and Apache: lines from a pipe
+//! into files in memory, rotated at 16 MB (the most that multilog knows), with and without time
+//! stamps.
 //!
-//! Each has a turn in each round, in an order that goes round too, so that whatever else the machine does hits all; medians are
-//! compared. What a tool leaves must be as long as what it got. One that is not installed is left out, by name.
-//! `ALQ_BENCH_BYTES` sets the length of the input (64 MiB), `ALQ_BENCH_ROUNDS` the rounds (7), `ALQ_BENCH_WRITE` how much the
-//! writer of the pipe writes at once (4096, as stdio does), `ALQ_BENCH_ONLY` leaves out tools without that text in their name.
+//! Each tool has a turn in each round, and the order rotates, so that other load on the machine
+//! hits all of them. Medians are compared. The files that a tool leaves must be as long as its
+//! input. A tool that is not installed is left out, with a message. `ALQ_BENCH_BYTES` sets the
+//! length of the input (64 MiB), `ALQ_BENCH_ROUNDS` the rounds (7), `ALQ_BENCH_WRITE` how much the
+//! writer of the pipe writes at once (4096, as stdio does), `ALQ_BENCH_ONLY` leaves out tools
+//! without that text in their name.
 
 use std::env;
 use std::fs;
@@ -77,7 +80,8 @@ fn text(bytes: usize) -> Vec<u8> {
 struct Tool {
     name: &'static str,
     stamped: bool,
-    /// The program and its arguments; `{}` is the directory that it may use, `{size}` the size of a file.
+    /// The program and its arguments; `{}` is the directory that it may use, `{size}` the size of a
+    /// file.
     command: &'static [&'static str],
 }
 

@@ -19,7 +19,8 @@ const DEFAULT_BYTES: u64 = 16 << 20;
     reason = "each is a flag of the command line"
 )]
 #[command(
-    next_help_heading = "Rotation (each of these implies --line; SIGUSR1 and SIGALRM rotate at once)"
+    next_help_heading = "Rotation (each of these implies --line; \
+                         SIGUSR1 and SIGALRM rotate at once)"
 )]
 pub struct RotateOptions {
     /// Continue in a new file before FILE exceeds this size, 1K or more. With --keep or --compress
@@ -95,8 +96,8 @@ impl RotateOptions {
     }
 
     /// The size at which FILE is rotated. It has a default if there are options about rotated files
-    /// and none that says when to rotate: as in other log catchers, FILE never grows without a bound
-    /// then.
+    /// and none that says when to rotate: as in other log catchers, FILE never grows without a
+    /// bound then.
     fn size_bytes(&self) -> Option<u64> {
         let is_needed = self.loses_bytes() && !self.has_trigger();
         self.rotate_size

@@ -176,7 +176,8 @@ fn elsewhere_each_look_is_a_line() {
     assert_eq!(
         said,
         format!(
-            "alq: {ring}: process {pid} has gone, and 6 bytes stay, which `alq recover {ring}` writes\n"
+            "alq: {ring}: process {pid} has gone, and 6 bytes stay, \
+             which `alq recover {ring}` writes\n"
         )
     );
 }

@@ -196,7 +196,8 @@ pub fn duplicate_onto(fd: BorrowedFd<'_>, onto: BorrowedFd<'_>) -> io::Result<()
 }
 
 /// How often `open_to_append` looks for the log. During a rotation it may find a file that is the
-/// log no more, or no log at all if the file system cannot swap two names. The first tries follow each other at once, each later one after a pause: 0.1 s in all.
+/// log no more, or no log at all if the file system cannot swap two names. The first tries follow
+/// each other at once, each later one after a pause: 0.1 s in all.
 #[cfg(feature = "rotate")]
 const OPEN_TRIES: u32 = 120;
 #[cfg(feature = "rotate")]

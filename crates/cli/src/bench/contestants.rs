@@ -109,8 +109,8 @@ impl Append for Copier {
     }
 }
 
-/// [`super::case::Contestant::CopyAndClaim`]. Each producer copies to separate bytes, because nothing
-/// prevents two producers from copying to the same place.
+/// [`super::case::Contestant::CopyAndClaim`]. Each producer copies to separate bytes, because
+/// nothing prevents two producers from copying to the same place.
 #[derive(Debug, Default)]
 pub struct CopyAndClaim(Arc<AtomicU64>);
 

@@ -190,7 +190,7 @@ fn throughput(entries: &[&Entry], distance: Distance) -> Table {
         }
     }
     Table {
-        title: "As fast as they go, until all is with the kernel: GB/s, by the length of the records and the number of producers"
+        title: "At full speed, until the kernel has everything: GB/s, by length and producers"
             .to_owned(),
         columns: SIZES.map(|len| format!("{len} bytes")).into(),
         rows,
