@@ -18,10 +18,8 @@ const DEFAULT_BYTES: u64 = 16 << 20;
     clippy::struct_excessive_bools,
     reason = "each is a flag of the command line"
 )]
-#[command(
-    next_help_heading = "Rotation (each of these implies --line; \
-                         SIGUSR1 and SIGALRM rotate at once)"
-)]
+#[command(next_help_heading = "Rotation (each of these implies --line; \
+                         SIGUSR1 and SIGALRM rotate at once)")]
 pub struct RotateOptions {
     /// Continue in a new file before FILE exceeds this size, 1K or more. With --keep or --compress
     /// and no other option that says when: 16M
