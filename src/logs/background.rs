@@ -13,7 +13,7 @@ use super::worker::{Job, Thread};
 use crate::primitives::sync::{PlainArc, spawn_quiet, this_thread};
 use crate::words::{Error, Operation};
 
-/// How much the background thread has yet to pack, from [`RotatingFile::background`].
+/// Counts what the background thread has yet to pack, from [`RotatingFile::background`].
 ///
 /// [`RotatingFile::background`]: super::RotatingFile::background
 ///

@@ -6,7 +6,7 @@ use std::io::{self, Read, Write};
 
 use crate::words::{Error, RotationProblem as Problem};
 
-/// How a rotated file is packed, in the background.
+/// Selects how a rotated file is packed, in the background.
 ///
 /// ```
 /// use alq::rotate::Compression;

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 
 use crate::words::{Error, RotationProblem as Problem};
 
-/// What failed, for [`Rotation::on_error`](super::Rotation::on_error). No record is lost by it.
+/// Says what failed, in [`Rotation::on_error`](super::Rotation::on_error). No record is lost by
+/// that.
 ///
 /// ```
 /// use alq::rotate::{RotateError, Rotation};

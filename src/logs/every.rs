@@ -9,7 +9,7 @@ use jiff::tz::TimeZone;
 
 use crate::words::{Error, RotationProblem as Problem};
 
-/// The periods of a log: each file has the records of one period.
+/// Selects the periods of a log: each file has the records of one period.
 ///
 /// Periods begin where the wall clock says so, not when the log was opened: `Day` at midnight,
 /// `Minutes(10)` at :00, :10, :20 and so on, counted from midnight.

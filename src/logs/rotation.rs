@@ -11,10 +11,20 @@ pub(super) type Hook = dyn Fn(&Path) + Send + Sync;
 pub(super) type ErrorHook = dyn Fn(&RotateError) + Send + Sync;
 type Clock = dyn Fn() -> SystemTime + Send + Sync;
 
-/// Says when a log is cut into files, and what happens to the rotated files.
+/// Opens a log that is cut into files, with options: when it is cut, and what happens to the files.
 ///
-/// Without any option the log is cut only on [request](super::RotatingFile::rotate), and every file
-/// is kept.
+/// | purpose | option | default |
+/// |---|---|---|
+/// | when to cut | [`size_bytes`](Self::size_bytes), [`every`](Self::every) | only on request |
+/// | | [`at_start`](Self::at_start), [`zone`](Self::zone) | off, the system's |
+/// | where to cut | [`whole_lines`](Self::whole_lines) | between two records |
+/// | what to keep | [`keep_files`](Self::keep_files), [`keep_age`](Self::keep_age) | everything |
+/// | | [`keep_bytes`](Self::keep_bytes), [`compress`](Self::compress) | everything, plain |
+/// | the log | [`mode`](Self::mode), [`link`](Self::link) | 0600, no link |
+/// | | [`follow_links`](Self::follow_links), [`shared_folder`](Self::shared_folder) | off |
+/// | reports | [`on_rotated`](Self::on_rotated), [`on_error`](Self::on_error) | none |
+///
+/// [`RotatingFile::rotate`](super::RotatingFile::rotate) requests a cut.
 ///
 /// The log is always at its path. A file that is cut off gets the name of the log with a time (UTC)
 /// and a number appended: `app.log.20261124T114620Z-000000`, and `.gz` or `.zst` once it is packed.
@@ -85,7 +95,6 @@ impl Rotation {
     /// use alq::rotate::Rotation;
     ///
     /// let rotation = Rotation::new();
-    /// # drop(rotation);
     /// ```
     pub const fn new() -> Self {
         Self {
@@ -168,7 +177,6 @@ impl Rotation {
     /// use alq::rotate::{Every, Rotation};
     ///
     /// let rotation = Rotation::new().every(Every::Minutes(10));
-    /// # drop(rotation);
     /// ```
     pub const fn every(mut self, every: Every) -> Self {
         self.every = Some(every);
@@ -182,7 +190,6 @@ impl Rotation {
     /// use alq::rotate::{Every, Rotation, Zone};
     ///
     /// let rotation = Rotation::new().every(Every::Day).zone("Europe/Berlin".parse::<Zone>()?);
-    /// # drop(rotation);
     /// # Ok::<(), core::convert::Infallible>(())
     /// ```
     pub fn zone(mut self, zone: Zone) -> Self {
@@ -217,7 +224,6 @@ impl Rotation {
     /// use alq::rotate::Rotation;
     ///
     /// let rotation = Rotation::new().size_bytes(64 << 20).keep_files(30);
-    /// # drop(rotation);
     /// ```
     pub const fn keep_files(mut self, count: usize) -> Self {
         self.keep_files = Some(count);
@@ -227,16 +233,14 @@ impl Rotation {
     /// Deletes rotated files that are older than `age`. No limit by default.
     ///
     /// Files are checked when the log is opened and after each rotation. The age of a file follows
-    /// from its name. A time in the future is not trusted: then the time of the last write counts,
-    /// or the age of the next file. A file that this process cut off is at most as old as the
-    /// steady clock of the process says, however the wall clock is set.
+    /// from its name. A wrong clock, also one that is set, does not make a file look older
+    /// (docs/rotation.md).
     ///
     /// ```
     /// use std::time::Duration;
     /// use alq::rotate::Rotation;
     ///
     /// let rotation = Rotation::new().keep_age(Duration::from_secs(30 * 86_400));
-    /// # drop(rotation);
     /// ```
     pub const fn keep_age(mut self, age: Duration) -> Self {
         self.keep_age = Some(age);
@@ -250,7 +254,6 @@ impl Rotation {
     /// use alq::rotate::Rotation;
     ///
     /// let rotation = Rotation::new().size_bytes(64 << 20).keep_bytes(10 << 30);
-    /// # drop(rotation);
     /// ```
     pub const fn keep_bytes(mut self, bytes: u64) -> Self {
         self.keep_bytes = Some(bytes);
@@ -263,7 +266,6 @@ impl Rotation {
     /// use alq::rotate::{Compression, Rotation};
     ///
     /// let rotation = Rotation::new().compress(Compression::Gzip); // needs feature `gzip`
-    /// # drop(rotation);
     /// ```
     pub const fn compress(mut self, compression: Compression) -> Self {
         self.compression = compression;
@@ -330,19 +332,14 @@ impl Rotation {
     /// by default: `open` refuses such a folder.
     ///
     /// A process is privileged if it acts as root, with any capability, or as another user or group
-    /// than the one that started it. A folder is safe if it belongs to root or to the user of the
-    /// process, and if no other user, and no group but root's, may write to it, unless its sticky
-    /// bit is set. The same must hold for every folder above it, and for the folder of
-    /// [`link`](Rotation::link). In a process without privileges, folders are not checked.
-    ///
-    /// A user who can change such a folder decides which file is the log. Among the files of the
-    /// user of the process, that user also decides which are packed and deleted as rotated files.
+    /// than the one that started it. docs/reliability.md lists the folders that are safe. A user
+    /// who can change the folder decides which file is the log, and which files of the process's
+    /// user are packed and deleted as rotated files.
     ///
     /// ```
     /// use alq::rotate::Rotation;
     ///
     /// let rotation = Rotation::new().shared_folder(true); // /var/log has its own group
-    /// # drop(rotation);
     /// ```
     pub const fn shared_folder(mut self, shared: bool) -> Self {
         self.shared_folder = shared;
@@ -359,7 +356,6 @@ impl Rotation {
     /// use alq::rotate::Rotation;
     ///
     /// let rotation = Rotation::new().on_rotated(|path| println!("send {}", path.display()));
-    /// # drop(rotation);
     /// ```
     pub fn on_rotated(mut self, hook: impl Fn(&Path) + Send + Sync + 'static) -> Self {
         self.on_rotated = Some(Arc::new(hook));
@@ -376,7 +372,6 @@ impl Rotation {
     /// use alq::rotate::Rotation;
     ///
     /// let rotation = Rotation::new().on_error(|error| eprintln!("{error}"));
-    /// # drop(rotation);
     /// ```
     pub fn on_error(mut self, hook: impl Fn(&RotateError) + Send + Sync + 'static) -> Self {
         self.on_error = Some(Arc::new(hook));
@@ -391,7 +386,6 @@ impl Rotation {
     ///
     /// let noon = UNIX_EPOCH + Duration::from_secs(1_795_521_600);
     /// let rotation = Rotation::new().every(Every::Day).clock(move || noon);
-    /// # drop(rotation);
     /// ```
     pub fn clock(mut self, now: impl Fn() -> SystemTime + Send + Sync + 'static) -> Self {
         self.clock = Some(Arc::new(now));

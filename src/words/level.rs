@@ -2,7 +2,7 @@
 
 use super::Error;
 
-/// What `fsync` makes durable. Source: `aio_fsync(3)`.
+/// Selects what [`fsync`](crate::Queue::fsync) makes durable. Source: `aio_fsync(3)`.
 ///
 /// ```
 /// # let dir = tempfile::tempdir()?;
@@ -18,7 +18,7 @@ pub enum SyncOp {
     Full,
 }
 
-/// What a completion waits for.
+/// Selects what a [completion](crate::Queue::completion) waits for.
 ///
 /// ```
 /// use alq::{Flags, Level, Options};
@@ -39,7 +39,7 @@ pub enum Level {
     Durable,
 }
 
-/// The state of a completion. Source: `aio_error(3)`.
+/// The state of a [`Completion`](crate::Completion). Source: `aio_error(3)`.
 ///
 /// ```
 /// use alq::{Options, Status, SyncOp};

@@ -96,7 +96,7 @@ pub struct Live {
     /// When these counters were published, in nanoseconds since 1970. The flusher publishes them
     /// after each step that did something.
     pub shown_ns: u64,
-    /// Bytes of records written since then.
+    /// Bytes of records written since the process opened it.
     pub written_bytes: u64,
     /// Appends refused because the ring was full.
     pub refused_records: u64,
@@ -112,7 +112,7 @@ pub struct Live {
     pub stall_ns: u64,
     /// Why the queue has failed, as errno. 0 if it has not.
     pub failure_errno: u32,
-    /// Records written since it was opened. A lane's records count once their whole span is
+    /// Records written since the process opened it. A lane's records count once their whole span is
     /// written.
     pub written_records: u64,
     /// Appends that waited for room or for their turn.

@@ -6,7 +6,8 @@ use std::path::PathBuf;
 
 use super::target::Escaped;
 
-/// Why a log cannot be rotated as configured. Part of [`Error::Rotation`](crate::Error::Rotation).
+/// Says why a log cannot be rotated as configured. Part of
+/// [`Error::Rotation`](crate::Error::Rotation).
 ///
 /// ```
 /// # #[cfg(feature = "rotate")] {
@@ -29,7 +30,7 @@ pub enum RotationProblem {
     InUse {
         /// The log.
         log: PathBuf,
-        /// The process, if the system reveals it.
+        /// The process; `None` if it cannot be seen from here.
         pid: Option<u32>,
     },
     /// The path exists and is not a regular file.
@@ -37,11 +38,11 @@ pub enum RotationProblem {
         /// The log.
         log: PathBuf,
     },
-    /// Other users may change a folder on the way to the log, and this process is privileged.
+    /// Other users may change a folder above the log, and this process is privileged.
     Insecure {
         /// The log.
         log: PathBuf,
-        /// The folder, or a link on the way to it.
+        /// That folder, or a symbolic link in its path.
         folder: PathBuf,
         /// What is wrong with it.
         reason: &'static str,

@@ -4,11 +4,11 @@ use core::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
-/// What an [`Error`](crate::Error) or a [`Report`](crate::Report) is about: the path that a log
-/// was opened with, the number of a descriptor, or the number of a queue that ends in a sink.
+/// Names what an [`Error`](crate::Error) or a [`Report`](crate::Report) is about: the path that a
+/// log was opened with, the number of a descriptor, or the number of a queue that ends in a sink.
 ///
-/// Targets always compare equal. Two errors are therefore equal if the same thing went wrong,
-/// wherever it did; compare [`path`](Target::path) or the text to tell two targets apart.
+/// **All targets compare equal.** So two errors are equal if the same step failed for the same
+/// reason, on any log. To distinguish targets, compare [`path`](Target::path) or the text.
 ///
 /// ```
 /// let error = alq::Options::new().open("/no/such/directory/app.log").unwrap_err();
@@ -44,7 +44,7 @@ impl Target {
         matches!(self.0, Kind::Unknown)
     }
 
-    /// The path, if it has one: as it was given, relative if that was.
+    /// Returns the path as it was given; `None` for a descriptor or a queue.
     ///
     /// ```
     /// assert_eq!(alq::Target::default().path(), None);

@@ -5,7 +5,8 @@ use std::io;
 
 use super::Error;
 
-/// What `close` could not write, in exact numbers.
+/// Counts exactly what a close could not write, and says why. The error of
+/// [`Queue::close`](crate::Queue::close) and [`shutdown`](crate::shutdown()).
 ///
 /// ```
 /// use std::time::Duration;
