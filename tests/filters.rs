@@ -3,14 +3,17 @@
 
 mod common;
 
-use std::io::Read;
+use std::collections::BTreeMap;
+use std::io::{IoSlice, Read, Write};
+use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::process::Command;
-use std::{env, fs};
+use std::{env, fs, io, iter};
 
-use alq::{Options, Queue, SyncOp, ring_file};
+use alq::{Error, FileSink, Options, Queue, Sink, SyncOp, ring_file};
 use common::child::in_child;
-use common::{NEVER_STALLS, WAIT};
+use common::fork::{End, fork};
+use common::{NEVER_STALLS, TRY, WAIT, fill_up};
 use seccompiler::{BpfProgram, SeccompAction, SeccompFilter, SeccompRule};
 use seccompiler::{SeccompCmpArgLen as Len, SeccompCmpOp as Op, SeccompCondition as Condition};
 
@@ -28,14 +31,18 @@ fn forbid(errno: i32) {
         libc::SYS_getrandom,
         libc::SYS_fstatfs,
     ];
-    let mut rules: std::collections::BTreeMap<_, _> =
-        whole.into_iter().map(|call| (call, Vec::new())).collect();
+    let mut rules: BTreeMap<_, _> = whole.into_iter().map(|call| (call, Vec::new())).collect();
     let of_fcntl = |command: i32| {
         let is_it = Condition::new(1, Len::Dword, Op::Eq, u64::try_from(command).unwrap()).unwrap();
         SeccompRule::new(vec![is_it]).unwrap()
     };
     let commands = [libc::F_OFD_SETLK, libc::F_OFD_GETLK].map(of_fcntl);
     rules.insert(libc::SYS_fcntl, commands.into());
+    apply(rules, errno);
+}
+
+/// Denies the system calls that these rules match.
+fn apply(rules: BTreeMap<i64, Vec<SeccompRule>>, errno: i32) {
     let filter = SeccompFilter::new(
         rules,
         SeccompAction::Allow,
@@ -93,6 +100,46 @@ fn everything_goes_on() {
     append(&queue, 10_000);
     drop(queue);
     assert!(reads.join() == text);
+}
+
+/// A pipe or a socket that is shared in blocking mode, and full: it holds `len` bytes.
+fn full_and_shared(mut reader: impl Read, writer: &impl AsFd, len: usize) {
+    let sink = FileSink::new(writer.as_fd().try_clone_to_owned().unwrap()).unwrap();
+    let write = || {
+        sink.write(&[IoSlice::new(&[b'x'; 1 << 20])])
+            .map_err(|error| error.kind())
+    };
+    assert_eq!(write(), Err(io::ErrorKind::WouldBlock));
+    let queue = options().from_fd(writer).unwrap();
+    fork(End::AtOnce, || {
+        assert_eq!(
+            queue.writen(b"in a child\n", TRY).map(drop),
+            Err(Error::WouldBlock)
+        );
+    })
+    .join();
+    // Half of it is read, so a part of the write fits.
+    reader.read_exact(&mut vec![0; len / 2]).unwrap();
+    let taken = write().unwrap();
+    assert!((1..1 << 20).contains(&taken), "{taken}");
+    while write().is_ok() {}
+}
+
+/// Without pwritev2(2), a write to a full pipe that other processes share would never return.
+#[test]
+fn a_full_pipe_in_blocking_mode_keeps_no_thread() {
+    let test = "a_full_pipe_in_blocking_mode_keeps_no_thread";
+    in_child(test, || {
+        apply([(libc::SYS_pwritev2, Vec::new())].into(), libc::EPERM);
+        let (reader, writer) = io::pipe().unwrap();
+        let len = fill_up(&writer);
+        full_and_shared(reader, &writer, len);
+        let (reader, mut writer) = UnixStream::pair().unwrap();
+        writer.set_nonblocking(true).unwrap();
+        let len = iter::from_fn(|| writer.write(&[b'#'; 4096]).ok()).sum();
+        writer.set_nonblocking(false).unwrap();
+        full_and_shared(reader, &writer, len);
+    });
 }
 
 /// Set in a process that started with the filter, as in a container.

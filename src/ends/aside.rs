@@ -210,14 +210,20 @@ pub fn append_to(fd: BorrowedFd<'_>, bytes: &[u8], wait: bool) -> Result<(), Err
         if begun {
             return os::write(fd, bytes);
         }
-        let taken = match os::write_nowait(fd, &[IoSlice::new(bytes)]) {
-            Err(error) if is_unsupported(&error) => os::write(fd, bytes),
+        let runs = [IoSlice::new(bytes)];
+        let taken = match os::write_nowait(fd, &runs) {
+            Err(error) if is_unsupported(&error) && os::file::is_regular(fd) => {
+                os::write(fd, bytes)
+            }
+            Err(error) if is_unsupported(&error) => os::write_when_ready(fd, &runs),
             result => result,
         }?;
         begun = true;
         Ok(taken)
     };
-    write_all(bytes, wait, write, |limit| os::wait_writable(fd, limit))
+    write_all(bytes, wait, write, |limit| {
+        os::wait_writable(fd, limit).map(drop)
+    })
 }
 
 /// Writes all of `bytes` with `write`, which may take fewer. Between two tries it calls

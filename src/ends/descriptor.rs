@@ -58,8 +58,9 @@ use crate::words::{LogEnd, SyncOp};
 #[derive(Debug)]
 pub struct FileSink {
     file: File,
-    /// Whether a write must not wait in the kernel.
-    nowait: AtomicBool,
+    /// Whether pwritev2(2) can write without waiting here, as far as is known. A write to anything
+    /// but a regular file must not wait in the kernel.
+    has_nowait: AtomicBool,
     can_sync: bool,
     is_file: bool,
     is_appending: bool,
@@ -92,7 +93,7 @@ impl FileSink {
         let metadata = file.metadata()?;
         let kind = metadata.file_type();
         Ok(Self {
-            nowait: AtomicBool::new(!kind.is_file()),
+            has_nowait: AtomicBool::new(true),
             can_sync: kind.is_file() || kind.is_block_device(),
             is_file: kind.is_file(),
             is_appending: os::file::is_appending(file.as_fd())?,
@@ -149,20 +150,21 @@ impl FileSink {
 
 impl Sink for FileSink {
     fn write(&self, runs: &[IoSlice<'_>]) -> io::Result<usize> {
-        // Relaxed: only the flusher calls it.
-        if self.nowait.load(Ordering::Relaxed) {
-            match os::write_nowait(self.file.as_fd(), runs) {
-                Err(error) if is_unsupported(&error) => {
-                    // Relaxed: as above. This device (a terminal, say) or this kernel does not
-                    // support it.
-                    self.nowait.store(false, Ordering::Relaxed);
-                    self.write_waiting(runs)
-                }
-                result => result,
-            }
-        } else {
-            self.write_waiting(runs)
+        if self.is_file {
+            return self.write_waiting(runs);
         }
+        // Relaxed: only the flusher calls it.
+        if self.has_nowait.load(Ordering::Relaxed) {
+            match os::write_nowait(self.file.as_fd(), runs) {
+                // This device (a terminal, say), this kernel or a filter does not support it.
+                // Relaxed: as above.
+                Err(error) if is_unsupported(&error) => {
+                    self.has_nowait.store(false, Ordering::Relaxed);
+                }
+                result => return result,
+            }
+        }
+        os::write_when_ready(self.file.as_fd(), runs)
     }
 
     /// `PIPE_BUF` for a pipe or a FIFO. A longer write may be mixed with writes of other processes.
@@ -171,7 +173,7 @@ impl Sink for FileSink {
     }
 
     fn wait_ready(&self, limit: Duration) -> io::Result<()> {
-        os::wait_writable(self.file.as_fd(), limit)
+        os::wait_writable(self.file.as_fd(), limit).map(drop)
     }
 
     fn can_sync(&self) -> bool {

@@ -89,9 +89,40 @@ pub fn write_nowait(fd: BorrowedFd<'_>, runs: &[IoSlice<'_>]) -> io::Result<usiz
     usize::try_from(taken).map_err(|_| io::Error::last_os_error())
 }
 
-/// Waits until `fd` may accept bytes, for at most `limit`. Returns early on a signal. Source:
-/// poll(2).
-pub fn wait_writable(fd: BorrowedFd<'_>, limit: Duration) -> io::Result<()> {
+/// Executes one write of a part of `runs`, for a system without [`write_nowait`]. Fails with
+/// `WouldBlock` instead of waiting, in whichever mode the descriptor is. Source: poll(2), pipe(7).
+///
+/// On a socket this is certain. A pipe or a terminal that poll(2) calls writable takes at least
+/// `PIPE_BUF` bytes, so this writes no more; it waits only if another process takes that room in
+/// between.
+pub fn write_when_ready(fd: BorrowedFd<'_>, runs: &[IoSlice<'_>]) -> io::Result<usize> {
+    match send_nowait(fd, runs) {
+        Err(error) if error.raw_os_error() == Some(libc::ENOTSOCK) => {}
+        sent => return sent,
+    }
+    if !wait_writable(fd, Duration::ZERO)? {
+        return Err(io::ErrorKind::WouldBlock.into());
+    }
+    let run = runs.iter().find(|run| !run.is_empty());
+    let run = run.map_or(&[][..], |run| &run[..run.len().min(libc::PIPE_BUF)]);
+    write(fd, run)
+}
+
+/// Sends `runs` to a socket without waiting. Source: sendmsg(2), `MSG_DONTWAIT`.
+fn send_nowait(fd: BorrowedFd<'_>, runs: &[IoSlice<'_>]) -> io::Result<usize> {
+    // SAFETY: all zeros are a message without an address and without control data.
+    let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
+    message.msg_iov = runs.as_ptr().cast_mut().cast();
+    message.msg_iovlen = runs.len().min(libc::UIO_MAXIOV as usize);
+    // SAFETY: `IoSlice` has the layout of `iovec`. The slice of `msg_iovlen` of them lives over the
+    // call and is only read.
+    let sent = unsafe { libc::sendmsg(fd.as_raw_fd(), &raw const message, libc::MSG_DONTWAIT) };
+    usize::try_from(sent).map_err(|_| io::Error::last_os_error())
+}
+
+/// Waits until `fd` may accept bytes, for at most `limit`. Returns whether it does. Returns early
+/// on a signal. Source: poll(2).
+pub fn wait_writable(fd: BorrowedFd<'_>, limit: Duration) -> io::Result<bool> {
     let mut polled = libc::pollfd {
         fd: fd.as_raw_fd(),
         events: libc::POLLOUT,
@@ -100,8 +131,8 @@ pub fn wait_writable(fd: BorrowedFd<'_>, limit: Duration) -> io::Result<()> {
     let limit_ms = libc::c_int::try_from(limit.as_millis()).unwrap_or(libc::c_int::MAX);
     // SAFETY: the pointer is to one pollfd that lives over the call, and the count is 1.
     match check(unsafe { libc::poll(&raw mut polled, 1, limit_ms) }) {
-        Err(error) if error.kind() != io::ErrorKind::Interrupted => Err(error),
-        _ => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(false),
+        ready => Ok(ready? > 0),
     }
 }
 

@@ -354,6 +354,11 @@ pub fn file_id(fd: BorrowedFd<'_>) -> io::Result<(u64, u64)> {
     Ok((stat.st_dev, stat.st_ino))
 }
 
+/// Returns whether `fd` is a regular file.
+pub fn is_regular(fd: BorrowedFd<'_>) -> bool {
+    stat_of(fd).is_ok_and(|stat| stat.st_mode & libc::S_IFMT == libc::S_IFREG)
+}
+
 fn stat_of(fd: BorrowedFd<'_>) -> io::Result<libc::stat> {
     let mut stat = MaybeUninit::<libc::stat>::uninit();
     // SAFETY: the descriptor is open, and the pointer leads to room for one `stat`.
