@@ -21,7 +21,7 @@ while read -r mutant file scenario; do
     if ALQ_MUTANT=$mutant cargo test --release --locked --test "$file" -- --exact "$scenario" >"$said" 2>&1; then
         echo "$mutant: survived $scenario" >&2
         exit 1
-    elif ! grep -q "^$scenario failed. Once more: " "$said"; then
+    elif ! grep -q "^$scenario failed. Once more:" "$said"; then
         echo "$mutant: failed for another reason:" >&2
         tail -n 20 "$said" >&2
         exit 1

@@ -39,8 +39,9 @@ macro_rules! page {
     };
 }
 
+// benches/comparison/migrating tests the examples of this page.
 #[doc = include_str!("links.md")]
-#[cfg_attr(not(doctest), doc = include_str!("../docs/migrating.md"))] // benches/comparison/migrating tests it
+#[cfg_attr(not(doctest), doc = include_str!("../docs/migrating.md"))]
 pub mod migrating {}
 
 page!(alq9, "alq.md");

@@ -20,7 +20,8 @@ use alq::model::{
     Ring, Shared, Sink, Tail, WhenFull, drive,
 };
 
-/// The bounds of a model on preemptions: one for CI, and one for the long form, which takes minutes.
+/// The bounds of a model on preemptions: one for CI, and one for the long form, which takes
+/// minutes.
 #[derive(Clone, Copy, Debug)]
 pub struct Bound {
     short: usize,
