@@ -50,7 +50,8 @@ pub fn enable() {
     ENABLED_HERE.get(|| ());
 }
 
-/// Appends to a borrowed descriptor. Source: `lib/async-append.h` of Open vSwitch.
+/// Appends to a borrowed descriptor: synchronously at first, asynchronously once it is enabled.
+/// Source: `lib/async-append.h` of Open vSwitch.
 ///
 /// After [`enable`] or [`start`](AsyncAppend::start), writes go through a [lane](crate::Lane) of a
 /// private queue, and a thread writes them to a duplicate of the descriptor. In these cases every
@@ -105,8 +106,8 @@ enum Mode {
 }
 
 impl<'fd> AsyncAppend<'fd> {
-    /// Makes an appender on `fd`. Never fails: if the descriptor is not open for writing, the first
-    /// write returns the error.
+    /// Makes an appender on `fd`, which is synchronous unless [`enable`] was called. Never fails: if
+    /// the descriptor is not open for writing, the first write returns the error.
     ///
     /// ```
     /// let stdout = std::io::stdout();
