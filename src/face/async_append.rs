@@ -106,8 +106,8 @@ enum Mode {
 }
 
 impl<'fd> AsyncAppend<'fd> {
-    /// Makes an appender on `fd`, which is synchronous unless [`enable`] was called. Never fails: if
-    /// the descriptor is not open for writing, the first write returns the error.
+    /// Makes an appender on `fd`, which is synchronous unless [`enable`] was called. Never fails:
+    /// if the descriptor is not open for writing, the first write returns the error.
     ///
     /// ```
     /// let stdout = std::io::stdout();
