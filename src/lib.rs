@@ -77,7 +77,7 @@ pub mod model {
     pub use crate::actors::flusher::{Flusher, Step};
     pub use crate::actors::pace::Pace;
     pub use crate::actors::thread::drive;
-    pub use crate::actors::{Asker, Config, Last, Shared};
+    pub use crate::actors::{Asker, Config, Last, Shared, syncer};
     pub use crate::ends::{Kind, Pending, Reach, Sink, Subscriber, WOKEN, Watch};
     pub use crate::face::{barrier, registry::Registry, sleep};
     pub use crate::memory::{Memory, heap::Heap};

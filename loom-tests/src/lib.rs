@@ -289,8 +289,8 @@ pub fn start(
 
 /// Waits until everything up to `end` is written. It makes no call that would wake the flusher.
 pub fn wait_written(shared: &Shared<Heap>, end: u64) {
-    let written = || (shared.ring.tail().pos >= end).then_some(());
-    shared.progress.wait_until(None, written).unwrap();
+    let written = || (shared.intake.ring.tail().pos >= end).then_some(());
+    shared.outcome.progress.wait_until(None, written).unwrap();
 }
 
 /// A queue without a flusher thread on `sink`, which is also synced.
@@ -324,10 +324,10 @@ fn build(
 
 /// Appends one record as `Queue::writen` does. Panics if there is no room.
 pub fn write(shared: &Shared<Heap>, letter: u8, len: u32, activate: bool) -> u64 {
-    let mut reservation = shared.try_reserve(len).expect("there is room");
+    let mut reservation = shared.intake.try_reserve(len).expect("there is room");
     reservation.fill(&vec![letter; len as usize]);
     let posted = reservation.post(len);
-    shared.posted(posted, activate);
+    shared.intake.posted(posted, activate);
     posted.end
 }
 
@@ -344,10 +344,14 @@ pub fn write_in_lane(
 ) -> Result<(), alq::Error> {
     let record = vec![letter; len as usize];
     if !owner.begins(record.len()) {
-        shared.begin_elsewhere(owner, len, WhenFull::Wait, Kind::Writen, None)?;
+        shared
+            .intake
+            .begin_elsewhere(owner, len, WhenFull::Wait, Kind::Writen, None)?;
     }
-    owner.bytes_mut(&shared.ring, len).copy_from_slice(&record);
-    let posted = owner.post(&shared.ring, len);
-    shared.posted(posted, true);
+    owner
+        .bytes_mut(&shared.intake.ring, len)
+        .copy_from_slice(&record);
+    let posted = owner.post(&shared.intake.ring, len);
+    shared.intake.posted(posted, true);
     Ok(())
 }

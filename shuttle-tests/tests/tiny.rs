@@ -62,29 +62,33 @@ fn queue(order: Order) -> (Arc<Shared<Heap>>, JoinHandle<()>, FarEnd) {
 
 fn write(shared: &Shared<Heap>, record: &[u8]) -> u64 {
     let len = record.len() as u32;
-    let mut reservation = shared.wait_reserve(len, Kind::Writen, None).unwrap();
+    let mut reservation = shared.intake.wait_reserve(len, Kind::Writen, None).unwrap();
     reservation.fill(record);
     let posted = reservation.post(len);
-    shared.posted(posted, is_one_in(2));
+    shared.intake.posted(posted, is_one_in(2));
     posted.end
 }
 
 fn write_in_lane(shared: &Shared<Heap>, owner: &mut Owner, record: &[u8]) -> u64 {
     let len = record.len() as u32;
     if !owner.begins(record.len()) {
-        let begun = shared.begin_elsewhere(owner, len, WhenFull::Wait, Kind::Writen, None);
+        let begun = shared
+            .intake
+            .begin_elsewhere(owner, len, WhenFull::Wait, Kind::Writen, None);
         begun.unwrap();
     }
-    owner.bytes_mut(&shared.ring, len).copy_from_slice(record);
-    let posted = owner.post(&shared.ring, len);
-    shared.posted(posted, is_one_in(2));
+    owner
+        .bytes_mut(&shared.intake.ring, len)
+        .copy_from_slice(record);
+    let posted = owner.post(&shared.intake.ring, len);
+    shared.intake.posted(posted, is_one_in(2));
     posted.end
 }
 
 fn start(shared: &Arc<Shared<Heap>>, ledger: &Ledger, name: u8, in_lane: bool) -> JoinHandle<()> {
     let (shared, ledger) = (Arc::clone(shared), ledger.clone());
     thread::spawn(move || {
-        let mut lane = in_lane.then(|| shared.ring.enter_lane(4));
+        let mut lane = in_lane.then(|| shared.intake.ring.enter_lane(4));
         for count in 0..1 + below(8) {
             let record = record(name, count);
             let end = match &mut lane {
@@ -94,7 +98,7 @@ fn start(shared: &Arc<Shared<Heap>>, ledger: &Ledger, name: u8, in_lane: bool) -
             ledger.note(end, record);
             if is_one_in(5) {
                 lane.iter_mut().for_each(|owner| {
-                    shared.leave_lane(owner);
+                    shared.intake.leave_lane(owner);
                 });
             }
         }

@@ -1,9 +1,11 @@
 //! What is durable in a queue, and which sinks the sync thread must still sync.
 //!
-//! This file owns the record of it; `syncer` does the syncs. Nothing here calls a sink.
+//! This file owns the record of it; `syncer` has the thread. No lock is held during a sync.
 
 use std::collections::VecDeque;
 
+use super::doubts::Doubts;
+use super::job::Job;
 use crate::ends::Sink;
 use crate::primitives::Event;
 use crate::primitives::sync::{AtomicBool, AtomicU64, Mutex, Ordering, PlainArc, unless_mutant};
@@ -11,58 +13,49 @@ use crate::words::{Error, SyncOp};
 
 /// The state that the callers of `fsync`, the flusher and the sync thread share.
 pub struct Durability {
-    /// The positions up to which fdatasync and fsync have returned. What lies in a [`Gap`] is not
-    /// durable even so.
+    /// The positions up to which fdatasync and fsync have returned. What is in [`Doubts`] is
+    /// not durable even so.
     data: AtomicU64,
     full: AtomicU64,
     /// Whether `data` and `full` are incomplete: a sync has failed, or a sink could not be synced.
     is_doubted: AtomicBool,
+    /// Whether the flusher has ended and the sync thread has not.
+    is_flusher_done: AtomicBool,
     /// Notified when a sync may be due, and when the flusher has ended.
     pub(super) wanted: Event,
-    pub(super) state: Mutex<State>,
+    state: Mutex<State>,
 }
 
 /// The part that changes with a reopen or a failed sync.
-pub(super) struct State {
-    pub thread: Thread,
+struct State {
+    thread: Thread,
     /// The sink that the flusher writes to. `None` after the last write, and in models that do not
     /// sync.
-    pub sink: Option<PlainArc<dyn Sink>>,
+    sink: Option<PlainArc<dyn Sink>>,
     /// The number of sinks before this one.
-    pub era: u64,
+    era: u64,
     /// The position of the first byte that went to this sink.
-    pub begin: u64,
+    begin: u64,
     /// Sinks that a reopen has replaced, oldest first. Each is synced before later bytes count as
     /// durable.
-    pub retired: VecDeque<Retired>,
+    retired: VecDeque<Retired>,
     /// The error of a failed sync of the current sink. Nothing more becomes durable before a
     /// reopen.
-    pub failure: Option<Error>,
-    gaps: Vec<Gap>,
+    failure: Option<Error>,
+    doubts: Doubts,
 }
 
 /// A sink that gets no more bytes and is not synced yet.
-pub(super) struct Retired {
-    pub sink: PlainArc<dyn Sink>,
-    pub era: u64,
+struct Retired {
+    sink: PlainArc<dyn Sink>,
+    era: u64,
     /// The position after the last byte that went to this sink.
-    pub end: u64,
-}
-
-/// A range that is never durable: it was written and not yet synced when a sync failed, or its sink
-/// cannot be synced.
-#[derive(Clone, Debug)]
-struct Gap {
-    /// The positions up to which fdatasync and fsync had returned before.
-    data: u64,
-    full: u64,
     end: u64,
-    error: Error,
 }
 
 /// The state of the sync thread, which starts when it is first needed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Thread {
+enum Thread {
     /// Not started.
     Idle,
     Running,
@@ -84,6 +77,7 @@ impl Durability {
             data: AtomicU64::new(0),
             full: AtomicU64::new(0),
             is_doubted: AtomicBool::new(false),
+            is_flusher_done: AtomicBool::new(false),
             wanted: Event::new(),
             state: Mutex::new(State {
                 thread: if sink.is_some() {
@@ -96,7 +90,7 @@ impl Durability {
                 begin: 0,
                 retired: VecDeque::new(),
                 failure: None,
-                gaps: Vec::new(),
+                doubts: Doubts::default(),
             }),
         }
     }
@@ -118,7 +112,7 @@ impl Durability {
     }
 
     /// Notes that a sync by `op` has covered everything up to `pos`, except the gaps.
-    pub(super) fn raise(&self, op: SyncOp, pos: u64) {
+    fn raise(&self, op: SyncOp, pos: u64) {
         // [durable.raise_data] Release, pairs with [durable.data]. An fsync is an fdatasync too.
         let order = unless_mutant("durable.raise_data", Ordering::Release);
         self.data.fetch_max(pos, order);
@@ -133,22 +127,15 @@ impl Durability {
     /// `None` while neither is known.
     pub fn verdict(&self, target: u64, op: SyncOp) -> Option<Result<(), Error>> {
         let is_reached = target <= self.reached(op);
-        // Relaxed: a position that was raised over a gap was raised after the gap was noted. So a
+        // Relaxed: a position that was raised over a doubt was raised after the doubt was noted. So a
         // thread that has seen the position sees the doubt. The lock protects the gap itself, and
         // the doubt was set under it.
         if !self.is_doubted.load(Ordering::Relaxed) {
             return is_reached.then_some(Ok(()));
         }
         let state = self.state.lock();
-        let in_gap = |gap: &&Gap| {
-            let durable = match op {
-                SyncOp::Data => gap.data,
-                SyncOp::Full => gap.full,
-            };
-            (durable + 1..=gap.end).contains(&target)
-        };
-        if let Some(gap) = state.gaps.iter().find(in_gap) {
-            return Some(Err(gap.error.clone()));
+        if let Some(error) = state.doubts.error_at(target, op) {
+            return Some(Err(error.clone()));
         }
         if is_reached {
             return Some(Ok(()));
@@ -158,19 +145,9 @@ impl Durability {
 
     /// Notes that what is written up to `end` and not durable yet never will be, because of
     /// `error`.
-    pub(super) fn doubt(&self, state: &mut State, end: u64, error: Error) {
+    fn doubt(&self, state: &mut State, end: u64, error: Error) {
         let (data, full) = (self.reached(SyncOp::Data), self.reached(SyncOp::Full));
-        match state.gaps.last_mut() {
-            Some(last) if last.error == error && data.min(full) <= last.end => {
-                last.end = last.end.max(end);
-            }
-            _ => state.gaps.push(Gap {
-                data,
-                full,
-                end,
-                error,
-            }),
-        }
+        state.doubts.add(data, full, end, error);
         // Relaxed: see `verdict`. Never taken back: after a failed sync the system may have dropped
         // the dirty pages, and a later success says nothing about them.
         self.is_doubted.store(true, Ordering::Relaxed);
@@ -180,6 +157,199 @@ impl Durability {
     /// the sync thread sleeps.
     pub fn look(&self) {
         self.wanted.notify();
+    }
+
+    /// Checks that the current sink can be synced. `Ok(false)` if a sync has failed: a thread could
+    /// do no more, and the callers get the failure.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotSyncable`].
+    pub(super) fn check_syncable(&self) -> Result<bool, Error> {
+        let sink = {
+            let state = self.state.lock();
+            if state.failure.is_some() {
+                return Ok(false);
+            }
+            state.sink.clone()
+        };
+        match sink {
+            Some(sink) if !sink.can_sync() => Err(Error::NotSyncable),
+            _ => Ok(true),
+        }
+    }
+
+    /// Returns whether the current sink can be synced.
+    pub(super) fn can_sync(&self) -> bool {
+        let sink = self.state.lock().sink.clone();
+        sink.is_some_and(|sink| sink.can_sync())
+    }
+
+    /// Starts the sync thread with `spawn`, unless it runs. `over` gives the error if no sync
+    /// follows.
+    pub(super) fn start_thread(
+        &self,
+        spawn: impl FnOnce() -> Result<(), Error>,
+        over: impl FnOnce() -> Error,
+    ) -> Result<(), Error> {
+        let mut state = self.state.lock();
+        match state.thread {
+            Thread::Running => return Ok(()),
+            Thread::Over => return Err(over()),
+            Thread::Idle => spawn()?,
+        }
+        state.thread = Thread::Running;
+        Ok(())
+    }
+
+    /// Replaces the sink: `next` gets everything after `cut`. For the flusher, between two writes.
+    ///
+    /// If the previous sink `can_sync`, it is synced before anything after `cut` counts as durable.
+    pub fn replace_sink(&self, next: PlainArc<dyn Sink>, cut: u64, can_sync: bool) {
+        let mut state = self.state.lock();
+        let era = state.era;
+        let before = state.sink.replace(next);
+        let got_bytes = state.begin < cut;
+        state.era += 1;
+        state.begin = cut;
+        state.failure = None;
+        let is_durable = self.reached(SyncOp::Full) >= cut;
+        let mut done_with = None;
+        match before {
+            Some(sink) if got_bytes && !is_durable => {
+                if can_sync {
+                    let end = cut;
+                    state.retired.push_back(Retired { sink, era, end });
+                } else {
+                    self.doubt(&mut state, cut, Error::NotSyncable);
+                    done_with = Some(sink);
+                }
+            }
+            before => done_with = before,
+        }
+        drop(state);
+        drop(done_with); // its drop may call into the queue: not under the lock
+        self.look();
+    }
+
+    /// Returns the sync that is due next. A replaced sink is always synced, the oldest first. The
+    /// current sink is synced if a caller waits for it. `written` returns the tail; `wanted` returns
+    /// the strongest sync that a caller waits for, of those for which its argument returns true.
+    pub(super) fn next_job(
+        &self,
+        written: impl FnOnce() -> u64,
+        wanted: impl FnOnce(&dyn Fn(u64, SyncOp) -> bool) -> Option<SyncOp>,
+    ) -> Option<Job> {
+        let (sink, era, end) = {
+            let state = self.state.lock();
+            if let Some(retired) = state.retired.front() {
+                return Some(Job {
+                    sink: PlainArc::clone(&retired.sink),
+                    era: retired.era,
+                    op: SyncOp::Full,
+                    end: retired.end,
+                });
+            }
+            if state.failure.is_some() {
+                return None;
+            }
+            // No other sink takes over while the lock is held. So everything up to the tail is in
+            // this sink, or is durable.
+            (state.sink.clone()?, state.era, written())
+        };
+        let op = wanted(&|target, op| target <= end && target > self.reached(op))?;
+        Some(Job { sink, era, op, end })
+    }
+
+    /// Notes that `job` has succeeded.
+    pub(super) fn has_synced(&self, job: &Job) {
+        let mut state = self.state.lock();
+        let is_retired = |one: &Retired| one.era == job.era && one.end == job.end;
+        let is_all = job.op == SyncOp::Full;
+        let done_with = state
+            .retired
+            .front()
+            .is_some_and(|one| is_all && is_retired(one))
+            .then(|| state.retired.pop_front());
+        drop(state);
+        drop(done_with);
+        self.raise(job.op, job.end);
+    }
+
+    /// Notes that `job` has failed: what its sink has got by now is never durable, except what was
+    /// durable before. `written` returns the tail.
+    pub(super) fn has_not_synced(&self, job: &Job, error: &Error, written: impl FnOnce() -> u64) {
+        let mut state = self.state.lock();
+        let retired = state.retired.iter().position(|one| one.era == job.era);
+        let retired = retired.and_then(|index| state.retired.remove(index));
+        let end = if let Some(retired) = &retired {
+            retired.end
+        } else {
+            state.failure = Some(error.clone());
+            written()
+        };
+        self.doubt(&mut state, end, error.clone());
+        drop(state);
+        drop(retired);
+    }
+
+    /// Notes that the sync thread has panicked: what is written and not durable by now never will
+    /// be. `written` returns the tail.
+    pub(super) fn has_panicked(&self, error: &Error, written: impl FnOnce() -> u64) {
+        let mut state = self.state.lock();
+        let retired = core::mem::take(&mut state.retired);
+        state.failure = Some(error.clone());
+        self.doubt(&mut state, written(), error.clone());
+        drop(state);
+        drop(retired);
+    }
+
+    /// Notes that the flusher has ended. Returns whether no sync follows either, so that the caller
+    /// must finish the queue; otherwise the sync thread does what is still due, and finishes.
+    pub(super) fn flusher_ended(&self) -> bool {
+        let left = {
+            let mut state = self.state.lock();
+            if state.thread == Thread::Running {
+                // Relaxed: it is set under the lock of the state. The thread that has seen it takes
+                // that lock next.
+                self.is_flusher_done.store(true, Ordering::Relaxed);
+                None
+            } else {
+                state.thread = Thread::Over;
+                Some((state.sink.take(), core::mem::take(&mut state.retired)))
+            }
+        };
+        let is_over = left.is_some();
+        // Maybe the last handle of the sink. Its drop may call into the queue, so not under the
+        // lock.
+        drop(left);
+        if !is_over {
+            self.look();
+        }
+        is_over
+    }
+
+    /// Returns whether the flusher has ended.
+    pub(super) fn is_flusher_done(&self) -> bool {
+        // Relaxed: see `flusher_ended`.
+        self.is_flusher_done.load(Ordering::Relaxed)
+    }
+
+    /// Notes that the sync thread ends. Returns whether the flusher has ended before, so that the
+    /// caller must finish the queue. Otherwise the thread has panicked, and a reopen may start
+    /// another.
+    pub(super) fn thread_ended(&self) -> bool {
+        let left = {
+            let mut state = self.state.lock();
+            if !self.is_flusher_done() {
+                state.thread = Thread::Idle;
+                return false;
+            }
+            (state.sink.take(), core::mem::take(&mut state.retired))
+        };
+        drop(left); // a thread that sees the end finds the descriptor closed
+        self.state.lock().thread = Thread::Over;
+        true
     }
 }
 
@@ -192,7 +362,7 @@ mod tests {
     const FULL: SyncOp = SyncOp::Full;
 
     #[test]
-    fn a_gap_stays_when_later_bytes_become_durable() {
+    fn a_doubt_stays_when_later_bytes_become_durable() {
         let durability = Durability::new(None);
         durability.raise(FULL, 10);
         durability.raise(DATA, 20);
@@ -207,21 +377,5 @@ mod tests {
         let expected = [&done, &none, &none, &none, &none, &done, &done].map(Clone::clone);
         assert_eq!(by(FULL), expected);
         assert_eq!(durability.verdict(41, DATA), None);
-    }
-
-    #[test]
-    fn gaps_that_touch_are_one_and_gaps_with_something_between_are_two() {
-        let durability = Durability::new(None);
-        let doubt = |end| durability.doubt(&mut durability.state.lock(), end, Error::NotSyncable);
-        let gaps = || durability.state.lock().gaps.len();
-        doubt(10);
-        doubt(20);
-        assert_eq!(gaps(), 1);
-        assert!(durability.verdict(15, DATA).is_some());
-        durability.raise(FULL, 30);
-        doubt(40);
-        assert_eq!(gaps(), 2);
-        assert_eq!(durability.verdict(25, DATA), Some(Ok(())));
-        assert_eq!(durability.verdict(40, DATA), Some(Err(Error::NotSyncable)));
     }
 }

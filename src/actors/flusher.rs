@@ -8,10 +8,13 @@ use core::fmt;
 use std::io::{self, IoSlice};
 use std::time::Duration;
 
+use super::config::Last;
 use super::gap::GapLine;
+use super::intake::Intake;
+use super::outcome::Outcome;
 use super::recovery::note_of;
 use super::reopen::Request;
-use super::shared::{Last, Shared};
+use super::shared::Shared;
 use crate::ends::Sink;
 use crate::memory::{Journal, Memory};
 use crate::primitives::Interest;
@@ -76,7 +79,8 @@ const SMALL_RING: u32 = 1 << 16;
 impl<M: Memory> Flusher<M> {
     pub fn new(shared: Arc<Shared<M>>, mut drain: Drain, sink: PlainArc<dyn Sink>) -> Self {
         drain.cut_records(sink.cuts_records());
-        let capacity = shared.ring.geometry().capacity();
+        let Shared { intake, .. } = &*shared;
+        let capacity = intake.ring.geometry().capacity();
         let batch_limit = if capacity <= SMALL_RING {
             capacity
         } else {
@@ -91,35 +95,40 @@ impl<M: Memory> Flusher<M> {
         }
     }
 
+    fn intake(&self) -> &Intake<M> {
+        &self.shared.intake
+    }
+
+    fn outcome(&self) -> &Outcome {
+        &self.shared.outcome
+    }
+
     /// Looks at the ring once and writes what is there, up to a limit.
     pub fn step(&mut self) -> Step {
-        let holes = match self.shared.last() {
+        let holes = match self.outcome().last() {
             Last::Drain => Holes::Wait,
             Last::StepOver => Holes::StepOver,
             Last::Stop => return Step::Finished,
         };
         let is_overdue = self.reopen_if_due();
-        let shared = &*self.shared;
-        if shared.failure().is_some() {
-            return match shared.ring.ended() {
+        let intake = &self.shared.intake;
+        if intake.trouble.failure().is_some() {
+            return match intake.ring.ended() {
                 Some(_) => Step::Finished,
                 None => Step::Failed,
             };
         }
-        if shared.take_room_given() {
-            shared.room_came();
+        if intake.take_room_given() {
+            intake.room_came();
         }
-        let fill = u64::from(shared.ring.fill());
-        if fill > shared.post_counts.high_water_bytes.get() {
-            shared.post_counts.high_water_bytes.raise(fill);
-        }
-        let is_last = shared.ring.ended().is_some();
-        let limit = match self.gap_line.place(&shared.gaps, is_last) {
+        intake.note_fill();
+        let is_last = intake.ring.ended().is_some();
+        let limit = match self.gap_line.place(&intake.gaps, is_last) {
             Some(place) => self.room_before(place),
             None => self.batch_limit,
         };
         if limit == 0 {
-            self.gap_line.begin(&self.shared.gaps);
+            self.gap_line.begin(&intake.gaps);
         }
         // A sink that takes few bytes at a time might never stop at the end of a record. So an
         // overdue reopen offers it one record only.
@@ -128,11 +137,22 @@ impl<M: Memory> Flusher<M> {
         if !self.gap_line.rest().is_empty() {
             return self.write_gap_line();
         }
+        match self.drain_once(limit, holes) {
+            Ok(Drained::Moved { bytes, more }) => self.moved(bytes, more),
+            Ok(Drained::Blocked { seq }) => Step::Blocked { seq },
+            Ok(Drained::Empty) => self.empty(),
+            Err(error) => self.refused(&error),
+        }
+    }
+
+    /// Has the drain write at most `limit` bytes, unless the first record is longer.
+    fn drain_once(&mut self, limit: u32, holes: Holes) -> io::Result<Drained> {
+        let intake = &self.shared.intake;
         let sink = &*self.sink;
         let (start, ahead) = (self.drain.tail(), self.drain.ahead());
-        let drained = self.drain.step(&shared.ring, limit, holes, |runs| {
-            shared.standstill.set_blocked(false); // from here on the flusher waits for the sink
-            let Some(journal) = shared.ring.journal() else {
+        self.drain.step(&intake.ring, limit, holes, |runs| {
+            intake.trouble.standstill.set_blocked(false); // the flusher now waits for the sink
+            let Some(journal) = intake.ring.journal() else {
                 return write(sink, runs);
             };
             intend(journal, sink, start, ahead, runs);
@@ -141,26 +161,26 @@ impl<M: Memory> Flusher<M> {
                 journal.withdraw(); // other processes may write to the log before the next try
             }
             taken
-        });
-        match drained {
-            Ok(Drained::Moved { bytes, more }) => {
-                if bytes > 0 {
-                    shared.standstill.end_stall();
-                    shared.drain_counts.drains.add_alone(1);
-                }
-                // [room.again] A lane may have opened a span after the last look of a writer that
-                // still waits.
-                let is_room_wanted =
-                    shared.room_came() && !is_mutant("room.again") && shared.want_room_of_lanes();
-                shared.settle();
-                shared.durability.look();
-                let more = more || is_room_wanted || shared.reopening.is_wanted();
-                Step::Moved { bytes, more }
-            }
-            Ok(Drained::Blocked { seq }) => Step::Blocked { seq },
-            Ok(Drained::Empty) => self.empty(),
-            Err(error) => self.refused(&error),
+        })
+    }
+
+    /// Passes on that the tail has moved, after a write of `bytes`.
+    fn moved(&self, bytes: u32, more: bool) -> Step {
+        let Shared {
+            intake, outcome, ..
+        } = &*self.shared;
+        if bytes > 0 {
+            intake.trouble.standstill.end_stall();
+            outcome.count_drain();
         }
+        // [room.again] A lane may have opened a span after the last look of a writer that still
+        // waits.
+        let is_room_wanted =
+            intake.room_came() && !is_mutant("room.again") && intake.want_room_of_lanes();
+        outcome.settle(intake);
+        outcome.durability.look();
+        let more = more || is_room_wanted || outcome.reopening.is_wanted();
+        Step::Moved { bytes, more }
     }
 
     /// Returns how many bytes may be written before the line that belongs at `place`; 0 if the line
@@ -176,16 +196,19 @@ impl<M: Memory> Flusher<M> {
 
     /// Writes the line that reports a loss. The line is not part of the ring.
     fn write_gap_line(&mut self) -> Step {
-        let shared = &*self.shared;
-        shared.standstill.set_blocked(false);
+        let Shared {
+            intake, outcome, ..
+        } = &*self.shared;
+        let standstill = &intake.trouble.standstill;
+        standstill.set_blocked(false);
         let rest = self.gap_line.rest();
         match write(&*self.sink, &[IoSlice::new(rest)]) {
             Ok(taken) => {
                 assert!(taken <= rest.len(), "a sink took more than it was given");
                 self.gap_line.advance(taken);
-                shared.standstill.end_stall();
-                shared.drain_counts.drains.add_alone(1);
-                shared.drain_counts.loss_line_bytes.add_alone(taken as u64);
+                standstill.end_stall();
+                outcome.count_drain();
+                outcome.counts.loss_line_bytes.add_alone(taken as u64);
                 Step::Again
             }
             Err(error) => self.refused(&error),
@@ -195,7 +218,7 @@ impl<M: Memory> Flusher<M> {
     /// Returns how long the line that reports a loss must still wait, if there is one. For the loop
     /// of the flusher, which has a clock.
     pub(super) fn gap_line_waits(&mut self) -> Option<Duration> {
-        self.gap_line.wait_for_turn(&self.shared.gaps)
+        self.gap_line.wait_for_turn(&self.shared.intake.gaps)
     }
 
     /// Looks once more before the flusher sleeps for `interest`. Returns whether the event has
@@ -205,9 +228,10 @@ impl<M: Memory> Flusher<M> {
     /// while the flusher was still awake. Then the flusher must sleep for that sequence, and not
     /// for `Any`.
     pub fn is_due(&self, interest: Interest) -> bool {
+        let ring = &self.intake().ring;
         match interest {
-            Interest::Sequence(_) => self.drain.is_posted(&self.shared.ring),
-            Interest::Any => self.drain.has_claims_ahead(&self.shared.ring),
+            Interest::Sequence(_) => self.drain.is_posted(ring),
+            Interest::Any => self.drain.has_claims_ahead(ring),
             Interest::Nothing | Interest::Mark => false,
         }
     }
@@ -217,7 +241,7 @@ impl<M: Memory> Flusher<M> {
     /// The queue is finished only if the drain has also reached the end of a closed ring: claims
     /// before that end may have come after the look.
     fn empty(&self) -> Step {
-        match self.shared.ring.ended() {
+        match self.intake().ring.ended() {
             // [finish.again] No work is left only at the very end.
             Some(end) if self.drain.has_reached(end) || is_mutant("finish.again") => Step::Finished,
             _ => Step::Empty,
@@ -227,12 +251,11 @@ impl<M: Memory> Flusher<M> {
     /// Decides what to do about a write that failed. If the sink accepts no data, a waiting reopen
     /// request is met now.
     fn refused(&mut self, error: &io::Error) -> Step {
+        let standstill = &self.intake().trouble.standstill;
         let step = match error.kind() {
             io::ErrorKind::Interrupted => return Step::Again,
             // A reader that is only slow first gets what was posted before the request.
-            io::ErrorKind::WouldBlock if !self.shared.standstill.is_over_limit() => {
-                return Step::Busy;
-            }
+            io::ErrorKind::WouldBlock if !standstill.is_over_limit() => return Step::Busy,
             io::ErrorKind::WouldBlock => Step::Busy,
             _ => match errno_of(error) {
                 errno @ (libc::ENOSPC | libc::EDQUOT) => Step::Full { errno },
@@ -242,7 +265,7 @@ impl<M: Memory> Flusher<M> {
                 }
             },
         };
-        match self.shared.reopening.take(|_| true) {
+        match self.outcome().reopening.take(|_| true) {
             Some(request) => {
                 self.reopen(request);
                 Step::Again
@@ -257,7 +280,7 @@ impl<M: Memory> Flusher<M> {
     /// A request is due when everything that was posted before it is written, up to the end of a
     /// record; or at once, if this sink has failed.
     fn reopen_if_due(&mut self) -> bool {
-        let reopening = &self.shared.reopening;
+        let reopening = &self.shared.outcome.reopening;
         if !reopening.is_wanted() {
             return false;
         }
@@ -278,28 +301,34 @@ impl<M: Memory> Flusher<M> {
     /// Switches to the sink of `request`. If it is the same file, the next write continues at the
     /// very next byte. Another file gets the current record from its first byte on.
     fn reopen(&mut self, request: Request) {
-        let shared = &*self.shared;
+        let Shared {
+            intake,
+            outcome,
+            aside,
+            ..
+        } = &*self.shared;
         let before = self.sink.file_id();
         let is_same = before.is_some() && before == request.sink.file_id();
         if !is_same {
-            let again = self.drain.restart(&shared.ring);
-            shared.drain_counts.repeated.add_alone(u64::from(again));
+            let again = self.drain.restart(&intake.ring);
+            outcome.counts.repeated.add_alone(u64::from(again));
             self.gap_line.restart();
         }
         self.drain.cut_records(request.sink.cuts_records());
         let can_sync = self.sink.can_sync();
-        if let Some(journal) = shared.ring.journal() {
+        if let Some(journal) = intake.ring.journal() {
             journal.note_log(&note_of(&*request.sink));
         }
-        shared.reporter.set_target(request.target);
-        shared.aside.switch_to(&request.sink);
+        intake.trouble.reporter.set_target(request.target);
+        aside.switch_to(&request.sink);
         let before = core::mem::replace(&mut self.sink, PlainArc::clone(&request.sink));
-        shared.replace_sink(request.sink, self.drain.position(), can_sync);
+        let cut = self.drain.position();
+        outcome.durability.replace_sink(request.sink, cut, can_sync);
         drop(before);
-        shared.standstill.end_stall();
-        shared.recover();
-        shared.reopening.set_met(request.number);
-        shared.settle();
+        intake.trouble.standstill.end_stall();
+        intake.recover();
+        outcome.reopening.set_met(request.number);
+        outcome.settle(intake);
     }
 }
 

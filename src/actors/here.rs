@@ -1,10 +1,9 @@
 //! Whether a call may touch its queue, and why an append gets no room in the ring.
 //!
 //! In a child of fork(2), threads that do not exist there may hold the locks of a queue, and the
-//! ring belongs to the parent. So every call first asks [`Shared::here`], which gives access only
-//! in the process that created the queue.
+//! ring belongs to the parent. So every call first asks [`Shared::here`](super::Shared::here), which
+//! gives access only in the process that created the queue.
 
-use super::shared::Shared;
 use crate::words::Error;
 
 /// Why an append bypasses the ring.
@@ -23,26 +22,6 @@ pub enum Refused {
     Past(Past),
     /// The queue refuses the append.
     Error(Error),
-}
-
-impl<M> Shared<M> {
-    /// Returns this queue, if the calling process created it. On the path of every append.
-    ///
-    /// # Errors
-    ///
-    /// [`Past::Child`] in any other process.
-    #[inline(always)]
-    #[expect(
-        clippy::inline_always,
-        reason = "a load and a compare on the path of every append"
-    )]
-    pub fn here(&self) -> Result<&Self, Past> {
-        if self.home.is_here() {
-            Ok(self)
-        } else {
-            Err(Past::Child)
-        }
-    }
 }
 
 /// The error of a call that cannot bypass the ring.

@@ -27,25 +27,35 @@
 //!
 //! | file | what it owns |
 //! |---|---|
-//! | `shared` | the state of one queue, which joins the parts below |
+//! | `shared` | the state of one queue: its three parts, and the steps that need several of them |
+//! | `intake` | the append side: ring, wake-ups, room that comes back, the end of the intake |
+//! | `outcome` | progress, pending completions, the end of the queue |
 //! | `flusher`, `thread`, `pace` | one step of the flusher, the loop around it, its sleeps |
-//! | `room`, `lane` | waits for room, for records and for lanes |
-//! | `failure`, `standstill` | a failed write, a sink that accepts no data, an open entry |
-//! | `durability`, `syncer` | what is durable, and the thread that syncs |
+//! | `room` | waits for room |
+//! | `trouble`, `failure`, `standstill` | why the drain does not move: a failure, a stall, an entry |
+//! | `crew` | the threads that serve the queue |
+//! | `durability`, `doubts` | what is durable, and what never will be |
+//! | `syncer`, `job` | the thread that syncs, and one sync |
 //! | `reopen` | requests for another sink |
 //! | `gap` | lines in the log that report refused records |
 //! | `recovery` | what an earlier process left in a ring file |
 //! | `report`, `notifier` | errors that no caller is waiting for, and the thread of callbacks |
 //! | `snapshot`, `show` | statistics, for callers and in the ring file |
-//! | `here` | whether this process may touch the queue |
+//! | `here` | why an append does not go through the ring |
+//! | `config` | options, and how the flusher ends |
 
+mod config;
+mod crew;
+mod doubts;
 mod durability;
 mod failure;
 pub mod flusher;
 mod gap;
 mod here;
-mod lane;
+mod intake;
+mod job;
 pub mod notifier;
+mod outcome;
 pub mod pace;
 mod recovery;
 mod reopen;
@@ -59,11 +69,14 @@ pub mod syncer;
 #[cfg(all(test, not(alq_model)))]
 mod tests;
 pub mod thread;
+mod trouble;
 
+pub use config::{Config, Last};
 pub use flusher::Flusher;
 pub use here::{Past, Refused};
 pub use recovery::{Inheritance, note_of};
 pub use report::{Callback, Reporter};
 pub use room::Asker;
-pub use shared::{Config, Last, Shared};
+pub use shared::Shared;
 pub use thread::start;
+pub use trouble::Trouble;

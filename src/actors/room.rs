@@ -7,7 +7,7 @@ use core::task::{Poll, Waker};
 use std::time::{Duration, Instant};
 
 use super::here::{Past, Refused};
-use super::shared::Shared;
+use super::intake::Intake;
 use crate::ends::Kind;
 use crate::memory::Memory;
 use crate::primitives::sync::{is_mutant, unique_number};
@@ -15,7 +15,7 @@ use crate::primitives::{Interest, Ticket};
 use crate::ring::{Refusal, Reservation};
 use crate::words::{Error, Order, Tail, WhenFull};
 
-impl<M: Memory> Shared<M> {
+impl<M: Memory> Intake<M> {
     /// Reserves `len` bytes. `when_full` says whether to sleep until there is room.
     ///
     /// # Errors
@@ -54,47 +54,19 @@ impl<M: Memory> Shared<M> {
         }
     }
 
-    /// Wakes the callers that now fit into the free room. Returns whether any caller was waiting.
-    ///
-    /// The change that made room must be stored before the call. A post must not call it: it may
-    /// take a lock.
-    pub fn room_came(&self) -> bool {
-        if !self.waiters.is_awaited() {
-            return false;
-        }
-        let room = self.ring.room();
-        let fits = |need| need <= room.bytes && room.spans > 0;
-        match self.order {
-            Order::Arrival => self.waiters.wake_first(fits),
-            Order::Any => {
-                let mut left = room;
-                self.waiters.wake_fitting(|need| {
-                    let fits = need <= left.bytes && left.spans > 0;
-                    if fits {
-                        left.bytes -= need;
-                        left.spans -= 1;
-                    }
-                    fits
-                });
-            }
-        }
-        self.waiters.wake_tasks(fits);
-        true
-    }
-
     #[cold]
     fn refused(&self, refusal: Refusal, len: u32) -> Refused {
         let error = match refusal {
             Refusal::Full => {
                 self.note_full();
-                self.post_counts.refused_records.add(1);
-                self.post_counts.refused_bytes.add(u64::from(len));
+                self.counts.refused_records.add(1);
+                self.counts.refused_bytes.add(u64::from(len));
                 // The gap is after the last posted record: a reservation that is still open may yet
                 // give its room back.
                 self.gaps.note(len, || self.ring.posted_end());
-                let stalled = u64::from(self.standstill.is_stalled());
-                self.post_counts.refused_for_stall.add(stalled);
-                self.post_counts
+                let stalled = u64::from(self.trouble.is_stalled());
+                self.counts.refused_for_stall.add(stalled);
+                self.counts
                     .refused_for_lanes
                     .add(u64::from(self.want_room_of_lanes()));
                 self.schedule();
@@ -103,8 +75,8 @@ impl<M: Memory> Shared<M> {
             Refusal::Closed => Error::Closed,
             Refusal::Aside => return Refused::Past(Past::Exit),
             Refusal::Failed => {
-                self.post_counts.refused_for_failure.add(1);
-                self.last_failure().unwrap_or(Error::Closed)
+                self.counts.refused_for_failure.add(1);
+                self.trouble.last_failure().unwrap_or(Error::Closed)
             }
         };
         Refused::Error(error)
@@ -112,14 +84,10 @@ impl<M: Memory> Shared<M> {
 
     /// Refuses an append if the sink has no room and the options say not to wait for that.
     fn refuse_if_stalled(&self, len: u32) -> Result<(), Error> {
-        match self
-            .standstill
-            .no_room()
-            .filter(|_| self.refuse_when_stalled)
-        {
+        match self.trouble.no_room() {
             Some(errno) => {
                 self.refused(Refusal::Full, len);
-                Err(self.stall_error(errno))
+                Err(self.trouble.stall_error(errno))
             }
             None => Ok(()),
         }
@@ -131,7 +99,7 @@ impl<M: Memory> Shared<M> {
     /// A flusher that waits for an open reservation is left alone. So is one with a sink that
     /// accepts no data, since it tries again without a wake-up.
     fn schedule(&self) {
-        if self.standstill.is_stalled() {
+        if self.trouble.is_stalled() {
             return;
         }
         // Ring even if the flusher seems awake: the thread that had to ring may have been preempted
@@ -157,7 +125,7 @@ impl<M: Memory> Shared<M> {
 
     fn note_full(&self) {
         let fill = u64::from(self.ring.fill());
-        self.post_counts.high_water_bytes.raise(fill);
+        self.counts.high_water_bytes.raise(fill);
     }
 
     #[cold]
@@ -167,7 +135,7 @@ impl<M: Memory> Shared<M> {
         kind: Kind,
         deadline: Option<Instant>,
     ) -> Result<Reservation<'_, M>, Refused> {
-        if self.is_servant() {
+        if self.crew.has_me() {
             // This thread is the one that would make room.
             let refusal = self.ring.refusal().unwrap_or(Refusal::Full);
             return Err(self.refused(refusal, len));
@@ -196,7 +164,7 @@ impl<M: Memory> Shared<M> {
             // before they slept.
             self.bell.ring();
         }
-        self.post_counts
+        self.counts
             .longest_wait_ns
             .raise(began.elapsed().as_nanos() as u64);
         reserved
@@ -209,7 +177,7 @@ impl<M: Memory> Shared<M> {
         kind: Kind,
         deadline: Option<Instant>,
     ) -> Result<Reservation<'_, M>, Refused> {
-        let counts = self.post_counts.waits(kind);
+        let counts = self.counts.waits(kind);
         let (mut waited_turn, mut waited_room) = (false, false);
         let mut still = Still::new(self.ring.tail());
         loop {
@@ -249,13 +217,13 @@ impl<M: Memory> Shared<M> {
         if left == Some(Duration::ZERO) {
             return Err(Error::TimedOut);
         }
-        let Some(stall_limit) = self.stall_limit else {
+        let Some(stall_limit) = self.trouble.stall_limit else {
             return Ok(left);
         };
         let stalled = still.for_how_long(self.ring.tail());
         let mut until_stall = stall_limit.saturating_sub(stalled);
         if until_stall.is_zero() {
-            if let Some(age) = self.standstill.blocked_for() {
+            if let Some(age) = self.trouble.blocked_for() {
                 return Err(self.held(age));
             }
             until_stall = stall_limit.max(SLEEP_MIN);
@@ -283,7 +251,7 @@ impl Asker {
     }
 }
 
-impl<M: Memory> Shared<M> {
+impl<M: Memory> Intake<M> {
     /// Reserves `len` bytes for a task. Never sleeps. If the result is `Pending`, `waker` is woken
     /// when another try is worthwhile.
     pub fn poll_reserve(
@@ -293,9 +261,9 @@ impl<M: Memory> Shared<M> {
         waker: &Waker,
     ) -> Poll<Result<Reservation<'_, M>, Refused>> {
         let mut reserved = self.ring.reserve(len);
-        if matches!(reserved, Err(Refusal::Full)) && !self.is_servant() {
+        if matches!(reserved, Err(Refusal::Full)) && !self.crew.has_me() {
             self.waiters.ask(asker.key, len, waker);
-            let counts = self.post_counts.waits(Kind::Getn);
+            let counts = self.counts.waits(Kind::Getn);
             counts.room.add_once(&mut asker.is_waiting);
             reserved = self.ring.reserve(len);
             if matches!(reserved, Err(Refusal::Full)) {

@@ -2,37 +2,37 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use super::shared::Shared;
+use super::intake::Intake;
+use super::outcome::Outcome;
 use crate::memory::Memory;
 use crate::words::Live;
 
-impl<M: Memory> Shared<M> {
-    /// Stores the statistics of the queue in its ring file, if it has one. For the flusher.
-    pub fn show(&self) {
-        let Some(journal) = self.ring.journal() else {
-            return;
-        };
-        let stall = self.standstill.stall();
-        let age = stall.map_or(Duration::ZERO, |stall| stall.age);
-        let failure = self.failure();
-        let waits = self.post_counts.waits_now();
-        let written_bytes = self.ring.accounts().bytes;
-        let now = SystemTime::now().duration_since(UNIX_EPOCH);
-        journal.show(&Live {
-            shown_ns: now.unwrap_or_default().as_nanos() as u64,
-            written_bytes,
-            refused_records: self.post_counts.refused_records.get(),
-            refused_bytes: self.post_counts.refused_bytes.get(),
-            drains: self.drain_counts.drains.get(),
-            high_water_bytes: self.post_counts.high_water_bytes.get(),
-            stall_errno: stall.map_or(0, |stall| stall.errno.unsigned_abs()),
-            stall_ns: age.as_nanos() as u64,
-            failure_errno: failure.map_or(0, |error| error.errno().unsigned_abs()),
-            written_records: self.ring.written_records(),
-            waits: waits.writen_turn + waits.writen_room + waits.getn_turn + waits.getn_room,
-            longest_wait_ns: waits.longest.as_nanos() as u64,
-            wakeups: self.drain_counts.wakeups.get(),
-            ..Live::default()
-        });
-    }
+/// Stores the statistics of a queue in its ring file, if it has one. For the flusher.
+pub(super) fn show<M: Memory>(intake: &Intake<M>, outcome: &Outcome) {
+    let Some(journal) = intake.ring.journal() else {
+        return;
+    };
+    let stall = intake.trouble.standstill.stall();
+    let age = stall.map_or(Duration::ZERO, |stall| stall.age);
+    let failure = intake.trouble.failure();
+    let (posted, drained) = (&intake.counts, &outcome.counts);
+    let waits = posted.waits_now();
+    let written_bytes = intake.ring.accounts().bytes;
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    journal.show(&Live {
+        shown_ns: now.unwrap_or_default().as_nanos() as u64,
+        written_bytes,
+        refused_records: posted.refused_records.get(),
+        refused_bytes: posted.refused_bytes.get(),
+        drains: drained.drains.get(),
+        high_water_bytes: posted.high_water_bytes.get(),
+        stall_errno: stall.map_or(0, |stall| stall.errno.unsigned_abs()),
+        stall_ns: age.as_nanos() as u64,
+        failure_errno: failure.map_or(0, |error| error.errno().unsigned_abs()),
+        written_records: intake.ring.written_records(),
+        waits: waits.writen_turn + waits.writen_room + waits.getn_turn + waits.getn_room,
+        longest_wait_ns: waits.longest.as_nanos() as u64,
+        wakeups: drained.wakeups.get(),
+        ..Live::default()
+    });
 }

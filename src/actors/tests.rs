@@ -7,8 +7,9 @@ use std::sync::Mutex;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::config::{Config, Last};
 use super::flusher::{Flusher, Step};
-use super::shared::{Config, Last, Shared};
+use super::shared::Shared;
 use super::thread::start;
 use crate::ends::{Kind, Sink};
 use crate::memory::heap::Heap;
@@ -75,9 +76,11 @@ fn queue(script: impl IntoIterator<Item = Act>) -> (Arc<Shared<Heap>>, Flusher<H
 }
 
 fn append(shared: &Shared<Heap>, record: &[u8]) -> Result<(), Error> {
-    let mut reservation = shared.try_reserve(record.len() as u32)?;
+    let mut reservation = shared.intake.try_reserve(record.len() as u32)?;
     reservation.fill(record);
-    shared.posted(reservation.post(record.len() as u32), true);
+    shared
+        .intake
+        .posted(reservation.post(record.len() as u32), true);
     Ok(())
 }
 
@@ -219,6 +222,7 @@ fn any_other_error_is_kept_and_returned_to_every_caller() {
         assert_eq!(append(&shared, b"later"), Err(error.clone()));
         assert_eq!(
             shared
+                .intake
                 .wait_reserve(1, Kind::Writen, None)
                 .map(drop)
                 .map_err(Error::from),
@@ -228,7 +232,7 @@ fn any_other_error_is_kept_and_returned_to_every_caller() {
         assert_eq!(flusher.step(), Step::Failed, "it stays failed");
         assert_eq!(sink.file(), b"ab");
         assert_accounts(&shared, 3, &sink);
-        shared.ring.close();
+        shared.intake.ring.close();
         assert_eq!(flusher.step(), Step::Finished);
     }
 }
@@ -237,20 +241,20 @@ fn any_other_error_is_kept_and_returned_to_every_caller() {
 #[test]
 fn a_nap_ends_at_a_mark_that_lies_in_padding() {
     let (shared, _flusher, _sink) = queue([]);
-    let interest = || shared.bell.interest_after_publication();
+    let interest = || shared.intake.bell.interest_after_publication();
     let is_woken = thread::scope(|scope| {
-        scope.spawn(|| shared.bell.nap(Duration::from_secs(60)));
+        scope.spawn(|| shared.intake.bell.nap(Duration::from_secs(60)));
         while interest() != Interest::Mark {
             thread::yield_now();
         }
         append(&shared, b"a").unwrap();
         // Crosses the end of the first quarter, at 16 bytes.
-        let long = shared.try_reserve(20).unwrap();
+        let long = shared.intake.try_reserve(20).unwrap();
         append(&shared, b"behind").unwrap();
         assert_eq!(interest(), Interest::Mark);
-        shared.posted(long.post(2), true);
+        shared.intake.posted(long.post(2), true);
         let is_woken = interest() == Interest::Nothing;
-        shared.bell.ring();
+        shared.intake.bell.ring();
         is_woken
     });
     assert!(is_woken);
@@ -259,11 +263,11 @@ fn a_nap_ends_at_a_mark_that_lies_in_padding() {
 #[test]
 fn the_flusher_is_finished_only_at_the_end_of_a_closed_queue() {
     let (shared, mut flusher, sink) = queue([]);
-    let held = shared.try_reserve(4).unwrap();
-    shared.ring.close();
+    let held = shared.intake.try_reserve(4).unwrap();
+    shared.intake.ring.close();
     assert!(matches!(flusher.step(), Step::Blocked { .. }));
     let posted = held.post(2);
-    shared.posted(posted, true);
+    shared.intake.posted(posted, true);
     assert_eq!(
         flusher.step(),
         Step::Moved {
@@ -291,7 +295,7 @@ fn a_panic_in_the_sink_fails_the_queue_and_every_wait_ends() {
     append(&shared, b"abc").unwrap();
     start(flusher, Duration::from_millis(1)).unwrap();
     let finished = || shared.has_finished().then_some(());
-    shared.progress.wait_until(None, finished).unwrap();
+    shared.outcome.progress.wait_until(None, finished).unwrap();
     let error = Error::Io {
         operation: Operation::Flusher,
         errno: libc::EIO,
@@ -310,9 +314,9 @@ fn the_next_waiting_writer_is_served_after_the_first_one() {
     let wait = |len: u32| {
         let shared = Arc::clone(&shared);
         thread::spawn(move || {
-            let mut reservation = shared.wait_reserve(len, Kind::Writen, None).unwrap();
+            let mut reservation = shared.intake.wait_reserve(len, Kind::Writen, None).unwrap();
             reservation.fill(&vec![b'w'; len as usize]);
-            shared.posted(reservation.post(len), false);
+            shared.intake.posted(reservation.post(len), false);
         })
     };
     let waiting = || shared.stats().waits.writen_room;
@@ -322,14 +326,14 @@ fn the_next_waiting_writer_is_served_after_the_first_one() {
     until(|| waiting() == 2);
     let soon = Some(Duration::from_millis(1));
     // Consumes the wake-ups that the writers sent before they slept.
-    shared.bell.park(Interest::Any, soon, || false);
+    shared.intake.bell.park(Interest::Any, soon, || false);
     flusher.step();
     first.join().unwrap();
 
     let theirs = Arc::clone(&shared);
     let flusher = thread::spawn(move || {
-        while theirs.last() != Last::Stop {
-            theirs.bell.park(Interest::Any, None, || false);
+        while theirs.outcome.last() != Last::Stop {
+            theirs.intake.bell.park(Interest::Any, None, || false);
             flusher.step();
         }
     });

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::flusher::{Flusher, Step};
 use super::pace::{BackOff, Pace, Rest};
+use super::shared::Shared;
 use crate::memory::Memory;
 use crate::primitives::Interest;
 use crate::primitives::sync::{Arc, spawn_quiet};
@@ -23,15 +24,16 @@ const READY_LIMIT: Duration = Duration::from_millis(100);
 ///
 /// The errors of `pthread_create(3)`.
 pub fn start<M: Memory + 'static>(flusher: Flusher<M>, nap_max: Duration) -> io::Result<()> {
-    let pace = Pace::new(flusher.shared.ring.geometry().capacity(), nap_max);
     let shared = Arc::clone(&flusher.shared);
+    let intake = &shared.intake;
+    let pace = Pace::new(intake.ring.geometry().capacity(), nap_max);
     // A ring file may hold records of an earlier process: those are written at once.
     let is_idle = !flusher.is_due(Interest::Any);
     if is_idle {
-        shared.bell.begin_parked();
+        intake.bell.begin_parked();
     }
     let body = move || run(flusher, pace, is_idle);
-    shared.threads.add(spawn_quiet(c"alq-flusher", body)?);
+    intake.crew.threads.add(spawn_quiet(c"alq-flusher", body)?);
     Ok(())
 }
 
@@ -39,31 +41,34 @@ pub fn start<M: Memory + 'static>(flusher: Flusher<M>, nap_max: Duration) -> io:
 /// without end.
 fn run<M: Memory>(mut flusher: Flusher<M>, pace: Pace, is_idle: bool) {
     let shared = Arc::clone(&flusher.shared);
-    shared.enlist();
+    let intake = &shared.intake;
+    intake.crew.enlist();
     if is_idle {
         shared.show();
-        shared.bell.await_first();
+        intake.bell.await_first();
     }
     if catch_unwind(AssertUnwindSafe(|| drive(&mut flusher, pace))).is_err() {
         shared.fail(Operation::Flusher, libc::EIO);
     }
-    shared.standstill.set_working(false);
+    intake.trouble.standstill.set_working(false);
     drop(flusher); // a thread that sees the end finds the descriptor closed
     shared.flusher_ended();
 }
 
 /// Steps until the queue is finished.
 pub fn drive<M: Memory>(flusher: &mut Flusher<M>, mut pace: Pace) {
+    let shared = Arc::clone(&flusher.shared);
+    let Shared {
+        intake, outcome, ..
+    } = &*shared;
+    let (bell, standstill) = (&intake.bell, &intake.trouble.standstill);
     let mut back_off = BackOff::new();
     loop {
         let _ = flusher.gap_line_waits(); // updates whether the line may be written
-        flusher.shared.standstill.set_working(true);
+        standstill.set_working(true);
         let step = flusher.step();
-        let shared = &*flusher.shared;
-        shared.standstill.set_working(false);
-        shared
-            .standstill
-            .set_blocked(matches!(step, Step::Blocked { .. }));
+        standstill.set_working(false);
+        standstill.set_blocked(matches!(step, Step::Blocked { .. }));
         shared.show();
         if matches!(step, Step::Moved { .. }) {
             back_off = BackOff::new();
@@ -72,8 +77,8 @@ pub fn drive<M: Memory>(flusher: &mut Flusher<M>, mut pace: Pace) {
             Step::Moved { more: true, .. } | Step::Again => {}
             Step::Moved { bytes, more: false } => {
                 if let Rest::Nap(nap) = pace.after_write(bytes) {
-                    shared.bell.nap(nap);
-                    shared.drain_counts.wakeups.add_alone(1);
+                    bell.nap(nap);
+                    outcome.count_wakeup();
                 }
             }
             Step::Busy => wait_ready(flusher),
@@ -81,14 +86,14 @@ pub fn drive<M: Memory>(flusher: &mut Flusher<M>, mut pace: Pace) {
                 let until_limit = shared.stalled(errno);
                 let pause = back_off.pause().min(until_limit.unwrap_or(Duration::MAX));
                 // Posts need not ring. A flush, a close or a reopen does.
-                shared.bell.park(Interest::Nothing, Some(pause), || false);
-                shared.drain_counts.wakeups.add_alone(1);
+                bell.park(Interest::Nothing, Some(pause), || false);
+                outcome.count_wakeup();
             }
             Step::Empty => rest(flusher, pace.after_nothing(), Interest::Any),
             Step::Blocked { seq } => {
                 rest(flusher, pace.after_nothing(), Interest::Sequence(seq));
             }
-            Step::Failed => shared.bell.park(Interest::Nothing, None, || false),
+            Step::Failed => bell.park(Interest::Nothing, None, || false),
             Step::Finished => return,
         }
     }
@@ -99,14 +104,16 @@ fn rest<M: Memory>(flusher: &mut Flusher<M>, rest: Rest, interest: Interest) {
     // A line that may be written now is written in its place. For a line that must wait, the
     // flusher wakes up.
     let limit = flusher.gap_line_waits().filter(|left| !left.is_zero());
-    let shared = &*flusher.shared;
+    let Shared {
+        intake, outcome, ..
+    } = &*flusher.shared;
     match rest {
-        Rest::Nap(nap) => shared.bell.nap(nap),
-        Rest::Park => shared
+        Rest::Nap(nap) => intake.bell.nap(nap),
+        Rest::Park => intake
             .bell
             .park(interest, limit, || flusher.is_due(interest)),
     }
-    shared.drain_counts.wakeups.add_alone(1);
+    outcome.count_wakeup();
 }
 
 /// Waits until the sink may accept bytes again, for at most [`READY_LIMIT`].

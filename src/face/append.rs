@@ -250,10 +250,10 @@ impl Queue {
         flags: Flags,
         timeout: Option<Duration>,
     ) -> Result<Position, Error> {
-        if let Ok(shared) = self.shared().here() {
-            if let Some(posted) = shared.ring.append_at_once(record) {
-                shared.posted(posted, flags.activates());
-                return Ok(Position::new(shared.id, posted.end));
+        if let Ok(intake) = self.shared().here() {
+            if let Some(posted) = intake.ring.append_at_once(record) {
+                intake.posted(posted, flags.activates());
+                return Ok(intake.position(posted.end));
             }
         }
         self.append_later(record, flags, timeout)
@@ -262,8 +262,9 @@ impl Queue {
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "as for `append`")]
     fn entry(&self, len: u32, flags: Flags, timeout: Option<Duration>) -> Result<Entry<'_>, Error> {
-        if let Ok(shared) = self.shared().here() {
-            if let Some(reservation) = shared.ring.reserve_at_once(len) {
+        let shared = self.shared();
+        if let Ok(intake) = shared.here() {
+            if let Some(reservation) = intake.ring.reserve_at_once(len) {
                 return Ok(Entry::new(shared, reservation));
             }
         }
@@ -285,8 +286,9 @@ impl Queue {
             Ok(mut reservation) => {
                 reservation.fill(record);
                 let posted = reservation.post(len);
-                shared.posted(posted, flags.activates());
-                Ok(Position::new(shared.id, posted.end))
+                let Shared { intake, .. } = shared;
+                intake.posted(posted, flags.activates());
+                Ok(intake.position(posted.end))
             }
             Err(refused) => aside::append(shared, refused, record, Waiting::new(flags, timeout)),
         }
@@ -319,9 +321,9 @@ fn reserve_later(
     kind: Kind,
     timeout: Option<Duration>,
 ) -> Result<Reservation<'_, Mirror>, Refused> {
-    let shared = shared.here()?;
+    let intake = shared.here()?;
     let deadline = timeout.and_then(deadline_in);
-    shared.reserve(len, flags.when_full()?, kind, deadline)
+    intake.reserve(len, flags.when_full()?, kind, deadline)
 }
 
 /// Appending at the cost of a copy.
@@ -343,10 +345,7 @@ impl Queue {
     pub fn lane(&self) -> Lane {
         let queue = self.current();
         let shared = queue.shared();
-        let owner = match shared.here() {
-            Ok(shared) => shared.ring.enter_lane(shared.lane_span),
-            Err(_) => shared.ring.unlisted_lane(shared.lane_span),
-        };
+        let owner = shared.intake.enter_lane(shared.here().is_ok());
         Lane::new(queue.clone(), owner)
     }
 }

@@ -7,6 +7,7 @@
 
 use std::time::Duration;
 
+use super::barrier::Patience;
 use crate::actors::{Past, Refused, Shared};
 use crate::memory::Mirror;
 use crate::ring::Refusal;
@@ -61,8 +62,9 @@ pub(super) fn post(shared: &Shared<Mirror>, record: &[u8]) -> Position {
     if record.is_empty() {
         return end(shared);
     }
+    let Shared { aside, .. } = shared;
     write(shared, record, true).unwrap_or_else(|_| {
-        shared.aside.lost(record);
+        aside.lost(record);
         end(shared)
     })
 }
@@ -71,53 +73,58 @@ pub(super) fn post(shared: &Shared<Mirror>, record: &[u8]) -> Position {
 /// may post it.
 #[cold]
 pub(super) fn leave_to_the_parent(shared: &Shared<Mirror>, start: u64) -> Position {
-    shared.aside.foreign.add(1);
-    Position::new(shared.id, start)
+    let Shared { intake, aside, .. } = shared;
+    aside.foreign.add(1);
+    intake.position(start)
 }
 
 /// Waits until an append may bypass the ring; fails if it may not.
 fn ready(shared: &Shared<Mirror>, refused: Refused, waiting: Waiting) -> Result<(), Error> {
+    let Shared {
+        intake, outcome, ..
+    } = shared;
     match refused {
         Refused::Error(error) => return Err(error),
         Refused::Past(Past::Child) => {
-            return match shared.ring.refusal() {
+            return match intake.ring.refusal() {
                 Some(Refusal::Closed) => Err(Error::Closed), // the parent closed it before the fork
                 _ => Ok(()),
             };
         }
-        Refused::Past(Past::Exit) if !shared.ring.is_aside() => return Err(Error::Closed),
+        Refused::Past(Past::Exit) if !intake.ring.is_aside() => return Err(Error::Closed),
         Refused::Past(Past::Exit) => {}
     }
-    if !shared.has_finished() {
+    if !outcome.has_finished() {
         if !waiting.wait {
             return Err(Error::WouldBlock);
         }
-        let finished = || shared.has_finished().then_some(Ok(()));
-        let patience = shared.patience(waiting.timeout);
+        let finished = || outcome.has_finished().then_some(Ok(()));
+        let patience = Patience::of(shared, waiting.timeout);
         patience.wait_for(shared, finished)?;
     }
     // Nothing may bypass records that are stuck in the ring: the order would change.
-    match shared.failure() {
+    match intake.trouble.failure() {
         Some(failure) => Err(failure),
-        None if shared.ring.is_drained() => Ok(()),
+        None if intake.ring.is_drained() => Ok(()),
         // A signal handler may call with `NOWAIT`, so this branch takes no lock.
         None if !waiting.wait => Err(Error::Closed),
-        None => Err(shared.obstacle().unwrap_or(Error::Closed)),
+        None => Err(outcome.obstacle().unwrap_or(Error::Closed)),
     }
 }
 
 fn write(shared: &Shared<Mirror>, record: &[u8], wait: bool) -> Result<Position, Error> {
+    let Shared { intake, aside, .. } = shared;
     let written = if shared.here().is_ok() {
-        shared.aside.append(record, wait, || end(shared))
+        aside.append(record, wait, || end(shared))
     } else {
-        let written = shared.aside.append_in_child(record, wait);
+        let written = aside.append_in_child(record, wait);
         written.map(|()| end(shared))
     };
-    written.map_err(|error| error.about(&shared.reporter.target()))
+    written.map_err(|error| error.about(&intake.trouble.reporter.target()))
 }
 
 /// Returns the end of the queue's stream: the ring, followed by the records that bypassed it.
 pub(super) fn end(shared: &Shared<Mirror>) -> Position {
-    let bytes = shared.ring.claimed_end() + shared.aside.bytes.get();
-    Position::new(shared.id, bytes)
+    let Shared { intake, aside, .. } = shared;
+    intake.position(intake.ring.claimed_end() + aside.bytes.get())
 }

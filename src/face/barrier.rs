@@ -6,9 +6,9 @@
 
 use std::time::{Duration, Instant};
 
-use crate::actors::{Last, Shared};
+use crate::actors::{Last, Shared, Trouble};
 use crate::memory::Memory;
-use crate::words::{Error, SyncOp, Tail, Undrained};
+use crate::words::{Error, Tail, Undrained};
 
 /// The time that a close may add to its timeout, to write what is posted after open reservations.
 const STEP_OVER_TIME: Duration = Duration::from_millis(100);
@@ -38,6 +38,11 @@ impl Patience {
         }
     }
 
+    /// Returns the limits of a call on a queue: its `timeout`, and the queue's stall limit.
+    pub fn of<M>(shared: &Shared<M>, timeout: Option<Duration>) -> Self {
+        Self::new(timeout, shared.intake.trouble.stall_limit)
+    }
+
     /// Returns the same limits for a wait on data that is written already.
     pub fn for_sync(self, for_sync: bool) -> Self {
         Self { for_sync, ..self }
@@ -60,33 +65,30 @@ impl Patience {
         if shared.is_servant() {
             return Err(Error::WouldDeadlock);
         }
+        let Shared { intake, .. } = shared;
         match self.wait(shared, ready) {
             Ok(result) => result,
             Err(Ended::Deadline) => Err(Error::TimedOut),
-            Err(Ended::Stall) if self.for_sync => Err(shared.stall_error(NO_RETURN)),
+            Err(Ended::Stall) if self.for_sync => Err(intake.trouble.stall_error(NO_RETURN)),
             Err(Ended::Stall) => Err(obstacle(shared)),
         }
     }
 
     /// Returns how long nothing may move from now on. A stall that began before the call counts,
     /// except that the sink is tried once more.
-    fn left_of<M: Memory>(self, limit: Duration, shared: &Shared<M>) -> Duration {
+    fn left_of(self, limit: Duration, trouble: &Trouble) -> Duration {
         if self.for_sync {
             return limit;
         }
-        let age = shared.stall().map(|stall| stall.age);
+        let age = trouble.stall().map(|stall| stall.age);
         let left = limit.saturating_sub(age.unwrap_or_default());
         left.max(limit.min(RETRY_TIME))
     }
 
     /// Returns whether the wait gives up because the sink has no room: the queue does not wait for
     /// room, and the sink was tried again since its counter of refusals was `refusals`.
-    fn gives_up<M: Memory>(self, shared: &Shared<M>, refusals: u64) -> bool {
-        let standstill = &shared.standstill;
-        shared.refuse_when_stalled
-            && !self.for_sync
-            && standstill.no_room().is_some()
-            && standstill.refusals() != refusals
+    fn gives_up(self, trouble: &Trouble, refusals: u64) -> bool {
+        !self.for_sync && trouble.no_room().is_some() && trouble.refusals() != refusals
     }
 
     /// Waits until `ready` returns a value. Fails if the deadline passes, if nothing moves for the
@@ -96,25 +98,29 @@ impl Patience {
         shared: &Shared<M>,
         mut ready: impl FnMut() -> Option<T>,
     ) -> Result<T, Ended> {
-        let refusals = shared.standstill.refusals();
+        let Shared {
+            intake, outcome, ..
+        } = shared;
+        let trouble = &intake.trouble;
+        let refusals = trouble.refusals();
         loop {
             let before = standing(shared);
             let stall = self
                 .stall_limit
-                .and_then(|limit| Instant::now().checked_add(self.left_of(limit, shared)));
+                .and_then(|limit| Instant::now().checked_add(self.left_of(limit, trouble)));
             let until = match (self.deadline, stall) {
                 (Some(deadline), Some(stall)) => Some(deadline.min(stall)),
                 (deadline, stall) => deadline.or(stall),
             };
             let look = || match ready() {
                 Some(value) => Some(Ok(value)),
-                None if self.gives_up(shared, refusals) => Some(Err(Ended::Stall)),
+                None if self.gives_up(trouble, refusals) => Some(Err(Ended::Stall)),
                 None => {
-                    shared.bell.ring();
+                    intake.bell.ring();
                     None
                 }
             };
-            if let Some(ended) = shared.progress.wait_until(until, look) {
+            if let Some(ended) = outcome.progress.wait_until(until, look) {
                 return ended;
             }
             if self.deadline.is_some_and(|at| at <= Instant::now()) {
@@ -129,10 +135,11 @@ impl Patience {
 
 /// The values that change while there is progress: the tail, what is durable, and the number of
 /// writes.
-fn standing<M: Memory>(shared: &Shared<M>) -> (Tail, u64, u64) {
-    let durable = shared.durability.reached(SyncOp::Data);
-    let drains = shared.drain_counts.drains.get(); // also after a write of a part of a record
-    (shared.ring.tail(), durable, drains)
+fn standing<M: Memory>(shared: &Shared<M>) -> (Tail, (u64, u64)) {
+    let Shared {
+        intake, outcome, ..
+    } = shared;
+    (intake.ring.tail(), outcome.progress_made())
 }
 
 /// A wait rings the bell, so the flusher tries the sink once more. This is the time for that
@@ -142,13 +149,6 @@ const RETRY_TIME: Duration = Duration::from_millis(250);
 /// The errno for a write or a sync that does not return: the system has reported no error yet.
 const NO_RETURN: i32 = libc::EAGAIN;
 
-impl<M: Memory> Shared<M> {
-    /// Returns the limits of a call on this queue: its `timeout`, and the queue's stall limit.
-    pub fn patience(&self, timeout: Option<Duration>) -> Patience {
-        Patience::new(timeout, self.stall_limit)
-    }
-}
-
 /// Returns when `timeout` will have passed; `None` if the clock cannot represent that time.
 pub fn deadline_in(timeout: Duration) -> Option<Instant> {
     Instant::now().checked_add(timeout)
@@ -156,7 +156,7 @@ pub fn deadline_in(timeout: Duration) -> Option<Instant> {
 
 /// Waits until everything that was posted before the call is written.
 pub fn flush<M: Memory>(shared: &Shared<M>, patience: Patience) -> Result<(), Error> {
-    flush_to(shared, shared.ring.posted_end(), patience)
+    flush_to(shared, shared.intake.ring.posted_end(), patience)
 }
 
 /// Waits until everything up to `target` is written.
@@ -165,12 +165,15 @@ pub fn flush_to<M: Memory>(
     target: u64,
     patience: Patience,
 ) -> Result<(), Error> {
+    let Shared {
+        intake, outcome, ..
+    } = shared;
     let ready = || {
         // Read first: if the flusher has finished, the tail and the failure are final.
-        let has_finished = shared.has_finished();
-        if shared.ring.tail().pos >= target {
+        let has_finished = outcome.has_finished();
+        if intake.ring.tail().pos >= target {
             Some(Ok(()))
-        } else if let Some(error) = shared.failure() {
+        } else if let Some(error) = intake.trouble.failure() {
             Some(Err(error))
         } else {
             has_finished.then_some(Err(Error::Closed))
@@ -181,36 +184,25 @@ pub fn flush_to<M: Memory>(
 
 /// Returns what blocks the flusher.
 fn obstacle<M: Memory>(shared: &Shared<M>) -> Error {
-    if let Some(age) = shared.standstill.blocked_for() {
-        return shared.held(age);
+    let Shared { intake, .. } = shared;
+    let trouble = &intake.trouble;
+    if let Some(age) = trouble.blocked_for() {
+        return intake.held(age);
     }
-    let stall = shared.stall();
-    shared.stall_error(stall.map_or(NO_RETURN, |stall| stall.errno))
-}
-
-/// Ends the intake: every later append is refused, and threads that wait for room get an error.
-pub fn end_intake<M: Memory>(shared: &Shared<M>) {
-    if shared.ring.close() {
-        shared.ring.ask_lanes(); // a lane with room in its span does not look at the gate by itself
-        shared.waiters.wake_all();
-        shared.bell.ring();
-    }
-    shared.ring.end_aside();
+    let stall = trouble.stall();
+    trouble.stall_error(stall.map_or(NO_RETURN, |stall| stall.errno))
 }
 
 /// Ends the intake of the ring at the end of the process. Once the ring is drained, appends bypass
 /// it. A queue that was closed before stays closed.
 pub fn set_aside<M: Memory>(shared: &Shared<M>) {
-    if shared.ring.is_aside() {
+    let Shared { intake, aside, .. } = shared;
+    if intake.ring.is_aside() {
         return;
     }
-    shared.aside.keep();
-    if shared.ring.set_aside() {
-        shared.ring.ask_lanes(); // as in `end_intake`
-        shared.waiters.wake_all();
-        shared.bell.ring();
-    } else {
-        shared.aside.let_go();
+    aside.keep();
+    if !intake.set_aside() {
+        aside.let_go();
     }
 }
 
@@ -218,19 +210,21 @@ pub fn set_aside<M: Memory>(shared: &Shared<M>) {
 /// threads of the queue have ended when this returns. May be called any number of times, also at
 /// once.
 pub fn close<M: Memory>(shared: &Shared<M>, patience: Patience) -> Result<(), Undrained> {
-    end_intake(shared);
+    let Shared { intake, aside, .. } = shared;
+    intake.close();
     let result = finish(shared, patience);
-    shared.aside.let_go();
+    aside.let_go();
     if shared.has_finished() && !shared.is_servant() {
-        shared.threads.join(); // a library that closes its queues may be unloaded next
+        intake.crew.threads.join(); // a library that closes its queues may be unloaded next
     }
     result
 }
 
 /// Drains a queue after its intake has ended, and returns what could not be drained.
 pub fn finish<M: Memory>(shared: &Shared<M>, patience: Patience) -> Result<(), Undrained> {
+    let Shared { outcome, .. } = shared;
     if shared.is_servant() {
-        shared.note_obstacle(Error::WouldDeadlock); // the thread continues, and ends by itself
+        outcome.note_obstacle(Error::WouldDeadlock); // the thread continues, and ends by itself
         return account(shared);
     }
     let finished = || shared.has_finished().then_some(());
@@ -252,7 +246,7 @@ pub fn finish<M: Memory>(shared: &Shared<M>, patience: Patience) -> Result<(), U
     }
     // The flusher stops, unless it is inside a write. So nothing is written after `account` has
     // counted it as left.
-    shared.note_obstacle(obstacle);
+    outcome.note_obstacle(obstacle);
     shared.set_last(Last::Stop);
     account(shared)
 }
@@ -268,20 +262,24 @@ pub fn has_stopped<M: Memory>(shared: &Shared<M>) -> bool {
 
 /// Counts what a closed queue has left unwritten.
 fn account<M: Memory>(shared: &Shared<M>) -> Result<(), Undrained> {
-    let (done, outstanding) = shared.ring.outstanding();
+    let Shared {
+        intake, outcome, ..
+    } = shared;
+    let (ring, trouble) = (&intake.ring, &intake.trouble);
+    let (done, outstanding) = ring.outstanding();
     if outstanding.bytes == 0 && done.abandoned == 0 && outstanding.held == 0 {
         return Ok(());
     }
-    let held = || shared.held(shared.standstill.blocked_for().unwrap_or_default());
-    let cause = shared
+    let held = || intake.held(trouble.blocked_for().unwrap_or_default());
+    let cause = trouble
         .failure()
-        .or_else(|| shared.obstacle())
+        .or_else(|| outcome.obstacle())
         .unwrap_or_else(held);
     Err(Undrained {
         bytes: outstanding.bytes,
         records: outstanding.records,
         abandoned: done.abandoned + outstanding.held,
-        in_ring_file: shared.ring.journal().is_some(),
+        in_ring_file: ring.journal().is_some(),
         cause,
     })
 }

@@ -147,7 +147,7 @@ impl Completion {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn wait(&self) -> Result<(), Error> {
-        self.wait_with(self.shared.patience(None))
+        self.wait_with(Patience::of(&self.shared, None))
     }
 
     /// Waits as [`wait`](Completion::wait) does, for at most `timeout`.
@@ -163,11 +163,11 @@ impl Completion {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn wait_timeout(&self, timeout: Duration) -> Result<(), Error> {
-        self.wait_with(self.shared.patience(Some(timeout)))
+        self.wait_with(Patience::of(&self.shared, Some(timeout)))
     }
 
     fn wait_with(&self, patience: Patience) -> Result<(), Error> {
-        let is_written = self.pending.target <= self.shared.ring.tail().pos;
+        let is_written = self.pending.target <= self.shared.intake.ring.tail().pos;
         let for_sync = is_written && matches!(self.pending.reach, Reach::Durable(_));
         patience
             .for_sync(for_sync)

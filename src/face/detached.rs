@@ -54,25 +54,26 @@ impl Queue {
     #[inline]
     pub fn post_detached(&self, detached: Detached, used: usize, flags: Flags) -> Position {
         let mut shared = self.shared();
-        if detached.queue != shared.id {
+        if detached.queue != self.id() {
             shared = self.current().shared(); // the queue that a reopen in a child has made
         }
+        let id = shared.intake.id;
         assert!(
-            detached.queue == shared.id && used <= detached.len(),
+            detached.queue == id && used <= detached.len(),
             "a detached entry of {} bytes of queue {} was posted to queue {} with {used} bytes",
             detached.len(),
             detached.queue,
-            shared.id
+            id
         );
-        match detached.part {
-            Part::Ring(claim) if shared.here().is_ok() => {
+        match (detached.part, shared.here()) {
+            (Part::Ring(claim), Ok(intake)) => {
                 // `detach` took the claim from this ring, and it is the only one.
-                let posted = shared.ring.post(claim, used as u32);
-                shared.posted(posted, flags.activates());
-                Position::new(shared.id, posted.end)
+                let posted = intake.ring.post(claim, used as u32);
+                intake.posted(posted, flags.activates());
+                intake.position(posted.end)
             }
-            Part::Ring(claim) => aside::leave_to_the_parent(shared, claim.start()),
-            Part::Own(memory) => aside::post(shared, &memory[..used]),
+            (Part::Ring(claim), Err(_)) => aside::leave_to_the_parent(shared, claim.start()),
+            (Part::Own(memory), _) => aside::post(shared, &memory[..used]),
         }
     }
 
@@ -80,7 +81,7 @@ impl Queue {
     /// descriptors.
     #[doc(hidden)]
     pub fn slots(&self) -> usize {
-        self.shared().ring.geometry().slots() as usize
+        self.geometry().slots() as usize
     }
 }
 
@@ -101,8 +102,8 @@ impl Detached {
     #[inline]
     pub fn slot(&self, queue: &Queue) -> Option<usize> {
         match &self.part {
-            Part::Ring(claim) if self.queue == queue.shared().id => {
-                Some(queue.shared().ring.geometry().slot(claim.seq() as u32))
+            Part::Ring(claim) if self.queue == queue.id() => {
+                Some(queue.geometry().slot(claim.seq() as u32))
             }
             _ => None,
         }

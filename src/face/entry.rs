@@ -102,7 +102,7 @@ impl<'q> Entry<'q> {
     }
 
     pub(super) fn queue_id(&self) -> u64 {
-        self.shared.id
+        self.shared.intake.id
     }
 
     /// Splits the entry into its claim and the memory that replaces it. The caller must post one of
@@ -267,12 +267,13 @@ fn end<R: Reserved>(
 ) -> Position {
     // `own` is checked first: after inlining into the code that makes an entry, the compiler knows
     // that it is `None`.
-    if own.is_some() || shared.here().is_err() {
-        return R::end_aside(taken, shared, own, used);
-    }
-    let posted = R::post(taken, &shared.ring, used);
-    shared.posted(posted, flags.activates());
-    Position::new(shared.id, posted.end)
+    let intake = match shared.here() {
+        Ok(intake) if own.is_none() => intake,
+        _ => return R::end_aside(taken, shared, own, used),
+    };
+    let posted = R::post(taken, &intake.ring, used);
+    intake.posted(posted, flags.activates());
+    intake.position(posted.end)
 }
 
 /// Ends an entry that is dropped. It wakes the flusher, because only the drain frees the slot.
@@ -287,7 +288,7 @@ impl<R: Reserved> Deref for Entry<'_, R> {
     #[inline]
     fn deref(&self) -> &[u8] {
         match &self.own {
-            None => self.room.bytes(&self.shared.ring),
+            None => self.room.bytes(&self.shared.intake.ring),
             Some(own) => own,
         }
     }
@@ -297,7 +298,7 @@ impl<R: Reserved> DerefMut for Entry<'_, R> {
     #[inline]
     fn deref_mut(&mut self) -> &mut [u8] {
         match &mut self.own {
-            None => self.room.bytes_mut(&self.shared.ring),
+            None => self.room.bytes_mut(&self.shared.intake.ring),
             Some(own) => own,
         }
     }

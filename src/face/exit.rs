@@ -42,7 +42,7 @@ extern "C" fn drain() {
         return;
     };
     for (queue, undrained) in registry.exit() {
-        report_undrained(&queue.reporter, "at exit", undrained);
+        report_undrained(&queue.intake.trouble.reporter, "at exit", undrained);
     }
 }
 

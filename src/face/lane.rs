@@ -243,13 +243,13 @@ impl Lane {
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "its result stays in registers")]
     pub(super) fn append_at_once(&mut self, record: &[u8], activate: bool) -> Option<Position> {
-        let shared = self.queue.shared().here().ok()?;
+        let intake = self.queue.shared().here().ok()?;
         if !self.owner.begins(record.len()) {
             return None;
         }
-        let posted = self.owner.append(&shared.ring, record);
-        shared.posted(posted, activate);
-        Some(Position::new(shared.id, posted.end))
+        let posted = self.owner.append(&intake.ring, record);
+        intake.posted(posted, activate);
+        Some(intake.position(posted.end))
     }
 
     #[cold]
@@ -267,12 +267,12 @@ impl Lane {
             self.owner.set_position(position.bytes());
             return Ok(position);
         }
-        let shared = self.queue.shared();
-        let bytes = self.owner.bytes_mut(&shared.ring, len);
+        let intake = &self.queue.shared().intake;
+        let bytes = self.owner.bytes_mut(&intake.ring, len);
         bytes.copy_from_slice(record);
-        let posted = self.owner.post(&shared.ring, len);
-        shared.posted(posted, flags.activates());
-        Ok(Position::new(shared.id, posted.end))
+        let posted = self.owner.post(&intake.ring, len);
+        intake.posted(posted, flags.activates());
+        Ok(intake.position(posted.end))
     }
 
     /// In a child of fork(2) that has reopened the queue, moves this lane to the new queue.
@@ -291,9 +291,9 @@ impl Lane {
         kind: Kind,
         timeout: Option<Duration>,
     ) -> Result<(), Refused> {
-        let shared = self.queue.shared().here()?;
+        let intake = self.queue.shared().here()?;
         let (owner, when_full) = (&mut self.owner, flags.when_full()?);
-        shared.begin_elsewhere(owner, len, when_full, kind, timeout.and_then(deadline_in))
+        intake.begin_elsewhere(owner, len, when_full, kind, timeout.and_then(deadline_in))
     }
 
     #[inline]
@@ -352,8 +352,8 @@ impl Lane {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn seal(&mut self) {
-        if let Ok(shared) = self.queue.shared().here() {
-            shared.leave_lane(&mut self.owner);
+        if let Ok(intake) = self.queue.shared().here() {
+            intake.leave_lane(&mut self.owner);
         }
     }
 
@@ -370,7 +370,7 @@ impl Lane {
     /// ```
     #[must_use]
     pub fn position(&self) -> Position {
-        Position::new(self.queue.shared().id, self.owner.position())
+        self.queue.position_at(self.owner.position())
     }
 
     /// Returns the queue of this lane.

@@ -151,7 +151,7 @@ impl Options {
             if let Err(error) = queue.flush_timeout(self.stall_limit.unwrap_or(DRAIN_TIME)) {
                 // The ring keeps its old sizes: records that cannot be written must not prevent a
                 // start.
-                queue.shared().reporter.report(error);
+                queue.shared().intake.trouble.reporter.report(error);
                 return Ok(queue);
             }
             before = queue.recovery().copied().unwrap_or_default();
@@ -178,11 +178,11 @@ impl Options {
             loss_line_every: self.loss_line_every,
             refuse_when_stalled: self.refuse_when_stalled,
         };
-        let mut shared = Shared::with(ring, config, Some(PlainArc::clone(&sink)));
+        let shared = Shared::with(ring, config, Some(PlainArc::clone(&sink)), reporter);
+        let (id, reporter) = (shared.intake.id, &shared.intake.trouble.reporter);
         if reporter.target().is_unknown() {
-            reporter.set_target(Target::queue(shared.id));
+            reporter.set_target(Target::queue(id));
         }
-        shared.reporter = reporter;
         let shared = Arc::new(shared);
         let flusher = Flusher::new(Arc::clone(&shared), drain, sink);
         start(flusher, self.max_delay / 4).map_err(|error| Error::io(Operation::Spawn, &error))?;

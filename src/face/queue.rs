@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::barrier::Patience;
 use super::exit;
 use super::options::Options;
 use super::registry::registry;
@@ -12,7 +13,7 @@ use crate::ends::Stats;
 use crate::memory::Mirror;
 use crate::primitives::Once;
 use crate::primitives::sync::Arc;
-use crate::words::{Error, Position, Recovery, Undrained};
+use crate::words::{Error, Geometry, Position, Recovery, Undrained};
 
 /// An append queue: records go into a preallocated ring, and one flusher thread writes them to a
 /// descriptor.
@@ -110,18 +111,19 @@ struct Owner {
 
 impl Drop for Owner {
     fn drop(&mut self) {
-        let Ok(shared) = self.shared.here() else {
+        let shared = &*self.shared;
+        let Ok(intake) = shared.here() else {
             return; // the queue belongs to the parent process
         };
-        let was_closed = shared.ring.ended().is_some(); // a close has returned what was left
-        let left = barrier::close(shared, shared.patience(None));
-        if shared.ring.journal().is_some() && barrier::has_stopped(shared) {
-            shared.ring.release(); // the next queue on this ring file writes the rest
+        let was_closed = intake.ring.ended().is_some(); // a close has returned what was left
+        let left = barrier::close(shared, Patience::of(shared, None));
+        if intake.ring.journal().is_some() && barrier::has_stopped(shared) {
+            intake.ring.release(); // the next queue on this ring file writes the rest
         }
         if let (Err(undrained), false) = (left, was_closed) {
-            exit::report_undrained(&shared.reporter, "a queue was dropped", undrained);
+            exit::report_undrained(&intake.trouble.reporter, "a queue was dropped", undrained);
         }
-        registry().leave(shared.id);
+        registry().leave(intake.id);
     }
 }
 
@@ -132,7 +134,7 @@ impl Queue {
         options: Options,
         in_file: Option<(Recovery, PathBuf)>,
     ) -> Self {
-        let len_max = entry_len.map_or(shared.ring.geometry().capacity(), |_| 0);
+        let len_max = entry_len.map_or(shared.intake.ring.geometry().capacity(), |_| 0);
         let owner = Arc::new(Owner {
             shared: Arc::clone(&shared),
             in_file,
@@ -150,6 +152,28 @@ impl Queue {
     #[inline]
     pub(super) fn shared(&self) -> &Shared<Mirror> {
         &self.shared
+    }
+
+    /// The number of the queue, unique in the process.
+    #[inline]
+    pub(super) fn id(&self) -> u64 {
+        self.shared.intake.id
+    }
+
+    /// The position of this queue at `bytes`.
+    pub(super) fn position_at(&self, bytes: u64) -> Position {
+        self.shared.intake.position(bytes)
+    }
+
+    /// The end of the last record that was posted in the ring.
+    pub(super) fn posted_end(&self) -> u64 {
+        self.shared.intake.ring.posted_end()
+    }
+
+    /// The sizes of the ring.
+    #[inline]
+    pub(super) fn geometry(&self) -> Geometry {
+        self.shared.intake.ring.geometry()
     }
 
     /// This queue, or the newest queue with which a reopen in a child of fork(2) has replaced it.
@@ -175,12 +199,13 @@ impl Queue {
     /// Returns whether appends go through the ring. They do not in a child of fork(2) that has not
     /// reopened the queue, nor after the end of the process has begun.
     pub(super) fn is_async(&self) -> bool {
-        self.here().is_ok_and(|here| !here.shared.ring.is_aside())
+        let intake = self.current().shared.here();
+        intake.is_ok_and(|intake| !intake.ring.is_aside())
     }
 
     fn flush_within(&self, timeout: Option<Duration>) -> Result<(), Error> {
         match self.here() {
-            Ok(Self { shared, .. }) => barrier::flush(shared, shared.patience(timeout)),
+            Ok(Self { shared, .. }) => barrier::flush(shared, Patience::of(shared, timeout)),
             Err(_) => Ok(()), // appends of this process are synchronous, so they are written
         }
     }
@@ -215,7 +240,7 @@ impl Queue {
     /// ```
     #[must_use]
     pub fn capacity(&self) -> usize {
-        let geometry = self.shared.ring.geometry();
+        let geometry = self.geometry();
         match self.entry_len {
             Some(len) => len as usize * geometry.spans_max() as usize,
             None => geometry.capacity() as usize,
@@ -235,8 +260,8 @@ impl Queue {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn activate(&self) {
-        if let Ok(here) = self.here() {
-            here.shared.bell.ring();
+        if let Ok(intake) = self.current().shared.here() {
+            intake.bell.ring();
         }
     }
 
@@ -297,11 +322,11 @@ impl Queue {
     /// ```
     #[must_use]
     pub fn position(&self) -> Position {
-        let shared = &self.current().shared;
+        let current = self.current();
         if self.is_async() {
-            Position::new(shared.id, shared.ring.posted_end())
+            current.position_at(current.posted_end())
         } else {
-            aside::end(shared)
+            aside::end(&current.shared)
         }
     }
 
@@ -350,6 +375,6 @@ impl Queue {
             self.current().shared.aside.close_in_child();
             return Ok(());
         };
-        barrier::close(shared, shared.patience(timeout))
+        barrier::close(shared, Patience::of(shared, timeout))
     }
 }

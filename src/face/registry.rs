@@ -45,7 +45,7 @@ pub fn look_for_hangs() -> Option<Duration> {
     let queues = existing()?.state.lock().queues.clone();
     queues
         .iter()
-        .filter_map(|queue| queue.look_for_hang())
+        .filter_map(|queue| queue.intake.trouble.look_for_hang())
         .min()
 }
 
@@ -80,7 +80,10 @@ impl<M: Memory> Registry<M> {
 
     /// Removes a queue, after its last handle was dropped.
     pub fn leave(&self, id: u64) {
-        self.state.lock().queues.retain(|queue| queue.id != id);
+        self.state
+            .lock()
+            .queues
+            .retain(|queue| queue.intake.id != id);
     }
 
     /// See [`shutdown`].
@@ -92,7 +95,7 @@ impl<M: Memory> Registry<M> {
         };
         // All queues stop accepting records before this waits for any of them.
         for queue in &queues {
-            barrier::end_intake(queue);
+            queue.intake.close();
         }
         let deadline = timeout.and_then(deadline_in);
         let mut left: Option<Undrained> = None;
@@ -120,11 +123,11 @@ impl<M: Memory> Registry<M> {
         let finish = |queue: &Arc<Shared<M>>| {
             // A queue that was closed: `close` returns what is left, or has returned it when it
             // gave up. Then there is nothing to wait for.
-            let closed = !queue.ring.is_aside();
-            if closed && queue.obstacle().is_some() {
+            let closed = !queue.intake.ring.is_aside();
+            if closed && queue.outcome.obstacle().is_some() {
                 return None;
             }
-            let left = barrier::finish(queue, queue.patience(None)).err();
+            let left = barrier::finish(queue, Patience::of(queue, None)).err();
             let left = left.filter(|_| !closed)?;
             Some((Arc::clone(queue), left))
         };
@@ -137,13 +140,10 @@ impl<M: Memory> Registry<M> {
         let Some(state) = self.state.try_lock() else {
             return;
         };
-        let moves = |queue: &&Arc<Shared<M>>| {
-            let standstill = &queue.standstill;
-            !standstill.is_stalled() && standstill.blocked_for().is_none()
-        };
+        let moves = |queue: &&Arc<Shared<M>>| queue.intake.trouble.is_moving();
         let deadline = deadline_in(limit);
         for queue in state.queues.iter().filter(moves) {
-            queue.bell.ring();
+            queue.intake.bell.ring();
         }
         for queue in state.queues.iter().filter(moves) {
             let _ = barrier::flush(queue, until(queue, deadline)); // the parent writes the rest
@@ -157,8 +157,8 @@ impl<M: Memory> Registry<M> {
         // All flushers are woken before this waits for any: one that is stuck may use up all of the
         // time.
         let rung = |queue: &Arc<Shared<M>>| {
-            queue.bell.ring();
-            queue.ring.posted_end()
+            queue.intake.bell.ring();
+            queue.intake.ring.posted_end()
         };
         let targets: Vec<u64> = queues.iter().map(rung).collect();
         let mut result = Ok(());
@@ -171,7 +171,8 @@ impl<M: Memory> Registry<M> {
 
 /// Returns the patience of one of several calls that end at the same time.
 fn until<M: Memory>(queue: &Shared<M>, deadline: Option<Instant>) -> Patience {
-    queue.patience(deadline.map(|at| at.saturating_duration_since(Instant::now())))
+    let left = deadline.map(|at| at.saturating_duration_since(Instant::now()));
+    Patience::of(queue, left)
 }
 
 /// Closes every queue of the process permanently. All queues stop accepting records at once, and

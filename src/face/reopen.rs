@@ -10,7 +10,7 @@ use super::completion::Completion;
 use super::options::Options;
 use super::queue::Queue;
 use super::ring_file::check_appending;
-use crate::actors::Shared;
+use crate::actors::syncer;
 use crate::ends::FileSink;
 use crate::primitives::sync::PlainArc;
 use crate::words::{Error, Target};
@@ -116,7 +116,7 @@ impl Queue {
         if let Some((_, ring_file)) = here.in_file() {
             check_appending(ring_file, &sink)?;
         }
-        Shared::start_syncer_before(here.handle(), &sink)?;
+        syncer::start_before(here.handle(), &sink)?;
         let pending = here.shared().reopen(PlainArc::new(sink), target)?;
         Ok(Completion::new(here.handle(), pending))
     }
@@ -126,7 +126,7 @@ impl Queue {
     fn reopen_in_child(&self, sink: FileSink, target: Target) -> Result<Completion, Error> {
         let current = self.current();
         let shared = current.shared();
-        if shared.aside.is_closed_in_child() || shared.ring.ended().is_some() {
+        if shared.aside.is_closed_in_child() || shared.intake.ring.ended().is_some() {
             return Err(Error::Closed);
         }
         let options = Options {

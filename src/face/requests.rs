@@ -6,7 +6,7 @@
 use super::aside;
 use super::completion::Completion;
 use super::queue::Queue;
-use crate::actors::Shared;
+use crate::actors::syncer;
 use crate::ends::{Pending, Reach};
 use crate::primitives::sync::Arc;
 use crate::words::{Error, Level, Position, SyncOp};
@@ -45,8 +45,8 @@ impl Queue {
     /// ```
     pub fn fsync(&self, op: SyncOp) -> Result<Completion, Error> {
         let here = self.here()?;
-        Shared::start_syncer(here.handle())?;
-        here.watch(here.shared().ring.posted_end(), Reach::Durable(op))
+        syncer::start(here.handle())?;
+        here.watch(here.posted_end(), Reach::Durable(op))
     }
 
     /// Makes a completion for one record. It is done when everything up to `position` has reached
@@ -75,17 +75,17 @@ impl Queue {
 
     fn completion_here(&self, position: Position, level: Level) -> Completion {
         let bytes = position.bytes();
-        let completion =
-            if !position.is_of(self.shared().id) || bytes > aside::end(self.shared()).bytes() {
-                Err(Error::InvalidPosition)
-            } else if bytes > self.shared().ring.claimed_end() && level == Level::Written {
-                Ok(self.settled(&Ok(()))) // it bypassed the ring, so it is written
-            } else {
-                match level {
-                    Level::Written => self.watch(bytes, Reach::Written),
-                    Level::Durable => self.watch_durable(bytes),
-                }
-            };
+        let completion = if !position.is_of(self.id()) || bytes > aside::end(self.shared()).bytes()
+        {
+            Err(Error::InvalidPosition)
+        } else if bytes > self.shared().intake.ring.claimed_end() && level == Level::Written {
+            Ok(self.settled(&Ok(()))) // it bypassed the ring, so it is written
+        } else {
+            match level {
+                Level::Written => self.watch(bytes, Reach::Written),
+                Level::Durable => self.watch_durable(bytes),
+            }
+        };
         completion.unwrap_or_else(|error| self.settled(&Err(error)))
     }
 
@@ -95,9 +95,9 @@ impl Queue {
     }
 
     fn watch_durable(&self, target: u64) -> Result<Completion, Error> {
-        let is_durable = target <= self.shared().durability.reached(SyncOp::Data);
-        if !is_durable {
-            Shared::start_syncer(self.handle())?;
+        let durability = &self.shared().outcome.durability;
+        if target > durability.reached(SyncOp::Data) {
+            syncer::start(self.handle())?;
         }
         self.watch(target, Reach::Durable(SyncOp::Data))
     }
@@ -106,10 +106,7 @@ impl Queue {
     /// it.
     fn watch(&self, target: u64, reach: Reach) -> Result<Completion, Error> {
         let pending = Arc::new(Pending::new(target, reach));
-        self.shared().watch.add(Arc::clone(&pending))?;
-        self.shared().settle();
-        self.shared().bell.ring();
-        self.shared().durability.look();
+        self.shared().watch(Arc::clone(&pending))?;
         Ok(Completion::new(self.handle(), pending))
     }
 }

@@ -106,7 +106,7 @@ impl Queue {
         let len = self.check_len(len)?;
         let shared = self.current().shared();
         let reserved = match shared.here() {
-            Ok(shared) => core::task::ready!(shared.poll_reserve(asker, len, waker)),
+            Ok(intake) => core::task::ready!(intake.poll_reserve(asker, len, waker)),
             Err(past) => Err(past.into()),
         };
         Poll::Ready(match reserved {
@@ -122,7 +122,7 @@ impl Queue {
     /// Withdraws a dropped future from the waiting tasks.
     pub(crate) fn withdraw(&self, asker: &mut Asker) {
         if let Ok(here) = self.here() {
-            here.shared().withdraw(asker);
+            here.shared().intake.withdraw(asker);
         }
     }
 }

@@ -148,14 +148,15 @@ impl Reserved for Begun<'_> {
         own: Option<OwnMemory>,
         used: u32,
     ) -> Position {
+        let Shared { intake, aside, .. } = shared;
         if let Some(own) = own {
             let position = aside::post(shared, &own[..used as usize]);
             if used > 0 {
                 owner.set_position(position.bytes());
             }
         } else {
-            shared.aside.foreign.add(1); // only the parent posts it
+            aside.foreign.add(1); // only the parent posts it
         }
-        Position::new(shared.id, owner.position())
+        intake.position(owner.position())
     }
 }

@@ -16,11 +16,11 @@ fn close_against_a_writer() {
         let (shared, flusher, file) = queue(8, Order::Any);
         let thread = start(flusher, &shared);
         let other = Arc::clone(&shared);
-        let writer = thread::spawn(move || match other.try_reserve(2) {
+        let writer = thread::spawn(move || match other.intake.try_reserve(2) {
             Ok(mut reservation) => {
                 reservation.fill(b"aa");
                 let posted = reservation.post(2);
-                other.posted(posted, true);
+                other.intake.posted(posted, true);
                 true
             }
             Err(error) => {
@@ -45,11 +45,11 @@ fn close_wakes_a_sleeping_writer() {
         write(&shared, b'a', 4, false);
         let other = Arc::clone(&shared);
         let writer = thread::spawn(move || {
-            let reserved = other.wait_reserve(1, Kind::Writen, None);
+            let reserved = other.intake.wait_reserve(1, Kind::Writen, None);
             reserved.map(drop).map_err(alq::Error::from)
         });
         // The flusher does not run before the close, so the writer cannot get room before it.
-        barrier::end_intake(&shared);
+        shared.intake.close();
         assert_eq!(writer.join().unwrap(), Err(alq::Error::Closed));
         drive(&mut flusher, Pace::parking(4));
     });
@@ -77,14 +77,14 @@ fn two_closes() {
 fn a_close_with_an_open_lane() {
     explore("a_close_with_an_open_lane", 2, || {
         let (shared, mut flusher, file) = queue_for_lanes();
-        let mut owner = shared.ring.enter_lane(SPAN);
+        let mut owner = shared.intake.ring.enter_lane(SPAN);
         write_in_lane(&shared, &mut owner, b'a', 1).unwrap();
         let other = Arc::clone(&shared);
         let lane = thread::spawn(move || {
             let more = write_in_lane(&other, &mut owner, b'b', 1);
             (owner, more)
         });
-        barrier::end_intake(&shared);
+        shared.intake.close();
         drive(&mut flusher, Pace::parking(16));
         shared.finish();
         let (mut owner, more) = lane.join().unwrap();
@@ -112,10 +112,10 @@ fn the_end_is_visible_only_after_the_sink_is_closed() {
             let theirs = Arc::clone(&shared);
             let waiter = thread::spawn(move || {
                 let finished = || theirs.has_finished().then_some(());
-                theirs.progress.wait_until(None, finished).unwrap();
+                theirs.outcome.progress.wait_until(None, finished).unwrap();
                 cells.read(0, 1);
             });
-            shared.ring.close();
+            shared.intake.ring.close();
             drive(&mut flusher, Pace::parking(4));
             drop(flusher);
             shared.flusher_ended();

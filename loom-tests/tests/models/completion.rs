@@ -124,7 +124,7 @@ fn a_wait_added_as_the_queue_ends_gets_a_result() {
         let theirs = Arc::clone(&shared);
         let end = thread::spawn(move || theirs.finish());
         let one = pending(1, DATA);
-        shared.watch.add(Arc::clone(&one)).unwrap();
+        shared.outcome.watch.add(Arc::clone(&one)).unwrap();
         shared.settle();
         let early = one.result();
         OUTCOMES.lock().unwrap()[usize::from(early.is_some())] = true;

@@ -71,10 +71,10 @@ fn a_post_that_comes_too_late_is_counted() {
 fn a_completion_of_a_late_post_never_succeeds() {
     explore("a_completion_of_a_late_post_never_succeeds", 2, || {
         let (shared, mut flusher, file) = queue(8, Order::Any);
-        let mut held = shared.try_reserve(3).unwrap();
+        let mut held = shared.intake.try_reserve(3).unwrap();
         let theirs = Arc::clone(&shared);
         let end = thread::spawn(move || {
-            theirs.ring.close();
+            theirs.intake.ring.close();
             theirs.set_last(Last::StepOver);
             drive(&mut flusher, Pace::parking(8));
             drop(flusher);
@@ -82,12 +82,12 @@ fn a_completion_of_a_late_post_never_succeeds() {
         });
         held.fill(b"aaa");
         let posted = held.post(3);
-        shared.posted(posted, true);
+        shared.intake.posted(posted, true);
         let one = Arc::new(Pending::new(posted.end, Reach::Written));
-        shared.watch.add(Arc::clone(&one)).unwrap();
+        shared.outcome.watch.add(Arc::clone(&one)).unwrap();
         shared.settle();
         let result = || one.result();
-        let result = shared.progress.wait_until(None, result).unwrap();
+        let result = shared.outcome.progress.wait_until(None, result).unwrap();
         end.join().unwrap();
         match result {
             Ok(()) => assert_eq!(file.contents(), b"aaa"),

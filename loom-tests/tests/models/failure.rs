@@ -12,7 +12,8 @@ fn a_failed_queue_says_why() {
     explore("a_failed_queue_says_why", 3, || {
         let (shared, _flusher, _file) = queue(4, Order::Any);
         let other = Arc::clone(&shared);
-        let writer = thread::spawn(move || other.try_reserve(1).map(drop).map_err(Error::from));
+        let writer =
+            thread::spawn(move || other.intake.try_reserve(1).map(drop).map_err(Error::from));
         shared.fail(Operation::Write, 5);
         assert_ne!(writer.join().unwrap(), Err(Error::Closed));
     });
@@ -26,7 +27,7 @@ fn a_failure_wakes_a_waiting_writer_with_its_cause() {
         write(&shared, b'x', 4, false);
         let other = Arc::clone(&shared);
         let writer = thread::spawn(move || {
-            let reserved = other.wait_reserve(1, Kind::Writen, None);
+            let reserved = other.intake.wait_reserve(1, Kind::Writen, None);
             reserved.map(drop).map_err(Error::from)
         });
         shared.fail(Operation::Write, 5);
@@ -39,7 +40,7 @@ fn a_failure_wakes_a_waiting_writer_with_its_cause() {
 fn a_lane_that_opens_a_span_as_the_queue_fails() {
     explore("a_lane_that_opens_a_span_as_the_queue_fails", 3, || {
         let (shared, _flusher, _file) = queue_for_lanes();
-        let mut owner = shared.ring.enter_lane(SPAN);
+        let mut owner = shared.intake.ring.enter_lane(SPAN);
         let other = Arc::clone(&shared);
         let lane = thread::spawn(move || {
             let first = write_in_lane(&other, &mut owner, b'a', 1);
@@ -62,7 +63,7 @@ fn a_thread_that_sees_the_failure_is_refused() {
         let writer = thread::spawn(move || {
             if let Some(failure) = other.failure() {
                 assert_eq!(
-                    other.try_reserve(1).map(drop).map_err(Error::from),
+                    other.intake.try_reserve(1).map(drop).map_err(Error::from),
                     Err(failure)
                 );
             }

@@ -51,12 +51,12 @@ fn a_flush_target_includes_the_own_record() {
 fn a_flush_with_an_idle_lane() {
     explore("a_flush_with_an_idle_lane", 1, || {
         let (shared, flusher, file) = queue_for_lanes();
-        let mut idle = shared.ring.enter_lane(SPAN);
+        let mut idle = shared.intake.ring.enter_lane(SPAN);
         write_in_lane(&shared, &mut idle, b'i', 1).unwrap();
         let thread = start(flusher, &shared);
         let other = Arc::clone(&shared);
         let poster = thread::spawn(move || write(&other, b'b', 1, false));
-        let mut lane = shared.ring.enter_lane(SPAN);
+        let mut lane = shared.intake.ring.enter_lane(SPAN);
         write_in_lane(&shared, &mut lane, b'a', 1).unwrap();
         barrier::flush(&shared, FOR_EVER()).unwrap();
         assert!(file.contents().contains(&b'a') && file.contents().contains(&b'i'));

@@ -5,7 +5,7 @@ use std::io::{self, IoSlice};
 use std::sync::Mutex;
 
 use alq::SyncOp;
-use alq::model::{Flusher, Heap, Pace, Pending, Reach, Shared, Sink, drive};
+use alq::model::{Flusher, Heap, Pace, Pending, Reach, Shared, Sink, drive, syncer};
 use alq_loom_tests::{Cells, Memory, explore, queue_with_sync, write};
 use loom::sync::Arc;
 use loom::sync::atomic::{AtomicU64, Ordering};
@@ -49,7 +49,7 @@ impl Sink for Disk {
     fn sync(&self, _: SyncOp) -> io::Result<()> {
         let shared = self.shared.lock().unwrap().clone().unwrap();
         let durable = self.durable.lock().unwrap().clone().unwrap();
-        let began_at = shared.ring.tail().pos;
+        let began_at = shared.intake.ring.tail().pos;
         thread::yield_now(); // the disk takes time
         durable.fetch_max(began_at, Ordering::SeqCst);
         Ok(())
@@ -68,12 +68,12 @@ fn no_wait_is_durable_before_a_sync_that_began_after_its_bytes() {
         write(&shared, b'a', 1, false);
         flusher.step();
         let first = pending(1, DATA);
-        shared.watch.add(Arc::clone(&first)).unwrap();
+        shared.outcome.watch.add(Arc::clone(&first)).unwrap();
         let late = pending(3, DATA);
         let theirs = Arc::clone(&shared);
-        let syncer = thread::spawn(move || theirs.sync_step());
+        let syncer = thread::spawn(move || syncer::step(&theirs));
         write(&shared, b'b', 2, false);
-        shared.watch.add(Arc::clone(&late)).unwrap();
+        shared.outcome.watch.add(Arc::clone(&late)).unwrap();
         shared.settle();
         flusher.step();
         let check = |one: &Pending| {
@@ -90,12 +90,12 @@ fn no_wait_is_durable_before_a_sync_that_began_after_its_bytes() {
         assert!(check(&first));
         let is_done = check(&late);
         assert_eq!(
-            shared.sync_step(),
+            syncer::step(&shared),
             !is_done,
             "the late wait needs another sync unless it is resolved"
         );
         assert!(check(&late));
-        assert!(!shared.sync_step(), "nothing is due any more");
+        assert!(!syncer::step(&shared), "nothing is due any more");
         disk.let_go();
     });
 }
@@ -111,17 +111,17 @@ fn the_last_sync_that_is_due_is_done_before_the_end() {
         || {
             let sink = std::sync::Arc::new(Memory::default());
             let (shared, mut flusher) = queue_with_sync(4, sink);
-            Shared::start_syncer(&shared).unwrap();
+            syncer::start(&shared).unwrap();
             write(&shared, b'a', 1, false);
             let last = pending(1, DATA);
-            shared.watch.add(Arc::clone(&last)).unwrap();
+            shared.outcome.watch.add(Arc::clone(&last)).unwrap();
             shared.settle();
-            shared.ring.close();
+            shared.intake.ring.close();
             drive(&mut flusher, Pace::parking(4));
             drop(flusher);
             shared.flusher_ended();
             let finished = || shared.has_finished().then_some(());
-            shared.progress.wait_until(None, finished).unwrap();
+            shared.outcome.progress.wait_until(None, finished).unwrap();
             assert_eq!(last.result(), Some(Ok(())));
         },
     );
@@ -161,27 +161,30 @@ fn bytes_of_a_failed_sync_are_never_durable() {
         write(&shared, b'a', 1, false);
         flusher.step();
         let full = |target| pending(target, Reach::Durable(SyncOp::Full));
-        shared.watch.add(full(1)).unwrap();
+        shared.outcome.watch.add(full(1)).unwrap();
         let theirs = Arc::clone(&shared);
         let reader = thread::spawn(move || {
             for op in [SyncOp::Data, SyncOp::Full] {
-                let later = theirs.durability.verdict(2, op);
+                let later = theirs.outcome.durability.verdict(2, op);
                 if later == Some(Ok(())) {
                     cells.read(1, 1);
                 }
-                let doubted = theirs.durability.verdict(1, op);
+                let doubted = theirs.outcome.durability.verdict(1, op);
                 assert_ne!(doubted, Some(Ok(())));
                 assert!(later != Some(Ok(())) || doubted.is_some());
             }
         });
-        assert!(shared.sync_step());
-        shared.replace_sink(sink, 1, true);
+        assert!(syncer::step(&shared));
+        shared.outcome.durability.replace_sink(sink, 1, true);
         write(&shared, b'b', 1, false);
         flusher.step();
-        shared.watch.add(full(2)).unwrap();
-        while shared.sync_step() {}
+        shared.outcome.watch.add(full(2)).unwrap();
+        while syncer::step(&shared) {}
         reader.join().unwrap();
-        assert_eq!(shared.durability.verdict(2, SyncOp::Full), Some(Ok(())));
+        assert_eq!(
+            shared.outcome.durability.verdict(2, SyncOp::Full),
+            Some(Ok(()))
+        );
     });
 }
 
@@ -199,16 +202,16 @@ fn a_durable_position_is_visible_only_after_its_sync_returned() {
             write(&shared, b'a', 1, false);
             flusher.step();
             let one = pending(1, Reach::Durable(op));
-            shared.watch.add(one).unwrap();
+            shared.outcome.watch.add(one).unwrap();
             let theirs = Arc::clone(&shared);
             let reader = thread::spawn(move || {
-                if theirs.durability.verdict(1, op) == Some(Ok(())) {
+                if theirs.outcome.durability.verdict(1, op) == Some(Ok(())) {
                     cells.read(1, 1);
                 }
             });
-            assert!(shared.sync_step());
+            assert!(syncer::step(&shared));
             reader.join().unwrap();
-            assert_eq!(shared.durability.verdict(1, op), Some(Ok(())));
+            assert_eq!(shared.outcome.durability.verdict(1, op), Some(Ok(())));
         });
     }
 }

@@ -14,12 +14,12 @@ use loom::thread;
 fn a_record_in_a_lane_wakes_the_flusher() {
     explore("a_record_in_a_lane_wakes_the_flusher", [1, 2], || {
         let (shared, flusher, file) = queue_for_lanes();
-        let mut owner = shared.ring.enter_lane(SPAN);
+        let mut owner = shared.intake.ring.enter_lane(SPAN);
         let thread = start(flusher, &shared);
         for (letter, end) in [(b'a', 1), (b'b', 2)] {
             write_in_lane(&shared, &mut owner, letter, 1).unwrap();
-            let written = || (shared.ring.tail().pos >= end).then_some(());
-            shared.progress.wait_until(None, written).unwrap();
+            let written = || (shared.intake.ring.tail().pos >= end).then_some(());
+            shared.outcome.progress.wait_until(None, written).unwrap();
         }
         assert_eq!(file.contents(), b"ab");
         shared.set_last(Last::Stop);
@@ -32,15 +32,15 @@ fn a_record_in_a_lane_wakes_the_flusher() {
 fn a_lane_that_the_flusher_waits_for_wakes_it() {
     explore("a_lane_that_the_flusher_waits_for_wakes_it", 2, || {
         let (shared, flusher, file) = queue_for_lanes();
-        let mut owner = shared.ring.enter_lane(SPAN);
+        let mut owner = shared.intake.ring.enter_lane(SPAN);
         write_in_lane(&shared, &mut owner, b'a', 1).unwrap();
         assert!(owner.begins(1)); // at work
         let thread = start(flusher, &shared);
         let z = write(&shared, b'z', 1, true);
-        let posted = owner.post(&shared.ring, 0); // finished, without a record
-        shared.posted(posted, false);
-        let written = || (shared.ring.tail().pos >= z).then_some(());
-        shared.progress.wait_until(None, written).unwrap();
+        let posted = owner.post(&shared.intake.ring, 0); // finished, without a record
+        shared.intake.posted(posted, false);
+        let written = || (shared.intake.ring.tail().pos >= z).then_some(());
+        shared.outcome.progress.wait_until(None, written).unwrap();
         assert_eq!(file.contents(), b"az");
         shared.set_last(Last::Stop);
         thread.join().unwrap();
@@ -53,14 +53,14 @@ fn a_lane_that_the_flusher_waits_for_wakes_it() {
 fn an_owner_that_leaves_its_span_wakes_the_flusher() {
     explore("an_owner_that_leaves_its_span_wakes_the_flusher", [1, 2], || {
         let (shared, flusher, file) = queue_for_lanes();
-        let mut owner = shared.ring.enter_lane(SPAN);
+        let mut owner = shared.intake.ring.enter_lane(SPAN);
         write_in_lane(&shared, &mut owner, b'a', 1).unwrap();
         let z = write(&shared, b'z', 1, false);
         let thread = start(flusher, &shared);
-        shared.bell.ring();
+        shared.intake.bell.ring();
         write_in_lane(&shared, &mut owner, b'b', 1).unwrap();
-        let written = || (shared.ring.tail().pos >= z).then_some(());
-        shared.progress.wait_until(None, written).unwrap();
+        let written = || (shared.intake.ring.tail().pos >= z).then_some(());
+        shared.outcome.progress.wait_until(None, written).unwrap();
         barrier::close(&shared, FOR_EVER()).unwrap();
         thread.join().unwrap();
         assert_eq!(file.contents().len(), 3);
@@ -72,13 +72,13 @@ fn an_owner_that_leaves_its_span_wakes_the_flusher() {
 fn a_writer_gets_the_room_of_an_idle_lane() {
     explore("a_writer_gets_the_room_of_an_idle_lane", 1, || {
         let (shared, flusher, file) = queue_for_lanes();
-        let mut idle = shared.ring.enter_lane(SPAN);
+        let mut idle = shared.intake.ring.enter_lane(SPAN);
         write_in_lane(&shared, &mut idle, b'i', 1).unwrap();
         let thread = start(flusher, &shared);
-        let mut reservation = shared.wait_reserve(16, Kind::Writen, None).unwrap();
+        let mut reservation = shared.intake.wait_reserve(16, Kind::Writen, None).unwrap();
         reservation.fill(&[b'w'; 16]);
         let posted = reservation.post(16);
-        shared.posted(posted, true);
+        shared.intake.posted(posted, true);
         barrier::close(&shared, FOR_EVER()).unwrap();
         thread.join().unwrap();
         assert_eq!(file.contents().len(), 17);
@@ -95,15 +95,15 @@ fn a_writer_gets_the_room_that_a_lane_has_just_taken() {
         || {
             let (shared, flusher, _file) = queue_for_lanes();
             write(&shared, b'x', 1, false);
-            let mut owner = shared.ring.enter_lane(SPAN);
+            let mut owner = shared.intake.ring.enter_lane(SPAN);
             let other = Arc::clone(&shared);
             let lane = thread::spawn(move || {
                 write_in_lane(&other, &mut owner, b'l', 1).unwrap();
                 owner
             });
             let thread = start(flusher, &shared);
-            let reservation = shared.wait_reserve(16, Kind::Getn, None).unwrap();
-            shared.posted(reservation.post(0), true);
+            let reservation = shared.intake.wait_reserve(16, Kind::Getn, None).unwrap();
+            shared.intake.posted(reservation.post(0), true);
             drop(lane.join().unwrap());
             shared.set_last(Last::Stop);
             thread.join().unwrap();
@@ -116,10 +116,10 @@ fn a_writer_gets_the_room_that_a_lane_has_just_taken() {
 fn a_lane_gets_the_room_of_another() {
     explore("a_lane_gets_the_room_of_another", 1, || {
         let (shared, flusher, _file) = queue_for_lanes();
-        let mut idle = shared.ring.enter_lane(SPAN);
+        let mut idle = shared.intake.ring.enter_lane(SPAN);
         write_in_lane(&shared, &mut idle, b'i', 1).unwrap();
         let thread = start(flusher, &shared);
-        let mut lane = shared.ring.enter_lane(SPAN);
+        let mut lane = shared.intake.ring.enter_lane(SPAN);
         write_in_lane(&shared, &mut lane, b'w', 16).unwrap();
         barrier::close(&shared, FOR_EVER()).unwrap();
         thread.join().unwrap();

@@ -15,13 +15,14 @@ fn a_loss_line_has_the_bytes_of_the_loss() {
         let other = Arc::clone(&shared);
         let refused = thread::spawn(move || {
             let error = other
+                .intake
                 .try_reserve(2)
                 .map(drop)
                 .map_err(Error::from)
                 .unwrap_err();
             assert!(matches!(error, Error::WouldBlock | Error::Closed));
         });
-        shared.ring.close();
+        shared.intake.ring.close();
         while flusher.step() != Step::Finished {}
         refused.join().unwrap();
         let file = String::from_utf8(file.contents()).unwrap();

@@ -14,10 +14,10 @@ fn ordered_writers() {
         let wait = |letter: u8| {
             let shared = Arc::clone(&shared);
             thread::spawn(move || {
-                let mut reservation = shared.wait_reserve(2, Kind::Writen, None).unwrap();
+                let mut reservation = shared.intake.wait_reserve(2, Kind::Writen, None).unwrap();
                 reservation.fill(&[letter; 2]);
                 let posted = reservation.post(2);
-                shared.posted(posted, true);
+                shared.intake.posted(posted, true);
                 posted.end
             })
         };
@@ -28,7 +28,7 @@ fn ordered_writers() {
         flusher.step();
         let expected: &[u8] = if a < b { b"xxxxaabb" } else { b"xxxxbbaa" };
         assert_eq!(file.contents(), expected);
-        assert!(shared.try_reserve(1).is_ok(), "the line is empty");
+        assert!(shared.intake.try_reserve(1).is_ok(), "the line is empty");
     });
 }
 
@@ -41,14 +41,14 @@ fn no_caller_overtakes_an_ordered_writer() {
         write(&shared, b'x', 3, false);
         let other = Arc::clone(&shared);
         let writer = thread::spawn(move || {
-            let mut reservation = other.wait_reserve(4, Kind::Writen, None).unwrap();
+            let mut reservation = other.intake.wait_reserve(4, Kind::Writen, None).unwrap();
             reservation.fill(b"aaaa");
-            other.posted(reservation.post(4), true);
+            other.intake.posted(reservation.post(4), true);
         });
         // One byte fits all the time: it is accepted before the writer came, or refused.
-        let mine = shared.try_reserve(1).map(|mut reservation| {
+        let mine = shared.intake.try_reserve(1).map(|mut reservation| {
             reservation.fill(b"y");
-            shared.posted(reservation.post(1), true);
+            shared.intake.posted(reservation.post(1), true);
         });
         flusher.step();
         writer.join().unwrap();
@@ -59,6 +59,6 @@ fn no_caller_overtakes_an_ordered_writer() {
             b"xxxaaaa"
         };
         assert_eq!(file.contents(), expected);
-        assert!(shared.try_reserve(1).is_ok(), "the line is empty");
+        assert!(shared.intake.try_reserve(1).is_ok(), "the line is empty");
     });
 }

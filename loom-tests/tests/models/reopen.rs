@@ -20,10 +20,10 @@ fn a_reopen_wakes_the_flusher_and_cuts_between_before_and_after() {
             .reopen(std::sync::Arc::new(new.clone()), Target::default())
             .unwrap();
         let done = || reopened.result();
-        assert_eq!(shared.progress.wait_until(None, done), Some(Ok(())));
+        assert_eq!(shared.outcome.progress.wait_until(None, done), Some(Ok(())));
         write(&shared, b'b', 1, true);
-        shared.ring.close();
-        shared.bell.ring();
+        shared.intake.ring.close();
+        shared.intake.bell.ring();
         thread.join().unwrap();
         assert_eq!((old.contents(), new.contents()), (vec![b'a'], vec![b'b']));
     });
@@ -37,7 +37,7 @@ fn a_reopen_as_the_queue_ends_gets_a_result() {
         let (shared, mut flusher, _) = queue(4, Order::Any);
         let theirs = Arc::clone(&shared);
         let end = thread::spawn(move || {
-            theirs.ring.close();
+            theirs.intake.ring.close();
             while flusher.step() != Step::Finished {}
             drop(flusher);
             theirs.flusher_ended();
@@ -45,7 +45,7 @@ fn a_reopen_as_the_queue_ends_gets_a_result() {
         match shared.reopen(std::sync::Arc::new(Memory::default()), Target::default()) {
             Ok(reopened) => {
                 let done = || reopened.result();
-                let result = shared.progress.wait_until(None, done);
+                let result = shared.outcome.progress.wait_until(None, done);
                 assert!(matches!(result, Some(Ok(()) | Err(Error::Closed))));
             }
             Err(error) => assert_eq!(error, Error::Closed),

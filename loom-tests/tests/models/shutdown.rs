@@ -15,10 +15,10 @@ fn shutdown_against_open() {
         let thread = start(flusher, &shared);
         let (theirs, queue) = (Arc::clone(&registry), Arc::clone(&shared));
         let opener = thread::spawn(move || match theirs.enter(&queue) {
-            Ok(()) => match queue.try_reserve(2) {
+            Ok(()) => match queue.intake.try_reserve(2) {
                 Ok(mut reservation) => {
                     reservation.fill(b"aa");
-                    queue.posted(reservation.post(2), true);
+                    queue.intake.posted(reservation.post(2), true);
                     true
                 }
                 Err(error) => {
@@ -50,18 +50,18 @@ fn the_end_of_the_process_against_a_writer() {
         registry.enter(&shared).unwrap();
         let thread = start(flusher, &shared);
         let other = Arc::clone(&shared);
-        let writer = thread::spawn(move || match other.try_reserve(2) {
+        let writer = thread::spawn(move || match other.intake.try_reserve(2) {
             Ok(mut reservation) => {
                 reservation.fill(b"aa");
-                other.posted(reservation.post(2), false);
+                other.intake.posted(reservation.post(2), false);
                 false
             }
             Err(error) => {
                 assert_eq!(Error::from(error), Error::Closed);
-                assert!(other.ring.is_aside());
+                assert!(other.intake.ring.is_aside());
                 let finished = || other.has_finished().then_some(());
-                other.progress.wait_until(None, finished).unwrap();
-                assert!(other.ring.is_drained());
+                other.outcome.progress.wait_until(None, finished).unwrap();
+                assert!(other.intake.ring.is_drained());
                 let written = other.aside.append(b"bb", true, || ());
                 assert_eq!(written, Ok(()));
                 true

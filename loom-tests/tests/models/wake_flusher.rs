@@ -16,8 +16,8 @@ fn a_post_wakes_the_flusher() {
         write(&shared, b'a', 2, true);
         // The record reaches the file without another call. If it does not, the model deadlocks
         // here.
-        let written = shared.progress.wait_until(None, || {
-            (shared.ring.tail().pos >= 2).then(|| file.contents())
+        let written = shared.outcome.progress.wait_until(None, || {
+            (shared.intake.ring.tail().pos >= 2).then(|| file.contents())
         });
         assert_eq!(written.unwrap(), b"aa");
         write(&shared, b'b', 1, true);
@@ -37,8 +37,8 @@ fn two_posts_wake_the_flusher() {
         let other = Arc::clone(&shared);
         let poster = thread::spawn(move || write(&other, b'a', 1, true));
         write(&shared, b'b', 1, true);
-        let all = || (shared.ring.tail().pos == 2).then_some(());
-        shared.progress.wait_until(None, all).unwrap();
+        let all = || (shared.intake.ring.tail().pos == 2).then_some(());
+        shared.outcome.progress.wait_until(None, all).unwrap();
         assert_eq!(file.contents().len(), 2);
         poster.join().unwrap();
         shared.set_last(Last::Stop);
@@ -52,15 +52,15 @@ fn two_posts_wake_the_flusher() {
 fn the_post_that_is_waited_for_wakes_the_flusher() {
     explore("the_post_that_is_waited_for_wakes_the_flusher", [1, 2], || {
         let (shared, flusher, file) = queue(8, Order::Any);
-        let mut held = shared.try_reserve(1).unwrap();
+        let mut held = shared.intake.try_reserve(1).unwrap();
         let other = Arc::clone(&shared);
         let thread = start(flusher, &shared);
         let poster = thread::spawn(move || write(&other, b'b', 1, true));
         held.fill(b"a");
         let posted = held.post(1);
-        shared.posted(posted, false);
-        let all = || (shared.ring.tail().pos == 2).then_some(());
-        shared.progress.wait_until(None, all).unwrap();
+        shared.intake.posted(posted, false);
+        let all = || (shared.intake.ring.tail().pos == 2).then_some(());
+        shared.outcome.progress.wait_until(None, all).unwrap();
         assert_eq!(file.contents(), b"ab");
         poster.join().unwrap();
         shared.set_last(Last::Stop);
@@ -76,13 +76,13 @@ fn a_claim_is_enough_to_look_again() {
     explore("a_claim_is_enough_to_look_again", [2, 3], || {
         let (shared, flusher, file) = queue(8, Order::Any);
         let thread = start(flusher, &shared);
-        let mut held = shared.try_reserve(1).unwrap();
+        let mut held = shared.intake.try_reserve(1).unwrap();
         write(&shared, b'b', 1, true);
         held.fill(b"a");
         let posted = held.post(1);
-        shared.posted(posted, false);
-        let all = || (shared.ring.tail().pos == 2).then_some(());
-        shared.progress.wait_until(None, all).unwrap();
+        shared.intake.posted(posted, false);
+        let all = || (shared.intake.ring.tail().pos == 2).then_some(());
+        shared.outcome.progress.wait_until(None, all).unwrap();
         assert_eq!(file.contents(), b"ab");
         shared.set_last(Last::Stop);
         thread.join().unwrap();

@@ -3,7 +3,7 @@
 use std::task::{Poll, Wake, Waker};
 
 use alq::model::sync::{Futex, Ordering};
-use alq::model::{Asker, Heap, Kind, Last, Order, Shared, barrier};
+use alq::model::{Asker, Heap, Kind, Last, Order, Shared};
 use alq_loom_tests::{explore, queue, start, write};
 use loom::sync::Arc;
 use loom::thread;
@@ -25,9 +25,9 @@ fn append(shared: &Shared<Heap>, len: u32) -> Result<(), alq::Error> {
     let waker = Waker::from(std::sync::Arc::clone(&woken));
     let mut asker = Asker::new();
     loop {
-        if let Poll::Ready(reserved) = shared.poll_reserve(&mut asker, len, &waker) {
+        if let Poll::Ready(reserved) = shared.intake.poll_reserve(&mut asker, len, &waker) {
             let reservation = reserved?;
-            shared.posted(reservation.post(len), false);
+            shared.intake.posted(reservation.post(len), false);
             return Ok(());
         }
         while woken.0.swap(0, Ordering::Acquire) == 0 {
@@ -57,7 +57,7 @@ fn a_close_wakes_a_task() {
         write(&shared, b'a', 4, false);
         let other = Arc::clone(&shared);
         let task = thread::spawn(move || append(&other, 1));
-        barrier::end_intake(&shared);
+        shared.intake.close();
         assert_eq!(task.join().unwrap(), Err(alq::Error::Closed));
     });
 }
@@ -72,8 +72,8 @@ fn a_task_and_a_thread_get_their_room() {
             write(&shared, b'x', 4, false);
             let other = Arc::clone(&shared);
             let writer = thread::spawn(move || {
-                let entry = other.wait_reserve(3, Kind::Writen, None).unwrap();
-                other.posted(entry.post(3), false);
+                let entry = other.intake.wait_reserve(3, Kind::Writen, None).unwrap();
+                other.intake.posted(entry.post(3), false);
             });
             let thread = start(flusher, &shared);
             append(&shared, 3).unwrap();

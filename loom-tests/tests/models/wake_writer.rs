@@ -12,10 +12,10 @@ fn a_drain_wakes_the_writer() {
         let (shared, flusher, file) = queue(4, Order::Any);
         write(&shared, b'a', 3, false);
         let thread = start(flusher, &shared);
-        let mut reservation = shared.wait_reserve(2, Kind::Writen, None).unwrap();
+        let mut reservation = shared.intake.wait_reserve(2, Kind::Writen, None).unwrap();
         reservation.fill(b"bb");
         let posted = reservation.post(2);
-        shared.posted(posted, true);
+        shared.intake.posted(posted, true);
         barrier::close(&shared, FOR_EVER()).unwrap();
         thread.join().unwrap();
         assert_eq!(file.contents(), b"aaabb");
@@ -27,15 +27,15 @@ fn a_drain_wakes_the_writer() {
 fn a_give_back_wakes_the_writer() {
     explore("a_give_back_wakes_the_writer", [0, 1], || {
         let (shared, flusher, _file) = queue(4, Order::Any);
-        let newest = shared.try_reserve(4).unwrap();
+        let newest = shared.intake.try_reserve(4).unwrap();
         let thread = start(flusher, &shared);
         let other = Arc::clone(&shared);
         let writer = thread::spawn(move || {
-            drop(other.wait_reserve(3, Kind::Getn, None).unwrap());
+            drop(other.intake.wait_reserve(3, Kind::Getn, None).unwrap());
         });
         let posted = newest.post(0);
         assert!(posted.gave_back);
-        shared.posted(posted, false);
+        shared.intake.posted(posted, false);
         writer.join().unwrap();
         shared.set_last(Last::Stop);
         thread.join().unwrap();
@@ -50,11 +50,11 @@ fn a_wake_up_carries_the_room() {
     explore("a_wake_up_carries_the_room", 3, || {
         let (shared, mut flusher, _file) = queue(4, Order::Any);
         write(&shared, b'a', 4, false);
-        let ticket = shared.waiters.join(2, || ());
+        let ticket = shared.intake.waiters.join(2, || ());
         let drainer = thread::spawn(move || flusher.step());
         let reservation = loop {
             ticket.look();
-            match shared.ring.reserve_in_turn(2) {
+            match shared.intake.ring.reserve_in_turn(2) {
                 Ok(reservation) => break reservation,
                 Err(_) => ticket.sleep(None),
             }
@@ -75,8 +75,8 @@ fn a_writer_that_leaves_the_line_makes_the_flusher_look_again() {
         write(&shared, b'x', 4, false);
         let other = Arc::clone(&shared);
         let append = |shared: &Shared<Heap>| {
-            let entry = shared.wait_reserve(3, Kind::Writen, None).unwrap();
-            shared.posted(entry.post(3), false);
+            let entry = shared.intake.wait_reserve(3, Kind::Writen, None).unwrap();
+            shared.intake.posted(entry.post(3), false);
         };
         let writer = thread::spawn(move || append(&other));
         let thread = start(flusher, &shared);

@@ -1,0 +1,29 @@
+//! The options of a queue that its threads and its waiting callers need, and how its flusher ends.
+
+use std::time::Duration;
+
+use crate::words::Order;
+
+/// The options that concern waiting, in one place.
+#[derive(Clone, Copy, Debug)]
+pub struct Config {
+    pub order: Order,
+    pub lane_span: u32,
+    pub stall_limit: Option<Duration>,
+    pub refuse_when_stalled: bool,
+    pub outstanding_max: usize,
+    /// The shortest time between two lines that report refused records; `None` for no such lines.
+    pub loss_line_every: Option<Duration>,
+}
+
+/// How the flusher of a closed queue ends. Each stage includes the stage before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u32)]
+pub enum Last {
+    /// Drain everything, waiting for open reservations.
+    Drain = 0,
+    /// Drain what is posted and step over open reservations.
+    StepOver = 1,
+    /// Stop at the next step.
+    Stop = 2,
+}
