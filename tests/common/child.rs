@@ -2,6 +2,7 @@
 
 use std::env;
 use std::io::Read;
+use std::panic::Location;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 use std::time::Duration;
@@ -45,6 +46,7 @@ impl Ended {
 /// Runs `body` in a child process, which may end in any way, and returns how it ended. `test` is
 /// the name of the calling test. A test that tries several ways to end calls it once for each, with
 /// another `way`.
+#[track_caller]
 pub fn end_of_child(test: &str, way: &str, body: impl FnOnce(&Path)) -> Option<Ended> {
     if let Some(child) = env::var_os(CHILD) {
         if child == format!("{test} {way}").as_str() {
@@ -65,6 +67,7 @@ pub fn end_of_child(test: &str, way: &str, body: impl FnOnce(&Path)) -> Option<E
 
 /// Runs `body` in a child process. `test` is the name of the calling test: the child is this test
 /// binary, which runs only that test.
+#[track_caller]
 pub fn in_child(test: &str, body: impl FnOnce()) {
     if env::var_os(CHILD).is_some() {
         body();
@@ -78,10 +81,12 @@ pub fn in_child(test: &str, body: impl FnOnce()) {
 }
 
 /// Runs this test binary for `test` alone, and waits for its end.
+#[track_caller]
 fn run(test: &str, child: &str, folder: Option<&Path>) -> (ExitStatus, String, String) {
     let mut command = Command::new(env::current_exe().unwrap());
     command
-        .args(["--exact", test, "--nocapture", "--test-threads=1"])
+        .args(["--exact", test, &in_its_file(test)])
+        .args(["--nocapture", "--test-threads=1"])
         .env(CHILD, child)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
@@ -104,6 +109,13 @@ fn run(test: &str, child: &str, folder: Option<&Path>) -> (ExitStatus, String, S
         std::thread::sleep(Duration::from_millis(1));
     };
     (status, stdout.join(), stderr.join())
+}
+
+/// The name of `test` in a test binary of several files: after the name of the caller's file.
+#[track_caller]
+pub fn in_its_file(test: &str) -> String {
+    let file = Path::new(Location::caller().file()).file_stem().unwrap();
+    format!("{}::{test}", file.to_str().unwrap())
 }
 
 fn text_of(mut pipe: impl Read + Send + 'static) -> super::Watched<String> {

@@ -108,7 +108,7 @@ fn html(table: &Table) -> String {
     text + "</table>\n"
 }
 
-/// A cell. Its `data-key` names the figure, for `tests/report.rs`.
+/// A cell. Its `data-key` names the figure, for `tests/tool/report.rs`.
 fn data(cell: &Cell) -> String {
     let Some(spread) = cell.spread else {
         return "<td>-</td>".to_owned();

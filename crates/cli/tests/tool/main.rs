@@ -1,0 +1,21 @@
+//! What the tool promises, checked with the built program. Each file says which promise it holds.
+
+mod common;
+
+mod bench;
+mod command;
+mod content;
+mod errors;
+mod kill;
+mod lines;
+mod output;
+mod progress;
+mod recover;
+mod report;
+mod ring;
+mod rotation;
+mod signals;
+mod stalls;
+mod stat;
+mod supervised;
+mod watch;

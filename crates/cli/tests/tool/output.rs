@@ -1,0 +1,122 @@
+//! Promise: `-` appends to standard output, whether it is a pipe, a socket or a file.
+
+use std::fs::{self, File};
+use std::io::Read;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::process::Command;
+
+use crate::common::{ALQ, Running, append, assert_same, numbers, pipe, refused, scratch};
+
+#[test]
+fn a_pipe_gets_what_is_read() {
+    let input = numbers(100_000);
+    for file in ["-", "/dev/stdout"] {
+        for more in ["--quiet", "--line", "--when-full=drop"] {
+            let run = append([more, file]).write_stdin(&*input).assert().success();
+            assert_same(&run.get_output().stdout, &input);
+        }
+    }
+}
+
+#[test]
+fn lines_of_several_catchers_on_one_pipe_are_whole() {
+    let (dir, _) = scratch();
+    let (reader, writer) = pipe();
+    let words = ["a", "b"];
+    let tools: Vec<Running> = words
+        .iter()
+        .map(|word| {
+            let source = dir.path().join(word);
+            fs::write(&source, (word.repeat(99) + "\n").repeat(20_000)).unwrap();
+            let mut command = Command::new(ALQ);
+            command.args(["append", "--quiet", "--line", "-"]);
+            command.stdout(writer.try_clone().unwrap());
+            Running::start(&mut command, File::open(&source).unwrap())
+        })
+        .collect();
+    drop(writer);
+    let found = std::io::read_to_string(File::from(reader)).unwrap();
+    tools
+        .into_iter()
+        .for_each(|mut tool| assert!(tool.end().success()));
+    for word in words {
+        let line = word.repeat(99);
+        assert_eq!(found.lines().filter(|found| *found == line).count(), 20_000);
+    }
+}
+
+#[test]
+fn a_socket_gets_it_too() {
+    let (ours, theirs) = UnixStream::pair().unwrap();
+    let (dir, _) = scratch();
+    let source = dir.path().join("source");
+    fs::write(&source, numbers(50_000)).unwrap();
+    for file in ["-", "/dev/stdout"] {
+        let mut command = Command::new(ALQ);
+        command.args(["append", "--quiet", file]);
+        command.stdout(OwnedFd::from(theirs.try_clone().unwrap()));
+        let mut tool = Running::start(&mut command, File::open(&source).unwrap());
+        let mut found = vec![0; numbers(50_000).len()];
+        (&ours).read_exact(&mut found).unwrap();
+        assert_same(&found, &numbers(50_000));
+        assert!(tool.end().success());
+    }
+}
+
+#[test]
+fn a_file_is_written_where_the_descriptor_is() {
+    let (dir, log) = scratch();
+    fs::write(&log, "before\n").unwrap();
+    let source = dir.path().join("source");
+    fs::write(&source, "after\n").unwrap();
+    let mut command = Command::new(ALQ);
+    command.args(["append", "--quiet", "--fsync", "-"]);
+    command.stdout(File::options().append(true).open(&log).unwrap());
+    let mut tool = Running::start(&mut command, File::open(&source).unwrap());
+    assert!(tool.end().success());
+    assert_eq!(fs::read_to_string(&log).unwrap(), "before\nafter\n");
+}
+
+#[test]
+fn a_reader_that_has_gone_is_an_error_of_standard_output() {
+    let (reader, writer) = pipe();
+    drop(reader);
+    let (dir, _) = scratch();
+    let source = dir.path().join("source");
+    fs::write(&source, "lost\n").unwrap();
+    let mut command = Command::new(ALQ);
+    command.args(["append", "--quiet", "-"]).stdout(writer);
+    let mut tool = Running::start(&mut command, File::open(&source).unwrap());
+    assert_eq!(tool.end().code(), Some(1));
+    let said = std::io::read_to_string(tool.0.stderr.take().unwrap()).unwrap();
+    assert!(
+        said.starts_with("alq: standard output: cannot write: Broken pipe"),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_file_of_that_name_needs_its_directory() {
+    let (dir, _) = scratch();
+    append(["./-"])
+        .current_dir(&dir)
+        .write_stdin("x")
+        .assert()
+        .success();
+    assert_eq!(fs::read(dir.path().join("-")).unwrap(), b"x");
+}
+
+#[test]
+fn what_has_no_name_is_not_rotated() {
+    for file in ["-", "/dev/stdout"] {
+        let parts = ["standard output", "cannot be rotated"];
+        refused(
+            append(["--rotate-size=1K", file]).write_stdin("x"),
+            2,
+            &parts,
+        );
+    }
+    assert!(!Path::new("-").exists());
+}

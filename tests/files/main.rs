@@ -1,0 +1,20 @@
+//! What a queue promises about its sink and its ring file. Each file says which promise it holds.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod descriptors;
+mod faults;
+mod filters;
+mod logrotate;
+mod many_queues;
+mod quiet_writes;
+mod reopen;
+mod ring_between;
+mod ring_close;
+mod ring_file;
+mod ring_open;
+mod ring_places;
+mod ring_sizes;
+mod shared_pipe;
+mod sinks;

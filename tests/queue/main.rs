@@ -1,0 +1,29 @@
+//! What a queue promises its callers: appends, waits, flushes, closes, completions. Each file says which promise it holds.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod append;
+mod async_append;
+mod async_limits;
+mod bad_input;
+mod close;
+mod completion;
+mod consistency;
+mod consistency_errors;
+mod errors;
+mod failures;
+mod fixed;
+mod flush;
+mod held;
+mod lanes;
+mod loss_lines;
+mod ordered;
+mod refuse_when_stalled;
+mod regressions;
+mod reservations;
+mod reserve;
+mod stalls;
+mod suspend;
+mod waiting;
+mod writer;

@@ -1,0 +1,11 @@
+//! What a log that rotates promises. Each file says which promise it holds.
+
+#[path = "../common/mod.rs"]
+mod common;
+#[path = "../rotated/mod.rs"]
+mod rotated;
+
+mod rotate;
+mod rotate_fork;
+mod rotate_lines;
+mod rotate_trouble;
