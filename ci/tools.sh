@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Installs the external programs that checks use, if that is possible. Without logrotate, runit,
 # systemd or zstd, the tests that need them skip themselves by name, and so does the comparison with
-# other log catchers. Without valgrind no instructions are counted. Without Chromium the page of
+# other log catchers. Without the programs that make file systems, tests of disks skip themselves.
+# Without valgrind no instructions are counted. Without Chromium the page of
 # `alq bench` is not checked. The checks of the C library fail with a message if a program is
 # missing.
 set -euo pipefail
@@ -20,6 +21,8 @@ want runit runsv
 want s6 s6-log
 want apache2-utils rotatelogs
 want zstd zstd
+want btrfs-progs mkfs.btrfs
+want xfsprogs mkfs.xfs
 want g++ c++
 want pkg-config pkg-config
 want valgrind valgrind

@@ -9,8 +9,8 @@ mod rotated;
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::time::{Duration, SystemTime};
 
 use alq::rotate::{Compression, Rotation};
 use alq::{Error, Options, RingFileProblem};
@@ -148,7 +148,13 @@ fn no_swap_of_a_folder_moves_text_of_root_into_another_folder() {
     as_other(|| fs::create_dir(&logs).unwrap()).join();
     // SAFETY: the type consists of atomics.
     let board: &Board = unsafe { shared() };
-    let rotation = Rotation::new().size_bytes(40).shared_folder(true);
+    // A rotation that fails is tried again in another second, so each look at the clock is one.
+    let (start, looks) = (SystemTime::now(), AtomicU64::new(0));
+    let clock = move || start + Duration::from_secs(looks.fetch_add(1, Ordering::Relaxed) / 10);
+    let rotation = Rotation::new()
+        .size_bytes(40)
+        .shared_folder(true)
+        .clock(clock);
     let log = rotation.open(logs.join("log")).unwrap();
     let queue = Options::new().to_sink(log.clone()).unwrap();
     let attacker = as_other(|| {
@@ -288,4 +294,43 @@ fn an_unprivileged_process_rotates_its_own_log_and_opens_no_ring_of_root() {
     .join();
     assert_eq!(rotated::content(&log), b"one\ntwo\n");
     assert_eq!(rotated::rotated(&log).len(), 1);
+}
+
+/// Rotation lists its folder: without that right the error names it.
+#[test]
+fn a_folder_that_may_not_be_read_is_refused_with_the_missing_right() {
+    if !is_root("a_folder_that_may_not_be_read_is_refused_with_the_missing_right") {
+        return;
+    }
+    let (_folder, home) = home_of_other();
+    as_other(|| {
+        let open = || Rotation::new().size_bytes(4).open(home.join("log"));
+        set_mode(&home, 0o311);
+        let refused = open().unwrap_err();
+        assert_eq!(refused.errno(), libc::EACCES);
+        let text = refused.to_string();
+        let name = home.display().to_string();
+        assert!(
+            text.starts_with(&name) && text.contains("must be readable"),
+            "{text}"
+        );
+        // A plain log needs no list.
+        let plain = Options::new().open(home.join("log")).unwrap();
+        plain.writen(b"one\n", WAIT).unwrap();
+        plain.close(None).unwrap();
+        // The right is taken away while the log is open: records continue into the old file.
+        set_mode(&home, 0o711);
+        let log = open().unwrap();
+        let queue = Options::new().to_sink(log.clone()).unwrap();
+        set_mode(&home, 0o111);
+        for record in ["two\n", "six\n"] {
+            queue.writen(record.as_bytes(), WAIT).unwrap();
+            queue.flush().unwrap();
+        }
+        queue.close(None).unwrap();
+        log.wait_background(BACKGROUND).unwrap();
+        set_mode(&home, 0o755);
+        assert_eq!(fs::read(home.join("log")).unwrap(), b"one\ntwo\nsix\n");
+    })
+    .join();
 }

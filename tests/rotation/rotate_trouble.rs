@@ -154,6 +154,43 @@ fn without_descriptors_the_old_file_gets_the_records_until_there_is_one() {
     });
 }
 
+/// The packer asks for its memory before it begins. If there is none, the file stays plain, and the
+/// process goes on.
+#[test]
+fn without_memory_for_the_packer_the_files_stay_plain_until_there_is_some() {
+    let test = "without_memory_for_the_packer_the_files_stay_plain_until_there_is_some";
+    in_child(test, || {
+        let folder = Folder::new();
+        let (rotation, _, errors) = watched(Rotation::new().compress(Compression::Gzip));
+        let (log, queue) = folder.open(rotation);
+        put(&queue, "one\n");
+        settle(&log);
+        let mut limit = getrlimit(Resource::As);
+        let before = limit.current;
+        let pages = fs::read_to_string("/proc/self/statm").unwrap();
+        let pages: u64 = pages.split(' ').next().unwrap().parse().unwrap();
+        // Room for a thread, and not for the packer's 16 MiB.
+        limit.current = Some(pages * 4096 + (12 << 20));
+        setrlimit(Resource::As, limit).unwrap();
+        log.rotate();
+        settle(&log);
+        let error = errors.recv_timeout(DEADLINE).unwrap();
+        limit.current = before;
+        setrlimit(Resource::As, limit).unwrap();
+        assert!(
+            error.contains("cannot pack the rotated file: Cannot allocate memory"),
+            "{error}"
+        );
+        assert_eq!(log.background().unwrap().files, 1);
+        put(&queue, "two\n");
+        log.rotate();
+        settle(&log);
+        assert_eq!(log.background().unwrap().files, 0);
+        assert_eq!(folder.content(), b"one\ntwo\n");
+        assert!(errors.try_recv().is_err());
+    });
+}
+
 /// The disk fills up in the middle of records and while files are packed, and is emptied.
 #[test]
 fn a_disk_that_fills_up_and_is_emptied() {

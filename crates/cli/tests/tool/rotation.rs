@@ -5,6 +5,8 @@ use std::io::{BufRead, BufReader, Write};
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 
 use crate::common::catcher::{Catcher, all, read, rotated};
 use crate::common::{
@@ -255,6 +257,30 @@ fn a_signal_leaves_packing_to_the_next_start() {
         assert_eq!(read(&log), "one\n");
         drop((input, rest));
     }
+}
+
+/// What sort of file FILE is comes from its descriptor. By name, a start could find another file,
+/// or none.
+#[test]
+fn a_log_that_is_moved_away_all_the_time_hinders_no_start() {
+    let (dir, log) = scratch();
+    let is_over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            while !is_over.load(Ordering::Relaxed) {
+                let _ = fs::rename(&log, dir.path().join("moved"));
+            }
+        });
+        for _ in 0..30 {
+            let mut command = append(["--quiet", "--rotate-size=1K", name(&log)]);
+            command
+                .write_stdin("a line\n")
+                .assert()
+                .success()
+                .stderr("");
+        }
+        is_over.store(true, Ordering::Relaxed);
+    });
 }
 
 #[test]
