@@ -29,8 +29,8 @@ pub use face::{
     shutdown, suspend,
 };
 pub use words::{
-    Error, Flags, Framing, Level, LogEnd, Operation, Position, Recovery, Report, RingFileProblem,
-    RotationProblem, Status, SyncOp, Target, Undrained,
+    Error, Flags, Framing, FramingProblem, Level, LogEnd, Operation, Position, Recovery, Report,
+    RingFileProblem, RotationProblem, Status, SyncOp, Target, Undrained,
 };
 
 #[cfg(feature = "log")]

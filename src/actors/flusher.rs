@@ -103,6 +103,11 @@ impl<M: Memory> Flusher<M> {
         &self.shared.outcome
     }
 
+    /// Sets what must be written before the next record.
+    pub fn owe(&mut self, bytes: &[u8]) {
+        self.gap_line.set(bytes);
+    }
+
     /// Looks at the ring once and writes what is there, up to a limit.
     pub fn step(&mut self) -> Step {
         let holes = match self.outcome().last() {

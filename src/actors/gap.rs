@@ -74,7 +74,7 @@ impl Gaps {
 /// The flusher's half: the line that is being written, and when the next one may follow.
 #[derive(Debug, Default)]
 pub(super) struct GapLine {
-    text: String,
+    text: Vec<u8>,
     /// How many bytes of the line the sink has accepted.
     taken: usize,
     may_come: bool,
@@ -105,7 +105,7 @@ impl GapLine {
 
     /// Begins the line that is due.
     pub(super) fn begin(&mut self, gaps: &Gaps) {
-        self.text = gaps.take().unwrap_or_default();
+        self.text = gaps.take().unwrap_or_default().into_bytes();
         self.taken = 0;
         self.may_come = false;
         self.next = gaps
@@ -113,10 +113,16 @@ impl GapLine {
             .and_then(|every| Instant::now().checked_add(every));
     }
 
+    /// Sets other bytes that are written as a line is.
+    pub(super) fn set(&mut self, bytes: &[u8]) {
+        self.text = bytes.to_vec();
+        self.taken = 0;
+    }
+
     /// Returns the part of the line that the sink has not accepted yet; empty if no line is being
     /// written.
     pub(super) fn rest(&self) -> &[u8] {
-        &self.text.as_bytes()[self.taken..]
+        &self.text[self.taken..]
     }
 
     /// Notes that the sink has accepted `taken` more bytes of the line.

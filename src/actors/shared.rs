@@ -26,13 +26,17 @@ use crate::primitives::sync::{Arc, PlainArc};
 #[cfg(any(test, alq_model))]
 use crate::ring::Drain;
 use crate::ring::Ring;
-use crate::words::{Error, Operation, Target};
+use crate::words::{Error, Operation, Target, Wrap};
 
 /// The shared state of one queue.
 #[derive(Debug)]
 pub struct Shared<M> {
     /// The process that created the queue; [`here`](Shared::here) checks it.
     home: Home,
+    /// The same, unless records need a framing; [`direct`](Shared::direct) checks it.
+    direct: Home,
+    /// The framing of the records.
+    pub wrap: Wrap,
     /// The append side.
     pub intake: Intake<M>,
     /// What becomes of the records.
@@ -58,10 +62,30 @@ impl<M: Memory> Shared<M> {
     ) -> Self {
         Self {
             home: Home::here(),
+            direct: Home::here(),
+            wrap: Wrap::Raw,
             aside: Aside::new(sink.as_ref()),
             intake: Intake::new(ring, &config, Trouble::new(&config, reporter)),
             outcome: Outcome::new(&config, sink),
         }
+    }
+
+    /// Gives the records of the queue a framing. Only before the queue is shared.
+    pub fn set_wrap(&mut self, wrap: Wrap) {
+        self.wrap = wrap;
+        self.direct = if wrap.is_raw() {
+            self.home
+        } else {
+            self.home.nowhere()
+        };
+    }
+
+    /// Returns the append side, if the calling process created the queue and the records need no
+    /// framing. The fast paths ask only this; everything else is on their slow path.
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "as for `here`")]
+    pub fn direct(&self) -> Option<&Intake<M>> {
+        self.direct.is_here().then_some(&self.intake)
     }
 
     /// Returns the append side, if the calling process created the queue. On the path of every

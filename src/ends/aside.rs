@@ -79,7 +79,7 @@ impl Aside {
     /// The sink of the flusher, unless the flusher has released it. Never waits, because a child of
     /// fork(2) calls it. Only a thread that read `current` before it changed twice can hold the
     /// lock.
-    fn sink(&self) -> Option<PlainArc<dyn Sink>> {
+    pub fn sink(&self) -> Option<PlainArc<dyn Sink>> {
         // [aside.sink] Acquire, pairs with [aside.switch].
         let current = self.current.load(Ordering::Acquire);
         let sink = self.sinks[current].try_lock()?;
@@ -113,7 +113,7 @@ impl Aside {
     /// [`Error::Io`].
     pub fn append<T>(
         &self,
-        record: &[u8],
+        record: [&[u8]; 3],
         wait: bool,
         position: impl FnOnce() -> T,
     ) -> Result<T, Error> {
@@ -123,7 +123,7 @@ impl Aside {
             self.kept.try_lock().ok_or(Error::WouldBlock)?
         };
         let sink = kept.as_ref().ok_or(Error::Closed)?;
-        let write = |bytes: &[u8]| sink.write(&[IoSlice::new(bytes)]);
+        let write = |runs: &[IoSlice<'_>]| sink.write(runs);
         write_all(record, wait, write, |limit| sink.wait_ready(limit))?;
         self.count(record);
         Ok(position())
@@ -138,7 +138,7 @@ impl Aside {
     /// [`Error::WouldBlock`] without `wait`; [`Error::Forked`] if the sink has no descriptor;
     /// [`Error::Closed`] if the child closed the queue, or the parent did before the fork;
     /// [`Error::Io`].
-    pub fn append_in_child(&self, record: &[u8], wait: bool) -> Result<(), Error> {
+    pub fn append_in_child(&self, record: [&[u8]; 3], wait: bool) -> Result<(), Error> {
         // Relaxed: it orders nothing.
         if self.closed.load(Ordering::Relaxed) {
             return Err(Error::Closed);
@@ -152,7 +152,7 @@ impl Aside {
             Some(own) => own.as_fd(),
             None => sink.descriptor().ok_or(Error::Forked)?,
         };
-        append_to(fd, record, wait)?;
+        append_parts_to(fd, record, wait)?;
         self.count(record);
         Ok(())
     }
@@ -191,8 +191,9 @@ impl Aside {
         }
     }
 
-    fn count(&self, record: &[u8]) {
-        self.bytes.add(record.len() as u64);
+    fn count(&self, record: [&[u8]; 3]) {
+        let len: usize = record.iter().map(|part| part.len()).sum();
+        self.bytes.add(len as u64);
         self.records.add(1);
     }
 }
@@ -205,49 +206,61 @@ impl Aside {
 ///
 /// [`Error::WouldBlock`] without `wait`; [`Error::Io`].
 pub fn append_to(fd: BorrowedFd<'_>, bytes: &[u8], wait: bool) -> Result<(), Error> {
+    append_parts_to(fd, [&[], bytes, &[]], wait)
+}
+
+/// Appends as [`append_to`] does; the parts reach `fd` together.
+fn append_parts_to(fd: BorrowedFd<'_>, parts: [&[u8]; 3], wait: bool) -> Result<(), Error> {
     let mut begun = wait;
-    let write = |bytes: &[u8]| {
+    let write = |runs: &[IoSlice<'_>]| {
         if begun {
-            return os::write(fd, bytes);
+            return os::write_runs(fd, runs);
         }
-        let runs = [IoSlice::new(bytes)];
-        let taken = match os::write_nowait(fd, &runs) {
+        let taken = match os::write_nowait(fd, runs) {
             Err(error) if is_unsupported(&error) && os::file::is_regular(fd) => {
-                os::write(fd, bytes)
+                os::write_runs(fd, runs)
             }
-            Err(error) if is_unsupported(&error) => os::write_when_ready(fd, &runs),
+            Err(error) if is_unsupported(&error) => os::write_when_ready(fd, runs),
             result => result,
         }?;
         begun = true;
         Ok(taken)
     };
-    write_all(bytes, wait, write, |limit| {
+    write_all(parts, wait, write, |limit| {
         os::wait_writable(fd, limit).map(drop)
     })
 }
 
-/// Writes all of `bytes` with `write`, which may take fewer. Between two tries it calls
+/// Writes all of `parts` with `write`, which may take fewer. Between two tries it calls
 /// `wait_ready`.
 fn write_all(
-    mut bytes: &[u8],
+    parts: [&[u8]; 3],
     wait: bool,
-    mut write: impl FnMut(&[u8]) -> io::Result<usize>,
+    mut write: impl FnMut(&[IoSlice<'_>]) -> io::Result<usize>,
     wait_ready: impl Fn(Duration) -> io::Result<()>,
 ) -> Result<(), Error> {
-    let len = bytes.len();
     let failed = |error: &io::Error| Error::io(Operation::Write, error);
-    while !bytes.is_empty() {
-        let error = match with_write_signals_blocked(|| write(bytes)) {
+    let mut runs = [IoSlice::new(&[]); 3];
+    let mut count = 0;
+    for part in parts.into_iter().filter(|part| !part.is_empty()) {
+        runs[count] = IoSlice::new(part);
+        count += 1;
+    }
+    let mut runs = &mut runs[..count];
+    let mut has_begun = false;
+    while !runs.is_empty() {
+        let error = match with_write_signals_blocked(|| write(runs)) {
             Ok(0) => io::ErrorKind::WriteZero.into(),
             Ok(taken) => {
-                bytes = &bytes[taken..];
+                IoSlice::advance_slices(&mut runs, taken);
+                has_begun = true;
                 continue;
             }
             Err(error) => error,
         };
         match error.kind() {
             io::ErrorKind::Interrupted => {}
-            io::ErrorKind::WouldBlock if !wait && bytes.len() == len => {
+            io::ErrorKind::WouldBlock if !wait && !has_begun => {
                 return Err(Error::WouldBlock);
             }
             io::ErrorKind::WouldBlock => {
@@ -277,17 +290,22 @@ mod tests {
         };
         let mut held = sink("0");
         let aside = Aside::new(Some(&held));
-        aside.append_in_child(b"a", false).unwrap();
+        aside.append_in_child([&[], b"a", &[]], false).unwrap();
         for name in ["1", "2", "3"] {
             let next = sink(name);
             aside.switch_to(&next);
             held = next;
-            aside.append_in_child(name.as_bytes(), true).unwrap();
+            aside
+                .append_in_child([b"<", name.as_bytes(), b">"], true)
+                .unwrap();
         }
         drop(held);
-        assert_eq!(aside.append_in_child(b"late", true), Err(Error::Closed));
+        assert_eq!(
+            aside.append_in_child([b"late", &[], &[]], true),
+            Err(Error::Closed)
+        );
         let text = |name| fs::read_to_string(path(name)).unwrap();
-        assert_eq!(["0", "1", "2", "3"].map(text), ["a", "1", "2", "3"]);
+        assert_eq!(["0", "1", "2", "3"].map(text), ["a", "<1>", "<2>", "<3>"]);
         assert_eq!(aside.stats().written_records, 4);
     }
 }

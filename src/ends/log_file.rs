@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, IoSlice};
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, BorrowedFd};
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::PathBuf;
 use std::time::UNIX_EPOCH;
@@ -34,6 +34,15 @@ pub fn path_of(file: &File) -> io::Result<PathBuf> {
 /// The path under which the kernel shows the descriptor. It does not depend on the file's names.
 fn in_proc(file: &File) -> PathBuf {
     format!("/proc/self/fd/{}", file.as_raw_fd()).into()
+}
+
+/// Opens the file of `fd`, which may be open only for writing, for reading.
+///
+/// # Errors
+///
+/// The errors of open(2).
+pub fn reader_of(fd: BorrowedFd<'_>) -> io::Result<File> {
+    File::open(format!("/proc/self/fd/{}", fd.as_raw_fd()))
 }
 
 /// As [`Sink::holds`](super::Sink::holds) for `file`, which may be open only for writing.

@@ -22,6 +22,7 @@ pub mod log_file;
 mod pending;
 mod sink;
 mod stats;
+pub mod tail;
 
 pub use aside::{Aside, append_to};
 pub use descriptor::{FileSink, PIPE_BUF};

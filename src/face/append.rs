@@ -8,14 +8,11 @@
 use std::time::Duration;
 
 use super::aside::{self, Waiting};
-use super::barrier::deadline_in;
 use super::entry::Entry;
+use super::framed;
 use super::lane::Lane;
 use super::queue::Queue;
-use crate::actors::{Refused, Shared};
 use crate::ends::Kind;
-use crate::memory::Mirror;
-use crate::ring::Reservation;
 use crate::words::{Error, Flags, Position};
 
 /// Appending to a variable queue.
@@ -250,7 +247,7 @@ impl Queue {
         flags: Flags,
         timeout: Option<Duration>,
     ) -> Result<Position, Error> {
-        if let Ok(intake) = self.shared().here() {
+        if let Some(intake) = self.shared().direct() {
             if let Some(posted) = intake.ring.append_at_once(record) {
                 intake.posted(posted, flags.activates());
                 return Ok(intake.position(posted.end));
@@ -263,7 +260,7 @@ impl Queue {
     #[expect(clippy::inline_always, reason = "as for `append`")]
     fn entry(&self, len: u32, flags: Flags, timeout: Option<Duration>) -> Result<Entry<'_>, Error> {
         let shared = self.shared();
-        if let Ok(intake) = shared.here() {
+        if let Some(intake) = shared.direct() {
             if let Some(reservation) = intake.ring.reserve_at_once(len) {
                 return Ok(Entry::new(shared, reservation));
             }
@@ -271,8 +268,8 @@ impl Queue {
         self.entry_later(len, flags, timeout)
     }
 
-    /// Appends a record that the fast path could not append: once there is room, or without the
-    /// ring if the queue accepts records that way.
+    /// Appends a record that the fast path could not append: with a framing, once there is room, or
+    /// without the ring if the queue accepts records that way.
     #[cold]
     fn append_later(
         &self,
@@ -280,18 +277,7 @@ impl Queue {
         flags: Flags,
         timeout: Option<Duration>,
     ) -> Result<Position, Error> {
-        let shared = self.current().shared();
-        let len = record.len() as u32;
-        match reserve_later(shared, len, flags, Kind::Writen, timeout) {
-            Ok(mut reservation) => {
-                reservation.fill(record);
-                let posted = reservation.post(len);
-                let Shared { intake, .. } = shared;
-                intake.posted(posted, flags.activates());
-                Ok(intake.position(posted.end))
-            }
-            Err(refused) => aside::append(shared, refused, record, Waiting::new(flags, timeout)),
-        }
+        framed::append(self.current().shared(), record, flags, timeout)
     }
 
     /// Reserves an entry that the fast path could not reserve; see `append_later`.
@@ -303,8 +289,9 @@ impl Queue {
         timeout: Option<Duration>,
     ) -> Result<Entry<'_>, Error> {
         let shared = self.current().shared();
-        match reserve_later(shared, len, flags, Kind::Getn, timeout) {
-            Ok(reservation) => Ok(Entry::new(shared, reservation)),
+        let total = framed::total(shared, len as usize)?;
+        match framed::reserve(shared, total, flags, Kind::Getn, timeout) {
+            Ok(reservation) => Ok(Entry::framed(shared, reservation)),
             Err(refused) => {
                 let waiting = Waiting::new(flags, timeout);
                 let memory = aside::memory(shared, refused, len as usize, waiting)?;
@@ -312,18 +299,6 @@ impl Queue {
             }
         }
     }
-}
-
-fn reserve_later(
-    shared: &Shared<Mirror>,
-    len: u32,
-    flags: Flags,
-    kind: Kind,
-    timeout: Option<Duration>,
-) -> Result<Reservation<'_, Mirror>, Refused> {
-    let intake = shared.here()?;
-    let deadline = timeout.and_then(deadline_in);
-    intake.reserve(len, flags.when_full()?, kind, deadline)
 }
 
 /// Appending at the cost of a copy.

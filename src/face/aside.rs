@@ -10,8 +10,9 @@ use std::time::Duration;
 use super::barrier::Patience;
 use crate::actors::{Past, Refused, Shared};
 use crate::memory::Mirror;
+use crate::primitives::os;
 use crate::ring::Refusal;
-use crate::words::{Error, Flags, Position};
+use crate::words::{Error, FRONT_MAX, Flags, Position};
 
 /// Whether a call waits, and how long.
 #[derive(Clone, Copy)]
@@ -114,10 +115,13 @@ fn ready(shared: &Shared<Mirror>, refused: Refused, waiting: Waiting) -> Result<
 
 fn write(shared: &Shared<Mirror>, record: &[u8], wait: bool) -> Result<Position, Error> {
     let Shared { intake, aside, .. } = shared;
+    let mut front = [0; FRONT_MAX];
+    let (len, back) = shared.wrap.aside(record, &mut front, os::now_ns);
+    let parts = [&front[..len], record, &back];
     let written = if shared.here().is_ok() {
-        aside.append(record, wait, || end(shared))
+        aside.append(parts, wait, || end(shared))
     } else {
-        let written = aside.append_in_child(record, wait);
+        let written = aside.append_in_child(parts, wait);
         written.map(|()| end(shared))
     };
     written.map_err(|error| error.about(&intake.trouble.reporter.target()))

@@ -2,6 +2,7 @@
 
 use super::aside::{self, OwnMemory};
 use super::entry::Entry;
+use super::framed;
 use super::queue::Queue;
 use crate::ring::Claim;
 use crate::words::{Flags, Position};
@@ -65,14 +66,17 @@ impl Queue {
             detached.queue,
             id
         );
-        match (detached.part, shared.here()) {
-            (Part::Ring(claim), Ok(intake)) => {
+        match (detached.part, shared.direct()) {
+            (Part::Ring(claim), Some(intake)) => {
                 // `detach` took the claim from this ring, and it is the only one.
                 let posted = intake.ring.post(claim, used as u32);
                 intake.posted(posted, flags.activates());
                 intake.position(posted.end)
             }
-            (Part::Ring(claim), Err(_)) => aside::leave_to_the_parent(shared, claim.start()),
+            (Part::Ring(claim), None) if shared.here().is_ok() => {
+                framed::end(shared, claim, used as u32, flags.activates())
+            }
+            (Part::Ring(claim), None) => aside::leave_to_the_parent(shared, claim.start()),
             (Part::Own(memory), _) => aside::post(shared, &memory[..used]),
         }
     }

@@ -95,6 +95,14 @@ impl<'q> Entry<'q> {
         }
     }
 
+    /// Makes an entry of the bytes of a reservation between those that the framing adds.
+    pub(super) fn framed(shared: &'q Shared<Mirror>, reservation: Reservation<'q, Mirror>) -> Self {
+        let wrap = shared.wrap;
+        let claim = reservation.into_claim().narrow(wrap.front(), wrap.back());
+        let len = claim.len();
+        Self::of(shared, claim, None, len)
+    }
+
     /// Makes an entry without a reservation. Its post bypasses the ring.
     pub(super) fn of_its_own(shared: &'q Shared<Mirror>, memory: OwnMemory) -> Self {
         let len = memory.len();
@@ -267,9 +275,9 @@ fn end<R: Reserved>(
 ) -> Position {
     // `own` is checked first: after inlining into the code that makes an entry, the compiler knows
     // that it is `None`.
-    let intake = match shared.here() {
-        Ok(intake) if own.is_none() => intake,
-        _ => return R::end_aside(taken, shared, own, used),
+    let intake = match shared.direct() {
+        Some(intake) if own.is_none() => intake,
+        _ => return R::end_elsewhere(taken, shared, own, used, flags),
     };
     let posted = R::post(taken, &intake.ring, used);
     intake.posted(posted, flags.activates());

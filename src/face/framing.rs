@@ -7,16 +7,62 @@ impl Options {
     /// Sets how the records are separated in the file: [`Framing::Raw`] by default, which adds
     /// nothing.
     ///
+    /// What a framing adds takes room in the ring, so a record may have that much less than the
+    /// [capacity](Options::capacity). The bytes of an entry are those of the record: the framing
+    /// lies around them, in place. With [`Framing::Fixed`], a record of another length is refused
+    /// with [`Error::InvalidLength`](crate::Error::InvalidLength), and an entry that is posted with
+    /// fewer bytes gets zeros for the rest.
+    ///
+    /// If the log ends with a torn record, it is put right first: a torn line gets its newline
+    /// ([`end_torn_line`](Options::end_torn_line)), any other torn record is cut off.
+    /// [`Recovery::torn`](crate::Recovery::torn) counts its bytes. Two queues must not have one log
+    /// with lengths or of fixed records open at the same time. (A file that is not open for
+    /// appending, a pipe and a socket are not looked at.)
+    ///
+    /// # Errors
+    ///
+    /// Opening the queue fails with [`Error::Framing`](crate::Error::Framing) if the log cannot be
+    /// continued with this framing, and with [`Error::InvalidOption`](crate::Error::InvalidOption)
+    /// for a length of 0 or above the capacity.
+    ///
     /// ```
     /// use alq::{Flags, Framing, Options};
     ///
     /// # let dir = tempfile::tempdir()?;
     /// # let path = dir.path().join("app.log");
-    /// let queue = Options::new().framing(Framing::Raw).open(&path)?;
+    /// let queue = Options::new().framing(Framing::Lengths).open(&path)?;
+    /// queue.writen(b"abc", Flags::WAITOK)?;
+    /// queue.close(None)?;
+    /// assert_eq!(std::fs::read(&path)?, b"\x03\0\0\0abc");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn framing(mut self, framing: Framing) -> Self {
         self.opening.framing = framing;
+        self
+    }
+
+    /// Sets whether a line that an earlier writer has left open at the end of the log is ended with a
+    /// newline when the queue opens, so that the first record does not become a part of it. On by
+    /// default with [`Framing::Lines`], otherwise off.
+    ///
+    /// It matters for a regular file that is open for appending and that this user may read.
+    /// [`Recovery::torn`](crate::Recovery::torn) counts the bytes of the torn line.
+    ///
+    /// ```
+    /// use alq::{Flags, Options};
+    ///
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("app.log");
+    /// std::fs::write(&path, b"a line that a crash")?;
+    /// let queue = Options::new().end_torn_line(true).open(&path)?;
+    /// assert_eq!(queue.recovery().unwrap().torn, 19);
+    /// queue.writen(b"next\n", Flags::WAITOK)?;
+    /// queue.close(None)?;
+    /// assert_eq!(std::fs::read(&path)?, b"a line that a crash\nnext\n");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn end_torn_line(mut self, end: bool) -> Self {
+        self.opening.end_torn_line = Some(end);
         self
     }
 

@@ -5,12 +5,9 @@ use core::cell::Cell;
 use core::marker::PhantomData;
 use std::time::Duration;
 
-use super::aside::{self, Waiting};
-use super::barrier::deadline_in;
 use super::entry::LaneEntry;
+use super::framed;
 use super::queue::Queue;
-use crate::actors::Refused;
-use crate::ends::Kind;
 use crate::ring::Owner;
 use crate::words::{Error, Flags, Position};
 
@@ -243,7 +240,7 @@ impl Lane {
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "its result stays in registers")]
     pub(super) fn append_at_once(&mut self, record: &[u8], activate: bool) -> Option<Position> {
-        let intake = self.queue.shared().here().ok()?;
+        let intake = self.queue.shared().direct()?;
         if !self.owner.begins(record.len()) {
             return None;
         }
@@ -260,19 +257,9 @@ impl Lane {
         timeout: Option<Duration>,
     ) -> Result<Position, Error> {
         self.follow();
-        let len = self.queue.check_len(record.len())?;
-        if let Err(refused) = self.begin_elsewhere(len, flags, Kind::Writen, timeout) {
-            let waiting = Waiting::new(flags, timeout);
-            let position = aside::append(self.queue.current().shared(), refused, record, waiting)?;
-            self.owner.set_position(position.bytes());
-            return Ok(position);
-        }
-        let intake = &self.queue.shared().intake;
-        let bytes = self.owner.bytes_mut(&intake.ring, len);
-        bytes.copy_from_slice(record);
-        let posted = self.owner.post(&intake.ring, len);
-        intake.posted(posted, flags.activates());
-        Ok(intake.position(posted.end))
+        self.queue.check_len(record.len())?;
+        let shared = self.queue.current().shared();
+        framed::append_in_lane(shared, &mut self.owner, record, flags, timeout)
     }
 
     /// In a child of fork(2) that has reopened the queue, moves this lane to the new queue.
@@ -284,18 +271,6 @@ impl Lane {
         }
     }
 
-    fn begin_elsewhere(
-        &mut self,
-        len: u32,
-        flags: Flags,
-        kind: Kind,
-        timeout: Option<Duration>,
-    ) -> Result<(), Refused> {
-        let intake = self.queue.shared().here()?;
-        let (owner, when_full) = (&mut self.owner, flags.when_full()?);
-        intake.begin_elsewhere(owner, len, when_full, kind, timeout.and_then(deadline_in))
-    }
-
     #[inline]
     fn entry(
         &mut self,
@@ -304,7 +279,7 @@ impl Lane {
         timeout: Option<Duration>,
     ) -> Result<LaneEntry<'_>, Error> {
         flags.when_full()?;
-        if !(self.queue.shared().here().is_ok() && self.owner.begins(len)) {
+        if !(self.queue.shared().direct().is_some() && self.owner.begins(len)) {
             let len = self.queue.check_len(len)?;
             return self.entry_elsewhere(len, flags, timeout);
         }
@@ -320,15 +295,8 @@ impl Lane {
         timeout: Option<Duration>,
     ) -> Result<LaneEntry<'_>, Error> {
         self.follow();
-        let own = match self.begin_elsewhere(len, flags, Kind::Getn, timeout) {
-            Ok(()) => None,
-            Err(refused) => {
-                let waiting = Waiting::new(flags, timeout);
-                let shared = self.queue.current().shared();
-                Some(aside::memory(shared, refused, len as usize, waiting)?)
-            }
-        };
         let (shared, len) = (self.queue.current().shared(), len as usize);
+        let own = framed::begin_entry_in_lane(shared, &mut self.owner, len, flags, timeout)?;
         Ok(LaneEntry::in_lane(shared, &mut self.owner, own, len))
     }
 

@@ -28,9 +28,11 @@
 //! | file | what it owns |
 //! |---|---|
 //! | `options`, `framing`, `ring_file`, `open`, `opening` | options, checks, the start of a queue |
+//! | `mend` | a torn record at the end of the log |
 //! | `queue`, `append`, `write` | the handle, its appends, and its use as a writer |
 //! | `lane` | the handle of one producer, and its appends |
 //! | `entry`, `reserved`, `fill`, `detached` | an open reservation |
+//! | `framed` | appends to a queue whose records have a framing |
 //! | `reserve` | a reservation as a future |
 //! | `barrier`, `requests`, `completion`, `suspend` | waiting for written or durable data |
 //! | `reopen` | continuing in another file |
@@ -48,9 +50,11 @@ mod detached;
 mod entry;
 mod exit;
 mod fill;
+mod framed;
 mod framing;
 pub mod inspect;
 mod lane;
+mod mend;
 mod open;
 mod opening;
 mod options;

@@ -11,6 +11,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::exit;
+use super::mend::Mended;
 use super::options::Options;
 use super::queue::Queue;
 use super::registry::{look_for_hangs, registry};
@@ -20,7 +21,7 @@ use crate::ends::{PIPE_BUF, Sink};
 use crate::memory::Mirror;
 use crate::primitives::sync::{Arc, PlainArc};
 use crate::ring::{Drain, Ring};
-use crate::words::{Error, Framing, Geometry, Layout, Operation, Recovery, Target};
+use crate::words::{Error, Framing, Geometry, Layout, Operation, Recovery, Target, Wrap};
 
 /// One page: the smallest unit that can be mapped twice.
 const CAPACITY_MIN: u64 = 4096;
@@ -141,10 +142,15 @@ impl Options {
         let mut before = Recovery::default();
         loop {
             let reporter = self.on_error.of(target.clone());
+            let tail = self.opening.look(&**sink)?;
             let (ring, drain, recovery) = self.ring(layout, &**sink, &reporter, before)?;
             let has_sizes = ring.geometry() == layout.geometry;
+            // A log of lines may end inside a record whose rest is in the ring.
+            let has_rest = recovery.is_some_and(|recovery| recovery.bytes > 0);
+            let is_continued = drain.ahead() > 0 || (sink.cuts_records() && has_rest);
+            let mended = self.opening.mend(&**sink, tail, is_continued)?;
             let sink = PlainArc::clone(sink);
-            let queue = self.run(ring, drain, recovery, sink, reporter)?;
+            let queue = self.run(ring, drain, (recovery, mended), sink, reporter)?;
             if has_sizes {
                 return Ok(queue);
             }
@@ -165,7 +171,7 @@ impl Options {
         &self,
         ring: Ring<Mirror>,
         drain: Drain,
-        recovery: Option<Recovery>,
+        (recovery, mended): (Option<Recovery>, Mended),
         sink: PlainArc<dyn Sink>,
         reporter: Reporter,
     ) -> Result<Queue, Error> {
@@ -178,17 +184,25 @@ impl Options {
             loss_line_every: self.loss_line_every,
             refuse_when_stalled: self.refuse_when_stalled,
         };
-        let shared = Shared::with(ring, config, Some(PlainArc::clone(&sink)), reporter);
+        let mut shared = Shared::with(ring, config, Some(PlainArc::clone(&sink)), reporter);
+        shared.set_wrap(Wrap::plain(self.opening.framing)?);
         let (id, reporter) = (shared.intake.id, &shared.intake.trouble.reporter);
         if reporter.target().is_unknown() {
             reporter.set_target(Target::queue(id));
         }
         let shared = Arc::new(shared);
-        let flusher = Flusher::new(Arc::clone(&shared), drain, sink);
+        let mut flusher = Flusher::new(Arc::clone(&shared), drain, sink);
+        flusher.owe(mended.owed);
         start(flusher, self.max_delay / 4).map_err(|error| Error::io(Operation::Spawn, &error))?;
         let entry_len = self.fixed.map(|(len, _)| len as u32);
-        let in_file = recovery.zip(self.ring_file.clone());
-        let queue = Queue::new(Arc::clone(&shared), entry_len, self.clone(), in_file);
+        let ring_file = recovery.and(self.ring_file.clone());
+        let is_looked_at = self.opening.framing != Framing::Raw || mended.torn_bytes > 0;
+        let mut recovery = recovery.or(is_looked_at.then(Recovery::default));
+        if let Some(recovery) = &mut recovery {
+            recovery.torn += mended.torn_bytes;
+        }
+        let found = (recovery, ring_file);
+        let queue = Queue::new(Arc::clone(&shared), entry_len, self.clone(), found);
         registry().enter(&shared)?; // if refused, the queue is dropped and its thread ends
         self.on_error.watch(look_for_hangs);
         Ok(queue)
@@ -211,15 +225,23 @@ impl Options {
         })
     }
 
+    /// Returns how many bytes an entry of a fixed queue takes in the ring.
+    fn entry_bytes(&self, entry_len: usize) -> Result<u64, Error> {
+        let wrap = Wrap::plain(self.opening.framing)?;
+        if let Framing::Fixed(record) = self.opening.framing {
+            if record != entry_len {
+                return Err(Error::InvalidOption {
+                    option: "framing",
+                    value: record as u64,
+                    allowed: "Fixed of the length of the entries",
+                });
+            }
+        }
+        Ok((entry_len as u64).saturating_add(u64::from(wrap.added_max())))
+    }
+
     /// Checks the options, and returns the sizes of the ring that they ask for.
     fn geometry(&self) -> Result<Geometry, Error> {
-        if self.opening.framing != Framing::Raw {
-            return Err(Error::InvalidOption {
-                option: "framing",
-                value: 0,
-                allowed: "Raw",
-            });
-        }
         check_bytes("lane_span", self.lane_span_bytes as u64)?;
         if let Some(limit) = self.stall_limit.filter(|limit| *limit < STALL_LIMIT_MIN) {
             return Err(Error::InvalidOption {
@@ -234,6 +256,15 @@ impl Options {
         };
         let Some((entry_len, count)) = self.fixed else {
             let capacity = capacity("capacity", self.capacity_bytes as u64)?;
+            if let Wrap::Fixed(record) = Wrap::plain(self.opening.framing)? {
+                if record > capacity {
+                    return Err(Error::InvalidOption {
+                        option: "framing",
+                        value: u64::from(record),
+                        allowed: "Fixed of 1 byte to the capacity",
+                    });
+                }
+            }
             return Ok(Geometry::new(capacity, capacity / BYTES_PER_SLOT));
         };
         if self.loss_line_every.is_some() {
@@ -250,7 +281,8 @@ impl Options {
                 allowed: "2^26 entries at most",
             });
         }
-        let bytes = (entry_len as u64).saturating_mul(count as u64);
+        let entry_bytes = self.entry_bytes(entry_len)?;
+        let bytes = entry_bytes.saturating_mul(count as u64);
         let slots = (count as u32).next_power_of_two().max(Geometry::MIN_SLOTS);
         let geometry = Geometry::new(capacity("fixed", bytes)?, slots);
         Ok(geometry.with_spans_max(count as u32))

@@ -17,7 +17,10 @@ pub struct Opening {
     /// How the records are separated in the file.
     pub framing: Framing,
     /// Whether the frames of a new log have time stamps.
+    #[cfg(feature = "frames")]
     pub stamps: bool,
+    /// Whether a torn line at the end of the log is ended first; if not set, a log of lines does.
+    pub end_torn_line: Option<bool>,
 }
 
 impl Default for Opening {
@@ -27,7 +30,9 @@ impl Default for Opening {
             follow_links: false,
             sole_writer: false,
             framing: Framing::Raw,
+            #[cfg(feature = "frames")]
             stamps: false,
+            end_torn_line: None,
         }
     }
 }

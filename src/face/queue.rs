@@ -1,6 +1,6 @@
 //! The queue: a cheap handle that any thread appends through.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::barrier::Patience;
@@ -101,8 +101,10 @@ pub struct Queue {
 #[derive(Debug)]
 struct Owner {
     shared: Arc<Shared<Mirror>>,
-    /// What was found in the ring file, and the path of that file.
-    in_file: Option<(Recovery, PathBuf)>,
+    /// What was found in the ring file and at the end of the log.
+    recovery: Option<Recovery>,
+    /// The path of the ring file.
+    ring_file: Option<PathBuf>,
     /// The options that the queue was opened with.
     options: Options,
     /// In a child of fork(2): the queue with which a reopen in the child has replaced this one.
@@ -132,12 +134,13 @@ impl Queue {
         shared: Arc<Shared<Mirror>>,
         entry_len: Option<u32>,
         options: Options,
-        in_file: Option<(Recovery, PathBuf)>,
+        (recovery, ring_file): (Option<Recovery>, Option<PathBuf>),
     ) -> Self {
         let len_max = entry_len.map_or(shared.intake.ring.geometry().capacity(), |_| 0);
         let owner = Arc::new(Owner {
             shared: Arc::clone(&shared),
-            in_file,
+            recovery,
+            ring_file,
             options,
             heir: Once::new(),
         });
@@ -214,9 +217,13 @@ impl Queue {
         &self.shared
     }
 
-    /// What was found in the ring file, and the path of that file.
-    pub(super) fn in_file(&self) -> Option<&(Recovery, PathBuf)> {
-        self.owner.in_file.as_ref()
+    /// The path of the ring file.
+    pub(super) fn in_file(&self) -> Option<&Path> {
+        self.owner.ring_file.as_deref()
+    }
+
+    pub(super) fn found(&self) -> Option<&Recovery> {
+        self.owner.recovery.as_ref()
     }
 
     pub(super) fn options(&self) -> &Options {

@@ -11,7 +11,7 @@ use super::options::Options;
 use super::queue::Queue;
 use super::ring_file::check_appending;
 use crate::actors::syncer;
-use crate::ends::FileSink;
+use crate::ends::{FileSink, Sink};
 use crate::primitives::sync::PlainArc;
 use crate::words::{Error, Target};
 
@@ -61,6 +61,8 @@ impl Queue {
     /// [`Error::BadDescriptor`] if `fd` is not open for writing; [`Error::Closed`] after a close;
     /// [`Error::TooManyOutstanding`] at the [limit](crate::Options::outstanding_max);
     /// [`Error::RingFile`] if the queue has a ring file and `fd` is not open for appending;
+    /// [`Error::Framing`] if the file cannot be continued with the queue's
+    /// [framing](crate::Options::framing);
     /// [`Error::Io`] if the descriptor cannot be duplicated, the sync thread cannot be started, or
     /// the flusher itself has failed. In each case the old descriptor stays in use.
     ///
@@ -113,8 +115,17 @@ impl Queue {
         let Ok(here) = self.here() else {
             return self.reopen_in_child(sink, target);
         };
-        if let Some((_, ring_file)) = here.in_file() {
+        if let Some(ring_file) = here.in_file() {
             check_appending(ring_file, &sink)?;
+        }
+        let current = here.shared().aside.sink().and_then(|sink| sink.file_id());
+        if current.is_none() || current != sink.file_id() {
+            // Nothing of this queue is being written there.
+            let opening = self.options().opening;
+            opening
+                .look(&sink)
+                .and_then(|tail| opening.mend(&sink, tail, false))
+                .map_err(|error| error.about(&target))?;
         }
         syncer::start_before(here.handle(), &sink)?;
         let pending = here.shared().reopen(PlainArc::new(sink), target)?;

@@ -10,6 +10,7 @@ use core::task::{Context, Poll, Waker};
 
 use super::aside::{self, Waiting};
 use super::entry::Entry;
+use super::framed;
 use super::queue::Queue;
 use crate::actors::Asker;
 use crate::words::{Error, Flags};
@@ -105,12 +106,13 @@ impl Queue {
     ) -> Poll<Result<Entry<'_>, Error>> {
         let len = self.check_len(len)?;
         let shared = self.current().shared();
+        let total = framed::total(shared, len as usize)?;
         let reserved = match shared.here() {
-            Ok(intake) => core::task::ready!(intake.poll_reserve(asker, len, waker)),
+            Ok(intake) => core::task::ready!(intake.poll_reserve(asker, total, waker)),
             Err(past) => Err(past.into()),
         };
         Poll::Ready(match reserved {
-            Ok(reservation) => Ok(Entry::new(shared, reservation)),
+            Ok(reservation) => Ok(Entry::framed(shared, reservation)),
             Err(refused) => {
                 let waiting = Waiting::new(Flags::NOWAIT, None);
                 let memory = aside::memory(shared, refused, len as usize, waiting);

@@ -4,10 +4,11 @@
 //! the bytes that were reserved for its entry.
 
 use super::aside::{self, OwnMemory};
+use super::framed;
 use crate::actors::Shared;
 use crate::memory::Mirror;
 use crate::ring::{Claim, Owner, Posted, Ring};
-use crate::words::Position;
+use crate::words::{Flags, Position};
 
 /// Gives access to the bytes of a ring that are reserved for one entry.
 ///
@@ -35,13 +36,14 @@ pub trait Reserved {
     /// Publishes the first `used` bytes.
     fn post(taken: Self::Taken<'_>, ring: &Ring<Mirror>, used: u32) -> Posted;
 
-    /// Ends an entry that is not posted in the ring: one with memory outside of the ring (`own`),
-    /// or, in a child of fork(2), one that the parent opened.
-    fn end_aside(
+    /// Ends an entry that needs more than a post: one with a framing, one with memory outside of the
+    /// ring (`own`), or, in a child of fork(2), one that the parent opened.
+    fn end_elsewhere(
         taken: Self::Taken<'_>,
         shared: &Shared<Mirror>,
         own: Option<OwnMemory>,
         used: u32,
+        flags: Flags,
     ) -> Position;
 }
 
@@ -79,26 +81,36 @@ impl Reserved for Claim {
     /// Passes only values that a call passes in registers. A claim is passed in memory, so the hot
     /// path would store it first.
     #[inline(always)]
-    fn end_aside(
+    fn end_elsewhere(
         taken: Self,
         shared: &Shared<Mirror>,
         own: Option<OwnMemory>,
         used: u32,
+        flags: Flags,
     ) -> Position {
-        end_claim_aside(taken.start(), shared, own, used)
+        let (seq, start, len) = taken.into_parts();
+        let used_of_len = u64::from(used) << 32 | u64::from(len);
+        end_claim_elsewhere(seq, start, used_of_len, shared, own, flags)
     }
 }
 
 #[cold]
-fn end_claim_aside(
+fn end_claim_elsewhere(
+    seq: u64,
     start: u64,
+    used_of_len: u64,
     shared: &Shared<Mirror>,
     own: Option<OwnMemory>,
-    used: u32,
+    flags: Flags,
 ) -> Position {
+    let (used, len) = ((used_of_len >> 32) as u32, used_of_len as u32);
     match own {
         Some(own) => aside::post(shared, &own[..used as usize]),
-        None => aside::leave_to_the_parent(shared, start),
+        None if shared.here().is_err() => aside::leave_to_the_parent(shared, start),
+        None => {
+            let narrowed = Claim::from_parts((seq, start, len));
+            framed::end(shared, narrowed, used, flags.activates())
+        }
     }
 }
 
@@ -142,12 +154,16 @@ impl Reserved for Begun<'_> {
     }
 
     #[cold]
-    fn end_aside(
+    fn end_elsewhere(
         owner: &mut Owner,
         shared: &Shared<Mirror>,
         own: Option<OwnMemory>,
         used: u32,
+        flags: Flags,
     ) -> Position {
+        if own.is_none() && shared.here().is_ok() {
+            return framed::end_in_lane(shared, owner, used, flags.activates());
+        }
         let Shared { intake, aside, .. } = shared;
         if let Some(own) = own {
             let position = aside::post(shared, &own[..used as usize]);

@@ -204,8 +204,9 @@ fn is_optional(error: &Error) -> bool {
 }
 
 impl Queue {
-    /// Returns what was found in the [ring file](Options::ring_file) when the queue was opened;
-    /// `None` if its ring is in memory.
+    /// Returns what was found in the [ring file](Options::ring_file) and at the end of the log when
+    /// the queue was opened; `None` if its ring is in memory and the log had no [torn
+    /// line](Options::end_torn_line) and has no [framing](Options::framing).
     ///
     /// The flusher appends what the log did not hold yet before any new record.
     /// [`flush`](Queue::flush) waits for it too.
@@ -218,7 +219,7 @@ impl Queue {
     /// ```
     #[must_use]
     pub fn recovery(&self) -> Option<&Recovery> {
-        self.in_file().map(|(recovery, _)| recovery)
+        self.found()
     }
 }
 

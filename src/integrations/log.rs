@@ -65,7 +65,9 @@ impl fmt::Debug for Logger {
 
 impl Logger {
     /// Makes a logger to `queue`, which must be a variable queue. By default it logs all levels, as
-    /// [`plain`] lines.
+    /// [`plain`] lines. If nothing was appended to the queue yet, and its log is a file that ends
+    /// inside a line, that line is ended first, unless
+    /// [`end_torn_line`](crate::Options::end_torn_line) says what to do.
     ///
     /// ```standalone_crate
     /// # let dir = tempfile::tempdir()?;
@@ -77,6 +79,7 @@ impl Logger {
     /// ```
     #[must_use]
     pub fn new(queue: &Queue) -> Self {
+        queue.begin_a_line();
         Self {
             queue: queue.clone(),
             level: LevelFilter::Trace,

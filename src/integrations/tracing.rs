@@ -65,7 +65,9 @@ pub struct Writer {
 }
 
 impl Writer {
-    /// Makes a writer to `queue`, which must be a variable queue.
+    /// Makes a writer to `queue`, which must be a variable queue. If nothing was appended to the
+    /// queue yet, and its log is a file that ends inside a line, that line is ended first, unless
+    /// [`end_torn_line`](crate::Options::end_torn_line) says what to do.
     ///
     /// ```standalone_crate
     /// # let dir = tempfile::tempdir()?;
@@ -76,6 +78,7 @@ impl Writer {
     /// ```
     #[must_use]
     pub fn new(queue: &Queue) -> Self {
+        queue.begin_a_line();
         Self {
             queue: queue.clone(),
             policy: Policy::WAIT,

@@ -19,7 +19,7 @@ use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::ptr;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use memmap2::MmapOptions;
 
@@ -65,6 +65,23 @@ pub fn write(fd: BorrowedFd<'_>, bytes: &[u8]) -> io::Result<usize> {
     // read.
     let taken = unsafe { libc::write(fd.as_raw_fd(), bytes.as_ptr().cast(), bytes.len()) };
     usize::try_from(taken).map_err(|_| io::Error::last_os_error())
+}
+
+/// Executes one writev(2) of `runs` to `fd`; a single run is written with write(2).
+pub fn write_runs(fd: BorrowedFd<'_>, runs: &[IoSlice<'_>]) -> io::Result<usize> {
+    if let [run] = runs {
+        return write(fd, run);
+    }
+    let count = libc::c_int::try_from(runs.len()).unwrap_or(libc::UIO_MAXIOV);
+    // SAFETY: as in `write_nowait`.
+    let taken = unsafe { libc::writev(fd.as_raw_fd(), runs.as_ptr().cast(), count) };
+    usize::try_from(taken).map_err(|_| io::Error::last_os_error())
+}
+
+/// Returns the time of the day, in nanoseconds since 1970. Async-signal-safe.
+pub fn now_ns() -> u64 {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    now.map_or(0, |now| now.as_nanos() as u64)
 }
 
 /// The offset that means the file's current offset. Source: pwritev2(2).

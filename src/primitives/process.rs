@@ -53,6 +53,14 @@ impl Home {
         }
     }
 
+    /// Returns a home that no process is: generations count from 1.
+    pub fn nowhere(self) -> Self {
+        Self {
+            generation: u32::MAX,
+            ..self
+        }
+    }
+
     /// Returns whether this process is the one that created it. Every append calls it.
     #[inline]
     pub fn is_here(self) -> bool {

@@ -17,6 +17,8 @@
 //! has not committed. The committed bytes belong to the drain.
 #![allow(unsafe_code)]
 
+mod shift;
+
 use core::ptr;
 use core::slice;
 
@@ -46,6 +48,8 @@ pub struct Owner {
     max_len: u32,
     /// The position after the last record.
     position: u64,
+    /// How far the record that was begun is shifted from both ends of its bytes; see `shift`.
+    shifted: (u32, u32),
     /// The identity of the ring of this lane.
     ring: usize,
 }
@@ -120,6 +124,7 @@ impl<M: Memory> Ring<M> {
             next_len: FIRST_LEN.min(max_len),
             max_len,
             position: 0,
+            shifted: (0, 0),
             ring: self.identity(),
         }
     }
@@ -233,7 +238,7 @@ impl Owner {
 
     #[inline]
     fn commit<M: Memory>(&mut self, ring: &Ring<M>, used: u32) -> Posted {
-        debug_assert!(used <= self.span.room());
+        debug_assert!(used <= self.span.room() && self.shifted == (0, 0));
         let span = &mut self.span;
         let start = span.start + u64::from(span.committed);
         let end = start + u64::from(used);
@@ -270,6 +275,7 @@ impl Owner {
     /// the drain has asked for the span, the drain seals it instead. The caller must wake a flusher
     /// that waits for that span.
     pub fn leave<M: Memory>(&mut self, ring: &Ring<M>) -> Option<Left> {
+        self.unshift();
         if self.single.is_some() {
             let Posted { seq, gave_back, .. } = self.post_single(ring, 0);
             return Some(Left { seq, gave_back });

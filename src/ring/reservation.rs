@@ -52,7 +52,6 @@ impl<M: Memory> Ring<M> {
 
 impl<M: Memory> Reservation<'_, M> {
     /// Returns the bytes, to be filled in place. Until then they hold bytes of an earlier lap.
-    #[cfg(any(test, alq_model, fuzzing))]
     pub fn bytes_mut(&mut self) -> &mut [u8] {
         self.ring.bytes_mut(&mut self.claim)
     }
@@ -71,6 +70,12 @@ impl<M: Memory> Reservation<'_, M> {
     #[inline]
     pub fn into_claim(self) -> Claim {
         ManuallyDrop::new(self).claim.take()
+    }
+
+    /// Returns the position of the first byte.
+    #[inline]
+    pub fn start(&self) -> u64 {
+        self.claim.start
     }
 
     /// Returns how many bytes were reserved.

@@ -8,7 +8,8 @@
 //! A claim gives `[start, start + len)` to one thread until it posts. `Claims::take` ensures that
 //! claims overlap neither each other nor the bytes that the drain still reads; the model checker
 //! verifies it. A claim cannot be copied, and only this layer sees its fields. Each holder of a
-//! claim ensures that the claim comes back to its own ring.
+//! claim ensures that the claim comes back to its own ring, and with the bytes that it was made
+//! with: `from_parts` and `widen` only undo `into_parts` and `narrow`.
 #![allow(unsafe_code)]
 
 use core::mem;
@@ -70,6 +71,43 @@ impl Claim {
     #[inline]
     pub fn len(&self) -> usize {
         self.len as usize
+    }
+
+    /// Splits the claim into its numbers. The caller must make it again with
+    /// [`from_parts`](Claim::from_parts), and post it.
+    #[inline]
+    pub fn into_parts(self) -> (u64, u64, u32) {
+        (self.seq, self.start, self.len)
+    }
+
+    /// Makes a claim again from its parts. They must come from one that was split, once.
+    #[inline]
+    pub fn from_parts((seq, start, len): (u64, u64, u32)) -> Self {
+        Self { seq, start, len }
+    }
+
+    /// Takes `front` bytes from the beginning of the claim and `back` from its end. It must be
+    /// [widened](Claim::widen) by the same numbers before it is posted.
+    #[inline]
+    #[must_use]
+    pub fn narrow(self, front: u32, back: u32) -> Self {
+        assert!(front + back <= self.len);
+        Self {
+            seq: self.seq,
+            start: self.start + u64::from(front),
+            len: self.len - front - back,
+        }
+    }
+
+    /// Undoes [`narrow`](Claim::narrow).
+    #[inline]
+    #[must_use]
+    pub fn widen(self, front: u32, back: u32) -> Self {
+        Self {
+            seq: self.seq,
+            start: self.start - u64::from(front),
+            len: self.len + front + back,
+        }
     }
 
     /// Moves the claim out of a place that is not used any more.

@@ -4,7 +4,7 @@ use core::time::Duration;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::{Flags, Position, RingFileProblem, RotationProblem, Target};
+use super::{Flags, FramingProblem, Position, RingFileProblem, RotationProblem, Target};
 
 /// The step that failed in [`Error::Io`].
 ///
@@ -141,6 +141,14 @@ pub enum Error {
         /// What is wrong with it.
         problem: Box<RingFileProblem>,
     },
+    /// A log cannot be continued with the [framing](crate::Options::framing) that was asked for. It
+    /// was not changed.
+    Framing {
+        /// The log.
+        target: Target,
+        /// What is wrong with it.
+        problem: Box<FramingProblem>,
+    },
     /// A log cannot be rotated as asked. It was not changed.
     Rotation(Box<RotationProblem>),
     /// A system call failed. After a failed write the queue has failed until it is
@@ -182,6 +190,7 @@ impl Error {
             Self::BadDescriptor => libc::EBADF,
             Self::Forked => libc::ESRCH,
             Self::RingFile { ref problem, .. } => problem.errno(),
+            Self::Framing { ref problem, .. } => problem.errno(),
             Self::Rotation(ref problem) => problem.errno(),
             Self::Stalled { errno, .. } | Self::Io { errno, .. } => errno,
         }
@@ -216,9 +225,9 @@ impl Error {
     #[must_use]
     pub fn target(&self) -> Option<&Target> {
         match self {
-            Self::Stalled { target, .. } | Self::Io { target, .. } => {
-                (!target.is_unknown()).then_some(target)
-            }
+            Self::Stalled { target, .. }
+            | Self::Framing { target, .. }
+            | Self::Io { target, .. } => (!target.is_unknown()).then_some(target),
             _ => None,
         }
     }
@@ -226,7 +235,10 @@ impl Error {
     /// The same error, about `target` unless it names one already.
     #[must_use]
     pub(crate) fn about(mut self, about: &Target) -> Self {
-        if let Self::Stalled { target, .. } | Self::Io { target, .. } = &mut self {
+        if let Self::Stalled { target, .. }
+        | Self::Framing { target, .. }
+        | Self::Io { target, .. } = &mut self
+        {
             if target.is_unknown() {
                 target.clone_from(about);
             }
@@ -238,6 +250,14 @@ impl Error {
     pub(crate) fn ring_file(path: &Path, problem: RingFileProblem) -> Self {
         Self::RingFile {
             path: path.to_owned(),
+            problem: Box::new(problem),
+        }
+    }
+
+    /// Why a log cannot be continued; [`about`](Error::about) adds the target.
+    pub(crate) fn framing(problem: FramingProblem) -> Self {
+        Self::Framing {
+            target: Target::default(),
             problem: Box::new(problem),
         }
     }

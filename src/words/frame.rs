@@ -255,7 +255,7 @@ impl Cut {
 }
 
 /// Writes and reads the frames of one log.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Frames {
     /// The CRC32C of the log's id, from which the check of every frame goes on.
     seed: u32,
@@ -289,16 +289,39 @@ impl Frames {
     /// If `frame` is shorter than the overhead.
     #[inline]
     pub fn seal(&self, frame: &mut [u8], kind: Kind, position: u64, stamp_ns: u64) {
-        debug_assert!(position < POSITION_END);
         let length = (frame.len() - self.overhead()) as u32;
+        self.begin(frame, length, kind, position, stamp_ns);
+        let check = self.check(&frame[..16], &frame[16..]);
+        frame[4..8].copy_from_slice(&check.to_le_bytes());
+    }
+
+    /// Writes everything before the payload, but for the check.
+    #[inline]
+    fn begin(&self, frame: &mut [u8], length: u32, kind: Kind, position: u64, stamp_ns: u64) {
+        debug_assert!(position < POSITION_END);
         let word = u64::from(kind.number()) << POSITION_BITS | (position & (POSITION_END - 1));
         frame[..4].copy_from_slice(&length.to_le_bytes());
         frame[8..16].copy_from_slice(&word.to_le_bytes());
         if self.stamps {
             frame[16..24].copy_from_slice(&stamp_ns.to_le_bytes());
         }
-        let check = self.check(word, length, &frame[16..]);
-        frame[4..8].copy_from_slice(&check.to_le_bytes());
+    }
+
+    /// Writes what comes before `payload` in a frame to `front`, and returns how many bytes that is.
+    pub fn head(
+        &self,
+        front: &mut [u8; 24],
+        kind: Kind,
+        position: u64,
+        stamp_ns: u64,
+        payload: &[u8],
+    ) -> usize {
+        let front = &mut front[..self.overhead()];
+        self.begin(front, payload.len() as u32, kind, position, stamp_ns);
+        let check = self.check(&front[..16], &front[16..]);
+        let check = crc32c::crc32c_append(check, payload);
+        front[4..8].copy_from_slice(&check.to_le_bytes());
+        self.overhead()
     }
 
     /// Appends a frame with `payload` to `out`.
@@ -335,7 +358,7 @@ impl Frames {
             return Err(FrameProblem::Incomplete { needed });
         };
         let word = u64_at(frame, 8);
-        if self.check(word, length, &frame[16..]) != u32_at(frame, 4) {
+        if self.check(&frame[..16], &frame[16..]) != u32_at(frame, 4) {
             return Err(FrameProblem::Damaged);
         }
         Ok(Frame {
@@ -347,14 +370,13 @@ impl Frames {
         })
     }
 
-    /// The check of a frame with `word` and `length`, of which `rest` is everything from the stamp
-    /// on.
+    /// The check of a frame that begins with `head`; `rest` is everything from the stamp on.
     #[inline]
-    fn check(&self, word: u64, length: u32, rest: &[u8]) -> u32 {
-        let mut head = [0; 12];
-        head[..8].copy_from_slice(&word.to_le_bytes());
-        head[8..].copy_from_slice(&length.to_le_bytes());
-        crc32c::crc32c_append(crc32c::crc32c_append(self.seed, &head), rest)
+    fn check(&self, head: &[u8], rest: &[u8]) -> u32 {
+        let mut first = [0; 12]; // the word, and the length
+        first[..8].copy_from_slice(&head[8..16]);
+        first[8..].copy_from_slice(&head[..4]);
+        crc32c::crc32c_append(crc32c::crc32c_append(self.seed, &first), rest)
     }
 }
 

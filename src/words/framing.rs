@@ -1,4 +1,6 @@
-//! How the records of a log are separated.
+//! How the records of a log are separated, and why a log cannot be continued with a framing.
+
+use core::fmt;
 
 /// How the records of a log are separated in the file;
 /// [`Options::framing`](crate::Options::framing) sets it.
@@ -13,17 +15,15 @@
 ///
 /// docs/frames.md shows the bytes.
 ///
-/// Only `Raw` is implemented so far: opening a queue refuses the others.
-///
 /// ```
 /// use alq::{Flags, Framing, Options};
 ///
 /// # let dir = tempfile::tempdir()?;
 /// # let path = dir.path().join("app.log");
-/// let queue = Options::new().framing(Framing::Raw).open(&path)?;
+/// let queue = Options::new().framing(Framing::Lines).open(&path)?;
 /// queue.writen(b"a record", Flags::WAITOK)?;
 /// queue.close(None)?;
-/// assert_eq!(std::fs::read(&path)?, b"a record");
+/// assert_eq!(std::fs::read(&path)?, b"a record\n");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -43,4 +43,113 @@ pub enum Framing {
     #[cfg(feature = "frames")]
     #[cfg_attr(docsrs, doc(cfg(feature = "frames")))]
     Checked,
+}
+
+/// Why a log cannot be continued with a [`Framing`]. Each message says what to do.
+///
+/// ```
+/// use alq::{Error, Framing, FramingProblem, Options};
+///
+/// # let dir = tempfile::tempdir()?;
+/// # let path = dir.path().join("app.log");
+/// std::fs::write(&path, b"\0\0\0\0some text")?;
+/// match Options::new().framing(Framing::Lengths).open(&path) {
+///     Err(Error::Framing { problem, .. }) => {
+///         assert_eq!(*problem, FramingProblem::Damaged { offset: 0 });
+///     }
+///     other => panic!("{other:?}"),
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum FramingProblem {
+    /// The log is one of [checked](Framing#variant.Checked) frames, and the queue has another
+    /// framing.
+    Framed,
+    /// The log has no header of a log of frames, and it is not empty.
+    NotFramed,
+    /// The header of the log names another version of the format.
+    OtherVersion {
+        /// The version that it names.
+        version: u32,
+    },
+    /// The header of the log has flags that this version does not know.
+    UnknownFlags {
+        /// These flags.
+        flags: u32,
+    },
+    /// The header of the log is damaged.
+    DamagedHeader,
+    /// The log does not hold what the framing asks for.
+    Damaged {
+        /// Where, in bytes from the start of the file.
+        offset: u64,
+    },
+    /// The log is a file that is not open for appending, or that cannot be read, so it is unknown
+    /// how it ends.
+    Unreadable,
+    /// Another queue has the log open.
+    InUse,
+    /// A [reopen](crate::Queue::reopen) names a file of another log.
+    OtherLog,
+    /// The log may be cut inside a record.
+    CutsRecords,
+}
+
+impl FramingProblem {
+    /// The errno that says the same.
+    pub(crate) const fn errno(&self) -> i32 {
+        match self {
+            Self::InUse => libc::EBUSY,
+            _ => libc::EINVAL,
+        }
+    }
+}
+
+impl fmt::Display for FramingProblem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Framed => f.write_str(
+                "it is a log of checked frames: open it with that framing, or move it away",
+            ),
+            Self::NotFramed => f.write_str(
+                "it is not empty, and no log of checked frames: move it away, or open it without \
+                 that framing",
+            ),
+            Self::OtherVersion { version } => write!(
+                f,
+                "its frames have format version {version}, and this release writes version 1: \
+                 move it away to begin a new one"
+            ),
+            Self::UnknownFlags { flags } => write!(
+                f,
+                "its header has the flags {flags:#x}, which this release does not know: move it \
+                 away to begin a new one"
+            ),
+            Self::DamagedHeader => {
+                f.write_str("the header of its frames is damaged: move it away to begin a new one")
+            }
+            Self::Damaged { offset } => write!(
+                f,
+                "it has no record at byte {offset}, so it is damaged or has another framing: move \
+                 it away to begin a new one"
+            ),
+            Self::Unreadable => f.write_str(
+                "its end cannot be read: it must be open for appending (O_APPEND), and this user \
+                 must be allowed to read it",
+            ),
+            Self::InUse => f.write_str(
+                "another queue has it open, and frames can have one writer: close that queue first",
+            ),
+            Self::OtherLog => f.write_str(
+                "it belongs to another log: a queue of frames can only continue its own log, or in \
+                 an empty file",
+            ),
+            Self::CutsRecords => f.write_str(
+                "its rotation keeps lines whole, not records, so it cannot hold this framing: \
+                 leave one of both out",
+            ),
+        }
+    }
 }

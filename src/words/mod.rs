@@ -8,7 +8,7 @@
 //! | `head`, `slot` | the packed words of the ring, as docs/ring.md draws them |
 //! | `geometry` | the sizes of a ring, and what room means |
 //! | `ring_file`, `ring_notes` | the words of the ring file, as docs/format.md lists them |
-//! | `frame`, `framing` | the bytes of framed logs, as docs/frames.md lists them |
+//! | `frame`, `framing`, `wrap` | the bytes of framed logs, as docs/frames.md lists them |
 //! | `position`, `level`, `flags` | what callers pass and get |
 //! | `error`, `undrained`, `recovery`, `rotation` | what callers are told |
 
@@ -33,10 +33,11 @@ mod rotation;
 mod slot;
 mod target;
 mod undrained;
+mod wrap;
 
 pub use error::{Error, Operation, errno_of};
 pub use flags::{Flags, Order, WhenFull};
-pub use framing::Framing;
+pub use framing::{Framing, FramingProblem};
 pub use geometry::{Geometry, Room, Tail, Width, extend, next_seq};
 pub use head::Head;
 pub use level::{Level, Status, SyncOp};
@@ -49,3 +50,4 @@ pub use rotation::RotationProblem;
 pub use slot::{Phase, Place, State, Tag};
 pub use target::Target;
 pub use undrained::{Left, Undrained};
+pub use wrap::{FRONT_MAX, Wrap};

@@ -5,10 +5,10 @@ use std::path::PathBuf;
 
 use super::target::Escaped;
 
-/// Counts what a queue found in its [ring file](crate::Options::ring_file) when it was opened, and
-/// what it did with that. From [`Queue::recovery`](crate::Queue::recovery).
+/// Counts what a queue found in its [ring file](crate::Options::ring_file) and at the end of its log
+/// when it was opened, and what it did with that. From [`Queue::recovery`](crate::Queue::recovery).
 ///
-/// All counts are 0 if the file was new, or if an earlier process had drained it.
+/// All counts are 0 if both were new, or if an earlier process had drained it.
 ///
 /// ```
 /// # let dir = tempfile::tempdir()?;
@@ -38,6 +38,9 @@ pub struct Recovery {
     /// write was in progress when the process was killed, and the log is not a regular file, or
     /// another process has written to it, truncated it or replaced it since.
     pub possibly_repeated: u64,
+    /// Bytes of a torn record at the end of the log, which an earlier writer has left. The queue has
+    /// [ended that line, or cut the record off](crate::Options::framing).
+    pub torn: u64,
     /// Slots with invalid words. The spans that they described are not written, and all others are.
     pub damaged: u64,
     /// The part of `bytes` that was appended before the queue opened, because the ring had another
@@ -56,6 +59,7 @@ impl Recovery {
             possibly_repeated: self.possibly_repeated + before.possibly_repeated,
             damaged: self.damaged + before.damaged,
             drained: self.drained + before.drained,
+            torn: self.torn + before.torn,
         }
     }
 }

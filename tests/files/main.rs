@@ -6,6 +6,7 @@ mod common;
 mod descriptors;
 mod faults;
 mod filters;
+mod framing;
 mod logrotate;
 mod many_queues;
 mod quiet_writes;

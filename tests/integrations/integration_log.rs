@@ -227,6 +227,22 @@ fn a_format_that_writes_nothing_leaves_a_record_out_and_loses_none() {
 }
 
 #[test]
+fn a_record_never_becomes_a_part_of_a_torn_line() {
+    for (options, text) in [
+        (small(), "torn\nnext\n"),
+        (small().end_torn_line(false), "tornnext\n"),
+    ] {
+        let file = LogFile::new();
+        std::fs::write(file.path(), b"torn").unwrap();
+        let queue = file.open(options);
+        let logger = Logger::new(&queue).format(bare);
+        log(&logger, Level::Warn, format_args!("next\n"));
+        logger.flush();
+        assert_eq!(file.text(), text);
+    }
+}
+
+#[test]
 fn a_sink_that_logs_to_its_own_queue_never_waits() {
     let sink = Arc::<Chatty>::default();
     let queue = small().to_sink(Arc::clone(&sink)).unwrap();

@@ -379,6 +379,27 @@ impl Drop for Late {
     }
 }
 
+/// Opens a log that ends inside a line, and logs one event.
+fn after_a_torn_line(options: Options) -> String {
+    let file = Log::new();
+    std::fs::write(file.path(), b"torn").unwrap();
+    let queue = file.open(options);
+    let writer = Writer::new(&queue);
+    let again = writer.clone();
+    tracing::dispatcher::with_default(&bare(&writer), || event(Level::INFO, "event"));
+    tracing::dispatcher::with_default(&bare(&again), || event(Level::INFO, "event"));
+    drop(Writer::new(&queue)); // the log ends with a line, or the queue is in use
+    queue.close(None).unwrap();
+    file.text()
+}
+
+#[test]
+fn an_event_never_becomes_a_part_of_a_torn_line() {
+    assert_eq!(after_a_torn_line(small()), "torn\nevent\nevent\n");
+    let kept = small().end_torn_line(false);
+    assert_eq!(after_a_torn_line(kept), "tornevent\nevent\n");
+}
+
 thread_local! {
     static LATE: RefCell<Option<Late>> = const { RefCell::new(None) };
 }

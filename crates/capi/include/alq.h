@@ -217,6 +217,25 @@ int alq_options_refuse_when_stalled(struct alq_options *options, int refuse);
  */
 int alq_options_max_delay(struct alq_options *options, const struct timespec *delay);
 /*
+ * How the file separates the records; docs/frames.md has the bytes. What a framing adds takes room
+ * in the ring, in front of a record or after it; ae_data and the lengths of all calls are those of
+ * the record alone. If the log ends with a torn record, ALQ_LINES ends that line, and the others cut
+ * it off. Opening fails with EINVAL if the log cannot be continued with this framing.
+ */
+#define ALQ_RAW 0     /* nothing is added: the default */
+#define ALQ_LINES 1   /* a record that does not end with a newline gets one */
+#define ALQ_RECORDS 2 /* each record has `len` bytes; other lengths give EINVAL */
+#define ALQ_LENGTHS 3 /* 32 bits of length, little-endian, before each record */
+
+/* Sets the framing. `len` is for ALQ_RECORDS only. Another number gives EINVAL. */
+int alq_options_framing(struct alq_options *options, int framing, size_t len);
+/*
+ * Whether a line that the log ends inside of is ended with a newline when the log is opened. On by
+ * default with ALQ_LINES, otherwise off.
+ */
+int alq_options_end_torn_line(struct alq_options *options, int end);
+
+/*
  * Writes a line into the log where records were refused, at most once in this time. Off by default.
  * NULL gives EINVAL.
  */

@@ -3,7 +3,7 @@
 use std::ffi::{c_char, c_int, c_void};
 use std::sync::Arc;
 
-use alq::Options;
+use alq::{Framing, Options};
 use libc::{mode_t, timespec};
 
 use crate::arguments::{duration, needed_duration, path_of};
@@ -194,6 +194,39 @@ pub unsafe extern "C" fn alq_options_loss_lines(
         Ok(every) => unsafe { set(options, |all| all.loss_lines(every)) },
         Err(errno) => errno,
     }
+}
+
+/// The framings, in the order of their numbers in the header.
+fn framing_of(number: c_int, len: usize) -> Option<Framing> {
+    Some(match number {
+        0 => Framing::Raw,
+        1 => Framing::Lines,
+        2 => Framing::Fixed(len),
+        3 => Framing::Lengths,
+        _ => return None,
+    })
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn alq_options_framing(
+    options: *mut AlqOptionsCell,
+    framing: c_int,
+    len: usize,
+) -> c_int {
+    let Some(framing) = framing_of(framing, len) else {
+        return libc::EINVAL;
+    };
+    // SAFETY: the header requires it.
+    unsafe { set(options, |all| all.framing(framing)) }
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn alq_options_end_torn_line(
+    options: *mut AlqOptionsCell,
+    end: c_int,
+) -> c_int {
+    // SAFETY: the header requires it.
+    unsafe { set(options, |all| all.end_torn_line(end != 0)) }
 }
 
 #[unsafe(no_mangle)]

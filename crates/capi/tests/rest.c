@@ -33,6 +33,50 @@ static void options_are_used(void)
     file_is("target.log", "alq: 1 record, 8 bytes dropped: queue full\n");
 }
 
+static void make(const char *name, const char *text)
+{
+    FILE *file = fopen(path(name), "w");
+    CHECK(file != NULL && fputs(text, file) >= 0 && fclose(file) == 0);
+}
+
+static void records_are_framed(void)
+{
+    struct alq_options *options = alq_options_new();
+    struct alq *alq;
+    struct ale *ale;
+    make("lines.log", "torn");
+    IS(alq_options_framing(options, ALQ_LINES, 0), 0);
+    IS(alq_open_path(&alq, path("lines.log"), options), 0);
+    IS(alq_writen(alq, "one", 3, ALQ_WAITOK), 0);
+    ale = alq_getn(alq, 10, ALQ_WAITOK);
+    CHECK(ale != NULL);
+    memcpy(ale->ae_data, "two", 3);
+    ale->ae_bytesused = 3;
+    alq_post(alq, ale);
+    alq_close(alq);
+    file_is("lines.log", "torn\none\ntwo\n");
+
+    IS(alq_options_end_torn_line(options, 0), 0);
+    make("lines.log", "torn");
+    IS(alq_open_path(&alq, path("lines.log"), options), 0);
+    IS(alq_writen(alq, "one", 3, ALQ_WAITOK), 0);
+    alq_close(alq);
+    file_is("lines.log", "tornone\n");
+
+    IS(alq_options_framing(options, ALQ_RECORDS, 4), 0);
+    make("fixed.log", "abcdab");
+    IS(alq_open_path(&alq, path("fixed.log"), options), 0);
+    IS(alq_writen(alq, "one", 3, ALQ_WAITOK), EINVAL);
+    IS(alq_writen(alq, "four", 4, ALQ_WAITOK), 0);
+    alq_close(alq);
+    file_is("fixed.log", "abcdfour");
+
+    IS(alq_options_framing(options, 77, 4), EINVAL);
+    IS(alq_options_framing(options, -1, 4), EINVAL);
+    IS(alq_options_framing(NULL, ALQ_RAW, 4), EINVAL);
+    alq_options_free(options);
+}
+
 static void options_fail(void)
 {
     struct timespec negative = { -1, 0 }, zero = { 0, 0 };
@@ -341,6 +385,7 @@ static void lanes(void)
 int main(void)
 {
     options_are_used();
+    records_are_framed();
     options_fail();
     descriptors();
     reopened();

@@ -71,6 +71,13 @@ fn append(options: &Append, signals: &Signals) -> Result<(), Failure> {
     if let (Some(ring), Some(recovery)) = (&options.ring, target.queue().recovery()) {
         ring::report_recovery(ring, recovery);
     }
+    let torn = target.queue().recovery().map_or(0, |found| found.torn);
+    if torn > 0 {
+        report::line(&format_args!(
+            "{}: its last line was torn after {torn} bytes; it is ended there",
+            target.place()
+        ));
+    }
     if options.resume {
         resume::skip_appended(&target, &inputs[0])?;
     }

@@ -204,6 +204,12 @@ impl Append {
         self.lines.is_on() || self.rotation.is_on() || !self.command.is_empty()
     }
 
+    /// Returns true if a line that FILE ends inside of is ended first. With --resume it is not: what
+    /// follows in standard input is its rest.
+    pub fn ends_torn_line(&self) -> bool {
+        self.is_lines() && !self.resume && !self.lines.keep_torn_line
+    }
+
     /// The longest wait for a full disk; `None` means no limit.
     pub fn stall_limit(&self) -> Option<Duration> {
         match self.stall_limit {

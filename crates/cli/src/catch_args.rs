@@ -19,6 +19,10 @@ pub struct LineOptions {
     #[arg(long)]
     pub line: bool,
 
+    /// If FILE ends inside a line, go on in that line; otherwise lines begin on a new one
+    #[arg(long, conflicts_with = "resume")]
+    pub keep_torn_line: bool,
+
     /// A line longer than this may be split; 1K to 1G [default: 64K, or a quarter of the ring]
     #[arg(long, value_name = "SIZE", allow_negative_numbers = true, value_parser = line_max)]
     pub line_max: Option<usize>,
@@ -56,6 +60,7 @@ impl LineOptions {
     pub fn is_on(&self) -> bool {
         let Self {
             line,
+            keep_torn_line: _,
             line_max,
             timestamp,
             when_full,

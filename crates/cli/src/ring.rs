@@ -138,7 +138,9 @@ fn way_out(path: &Path, errno: i32) -> &'static str {
 
 /// Reports what an earlier run left in the ring file at `path`, if it left anything.
 pub fn report_recovery(path: &Path, recovery: &Recovery) {
-    if *recovery == Recovery::default() {
+    let mut in_ring = *recovery;
+    in_ring.torn = 0; // that is at the end of the log
+    if in_ring == Recovery::default() {
         return;
     }
     let counts = [

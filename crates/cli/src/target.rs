@@ -57,6 +57,7 @@ impl<'a> Target<'a> {
             .capacity(ring::capacity(options)?)
             .mode(options.mode)
             .follow_links(options.follow_links)
+            .end_torn_line(options.ends_torn_line())
             .stall_limit(None); // `Patience` limits the wait for a full disk
         if options.lines.when_full == WhenFull::Drop {
             queue = queue.loss_lines(LOSS_LINES_EVERY);

@@ -28,6 +28,38 @@ fn lines_come_out_as_they_went_in() {
 }
 
 #[test]
+fn a_torn_line_in_the_file_does_not_take_the_next_line_with_it() {
+    let torn = b"{\"a\":1,\"torn\":";
+    let run = |args: &[&str]| {
+        let (_dir, log) = scratch();
+        fs::write(&log, torn).unwrap();
+        let args = args.iter().copied().chain([name(&log)]);
+        let run = append(args).write_stdin("{\"b\":2}\n").assert().success();
+        let said = String::from_utf8(run.get_output().stderr.clone()).unwrap();
+        (fs::read(&log).unwrap(), said)
+    };
+    let ended = [&torn[..], b"\n{\"b\":2}\n"].concat();
+    let glued = [&torn[..], b"{\"b\":2}\n"].concat();
+    for args in [
+        &["--line"][..],
+        &["--when-full=drop"],
+        &["--rotate-size=1M"],
+    ] {
+        let (found, said) = run(args);
+        assert_eq!(found, ended, "{args:?}");
+        let notice = "its last line was torn after 14 bytes; it is ended there";
+        assert!(said.contains(notice), "{said}");
+    }
+    let (found, _) = run(&["--timestamp=%%"]);
+    assert_eq!(found, [&torn[..], b"\n% {\"b\":2}\n"].concat());
+    for args in [&[][..], &["--line", "--keep-torn-line"]] {
+        let (found, said) = run(args);
+        assert_eq!(found, glued, "{args:?}");
+        assert!(!said.contains("torn"), "{said}");
+    }
+}
+
+#[test]
 fn each_line_gets_a_stamp_and_keeps_its_bytes() {
     let input = text(20_000);
     let stamps = [
@@ -119,7 +151,7 @@ fn a_line_that_goes_on_after_a_restart_has_one_stamp() {
     wait_for_len(&log, 12);
     catcher.tool.signal(Signal::KILL);
     catcher.end();
-    append(["--timestamp=%H:%M", name(&log)])
+    append(["--timestamp=%H:%M", "--keep-torn-line", name(&log)])
         .write_stdin(" line\n")
         .assert()
         .success();
