@@ -67,8 +67,8 @@ pub struct FileSink {
     file_id: (u64, u64),
     /// The most bytes of one write. A longer write could be mixed with those of other writers.
     room: u64,
-    /// The directory of a log that was created, until its entry is durable.
-    directory: Mutex<Option<PathBuf>>,
+    /// The folder of a log that was created, until its entry is durable.
+    folder: Mutex<Option<PathBuf>>,
 }
 
 /// The longest write to a pipe that is not mixed with other writes, in bytes. Source: pipe(7).
@@ -99,7 +99,7 @@ impl FileSink {
             is_appending: os::file::is_appending(file.as_fd())?,
             file_id: (metadata.dev(), metadata.ino()),
             room: if kind.is_fifo() { PIPE_BUF } else { u64::MAX },
-            directory: Mutex::new(None),
+            folder: Mutex::new(None),
             file,
         })
     }
@@ -114,10 +114,10 @@ impl FileSink {
         self
     }
 
-    /// Makes the first sync also sync the entry in `directory`, where the file was just created.
+    /// Makes the first sync also sync the entry in `folder`, where the file was just created.
     #[must_use]
-    pub(crate) fn created_in(self, directory: Option<PathBuf>) -> Self {
-        *self.directory.lock() = directory;
+    pub(crate) fn created_in(self, folder: Option<PathBuf>) -> Self {
+        *self.folder.lock() = folder;
         self
     }
 
@@ -208,10 +208,10 @@ impl Sink for FileSink {
             SyncOp::Data => self.file.sync_data(),
             SyncOp::Full => self.file.sync_all(),
         }?;
-        let mut directory = self.directory.lock();
-        if let Some(created_in) = &*directory {
+        let mut folder = self.folder.lock();
+        if let Some(created_in) = &*folder {
             os::file::sync_name(self.file.as_fd(), created_in)?;
-            *directory = None;
+            *folder = None;
         }
         Ok(())
     }

@@ -55,14 +55,14 @@ impl Opening {
         }
         let open_error = |error| Error::io(Operation::Open, &error);
         let (fd, created) = os::open_log(path, self.mode, self.follow_links).map_err(open_error)?;
-        let directory = if created {
-            directory_of(path).map_err(open_error)?
+        let folder = if created {
+            folder_of(path).map_err(open_error)?
         } else {
             None
         };
         let sink = FileSink::new(fd).map_err(open_error)?;
         sink.never_wait().map_err(open_error)?;
-        Ok(sink.created_in(directory).sole_writer(self.sole_writer))
+        Ok(sink.created_in(folder).sole_writer(self.sole_writer))
     }
 
     /// Duplicates `fd`, and returns the duplicate with its name for errors.
@@ -78,8 +78,8 @@ impl Opening {
     }
 }
 
-/// Returns the directory in which a log was created. The first sync covers it too.
-fn directory_of(path: &Path) -> io::Result<Option<PathBuf>> {
+/// Returns the folder in which a log was created. The first sync covers it too.
+fn folder_of(path: &Path) -> io::Result<Option<PathBuf>> {
     // The log may have been created through a link.
     let path = path.canonicalize()?;
     Ok(path.parent().map(Path::to_owned))

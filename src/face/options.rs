@@ -172,7 +172,7 @@ impl Options {
     }
 
     /// Sets whether [`open`](Options::open) follows a symbolic link in the last part of the path.
-    /// Off by default: in a directory where other users may write, a link could point anywhere.
+    /// Off by default: in a folder where other users may write, a link could point anywhere.
     ///
     /// ```
     /// # let dir = tempfile::tempdir()?;

@@ -90,7 +90,7 @@ impl Options {
 
     /// Sets whether a queue opens with a ring in memory if it cannot use its [ring
     /// file](Options::ring_file). Off by default. That covers: no room, no permission, no such
-    /// directory; a file of another user, of another version, damaged, for another log, or not a
+    /// folder; a file of another user, of another version, damaged, for another log, or not a
     /// ring file. [`on_error`](Options::on_error) gets the reason, and
     /// [`Queue::recovery`](crate::Queue::recovery) is `None`. A ring file that another queue has
     /// open remains an error.

@@ -20,7 +20,7 @@ use rustix::io::Errno;
 use rustix::process::{getegid, geteuid, getgid, getuid};
 
 use super::point::point;
-use crate::primitives::os::file::{duplicate_onto, sync_directory, unless_unsupported};
+use crate::primitives::os::file::{duplicate_onto, sync_folder, unless_unsupported};
 
 /// How every name is opened: without following a link, and without blocking.
 const PLAINLY: OFlags = OFlags::NOFOLLOW
@@ -53,7 +53,7 @@ impl fmt::Display for Insecure {
         let folder = self.folder.display();
         write!(
             f,
-            "parent directory {folder} has insecure permissions: {}",
+            "parent folder {folder} has insecure permissions: {}",
             self.reason
         )
     }
@@ -215,7 +215,7 @@ impl Folder {
 
     /// Makes the names in the folder durable, if its file system can do that.
     pub fn sync(&self) -> io::Result<()> {
-        let synced = point("sync the directory").and_then(|()| sync_directory(self.fd.as_fd()));
+        let synced = point("sync the folder").and_then(|()| sync_folder(self.fd.as_fd()));
         synced.or_else(unless_unsupported)
     }
 

@@ -203,7 +203,7 @@ impl Sink for RotatingFile {
         room
     }
 
-    /// Also syncs the files that were cut off since the last sync, and the names in the directory.
+    /// Also syncs the files that were cut off since the last sync, and the names in the folder.
     fn sync(&self, op: SyncOp) -> io::Result<()> {
         self.log.durable.sync(op, &self.log.folder, &self.log.names)
     }

@@ -29,7 +29,7 @@ pub enum Operation {
     Spawn,
     /// write(2) or writev(2) of the flusher, or of a synchronous append.
     Write,
-    /// fdatasync(2) or fsync(2) of the log, or fsync(2) of its directory.
+    /// fdatasync(2) or fsync(2) of the log, or fsync(2) of its folder.
     Sync,
     /// Queueing a signal.
     Signal,

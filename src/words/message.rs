@@ -141,7 +141,7 @@ impl fmt::Display for Error {
 /// What to do about `errno`, where the text of the system does not suggest it.
 const fn way_out(operation: Operation, errno: i32) -> &'static str {
     match (operation, errno) {
-        (Operation::Open, libc::ENOENT) => "; its directory must exist",
+        (Operation::Open, libc::ENOENT) => "; its folder must exist",
         (Operation::Open, libc::ELOOP) => {
             "; it is a symbolic link: name the file itself, or allow follow_links"
         }
@@ -178,7 +178,7 @@ mod tests {
             (
                 failed(Operation::Open, libc::ENOENT),
                 "app.log: cannot be opened: No such file or directory (os error 2); \
-                 its directory must exist",
+                 its folder must exist",
             ),
             (
                 failed(Operation::Open, libc::ELOOP),

@@ -66,7 +66,7 @@ pub enum RotationProblem {
     Impossible {
         /// What failed.
         doing: &'static str,
-        /// The file or directory.
+        /// The file or folder.
         path: PathBuf,
         /// The error of the system.
         errno: i32,
@@ -107,10 +107,10 @@ impl fmt::Display for RotationProblem {
                 reason,
             } => write!(
                 f,
-                "{}: cannot be rotated because parent directory {} has insecure permissions \
-                 ({reason}): another user could replace the log; let it belong to root and be \
-                 writable by root alone, or run as the user that owns it, or accept it \
-                 (shared_folder, --shared-folder)",
+                "{}: cannot be rotated because parent folder {} has insecure permissions \
+                 ({reason}): other users could replace the log. If you trust them, as those of \
+                 Ubuntu's /var/log, accept it (--shared-folder, shared_folder); if not, choose a \
+                 path on which only root may change the folders, or run as the folder's owner",
                 Escaped(log),
                 Escaped(folder)
             ),
@@ -132,11 +132,12 @@ impl fmt::Display for RotationProblem {
             Self::Impossible { doing, path, errno } => {
                 let error = io::Error::from_raw_os_error(*errno);
                 let way_out = match *errno {
-                    libc::EACCES | libc::EPERM | libc::EROFS => {
-                        "; rotation lists the directory of the log and creates files in it, so it \
+                    libc::EROFS => "; in a container, mount a volume there that can be written to",
+                    libc::EACCES | libc::EPERM => {
+                        "; rotation lists the folder of the log and creates files in it, so it \
                          must be readable, writable and searchable"
                     }
-                    libc::ENOENT | libc::ENOTDIR => "; the directory of the log must exist",
+                    libc::ENOENT | libc::ENOTDIR => "; the folder of the log must exist",
                     libc::EEXIST => "; a file that is not a symbolic link is there",
                     libc::ENAMETOOLONG => "; give the log a shorter name",
                     _ => "",

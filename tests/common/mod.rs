@@ -75,7 +75,7 @@ pub fn small() -> Options {
         .stall_limit(Some(NEVER_STALLS))
 }
 
-/// A log in a temporary directory.
+/// A log in a temporary folder.
 pub struct Log {
     dir: TempDir,
 }

@@ -13,7 +13,7 @@ use crate::common::{
 };
 use alq::{Options, Queue};
 
-/// A program and its logrotate rules, in a separate directory.
+/// A program and its logrotate rules, in a separate folder.
 struct Logrotate {
     log: Log,
     program: &'static str,

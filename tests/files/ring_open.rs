@@ -111,7 +111,7 @@ fn what_is_no_ring_file_is_refused_and_left_as_it_is() {
     let path = |name: &str| folder.path().join(name);
     fs::write(path("text"), "some text\n".repeat(2000)).unwrap();
     mkfifo(&path("fifo"), Mode::S_IRWXU).unwrap();
-    fs::create_dir(path("directory")).unwrap();
+    fs::create_dir(path("folder")).unwrap();
     drop(options(&path("ring")).open(&log).unwrap());
     symlink(path("ring"), path("link")).unwrap();
     symlink(path("nowhere"), path("dangling")).unwrap();
@@ -127,7 +127,7 @@ fn what_is_no_ring_file_is_refused_and_left_as_it_is() {
             }
         }
         let unreachable = [
-            ("directory", libc::EISDIR),
+            ("folder", libc::EISDIR),
             ("link", libc::ELOOP),
             ("dangling", libc::ELOOP),
             ("text/ring", libc::ENOTDIR),

@@ -21,7 +21,7 @@ fn reports_of(options: Options) -> (Options, Receiver<Report>) {
 
 #[test]
 fn main_prints_which_log_cannot_be_opened_and_why() {
-    let text = "cannot be opened: No such file or directory (os error 2); its directory must exist";
+    let text = "cannot be opened: No such file or directory (os error 2); its folder must exist";
     let error = Options::new().open(LOST).unwrap_err();
     assert_eq!(error.to_string(), format!("{LOST}: {text}"));
     assert_eq!(error.target().unwrap().path(), Some(Path::new(LOST)));

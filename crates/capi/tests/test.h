@@ -1,4 +1,4 @@
-/* Shared by all test programs: checks with messages, a temporary directory, child processes. */
+/* Shared by all test programs: checks with messages, a temporary folder, child processes. */
 #ifndef TEST_H
 #define TEST_H 1
 
@@ -66,7 +66,7 @@ static inline void test_remove_dir(void)
         fprintf(stderr, "%s is left\n", test_dir);
 }
 
-/* Returns the path of a file in a directory that test_end removes. */
+/* Returns the path of a file in a folder that test_end removes. */
 static inline const char *path(const char *name)
 {
     static char paths[8][128];

@@ -80,7 +80,7 @@ fn text(bytes: usize) -> Vec<u8> {
 struct Tool {
     name: &'static str,
     stamped: bool,
-    /// The program and its arguments; `{}` is the directory that it may use, `{size}` the size of a
+    /// The program and its arguments; `{}` is the folder that it may use, `{size}` the size of a
     /// file.
     command: &'static [&'static str],
 }
@@ -256,7 +256,7 @@ fn spread(values: &[f64]) -> (f64, f64, f64) {
     )
 }
 
-/// How long all files below the directory are together.
+/// How long all files below the folder are together.
 fn len_below(dir: &Path) -> Result<u64> {
     let mut len = 0;
     for entry in fs::read_dir(dir)? {

@@ -63,7 +63,7 @@ complete -c alq -n "__fish_alq_using_subcommand append" -l keep-torn-line -d 'If
 complete -c alq -n "__fish_alq_using_subcommand append" -l rotate-at-start -d 'Continue in a new file if FILE is not empty at the start'
 complete -c alq -n "__fish_alq_using_subcommand append" -l rotate-on-signal -d 'Continue in a new file only on SIGUSR1 and SIGALRM'
 complete -c alq -n "__fish_alq_using_subcommand append" -l utc -d 'Let periods follow UTC instead of the local time zone'
-complete -c alq -n "__fish_alq_using_subcommand append" -l shared-folder -d 'As root, rotate FILE even if other users may change a directory above it'
+complete -c alq -n "__fish_alq_using_subcommand append" -l shared-folder -d 'As root, rotate FILE even if other users may change a folder above it'
 complete -c alq -n "__fish_alq_using_subcommand append" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c alq -n "__fish_alq_using_subcommand recover" -l into -d 'Append to FILE, created if it does not exist, instead of the log that RING names (which must still be the same file)' -r -F
 complete -c alq -n "__fish_alq_using_subcommand recover" -l dry-run -d 'Change nothing, and print what would be done'

@@ -3,6 +3,7 @@
 //! This file owns the order of the steps: check the options, open FILE, open the inputs, pump,
 //! sync, close, finish the rotation. The other modules do the steps.
 
+use std::env;
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -187,6 +188,12 @@ fn progress(options: &Append, target: &Target<'_>, inputs: &[Input]) -> Progress
 
 /// Refuses options that contradict each other.
 fn check(options: &Append) -> Result<(), Failure> {
+    let is_without_command = env::args_os().next_back().is_some_and(|last| last == "--");
+    if options.command.is_empty() && is_without_command {
+        let problem = "no command comes after it: name one, or leave out the -- to read standard \
+                       input";
+        return Err(Failure::new("--", problem).or_code(2));
+    }
     if let (Place::Output, true) = (Place::of(&options.file), options.rotation.is_on()) {
         let problem =
             "it has no name, so it cannot be rotated: name a file, or pipe into another alq";

@@ -122,7 +122,7 @@ fn noted_log<'a>(ring: &Path, state: &'a State) -> Result<(&'a Path, File), Fail
                 Some(Errno::NOENT | Errno::NOTDIR) => {
                     refuse(format!("its log, {shown}, no longer exists"))
                 }
-                // A symbolic link, a directory, a FIFO without a reader, a socket.
+                // A symbolic link, a folder, a FIFO without a reader, a socket.
                 Some(Errno::LOOP | Errno::ISDIR | Errno::NXIO) => {
                     refuse(format!("its log, {shown}, {other}"))
                 }
@@ -151,7 +151,7 @@ impl Report {
             Row::count("already written", self.already_written, "bytes"),
             Row::count("possibly repeated", self.possibly_repeated, "bytes"),
             Row::count("never posted", self.skipped, "reservations"),
-            Row::count("damaged", self.damaged, "descriptors"),
+            Row::count("damaged", self.damaged, "slots"),
         ]
     }
 }

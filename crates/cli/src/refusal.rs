@@ -43,7 +43,8 @@ pub fn cannot_open(path: &Path, errno: i32, links: &str) -> Failure {
     let way_out = match Errno::from_raw_os_error(errno) {
         Errno::LOOP if is_link => links,
         Errno::NOENT if path.as_os_str().is_empty() => "; the name is empty",
-        Errno::NOENT => "; its directory must exist",
+        Errno::NOENT => "; its folder must exist",
+        Errno::ROFS => "; in a container, mount a volume there that can be written to",
         Errno::ISDIR => "; name a file in it",
         _ => "",
     };

@@ -124,12 +124,13 @@ pub fn refusal(path: &Path, error: &Error) -> Failure {
 }
 
 fn way_out(path: &Path, errno: i32) -> &'static str {
-    let is_directory_there = path
+    let is_folder_there = path
         .parent()
         .is_some_and(|parent| parent.as_os_str().is_empty() || parent.is_dir());
     match Errno::from_raw_os_error(errno) {
         Errno::LOOP if path.is_symlink() => "; it is a symbolic link: name the file itself",
-        Errno::NOENT if !is_directory_there => "; its directory must exist",
+        Errno::NOENT if !is_folder_there => "; its folder must exist",
+        Errno::ROFS => "; choose a path on a tmpfs, such as a folder in /run",
         Errno::NOSPC => "; the ring file takes all of its space at once",
         Errno::FBIG => "; this process may not make a file of that size (ulimit -f)",
         _ => "",
@@ -147,7 +148,7 @@ pub fn report_recovery(path: &Path, recovery: &Recovery) {
         (recovery.already_written, "of them already written"),
         (recovery.possibly_repeated, "of them possibly written twice"),
         (recovery.skipped, "reservations never posted"),
-        (recovery.damaged, "damaged parts left out"),
+        (recovery.damaged, "damaged slots left out"),
     ];
     let mut text = format!(
         "{} bytes of an earlier run are appended first",

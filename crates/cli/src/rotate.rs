@@ -29,11 +29,11 @@ pub fn open(options: &Append) -> Result<RotatingFile, Error> {
 /// Lists the rotated files of the log at `path` that are not packed, oldest first.
 pub fn rotated(path: &Path) -> io::Result<Vec<PathBuf>> {
     let path = path.canonicalize()?;
-    let (Some(directory), Some(name)) = (path.parent(), path.file_name()) else {
+    let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else {
         return Ok(Vec::new());
     };
     let mut found = Vec::new();
-    for entry in fs::read_dir(directory)? {
+    for entry in fs::read_dir(folder)? {
         let entry = entry?;
         let is_rotated = entry
             .file_name()

@@ -73,7 +73,7 @@ pub struct RotateOptions {
     #[arg(long, value_name = "LINK")]
     pub link: Option<PathBuf>,
 
-    /// As root, rotate FILE even if other users may change a directory above it
+    /// As root, rotate FILE even if other users may change a folder above it
     #[arg(long)]
     pub shared_folder: bool,
 }

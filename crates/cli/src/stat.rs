@@ -141,7 +141,7 @@ impl Report {
         }
         rows.extend([
             Row::count("open", self.open_reservations, "reservations"),
-            Row::count("damaged", self.damaged, "descriptors"),
+            Row::count("damaged", self.damaged, "slots"),
             Row::count("written", self.written_bytes, "bytes"),
             Row::count("", self.written_records, "records"),
             Row::count("", self.drains, "drains"),

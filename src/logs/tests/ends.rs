@@ -199,7 +199,7 @@ fn a_file_that_cannot_be_packed_stays_as_it_is_until_it_can() {
         "pack",
         "sync the packed file",
         "name the packed file",
-        "sync the directory",
+        "sync the folder",
         "remove the plain file",
     ];
     for step in steps {

@@ -67,7 +67,7 @@ fn root_packs_no_file_of_another_user() {
     );
     let said = refused.to_string();
     let folder = place.dir.path().display();
-    let why = format!("parent directory {folder} has insecure permissions (it belongs to another");
+    let why = format!("parent folder {folder} has insecure permissions (it belongs to another");
     assert!(
         said.contains(&why) && said.contains("--shared-folder"),
         "{said}"
@@ -234,7 +234,7 @@ fn bytes_that_another_writer_appends_before_the_removal_are_kept() {
     if packing().compression == Compression::None {
         return;
     }
-    for point in ["pack", "sync the directory", "remove the plain file"] {
+    for point in ["pack", "sync the folder", "remove the plain file"] {
         let mut place = Place::new();
         let log = place.open(packing());
         place.put(&log, "one\n");

@@ -78,12 +78,12 @@ fn the_first_sync_reaches_the_directory_also_of_a_log_that_was_there() {
     fs::write(place.path(), "one\n").unwrap();
     let log = place.open(Rotation::new());
     let sync = || log.durable.sync(SyncOp::Full, &log.folder, &log.names);
-    let fails = Script::Fail("sync the directory", 1, libc::EIO);
+    let fails = Script::Fail("sync the folder", 1, libc::EIO);
     let (refused, _) = Script::run(Some(fails), sync);
     assert_eq!(refused.unwrap_err().raw_os_error(), Some(libc::EIO));
     let (done, passed) = Script::run(None, sync);
     assert!(
-        done.is_ok() && passed == ["sync the directory"],
+        done.is_ok() && passed == ["sync the folder"],
         "until it has succeeded"
     );
     assert!(
@@ -194,7 +194,7 @@ fn a_folder_that_cannot_be_synced_is_no_failure() {
         let mut place = Place::new();
         let packs = Rotation::new().size_bytes(1).compress(Compression::Gzip);
         let log = place.open(packs);
-        let fails = Script::Fail("sync the directory", usize::MAX, errno);
+        let fails = Script::Fail("sync the folder", usize::MAX, errno);
         let run = || {
             for _ in 0..4 {
                 place.put(&log, "x");

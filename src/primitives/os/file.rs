@@ -285,7 +285,7 @@ fn stat_at(folder: BorrowedFd<'_>, name: &CStr) -> io::Result<libc::stat> {
 }
 
 /// Makes the names in a folder durable, if its file system can do that. Source: fsync(2).
-pub fn sync_directory(folder: BorrowedFd<'_>) -> io::Result<()> {
+pub fn sync_folder(folder: BorrowedFd<'_>) -> io::Result<()> {
     // SAFETY: fsync takes no pointer; the descriptor is open.
     let synced = check(unsafe { libc::fsync(folder.as_raw_fd()) });
     synced.map(drop).or_else(unless_unsupported)
@@ -305,7 +305,7 @@ pub fn unless_unsupported(error: io::Error) -> io::Result<()> {
 /// fsync(2), syncfs(2).
 pub fn sync_name(file: BorrowedFd<'_>, path: &Path) -> io::Result<()> {
     match File::open(path) {
-        Ok(folder) => sync_directory(folder.as_fd()),
+        Ok(folder) => sync_folder(folder.as_fd()),
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
             // SAFETY: syncfs takes no pointer; the descriptor is open.
             check(unsafe { libc::syncfs(file.as_raw_fd()) }).map(drop)

@@ -279,3 +279,16 @@ fn process_1_reaps_orphans() {
     assert!(found.starts_with("1 (alq) "), "{found}");
     assert!(!found.contains(" Z "), "{found}");
 }
+
+/// The ENTRYPOINT of an image ends with `--`, and there is no CMD.
+#[test]
+fn two_dashes_without_a_command_are_refused() {
+    let (_dir, log) = scratch();
+    let run = append([name(&log), "--"]).write_stdin("x").assert().code(2);
+    let said = String::from_utf8(run.get_output().stderr.clone()).unwrap();
+    assert!(
+        said.starts_with("alq: --: no command comes after it"),
+        "{said}"
+    );
+    assert!(!log.exists());
+}

@@ -220,7 +220,7 @@ fn fsync_works_for_new_and_old_files_and_through_links() {
         .assert()
         .success();
     assert_same(&fs::read(dir.path().join("new.log")).unwrap(), b"y\n");
-    // The parent of a bare name is the current directory.
+    // The parent of a bare name is the current folder.
     let mut command = append(["--fsync", "bare.log"]);
     command
         .current_dir(&dir)

@@ -45,7 +45,7 @@ fn a_missing_directory_is_named() {
     refused(
         &mut append([&path]),
         1,
-        &[name(&path), "No such file", "directory must exist"],
+        &[name(&path), "No such file", "folder must exist"],
     );
 }
 

@@ -62,7 +62,7 @@ found              16 bytes
 already written     0 bytes
 possibly repeated   0 bytes
 never posted        1 reservations
-damaged             0 descriptors
+damaged             0 slots
 ",
         name(&left.ring),
         name(&left.log)
@@ -309,8 +309,8 @@ fn a_log_that_cannot_be_written_keeps_the_bytes_in_the_ring() {
     let args = [name(&left.ring), "--into", name(&link)];
     let parts = [name(&link), "symbolic link", "name the file itself"];
     refused(&mut recover(&args), 1, &parts);
-    let directory = [name(&left.ring), "--into", name(left.dir.path())];
-    refused(&mut recover(&directory), 1, &["Is a directory"]);
+    let folder = [name(&left.ring), "--into", name(left.dir.path())];
+    refused(&mut recover(&folder), 1, &["Is a directory"]);
     let itself = [name(&left.ring), "--into", name(&left.ring)];
     refused(&mut recover(&itself), 1, &["it is the log itself"]);
     recover(&[name(&left.ring)]).assert().success();

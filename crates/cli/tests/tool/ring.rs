@@ -222,7 +222,7 @@ fn an_optional_ring_that_cannot_be_used_is_in_memory_and_the_reason_is_named() {
     let stuck = Stuck::start();
     let missing = dir.path().join("missing/ring");
     let reasons = [
-        (&missing, "its directory must exist"),
+        (&missing, "its folder must exist"),
         (&text, "not a ring file"),
     ];
     for (ring, reason) in reasons {
@@ -306,13 +306,13 @@ fn what_is_no_good_ring_file_is_refused() {
     let parts = [name(&link), "symbolic link", "name the file itself"];
     refused(with_ring(&link).arg(&left.log), 1, &parts);
     let nowhere = left.dir.path().join("nowhere/ring");
-    let parts = [name(&nowhere), "its directory must exist"];
+    let parts = [name(&nowhere), "its folder must exist"];
     refused(with_ring(&nowhere).arg(&left.log), 1, &parts);
     let parts = ["it is the log itself"];
     let own = left.dir.path().join("own");
     refused(with_ring(&own).arg(&own), 1, &parts);
     let mut command = append(["--capacity=2G", "--ring", name(&nowhere)]);
-    refused(command.arg(&left.log), 1, &["its directory must exist"]);
+    refused(command.arg(&left.log), 1, &["its folder must exist"]);
 }
 
 #[test]

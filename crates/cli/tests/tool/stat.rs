@@ -110,7 +110,7 @@ pending                 16 bytes
 already written          0 bytes
 possibly repeated        0 bytes
 open                     1 reservations
-damaged                  0 descriptors
+damaged                  0 slots
 written                  8 bytes
                          1 records
                          1 drains
@@ -264,7 +264,7 @@ fn a_ring_that_a_process_of_another_namespace_has_is_in_use() {
     assert_eq!(stat(&left.ring)["in_use"], false);
 }
 
-/// A file claims to be a large ring and is empty: `stat` needs less memory than its descriptors
+/// A file claims to be a large ring and is empty: `stat` needs less memory than its slots
 /// would take.
 #[test]
 fn a_hostile_ring_costs_no_memory() {

@@ -31,7 +31,7 @@ fn example(path: &str) -> PathBuf {
         .join(path)
 }
 
-/// The service directory of the example, run by runsv, with a program that copies lines from a
+/// The service folder of the example, run by runsv, with a program that copies lines from a
 /// FIFO.
 struct Service {
     dir: TempDir,

@@ -27,7 +27,7 @@ pub const ALQ: &str = env!("CARGO_BIN_EXE_alq");
 /// The longest wait of a test for an event, before it fails.
 pub const DEADLINE: Duration = Duration::from_secs(300);
 
-/// Creates a temporary directory, and returns it with the path of a log in it.
+/// Creates a temporary folder, and returns it with the path of a log in it.
 pub fn scratch() -> (TempDir, PathBuf) {
     let dir = tempfile::tempdir().unwrap();
     let log = dir.path().join("out.log");
