@@ -55,7 +55,7 @@ impl Log {
             done => done,
         };
         done.unwrap_or_else(|error| {
-            let reason = (error.io_error().kind(), error.io_error().raw_os_error());
+            let reason = error.reason();
             let is_reported = state
                 .failure
                 .is_some_and(|failure| failure.reason == reason);
@@ -127,12 +127,8 @@ impl Log {
     fn cut(&self, state: &mut State, now: i64) -> Result<(), RotateError> {
         let (folder, names) = (&self.folder, &self.names);
         let failed = |error| RotateError::new("rotate the log", folder.path_of(names.log()), error);
-        let full = || failed(io::Error::from_raw_os_error(libc::EOVERFLOW));
-        let key = Key::after(state.last, now).ok_or_else(full)?;
+        let (key, file) = self.make_new(state, now).map_err(failed)?;
         let fresh = names.fresh(key);
-        let made = point("make the new file");
-        let made = made.and_then(|()| folder.open_log(&fresh, self.rotation.mode, true));
-        let file = made.map_err(failed)?;
         let placed = match folder.exchange(&fresh, names.log()) {
             Ok(()) => self.move_aside(&fresh, key).inspect_err(|_| {
                 let _ = folder.exchange(&fresh, names.log()); // or the next check goes on there
@@ -149,6 +145,20 @@ impl Log {
         taken_over
             .and_then(|()| self.switch_to(state, file, Some(key), now))
             .map_err(failed)
+    }
+
+    /// Creates the new file under the first free name. Returns its key.
+    fn make_new(&self, state: &State, now: i64) -> io::Result<(Key, File)> {
+        let mut key = Key::after(state.last, now);
+        loop {
+            let free = key.ok_or_else(|| io::Error::from_raw_os_error(libc::EOVERFLOW))?;
+            point("make the new file")?;
+            let fresh = self.names.fresh(free);
+            match self.folder.open_log(&fresh, self.rotation.mode, true) {
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => key = free.next(),
+                made => return Ok((free, made?)),
+            }
+        }
     }
 
     /// Puts the new file in the place of the log, where names cannot be swapped. Returns the key of

@@ -23,6 +23,9 @@ pub struct RotateError {
     source: io::Error,
 }
 
+/// Why a step failed. Of several errors with the same reason only the first is reported.
+pub(super) type Reason = (io::ErrorKind, Option<i32>);
+
 impl RotateError {
     pub(super) fn new(doing: &'static str, path: impl Into<PathBuf>, source: io::Error) -> Self {
         Self {
@@ -30,6 +33,10 @@ impl RotateError {
             path: path.into(),
             source,
         }
+    }
+
+    pub(super) fn reason(&self) -> Reason {
+        (self.source.kind(), self.source.raw_os_error())
     }
 
     /// The error of an `open` that was refused for this reason.

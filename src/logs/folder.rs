@@ -183,7 +183,7 @@ impl Folder {
             renamed => return renamed,
         }
         match linkat(&self.fd, from, &self.fd, to, AtFlags::empty()) {
-            Ok(()) => return self.remove(from),
+            Ok(()) => return self.remove(from).inspect_err(|_| drop(self.remove(to))),
             Err(Errno::PERM | Errno::NOSYS | Errno::OPNOTSUPP | Errno::MLINK) => {}
             Err(error) => return Err(error.into()),
         }

@@ -163,7 +163,7 @@ fn refused_folder(path: &Path, error: io::Error) -> Error {
     }
     let parent = path.parent().filter(|parent| *parent != Path::new(""));
     let parent = parent.unwrap_or(Path::new("."));
-    RotateError::new("open the folder of the log for reading", parent, error).refusal()
+    RotateError::new("open this folder for reading", parent, error).refusal()
 }
 
 fn refused_file(path: &Path, error: io::Error) -> Error {

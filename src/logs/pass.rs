@@ -71,12 +71,15 @@ impl Log {
             }
             let is_new = unhooked.contains(&one.key);
             match self.pack(&folder, one) {
-                Packed::Now => self.call_hook(&folder, one),
+                Packed::Now => {
+                    self.worker.has_packed();
+                    self.call_hook(&folder, one);
+                }
                 Packed::Before if is_new => self.call_hook(&folder, one),
                 Packed::Before => {}
                 Packed::Later => later.extend(is_new.then_some(one.key)),
                 Packed::Failed(error) => {
-                    self.worker.report(error);
+                    self.worker.report_packing(error);
                     later.extend(is_new.then_some(one.key));
                 }
             }

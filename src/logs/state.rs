@@ -2,8 +2,8 @@
 //! one lock.
 
 use std::fs::File;
-use std::io;
 
+use super::error::Reason;
 use super::every::Calendar;
 use super::lines::Inside;
 use super::name::Key;
@@ -33,7 +33,7 @@ pub(super) struct Failure {
     /// The second in which it failed. The next try comes in a later second.
     pub second: i64,
     /// The reason with which `on_error` was called.
-    pub reason: (io::ErrorKind, Option<i32>),
+    pub reason: Reason,
 }
 
 /// How far the queue has accounted for writes, and what its ring file notes about the next one.

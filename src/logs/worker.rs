@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Instant;
 
 use super::RotateError;
+use super::error::Reason;
 use super::name::Key;
 use crate::primitives::Event;
 use crate::primitives::sync::{AtomicBool, Mutex, Ordering, ThreadId};
@@ -38,6 +39,8 @@ pub(super) struct Work {
     pinned: Vec<Key>,
     errors: VecDeque<RotateError>,
     tries: BTreeMap<Key, Tries>,
+    /// Why packing failed when that was last reported; `None` once a file is packed.
+    pack_failure: Option<Reason>,
     /// Which files this process cut off, and when.
     cuts: Vec<(Key, Instant)>,
     /// A rotation is due and fails.
@@ -221,6 +224,21 @@ impl Worker {
         if work.errors.len() < ERRORS_MAX {
             work.errors.push_back(error);
         }
+    }
+
+    /// A file could not be packed. Reports it, unless packing has failed for the same reason since
+    /// the last file was packed: a full disk would be reported for each file, again and again.
+    pub fn report_packing(&self, error: RotateError) {
+        let reason = Some(error.reason());
+        let before = core::mem::replace(&mut self.work.lock().pack_failure, reason);
+        if before != reason {
+            self.report(error);
+        }
+    }
+
+    /// A file is packed: the next failure is reported.
+    pub fn has_packed(&self) {
+        self.work.lock().pack_failure = None;
     }
 
     /// Calls the hook for all errors at once, on this thread.

@@ -137,7 +137,8 @@ impl fmt::Display for RotationProblem {
                         "; rotation lists the folder of the log and creates files in it, so it \
                          must be readable, writable and searchable"
                     }
-                    libc::ENOENT | libc::ENOTDIR => "; the folder of the log must exist",
+                    libc::ENOENT | libc::ENOTDIR => "; the folder must exist",
+                    libc::ELOOP => "; it is a symbolic link: remove it",
                     libc::EEXIST => "; a file that is not a symbolic link is there",
                     libc::ENAMETOOLONG => "; give the log a shorter name",
                     _ => "",

@@ -255,3 +255,21 @@ fn bytes_that_another_writer_appends_before_the_removal_are_kept() {
         place.check();
     }
 }
+
+/// Names that others have taken, in any form, are passed over, also that of the new file.
+#[test]
+fn names_that_are_taken_stop_no_rotation() {
+    let mut place = Place::new();
+    let log = place.open(packing());
+    place.put(&log, "one\n");
+    let folder = place.dir.path().to_owned();
+    let taken = |name: &str| folder.join(format!("log.20261124T114620Z-{name}"));
+    fs::create_dir(taken("000000.fresh")).unwrap();
+    symlink("/etc/passwd", taken("000001.fresh")).unwrap();
+    fs::write(taken("000002"), "decoy").unwrap();
+    fs::hard_link(taken("000002"), place.dir.path().join("elsewhere")).unwrap();
+    place.put(&log, "two\n");
+    assert_eq!(fs::read(taken("000003")).unwrap(), b"one\n");
+    assert_eq!(fs::read(place.path()).unwrap(), b"two\n");
+    assert!(place.errors(&log).is_empty());
+}
