@@ -5,20 +5,15 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 target=${CARGO_TARGET_DIR:-target}
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
 rm -rf "$target/doc"
 RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --all-features --document-private-items --locked
 
-# docs.rs uses a nightly compiler and sets this cfg. Here only rustdoc acts as a nightly one, so
-# that the dependencies are not compiled again.
+# docs.rs uses a nightly compiler and sets this cfg.
 rm -rf "$target/doc/alq"
-printf '#!/bin/sh\nRUSTC_BOOTSTRAP=1 exec rustdoc "$@"\n' >"$work/rustdoc"
-chmod +x "$work/rustdoc"
 flags='--cfg docsrs -D warnings -Z unstable-options'
 for crate in log metrics tokio tracing_core tracing_subscriber; do
     flags+=" --extern-html-root-url $crate=https://docs.rs/$crate/latest/"
 done
-RUSTDOC=$work/rustdoc RUSTDOCFLAGS=$flags cargo doc --workspace --no-deps --all-features --locked
+RUSTDOC=$PWD/ci/rustdoc.sh RUSTDOCFLAGS=$flags cargo doc --workspace --no-deps --all-features --locked
 ALQ_DOC=$(cd "$target/doc/alq" && pwd) cargo test --quiet --workspace --all-features --locked --test tidy -- \
     --ignored --nocapture links_of_the_documentation

@@ -16,8 +16,8 @@ const RECORD: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/public_api.txt"
 
 /// Returns rustdoc's description of the library with all features.
 static JSON: LazyLock<PathBuf> = LazyLock::new(|| {
-    // A separate folder: the usual one is locked while tests are compiled.
-    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("public_api");
+    // The folder that holds the compiled dependencies.
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
     let output = Command::new(env!("CARGO"))
         .args([
             "rustdoc",
@@ -29,8 +29,11 @@ static JSON: LazyLock<PathBuf> = LazyLock::new(|| {
         ])
         .args(["--", "-Zunstable-options", "--output-format=json"])
         .current_dir(env!("CARGO_MANIFEST_DIR"))
-        .env("RUSTC_BOOTSTRAP", "1") // for the option, on any toolchain
-        .env("CARGO_TARGET_DIR", &target)
+        .env(
+            "RUSTDOC",
+            concat!(env!("CARGO_MANIFEST_DIR"), "/ci/rustdoc.sh"),
+        )
+        .env("CARGO_TARGET_DIR", target)
         .env_remove("RUSTDOCFLAGS")
         .output()
         .expect("cargo starts");
