@@ -106,7 +106,7 @@ fn append_ns(path: &Path, count: usize, with_sync: bool) -> (Histogram<u64>, u32
 }
 
 fn main() {
-    let rounds = common::rounds(7);
+    let rounds = common::rounds(7) as usize;
     let place = option_env!("CARGO_TARGET_TMPDIR").map_or_else(std::env::temp_dir, PathBuf::from);
     let dir = tempfile::tempdir_in(place).expect("a directory");
     let path = dir.path().join("log");

@@ -10,11 +10,11 @@ mod common;
 
 use std::process::ExitCode;
 
+use alq_measure::limits::{BUFFERED, WRITE_EACH};
+use alq_measure::queues::FACADE;
+use alq_measure::work::{Kind, Work};
 use common::aio::AIO;
-use common::limits::{BUFFERED, WRITE_EACH};
-use common::ours::FACADE;
 use common::rounds::{Case, Place, run};
-use common::workloads::{Kind, Work};
 
 const BYTES: usize = 400_000_000;
 

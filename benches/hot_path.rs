@@ -11,15 +11,15 @@ mod common;
 
 use std::process::ExitCode;
 
-use common::limits::{COPY, COPY_AND_CAS};
-use common::ours;
+use alq_measure::limits::{COPY, COPY_AND_CAS};
+use alq_measure::queues;
+use alq_measure::work::{Kind, Work};
 use common::rings::RTRB;
 use common::rounds::{Case, Place, run};
-use common::workloads::{Kind, Work};
 
 fn main() -> ExitCode {
     let work = Work::alone(Kind::Bursts, common::sized(2000));
-    let contestants = [COPY, COPY_AND_CAS, RTRB].into_iter().chain(ours::ALL);
+    let contestants = [COPY, COPY_AND_CAS, RTRB].into_iter().chain(queues::ALL);
     let cases: Vec<_> = contestants
         .map(|contestant| Case {
             contestant,

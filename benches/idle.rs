@@ -9,13 +9,13 @@ mod common;
 
 use std::process::ExitCode;
 
-use common::ours::{FACADE, LANES, SHARED};
+use alq_measure::queues::{FACADE, LANES, SHARED};
+use alq_measure::work::{Kind, Work};
 use common::rings::RTRB;
 use common::rounds::{Case, Place, run};
-use common::workloads::{Kind, Work};
 
 fn main() -> ExitCode {
-    let work = Work::alone(Kind::Idle, common::sized(10));
+    let work = Work::alone(Kind::Idle, common::sized(10_000));
     let cases = [RTRB, SHARED, LANES, FACADE].map(|contestant| Case {
         contestant,
         work,

@@ -10,17 +10,17 @@ mod common;
 
 use std::process::ExitCode;
 
+use alq_measure::limits::WRITE_EACH;
+use alq_measure::queues;
+use alq_measure::work::{Kind, Work};
 use common::aio::AIO;
-use common::limits::WRITE_EACH;
-use common::ours;
 use common::rings::RTRB;
 use common::rounds::{Case, Place, run};
-use common::workloads::{Kind, Work};
 
 fn main() -> ExitCode {
     let mut cases = Vec::new();
     for kind in [Kind::Interval, Kind::Busy] {
-        let contestants = [RTRB, WRITE_EACH, AIO].into_iter().chain(ours::ALL);
+        let contestants = [RTRB, WRITE_EACH, AIO].into_iter().chain(queues::ALL);
         cases.extend(contestants.map(|contestant| Case {
             contestant,
             work: Work::alone(kind, common::sized(5000)),

@@ -14,10 +14,10 @@ mod common;
 
 use std::process::ExitCode;
 
-use common::limits::{COPY_AND_CAS, LOCKED, WRITE_64K};
-use common::ours::{LANES, SHARED};
+use alq_measure::limits::{COPY_AND_CAS, LOCKED, WRITE_64K};
+use alq_measure::queues::{LANES, SHARED};
+use alq_measure::work::Work;
 use common::rounds::{Case, Place, run};
-use common::workloads::Work;
 
 const BYTES: usize = 400_000_000;
 

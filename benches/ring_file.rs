@@ -16,8 +16,8 @@ use std::time::{Duration, Instant};
 
 use alq::{Flags, Options, Queue};
 use alq_measure::machine::line_ns;
+use alq_measure::turn::Spread;
 use common::rounds;
-use common::turns::spread;
 use hdrhistogram::Histogram;
 
 const BURST: usize = 64;
@@ -36,7 +36,7 @@ struct Contestant {
 }
 
 fn main() {
-    let rounds = rounds(15);
+    let rounds = rounds(15) as usize;
     let folder = |parent: &Path| {
         let mut builder = tempfile::Builder::new();
         builder
@@ -94,13 +94,18 @@ fn main() {
             "every record is in the file"
         );
         let ratios = medians.iter().zip(&base).map(|(own, base)| own / base);
-        let show = |[median, least, most]: [f64; 3], digits| {
-            format!("{median:.digits$} ({least:.digits$}-{most:.digits$})")
+        let show = |values: Vec<f64>, digits| {
+            let spread = Spread::of(values).expect("a round at least");
+            let (least, most) = (spread.least, spread.greatest);
+            format!(
+                "{:.digits$} ({least:.digits$}-{most:.digits$})",
+                spread.median
+            )
         };
         println!(
             "{name:<14} {:>22} {:>22} {:>8} {:>8}",
-            show(spread(medians.clone()), 1),
-            show(spread(ratios.collect()), 2),
+            show(medians.clone(), 1),
+            show(ratios.collect(), 2),
             calls.value_at_quantile(0.99),
             calls.value_at_quantile(0.999),
         );

@@ -12,11 +12,11 @@ mod common;
 
 use std::process::ExitCode;
 
-use common::limits::{BUFFERED, WRITE_EACH};
-use common::ours::{LANES, LANES_IN_PLACE, SHARED, SHARED_IN_PLACE};
+use alq_measure::limits::{BUFFERED, WRITE_EACH};
+use alq_measure::queues::{LANES, LANES_IN_PLACE, SHARED, SHARED_IN_PLACE};
+use alq_measure::work::{Kind, Work};
 use common::rings::RTRB;
 use common::rounds::{Case, Place, run};
-use common::workloads::{Kind, Work};
 
 fn main() -> ExitCode {
     let contestants = [
@@ -29,10 +29,10 @@ fn main() -> ExitCode {
         LANES_IN_PLACE,
     ];
     let mut cases = Vec::new();
-    for kind in [Kind::Bursts, Kind::Stalled] {
+    for (kind, count) in [(Kind::Bursts, 2000), (Kind::Stalled, 1000)] {
         cases.extend(contestants.map(|contestant| Case {
             contestant,
-            work: Work::alone(kind, common::sized(2000)),
+            work: Work::alone(kind, common::sized(count)),
             place: Place::Tmpfs,
         }));
     }

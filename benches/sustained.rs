@@ -10,11 +10,11 @@ mod common;
 
 use std::process::ExitCode;
 
-use common::limits::{BUFFERED, WRITE_64K, WRITE_EACH};
-use common::ours::{FACADE, LANES, LANES_IN_PLACE, SHARED, SHARED_IN_PLACE};
+use alq_measure::limits::{BUFFERED, WRITE_64K, WRITE_EACH};
+use alq_measure::queues::{FACADE, LANES, LANES_IN_PLACE, SHARED, SHARED_IN_PLACE};
+use alq_measure::work::Work;
 use common::rings::RTRB;
 use common::rounds::{Case, Place, run};
-use common::workloads::Work;
 
 const BYTES: usize = 400_000_000;
 

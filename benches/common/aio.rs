@@ -4,12 +4,14 @@
 #![allow(unsafe_code, reason = "aio has no safe interface")]
 
 use std::fs::File;
+use std::io;
 use std::os::fd::AsRawFd;
 use std::path::Path;
 use std::ptr;
 
-use super::contestant::{Append, Contestant, Log};
-use super::limits::append_to;
+use alq_measure::Outcome;
+use alq_measure::contestant::{Append, Contestant, Log};
+use alq_measure::limits::append_to;
 
 pub const AIO: Contestant = Contestant::of::<Aio>();
 
@@ -25,17 +27,18 @@ impl Log for Aio {
     const PRODUCERS: usize = 1;
     type Producer = Writer;
 
-    fn open(path: &Path) -> Self {
-        Self(Some(append_to(path)))
+    fn open(path: &Path) -> Outcome<Self> {
+        Ok(Self(Some(append_to(path)?)))
     }
 
-    fn producer(&mut self) -> Writer {
-        Writer::new(self.0.take().expect("one producer"))
+    fn producer(&mut self) -> Outcome<Writer> {
+        let file = self.0.take().ok_or("there is one producer at most")?;
+        Ok(Writer::new(file))
     }
 
     /// The drop of the writer has waited for all writes.
-    fn finish(self) -> u64 {
-        0
+    fn finish(self) -> Outcome<u64> {
+        Ok(0)
     }
 }
 
@@ -142,11 +145,12 @@ impl Writer {
 }
 
 impl Append for Writer {
-    fn append(&mut self, mut record: &[u8]) {
+    fn append(&mut self, mut record: &[u8]) -> io::Result<()> {
         while !record.is_empty() {
             let len = self.submit(record);
             record = &record[len..];
         }
+        Ok(())
     }
 }
 

@@ -1,19 +1,17 @@
-//! What the benchmarks share: contestants, workloads, and the rounds in which they take turns.
+//! What the benchmarks share besides `alq-measure`: two contestants, and the rounds in which all of
+//! them take turns.
 #![allow(dead_code, reason = "no benchmark uses all of it")]
 
 pub mod aio;
-pub mod contestant;
-pub mod limits;
-pub mod ours;
 pub mod report;
 pub mod rings;
 pub mod rounds;
-pub mod stalled;
-pub mod turns;
-pub mod workloads;
+
+/// A producer whose type is of another crate.
+pub struct Of<T>(pub T);
 
 /// The number of rounds: `ALQ_BENCH_ROUNDS`, or the given default.
-pub fn rounds(default: usize) -> usize {
+pub fn rounds(default: u32) -> u32 {
     std::env::var("ALQ_BENCH_ROUNDS").map_or(default, |n| n.parse().expect("a number of rounds"))
 }
 

@@ -2,13 +2,15 @@
 
 use std::fs::File;
 use std::hint::spin_loop;
-use std::io::Write;
+use std::io::{self, Write};
 use std::path::Path;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use super::contestant::{Append, Contestant, Log};
-use super::limits::{CAPACITY, append_to};
+use super::Of;
+use alq_measure::Outcome;
+use alq_measure::contestant::{Append, Contestant, Log};
+use alq_measure::limits::{CAPACITY, append_to};
 
 pub const RTRB: Contestant = Contestant::of::<Rtrb>();
 
@@ -38,24 +40,28 @@ pub struct Rtrb {
 impl Log for Rtrb {
     const NAME: &'static str = "rtrb + plain drain";
     const PRODUCERS: usize = 1;
-    type Producer = rtrb::Producer<u8>;
+    type Producer = Of<rtrb::Producer<u8>>;
 
-    fn open(path: &Path) -> Self {
-        let file = append_to(path);
+    fn open(path: &Path) -> Outcome<Self> {
+        let file = append_to(path)?;
         let (producer, consumer) = rtrb::RingBuffer::new(CAPACITY);
-        Self {
+        Ok(Self {
             producer: Some(producer),
             drain: thread::spawn(|| drain(consumer, file)),
-        }
+        })
     }
 
-    fn producer(&mut self) -> Self::Producer {
-        self.producer.take().expect("one producer")
+    fn producer(&mut self) -> Outcome<Self::Producer> {
+        let producer = self
+            .producer
+            .take()
+            .ok_or("there is one producer at most")?;
+        Ok(Of(producer))
     }
 
-    fn finish(self) -> u64 {
+    fn finish(self) -> Outcome<u64> {
         self.drain.join().expect("it drains");
-        0
+        Ok(0)
     }
 }
 
@@ -78,14 +84,15 @@ fn drain(mut consumer: rtrb::Consumer<u8>, mut file: File) {
     }
 }
 
-impl Append for rtrb::Producer<u8> {
+impl Append for Of<rtrb::Producer<u8>> {
     #[inline]
-    fn append(&mut self, record: &[u8]) {
-        wait_until(|| self.push_entire_slice(record).is_ok());
+    fn append(&mut self, record: &[u8]) -> io::Result<()> {
+        wait_until(|| self.0.push_entire_slice(record).is_ok());
+        Ok(())
     }
 
     #[inline]
     fn try_append(&mut self, record: &[u8]) -> bool {
-        self.push_entire_slice(record).is_ok()
+        self.0.push_entire_slice(record).is_ok()
     }
 }

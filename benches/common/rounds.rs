@@ -1,18 +1,17 @@
 //! The rounds. In each round every contestant has one turn, in a separate process, and its output
 //! is checked.
 
-use std::collections::BTreeMap;
+use std::env;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
-use std::time::Duration;
-use std::{env, thread};
 
-use alq_measure::machine::{file_system, line_ns};
+use alq_measure::Outcome;
+use alq_measure::contestant::{Contestant, Leaves};
+use alq_measure::machine::file_system;
 use alq_measure::records::{Found, check_folder};
+use alq_measure::turn::{Turn, answer, here};
+use alq_measure::work::{Kind, Measured, SPIN, Work, spin};
 
-use super::contestant::{Contestant, Leaves};
-use super::turns::Turn;
-use super::workloads::{BEFORE_IDLE, BURST, Kind, Work, all_bursts, spin};
 use super::{report, rounds};
 
 /// Where the log is.
@@ -40,8 +39,8 @@ impl Place {
         }
         env::var_os("ALQ_BENCH_DISK").map_or_else(
             || {
-                let program = env::current_exe().expect("this program");
-                program.parent().expect("a folder").to_owned()
+                let program = env::current_exe().unwrap_or_default();
+                program.parent().unwrap_or(Path::new(".")).to_owned()
             },
             PathBuf::from,
         )
@@ -87,31 +86,17 @@ impl Case {
     pub fn is_base_of(&self, case: &Self, base: &Contestant) -> bool {
         self.contestant.name == base.name && self.work == case.work && self.place == case.place
     }
-
-    /// How many records a turn takes.
-    fn records(&self) -> u64 {
-        let Work {
-            producers, count, ..
-        } = self.work;
-        let records = match self.work.kind {
-            Kind::Bursts => all_bursts(count) * BURST,
-            Kind::Sustained => count / producers * producers,
-            Kind::Idle => BEFORE_IDLE,
-            Kind::Interval | Kind::Busy | Kind::Stalled => count,
-        };
-        records as u64
-    }
 }
 
-/// How long a turn may take before it counts as hung.
-const LIMIT: Duration = Duration::from_secs(120);
+/// The argument with which a benchmark starts itself for a turn.
+const TURN: &str = "--turn";
 
 /// Runs a benchmark: this process runs the rounds, and its children run the turns.
-pub fn run(bench: &str, cases: &[Case], bases: &[Contestant], default_rounds: usize) -> ExitCode {
+pub fn run(bench: &str, cases: &[Case], bases: &[Contestant], default_rounds: u32) -> ExitCode {
     let arguments: Vec<String> = env::args().skip(1).collect();
     match arguments.first().map(String::as_str) {
-        Some("--spin") => spin(),
-        Some("--turn") => return turn_here(cases, &arguments[1..]),
+        Some(SPIN) => spin(),
+        Some(TURN) => return here(|| turn_here(cases, &arguments[1..])),
         _ => {}
     }
     let only = env::var("ALQ_BENCH_ONLY").unwrap_or_default();
@@ -139,100 +124,76 @@ pub fn run(bench: &str, cases: &[Case], bases: &[Contestant], default_rounds: us
         results.len()
     );
     report::print(&results, bases);
-    report::write_json(bench, &results);
+    if let Err(error) = report::write_json(bench, &results) {
+        eprintln!("{error}");
+        failures += 1;
+    }
     if failures > 0 {
-        eprintln!("{failures} turns failed");
+        eprintln!("{failures} turns or files failed");
         return ExitCode::FAILURE;
     }
     ExitCode::SUCCESS
 }
 
 /// Runs a turn in a separate process and folder.
-fn turn(case: &Case, round: usize) -> Result<Turn, String> {
+fn turn(case: &Case, round: u32) -> Outcome<Turn> {
     let folder = tempfile::Builder::new()
         .prefix("alq-bench")
-        .tempdir_in(case.place.parent())
-        .map_err(|error| error.to_string())?;
+        .tempdir_in(case.place.parent())?;
     let log = match case.place {
         Place::Null => PathBuf::from("/dev/null"),
         Place::Tmpfs | Place::Disk => folder.path().join("log"),
     };
-    let before = line_ns();
-    let mut figures = child(case, &log)?;
-    let line_ns = [before, line_ns()];
-    let counted = figures.get("counted").copied().unwrap_or(0.0);
+    let mut turn = Turn::run(round, || child(case, &log))?;
+    let counted = turn.figure("counted").unwrap_or(0.0);
     if case.place != Place::Null
         && case.contestant.leaves != Leaves::Nothing
-        && case.work.kind != Kind::Stalled
+        && let Some(records) = case.work.records()
     {
-        let found = check_folder(folder.path(), case.work.len, case.work.producers);
-        let found = found.map_err(|error| error.to_string())?;
-        figures.insert("lost".to_owned(), lost(case, &found, counted)?);
+        let found = check_folder(folder.path(), case.work.len, case.work.producers)?;
+        let expected = records * case.work.producers as u64;
+        turn.measured
+            .add([("lost", lost(case, expected, &found, counted)?)]);
     }
-    Ok(Turn {
-        round,
-        line_ns,
-        figures,
-    })
+    Ok(turn)
 }
 
 /// Returns the number of missing records; an error if the contestant must not lose records.
-fn lost(case: &Case, found: &Found, counted: f64) -> Result<f64, String> {
-    let expected = case.records();
+fn lost(case: &Case, expected: u64, found: &Found, counted: f64) -> Outcome<f64> {
     let lost = expected.checked_sub(found.records());
     let lost = lost.ok_or_else(|| format!("{} records of {expected}", found.records()))?;
     if case.contestant.lossless && (lost > 0 || counted > 0.0 || found.gaps) {
-        return Err(format!(
-            "{lost} of {expected} records are missing, {counted} counted as dropped"
-        ));
+        let message =
+            format!("{lost} of {expected} records are missing, {counted} counted as dropped");
+        return Err(message.into());
     }
     Ok(lost as f64)
 }
 
 /// Runs this program again, and reads its figures.
-fn child(case: &Case, log: &Path) -> Result<BTreeMap<String, f64>, String> {
+fn child(case: &Case, log: &Path) -> Outcome<Measured> {
     let work = case.work;
     let numbers = [work.producers, work.len, work.count].map(|n| n.to_string());
-    let program = env::current_exe().map_err(|error| error.to_string())?;
-    let output = Command::new(program)
-        .args(["--turn", case.contestant.name, work.kind.name()])
+    let output = Command::new(env::current_exe()?)
+        .args([TURN, case.contestant.name, work.kind.name()])
         .args(numbers)
         .arg(log)
-        .output()
-        .map_err(|error| error.to_string())?;
-    let said = String::from_utf8_lossy(&output.stdout);
-    if !output.status.success() {
-        let why = String::from_utf8_lossy(&output.stderr);
-        return Err(format!("{}: {}", output.status, why.trim()));
-    }
-    let figure = |line: &str| {
-        let (name, value) = line.strip_prefix("figure ")?.split_once(' ')?;
-        Some((name.to_owned(), value.parse().ok()?))
-    };
-    Ok(said.lines().filter_map(figure).collect())
+        .output()?;
+    answer(&output)
 }
 
 /// Runs the child's part: `NAME KIND PRODUCERS LEN COUNT PATH`.
-fn turn_here(cases: &[Case], arguments: &[String]) -> ExitCode {
+fn turn_here(cases: &[Case], arguments: &[String]) -> Outcome<Measured> {
     let [name, kind, producers, len, count, log] = arguments else {
-        panic!("six arguments");
+        return Err(format!("{TURN} takes six arguments").into());
     };
-    let number = |text: &String| text.parse::<usize>().expect("a number");
     let work = Work {
-        kind: Kind::of(kind).expect("a workload"),
-        producers: number(producers),
-        len: number(len),
-        count: number(count),
+        kind: Kind::of(kind).ok_or("an unknown workload")?,
+        producers: producers.parse()?,
+        len: len.parse()?,
+        count: count.parse()?,
     };
     let is_it = |case: &&Case| case.contestant.name == name;
-    let contestant = cases.iter().find(is_it).expect("a contestant").contestant;
-    thread::spawn(|| {
-        thread::sleep(LIMIT);
-        eprintln!("it hangs");
-        std::process::abort();
-    });
-    for (name, value) in (contestant.run)(&work, Path::new(log)) {
-        println!("figure {name} {value}");
-    }
-    ExitCode::SUCCESS
+    let case = cases.iter().find(is_it).ok_or("an unknown contestant")?;
+    (case.contestant.run)(&work, Path::new(log))
 }

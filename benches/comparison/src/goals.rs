@@ -2,9 +2,9 @@
 
 use std::fmt::Write as _;
 
-use crate::common::turns::{figure, ratio};
 use crate::tables::{Entry, Results, Task, number};
 use alq_measure::machine::Distance;
+use alq_measure::turn::{figure, ratio};
 
 /// What a figure is compared to.
 #[derive(Clone, Copy)]
@@ -347,13 +347,13 @@ fn measured(results: &Results, goal: &Goal, distance: Distance) -> Option<(f64, 
     let own = results.find(task, contestant)?;
     match base {
         Base::Absolute => {
-            let (spread, _) = figure(&own.turns, name, distance)?;
-            Some((spread[0], String::new()))
+            let spread = figure(&own.turns, name, distance)?;
+            Some((spread.median, String::new()))
         }
         Base::Of(other, base_task, base_name) => {
             let other = results.find(base_task, other)?;
             let spread = ratio(&own.turns, name, &other.turns, base_name, distance)?;
-            Some((spread[0], String::new()))
+            Some((spread.median, String::new()))
         }
         Base::Best => {
             let is_one = |entry: &&Entry| {
@@ -361,7 +361,7 @@ fn measured(results: &Results, goal: &Goal, distance: Distance) -> Option<(f64, 
             };
             let ratios = results.0.iter().filter(is_one).filter_map(|other| {
                 let spread = ratio(&own.turns, name, &other.turns, name, distance)?;
-                Some((spread[0], format!(" ({})", other.contestant)))
+                Some((spread.median, format!(" ({})", other.contestant)))
             });
             ratios.max_by(|a, b| a.0.total_cmp(&b.0))
         }

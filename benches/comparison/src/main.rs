@@ -12,13 +12,13 @@ mod tables;
 
 use std::process::ExitCode;
 
+use alq_measure::contestant::Contestant;
+use alq_measure::limits::{COPY_AND_CAS, LOCKED, WRITE_64K, WRITE_EACH};
+use alq_measure::queues;
+use alq_measure::work::{Kind, Work};
 use common::aio::AIO;
-use common::contestant::Contestant;
-use common::limits::{COPY_AND_CAS, LOCKED, WRITE_64K, WRITE_EACH};
-use common::ours;
 use common::rings::RTRB;
 use common::rounds::{Case, Place, run};
-use common::workloads::{Kind, Work};
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -38,7 +38,7 @@ const BYTES: usize = 400_000_000;
 
 fn rounds() -> ExitCode {
     let plain = [COPY_AND_CAS, WRITE_64K, WRITE_EACH, LOCKED, RTRB, AIO];
-    let ours = [ours::SHARED, ours::LANES, ours::FACADE];
+    let ours = [queues::SHARED, queues::LANES, queues::FACADE];
     let contestants: Vec<Contestant> = ours.into_iter().chain(plain).chain(peers::all()).collect();
     let works = [
         (Work::alone(Kind::Bursts, common::sized(2000)), Place::Tmpfs),
@@ -56,8 +56,11 @@ fn rounds() -> ExitCode {
             Work::alone(Kind::Interval, common::sized(2000)),
             Place::Tmpfs,
         ),
-        (Work::alone(Kind::Stalled, common::sized(500)), Place::Tmpfs),
-        (Work::alone(Kind::Idle, common::sized(3)), Place::Tmpfs),
+        (
+            Work::alone(Kind::Stalled, common::sized(1000)),
+            Place::Tmpfs,
+        ),
+        (Work::alone(Kind::Idle, common::sized(3000)), Place::Tmpfs),
     ];
     let mut cases = Vec::new();
     for (work, place) in works {
@@ -67,5 +70,5 @@ fn rounds() -> ExitCode {
             place,
         }));
     }
-    run("comparison", &cases, &[ours::SHARED, ours::LANES], 5)
+    run("comparison", &cases, &[queues::SHARED, queues::LANES], 5)
 }

@@ -8,9 +8,9 @@ use std::process::ExitCode;
 use serde_json::Value;
 
 use crate::common::report::turns_of;
-use crate::common::turns::{Turn, figure};
 use crate::goals;
 use alq_measure::machine::Distance;
+use alq_measure::turn::{Turn, figure};
 
 /// What is between these in the page is ours.
 const BEGIN: &str = "<!-- measured: begin -->";
@@ -267,7 +267,7 @@ fn table(results: &Results, title: &str, columns: &[Column]) -> String {
 fn cell(turns: &[Turn], name: &str) -> String {
     let median = |distance| {
         let found = figure(turns, name, distance);
-        found.map_or("-".to_owned(), |(spread, _)| number(spread[0]))
+        found.map_or("-".to_owned(), |spread| number(spread.median))
     };
     let [near, far] = [Distance::Near, Distance::Far].map(median);
     if near == far {

@@ -38,28 +38,32 @@ fn full_is_refused() {
 /// stale head, with which the ring looks full once the tail has moved past it.
 #[test]
 fn nothing_is_refused_for_a_stale_head_or_tail() {
-    explore("nothing_is_refused_for_a_stale_head_or_tail", [2, 3], || {
-        let (ring, mut drain) = ring_before_wrap(4);
-        let ring = Arc::new(ring);
-        let other = Arc::clone(&ring);
-        let claimer = thread::spawn(move || {
-            let mut reservation = other.reserve(2).expect("half of the ring is free");
-            reservation.fill(b"aa");
-            reservation.post(2);
-        });
-        let mut file = Vec::new();
-        for letter in *b"xyz" {
-            // Refused only while the other record and one of ours are in the ring.
-            if let Ok(mut reservation) = ring.reserve(2) {
-                reservation.fill(&[letter; 2]);
+    explore(
+        "nothing_is_refused_for_a_stale_head_or_tail",
+        [2, 3],
+        || {
+            let (ring, mut drain) = ring_before_wrap(4);
+            let ring = Arc::new(ring);
+            let other = Arc::clone(&ring);
+            let claimer = thread::spawn(move || {
+                let mut reservation = other.reserve(2).expect("half of the ring is free");
+                reservation.fill(b"aa");
                 reservation.post(2);
+            });
+            let mut file = Vec::new();
+            for letter in *b"xyz" {
+                // Refused only while the other record and one of ours are in the ring.
+                if let Ok(mut reservation) = ring.reserve(2) {
+                    reservation.fill(&[letter; 2]);
+                    reservation.post(2);
+                }
+                take(&mut drain, &ring, &mut file);
             }
+            claimer.join().unwrap();
             take(&mut drain, &ring, &mut file);
-        }
-        claimer.join().unwrap();
-        take(&mut drain, &ring, &mut file);
-        assert!(file.windows(2).any(|record| record == b"aa"));
-    });
+            assert!(file.windows(2).any(|record| record == b"aa"));
+        },
+    );
 }
 
 /// A ring of one entry of two bytes, as a fixed queue has it. A thread that reads its fill never

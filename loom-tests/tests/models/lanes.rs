@@ -51,20 +51,24 @@ fn a_lane_that_the_flusher_waits_for_wakes_it() {
 /// span, and that wakes the flusher.
 #[test]
 fn an_owner_that_leaves_its_span_wakes_the_flusher() {
-    explore("an_owner_that_leaves_its_span_wakes_the_flusher", [1, 2], || {
-        let (shared, flusher, file) = queue_for_lanes();
-        let mut owner = shared.intake.ring.enter_lane(SPAN);
-        write_in_lane(&shared, &mut owner, b'a', 1).unwrap();
-        let z = write(&shared, b'z', 1, false);
-        let thread = start(flusher, &shared);
-        shared.intake.bell.ring();
-        write_in_lane(&shared, &mut owner, b'b', 1).unwrap();
-        let written = || (shared.intake.ring.tail().pos >= z).then_some(());
-        shared.outcome.progress.wait_until(None, written).unwrap();
-        barrier::close(&shared, FOR_EVER()).unwrap();
-        thread.join().unwrap();
-        assert_eq!(file.contents().len(), 3);
-    });
+    explore(
+        "an_owner_that_leaves_its_span_wakes_the_flusher",
+        [1, 2],
+        || {
+            let (shared, flusher, file) = queue_for_lanes();
+            let mut owner = shared.intake.ring.enter_lane(SPAN);
+            write_in_lane(&shared, &mut owner, b'a', 1).unwrap();
+            let z = write(&shared, b'z', 1, false);
+            let thread = start(flusher, &shared);
+            shared.intake.bell.ring();
+            write_in_lane(&shared, &mut owner, b'b', 1).unwrap();
+            let written = || (shared.intake.ring.tail().pos >= z).then_some(());
+            shared.outcome.progress.wait_until(None, written).unwrap();
+            barrier::close(&shared, FOR_EVER()).unwrap();
+            thread.join().unwrap();
+            assert_eq!(file.contents().len(), 3);
+        },
+    );
 }
 
 /// A writer that waits for the room of an idle lane gets it.

@@ -197,25 +197,29 @@ fn two_lanes_and_a_shared_post() {
 /// on the fence of that thread.
 #[test]
 fn a_drain_that_finds_a_span_asked_for_already() {
-    explore("a_drain_that_finds_a_span_asked_for_already", [1, 2], || {
-        let (ring, mut drain) = ring_for_lanes(16, 4);
-        let mut owner = ring.enter_lane(SPAN);
-        append_in_lane(&ring, &mut owner, b'a', 1);
-        append(&ring, b'z', 12); // the ring is full
-        let ring = Arc::new(ring);
-        let other = Arc::clone(&ring);
-        let lane = thread::spawn(move || try_append_in_lane(&other, &mut owner, b'b', 1));
-        let asking = Arc::clone(&ring);
-        let asker = thread::spawn(move || asking.ask_lanes());
-        let mut file = Vec::new();
-        take(&mut drain, &ring, &mut file);
-        take(&mut drain, &ring, &mut file);
-        if ring.reserve(4).map(|y| y.post(4)).is_ok() {
-            assert_eq!(file.last(), Some(&b'z'), "where the span was");
-        }
-        lane.join().unwrap();
-        asker.join().unwrap();
-    });
+    explore(
+        "a_drain_that_finds_a_span_asked_for_already",
+        [1, 2],
+        || {
+            let (ring, mut drain) = ring_for_lanes(16, 4);
+            let mut owner = ring.enter_lane(SPAN);
+            append_in_lane(&ring, &mut owner, b'a', 1);
+            append(&ring, b'z', 12); // the ring is full
+            let ring = Arc::new(ring);
+            let other = Arc::clone(&ring);
+            let lane = thread::spawn(move || try_append_in_lane(&other, &mut owner, b'b', 1));
+            let asking = Arc::clone(&ring);
+            let asker = thread::spawn(move || asking.ask_lanes());
+            let mut file = Vec::new();
+            take(&mut drain, &ring, &mut file);
+            take(&mut drain, &ring, &mut file);
+            if ring.reserve(4).map(|y| y.post(4)).is_ok() {
+                assert_eq!(file.last(), Some(&b'z'), "where the span was");
+            }
+            lane.join().unwrap();
+            asker.join().unwrap();
+        },
+    );
 }
 
 /// A thread that has seen a lane open a span asks for room. The drain seals that span, although it

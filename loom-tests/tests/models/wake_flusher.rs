@@ -50,22 +50,26 @@ fn two_posts_wake_the_flusher() {
 /// reservation. The post of the reservation rings even if it does not activate.
 #[test]
 fn the_post_that_is_waited_for_wakes_the_flusher() {
-    explore("the_post_that_is_waited_for_wakes_the_flusher", [1, 2], || {
-        let (shared, flusher, file) = queue(8, Order::Any);
-        let mut held = shared.intake.try_reserve(1).unwrap();
-        let other = Arc::clone(&shared);
-        let thread = start(flusher, &shared);
-        let poster = thread::spawn(move || write(&other, b'b', 1, true));
-        held.fill(b"a");
-        let posted = held.post(1);
-        shared.intake.posted(posted, false);
-        let all = || (shared.intake.ring.tail().pos == 2).then_some(());
-        shared.outcome.progress.wait_until(None, all).unwrap();
-        assert_eq!(file.contents(), b"ab");
-        poster.join().unwrap();
-        shared.set_last(Last::Stop);
-        thread.join().unwrap();
-    });
+    explore(
+        "the_post_that_is_waited_for_wakes_the_flusher",
+        [1, 2],
+        || {
+            let (shared, flusher, file) = queue(8, Order::Any);
+            let mut held = shared.intake.try_reserve(1).unwrap();
+            let other = Arc::clone(&shared);
+            let thread = start(flusher, &shared);
+            let poster = thread::spawn(move || write(&other, b'b', 1, true));
+            held.fill(b"a");
+            let posted = held.post(1);
+            shared.intake.posted(posted, false);
+            let all = || (shared.intake.ring.tail().pos == 2).then_some(());
+            shared.outcome.progress.wait_until(None, all).unwrap();
+            assert_eq!(file.contents(), b"ab");
+            poster.join().unwrap();
+            shared.set_last(Last::Stop);
+            thread.join().unwrap();
+        },
+    );
 }
 
 /// The flusher has seen the ring empty, and is about to park until any post. A record after an open

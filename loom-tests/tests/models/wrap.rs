@@ -50,34 +50,38 @@ fn slots_are_reused_only_when_free() {
 /// that the drain still reads.
 #[test]
 fn two_producers_claim_while_the_drain_frees_room() {
-    explore("two_producers_claim_while_the_drain_frees_room", [2, 3], || {
-        let (ring, mut drain) = ring_before_wrap(4);
-        let ring = Arc::new(ring);
-        append(&ring, b'x', 3);
-        let claim = |ring: Arc<Ring<Heap>>, letter: u8| {
-            thread::spawn(move || match ring.reserve(2) {
-                Ok(mut reservation) => {
-                    reservation.fill(&[letter; 2]);
-                    Some((reservation.post(2).end, letter))
-                }
-                Err(_) => None,
-            })
-        };
-        let a = claim(Arc::clone(&ring), b'a');
-        let b = claim(Arc::clone(&ring), b'b');
-        let mut file = Vec::new();
-        take(&mut drain, &ring, &mut file);
-        let mut posted: Vec<_> = [a, b]
-            .map(|thread| thread.join().unwrap())
-            .into_iter()
-            .flatten()
-            .collect();
-        posted.sort_unstable();
-        take(&mut drain, &ring, &mut file);
-        let mut expected = b"xxx".to_vec();
-        expected.extend(posted.iter().flat_map(|(_, letter)| [*letter; 2]));
-        assert_eq!(file, expected);
-    });
+    explore(
+        "two_producers_claim_while_the_drain_frees_room",
+        [2, 3],
+        || {
+            let (ring, mut drain) = ring_before_wrap(4);
+            let ring = Arc::new(ring);
+            append(&ring, b'x', 3);
+            let claim = |ring: Arc<Ring<Heap>>, letter: u8| {
+                thread::spawn(move || match ring.reserve(2) {
+                    Ok(mut reservation) => {
+                        reservation.fill(&[letter; 2]);
+                        Some((reservation.post(2).end, letter))
+                    }
+                    Err(_) => None,
+                })
+            };
+            let a = claim(Arc::clone(&ring), b'a');
+            let b = claim(Arc::clone(&ring), b'b');
+            let mut file = Vec::new();
+            take(&mut drain, &ring, &mut file);
+            let mut posted: Vec<_> = [a, b]
+                .map(|thread| thread.join().unwrap())
+                .into_iter()
+                .flatten()
+                .collect();
+            posted.sort_unstable();
+            take(&mut drain, &ring, &mut file);
+            let mut expected = b"xxx".to_vec();
+            expected.extend(posted.iter().flat_map(|(_, letter)| [*letter; 2]));
+            assert_eq!(file, expected);
+        },
+    );
 }
 
 /// With a sink that cuts records, the tail moves into a record. The bytes before the tail are free,

@@ -7,9 +7,6 @@
 //! it, and removes pictures without figures. With PAGE, replaces the text between the two marks in
 //! it by links to the pictures.
 
-#[path = "../../../../crates/cli/src/bench/chart.rs"]
-#[allow(dead_code, reason = "the tool has this module, too")]
-mod chart;
 #[path = "../../../common/mod.rs"]
 mod common;
 
@@ -18,10 +15,10 @@ use std::fs;
 use std::path::Path;
 use std::process::ExitCode;
 
+use alq_measure::chart::{self, Bars, Drawn, Line, PALETTE};
 use alq_measure::machine::Distance;
-use chart::{Bars, Drawn, Line, PALETTE};
+use alq_measure::turn::{Turn, figure};
 use common::report::turns_of;
-use common::turns::{Turn, figure};
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 use serde_json::Value;
@@ -80,7 +77,8 @@ impl Entry {
     }
 
     fn spread(&self, name: &str, distance: Distance) -> Option<[f64; 3]> {
-        figure(&self.turns, name, distance).map(|(spread, _)| spread)
+        let spread = figure(&self.turns, name, distance)?;
+        Some([spread.median, spread.least, spread.greatest])
     }
 }
 

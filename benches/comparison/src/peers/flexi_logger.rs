@@ -13,7 +13,9 @@ use flexi_logger::{DeferredNow, FileSpec, WriteMode};
 use log::Record;
 
 use super::{RECORDS, text};
-use crate::common::contestant::{Append, Leaves, Log};
+use crate::common::Of;
+use alq_measure::Outcome;
+use alq_measure::contestant::{Append, Leaves, Log};
 
 #[derive(Debug)]
 pub struct FlexiLogger(Arc<FileLogWriter>);
@@ -25,9 +27,9 @@ fn message(to: &mut dyn Write, _: &mut DeferredNow, record: &Record<'_>) -> io::
 impl Log for FlexiLogger {
     const NAME: &'static str = "flexi_logger";
     const LEAVES: Leaves = Leaves::NamedFiles;
-    type Producer = Arc<FileLogWriter>;
+    type Producer = Of<Arc<FileLogWriter>>;
 
-    fn open(path: &Path) -> Self {
+    fn open(path: &Path) -> Outcome<Self> {
         let spec = FileSpec::try_from(path).expect("a path of a file");
         let mode = WriteMode::AsyncWith {
             pool_capa: RECORDS,
@@ -37,25 +39,27 @@ impl Log for FlexiLogger {
         let builder = FileLogWriter::builder(spec)
             .format(message)
             .write_mode(mode);
-        Self(Arc::new(builder.try_build().expect("a writer")))
+        Ok(Self(Arc::new(builder.try_build().expect("a writer"))))
     }
 
-    fn producer(&mut self) -> Self::Producer {
-        self.0.clone()
+    fn producer(&mut self) -> Outcome<Self::Producer> {
+        Ok(Of(self.0.clone()))
     }
 
-    fn finish(self) -> u64 {
+    fn finish(self) -> Outcome<u64> {
         self.0.shutdown();
-        0
+        Ok(0)
     }
 }
 
-impl Append for Arc<FileLogWriter> {
-    fn append(&mut self, record: &[u8]) {
+impl Append for Of<Arc<FileLogWriter>> {
+    fn append(&mut self, record: &[u8]) -> io::Result<()> {
         let text = text(record);
         let args = format_args!("{text}");
         let record = Record::builder().args(args).level(log::Level::Info).build();
-        self.write(&mut DeferredNow::new(), &record)
+        self.0
+            .write(&mut DeferredNow::new(), &record)
             .expect("it takes all");
+        Ok(())
     }
 }

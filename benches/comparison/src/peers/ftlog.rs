@@ -8,8 +8,9 @@ use std::path::Path;
 use ftlog::{FtLogFormat, LevelFilter, LoggerGuard, Record};
 
 use super::{BUFFER, RECORDS, text};
-use crate::common::contestant::{Append, Log};
-use crate::common::limits::append_to;
+use alq_measure::Outcome;
+use alq_measure::contestant::{Append, Log};
+use alq_measure::limits::append_to;
 
 /// The message alone.
 struct Message;
@@ -42,31 +43,32 @@ impl Log for FtLog {
     const NAME: &'static str = "ftlog";
     type Producer = Messages;
 
-    fn open(path: &Path) -> Self {
+    fn open(path: &Path) -> Outcome<Self> {
         let guard = ftlog::builder()
             .max_log_level(LevelFilter::Info)
             .format(Message)
             .utc()
             .bounded(RECORDS, true)
-            .root(Cut(BufWriter::with_capacity(BUFFER, append_to(path))))
+            .root(Cut(BufWriter::with_capacity(BUFFER, append_to(path)?)))
             .try_init();
-        Self(guard.expect("the only one of the process"))
+        Ok(Self(guard.expect("the only one of the process")))
     }
 
-    fn producer(&mut self) -> Messages {
-        Messages
+    fn producer(&mut self) -> Outcome<Messages> {
+        Ok(Messages)
     }
 
-    fn finish(self) -> u64 {
+    fn finish(self) -> Outcome<u64> {
         drop(self.0);
-        0
+        Ok(0)
     }
 }
 
 pub struct Messages;
 
 impl Append for Messages {
-    fn append(&mut self, record: &[u8]) {
+    fn append(&mut self, record: &[u8]) -> io::Result<()> {
         log::info!("{}", text(record));
+        Ok(())
     }
 }

@@ -1,6 +1,7 @@
 //! logforth 0.30: its asynchronous appender, which blocks when full, around its file appender,
 //! called with records as its logger makes them.
 
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -11,7 +12,9 @@ use logforth::record::Record;
 use logforth::{Diagnostic, Error, Layout};
 
 use super::{RECORDS, text};
-use crate::common::contestant::{Append, Leaves, Log};
+use crate::common::Of;
+use alq_measure::Outcome;
+use alq_measure::contestant::{Append, Leaves, Log};
 
 /// The message alone.
 #[derive(Debug)]
@@ -28,9 +31,9 @@ pub struct Logforth(Arc<Async>);
 impl Log for Logforth {
     const NAME: &'static str = "logforth";
     const LEAVES: Leaves = Leaves::NamedFiles;
-    type Producer = Arc<Async>;
+    type Producer = Of<Arc<Async>>;
 
-    fn open(path: &Path) -> Self {
+    fn open(path: &Path) -> Outcome<Self> {
         let folder = path.parent().expect("in a folder");
         let file = FileBuilder::new(folder, "log").layout(Message).build();
         let queue = AsyncBuilder::new("logforth")
@@ -38,24 +41,25 @@ impl Log for Logforth {
             .overflow_block()
             .append(file.expect("a file"))
             .build();
-        Self(Arc::new(queue))
+        Ok(Self(Arc::new(queue)))
     }
 
-    fn producer(&mut self) -> Arc<Async> {
-        self.0.clone()
+    fn producer(&mut self) -> Outcome<Self::Producer> {
+        Ok(Of(self.0.clone()))
     }
 
-    fn finish(self) -> u64 {
+    fn finish(self) -> Outcome<u64> {
         logforth::Append::flush(&*self.0).expect("it takes all");
-        0
+        Ok(0)
     }
 }
 
-impl Append for Arc<Async> {
-    fn append(&mut self, record: &[u8]) {
+impl Append for Of<Arc<Async>> {
+    fn append(&mut self, record: &[u8]) -> io::Result<()> {
         let text = text(record);
         let payload = format_args!("{text}");
         let record = Record::builder().payload(payload).build();
-        logforth::Append::append(&**self, &record, &[]).expect("it takes all");
+        logforth::Append::append(&*self.0, &record, &[]).expect("it takes all");
+        Ok(())
     }
 }

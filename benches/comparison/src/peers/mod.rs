@@ -15,7 +15,7 @@ mod spdlog_rs;
 mod thingbuf;
 mod tracing_appender;
 
-use crate::common::contestant::Contestant;
+use alq_measure::contestant::Contestant;
 
 /// Records that a queue of records has room for.
 const RECORDS: usize = 8192;

@@ -1,15 +1,17 @@
 //! nexus-logbuf 2: a ring of bytes for several producers, with the channel that its documentation
 //! advises and a thread that copies each record to a `BufWriter`.
 
-use std::io::{BufWriter, Write};
+use std::io::{self, BufWriter, Write};
 use std::path::Path;
 use std::thread::{self, JoinHandle};
 
 use nexus_logbuf::channel::mpsc::{Receiver, Sender, channel};
 
 use super::BUFFER;
-use crate::common::contestant::{Append, Log};
-use crate::common::limits::{CAPACITY, append_to};
+use crate::common::Of;
+use alq_measure::Outcome;
+use alq_measure::contestant::{Append, Log};
+use alq_measure::limits::{CAPACITY, append_to};
 
 pub struct NexusLogbuf {
     sender: Sender,
@@ -18,25 +20,25 @@ pub struct NexusLogbuf {
 
 impl Log for NexusLogbuf {
     const NAME: &'static str = "nexus-logbuf";
-    type Producer = Sender;
+    type Producer = Of<Sender>;
 
-    fn open(path: &Path) -> Self {
+    fn open(path: &Path) -> Outcome<Self> {
         let (sender, receiver) = channel(CAPACITY);
-        let writer = BufWriter::with_capacity(BUFFER, append_to(path));
-        Self {
+        let writer = BufWriter::with_capacity(BUFFER, append_to(path)?);
+        Ok(Self {
             sender,
             drain: thread::spawn(|| drain(receiver, writer)),
-        }
+        })
     }
 
-    fn producer(&mut self) -> Sender {
-        self.sender.clone()
+    fn producer(&mut self) -> Outcome<Self::Producer> {
+        Ok(Of(self.sender.clone()))
     }
 
-    fn finish(self) -> u64 {
+    fn finish(self) -> Outcome<u64> {
         drop(self.sender);
         self.drain.join().expect("it drains");
-        0
+        Ok(0)
     }
 }
 
@@ -57,21 +59,22 @@ fn drain(mut receiver: Receiver, mut writer: impl Write) {
     }
 }
 
-impl Append for Sender {
-    fn append(&mut self, record: &[u8]) {
-        let mut claim = self.send(record.len()).expect("the drain is there");
+impl Append for Of<Sender> {
+    fn append(&mut self, record: &[u8]) -> io::Result<()> {
+        let mut claim = self.0.send(record.len()).expect("the drain is there");
         claim.copy_from_slice(record);
         claim.commit();
-        self.notify();
+        self.0.notify();
+        Ok(())
     }
 
     fn try_append(&mut self, record: &[u8]) -> bool {
-        let Ok(mut claim) = self.try_send(record.len()) else {
+        let Ok(mut claim) = self.0.try_send(record.len()) else {
             return false;
         };
         claim.copy_from_slice(record);
         claim.commit();
-        self.notify();
+        self.0.notify();
         true
     }
 }

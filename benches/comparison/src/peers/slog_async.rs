@@ -1,7 +1,7 @@
 //! slog-async 2 in its blocking mode, around a drain that writes the message to a `BufWriter`.
 
 use std::fs::File;
-use std::io::{BufWriter, Write};
+use std::io::{self, BufWriter, Write};
 use std::path::Path;
 use std::sync::Mutex;
 
@@ -9,8 +9,10 @@ use slog::{Drain, Logger, Never, OwnedKVList, Record, info, o};
 use slog_async::{Async, AsyncGuard, OverflowStrategy};
 
 use super::{BUFFER, RECORDS, text};
-use crate::common::contestant::{Append, Log};
-use crate::common::limits::append_to;
+use crate::common::Of;
+use alq_measure::Outcome;
+use alq_measure::contestant::{Append, Log};
+use alq_measure::limits::append_to;
 
 /// The messages, a line each.
 struct Messages(Mutex<BufWriter<File>>);
@@ -33,31 +35,32 @@ pub struct SlogAsync {
 
 impl Log for SlogAsync {
     const NAME: &'static str = "slog-async";
-    type Producer = Logger;
+    type Producer = Of<Logger>;
 
-    fn open(path: &Path) -> Self {
-        let writer = BufWriter::with_capacity(BUFFER, append_to(path));
+    fn open(path: &Path) -> Outcome<Self> {
+        let writer = BufWriter::with_capacity(BUFFER, append_to(path)?);
         let (drain, guard) = Async::new(Messages(Mutex::new(writer)))
             .chan_size(RECORDS)
             .overflow_strategy(OverflowStrategy::Block)
             .build_with_guard();
         let logger = Logger::root(drain.fuse(), o!());
-        Self { logger, guard }
+        Ok(Self { logger, guard })
     }
 
-    fn producer(&mut self) -> Logger {
-        self.logger.clone()
+    fn producer(&mut self) -> Outcome<Self::Producer> {
+        Ok(Of(self.logger.clone()))
     }
 
-    fn finish(self) -> u64 {
+    fn finish(self) -> Outcome<u64> {
         drop(self.logger);
         drop(self.guard);
-        0
+        Ok(0)
     }
 }
 
-impl Append for Logger {
-    fn append(&mut self, record: &[u8]) {
-        info!(self, "{}", text(record));
+impl Append for Of<Logger> {
+    fn append(&mut self, record: &[u8]) -> io::Result<()> {
+        info!(self.0, "{}", text(record));
+        Ok(())
     }
 }

@@ -4,16 +4,12 @@
 use std::path::Path;
 use std::process::Command;
 
-use crate::common::contestant::{Contestant, Leaves};
-use crate::common::workloads::{Figures, Kind, Work};
+use alq_measure::Outcome;
+use alq_measure::contestant::{Contestant, Leaves};
+use alq_measure::work::{Kind, Measured, Work};
 
-/// Where the program is.
+/// The variable with the path of the program.
 const VARIABLE: &str = "ALQ_BENCH_SPDLOG";
-
-/// The names of its figures.
-const FIGURES: [&str; 10] = [
-    "ns", "p50", "p99", "p999", "p9999", "max", "cpu_ns", "gb_s", "peak_kib", "counted",
-];
 
 pub const SPDLOG: Contestant = Contestant {
     name: "spdlog (C++)",
@@ -28,21 +24,29 @@ pub fn if_built() -> Option<Contestant> {
     std::env::var_os(VARIABLE).map(|_| SPDLOG)
 }
 
-fn run(work: &Work, path: &Path) -> Figures {
-    let program = std::env::var_os(VARIABLE).expect("it takes part");
-    let numbers = [work.producers, work.len, work.count].map(|n| n.to_string());
+fn run(work: &Work, path: &Path) -> Outcome<Measured> {
+    let program = std::env::var_os(VARIABLE).ok_or("it is not built")?;
+    // The program counts the records of all producers.
+    let count = match work.kind {
+        Kind::Sustained => work.count * work.producers,
+        _ => work.count,
+    };
+    let numbers = [work.producers, work.len, count].map(|n| n.to_string());
     let output = Command::new(program)
         .args([SPDLOG.name, work.kind.name()])
         .args(numbers)
         .arg(path)
-        .output()
-        .expect("it runs");
-    assert!(output.status.success(), "{}", output.status);
-    let said = String::from_utf8(output.stdout).expect("text");
+        .output()?;
+    if !output.status.success() {
+        return Err(output.status.to_string().into());
+    }
+    let said = String::from_utf8(output.stdout)?;
     let figure = |line: &str| {
         let (name, value) = line.strip_prefix("figure ")?.split_once(' ')?;
-        let name = FIGURES.into_iter().find(|own| *own == name)?;
-        Some((name, value.parse().ok()?))
+        Some((name.to_owned(), value.parse().ok()?))
     };
-    said.lines().filter_map(figure).collect()
+    Ok(Measured {
+        figures: said.lines().filter_map(figure).collect(),
+        curve_ns: Vec::new(),
+    })
 }

@@ -1,6 +1,7 @@
 //! spdlog-rs 0.5: a file sink with its own buffer, in its asynchronous pool sink with one thread,
 //! which blocks when full.
 
+use std::io;
 use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::Arc;
@@ -10,15 +11,17 @@ use spdlog::sink::{AsyncPoolSink, FileSink, OverflowPolicy};
 use spdlog::{Logger, ThreadPool, info};
 
 use super::{RECORDS, text};
-use crate::common::contestant::{Append, Log};
+use crate::common::Of;
+use alq_measure::Outcome;
+use alq_measure::contestant::{Append, Log};
 
 pub struct SpdlogRs(Arc<Logger>);
 
 impl Log for SpdlogRs {
     const NAME: &'static str = "spdlog-rs";
-    type Producer = Arc<Logger>;
+    type Producer = Of<Arc<Logger>>;
 
-    fn open(path: &Path) -> Self {
+    fn open(path: &Path) -> Outcome<Self> {
         let capacity = NonZeroUsize::new(RECORDS).expect("not zero");
         let pool = ThreadPool::builder().capacity(capacity).build_arc();
         let file = FileSink::builder()
@@ -31,22 +34,23 @@ impl Log for SpdlogRs {
             .sink(file.expect("a file"))
             .build_arc();
         let logger = Logger::builder().sink(sink.expect("a sink")).build_arc();
-        Self(logger.expect("a logger"))
+        Ok(Self(logger.expect("a logger")))
     }
 
-    fn producer(&mut self) -> Arc<Logger> {
-        self.0.clone()
+    fn producer(&mut self) -> Outcome<Self::Producer> {
+        Ok(Of(self.0.clone()))
     }
 
     /// The drop of the last handle ends the pool's thread; the drop of the sink flushes its buffer.
-    fn finish(self) -> u64 {
+    fn finish(self) -> Outcome<u64> {
         drop(self.0);
-        0
+        Ok(0)
     }
 }
 
-impl Append for Arc<Logger> {
-    fn append(&mut self, record: &[u8]) {
-        info!(logger: self, "{}", text(record));
+impl Append for Of<Arc<Logger>> {
+    fn append(&mut self, record: &[u8]) -> io::Result<()> {
+        info!(logger: self.0, "{}", text(record));
+        Ok(())
     }
 }

@@ -2,14 +2,16 @@
 //! `BufWriter`, which its worker flushes whenever its queue is empty. Used as a writer, without the
 //! formatting of tracing-subscriber.
 
-use std::io::{BufWriter, Write};
+use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
 use tracing_appender::non_blocking::{NonBlocking, NonBlockingBuilder, WorkerGuard};
 
 use super::{BUFFER, RECORDS};
-use crate::common::contestant::{Append, Log};
-use crate::common::limits::append_to;
+use crate::common::Of;
+use alq_measure::Outcome;
+use alq_measure::contestant::{Append, Log};
+use alq_measure::limits::append_to;
 
 /// A writer and what its drop waits for.
 pub struct Appender {
@@ -26,10 +28,10 @@ impl Appender {
         Self { writer, guard }
     }
 
-    fn finish(self) -> u64 {
+    fn finish(self) -> Outcome<u64> {
         let counter = self.writer.error_counter();
         drop(self.guard);
-        counter.dropped_lines() as u64
+        Ok(counter.dropped_lines() as u64)
     }
 }
 
@@ -42,18 +44,18 @@ macro_rules! log {
         impl Log for $log {
             const NAME: &'static str = $name;
             const LOSSLESS: bool = $lossless;
-            type Producer = NonBlocking;
+            type Producer = Of<NonBlocking>;
 
-            fn open(path: &Path) -> Self {
-                Self($open(append_to(path)))
+            fn open(path: &Path) -> Outcome<Self> {
+                Ok(Self($open(append_to(path)?)))
             }
 
-            fn producer(&mut self) -> NonBlocking {
-                self.0.writer.clone()
+            fn producer(&mut self) -> Outcome<Self::Producer> {
+                Ok(Of(self.0.writer.clone()))
             }
 
-            fn finish(self) -> u64 {
-                self.0.finish()
+            fn finish(self) -> Outcome<u64> {
+                Ok(self.0.finish())
             }
         }
     };
@@ -69,8 +71,9 @@ log!(Lossy, "tracing-app., lossy", false, |file| Appender::new(
     true, file
 ));
 
-impl Append for NonBlocking {
-    fn append(&mut self, record: &[u8]) {
-        self.write_all(record).expect("it takes all");
+impl Append for Of<NonBlocking> {
+    fn append(&mut self, record: &[u8]) -> io::Result<()> {
+        self.0.write_all(record).expect("it takes all");
+        Ok(())
     }
 }

@@ -1,5 +1,10 @@
 //! The plan of the measurements: which contestant does which workload.
 
+use std::path::Path;
+
+use alq_measure::contestant::Leaves;
+use alq_measure::work::{Kind, Measured, Work};
+use alq_measure::{Outcome, contestant, limits, queues};
 use serde::{Deserialize, Serialize};
 
 /// What appends the records.
@@ -47,47 +52,24 @@ impl Contestant {
         !matches!(self, Self::Shared | Self::Lane)
     }
 
-    /// Returns true if the records are in a file at the end.
-    pub fn leaves_a_file(self) -> bool {
-        !matches!(self, Self::Copy | Self::CopyAndClaim)
+    fn measured(self) -> contestant::Contestant {
+        match self {
+            Self::Copy => limits::COPY,
+            Self::CopyAndClaim => limits::COPY_AND_CAS,
+            Self::Blocks => limits::WRITE_64K,
+            Self::Shared => queues::SHARED,
+            Self::Lane => queues::LANES,
+        }
     }
 }
 
-/// What a contestant does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Workload {
-    /// Bursts of 64 records with 100 us between them, so that no queue fills up. The count is the
-    /// number of bursts.
-    Bursts,
-    /// As fast as possible, until the kernel has everything. The count is the number of records per
-    /// producer.
-    Sustained,
-    /// A pipe that is not read for a while; appends do not wait. The count is in milliseconds.
-    Stalled,
-    /// An open queue without appends. The count is in milliseconds.
-    Idle,
-}
-
-impl Workload {
-    /// The name in JSON.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Bursts => "bursts",
-            Self::Sustained => "sustained",
-            Self::Stalled => "stalled",
-            Self::Idle => "idle",
-        }
-    }
-
-    /// The names of the figures; the first is the most important.
-    pub fn figures(self) -> &'static [&'static str] {
-        match self {
-            Self::Bursts => &["ns", "p50", "p99", "p999", "p9999", "max"],
-            Self::Sustained => &["gb_s", "ns", "cpu_ns"],
-            Self::Stalled => &["p999", "p50", "p99", "max", "refused"],
-            Self::Idle => &["wakeups_s", "cpu_ms_s"],
-        }
+/// The names of the figures of a workload; the first is the most important.
+pub fn figures(workload: Kind) -> &'static [&'static str] {
+    match workload {
+        Kind::Bursts | Kind::Interval | Kind::Busy => &["ns", "p50", "p99", "p999", "p9999", "max"],
+        Kind::Sustained => &["gb_s", "ns", "cpu_ns"],
+        Kind::Stalled => &["p999", "p50", "p99", "max", "refused"],
+        Kind::Idle => &["wakeups_s", "cpu_ms_s"],
     }
 }
 
@@ -95,56 +77,62 @@ impl Workload {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Case {
     pub contestant: Contestant,
-    pub workload: Workload,
+    pub workload: Kind,
     pub producers: usize,
     pub record_bytes: usize,
-    pub count: u64,
+    /// See [`Kind`].
+    pub count: usize,
 }
 
-/// The number of records of a burst.
-pub const BURST: usize = 64;
-
-/// The number of bursts before the counted ones. They fill the ring once, so that it is in the
-/// caches, as when nothing else uses them.
-pub const WARM_UP: u64 = 200;
-
-/// The number of records before the idle time of [`Workload::Idle`].
-pub const BEFORE_IDLE: u64 = 1000;
-
-/// The lengths of the records of [`Workload::Sustained`], in bytes.
+/// The lengths of the records of [`Kind::Sustained`], in bytes.
 pub const SIZES: [usize; 5] = [16, 64, 256, 1024, 4096];
 
 /// The numbers of producers that append at the same time.
 pub const PRODUCERS: [usize; 3] = [1, 2, 4];
 
 /// The largest log in bytes.
-pub const LOG_BYTES_MAX: u64 = 100_000_000;
+pub const LOG_BYTES_MAX: usize = 100_000_000;
 
 /// The most records in a log.
-const LOG_RECORDS_MAX: u64 = 2_000_000;
+const LOG_RECORDS_MAX: usize = 2_000_000;
 
 impl Case {
-    /// The number of records per producer in the file at the end, if there is a file.
-    pub fn records(&self) -> u64 {
-        match self.workload {
-            Workload::Bursts => (WARM_UP + 2 * self.count) * BURST as u64,
-            Workload::Sustained => self.count,
-            Workload::Idle => BEFORE_IDLE,
-            Workload::Stalled => 0, // writes to a pipe, which is read during the turn
+    fn work(&self) -> Work {
+        Work {
+            kind: self.workload,
+            producers: self.producers,
+            len: self.record_bytes,
+            count: self.count,
         }
     }
 
-    /// Returns true if the log is a file that can be checked afterwards.
-    pub fn leaves_a_file(&self) -> bool {
-        self.contestant.leaves_a_file() && self.workload != Workload::Stalled
+    /// Runs the turn in this process, with the log at `path`.
+    pub fn run(&self, path: &Path) -> Outcome<Measured> {
+        let mut measured = (self.contestant.measured().run)(&self.work(), path)?;
+        if self.workload == Kind::Stalled {
+            // Here only the calls count that a full queue has refused.
+            let of_refused = |(name, value): (&String, &f64)| {
+                Some((name.strip_prefix("full_")?.to_owned(), *value))
+            };
+            let refused: Vec<_> = measured.figures.iter().filter_map(of_refused).collect();
+            measured.figures.extend(refused);
+        }
+        Ok(measured)
+    }
+
+    /// The number of records per producer in the log at the end. `None` if no file is left that
+    /// can be checked.
+    pub fn records(&self) -> Option<u64> {
+        let is_there = self.contestant.measured().leaves != Leaves::Nothing;
+        self.work().records().filter(|_| is_there)
     }
 
     /// The limit to compare this case with.
     pub fn limit(&self) -> Option<Contestant> {
         match self.workload {
-            Workload::Bursts => Some(Contestant::CopyAndClaim),
-            Workload::Sustained => Some(Contestant::Blocks),
-            Workload::Stalled | Workload::Idle => None,
+            Kind::Bursts => Some(Contestant::CopyAndClaim),
+            Kind::Sustained => Some(Contestant::Blocks),
+            Kind::Stalled | Kind::Idle | Kind::Interval | Kind::Busy => None,
         }
     }
 
@@ -182,22 +170,22 @@ pub fn plan(is_quick: bool) -> Vec<Case> {
     };
     let queues = [Contestant::Shared, Contestant::Lane];
     let mut cases: Vec<_> = Contestant::ALL
-        .map(|contestant| case(contestant, Workload::Bursts, 2000 / part))
+        .map(|contestant| case(contestant, Kind::Bursts, 2000 / part))
         .into();
     for record_bytes in SIZES {
-        let records = (LOG_BYTES_MAX / record_bytes as u64).min(LOG_RECORDS_MAX) / part;
+        let records = (LOG_BYTES_MAX / record_bytes).min(LOG_RECORDS_MAX) / part;
         for contestant in [Contestant::Blocks, Contestant::Shared, Contestant::Lane] {
             let producers = PRODUCERS.iter().copied();
             let is_possible = |producers: &usize| *producers == 1 || !contestant.is_limit();
             cases.extend(producers.filter(is_possible).map(|producers| Case {
                 producers,
                 record_bytes,
-                ..case(contestant, Workload::Sustained, records / producers as u64)
+                ..case(contestant, Kind::Sustained, records / producers)
             }));
         }
     }
-    cases.extend(queues.map(|queue| case(queue, Workload::Stalled, 800 / part)));
-    cases.push(case(Contestant::Shared, Workload::Idle, 4000 / part));
+    cases.extend(queues.map(|queue| case(queue, Kind::Stalled, 800 / part)));
+    cases.push(case(Contestant::Shared, Kind::Idle, 4000 / part));
     cases
 }
 
@@ -210,9 +198,9 @@ mod tests {
         for is_quick in [false, true] {
             let cases = plan(is_quick);
             for case in &cases {
-                let records = case.records() * case.producers as u64;
+                let records = case.records().unwrap_or(0) * case.producers as u64;
                 assert!(
-                    records * case.record_bytes as u64 <= LOG_BYTES_MAX,
+                    records * case.record_bytes as u64 <= LOG_BYTES_MAX as u64,
                     "{case:?}"
                 );
                 let limits = cases.iter().filter(|limit| limit.is_limit_of(case));
@@ -227,6 +215,7 @@ mod tests {
             let json = serde_json::to_value(case).unwrap();
             assert_eq!(json["contestant"], case.contestant.name());
             assert_eq!(json["workload"], case.workload.name());
+            assert!(case.contestant.measured().kinds.contains(&case.workload));
         }
     }
 }

@@ -1,29 +1,26 @@
 //! `alq bench`: measures the cost of an append on this machine, next to the limits.
 //!
 //! ```text
-//!  args -> case (the plan) -> turn (one process per case and round) -> work, contestants
+//!  args -> case (the plan) -> turn (one process per case and round)
 //!                               |
 //!                               v
-//!                            summary (medians, spreads, noise) -> table, page (chart)
+//!                            summary (medians, spreads, noise) -> table, page
 //! ```
 //!
 //! - A turn runs in a separate process, so that the turns do not influence each other.
 //! - Figures of near and far turns are never in one median.
 //! - A turn counts only if its log holds every record.
 //!
-//! The benchmarks of the library (`benches/`) answer more questions, but they need the sources and
-//! fail with a panic. `alq bench` uses their method on any machine with the tool. Both measure with
-//! `alq-measure`, and both draw their pictures with the module `chart`.
+//! The benchmarks of the library (`benches/`) answer more questions, but they need the sources.
+//! `alq bench` uses their method on any machine with the tool: both measure with `alq-measure`,
+//! which has the workloads, the contestants, the statistics and the charts.
 
 pub mod args;
 mod case;
-mod chart;
-mod contestants;
 mod page;
 mod summary;
 mod table;
 pub mod turn;
-mod work;
 
 use std::fs::{self, File};
 use std::io;
@@ -36,10 +33,10 @@ use tempfile::TempDir;
 use crate::report::{self, Failure};
 use crate::signals::Signals;
 use alq_measure::machine::{Machine, Usage, file_system, own_s};
+use alq_measure::turn::Turn;
 use args::Bench;
 use case::{Case, LOG_BYTES_MAX};
 use summary::{Noise, Report, entries};
-use turn::Turn;
 
 /// How the measurement ended, if there was no error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -150,7 +147,7 @@ fn bar(turns: usize) -> ProgressBar {
 fn folder(options: &Bench) -> Result<TempDir, Failure> {
     let has_room = |path: &Path| {
         rustix::fs::statvfs(path)
-            .is_ok_and(|found| found.f_bavail * found.f_frsize >= LOG_BYTES_MAX)
+            .is_ok_and(|found| found.f_bavail * found.f_frsize >= LOG_BYTES_MAX as u64)
     };
     let memory = PathBuf::from("/dev/shm");
     let path = options.dir.clone().unwrap_or_else(|| {

@@ -6,11 +6,13 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use humantime::format_rfc3339_seconds;
 
-use super::case::{Contestant, PRODUCERS, SIZES, Workload};
-use super::chart::{self, Bars, Drawn, Line, PALETTE};
+use super::case::{Contestant, PRODUCERS, SIZES};
 use super::summary::{Entry, Report};
 use super::table::{self, Cell, Table};
+use alq_measure::Outcome;
+use alq_measure::chart::{self, Bars, Colour, Drawn, Line, PALETTE};
 use alq_measure::machine::Distance;
+use alq_measure::work::Kind;
 
 const STYLE: &str = "\
 :root{color-scheme:light dark}
@@ -123,7 +125,7 @@ fn data(cell: &Cell) -> String {
     )
 }
 
-fn colour(contestant: Contestant) -> plotters::style::RGBColor {
+fn colour(contestant: Contestant) -> Colour {
     let at = Contestant::ALL
         .iter()
         .position(|other| *other == contestant);
@@ -132,14 +134,11 @@ fn colour(contestant: Contestant) -> plotters::style::RGBColor {
 
 /// Draws the charts in the order of the tables: the calls of bursts; the throughput for each number
 /// of producers; the refusals.
-fn charts(
-    report: &Report,
-    distance: Distance,
-) -> Result<Vec<String>, Box<dyn std::error::Error + Send + Sync>> {
+fn charts(report: &Report, distance: Distance) -> Outcome<Vec<String>> {
     let name = distance.name();
     let mut charts = vec![curves(
         report,
-        Workload::Bursts,
+        Kind::Bursts,
         distance,
         &format!("Single calls, {name}"),
     )?];
@@ -148,14 +147,14 @@ fn charts(
     }
     charts.push(curves(
         report,
-        Workload::Stalled,
+        Kind::Stalled,
         distance,
         &format!("Refusals of a full queue, {name}"),
     )?);
     Ok(charts)
 }
 
-fn curves(report: &Report, workload: Workload, distance: Distance, title: &str) -> Drawn {
+fn curves(report: &Report, workload: Kind, distance: Distance, title: &str) -> Drawn {
     let line = |entry: &Entry| {
         let curve = &entry.summary(distance)?.curve;
         Some(Line {
@@ -181,7 +180,7 @@ fn throughput(report: &Report, producers: usize, distance: Distance) -> Drawn {
             let is_it = |entry: &&Entry| {
                 let case = &entry.case;
                 let wanted = if contestant.is_limit() { 1 } else { producers };
-                (case.workload, case.contestant) == (Workload::Sustained, contestant)
+                (case.workload, case.contestant) == (Kind::Sustained, contestant)
                     && (case.producers, case.record_bytes) == (wanted, record_bytes)
             };
             let spread = report.cases.iter().find(is_it)?.figure(distance, "gb_s")?;

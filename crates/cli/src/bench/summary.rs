@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::case::Case;
-use super::turn::Turn;
+use super::case::{Case, figures};
 use alq_measure::machine::{Distance, Machine, Usage};
+use alq_measure::turn::{Spread, Turn, at, figure, ratio};
+use alq_measure::work::QUANTILES;
 
 /// Everything that was measured. `--json` writes this object.
 #[derive(Debug, Serialize)]
@@ -60,38 +61,6 @@ pub struct Point {
     pub ns: f64,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-pub struct Spread {
-    pub median: f64,
-    pub least: f64,
-    pub greatest: f64,
-}
-
-impl Spread {
-    fn of(mut values: Vec<f64>) -> Option<Self> {
-        values.sort_by(f64::total_cmp);
-        let middle = values.len() / 2;
-        let median = match values.len() % 2 {
-            0 => f64::midpoint(*values.get(middle.checked_sub(1)?)?, values[middle]),
-            _ => values[middle],
-        };
-        Some(Self {
-            median,
-            least: *values.first()?,
-            greatest: *values.last()?,
-        })
-    }
-
-    /// The spread: greatest less least, divided by the median.
-    pub fn width(&self) -> f64 {
-        if self.greatest > self.least {
-            (self.greatest - self.least) / self.median
-        } else {
-            0.0
-        }
-    }
-}
-
 /// The figure that compares a contestant with the limit of its workload, as a ratio.
 pub const OF_LIMIT: &str = "of_limit";
 
@@ -114,13 +83,12 @@ pub fn entries(cases: &[Case], turns: &[Vec<Turn>]) -> Vec<Entry> {
     let entry = |(case, own): (&Case, &Vec<Turn>)| {
         let limit = cases.iter().position(|limit| limit.is_limit_of(case));
         let limit = limit.map_or(&[][..], |limit| &turns[limit]);
-        let moved = own.iter().filter(|turn| turn.distance() == Distance::Moved);
         Entry {
             case: *case,
             is_limit: case.contestant.is_limit(),
             near: summary(case, own, limit, Distance::Near),
             far: summary(case, own, limit, Distance::Far),
-            moved_turns: moved.count(),
+            moved_turns: at(own, Distance::Moved).count(),
             turns: own.iter().map(raw).collect(),
         }
     };
@@ -136,39 +104,23 @@ fn raw(turn: &Turn) -> Raw {
 }
 
 fn summary(case: &Case, own: &[Turn], limit: &[Turn], distance: Distance) -> Option<Summary> {
-    let own: Vec<_> = own
-        .iter()
-        .filter(|turn| turn.distance() == distance)
-        .collect();
-    let first = own.first()?;
-    let values = |name: &str| {
-        let values = own
-            .iter()
-            .filter_map(|turn| turn.measured.figures.get(name));
-        Some((name.to_owned(), Spread::of(values.copied().collect())?))
-    };
+    let first = at(own, distance).next()?;
+    let spread = |name: &String| Some((name.clone(), figure(own, name, distance)?));
     let names = first.measured.figures.keys();
-    let mut figures: BTreeMap<_, _> = names.filter_map(|name| values(name)).collect();
-    // A ratio compares two turns of one round: other load on the machine has hit both.
-    let main = case.workload.figures()[0];
-    let ratios = own.iter().filter_map(|turn| {
-        let is_beside = |limit: &&Turn| limit.round == turn.round && limit.distance() == distance;
-        let limit = limit.iter().find(is_beside)?;
-        Some(turn.measured.figures.get(main)? / limit.measured.figures.get(main)?)
-    });
-    if let Some(ratio) = Spread::of(ratios.collect()) {
-        figures.insert(OF_LIMIT.to_owned(), ratio);
+    let mut spreads: BTreeMap<_, _> = names.filter_map(spread).collect();
+    let main = figures(case.workload)[0];
+    if let Some(ratio) = ratio(own, main, limit, main, distance) {
+        spreads.insert(OF_LIMIT.to_owned(), ratio);
     }
-    let point = |(at, &quantile): (usize, &f64)| {
-        let curves = own.iter().filter_map(|turn| turn.measured.curve_ns.get(at));
-        let ns = Spread::of(curves.copied().collect())?.median;
+    let point = |(index, &quantile): (usize, &f64)| {
+        let values = at(own, distance).filter_map(|turn| turn.measured.curve_ns.get(index));
+        let ns = Spread::of(values.copied().collect())?.median;
         Some(Point { quantile, ns })
     };
-    let points = super::work::QUANTILES.iter().enumerate();
     Some(Summary {
-        turns: own.len(),
-        figures,
-        curve: points.filter_map(point).collect(),
+        turns: at(own, distance).count(),
+        figures: spreads,
+        curve: QUANTILES.iter().enumerate().filter_map(point).collect(),
     })
 }
 
@@ -195,7 +147,7 @@ impl Noise {
     pub fn of(entries: &[Entry], used: Usage, ours_s: f64) -> Self {
         let limits = entries.iter().filter(|entry| entry.is_limit);
         let spreads = limits.flat_map(|entry| {
-            let main = entry.case.workload.figures()[0];
+            let main = figures(entry.case.workload)[0];
             let summaries = [entry.near.as_ref(), entry.far.as_ref()];
             let repeated = summaries
                 .into_iter()
@@ -253,16 +205,14 @@ impl Noise {
 mod tests {
     use super::{Noise, Spread, Usage, entries};
     use crate::bench::case::plan;
-    use crate::bench::turn::Turn;
-    use crate::bench::work::Measured;
+    use alq_measure::turn::Turn;
+    use alq_measure::work::Measured;
 
     fn turn(round: u32, line_ns: [f64; 2], ns: f64) -> Turn {
-        let mut measured = Measured::default();
-        measured.figures.insert("ns".to_owned(), ns);
         Turn {
             round,
             line_ns,
-            measured,
+            measured: Measured::of([("ns", ns)]),
         }
     }
 

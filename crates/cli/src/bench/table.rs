@@ -2,9 +2,11 @@
 
 use std::fmt::Write;
 
-use super::case::{Contestant, PRODUCERS, SIZES, Workload};
-use super::summary::{Entry, OF_LIMIT, Report, Spread};
+use super::case::{self, Contestant, PRODUCERS, SIZES};
+use super::summary::{Entry, OF_LIMIT, Report};
 use alq_measure::machine::{Distance, NEAR_NS};
+use alq_measure::turn::Spread;
+use alq_measure::work::Kind;
 
 /// A table: its title, the names of its columns, and its rows.
 #[derive(Debug)]
@@ -63,14 +65,14 @@ pub fn number(value: f64) -> String {
 }
 
 /// The name of a figure as a column shows it.
-fn heading(figure: &str, workload: Workload) -> &str {
+fn heading(figure: &str, workload: Kind) -> &str {
     match (figure, workload) {
-        ("ns", Workload::Bursts) => "a record, ns",
+        ("ns", Kind::Bursts) => "a record, ns",
         ("p999", _) => "p99.9",
         ("p9999", _) => "p99.99",
         ("wakeups_s", _) => "wake-ups/s",
         ("cpu_ms_s", _) => "CPU ms/s",
-        (OF_LIMIT, Workload::Bursts) => "x memcpy + CAS",
+        (OF_LIMIT, Kind::Bursts) => "x memcpy + CAS",
         (figure, _) => figure,
     }
 }
@@ -105,23 +107,23 @@ pub fn tables(report: &Report, distance: Distance) -> Vec<Table> {
         figures(
             "The cost of a call for its caller: bursts of 64 records of 100 bytes with 100 us \
              between them; single calls in ns",
-            &of(Workload::Bursts),
-            Workload::Bursts,
+            &of(Kind::Bursts),
+            Kind::Bursts,
             distance,
             Some(OF_LIMIT),
         ),
-        throughput(&of(Workload::Sustained), distance),
+        throughput(&of(Kind::Sustained), distance),
         figures(
             "A full queue whose sink has stalled: appends that do not wait and are refused, in ns",
-            &of(Workload::Stalled),
-            Workload::Stalled,
+            &of(Kind::Stalled),
+            Kind::Stalled,
             distance,
             None,
         ),
         figures(
             "An open queue without appends",
-            &of(Workload::Idle),
-            Workload::Idle,
+            &of(Kind::Idle),
+            Kind::Idle,
             distance,
             None,
         ),
@@ -147,11 +149,15 @@ fn cell(entry: &Entry, distance: Distance, figure: &str) -> Cell {
 fn figures(
     title: &str,
     entries: &[&Entry],
-    workload: Workload,
+    workload: Kind,
     distance: Distance,
     more: Option<&'static str>,
 ) -> Table {
-    let names: Vec<_> = workload.figures().iter().copied().chain(more).collect();
+    let names: Vec<_> = case::figures(workload)
+        .iter()
+        .copied()
+        .chain(more)
+        .collect();
     let row = |entry: &&Entry| Row {
         name: entry.case.contestant.name().to_owned(),
         cells: names

@@ -11,7 +11,7 @@ use crate::common::{alq, name, scratch};
 use serde_json::Value;
 
 /// The longest time of a quick run.
-const LIMIT: std::time::Duration = std::time::Duration::from_secs(300);
+const LIMIT: std::time::Duration = std::time::Duration::from_secs(1200);
 
 /// Runs Chromium without a window, with a new profile, and without background requests.
 fn chromium(program: &str, profile: &Path, args: &[&str]) -> Output {

@@ -1,34 +1,45 @@
 //! This queue, with each of its ways to append.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
+use std::io;
 use std::path::Path;
 
 use alq::{AsyncAppend, Flags, Lane, Options, Queue};
 
-use super::contestant::{Append, Contestant, Log};
-use super::limits::CAPACITY;
+use crate::Outcome;
+use crate::contestant::{Append, Contestant, Log};
+use crate::limits::{CAPACITY, append_to};
 
-fn open(path: &Path) -> Queue {
+fn open(path: &Path) -> Outcome<Queue> {
     let options = Options::new().capacity(CAPACITY).follow_links(true);
-    options.open(path).expect("a log")
+    Ok(options.open(path)?)
 }
 
 /// `Queue::writen`.
+#[derive(Debug)]
 pub struct Shared(Queue);
 
 /// `Queue::getn`, filled in place, and `Entry::post`.
+#[derive(Debug)]
 pub struct SharedInPlace(Queue);
 
 /// `Lane::writen`.
+#[derive(Debug)]
 pub struct Lanes(Queue);
 
 /// `Lane::getn`, filled in place, and `LaneEntry::post`.
+#[derive(Debug)]
 pub struct LanesInPlace(Queue);
 
+/// [`Shared`], as a value.
 pub const SHARED: Contestant = Contestant::of::<Shared>();
+/// [`SharedInPlace`], as a value.
 pub const SHARED_IN_PLACE: Contestant = Contestant::of::<SharedInPlace>();
+/// [`Lanes`], as a value.
 pub const LANES: Contestant = Contestant::of::<Lanes>();
+/// [`LanesInPlace`], as a value.
 pub const LANES_IN_PLACE: Contestant = Contestant::of::<LanesInPlace>();
+/// [`Facade`], as a value.
 pub const FACADE: Contestant = Contestant::of::<Facade>();
 
 /// All of them.
@@ -41,17 +52,17 @@ macro_rules! log {
             const NAME: &'static str = $name;
             type Producer = $producer;
 
-            fn open(path: &Path) -> Self {
-                Self(open(path))
+            fn open(path: &Path) -> Outcome<Self> {
+                open(path).map(Self)
             }
 
-            fn producer(&mut self) -> $producer {
-                $of(&self.0)
+            fn producer(&mut self) -> Outcome<$producer> {
+                Ok($of(&self.0))
             }
 
-            fn finish(self) -> u64 {
-                self.0.close(None).expect("drained");
-                self.0.stats().lost_records
+            fn finish(self) -> Outcome<u64> {
+                self.0.close(None)?;
+                Ok(self.0.stats().lost_records)
             }
         }
     };
@@ -76,7 +87,12 @@ log!(
     |queue: &Queue| Getn(queue.lane())
 );
 
+/// Appends with `writen`.
+#[derive(Debug)]
 pub struct Writen<End>(End);
+
+/// Appends with `getn`, in place.
+#[derive(Debug)]
 pub struct Getn<End>(End);
 
 /// The same calls on a queue and on a lane.
@@ -84,8 +100,9 @@ macro_rules! append {
     ($end:ty) => {
         impl Append for Writen<$end> {
             #[inline]
-            fn append(&mut self, record: &[u8]) {
-                self.0.writen(record, Flags::WAITOK).expect("appended");
+            fn append(&mut self, record: &[u8]) -> io::Result<()> {
+                self.0.writen(record, Flags::WAITOK)?;
+                Ok(())
             }
 
             #[inline]
@@ -96,11 +113,11 @@ macro_rules! append {
 
         impl Append for Getn<$end> {
             #[inline]
-            fn append(&mut self, record: &[u8]) {
-                let entry = self.0.getn(record.len(), Flags::WAITOK);
-                let mut entry = entry.expect("reserved");
+            fn append(&mut self, record: &[u8]) -> io::Result<()> {
+                let mut entry = self.0.getn(record.len(), Flags::WAITOK)?;
                 entry.copy_from_slice(record);
                 entry.post();
+                Ok(())
             }
 
             #[inline]
@@ -120,6 +137,7 @@ append!(Queue);
 append!(Lane);
 
 /// `AsyncAppend`, with its fixed capacity.
+#[derive(Debug)]
 pub struct Facade(&'static File);
 
 impl Log for Facade {
@@ -127,27 +145,29 @@ impl Log for Facade {
     const PRODUCERS: usize = 1;
     type Producer = AsyncAppend<'static>;
 
-    fn open(path: &Path) -> Self {
+    fn open(path: &Path) -> Outcome<Self> {
         alq::async_append::enable();
-        let file = OpenOptions::new().create(true).append(true).open(path);
-        Self(Box::leak(Box::new(file.expect("a log"))))
+        Ok(Self(Box::leak(Box::new(append_to(path)?))))
     }
 
-    fn producer(&mut self) -> AsyncAppend<'static> {
+    fn producer(&mut self) -> Outcome<AsyncAppend<'static>> {
         let appender = AsyncAppend::new(self.0);
-        assert!(appender.is_async(), "it has a queue");
-        appender
+        if !appender.is_async() {
+            return Err("AsyncAppend has no queue".into());
+        }
+        Ok(appender)
     }
 
     /// The drop of the appender has drained it.
-    fn finish(self) -> u64 {
-        0
+    fn finish(self) -> Outcome<u64> {
+        Ok(0)
     }
 }
 
 impl Append for AsyncAppend<'static> {
     #[inline]
-    fn append(&mut self, record: &[u8]) {
-        self.write(record).expect("appended");
+    fn append(&mut self, record: &[u8]) -> io::Result<()> {
+        self.write(record)?;
+        Ok(())
     }
 }

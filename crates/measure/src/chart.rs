@@ -1,15 +1,19 @@
 //! Charts as SVG, for a separate file or inside a page, on a light or dark background. Everything
 //! except the colours of the series has the colour of the surrounding text.
 
-use std::error::Error;
 use std::ops::Range;
 
 use plotters::coord::ranged1d::{KeyPointHint, NoDefaultFormatting, Ranged, ValueFormatter};
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
+use crate::Outcome;
+
+/// The colour of a series.
+pub type Colour = RGBColor;
+
 /// A chart, or the error that prevented it.
-pub type Drawn = Result<String, Box<dyn Error + Send + Sync>>;
+pub type Drawn = Outcome<String>;
 
 /// Colours that colour-blind readers can distinguish, on light and dark (after Okabe and Ito).
 pub const PALETTE: [RGBColor; 8] = [
@@ -30,7 +34,9 @@ const SIZE: (u32, u32) = (WIDTH.unsigned_abs(), HEIGHT.unsigned_abs());
 /// One line of a chart of percentiles.
 #[derive(Clone, Debug)]
 pub struct Line {
+    /// The name beside the colour.
     pub name: String,
+    /// The colour.
     pub colour: RGBColor,
     /// Quantile and value.
     pub points: Vec<(f64, f64)>,
@@ -42,8 +48,11 @@ pub type Bar = Option<[f64; 3]>;
 /// The bars of one colour, one in each group.
 #[derive(Clone, Debug)]
 pub struct Bars {
+    /// The name beside the colour.
     pub name: String,
+    /// The colour.
     pub colour: RGBColor,
+    /// A bar for each group.
     pub bars: Vec<Bar>,
 }
 
@@ -117,11 +126,7 @@ impl ValueFormatter<f64> for Axis {
 }
 
 /// Draws the title, and below it rows of names with their colours. Returns the height in pixels.
-fn head(
-    area: &Area<'_>,
-    title: &str,
-    names: &[(&str, RGBColor)],
-) -> Result<i32, Box<dyn Error + Send + Sync>> {
+fn head(area: &Area<'_>, title: &str, names: &[(&str, RGBColor)]) -> Outcome<i32> {
     const LEFT: i32 = 76;
     const ROW: i32 = 20;
     let text = |size: i32, across, down| {
