@@ -55,7 +55,7 @@ macro_rules! log {
             }
 
             fn finish(self) -> Outcome<u64> {
-                Ok(self.0.finish())
+                self.0.finish()
             }
         }
     };
