@@ -58,6 +58,7 @@ page!(
     "tracing"
 );
 page!(process, "process.md");
+page!(reading, "reading.md", "read");
 page!(reliability, "reliability.md");
 page!(rotation, "rotation.md", "zstd");
 page!(tool, "tool.md");

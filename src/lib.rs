@@ -18,6 +18,9 @@ mod integrations;
 mod logs;
 mod memory;
 mod primitives;
+#[cfg(feature = "read")]
+#[cfg_attr(docsrs, doc(cfg(feature = "read")))]
+pub mod read;
 mod ring;
 mod words;
 

@@ -4,6 +4,12 @@ use core::str::FromStr;
 use std::fs::File;
 use std::io::{self, Read, Write};
 
+#[cfg(any(feature = "gzip", feature = "zstd"))]
+use super::origin::FileId;
+#[cfg(feature = "gzip")]
+use super::origin::gzip_field;
+#[cfg(feature = "zstd")]
+use super::origin::zstd_frame;
 use crate::words::{Error, RotationProblem as Problem};
 
 /// Selects how a rotated file is packed, in the background.
@@ -68,20 +74,23 @@ impl Compression {
         Err(unknown(self.name()))
     }
 
-    /// Packs all of `from` into `to`, and returns how many bytes `from` had. Calls `check` before
-    /// each part and stops if it fails.
+    /// Packs all of `from` into `to`, and returns how many bytes `from` had. Notes in `to` which
+    /// file `from` is. Calls `check` before each part and stops if it fails.
     pub(super) fn pack(self, from: &File, to: &File, check: Check<'_>) -> io::Result<u64> {
         match self {
             #[cfg(feature = "gzip")]
             Self::Gzip => {
                 let level = flate2::Compression::default();
-                let mut packer = flate2::write::GzEncoder::new(to, level);
+                let note = gzip_field(FileId::of(from)?);
+                let mut packer = flate2::GzBuilder::new().extra(note).write(to, level);
                 let len = copy(from, &mut packer, check)?;
                 packer.finish()?;
                 Ok(len)
             }
             #[cfg(feature = "zstd")]
             Self::Zstd => {
+                let mut to = to;
+                to.write_all(&zstd_frame(FileId::of(from)?))?;
                 let mut packer =
                     zstd::stream::write::Encoder::new(to, zstd::DEFAULT_COMPRESSION_LEVEL)?;
                 packer.include_checksum(true)?;

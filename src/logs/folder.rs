@@ -33,7 +33,7 @@ const LINKS_MAX: u32 = 40;
 
 /// A folder that is held open by its descriptor.
 #[derive(Debug)]
-pub(super) struct Folder {
+pub(crate) struct Folder {
     fd: OwnedFd,
     /// The path without links, for messages and to notice that the folder was moved.
     path: PathBuf,
@@ -244,7 +244,7 @@ pub(super) fn is_unsupported(error: &io::Error) -> bool {
     )
 }
 
-pub(super) fn is_file(stat: &Stat) -> bool {
+pub(crate) fn is_file(stat: &Stat) -> bool {
     FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile
 }
 
@@ -372,7 +372,7 @@ fn names_of(path: &Path) -> Vec<OsString> {
 /// # Errors
 ///
 /// Those of open(2); `ELOOP` if the log is a link and may not be one.
-pub(super) fn place_of(
+pub(crate) fn place_of(
     path: &Path,
     follow_links: bool,
     is_shared: bool,

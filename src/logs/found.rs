@@ -8,7 +8,7 @@ use super::name::{Key, Kind, Names};
 
 /// A regular file whose name is one of ours.
 #[derive(Clone, Debug)]
-pub(super) struct Found {
+pub(crate) struct Found {
     pub key: Key,
     pub kind: Kind,
     pub name: OsString,
@@ -26,7 +26,7 @@ pub(super) struct Found {
 /// # Errors
 ///
 /// Those of getdents64(2) and fstatat(2). A file that disappears during the call is left out.
-pub(super) fn list(folder: &Folder, names: &Names) -> io::Result<Vec<Found>> {
+pub(crate) fn list(folder: &Folder, names: &Names) -> io::Result<Vec<Found>> {
     let mut found = Vec::new();
     for name in folder.names()? {
         let Some((key, kind)) = names.parse(&name) else {

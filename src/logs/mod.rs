@@ -37,6 +37,11 @@ mod lines;
 mod log;
 mod name;
 mod opening;
+#[cfg_attr(
+    not(feature = "read"),
+    allow(dead_code, reason = "only a reader looks for origins")
+)]
+mod origin;
 mod packing;
 mod pass;
 mod point;
@@ -53,3 +58,12 @@ pub use error::RotateError;
 pub use every::{Every, Zone};
 pub use rotating_file::RotatingFile;
 pub use rotation::Rotation;
+
+#[cfg(feature = "read")]
+pub(crate) use folder::{Folder, is_file, place_of};
+#[cfg(feature = "read")]
+pub(crate) use found::list;
+#[cfg(feature = "read")]
+pub(crate) use name::{Key, Kind, Names};
+#[cfg(feature = "read")]
+pub(crate) use origin::{FileId, origin};

@@ -12,8 +12,8 @@ use super::Compression;
 
 /// Identifies one rotated file: the time of the cut, in seconds since 1970, and a number. A later
 /// file has a greater key, and its name, `20261124T114620Z-000017`, sorts later.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Key {
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Key {
     pub seconds: i64,
     pub number: u32,
 }
@@ -48,7 +48,8 @@ impl Key {
         is_in_calendar.then_some(Self { seconds, number: 0 })
     }
 
-    fn parse(text: &[u8]) -> Option<Self> {
+    /// Parses the text that `Display` writes.
+    pub fn parse(text: &[u8]) -> Option<Self> {
         let digits = |from: usize, to: usize| {
             let part = &text[from..to];
             let is_number = part.iter().all(u8::is_ascii_digit);
@@ -82,7 +83,7 @@ impl fmt::Display for Key {
 
 /// What a name says about its file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     /// A rotated file, plain or packed.
     Rotated(Compression),
     /// A file whose packing is not finished.
@@ -93,7 +94,7 @@ pub(super) enum Kind {
 
 /// The names of one log.
 #[derive(Clone, Debug)]
-pub(super) struct Names {
+pub(crate) struct Names {
     name: OsString,
 }
 

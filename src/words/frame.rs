@@ -5,6 +5,9 @@
 
 use core::fmt;
 
+mod peek;
+pub use peek::Head;
+
 /// How many bytes the header of a file has.
 pub const HEADER_LEN: usize = 64;
 

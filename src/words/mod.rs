@@ -48,6 +48,8 @@ pub use ring_file::{Entries, Intent, Layout, LogEnd};
 pub use ring_notes::{Live, LogNote};
 pub use rotation::RotationProblem;
 pub use slot::{Phase, Place, State, Tag};
+#[cfg(feature = "read")]
+pub(crate) use target::Escaped;
 pub use target::Target;
 pub use undrained::{Left, Undrained};
 pub use wrap::{FRONT_MAX, Wrap};

@@ -3,13 +3,14 @@
 use crate::source::{assert_none, sources};
 
 /// From the lowest: each imports lower ones only (src/lib.rs joins them and imports all).
-const LAYERS: [&str; 9] = [
+const LAYERS: [&str; 10] = [
     "words",
     "primitives",
     "memory",
     "ring",
     "ends",
     "logs",
+    "read",
     "actors",
     "face",
     "integrations",

@@ -1,0 +1,5 @@
+//! `alq::read`. Each file says which promise it holds.
+
+mod files;
+mod follow;
+mod frames;
