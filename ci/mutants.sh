@@ -11,6 +11,7 @@ unset LOOM_MAX_DURATION LOOM_MAX_PERMUTATIONS LOOM_MAX_PREEMPTIONS LOOM_MAX_BRAN
 # provide the ordering that the mutant weakens. Without the mutant, the model must pass without
 # these fences.
 found_by='
+alarm.set                        group_sync::a_byte_that_is_due_by_policy_wakes_the_sync_thread
 bell.ring                        wake_flusher::two_posts_wake_the_flusher
 bell.taken                       wake_flusher::two_posts_wake_the_flusher
 block.begin                      seal::a_lane_that_goes_away_is_counted_once

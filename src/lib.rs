@@ -24,7 +24,7 @@ pub mod read;
 mod ring;
 mod words;
 
-pub use ends::{FileSink, Sink, Stall, Stats, Waits};
+pub use ends::{FileSink, Sink, Stall, Stats, Syncs, Waits};
 #[doc(hidden)] // for the C library, where an entry has no lifetime
 pub use face::Detached;
 pub use face::{
@@ -33,7 +33,7 @@ pub use face::{
 };
 pub use words::{
     Error, Flags, Framing, FramingProblem, Level, LogEnd, Operation, Position, Recovery, Report,
-    RingFileProblem, RotationProblem, Status, SyncOp, Target, Undrained,
+    RingFileProblem, RotationProblem, Status, SyncOp, SyncPolicy, Target, Undrained,
 };
 
 #[cfg(feature = "log")]

@@ -7,6 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use alq::SyncPolicy;
 use common::{Log, TRY, small, wait_for};
 
 fn threads() -> Vec<PathBuf> {
@@ -15,9 +16,16 @@ fn threads() -> Vec<PathBuf> {
 }
 
 fn flushers() -> Vec<PathBuf> {
-    let name = |task: &PathBuf| fs::read_to_string(task.join("comm")).unwrap_or_default();
+    tasks("alq-flusher")
+}
+
+/// The threads with this name.
+fn tasks(name: &str) -> Vec<PathBuf> {
     let mut tasks = threads();
-    tasks.retain(|task| name(task) == "alq-flusher\n");
+    tasks.retain(|task| {
+        let comm = fs::read_to_string(task.join("comm")).unwrap_or_default();
+        comm.trim_end() == name
+    });
     tasks
 }
 
@@ -97,6 +105,27 @@ fn an_idle_queue_costs_no_cpu() {
     }
 }
 
+fn an_idle_queue_with_a_sync_policy_costs_no_cpu() {
+    let log = Log::new();
+    let policy = SyncPolicy::new().time(Duration::from_millis(1)).bytes(64);
+    let queue = log.open(small().sync_every(policy));
+    wait_for("the sync thread has its name", || {
+        tasks("alq-sync").len() == 1
+    });
+    let syncer = tasks("alq-sync").remove(0);
+    for round in 1..=3 {
+        queue.writen(b"some work\n", TRY).unwrap();
+        wait_for("the sync", || queue.stats().syncs.done >= round);
+        let stays = (0..10).any(|_| {
+            let switches = settled(&syncer);
+            std::thread::sleep(Duration::from_millis(300)); // the time in which it must not move
+            switches == settled(&syncer)
+        });
+        assert!(stays, "round {round}: it never stays asleep");
+        assert_eq!(queue.stats().syncs.done, round);
+    }
+}
+
 fn queues_leave_nothing_behind() {
     const ROUNDS: u64 = 200;
     let log = Log::new();
@@ -139,5 +168,6 @@ fn queues_leave_nothing_behind() {
 fn the_thread_is_quiet_and_queues_leave_nothing_behind() {
     the_flusher_has_a_name_and_takes_no_signals();
     an_idle_queue_costs_no_cpu();
+    an_idle_queue_with_a_sync_policy_costs_no_cpu();
     queues_leave_nothing_behind();
 }

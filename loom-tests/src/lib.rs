@@ -14,6 +14,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use alq::SyncPolicy;
 use alq::model::barrier::Patience;
 use alq::model::{
     Config, Drain, Drained, Flusher, Geometry, Heap, Holes, Kind, Memory as _, Order, Owner, Pace,
@@ -302,20 +303,47 @@ pub fn queue_with_sync(
     build(geometry, Order::Any, Arc::clone(&sink), Some(sink))
 }
 
-fn build(
-    geometry: Geometry,
-    order: Order,
+/// A queue as [`queue_with_sync`] makes it, which syncs whenever this number of bytes is written.
+pub fn queue_that_syncs(
+    capacity: u32,
     sink: Arc<dyn Sink>,
-    synced: Option<Arc<dyn Sink>>,
+    bytes: u64,
 ) -> (loom::sync::Arc<Shared<Heap>>, Flusher<Heap>) {
     let config = Config {
+        sync_policy: Some(SyncPolicy::new().bytes(bytes)),
+        ..config(Order::Any)
+    };
+    let geometry = Geometry::new(capacity, 4);
+    build_with(geometry, config, Arc::clone(&sink), Some(sink))
+}
+
+fn config(order: Order) -> Config {
+    Config {
         order,
         lane_span: SPAN,
         stall_limit: None,
         outstanding_max: 8,
         refuse_when_stalled: false,
         loss_line_every: Some(Duration::ZERO),
-    };
+        sync_policy: None,
+    }
+}
+
+fn build(
+    geometry: Geometry,
+    order: Order,
+    sink: Arc<dyn Sink>,
+    synced: Option<Arc<dyn Sink>>,
+) -> (loom::sync::Arc<Shared<Heap>>, Flusher<Heap>) {
+    build_with(geometry, config(order), sink, synced)
+}
+
+fn build_with(
+    geometry: Geometry,
+    config: Config,
+    sink: Arc<dyn Sink>,
+    synced: Option<Arc<dyn Sink>>,
+) -> (loom::sync::Arc<Shared<Heap>>, Flusher<Heap>) {
     let (shared, drain) = Shared::new(Heap::new(geometry), config, synced);
     let shared = loom::sync::Arc::new(shared);
     let flusher = Flusher::new(loom::sync::Arc::clone(&shared), drain, sink);

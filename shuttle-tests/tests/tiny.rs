@@ -42,6 +42,7 @@ fn queue(order: Order) -> (Arc<Shared<Heap>>, JoinHandle<()>, FarEnd) {
         outstanding_max: 8,
         refuse_when_stalled: false,
         loss_line_every: None,
+        sync_policy: None,
     };
     let (shared, drain) = Shared::new(Heap::new(geometry()), config, None);
     let shared = Arc::new(shared);

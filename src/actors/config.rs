@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::words::Order;
+use crate::words::{Order, SyncPolicy};
 
 /// The options that concern waiting, in one place.
 #[derive(Clone, Copy, Debug)]
@@ -14,6 +14,8 @@ pub struct Config {
     pub outstanding_max: usize,
     /// The shortest time between two lines that report refused records; `None` for no such lines.
     pub loss_line_every: Option<Duration>,
+    /// How often the queue syncs although no caller waits; `None` for never.
+    pub sync_policy: Option<SyncPolicy>,
 }
 
 /// How the flusher of a closed queue ends. Each stage includes the stage before it.

@@ -3,6 +3,7 @@
 //! This file owns the record of it; `syncer` has the thread. No lock is held during a sync.
 
 use std::collections::VecDeque;
+use std::time::Instant;
 
 use super::doubts::Doubts;
 use super::job::Job;
@@ -42,6 +43,8 @@ struct State {
     /// The error of a failed sync of the current sink. Nothing more becomes durable before a
     /// reopen.
     failure: Option<Error>,
+    /// The position up to which every byte is durable or in `doubts`.
+    known: u64,
     doubts: Doubts,
 }
 
@@ -90,6 +93,7 @@ impl Durability {
                 begin: 0,
                 retired: VecDeque::new(),
                 failure: None,
+                known: 0,
                 doubts: Doubts::default(),
             }),
         }
@@ -148,6 +152,7 @@ impl Durability {
     fn doubt(&self, state: &mut State, end: u64, error: Error) {
         let (data, full) = (self.reached(SyncOp::Data), self.reached(SyncOp::Full));
         state.doubts.add(data, full, end, error);
+        state.known = state.known.max(end);
         // Relaxed: see `verdict`. Never taken back: after a failed sync the system may have dropped
         // the dirty pages, and a later success says nothing about them.
         self.is_doubted.store(true, Ordering::Relaxed);
@@ -232,14 +237,24 @@ impl Durability {
         self.look();
     }
 
+    /// Returns the position from which on nothing in the current sink is synced; `None` if a sync of
+    /// it has failed.
+    pub(super) fn unsynced_from(&self) -> Option<u64> {
+        let state = self.state.lock();
+        let from = self.reached(SyncOp::Data).max(state.begin);
+        state.failure.is_none().then_some(from)
+    }
+
     /// Returns the sync that is due next. A replaced sink is always synced, the oldest first. The
     /// current sink is synced if a caller waits for it. `written` returns the tail; `wanted` returns
-    /// the strongest sync that a caller waits for, of those for which its argument returns true.
+    /// the strongest sync that is needed up to a position, of those for which its second argument
+    /// returns true.
     pub(super) fn next_job(
         &self,
         written: impl FnOnce() -> u64,
-        wanted: impl FnOnce(&dyn Fn(u64, SyncOp) -> bool) -> Option<SyncOp>,
+        wanted: impl FnOnce(u64, &dyn Fn(u64, SyncOp) -> bool) -> Option<SyncOp>,
     ) -> Option<Job> {
+        let began = Instant::now();
         let (sink, era, end) = {
             let state = self.state.lock();
             if let Some(retired) = state.retired.front() {
@@ -248,6 +263,7 @@ impl Durability {
                     era: retired.era,
                     op: SyncOp::Full,
                     end: retired.end,
+                    began,
                 });
             }
             if state.failure.is_some() {
@@ -257,12 +273,20 @@ impl Durability {
             // this sink, or is durable.
             (state.sink.clone()?, state.era, written())
         };
-        let op = wanted(&|target, op| target <= end && target > self.reached(op))?;
-        Some(Job { sink, era, op, end })
+        let op = wanted(end, &|target, op| {
+            target <= end && target > self.reached(op)
+        })?;
+        Some(Job {
+            sink,
+            era,
+            op,
+            end,
+            began,
+        })
     }
 
-    /// Notes that `job` has succeeded.
-    pub(super) fn has_synced(&self, job: &Job) {
+    /// Notes that `job` has succeeded. Returns how many bytes it has made durable.
+    pub(super) fn has_synced(&self, job: &Job) -> u64 {
         let mut state = self.state.lock();
         let is_retired = |one: &Retired| one.era == job.era && one.end == job.end;
         let is_all = job.op == SyncOp::Full;
@@ -271,9 +295,12 @@ impl Durability {
             .front()
             .is_some_and(|one| is_all && is_retired(one))
             .then(|| state.retired.pop_front());
+        let bytes = job.end.saturating_sub(state.known);
+        state.known += bytes;
         drop(state);
         drop(done_with);
         self.raise(job.op, job.end);
+        bytes
     }
 
     /// Notes that `job` has failed: what its sink has got by now is never durable, except what was
@@ -354,28 +381,4 @@ impl Durability {
 }
 
 #[cfg(all(test, not(alq_model)))]
-mod tests {
-    use super::Durability;
-    use crate::words::{Error, SyncOp};
-
-    const DATA: SyncOp = SyncOp::Data;
-    const FULL: SyncOp = SyncOp::Full;
-
-    #[test]
-    fn a_doubt_stays_when_later_bytes_become_durable() {
-        let durability = Durability::new(None);
-        durability.raise(FULL, 10);
-        durability.raise(DATA, 20);
-        durability.doubt(&mut durability.state.lock(), 30, Error::NotSyncable);
-        assert_eq!(durability.verdict(31, DATA), None);
-        durability.raise(FULL, 40);
-        let never = Some(Err(Error::NotSyncable));
-        let by = |op| [10, 11, 20, 21, 30, 31, 40].map(|target| durability.verdict(target, op));
-        let (done, none) = (Some(Ok(())), never);
-        let expected = [&done, &done, &done, &none, &none, &done, &done].map(Clone::clone);
-        assert_eq!(by(DATA), expected);
-        let expected = [&done, &none, &none, &none, &none, &done, &done].map(Clone::clone);
-        assert_eq!(by(FULL), expected);
-        assert_eq!(durability.verdict(41, DATA), None);
-    }
-}
+mod tests;

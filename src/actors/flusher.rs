@@ -182,8 +182,11 @@ impl<M: Memory> Flusher<M> {
         // waits.
         let is_room_wanted =
             intake.room_came() && !is_mutant("room.again") && intake.want_room_of_lanes();
-        outcome.settle(intake);
-        outcome.durability.look();
+        let is_awaited = outcome.settle(intake);
+        // A caller that waits from now on has the sync thread look itself.
+        if is_awaited || outcome.rhythm.is_reached(intake.ring.tail().pos) {
+            outcome.durability.look();
+        }
         let more = more || is_room_wanted || outcome.reopening.is_wanted();
         Step::Moved { bytes, more }
     }
@@ -333,7 +336,7 @@ impl<M: Memory> Flusher<M> {
         intake.trouble.standstill.end_stall();
         intake.recover();
         outcome.reopening.set_met(request.number);
-        outcome.settle(intake);
+        let _ = outcome.settle(intake);
     }
 }
 

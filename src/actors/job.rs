@@ -2,6 +2,7 @@
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Instant;
 
 use crate::ends::Sink;
 use crate::primitives::sync::PlainArc;
@@ -15,6 +16,8 @@ pub(super) struct Job {
     pub op: SyncOp,
     /// The position up to which the sync covers the stream.
     pub end: u64,
+    /// A moment before the tail was at `end`.
+    pub began: Instant,
 }
 
 impl Job {

@@ -36,6 +36,7 @@
 //! | `crew` | the threads that serve the queue |
 //! | `durability`, `doubts` | what is durable, and what never will be |
 //! | `syncer`, `job` | the thread that syncs, and one sync |
+//! | `rhythm` | when it syncs although no caller waits |
 //! | `reopen` | requests for another sink |
 //! | `gap` | lines in the log that report refused records |
 //! | `recovery` | what an earlier process left in a ring file |
@@ -60,6 +61,7 @@ pub mod pace;
 mod recovery;
 mod reopen;
 mod report;
+mod rhythm;
 mod room;
 mod shared;
 mod show;

@@ -10,7 +10,8 @@ use super::config::{Config, Last};
 use super::durability::Durability;
 use super::intake::Intake;
 use super::reopen::Reopening;
-use crate::ends::{DrainCounters, Pending, Reach, Sink, Watch};
+use super::rhythm::Rhythm;
+use crate::ends::{DrainCounters, Pending, Reach, Sink, SyncCounters, Watch};
 use crate::memory::Memory;
 use crate::primitives::Event;
 use crate::primitives::sync::{AtomicBool, AtomicU32, Mutex, Ordering, PlainArc, unless_mutant};
@@ -26,6 +27,9 @@ pub struct Outcome {
     pub watch: Watch,
     /// What is durable, and what the sync thread must sync.
     pub durability: Durability,
+    /// When the sync thread syncs although no caller waits.
+    pub rhythm: Rhythm,
+    pub(super) syncs: SyncCounters,
     /// Pending reopen requests.
     pub(super) reopening: Reopening,
     /// Why the first close that gave up did so.
@@ -42,6 +46,8 @@ impl Outcome {
             counts: CachePadded::default(),
             watch: Watch::new(config.outstanding_max),
             durability: Durability::new(sink),
+            rhythm: Rhythm::new(config.sync_policy),
+            syncs: SyncCounters::default(),
             reopening: Reopening::new(),
             obstacle: Mutex::new(None),
             last: AtomicU32::new(Last::Drain as u32),
@@ -108,9 +114,11 @@ impl Outcome {
     }
 
     /// Resolves the completions whose result is known, and wakes the threads that wait for
-    /// progress. Called after every change that a caller may wait for.
-    pub fn settle<M: Memory>(&self, intake: &Intake<M>) {
-        if self.watch.is_awaited() {
+    /// progress. Called after every change that a caller may wait for. Returns whether there was a
+    /// completion without a result.
+    pub fn settle<M: Memory>(&self, intake: &Intake<M>) -> bool {
+        let is_awaited = self.watch.is_awaited();
+        if is_awaited {
             // Read first: the loads below then see everything that came before the end.
             let has_finished = self.has_finished();
             let written = intake.ring.tail().pos;
@@ -118,6 +126,7 @@ impl Outcome {
                 .settle(|pending| self.result_of(pending, intake, written, has_finished));
         }
         self.progress.notify();
+        is_awaited
     }
 
     /// Returns the result of `pending`, if it is known. Everything up to `written` is written; if

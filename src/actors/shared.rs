@@ -126,7 +126,7 @@ impl<M: Memory> Shared<M> {
     /// Resolves the completions whose result is known, and wakes the threads that wait for
     /// progress. Called after every change that a caller may wait for.
     pub fn settle(&self) {
-        self.outcome.settle(&self.intake);
+        let _ = self.outcome.settle(&self.intake);
     }
 
     /// Makes the queue fail with `errno` until a reopen, and wakes all callers that wait. For the

@@ -33,6 +33,7 @@ pub(super) fn show<M: Memory>(intake: &Intake<M>, outcome: &Outcome) {
         waits: waits.writen_turn + waits.writen_room + waits.getn_turn + waits.getn_room,
         longest_wait_ns: waits.longest.as_nanos() as u64,
         wakeups: drained.wakeups.get(),
+        syncs: outcome.syncs.now().done,
         ..Live::default()
     });
 }

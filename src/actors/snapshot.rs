@@ -49,6 +49,7 @@ pub(super) fn of<M: Memory>(intake: &Intake<M>, outcome: &Outcome, aside: &Aside
         stalled: trouble.stall(),
         repeated: drained.repeated.get(),
         loss_line_bytes: drained.loss_line_bytes.get(),
+        syncs: outcome.syncs.now(),
         last_error: intake.failure_so_far(),
     }
 }

@@ -10,7 +10,7 @@ use super::shared::Shared;
 use crate::ends::Sink;
 use crate::memory::Memory;
 use crate::primitives::sync::{Arc, spawn_quiet};
-use crate::words::{Error, Operation};
+use crate::words::{Error, Operation, SyncOp};
 
 /// Starts the sync thread of a queue, unless it runs.
 ///
@@ -30,12 +30,16 @@ pub fn start<M: Memory + 'static>(shared: &Arc<Shared<M>>) -> Result<(), Error> 
 ///
 /// # Errors
 ///
-/// As [`start`], except `NotSyncable`.
+/// As [`start`]; [`Error::NotSyncable`] only on a queue that syncs by a policy, if `next` cannot be
+/// synced.
 pub fn start_before<M: Memory + 'static>(
     shared: &Arc<Shared<M>>,
     next: &dyn Sink,
 ) -> Result<(), Error> {
     let Shared { outcome, .. } = &**shared;
+    if outcome.rhythm.is_set() && !next.can_sync() {
+        return Err(Error::NotSyncable);
+    }
     if next.can_sync() || outcome.durability.can_sync() {
         spawn(shared)?;
     }
@@ -62,7 +66,7 @@ fn spawn<M: Memory + 'static>(shared: &Arc<Shared<M>>) -> Result<(), Error> {
     outcome.durability.start_thread(start, over)
 }
 
-/// Syncs once if a sync is due; returns `false` if not. For the sync thread only.
+/// Syncs once if a caller waits for a sync or the policy asks for one; returns `false` if not. For the sync thread only.
 ///
 /// One system call serves all callers whose records are written when it begins. A caller that comes
 /// during the sync is looked at after it, and needs another sync only if this one has not covered
@@ -73,16 +77,27 @@ pub fn step<M: Memory>(shared: &Shared<M>) -> bool {
     } = shared;
     let (durability, reporter) = (&outcome.durability, &intake.trouble.reporter);
     let written = || intake.ring.tail().pos;
-    let wanted = |is_due: &dyn Fn(_, _) -> _| outcome.watch.wanted(is_due);
+    let from = outcome.rhythm.arm(|| durability.unsynced_from());
+    let wanted = |end, is_due: &dyn Fn(_, _) -> _| {
+        let is_last = durability.is_flusher_done();
+        let is_due_now = |from| outcome.rhythm.is_due(from, end, is_last);
+        let by_policy = || from.is_some_and(is_due_now).then_some(SyncOp::Data);
+        outcome.watch.wanted(is_due).or_else(by_policy)
+    };
     let Some(job) = durability.next_job(written, wanted) else {
         return false;
     };
     match job.run() {
-        Ok(()) => durability.has_synced(&job),
+        Ok(()) => {
+            let bytes = durability.has_synced(&job);
+            outcome.rhythm.has_synced(job.began);
+            outcome.syncs.count(bytes, job.began.elapsed());
+        }
         Err(error) if error.kind() == io::ErrorKind::Interrupted => return true,
         Err(error) => {
             let error = Error::io(Operation::Sync, &error).about(&reporter.target());
             durability.has_not_synced(&job, &error, written);
+            outcome.syncs.failed.add(1);
             reporter.report(error);
         }
     }
@@ -117,15 +132,20 @@ fn run<M: Memory>(shared: &Shared<M>) {
     intake.crew.enlist();
     let work = || {
         loop {
+            let due_at = outcome.rhythm.due_at();
             let look = || {
                 // Read first: the step then sees the last write of the flusher.
                 let over = durability.is_flusher_done();
                 if step(shared) {
                     return Some(true);
                 }
-                over.then_some(false)
+                if over {
+                    return Some(false);
+                }
+                // The sleep must have another end.
+                (outcome.rhythm.due_at() != due_at).then_some(true)
             };
-            if durability.wanted.wait_until(None, look) == Some(false) {
+            if durability.wanted.wait_until(due_at, look) == Some(false) {
                 break;
             }
         }

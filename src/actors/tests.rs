@@ -91,6 +91,7 @@ const CONFIG: Config = Config {
     outstanding_max: 16,
     refuse_when_stalled: false,
     loss_line_every: None,
+    sync_policy: None,
 };
 
 /// Checks that `posted = written + still in the ring`.

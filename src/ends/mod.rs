@@ -30,4 +30,4 @@ pub use pending::{Pending, Reach, Subscriber, WOKEN, Watch};
 pub use sink::Sink;
 #[cfg(any(feature = "log", feature = "tracing"))]
 pub use stats::Counter;
-pub use stats::{DrainCounters, Kind, PostCounters, Stall, Stats, Waits};
+pub use stats::{DrainCounters, Kind, PostCounters, Stall, Stats, SyncCounters, Syncs, Waits};

@@ -102,6 +102,8 @@ pub struct Stats {
     /// Bytes of the lines that report losses ([`Options::loss_lines`](crate::Options::loss_lines)).
     /// They are in the file, and no other count includes them.
     pub loss_line_bytes: u64,
+    /// Calls of fdatasync and fsync.
+    pub syncs: Syncs,
     /// Why the queue has failed, if it has. `None` again after a successful
     /// [`reopen`](crate::Queue::reopen).
     pub last_error: Option<Error>,
@@ -159,6 +161,63 @@ pub struct Waits {
     pub getn_room: u64,
     /// The longest time that one call has blocked its thread.
     pub longest: Duration,
+}
+
+/// Counts the calls of fdatasync(2) and fsync(2). One call serves all callers that wait, so
+/// `synced_bytes / done` says how much a sync covers.
+///
+/// ```
+/// use alq::{Flags, Options, SyncOp};
+///
+/// # let dir = tempfile::tempdir()?;
+/// let queue = Options::new().open(dir.path().join("app.log"))?;
+/// queue.writen(b"12345678", Flags::WAITOK)?;
+/// queue.fsync(SyncOp::Data)?.wait()?;
+/// let syncs = queue.stats().syncs;
+/// assert_eq!((syncs.done, syncs.synced_bytes, syncs.failed), (1, 8, 0));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Syncs {
+    /// Syncs that have succeeded.
+    pub done: u64,
+    /// Syncs that have failed. Each has been reported to
+    /// [`on_error`](crate::Options::on_error).
+    pub failed: u64,
+    /// The time of the longest sync that has succeeded.
+    pub longest: Duration,
+    /// Bytes that have become durable. They are counted as a [`Position`](crate::Position) counts,
+    /// with padding.
+    pub synced_bytes: u64,
+}
+
+/// What the sync thread counts.
+#[derive(Debug, Default)]
+pub struct SyncCounters {
+    done: Counter,
+    pub failed: Counter,
+    longest_ns: Counter,
+    synced_bytes: Counter,
+}
+
+impl SyncCounters {
+    /// Counts a sync that took `time` and made `bytes` durable.
+    pub fn count(&self, bytes: u64, time: Duration) {
+        self.longest_ns.raise(time.as_nanos() as u64);
+        self.synced_bytes.add(bytes);
+        self.done.add(1);
+    }
+
+    /// The values of all counters, for a snapshot.
+    pub fn now(&self) -> Syncs {
+        Syncs {
+            done: self.done.get(),
+            failed: self.failed.get(),
+            longest: Duration::from_nanos(self.longest_ns.get()),
+            synced_bytes: self.synced_bytes.get(),
+        }
+    }
 }
 
 /// The kind of call that waits.

@@ -27,7 +27,8 @@
 //!
 //! | file | what it owns |
 //! |---|---|
-//! | `options`, `framing`, `ring_file`, `open`, `opening` | options, checks, the start of a queue |
+//! | `options`, `framing`, `ring_file`, `sync_every` | options |
+//! | `open`, `opening` | checks, the start of a queue |
 //! | `mend` | a torn record at the end of the log |
 //! | `queue`, `append`, `write` | the handle, its appends, and its use as a writer |
 //! | `lane` | the handle of one producer, and its appends |
@@ -66,6 +67,7 @@ mod reserve;
 mod reserved;
 mod ring_file;
 mod suspend;
+mod sync_every;
 mod write;
 
 pub use async_append::AsyncAppend;

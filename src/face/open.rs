@@ -16,7 +16,7 @@ use super::options::Options;
 use super::queue::Queue;
 use super::registry::{look_for_hangs, registry};
 use super::ring_file::check_appending;
-use crate::actors::{Config, Flusher, Reporter, Shared, start};
+use crate::actors::{Config, Flusher, Reporter, Shared, start, syncer};
 use crate::ends::{PIPE_BUF, Sink};
 use crate::memory::Mirror;
 use crate::primitives::sync::{Arc, PlainArc};
@@ -137,6 +137,7 @@ impl Options {
         sink: &PlainArc<dyn Sink>,
         target: &Target,
     ) -> Result<Queue, Error> {
+        self.check_syncable(&**sink)?;
         exit::arm()?;
         self.on_error.start()?;
         let mut before = Recovery::default();
@@ -183,6 +184,7 @@ impl Options {
             outstanding_max: self.outstanding_max,
             loss_line_every: self.loss_line_every,
             refuse_when_stalled: self.refuse_when_stalled,
+            sync_policy: self.sync_policy,
         };
         let mut shared = Shared::with(ring, config, Some(PlainArc::clone(&sink)), reporter);
         shared.set_wrap(Wrap::plain(self.opening.framing)?);
@@ -203,7 +205,11 @@ impl Options {
         }
         let found = (recovery, ring_file);
         let queue = Queue::new(Arc::clone(&shared), entry_len, self.clone(), found);
-        registry().enter(&shared)?; // if refused, the queue is dropped and its thread ends
+        // If one of these fails, the queue is dropped and its threads end.
+        registry().enter(&shared)?;
+        if self.sync_policy.is_some() {
+            syncer::start(&shared)?;
+        }
         self.on_error.watch(look_for_hangs);
         Ok(queue)
     }
@@ -242,6 +248,7 @@ impl Options {
 
     /// Checks the options, and returns the sizes of the ring that they ask for.
     fn geometry(&self) -> Result<Geometry, Error> {
+        self.check_sync_policy()?;
         check_bytes("lane_span", self.lane_span_bytes as u64)?;
         if let Some(limit) = self.stall_limit.filter(|limit| *limit < STALL_LIMIT_MIN) {
             return Err(Error::InvalidOption {

@@ -1,14 +1,14 @@
 //! Queue options: how to open a queue, and how it behaves.
 //!
-//! Every method stores its value and cannot fail. `open.rs` checks the values, and `ring_file.rs`
-//! has the options of the ring file. A new option gets a row in the table of [`Options`].
+//! Every method stores its value and cannot fail. `open.rs` checks the values. `ring_file.rs` has the
+//! options of the ring file, and `sync_every.rs` has the sync policy. A new option gets a row in the table of [`Options`].
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use super::opening::Opening;
 use crate::actors::Callback;
-use crate::words::{Order, Report};
+use crate::words::{Order, Report, SyncPolicy};
 
 /// Opens a [`Queue`](crate::Queue), with options.
 ///
@@ -30,6 +30,7 @@ use crate::words::{Order, Report};
 /// | a file that accepts no data | [`stall_limit`](Options::stall_limit) | 5 s |
 /// | | [`refuse_when_stalled`](Options::refuse_when_stalled): never wait for a full disk | off |
 /// | errors | [`on_error`](Options::on_error), a callback | no callback |
+/// | durability | [`sync_every`](Options::sync_every): a time, a number of bytes | on request |
 /// | completions | [`outstanding_max`](Options::outstanding_max) | 65536 |
 /// | survive SIGKILL | [`ring_file`](Options::ring_file), the path of the ring | in memory |
 /// | | [`ring_optional`](Options::ring_optional): open without it | off |
@@ -61,6 +62,7 @@ pub struct Options {
     pub(super) max_delay: Duration,
     pub(super) loss_line_every: Option<Duration>,
     pub(super) refuse_when_stalled: bool,
+    pub(super) sync_policy: Option<SyncPolicy>,
     pub(super) ring_file: Option<PathBuf>,
     pub(super) other_log: bool,
     pub(super) ring_optional: bool,
@@ -91,6 +93,7 @@ impl Options {
             max_delay: Duration::from_millis(10),
             loss_line_every: None,
             refuse_when_stalled: false,
+            sync_policy: None,
             ring_file: None,
             other_log: false,
             ring_optional: false,

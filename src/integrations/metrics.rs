@@ -3,7 +3,7 @@
 
 use ::metrics::{SharedString, Unit, counter, describe_counter, describe_gauge, gauge};
 
-use crate::ends::{Stats, Waits};
+use crate::ends::{Stats, Syncs, Waits};
 use crate::face::Queue;
 
 /// Publishes the [`Stats`] of a queue to the recorder that is current when
@@ -106,6 +106,7 @@ impl Publisher {
             stalled,
             repeated,
             loss_line_bytes,
+            syncs,
             last_error,
         } = self.queue.stats();
 
@@ -126,6 +127,7 @@ impl Publisher {
         self.count("alq_refused_for_stall_total", refused_for_stall);
         self.count("alq_refused_for_failure_total", refused_for_failure);
         self.publish_waits(waits);
+        self.publish_syncs(syncs);
         self.count("alq_abandoned_total", abandoned);
         self.count("alq_drains_total", drains);
         self.count("alq_wakeups_total", wakeups);
@@ -158,6 +160,19 @@ impl Publisher {
         self.set("alq_longest_wait_seconds", longest.as_secs_f64());
     }
 
+    fn publish_syncs(&self, syncs: Syncs) {
+        let Syncs {
+            done,
+            failed,
+            longest,
+            synced_bytes,
+        } = syncs;
+        self.count("alq_syncs_total", done);
+        self.count("alq_sync_failures_total", failed);
+        self.count("alq_synced_bytes_total", synced_bytes);
+        self.set("alq_longest_sync_seconds", longest.as_secs_f64());
+    }
+
     fn count(&self, name: &'static str, value: u64) {
         counter!(name, "queue" => self.name.clone()).absolute(value);
     }
@@ -174,7 +189,7 @@ impl Publisher {
 /// The name, unit and meaning of a metric.
 type Described = (&'static str, Unit, &'static str);
 
-const COUNTERS: [Described; 16] = [
+const COUNTERS: [Described; 19] = [
     ("alq_posted_records_total", Unit::Count, "Records posted"),
     ("alq_posted_bytes_total", Unit::Bytes, "Bytes posted"),
     (
@@ -238,6 +253,17 @@ const COUNTERS: [Described; 16] = [
         Unit::Bytes,
         "Bytes that a reopen left in the old file and wrote again to the new one",
     ),
+    ("alq_syncs_total", Unit::Count, "Syncs that have succeeded"),
+    (
+        "alq_sync_failures_total",
+        Unit::Count,
+        "Syncs that have failed",
+    ),
+    (
+        "alq_synced_bytes_total",
+        Unit::Bytes,
+        "Bytes that have become durable, with padding",
+    ),
     (
         "alq_loss_line_bytes_total",
         Unit::Bytes,
@@ -245,7 +271,7 @@ const COUNTERS: [Described; 16] = [
     ),
 ];
 
-const GAUGES: [Described; 8] = [
+const GAUGES: [Described; 9] = [
     (
         "alq_capacity_bytes",
         Unit::Bytes,
@@ -273,5 +299,10 @@ const GAUGES: [Described; 8] = [
         "alq_longest_wait_seconds",
         Unit::Seconds,
         "The longest time that one append has blocked",
+    ),
+    (
+        "alq_longest_sync_seconds",
+        Unit::Seconds,
+        "The time of the longest sync",
     ),
 ];

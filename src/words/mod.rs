@@ -9,7 +9,7 @@
 //! | `geometry` | the sizes of a ring, and what room means |
 //! | `ring_file`, `ring_notes` | the words of the ring file, as docs/format.md lists them |
 //! | `frame`, `framing`, `wrap` | the bytes of framed logs, as docs/frames.md lists them |
-//! | `position`, `level`, `flags` | what callers pass and get |
+//! | `position`, `level`, `flags`, `sync_policy` | what callers pass and get |
 //! | `error`, `undrained`, `recovery`, `rotation` | what callers are told |
 
 mod error;
@@ -31,6 +31,7 @@ mod ring_kills;
 mod ring_notes;
 mod rotation;
 mod slot;
+mod sync_policy;
 mod target;
 mod undrained;
 mod wrap;
@@ -48,6 +49,7 @@ pub use ring_file::{Entries, Intent, Layout, LogEnd};
 pub use ring_notes::{Live, LogNote};
 pub use rotation::RotationProblem;
 pub use slot::{Phase, Place, State, Tag};
+pub use sync_policy::SyncPolicy;
 #[cfg(feature = "read")]
 pub(crate) use target::Escaped;
 pub use target::Target;

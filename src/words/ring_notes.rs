@@ -121,6 +121,8 @@ pub struct Live {
     pub longest_wait_ns: u64,
     /// Wake-ups of the flusher.
     pub wakeups: u64,
+    /// Syncs that had succeeded when these counters were published.
+    pub syncs: u64,
 }
 
 impl Live {
@@ -129,8 +131,7 @@ impl Live {
 
     /// Packs the counters.
     pub(crate) fn to_words(self) -> [u64; Self::WORDS] {
-        let mut words = [0; Self::WORDS];
-        words[..15].copy_from_slice(&[
+        [
             u64::from(self.pid),
             self.opened_ns,
             self.shown_ns,
@@ -146,8 +147,8 @@ impl Live {
             self.waits,
             self.longest_wait_ns,
             self.wakeups,
-        ]);
-        words
+            self.syncs,
+        ]
     }
 
     /// Unpacks the counters. Each is valid by itself.
@@ -168,6 +169,7 @@ impl Live {
             waits: words[12],
             longest_wait_ns: words[13],
             wakeups: words[14],
+            syncs: words[15],
         }
     }
 }
@@ -206,7 +208,7 @@ mod tests {
 
     #[test]
     fn what_is_shown_round_trips() {
-        let words = std::array::from_fn(|at| if at < 15 { at as u64 + 1 } else { 0 });
+        let words = std::array::from_fn(|at| at as u64 + 1);
         assert_eq!(Live::from_words(&words).to_words(), words);
     }
 }

@@ -25,5 +25,6 @@ mod reservations;
 mod reserve;
 mod stalls;
 mod suspend;
+mod sync_every;
 mod waiting;
 mod writer;

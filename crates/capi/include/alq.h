@@ -264,6 +264,15 @@ int alq_options_ring_optional(struct alq_options *options, int optional);
  * gets one warning when the queue opens, because an append waits while such a disk does. */
 int alq_options_ring_on_disk(struct alq_options *options, int on_disk);
 
+/*
+ * Syncs the log (fdatasync) although no caller asks for it: when bytes have been written and not
+ * synced for this number of milliseconds, and when this number of bytes is written and not synced,
+ * whichever comes first. 0 leaves out one of the two; 0 for both gives EINVAL. Off by default. A
+ * close syncs what is left. A failed sync is given to the error callback. Opening a queue with it
+ * on a descriptor that cannot be synced gives EINVAL, and so does a reopen.
+ */
+int alq_options_sync_every(struct alq_options *options, uint64_t ms, uint64_t bytes);
+
 /* The number of requests that may be outstanding, 65536 by default. */
 int alq_options_outstanding_max(struct alq_options *options, size_t requests);
 /* The most bytes that a lane claims at once: 1 to 2^31, 16 KiB by default. */
@@ -400,6 +409,10 @@ struct alq_stats {
     uint64_t refused_for_stall;     /* of the refused: while the file accepted no data */
     uint64_t refused_for_failure;   /* refused after a failed write; in no other count */
     uint64_t clamped_records;       /* entries posted with an ae_bytesused beyond their end */
+    uint64_t syncs;                 /* syncs that have succeeded */
+    uint64_t sync_failures;         /* syncs that have failed */
+    uint64_t longest_sync_ns;       /* the longest sync, in nanoseconds */
+    uint64_t synced_bytes;          /* that have become durable, with padding */
 };
 
 /*

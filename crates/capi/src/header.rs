@@ -130,7 +130,11 @@ fn layouts() -> String {
         reserved,
         refused_for_stall,
         refused_for_failure,
-        clamped_records
+        clamped_records,
+        syncs,
+        sync_failures,
+        longest_sync_ns,
+        synced_bytes
     );
     layout!(
         out,

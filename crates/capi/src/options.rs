@@ -2,8 +2,9 @@
 
 use std::ffi::{c_char, c_int, c_void};
 use std::sync::Arc;
+use std::time::Duration;
 
-use alq::{Framing, Options};
+use alq::{Framing, Options, SyncPolicy};
 use libc::{mode_t, timespec};
 
 use crate::arguments::{duration, needed_duration, path_of};
@@ -236,6 +237,26 @@ pub unsafe extern "C" fn alq_options_refuse_when_stalled(
 ) -> c_int {
     // SAFETY: the header requires it.
     unsafe { set(options, |all| all.refuse_when_stalled(refuse != 0)) }
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn alq_options_sync_every(
+    options: *mut AlqOptionsCell,
+    ms: u64,
+    bytes: u64,
+) -> c_int {
+    if ms == 0 && bytes == 0 {
+        return libc::EINVAL;
+    }
+    let mut policy = SyncPolicy::new();
+    if ms > 0 {
+        policy = policy.time(Duration::from_millis(ms));
+    }
+    if bytes > 0 {
+        policy = policy.bytes(bytes);
+    }
+    // SAFETY: the header requires it.
+    unsafe { set(options, |all| all.sync_every(policy)) }
 }
 
 #[unsafe(no_mangle)]

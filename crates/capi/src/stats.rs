@@ -49,6 +49,10 @@ pub struct AlqStats {
     pub refused_for_stall: u64,
     pub refused_for_failure: u64,
     pub clamped_records: u64,
+    pub syncs: u64,
+    pub sync_failures: u64,
+    pub longest_sync_ns: u64,
+    pub synced_bytes: u64,
 }
 
 fn nanoseconds(time: Duration) -> u64 {
@@ -99,6 +103,10 @@ impl From<Stats> for AlqStats {
             refused_for_stall: stats.refused_for_stall,
             refused_for_failure: stats.refused_for_failure,
             clamped_records: 0,
+            syncs: stats.syncs.done,
+            sync_failures: stats.syncs.failed,
+            longest_sync_ns: nanoseconds(stats.syncs.longest),
+            synced_bytes: stats.syncs.synced_bytes,
         }
     }
 }

@@ -16,6 +16,7 @@ static void options_are_used(void)
     IS(alq_options_max_delay(options, &short_time), 0);
     IS(alq_options_loss_lines(options, &short_time), 0);
     IS(alq_options_outstanding_max(options, 10), 0);
+    IS(alq_options_sync_every(options, 1, 1 << 20), 0);
     IS(alq_options_lane_span(options, 1 << 12), 0);
     CHECK(symlink("target.log", path("link.log")) == 0);
     IS(alq_open_path(&alq, path("link.log"), options), 0);
@@ -87,6 +88,7 @@ static void options_fail(void)
     IS(alq_options_loss_lines(options, NULL), EINVAL);
     IS(alq_options_stall_limit(options, &negative), EINVAL);
     IS(alq_options_fixed(options, (size_t)-1, 1), EINVAL);
+    IS(alq_options_sync_every(options, 0, 0), EINVAL);
     IS(alq_options_capacity(options, 0), 0);
     IS(alq_open_path(&alq, path("o.log"), options), EINVAL);
     CHECK(alq == NULL);
@@ -110,6 +112,7 @@ static void options_fail(void)
     IS(alq_options_max_delay(options, &zero), EINVAL);
     IS(alq_options_loss_lines(options, &zero), EINVAL);
     IS(alq_options_outstanding_max(options, 1), EINVAL);
+    IS(alq_options_sync_every(options, 1, 1), EINVAL);
     IS(alq_options_lane_span(options, 1), EINVAL);
     IS(alq_options_on_error(options, NULL, NULL), EINVAL);
     IS(alq_open_path(&alq, path("o.log"), options), EINVAL);
@@ -162,6 +165,31 @@ static void reopened(void)
     file_is("r.log.1", "one\n");
 }
 
+static void synced_by_policy(void)
+{
+    struct alq_options *options = alq_options_new();
+    struct alq_stats stats;
+    struct alq *alq;
+    int ends[2];
+    IS(alq_options_sync_every(options, 0, 8), 0);
+    IS(alq_open_path(&alq, path("policy.log"), options), 0);
+    IS(alq_writen(alq, "12345678", 8, ALQ_WAITOK), 0);
+    IS(alq_flush_timeout(alq, NULL), 0);
+    do {
+        IS(alq_get_stats(alq, &stats, sizeof stats), 0);
+        sched_yield();
+    } while (stats.syncs == 0); /* the test has a time limit */
+    IS(stats.synced_bytes, 8);
+    IS(stats.sync_failures, 0);
+    CHECK(stats.longest_sync_ns > 0);
+    alq_close(alq);
+    CHECK(pipe(ends) == 0);
+    IS(alq_open_fd(&alq, ends[1], options), EINVAL);
+    close(ends[0]);
+    close(ends[1]);
+    alq_options_free(options);
+}
+
 static void counts(void)
 {
     struct { struct alq_stats stats; uint64_t newer[2]; } large;
@@ -177,6 +205,7 @@ static void counts(void)
     IS(large.stats.written_bytes, 6);
     IS(large.stats.capacity_bytes, 1 << 20);
     IS(large.stats.last_errno, 0);
+    IS(large.stats.syncs, 0);
     IS(large.newer[0], 0);
     IS(large.newer[1], 0);
     memset(&stats, 0xff, sizeof stats);
@@ -389,6 +418,7 @@ int main(void)
     options_fail();
     descriptors();
     reopened();
+    synced_by_policy();
     counts();
     errors_are_told();
     IS(in_child(close_with_a_callback), 0);

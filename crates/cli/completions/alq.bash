@@ -49,7 +49,7 @@ _alq() {
             return 0
             ;;
         alq__subcmd__append)
-            opts="-h --capacity --ring --ring-on-disk --ring-optional --resume --fsync --follow-links --mode --stall-limit --until-eof --quiet --line --keep-torn-line --line-max --timestamp --when-full --rotate-size --rotate-every --rotate-at-start --rotate-on-signal --utc --keep --keep-age --keep-bytes --compress --link --shared-folder --help"
+            opts="-h --capacity --ring --ring-on-disk --ring-optional --resume --fsync --sync-every --sync-bytes --follow-links --mode --stall-limit --until-eof --quiet --line --keep-torn-line --line-max --timestamp --when-full --rotate-size --rotate-every --rotate-at-start --rotate-on-signal --utc --keep --keep-age --keep-bytes --compress --link --shared-folder --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -60,6 +60,14 @@ _alq() {
                     return 0
                     ;;
                 --ring)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --sync-every)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --sync-bytes)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -32,6 +32,8 @@ complete -c alq -n "__fish_alq_needs_command" -f -a "stat" -d 'Show what RING ho
 complete -c alq -n "__fish_alq_needs_command" -f -a "bench" -d 'Measure what an append costs on this machine'
 complete -c alq -n "__fish_alq_using_subcommand append" -l capacity -d 'Size of the ring: 1 byte to 2G; K, M and G are powers of 1024 [default: 1M, or the size of an existing RING]' -r
 complete -c alq -n "__fish_alq_using_subcommand append" -l ring -d 'Keep the ring in this file, best in a folder in /run; what an earlier run left there is appended first' -r -F
+complete -c alq -n "__fish_alq_using_subcommand append" -l sync-every -d 'Sync FILE to disk when something is written and not synced for this long, 0.001 or more' -r
+complete -c alq -n "__fish_alq_using_subcommand append" -l sync-bytes -d 'Sync FILE to disk when this size is written and not synced' -r
 complete -c alq -n "__fish_alq_using_subcommand append" -l mode -d 'Permissions of a new file, less the umask' -r
 complete -c alq -n "__fish_alq_using_subcommand append" -l stall-limit -d 'Give up when the disk has been full for this long, or never: forever (a reader that pauses is always waited for) [default: 5; forever if input is lines]' -r -f -a "forever\t''"
 complete -c alq -n "__fish_alq_using_subcommand append" -l line-max -d 'A line longer than this may be split; 1K to 1G [default: 64K, or a quarter of the ring]' -r

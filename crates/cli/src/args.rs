@@ -12,6 +12,7 @@ use crate::catch_args::LineOptions;
 use crate::help;
 use crate::rotate_args::RotateOptions;
 use crate::stamp::Format;
+use crate::sync_args::SyncOptions;
 use crate::values::Named;
 
 /// The command line of `alq`.
@@ -88,9 +89,8 @@ pub struct Append {
     #[arg(long)]
     pub resume: bool,
 
-    /// Report success only after the data, and a new file's directory entry, are on disk
-    #[arg(long)]
-    pub fsync: bool,
+    #[command(flatten)]
+    pub sync: SyncOptions,
 
     /// Follow FILE if it is a symbolic link (/dev/stdout is one)
     #[arg(long)]

@@ -52,6 +52,7 @@ mod signals;
 mod stamp;
 mod stat;
 mod straight;
+mod sync_args;
 mod target;
 mod values;
 mod watch;

@@ -26,6 +26,7 @@ pub fn refusal(error: &Error, options: &Append) -> Failure {
         return match (error, &options.ring) {
             (Error::RingFile { .. }, Some(ring)) => ring::refusal(ring, error),
             (Error::Rotation(problem), _) => Failure::whole(problem),
+            (Error::NotSyncable, _) => not_syncable(options),
             _ => Failure::new(report::shown(path), error.reason()),
         };
     };
@@ -35,6 +36,18 @@ pub fn refusal(error: &Error, options: &Append) -> Failure {
         (Operation::RingFile, Some(ring)) => ring::refusal(ring, error),
         _ => Failure::new(report::shown(path), error.reason()),
     }
+}
+
+/// The message if FILE cannot be synced and an option asks for it.
+fn not_syncable(options: &Append) -> Failure {
+    let option = options.sync.last().map_or("", |(_, option)| option);
+    let problem = format!("{option}: {}{}", Error::NotSyncable, not_a_disk(option));
+    Failure::new(report::shown(&options.file), problem)
+}
+
+/// What to do if FILE cannot be synced.
+pub fn not_a_disk(option: &str) -> String {
+    format!("; this is not a file on a disk: leave out {option}")
 }
 
 /// The message if open(2) has failed. `links` says what to do about a symbolic link.

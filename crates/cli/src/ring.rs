@@ -38,20 +38,30 @@ pub fn capacity(options: &Append) -> Result<usize, Failure> {
     }
 }
 
-/// Adds the ring file of the command line to the options of a queue.
+/// Adds the ring file of the command line to the options of a queue, and what it reports of itself.
 pub fn in_file(queue: Options, options: &Append) -> (Options, Refused) {
     let (says, refused) = channel();
-    let Some(ring) = &options.ring else {
-        return (queue, Refused(refused));
-    };
-    let queue = queue.ring_file(ring).ring_on_disk(true); // `warn_of_disk` warns
-    if !options.ring_optional {
-        return (queue, Refused(refused));
+    let has_policy = options.sync.policy().is_some();
+    let mut queue = queue.ring_optional(options.ring_optional);
+    if let Some(ring) = &options.ring {
+        queue = queue.ring_file(ring).ring_on_disk(true); // `warn_of_disk` warns
     }
-    let queue = queue.ring_optional(true).on_error(move |report| {
-        // Other errors are in the statistics of the queue, or in the answers of its calls.
-        let _ = says.send(report.error.clone());
-    });
+    if options.ring_optional || has_policy {
+        queue = queue.on_error(move |found| {
+            let is_sync = matches!(
+                &found.error,
+                Error::Io {
+                    operation: Operation::Sync,
+                    ..
+                }
+            );
+            if is_sync && has_policy {
+                report::line(found); // no call waits for it
+            }
+            // Other errors are in the statistics of the queue, or in the answers of its calls.
+            let _ = says.send(found.error.clone());
+        });
+    }
     (queue, Refused(refused))
 }
 

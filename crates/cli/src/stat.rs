@@ -48,6 +48,7 @@ struct Report {
     waits: u64,
     longest_wait_ns: u64,
     wakeups: u64,
+    syncs: u64,
 }
 
 /// Prints the state of the ring file.
@@ -102,6 +103,7 @@ impl Report {
             waits: live.waits,
             longest_wait_ns: live.longest_wait_ns,
             wakeups: live.wakeups,
+            syncs: live.syncs,
         }
     }
 
@@ -145,6 +147,7 @@ impl Report {
             Row::count("written", self.written_bytes, "bytes"),
             Row::count("", self.written_records, "records"),
             Row::count("", self.drains, "drains"),
+            Row::count("", self.syncs, "syncs"),
             Row::count("waits", self.waits, "appends"),
             Row::text(
                 "longest",

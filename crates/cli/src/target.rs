@@ -18,7 +18,7 @@ use crate::kind::Kind;
 use crate::patience::Patience;
 use crate::place::Place;
 use crate::progress::Progress;
-use crate::refusal::{cannot_open, refusal};
+use crate::refusal::{cannot_open, not_a_disk, refusal};
 use crate::report::{self, Dropped, Failure};
 use crate::{ring, rotate};
 
@@ -42,7 +42,8 @@ pub struct Target<'a> {
     log: Option<RotatingFile>,
     /// True if a signal has requested a rotation.
     has_asked: Cell<bool>,
-    fsync: bool,
+    /// The sync at the end, and the option that asks for it.
+    last_sync: Option<(SyncOp, &'static str)>,
     patience: Patience,
     /// What was dropped until the end of input.
     dropped: Cell<Dropped>,
@@ -61,6 +62,9 @@ impl<'a> Target<'a> {
             .stall_limit(None); // `Patience` limits the wait for a full disk
         if options.lines.when_full == WhenFull::Drop {
             queue = queue.loss_lines(LOSS_LINES_EVERY);
+        }
+        if let Some(policy) = options.sync.policy() {
+            queue = queue.sync_every(policy);
         }
         let (queue, refused_ring) = ring::in_file(queue, options);
         let refused = |error| refusal(&error, options);
@@ -97,13 +101,13 @@ impl<'a> Target<'a> {
             queue,
             log,
             has_asked: Cell::new(false),
-            fsync: options.fsync,
+            last_sync: options.sync.last(),
             patience: Patience::new(options.stall_limit()),
             dropped: Cell::default(),
         };
         // From here on, an early return drops the target, which does not wait for FILE.
         target.kind = kind?;
-        target.sync()?; // nothing is written yet: this only checks that --fsync is possible
+        target.sync()?; // nothing is written yet: this only checks that a sync is possible
         Ok(target)
     }
 
@@ -131,7 +135,7 @@ impl<'a> Target<'a> {
         let mut target = Self {
             place: Place::File(path),
             ring: Some(ring),
-            fsync: false,
+            last_sync: None,
             kind: Kind::default(),
             queue,
             log: None,
@@ -141,7 +145,8 @@ impl<'a> Target<'a> {
         };
         let kind = file.map_or_else(|| Kind::at(path), Kind::of);
         target.kind = kind.map_err(|error| Failure::new(report::shown(path), error))?;
-        target.fsync = target.kind.is_file();
+        let is_file = target.kind.is_file();
+        target.last_sync = is_file.then_some((SyncOp::Full, "--fsync"));
         Ok(target)
     }
 
@@ -196,22 +201,20 @@ impl<'a> Target<'a> {
         self.dropped.set(dropped);
     }
 
-    /// With `--fsync`, waits until everything is on disk. Without it, does nothing.
+    /// Waits until everything is on disk, if an option asks for that. Otherwise does nothing.
     pub fn sync(&self) -> Result<(), Failure> {
-        if !self.fsync {
+        let Some((op, option)) = self.last_sync else {
             return Ok(());
-        }
-        let synced = self.queue.fsync(SyncOp::Full);
+        };
+        let synced = self.queue.fsync(op);
         let wait = |synced: Completion| self.wait(|limit| synced.wait_timeout(limit));
         synced.and_then(wait).map_err(|error| {
             let way_out = match error {
-                Error::NotSyncable => "; this is not a file on a disk: leave out --fsync",
-                _ => "",
+                Error::NotSyncable => not_a_disk(option),
+                _ => String::new(),
             };
-            Failure::new(
-                self.place,
-                format!("--fsync failed: {}{way_out}", error.reason()),
-            )
+            let reason = error.reason();
+            Failure::new(self.place, format!("{option} failed: {reason}{way_out}"))
         })
     }
 

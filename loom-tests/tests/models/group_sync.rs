@@ -6,7 +6,7 @@ use std::sync::Mutex;
 
 use alq::SyncOp;
 use alq::model::{Flusher, Heap, Pace, Pending, Reach, Shared, Sink, drive, syncer};
-use alq_loom_tests::{Cells, Memory, explore, queue_with_sync, write};
+use alq_loom_tests::{Cells, Memory, explore, queue_that_syncs, queue_with_sync, write};
 use loom::sync::Arc;
 use loom::sync::atomic::{AtomicU64, Ordering};
 use loom::thread;
@@ -214,4 +214,30 @@ fn a_durable_position_is_visible_only_after_its_sync_returned() {
             assert_eq!(shared.outcome.durability.verdict(1, op), Some(Ok(())));
         });
     }
+}
+
+/// A queue with a policy. The flusher writes while the sync thread looks for the last time before
+/// it sleeps. Either the thread sees the byte, or the flusher sees the alarm and wakes it. No caller
+/// waits for the sync, so no other wake-up comes.
+#[test]
+fn a_byte_that_is_due_by_policy_wakes_the_sync_thread() {
+    explore(
+        "a_byte_that_is_due_by_policy_wakes_the_sync_thread",
+        2,
+        || {
+            let sink = std::sync::Arc::new(Memory::default());
+            let (shared, mut flusher) = queue_that_syncs(4, sink, 1);
+            syncer::start(&shared).unwrap();
+            write(&shared, b'a', 1, false);
+            flusher.step();
+            let is_durable = || shared.outcome.durability.verdict(1, SyncOp::Data);
+            let result = shared.outcome.progress.wait_until(None, is_durable);
+            assert_eq!(result, Some(Ok(())));
+            shared.intake.ring.close();
+            drop(flusher);
+            shared.flusher_ended();
+            let finished = || shared.has_finished().then_some(());
+            shared.outcome.progress.wait_until(None, finished).unwrap();
+        },
+    );
 }

@@ -229,3 +229,23 @@ fn fsync_works_for_new_and_old_files_and_through_links() {
         .success();
     assert_same(&fs::read(dir.path().join("bare.log")).unwrap(), b"z\n");
 }
+
+#[test]
+fn a_sync_policy_syncs_the_rest_at_the_end() {
+    for args in [
+        &["--sync-every=3600"][..],
+        &["--sync-every=0.001", "--sync-bytes=64K"],
+    ] {
+        let (dir, log) = scratch();
+        let ring = dir.path().join("ring");
+        append(args)
+            .arg("--ring-on-disk")
+            .arg("--ring")
+            .arg(&ring)
+            .arg(&log)
+            .write_stdin("x\n")
+            .assert()
+            .success();
+        assert_same(&fs::read(&log).unwrap(), b"x\n");
+    }
+}

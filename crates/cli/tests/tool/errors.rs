@@ -269,6 +269,11 @@ fn what_cannot_be_synced_is_refused_before_anything_is_read() {
     let (path, reader) = fifo(&dir);
     let parts = [name(&path), "--fsync", "cannot be synced", "leave out"];
     refused(append(["--fsync"]).arg(&path).write_stdin("x"), 1, &parts);
+    for option in ["--sync-every=1", "--sync-bytes=1M"] {
+        let name_of = option.split('=').next().unwrap();
+        let parts = [name(&path), name_of, "cannot be synced", "leave out"];
+        refused(append([option]).arg(&path).write_stdin("x"), 1, &parts);
+    }
     assert_eq!(rustix::io::ioctl_fionread(&reader).unwrap(), 0);
 }
 

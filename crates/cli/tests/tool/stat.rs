@@ -46,6 +46,7 @@ fn a_tool_that_waits_for_input_is_shown_and_not_disturbed() {
         "open_reservations",
         "damaged",
         "refused_records",
+        "syncs",
     ] {
         assert_eq!(number(&report, name), 0, "{name} in {report}");
     }
@@ -114,6 +115,7 @@ damaged                  0 slots
 written                  8 bytes
                          1 records
                          1 drains
+                         0 syncs
 waits                    0 appends
 longest            0.000 s
 refused                  0 records
