@@ -125,6 +125,48 @@ fn shut_down(disk: &LoopDisk) -> bool {
     unsafe { libc::ioctl(folder.as_raw_fd(), SHUTDOWN, &raw const without_log) == 0 }
 }
 
+/// A container gets a volume that is one file.
+#[test]
+fn a_log_that_is_a_mount_point_is_not_rotated_and_the_message_says_why() {
+    let test = "a_log_that_is_a_mount_point_is_not_rotated_and_the_message_says_why";
+    let folder = rotated::Folder::new();
+    let volume = folder.path().join("volume");
+    std::fs::write(&volume, "").unwrap();
+    std::fs::write(folder.log(), "").unwrap();
+    let mount = |program: &str, args: &[&std::path::Path]| {
+        let mut command = std::process::Command::new(program);
+        let status = command
+            .args(args)
+            .stderr(std::process::Stdio::null())
+            .status();
+        status.is_ok_and(|status| status.success())
+    };
+    if !mount("mount", &["--bind".as_ref(), &volume, &folder.log()]) {
+        println!("{test}: skipped, nothing can be mounted here");
+        return;
+    }
+    let (says, errors) = std::sync::mpsc::channel();
+    let rotation = Rotation::new().size_bytes(4);
+    let rotation = rotation.on_error(move |error| says.send(error.to_string()).unwrap());
+    let (log, queue) = folder.open(rotation);
+    for record in ["one\n", "two\n", "six\n"] {
+        queue.writen(record.as_bytes(), WAIT).unwrap();
+        queue.flush().unwrap();
+    }
+    queue.close(None).unwrap();
+    log.wait_background(BACKGROUND).unwrap();
+    let error = errors.recv_timeout(common::DEADLINE).unwrap();
+    let names = std::fs::read_dir(folder.path()).unwrap().count();
+    drop((log, queue));
+    assert!(mount("umount", &["-l".as_ref(), &folder.log()]));
+    assert!(
+        error.ends_with("it is a mount point: mount the folder instead of the file"),
+        "{error}"
+    );
+    assert_eq!(std::fs::read(&volume).unwrap(), b"one\ntwo\nsix\n");
+    assert_eq!(names, 3, "the log, its lock and the volume");
+}
+
 /// On Btrfs, /proc/locks names another device than stat(2), and rotation swaps names as elsewhere.
 #[test]
 fn btrfs_has_the_log_the_ring_and_the_rotated_files() {

@@ -83,9 +83,13 @@ impl RotateError {
 
 impl fmt::Display for RotateError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let way_out = match self.source.raw_os_error() {
+            Some(libc::EBUSY) => "; it is a mount point: mount the folder instead of the file",
+            _ => "",
+        };
         write!(
             f,
-            "{}: cannot {}: {}",
+            "{}: cannot {}: {}{way_out}",
             self.path.display(),
             self.doing,
             self.source

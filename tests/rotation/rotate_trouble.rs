@@ -87,16 +87,16 @@ fn a_log_that_is_renamed_or_deleted_is_created_again() {
 #[test]
 fn a_directory_that_vanishes_and_returns() {
     let folder = Folder::new();
-    let folder = folder.path().join("logs");
-    let path = folder.join("log");
-    fs::create_dir(&folder).unwrap();
+    let logs = folder.path().join("logs");
+    let path = logs.join("log");
+    fs::create_dir(&logs).unwrap();
     let (rotation, clock, errors) = watched(Rotation::new().size_bytes(8));
     let log = rotation.open(&path).unwrap();
     let queue = small().to_sink(log.clone()).unwrap();
     put(&queue, "one\n");
     settle(&log); // no thread reads the folder any more
     let away = folder.path().join("away");
-    fs::rename(&folder, &away).unwrap();
+    fs::rename(&logs, &away).unwrap();
     put(&queue, "two\nthree\n");
     put(&queue, "four\n");
     let error = errors.recv_timeout(DEADLINE).unwrap();
@@ -110,7 +110,7 @@ fn a_directory_that_vanishes_and_returns() {
     );
     clock.store(1, Ordering::Relaxed);
     put(&queue, "five\n");
-    fs::create_dir(&folder).unwrap();
+    fs::create_dir(&logs).unwrap();
     put(&queue, "six\n");
     clock.store(2, Ordering::Relaxed);
     put(&queue, "seven\n");
