@@ -9,6 +9,8 @@ use std::io::{self, IoSlice};
 use std::time::Duration;
 
 use super::config::Last;
+mod notes;
+
 use super::gap::GapLine;
 use super::intake::Intake;
 use super::outcome::Outcome;
@@ -60,6 +62,7 @@ pub struct Flusher<M> {
     pub(super) sink: PlainArc<dyn Sink>,
     drain: Drain,
     gap_line: GapLine,
+    head: notes::Head,
     batch_limit: u32,
 }
 
@@ -91,6 +94,7 @@ impl<M: Memory> Flusher<M> {
             sink,
             drain,
             gap_line: GapLine::default(),
+            head: notes::Head::default(),
             batch_limit,
         }
     }
@@ -101,11 +105,6 @@ impl<M: Memory> Flusher<M> {
 
     fn outcome(&self) -> &Outcome {
         &self.shared.outcome
-    }
-
-    /// Sets what must be written before the next record.
-    pub fn owe(&mut self, bytes: &[u8]) {
-        self.gap_line.set(bytes);
     }
 
     /// Looks at the ring once and writes what is there, up to a limit.
@@ -133,17 +132,21 @@ impl<M: Memory> Flusher<M> {
             None => self.batch_limit,
         };
         if limit == 0 {
-            self.gap_line.begin(&intake.gaps);
+            self.begin_loss();
         }
         // A sink that takes few bytes at a time might never stop at the end of a record. So an
         // overdue reopen offers it one record only.
         let room = if is_overdue { 1 } else { self.sink.room() };
         let limit = limit.min(u32::try_from(room).unwrap_or(u32::MAX)).max(1);
-        if !self.gap_line.rest().is_empty() {
+        if self.head.is_due || !self.gap_line.rest().is_empty() {
             return self.write_gap_line();
         }
         match self.drain_once(limit, holes) {
             Ok(Drained::Moved { bytes, more }) => self.moved(bytes, more),
+            Ok(Drained::Apart(position)) => {
+                self.note_gap(position);
+                Step::Again
+            }
             Ok(Drained::Blocked { seq }) => Step::Blocked { seq },
             Ok(Drained::Empty) => self.empty(),
             Err(error) => self.refused(&error),
@@ -153,10 +156,14 @@ impl<M: Memory> Flusher<M> {
     /// Has the drain write at most `limit` bytes, unless the first record is longer.
     fn drain_once(&mut self, limit: u32, holes: Holes) -> io::Result<Drained> {
         let intake = &self.shared.intake;
-        let sink = &*self.sink;
+        let (sink, wrap, head) = (&*self.sink, self.shared.wrap, &mut self.head);
         let (start, ahead) = (self.drain.tail(), self.drain.ahead());
         self.drain.step(&intake.ring, limit, holes, |runs| {
             intake.trouble.standstill.set_blocked(false); // the flusher now waits for the sink
+            if ahead == 0 && head.is_missing(wrap, sink) {
+                head.is_due = true;
+                return Err(io::ErrorKind::Interrupted.into());
+            }
             let Some(journal) = intake.ring.journal() else {
                 return write(sink, runs);
             };
@@ -204,6 +211,10 @@ impl<M: Memory> Flusher<M> {
 
     /// Writes the line that reports a loss. The line is not part of the ring.
     fn write_gap_line(&mut self) -> Step {
+        self.put_head_first();
+        if self.gap_line.rest().is_empty() {
+            return Step::Again;
+        }
         let Shared {
             intake, outcome, ..
         } = &*self.shared;
@@ -321,6 +332,7 @@ impl<M: Memory> Flusher<M> {
             let again = self.drain.restart(&intake.ring);
             outcome.counts.repeated.add_alone(u64::from(again));
             self.gap_line.restart();
+            self.head = notes::Head::default();
         }
         self.drain.cut_records(request.sink.cuts_records());
         let can_sync = self.sink.can_sync();

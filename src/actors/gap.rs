@@ -55,8 +55,8 @@ impl Gaps {
         self.at.load(Ordering::Relaxed).checked_sub(1)
     }
 
-    /// Takes the line that is due, if there is one. For the flusher.
-    fn take(&self) -> Option<String> {
+    /// Takes what the line that is due reports, if there is one: records and bytes. For the flusher.
+    fn take(&self) -> Option<(u64, u64)> {
         // [gap.take] Acquire, pairs with [gap.note].
         if self.at.swap(0, Ordering::Acquire) == 0 {
             return None;
@@ -65,9 +65,7 @@ impl Gaps {
         // line or in the next one.
         let bytes = self.bytes.swap(0, Ordering::Relaxed);
         let records = self.records.swap(0, Ordering::Relaxed);
-        let unit = if records == 1 { "record" } else { "records" };
-        let line = || format!("alq: {records} {unit}, {bytes} bytes dropped: queue full\n");
-        (records > 0).then(line)
+        (records > 0).then_some((records, bytes))
     }
 }
 
@@ -75,6 +73,8 @@ impl Gaps {
 #[derive(Debug, Default)]
 pub(super) struct GapLine {
     text: Vec<u8>,
+    /// How many bytes at the start of the text are the header of the file.
+    head_len: usize,
     /// How many bytes of the line the sink has accepted.
     taken: usize,
     may_come: bool,
@@ -103,10 +103,10 @@ impl GapLine {
         gaps.position().filter(|_| self.may_come || is_last)
     }
 
-    /// Begins the line that is due.
-    pub(super) fn begin(&mut self, gaps: &Gaps) {
-        self.text = gaps.take().unwrap_or_default().into_bytes();
-        self.taken = 0;
+    /// Begins the line that is due, which `line` makes of the numbers of records and bytes.
+    pub(super) fn begin(&mut self, gaps: &Gaps, line: impl FnOnce(u64, u64) -> Vec<u8>) {
+        let loss = gaps.take();
+        self.set(&loss.map_or(Vec::new(), |(records, bytes)| line(records, bytes)));
         self.may_come = false;
         self.next = gaps
             .every
@@ -116,7 +116,14 @@ impl GapLine {
     /// Sets other bytes that are written as a line is.
     pub(super) fn set(&mut self, bytes: &[u8]) {
         self.text = bytes.to_vec();
-        self.taken = 0;
+        (self.taken, self.head_len) = (0, 0);
+    }
+
+    /// Puts `head` before the line, in the place of another one. Nothing is written of it yet.
+    #[cfg(any(test, feature = "frames"))]
+    pub(super) fn put_first(&mut self, head: &[u8]) {
+        self.text.splice(..self.head_len, head.iter().copied());
+        self.head_len = head.len();
     }
 
     /// Returns the part of the line that the sink has not accepted yet; empty if no line is being
@@ -157,19 +164,21 @@ mod tests {
     fn a_line_sums_up_and_the_next_one_waits() {
         let gaps = Gaps::new(Some(Duration::from_secs(3600)));
         let mut line = GapLine::default();
+        let text = |records, bytes| format!("{records} of {bytes}\n").into_bytes();
         assert_eq!(line.wait_for_turn(&gaps), None);
         gaps.note(10, || 7);
         gaps.note(20, || 9);
         assert_eq!(line.wait_for_turn(&gaps), Some(Duration::ZERO));
         assert_eq!(line.place(&gaps, false), Some(7));
-        line.begin(&gaps);
-        assert_eq!(
-            line.rest(),
-            b"alq: 2 records, 30 bytes dropped: queue full\n"
-        );
+        line.begin(&gaps, text);
+        assert_eq!(line.rest(), b"2 of 30\n");
+        line.put_first(b"head ");
+        line.put_first(b"another head ");
+        assert_eq!(line.rest(), b"another head 2 of 30\n");
+        line.put_first(b"");
         line.advance(5);
         assert!(line.is_torn());
-        assert_eq!(line.rest()[..2], *b"2 ");
+        assert_eq!(line.rest(), b"30\n");
         line.restart();
         line.advance(line.rest().len());
         assert!(line.rest().is_empty());
@@ -177,8 +186,8 @@ mod tests {
         assert!(line.wait_for_turn(&gaps).unwrap() > Duration::from_secs(3000));
         assert_eq!(line.place(&gaps, false), None);
         assert_eq!(line.place(&gaps, true), Some(11));
-        line.begin(&gaps);
-        assert_eq!(line.rest(), b"alq: 1 record, 1 bytes dropped: queue full\n");
+        line.begin(&gaps, text);
+        assert_eq!(line.rest(), b"1 of 1\n");
     }
 
     #[test]

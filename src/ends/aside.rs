@@ -103,7 +103,8 @@ impl Aside {
         drop(kept); // not under the lock: its drop may call into the queue
     }
 
-    /// Appends `record` in the process that created the queue, after its ring was drained. Calls
+    /// Appends `record` in the process that created the queue, after its ring was drained. Its first
+    /// part is the header of a file, and is written only if the file is empty. Calls
     /// `position` once the record is written and before any other record can be. Without `wait` it
     /// returns an error if another thread holds the lock or if the sink accepts no data.
     ///
@@ -113,7 +114,7 @@ impl Aside {
     /// [`Error::Io`].
     pub fn append<T>(
         &self,
-        record: [&[u8]; 3],
+        record: [&[u8]; 4],
         wait: bool,
         position: impl FnOnce() -> T,
     ) -> Result<T, Error> {
@@ -123,13 +124,15 @@ impl Aside {
             self.kept.try_lock().ok_or(Error::WouldBlock)?
         };
         let sink = kept.as_ref().ok_or(Error::Closed)?;
+        let record = without_head(record, || sink.end().is_some_and(|end| end.size_bytes == 0));
         let write = |runs: &[IoSlice<'_>]| sink.write(runs);
         write_all(record, wait, write, |limit| sink.wait_ready(limit))?;
         self.count(record);
         Ok(position())
     }
 
-    /// Appends `record` in a child of the process that created the queue. It writes to the
+    /// Appends `record`, as [`append`](Aside::append) does, in a child of the process that created the
+    /// queue. It writes to the
     /// descriptor and waits for no lock: in a child, the parent's thread that holds a lock does not
     /// exist.
     ///
@@ -138,7 +141,7 @@ impl Aside {
     /// [`Error::WouldBlock`] without `wait`; [`Error::Forked`] if the sink has no descriptor;
     /// [`Error::Closed`] if the child closed the queue, or the parent did before the fork;
     /// [`Error::Io`].
-    pub fn append_in_child(&self, record: [&[u8]; 3], wait: bool) -> Result<(), Error> {
+    pub fn append_in_child(&self, record: [&[u8]; 4], wait: bool) -> Result<(), Error> {
         // Relaxed: it orders nothing.
         if self.closed.load(Ordering::Relaxed) {
             return Err(Error::Closed);
@@ -152,6 +155,7 @@ impl Aside {
             Some(own) => own.as_fd(),
             None => sink.descriptor().ok_or(Error::Forked)?,
         };
+        let record = without_head(record, || os::file::is_empty(fd));
         append_parts_to(fd, record, wait)?;
         self.count(record);
         Ok(())
@@ -191,11 +195,22 @@ impl Aside {
         }
     }
 
-    fn count(&self, record: [&[u8]; 3]) {
+    fn count(&self, record: [&[u8]; 4]) {
         let len: usize = record.iter().map(|part| part.len()).sum();
         self.bytes.add(len as u64);
         self.records.add(1);
     }
+}
+
+/// Takes the first part from `record`, the header of a file, unless the file is empty.
+fn without_head<'r>(record: [&'r [u8]; 4], is_empty: impl FnOnce() -> bool) -> [&'r [u8]; 4] {
+    let [head, front, record, back] = record;
+    let head = if !head.is_empty() && is_empty() {
+        head
+    } else {
+        &[]
+    };
+    [head, front, record, back]
 }
 
 /// Appends all of `bytes` to `fd` on this thread. Without `wait` it returns an error if `fd`
@@ -206,11 +221,11 @@ impl Aside {
 ///
 /// [`Error::WouldBlock`] without `wait`; [`Error::Io`].
 pub fn append_to(fd: BorrowedFd<'_>, bytes: &[u8], wait: bool) -> Result<(), Error> {
-    append_parts_to(fd, [&[], bytes, &[]], wait)
+    append_parts_to(fd, [&[], &[], bytes, &[]], wait)
 }
 
 /// Appends as [`append_to`] does; the parts reach `fd` together.
-fn append_parts_to(fd: BorrowedFd<'_>, parts: [&[u8]; 3], wait: bool) -> Result<(), Error> {
+fn append_parts_to(fd: BorrowedFd<'_>, parts: [&[u8]; 4], wait: bool) -> Result<(), Error> {
     let mut begun = wait;
     let write = |runs: &[IoSlice<'_>]| {
         if begun {
@@ -234,13 +249,13 @@ fn append_parts_to(fd: BorrowedFd<'_>, parts: [&[u8]; 3], wait: bool) -> Result<
 /// Writes all of `parts` with `write`, which may take fewer. Between two tries it calls
 /// `wait_ready`.
 fn write_all(
-    parts: [&[u8]; 3],
+    parts: [&[u8]; 4],
     wait: bool,
     mut write: impl FnMut(&[IoSlice<'_>]) -> io::Result<usize>,
     wait_ready: impl Fn(Duration) -> io::Result<()>,
 ) -> Result<(), Error> {
     let failed = |error: &io::Error| Error::io(Operation::Write, error);
-    let mut runs = [IoSlice::new(&[]); 3];
+    let mut runs = [IoSlice::new(&[]); 4];
     let mut count = 0;
     for part in parts.into_iter().filter(|part| !part.is_empty()) {
         runs[count] = IoSlice::new(part);
@@ -290,18 +305,18 @@ mod tests {
         };
         let mut held = sink("0");
         let aside = Aside::new(Some(&held));
-        aside.append_in_child([&[], b"a", &[]], false).unwrap();
+        aside.append_in_child([&[], &[], b"a", &[]], false).unwrap();
         for name in ["1", "2", "3"] {
             let next = sink(name);
             aside.switch_to(&next);
             held = next;
             aside
-                .append_in_child([b"<", name.as_bytes(), b">"], true)
+                .append_in_child([&[], b"<", name.as_bytes(), b">"], true)
                 .unwrap();
         }
         drop(held);
         assert_eq!(
-            aside.append_in_child([b"late", &[], &[]], true),
+            aside.append_in_child([&[], &[], b"late", &[]], true),
             Err(Error::Closed)
         );
         let text = |name| fs::read_to_string(path(name)).unwrap();

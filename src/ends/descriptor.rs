@@ -10,6 +10,8 @@ use std::time::Duration;
 
 use super::log_file;
 use super::sink::Sink;
+#[cfg(feature = "frames")]
+use crate::memory::FileLock;
 use crate::primitives::os;
 use crate::primitives::sync::{AtomicBool, Mutex, Ordering};
 use crate::words::{LogEnd, SyncOp};
@@ -69,6 +71,9 @@ pub struct FileSink {
     room: u64,
     /// The folder of a log that was created, until its entry is durable.
     folder: Mutex<Option<PathBuf>>,
+    /// Keeps other queues from a log that can have one writer.
+    #[cfg(feature = "frames")]
+    _lock: Option<FileLock>,
 }
 
 /// The longest write to a pipe that is not mixed with other writes, in bytes. Source: pipe(7).
@@ -100,6 +105,8 @@ impl FileSink {
             file_id: (metadata.dev(), metadata.ino()),
             room: if kind.is_fifo() { PIPE_BUF } else { u64::MAX },
             folder: Mutex::new(None),
+            #[cfg(feature = "frames")]
+            _lock: None,
             file,
         })
     }
@@ -112,6 +119,16 @@ impl FileSink {
             self.room = u64::MAX;
         }
         self
+    }
+
+    /// Makes the sink hold `lock` for as long as it exists.
+    #[must_use]
+    #[cfg(feature = "frames")]
+    pub(crate) fn locked(self, lock: FileLock) -> Self {
+        Self {
+            _lock: Some(lock),
+            ..self
+        }
     }
 
     /// Makes the first sync also sync the entry in `folder`, where the file was just created.

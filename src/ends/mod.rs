@@ -22,6 +22,8 @@ pub mod log_file;
 mod pending;
 mod sink;
 mod stats;
+#[cfg(feature = "frames")]
+pub mod stream;
 pub mod tail;
 
 pub use aside::{Aside, append_to};

@@ -117,7 +117,9 @@ fn write(shared: &Shared<Mirror>, record: &[u8], wait: bool) -> Result<Position,
     let Shared { intake, aside, .. } = shared;
     let mut front = [0; FRONT_MAX];
     let (len, back) = shared.wrap.aside(record, &mut front, os::now_ns);
-    let parts = [&front[..len], record, &back];
+    let header = shared.wrap.header(intake.ring.tail().pos, os::now_ns);
+    let header = header.as_ref().map_or(&[][..], |header| header);
+    let parts = [header, &front[..len], record, &back];
     let written = if shared.here().is_ok() {
         aside.append(parts, wait, || end(shared))
     } else {

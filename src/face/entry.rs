@@ -190,6 +190,30 @@ impl<'q, R: Reserved> Entry<'q, R> {
         self.fill.set(n, len);
     }
 
+    /// Returns where the entry begins in the stream of the queue, with what its
+    /// [framing](crate::Options::framing) puts before the record: known before it is posted, so a
+    /// record can carry its own position. In a log of checked frames it is the position in the
+    /// frame. `None` for an entry that bypasses the ring: in a child of fork(2), and at the end of
+    /// the process.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let queue = alq::Options::new().open(dir.path().join("app.log"))?;
+    /// let mut entry = queue.getn(100, alq::Flags::NOWAIT)?;
+    /// let position = entry.position().expect("it is in the ring");
+    /// write!(entry, "my position is {}\n", position.bytes())?;
+    /// entry.post();
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn position(&self) -> Option<Position> {
+        if self.own.is_some() {
+            return None;
+        }
+        let start = self.room.start() - u64::from(self.shared.wrap.front());
+        Some(self.shared.intake.position(start))
+    }
+
     /// Publishes the used bytes, and wakes the flusher if it sleeps. Never blocks, never fails.
     /// Source: `alq_post` in alq(9).
     ///

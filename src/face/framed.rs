@@ -96,7 +96,7 @@ pub(super) fn end_in_lane(
 ) -> Position {
     let wrap = shared.wrap;
     owner.unshift();
-    let start = owner.begun_at();
+    let start = owner.fills_at();
     let claimed = match used {
         0 => 0,
         _ => wrap.len_of(used),
@@ -128,7 +128,7 @@ pub(super) fn append_in_lane(
         owner.set_position(position.bytes());
         return Ok(position);
     }
-    let start = owner.begun_at();
+    let start = owner.fills_at();
     let len = fill(
         shared,
         owner.bytes_mut(&shared.intake.ring, exact),

@@ -8,19 +8,54 @@ use std::io::{self, IoSlice};
 use super::opening::Opening;
 #[cfg(any(feature = "log", feature = "tracing"))]
 use super::queue::Queue;
-use crate::ends::Sink;
+#[cfg(feature = "frames")]
+use crate::ends::log_file::reader_of;
+#[cfg(feature = "frames")]
+use crate::ends::stream::{self, Stream};
 use crate::ends::tail::{self, Tail};
+use crate::ends::{FileSink, Sink};
+#[cfg(feature = "frames")]
+use crate::memory::FileLock;
+#[cfg(feature = "frames")]
+use crate::primitives::os;
 #[cfg(any(feature = "log", feature = "tracing"))]
 use crate::words::Flags;
-use crate::words::{Error, Framing, FramingProblem, Operation};
+#[cfg(feature = "frames")]
+use crate::words::frame::{Cut, FileHeader, Kind, LogId};
+use crate::words::{Error, Framing, FramingProblem, Operation, Wrap};
+
+/// What a look at the end of a log has found.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Found {
+    tail: Option<Tail>,
+    #[cfg(feature = "frames")]
+    stream: Option<Stream>,
+}
+
+impl Found {
+    /// Returns where the stream of the log continues: 0, unless it has frames.
+    pub fn end(self) -> u64 {
+        #[cfg(feature = "frames")]
+        if let Some(stream) = self.stream {
+            return stream.end;
+        }
+        0
+    }
+}
 
 /// The end of a log after it was put right.
 #[derive(Debug, Default)]
 pub(super) struct Mended {
+    /// The framing of the records, as the log has it.
+    pub wrap: Wrap,
     /// How many bytes the torn record had.
     pub torn_bytes: u64,
-    /// What the flusher must write before the first record, since the log did not accept it yet.
-    pub owed: &'static [u8],
+    /// How many bytes of the log are in no frame.
+    pub damaged_bytes: u64,
+    /// What the flusher must write before the first record.
+    pub owed: Vec<u8>,
+    /// Whether the log has a header of frames.
+    pub has_head: bool,
 }
 
 #[cfg(any(feature = "log", feature = "tracing"))]
@@ -49,32 +84,58 @@ impl Queue {
 }
 
 impl Opening {
-    /// Looks at the end of the log; `None` if it has none, or none that matters.
+    /// Keeps other queues from the log, if it can have one writer only.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Framing`] if another queue has it open; [`Error::Io`].
+    #[cfg_attr(
+        not(feature = "frames"),
+        expect(clippy::unnecessary_wraps, clippy::unused_self, reason = "for frames")
+    )]
+    pub(super) fn lock(self, sink: FileSink) -> Result<FileSink, Error> {
+        #[cfg(feature = "frames")]
+        if let (Framing::Checked, Some(fd)) = (self.framing, sink.descriptor()) {
+            if !os::file::is_regular(fd) {
+                return Ok(sink);
+            }
+            let lock = FileLock::take(|| reader_of(fd));
+            let lock = lock.map_err(|error| Error::io(Operation::Open, &error))?;
+            let lock = lock.ok_or_else(|| Error::framing(FramingProblem::InUse))?;
+            return Ok(sink.locked(lock));
+        }
+        Ok(sink)
+    }
+
+    /// Looks at the end of the log.
     ///
     /// # Errors
     ///
     /// [`Error::Framing`] if the log cannot be continued; [`Error::Io`].
-    pub(super) fn look(self, sink: &dyn Sink) -> Result<Option<Tail>, Error> {
-        #[cfg(feature = "frames")]
-        if self.framing == Framing::Checked {
-            return Err(Error::InvalidOption {
-                option: "framing",
-                value: 4,
-                allowed: "another one: Checked is not implemented yet",
-            });
-        }
+    pub(super) fn look(self, sink: &dyn Sink) -> Result<Found, Error> {
         let is_cut_anywhere = !matches!(self.framing, Framing::Raw | Framing::Lines);
         if is_cut_anywhere && sink.cuts_records() {
             return Err(Error::framing(FramingProblem::CutsRecords));
+        }
+        let failed = |error: io::Error| Error::io(Operation::Open, &error);
+        #[cfg(feature = "frames")]
+        if self.framing == Framing::Checked {
+            let stream = stream::look(sink).map_err(failed)?;
+            return Ok(Found {
+                tail: None,
+                stream: stream.map_err(Error::framing)?,
+            });
         }
         let framing = match self.framing {
             Framing::Raw | Framing::Lines if self.ends_torn_line() => Framing::Lines,
             Framing::Raw | Framing::Lines => Framing::Raw,
             framing => framing,
         };
-        let found =
-            tail::look(sink, framing).map_err(|error| Error::io(Operation::Open, &error))?;
-        found.map_err(Error::framing)
+        let tail = tail::look(sink, framing).map_err(failed)?;
+        Ok(Found {
+            tail: tail.map_err(Error::framing)?,
+            ..Found::default()
+        })
     }
 
     fn ends_torn_line(self) -> bool {
@@ -90,23 +151,106 @@ impl Opening {
     pub(super) fn mend(
         self,
         sink: &dyn Sink,
-        tail: Option<Tail>,
+        found: Found,
         is_continued: bool,
     ) -> Result<Mended, Error> {
-        let torn_bytes = tail.map_or(0, |tail| tail.torn_bytes);
-        if torn_bytes == 0 || is_continued {
-            return Ok(Mended::default());
+        #[cfg(feature = "frames")]
+        if self.framing == Framing::Checked {
+            return self.mend_frames(sink, found.stream, is_continued);
         }
-        let mut owed: &[u8] = &[];
+        let wrap = Wrap::plain(self.framing)?;
+        let torn_bytes = found.tail.map_or(0, |tail| tail.torn_bytes);
+        if torn_bytes == 0 || is_continued {
+            return Ok(Mended {
+                wrap,
+                ..Mended::default()
+            });
+        }
+        let mut owed = Vec::new();
         if matches!(self.framing, Framing::Raw | Framing::Lines) {
             // If the log has no room now, the queue opens in spite of that.
             if sink.write(&[IoSlice::new(b"\n")]).ok() != Some(1) {
-                owed = b"\n";
+                owed.push(b'\n');
             }
-        } else if let Some(tail) = tail {
-            let failed = |error: io::Error| Error::io(Operation::Open, &error);
-            tail::cut(sink, tail.whole_bytes).map_err(failed)?;
+        } else if let Some(tail) = found.tail {
+            cut(sink, tail.whole_bytes)?;
         }
-        Ok(Mended { torn_bytes, owed })
+        Ok(Mended {
+            wrap,
+            torn_bytes,
+            owed,
+            ..Mended::default()
+        })
     }
+
+    /// Puts the end of a file right in which a queue continues. A file with frames is refused: they
+    /// would come before older ones of this log, or be those of another log.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Framing`]; [`Error::Io`].
+    pub(super) fn mend_next(self, sink: &dyn Sink, found: Found) -> Result<(), Error> {
+        #[cfg(feature = "frames")]
+        if let Some(stream) = found.stream {
+            if stream.header.is_some() {
+                return Err(Error::framing(FramingProblem::OtherLog));
+            }
+            // A part of a header goes; the flusher writes a whole one.
+            return cut(sink, stream.whole_bytes);
+        }
+        self.mend(sink, found, false).map(drop)
+    }
+
+    /// Removes a torn frame, and notes that, or writes the header of a log that has none.
+    #[cfg(feature = "frames")]
+    fn mend_frames(
+        self,
+        sink: &dyn Sink,
+        stream: Option<Stream>,
+        is_continued: bool,
+    ) -> Result<Mended, Error> {
+        let header = match stream.and_then(|stream| stream.header) {
+            Some(header) => header,
+            None => FileHeader {
+                id: LogId(os::random().map_err(|error| Error::io(Operation::Open, &error))?),
+                stamps: self.stamps,
+                first_position: 0,
+                created_ns: os::now_ns(),
+            },
+        };
+        let mut mended = Mended {
+            wrap: Wrap::Checked(header.frames()),
+            has_head: true,
+            ..Mended::default()
+        };
+        if let Some(stream) = stream {
+            mended.damaged_bytes = stream.damaged_bytes;
+            if stream.torn_bytes > 0 && !is_continued {
+                mended.torn_bytes = stream.torn_bytes;
+                cut(sink, stream.whole_bytes)?;
+                let note = Cut {
+                    bytes: stream.torn_bytes,
+                };
+                let (kind, now) = (Kind::Cut, os::now_ns());
+                let frames = header.frames();
+                frames.push(&mut mended.owed, kind, stream.end, now, &note.to_bytes());
+            }
+        }
+        if stream.is_none_or(|stream| stream.header.is_none()) {
+            // If the log has no room now, the flusher writes the rest.
+            let header = header.to_bytes();
+            let written = sink.write(&[IoSlice::new(&header)]).unwrap_or(0);
+            mended.has_head = written > 0;
+            mended.owed = match written {
+                0 => Vec::new(), // the flusher finds that the header is missing
+                written => header[written..].to_vec(),
+            };
+        }
+        Ok(mended)
+    }
+}
+
+/// Removes everything after the first `whole_bytes` of the log.
+fn cut(sink: &dyn Sink, whole_bytes: u64) -> Result<(), Error> {
+    tail::cut(sink, whole_bytes).map_err(|error| Error::io(Operation::Open, &error))
 }

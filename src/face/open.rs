@@ -51,6 +51,10 @@ impl Options {
     pub fn open(self, path: impl AsRef<Path>) -> Result<Queue, Error> {
         let layout = self.layout()?;
         let (sink, target) = self.opening.open(path.as_ref())?;
+        let sink = self
+            .opening
+            .lock(sink)
+            .map_err(|error| error.about(&target))?;
         self.start(layout, PlainArc::new(sink), target)
     }
 
@@ -79,6 +83,10 @@ impl Options {
     pub fn from_fd(self, fd: impl AsFd) -> Result<Queue, Error> {
         let layout = self.layout()?;
         let (sink, target) = self.opening.duplicate(fd.as_fd())?;
+        let sink = self
+            .opening
+            .lock(sink)
+            .map_err(|error| error.about(&target))?;
         if let Some(path) = &self.ring_file {
             check_appending(path, &sink)?;
         }
@@ -143,13 +151,17 @@ impl Options {
         let mut before = Recovery::default();
         loop {
             let reporter = self.on_error.of(target.clone());
-            let tail = self.opening.look(&**sink)?;
-            let (ring, drain, recovery) = self.ring(layout, &**sink, &reporter, before)?;
+            let found = self.opening.look(&**sink)?;
+            let (ring, mut drain, recovery) =
+                self.ring((layout, found.end()), &**sink, &reporter, before)?;
             let has_sizes = ring.geometry() == layout.geometry;
             // A log of lines may end inside a record whose rest is in the ring.
             let has_rest = recovery.is_some_and(|recovery| recovery.bytes > 0);
             let is_continued = drain.ahead() > 0 || (sink.cuts_records() && has_rest);
-            let mended = self.opening.mend(&**sink, tail, is_continued)?;
+            let mended = self.opening.mend(&**sink, found, is_continued)?;
+            if mended.wrap.is_checked() {
+                drain.follow(found.end());
+            }
             let sink = PlainArc::clone(sink);
             let queue = self.run(ring, drain, (recovery, mended), sink, reporter)?;
             if has_sizes {
@@ -187,14 +199,14 @@ impl Options {
             sync_policy: self.sync_policy,
         };
         let mut shared = Shared::with(ring, config, Some(PlainArc::clone(&sink)), reporter);
-        shared.set_wrap(Wrap::plain(self.opening.framing)?);
+        shared.set_wrap(mended.wrap);
         let (id, reporter) = (shared.intake.id, &shared.intake.trouble.reporter);
         if reporter.target().is_unknown() {
             reporter.set_target(Target::queue(id));
         }
         let shared = Arc::new(shared);
         let mut flusher = Flusher::new(Arc::clone(&shared), drain, sink);
-        flusher.owe(mended.owed);
+        flusher.owe(&mended.owed, mended.has_head);
         start(flusher, self.max_delay / 4).map_err(|error| Error::io(Operation::Spawn, &error))?;
         let entry_len = self.fixed.map(|(len, _)| len as u32);
         let ring_file = recovery.and(self.ring_file.clone());
@@ -202,6 +214,7 @@ impl Options {
         let mut recovery = recovery.or(is_looked_at.then(Recovery::default));
         if let Some(recovery) = &mut recovery {
             recovery.torn += mended.torn_bytes;
+            recovery.unreadable += mended.damaged_bytes;
         }
         let found = (recovery, ring_file);
         let queue = Queue::new(Arc::clone(&shared), entry_len, self.clone(), found);

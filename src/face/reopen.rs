@@ -111,7 +111,7 @@ impl Queue {
         self.reopen_on(self.options().opening.open(path.as_ref())?)
     }
 
-    fn reopen_on(&self, (sink, target): (FileSink, Target)) -> Result<Completion, Error> {
+    fn reopen_on(&self, (mut sink, target): (FileSink, Target)) -> Result<Completion, Error> {
         let Ok(here) = self.here() else {
             return self.reopen_in_child(sink, target);
         };
@@ -122,10 +122,12 @@ impl Queue {
         if current.is_none() || current != sink.file_id() {
             // Nothing of this queue is being written there.
             let opening = self.options().opening;
-            opening
-                .look(&sink)
-                .and_then(|tail| opening.mend(&sink, tail, false))
-                .map_err(|error| error.about(&target))?;
+            let next = || {
+                let sink = opening.lock(sink)?;
+                let found = opening.look(&sink)?;
+                opening.mend_next(&sink, found).map(|()| sink)
+            };
+            sink = next().map_err(|error| error.about(&target))?;
         }
         syncer::start_before(here.handle(), &sink)?;
         let pending = here.shared().reopen(PlainArc::new(sink), target)?;
@@ -144,6 +146,10 @@ impl Queue {
             ring_file: None, // the parent keeps using it
             ..self.options().clone()
         };
+        let sink = options
+            .opening
+            .lock(sink)
+            .map_err(|error| error.about(&target))?;
         let heir = options.start(options.layout()?, PlainArc::new(sink), target)?;
         current.heir().get_or_set(heir);
         Ok(self.here()?.settled(&Ok(())))

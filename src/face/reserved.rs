@@ -24,6 +24,9 @@ pub trait Reserved {
     /// Returns how many bytes are reserved; any number if the entry bypasses the ring.
     fn len(&self) -> usize;
 
+    /// Returns the position of the first byte.
+    fn start(&self) -> u64;
+
     /// Returns the bytes. Until they are filled, they hold data of an earlier lap.
     fn bytes<'t>(&'t self, ring: &'t Ring<Mirror>) -> &'t [u8];
 
@@ -56,6 +59,10 @@ impl Reserved for Claim {
     #[inline(always)]
     fn len(&self) -> usize {
         Claim::len(self)
+    }
+
+    fn start(&self) -> u64 {
+        Claim::start(self)
     }
 
     #[inline(always)]
@@ -131,6 +138,10 @@ impl Reserved for Begun<'_> {
     #[inline(always)]
     fn len(&self) -> usize {
         self.len
+    }
+
+    fn start(&self) -> u64 {
+        self.owner.fills_at()
     }
 
     #[inline(always)]

@@ -12,7 +12,7 @@ use crate::actors::{Inheritance, Reporter, note_of};
 use crate::ends::{FileSink, Sink};
 use crate::memory::{Memory, Mirror, RingFile};
 use crate::ring::{Drain, Ring};
-use crate::words::{Error, Layout, Operation, Recovery, RingFileProblem as Problem};
+use crate::words::{Error, Layout, Operation, Recovery, RingFileProblem as Problem, Tail};
 
 impl Options {
     /// Keeps the ring in the file at `path`, so that posted records outlive the process, however it
@@ -127,14 +127,22 @@ impl Options {
 
     /// Makes the ring that the options ask for, and returns what was found in it if it is a file.
     /// If a file holds records, the ring may have other sizes than asked for. `before` was found in
-    /// the file earlier, and is in the log already.
+    /// the file earlier, and is in the log already. The stream of the log continues at `start`.
     pub(super) fn ring(
         &self,
-        layout: Layout,
+        (layout, start): (Layout, u64),
         sink: &dyn Sink,
         reporter: &Reporter,
         before: Recovery,
     ) -> Result<(Ring<Mirror>, Drain, Option<Recovery>), Error> {
+        #[cfg(feature = "frames")]
+        if self.ring_file.is_some() && self.opening.framing == crate::words::Framing::Checked {
+            return Err(Error::InvalidOption {
+                option: "ring_file",
+                value: 0,
+                allowed: "left out with checked frames, which no ring file can hold yet",
+            });
+        }
         if let Some(path) = &self.ring_file {
             match self.ring_in_file(path, layout, sink, reporter) {
                 Ok((ring, drain, found)) => return Ok((ring, drain, Some(found.after(before)))),
@@ -144,7 +152,11 @@ impl Options {
         }
         let memory =
             Mirror::map(layout.geometry).map_err(|error| Error::io(Operation::Map, &error))?;
-        let (ring, drain) = Ring::new(memory);
+        let origin = Tail {
+            pos: start,
+            ..Ring::origin(&memory)
+        };
+        let (ring, drain) = Ring::starting_at(memory, origin);
         Ok((ring, drain, None))
     }
 

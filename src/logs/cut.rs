@@ -76,7 +76,7 @@ impl Log {
 
     fn is_cut_due(&self, state: &mut State, now: i64, coming: u64) -> bool {
         let is_period_over = state.period.is_over(self.calendar.as_ref(), now);
-        if state.size_bytes == 0 {
+        if state.is_empty() {
             if is_period_over {
                 state.period = Period::of(self.calendar.as_ref(), now);
             }
@@ -225,6 +225,7 @@ impl Log {
         state.file = file;
         state.id = id;
         state.size_bytes = metadata.len();
+        state.head_bytes = 0;
         state.failure = None;
         state.period = Period::of(self.calendar.as_ref(), now);
         self.worker.has_rotated(key);

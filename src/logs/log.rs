@@ -13,7 +13,7 @@ use super::folder::Folder;
 use super::found;
 use super::lines::{self, Inside};
 use super::name::Names;
-use super::state::{Account, State};
+use super::state::{Account, State, head_len};
 use super::worker::Worker;
 use crate::ends::log_file;
 use crate::memory::FileLock;
@@ -93,6 +93,9 @@ impl Log {
         } else {
             (&*state.file).write_vectored(&lines::first(runs, part))?
         };
+        if state.size_bytes == 0 {
+            state.head_bytes = runs.first().map_or(0, |first| head_len(first));
+        }
         state.size_bytes += taken as u64;
         state.inside.wrote(runs, taken);
         state.account = Account::Written;
@@ -103,7 +106,9 @@ impl Log {
     pub fn end(&self) -> Option<LogEnd> {
         let mut state = self.state.lock();
         state.account.note();
-        log_file::end_of(&state.file).ok()
+        let end = log_file::end_of(&state.file).ok()?;
+        state.size_bytes = end.size_bytes; // a torn record may have been cut off
+        Some(end)
     }
 
     /// As [`Sink::holds`](crate::ends::Sink::holds), also for a file that was cut off since.
@@ -183,4 +188,12 @@ pub(super) fn last_byte(folder: &Folder, log: &OsStr) -> Option<u8> {
     let mut last = [0];
     file.read_exact_at(&mut last, len.checked_sub(1)?).ok()?;
     Some(last[0])
+}
+
+/// The first eight bytes of the log, if the log has them and can be read.
+pub(super) fn first_bytes(folder: &Folder, log: &OsStr) -> Option<[u8; 8]> {
+    let file = folder.open_existing(log).ok()?;
+    let mut first = [0; 8];
+    file.read_exact_at(&mut first, 0).ok()?;
+    Some(first)
 }

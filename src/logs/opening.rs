@@ -10,9 +10,9 @@ use super::asked::seconds_of;
 use super::durable::Durable;
 use super::folder::{Folder, Insecure, c_name, is_file, place_of};
 use super::found::{self, Found};
-use super::log::{Log, last_byte};
+use super::log::{Log, first_bytes, last_byte};
 use super::name::{Kind, Names};
-use super::state::{Account, Period, State};
+use super::state::{Account, Period, State, head_len};
 use super::worker::Worker;
 use super::{Compression, RotateError, Rotation};
 use crate::memory::FileLock;
@@ -50,6 +50,7 @@ impl Log {
             file: PlainArc::clone(&file),
             id,
             size_bytes,
+            head_bytes: first_bytes(&folder, names.log()).map_or(0, |first| head_len(&first)),
             last: found::newest(&found),
             period: Period::of(calendar.as_ref(), seen),
             looked: now,

@@ -8,6 +8,8 @@ use super::every::Calendar;
 use super::lines::Inside;
 use super::name::Key;
 use crate::primitives::sync::PlainArc;
+#[cfg(feature = "frames")]
+use crate::words::frame;
 
 #[derive(Debug)]
 pub(super) struct State {
@@ -15,6 +17,9 @@ pub(super) struct State {
     /// The device and inode of `file`.
     pub id: (u64, u64),
     pub size_bytes: u64,
+    /// How many of these bytes are the header of a file of frames. A file with nothing else counts
+    /// as empty.
+    pub head_bytes: u64,
     /// The newest key of a rotated file.
     pub last: Option<Key>,
     pub period: Period,
@@ -25,6 +30,23 @@ pub(super) struct State {
     /// Whether the log ends inside a record, or inside a line.
     pub inside: Inside,
     pub account: Account,
+}
+
+impl State {
+    /// Returns whether the file holds no record.
+    pub fn is_empty(&self) -> bool {
+        self.size_bytes <= self.head_bytes
+    }
+}
+
+/// Returns how many bytes of a file that begins with `first` are the header of frames.
+pub(super) fn head_len(first: &[u8]) -> u64 {
+    #[cfg(feature = "frames")]
+    if first.starts_with(&frame::MAGIC) {
+        return frame::HEADER_LEN as u64;
+    }
+    let _ = first;
+    0
 }
 
 /// A failed rotation.

@@ -37,7 +37,7 @@
 //! This file declares the contract ([`Memory`]). Every byte access of the ring rests on it.
 #![allow(unsafe_code)]
 
-#[cfg(feature = "rotate")]
+#[cfg(any(feature = "frames", feature = "rotate"))]
 mod file_lock;
 #[cfg(any(test, fuzzing, alq_model))]
 pub mod heap;
@@ -50,7 +50,7 @@ mod ring_file;
 use crate::primitives::sync::{AtomicU64, Ordering};
 use crate::words::Geometry;
 
-#[cfg(feature = "rotate")]
+#[cfg(any(feature = "frames", feature = "rotate"))]
 pub use file_lock::FileLock;
 pub use image::{Image, noted_pid};
 pub use journal::Journal;

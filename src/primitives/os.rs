@@ -78,6 +78,23 @@ pub fn write_runs(fd: BorrowedFd<'_>, runs: &[IoSlice<'_>]) -> io::Result<usize>
     usize::try_from(taken).map_err(|_| io::Error::last_os_error())
 }
 
+/// Returns 16 random bytes. Source: getrandom(2).
+///
+/// # Errors
+///
+/// Its errors.
+#[cfg(feature = "frames")]
+pub fn random() -> io::Result<[u8; 16]> {
+    let mut bytes = [0; 16];
+    // SAFETY: the pointer and the length are those of an array that lives over the call.
+    let count = unsafe { libc::getrandom(bytes.as_mut_ptr().cast(), bytes.len(), 0) };
+    if count == bytes.len() as isize {
+        Ok(bytes)
+    } else {
+        Err(io::Error::last_os_error())
+    }
+}
+
 /// Returns the time of the day, in nanoseconds since 1970. Async-signal-safe.
 pub fn now_ns() -> u64 {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);

@@ -46,6 +46,7 @@ pub(super) struct Run {
 pub(super) struct Batch {
     pub runs: [Run; RUNS_MAX],
     pub count: usize,
+    runs_max: usize,
     pub end: Cursor,
     pub bytes: u32,
     pub records: u64,
@@ -57,11 +58,12 @@ pub(super) struct Batch {
 }
 
 impl Batch {
-    /// Creates an empty batch.
-    pub(super) fn at(cursor: Cursor) -> Self {
+    /// Creates an empty batch, which takes at most `runs_max` runs.
+    pub(super) fn at(cursor: Cursor, runs_max: usize) -> Self {
         Self {
             runs: [Run::default(); RUNS_MAX],
             count: 0,
+            runs_max,
             end: cursor,
             bytes: 0,
             records: 0,
@@ -81,7 +83,7 @@ impl Batch {
                 return true;
             }
         }
-        if self.count == RUNS_MAX {
+        if self.count == self.runs_max {
             return false;
         }
         self.runs[self.count] = Run { pos, len };

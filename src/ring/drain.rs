@@ -2,6 +2,8 @@
 //!
 //! This file owns the cursor and moves the tail. It never waits for an owner.
 
+mod stream;
+
 use std::io::IoSlice;
 
 use super::accounts::Accounts;
@@ -36,6 +38,8 @@ pub enum Drained {
         /// The sequence of that span.
         seq: u32,
     },
+    /// The next bytes start at this position, which does not [follow](Drain::follow) the last ones.
+    Apart(u64),
     /// Nothing is claimed after the tail, or after the open span of a lane in which the drain has
     /// taken all committed bytes.
     Empty,
@@ -54,6 +58,8 @@ pub struct Drain {
     cuts_records: bool,
     /// Whether the last byte that the sink took lies inside a record.
     is_within: bool,
+    /// Where the next run must start: see [`follow`](Drain::follow).
+    follows: Option<u64>,
 }
 
 impl Drain {
@@ -77,6 +83,7 @@ impl Drain {
             wanted_before: 0,
             cuts_records: false,
             is_within: false,
+            follows: None,
         }
     }
 
@@ -101,18 +108,6 @@ impl Drain {
     /// process.
     pub fn is_within(&self) -> bool {
         self.is_within
-    }
-
-    /// Starts the partly written record again from its first byte, because another file must get
-    /// all of it. Returns how many bytes are then written twice.
-    pub fn restart<M: Memory>(&mut self, ring: &Ring<M>) -> u32 {
-        let ahead = core::mem::take(&mut self.done.ahead);
-        self.is_within &= self.cuts_records; // a record that was cut continues where it was cut
-        if ahead > 0 {
-            self.done.bytes -= u64::from(ahead);
-            ring.drained.publish(&self.done);
-        }
-        ahead
     }
 
     /// Returns the drain's place as one word.
@@ -145,10 +140,14 @@ impl Drain {
     ) -> Result<Drained, E> {
         assert_eq!(self.ring, ring.identity(), "a drain empties its own ring");
         let batch = self.walk(ring, Limit::About(limit), holes);
+        if let Some(apart) = self.apart(&batch) {
+            return Ok(Drained::Apart(apart));
+        }
         let mut taken = 0;
         let moved = if batch.bytes > 0 {
             taken = self.hand_out(ring, &batch, write)?;
             let ahead = self.done.ahead + taken;
+            self.followed(&batch, ahead);
             if ahead < batch.bytes {
                 self.take(ring, ahead, holes);
                 Some(true)
@@ -171,24 +170,6 @@ impl Drain {
             },
             None => self.standstill(ring),
         })
-    }
-
-    /// Moves past bytes that a killed process has written without recording it. `written` gets the
-    /// next `bytes` posted bytes and returns how many of them the log holds, or `None` if that is
-    /// unknown. Returns how many bytes were compared, and the answer, limited to that number.
-    pub fn pass_written<M: Memory>(
-        &mut self,
-        ring: &Ring<M>,
-        bytes: u32,
-        written: impl FnOnce(&[IoSlice<'_>]) -> Option<usize>,
-    ) -> (u32, Option<u32>) {
-        let batch = self.walk(ring, Limit::Exactly(bytes), Holes::Wait);
-        let written = written(&ring.slices(&batch)[..batch.count]);
-        let written = written.map(|written| batch.bytes.min(written as u32));
-        if let Some(written @ 1..) = written {
-            self.take(ring, written, Holes::Wait);
-        }
-        (batch.bytes, written)
     }
 
     /// Hands the unwritten bytes of `batch` to `write`. Returns how many it took.
@@ -227,7 +208,7 @@ impl Drain {
             Holes::Wait => None,
             Holes::StepOver => ring.ended(),
         };
-        let mut batch = Batch::at(self.cursor);
+        let mut batch = Batch::at(self.cursor, self.runs_max());
         while batch.bytes < limit.bytes() {
             let seq = batch.end.seq as u32;
             let span = ring.span(batch.end);

@@ -8,9 +8,17 @@ use crate::words::{Head, Tail};
 impl<M: Memory> Ring<M> {
     /// Creates an empty ring and the one drain that may empty it.
     pub fn new(memory: M) -> (Self, Drain) {
-        let slots = u64::from(memory.geometry().slots());
+        let origin = Self::origin(&memory);
+        Self::starting_at(memory, origin)
+    }
+
+    /// Returns where a new ring starts.
+    pub fn origin(memory: &M) -> Tail {
         // Sequences start at one whole lap: no tag of the first lap is 0.
-        Self::starting_at(memory, Tail { seq: slots, pos: 0 })
+        Tail {
+            seq: u64::from(memory.geometry().slots()),
+            pos: 0,
+        }
     }
 
     /// Creates an empty ring that starts at the sequence and the position of `origin`.

@@ -3,9 +3,12 @@
 //! docs/frames.md describes every byte. This file is the only code that reads or writes them. It
 //! owns no file and no ring: the callers bring the bytes.
 
+mod notes;
+mod peek;
+
 use core::fmt;
 
-mod peek;
+pub use notes::{Cut, Gap};
 pub use peek::Head;
 
 /// How many bytes the header of a file has.
@@ -205,71 +208,31 @@ pub enum FrameProblem {
     Damaged,
 }
 
-/// The payload of a gap.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Gap {
-    /// How many records were refused or lost here; 0 if only unused room lies here.
-    pub records: u64,
-    /// How many bytes these records had.
-    pub bytes: u64,
-}
-
-impl Gap {
-    pub const LEN: usize = 16;
-
-    pub fn to_bytes(self) -> [u8; Self::LEN] {
-        let mut bytes = [0; Self::LEN];
-        bytes[..8].copy_from_slice(&self.records.to_le_bytes());
-        bytes[8..].copy_from_slice(&self.bytes.to_le_bytes());
-        bytes
-    }
-
-    /// Reads the payload of a gap; a later release may have added to it.
-    pub fn from_bytes(payload: &[u8]) -> Option<Self> {
-        let bytes = payload.first_chunk::<{ Self::LEN }>()?;
-        Some(Self {
-            records: u64_at(bytes, 0),
-            bytes: u64_at(bytes, 8),
-        })
-    }
-}
-
-/// The payload of a cut.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Cut {
-    /// How many bytes were removed, or set aside.
-    pub bytes: u64,
-}
-
-impl Cut {
-    pub const LEN: usize = 8;
-
-    pub fn to_bytes(self) -> [u8; Self::LEN] {
-        self.bytes.to_le_bytes()
-    }
-
-    /// Reads the payload of a cut; a later release may have added to it.
-    pub fn from_bytes(payload: &[u8]) -> Option<Self> {
-        let bytes = payload.first_chunk::<{ Self::LEN }>()?;
-        Some(Self {
-            bytes: u64_at(bytes, 0),
-        })
-    }
-}
-
 /// Writes and reads the frames of one log.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Frames {
     /// The CRC32C of the log's id, from which the check of every frame goes on.
     seed: u32,
     stamps: bool,
+    id: LogId,
 }
 
 impl Frames {
     pub fn new(id: LogId, stamps: bool) -> Self {
         Self {
+            id,
             seed: crc32c::crc32c(&id.0),
             stamps,
+        }
+    }
+
+    /// The header of a file whose first frame has `first_position`.
+    pub fn header(&self, first_position: u64, created_ns: u64) -> FileHeader {
+        FileHeader {
+            id: self.id,
+            stamps: self.stamps,
+            first_position,
+            created_ns,
         }
     }
 

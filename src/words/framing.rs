@@ -91,7 +91,7 @@ pub enum FramingProblem {
     Unreadable,
     /// Another queue has the log open.
     InUse,
-    /// A [reopen](crate::Queue::reopen) names a file of another log.
+    /// A [reopen](crate::Queue::reopen) names a file that has frames and is not the current file.
     OtherLog,
     /// The log may be cut inside a record.
     CutsRecords,
@@ -143,8 +143,7 @@ impl fmt::Display for FramingProblem {
                 "another queue has it open, and frames can have one writer: close that queue first",
             ),
             Self::OtherLog => f.write_str(
-                "it belongs to another log: a queue of frames can only continue its own log, or in \
-                 an empty file",
+                "it has frames already, and this queue can only go on in an empty file: move it away",
             ),
             Self::CutsRecords => f.write_str(
                 "its rotation keeps lines whole, not records, so it cannot hold this framing: \

@@ -41,6 +41,9 @@ pub struct Recovery {
     /// Bytes of a torn record at the end of the log, which an earlier writer has left. The queue has
     /// [ended that line, or cut the record off](crate::Options::framing).
     pub torn: u64,
+    /// Bytes of the log before its end that are in no [frame](crate::Framing): it is damaged there.
+    /// They stay as they are.
+    pub unreadable: u64,
     /// Slots with invalid words. The spans that they described are not written, and all others are.
     pub damaged: u64,
     /// The part of `bytes` that was appended before the queue opened, because the ring had another
@@ -60,6 +63,7 @@ impl Recovery {
             damaged: self.damaged + before.damaged,
             drained: self.drained + before.drained,
             torn: self.torn + before.torn,
+            unreadable: self.unreadable + before.unreadable,
         }
     }
 }

@@ -60,6 +60,28 @@ impl Wrap {
         matches!(self, Self::Raw)
     }
 
+    /// Returns whether records have frames.
+    pub const fn is_checked(self) -> bool {
+        match self {
+            #[cfg(feature = "frames")]
+            Self::Checked(_) => true,
+            _ => false,
+        }
+    }
+
+    /// The header of a file of frames, whose first frame is at `position` or later.
+    #[cfg_attr(
+        not(feature = "frames"),
+        expect(unused_variables, reason = "for frames")
+    )]
+    pub fn header(self, position: u64, now_ns: impl FnOnce() -> u64) -> Option<[u8; 64]> {
+        match self {
+            #[cfg(feature = "frames")]
+            Self::Checked(frames) => Some(frames.header(position, now_ns()).to_bytes()),
+            _ => None,
+        }
+    }
+
     /// How many bytes come before each record.
     pub const fn front(self) -> u32 {
         match self {

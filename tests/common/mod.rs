@@ -5,6 +5,7 @@ pub mod child;
 pub mod disk;
 pub mod exit;
 pub mod fork;
+pub mod frames;
 pub mod load;
 pub mod sink;
 pub mod task;

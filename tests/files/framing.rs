@@ -33,7 +33,7 @@ fn lengths(path: &Path) -> Vec<Vec<u8>> {
 }
 
 /// Appends the records "a", "bb\n" and so on in every way that there is; returns them.
-fn append_in_all_ways(queue: &Queue) -> Vec<Vec<u8>> {
+pub fn append_in_all_ways(queue: &Queue) -> Vec<Vec<u8>> {
     let wait = Flags::WAITOK;
     queue.writen(b"written", wait).unwrap();
     queue.writen(b"a line\n", wait).unwrap();
@@ -149,6 +149,8 @@ fn the_longest_record_leaves_room_for_what_the_framing_adds() {
         (Framing::Raw, 0),
         (Framing::Lines, 1),
         (Framing::Lengths, 4),
+        #[cfg(feature = "frames")]
+        (Framing::Checked, 16),
     ] {
         let log = Log::new();
         let queue = open(&log, framing);
@@ -172,7 +174,12 @@ fn the_longest_record_leaves_room_for_what_the_framing_adds() {
 
 #[test]
 fn a_fixed_queue_has_room_for_its_entries_with_their_framing() {
-    for framing in [Framing::Lengths, Framing::Fixed(8)] {
+    for framing in [
+        Framing::Lengths,
+        Framing::Fixed(8),
+        #[cfg(feature = "frames")]
+        Framing::Checked,
+    ] {
         let log = Log::new();
         let options = Options::new().framing(framing).fixed(8, 512);
         let queue = options.open(log.path()).unwrap();

@@ -6,6 +6,8 @@ mod common;
 mod descriptors;
 mod faults;
 mod filters;
+#[cfg(feature = "frames")]
+mod frames;
 mod framing;
 mod logrotate;
 mod many_queues;

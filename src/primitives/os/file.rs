@@ -366,3 +366,10 @@ fn stat_of(fd: BorrowedFd<'_>) -> io::Result<libc::stat> {
     // SAFETY: fstat succeeded.
     Ok(unsafe { stat.assume_init() })
 }
+
+/// Returns whether `fd` is a regular file without a byte.
+pub fn is_empty(fd: BorrowedFd<'_>) -> bool {
+    let is_empty =
+        |stat: libc::stat| stat.st_size == 0 && stat.st_mode & libc::S_IFMT == libc::S_IFREG;
+    stat_of(fd).is_ok_and(is_empty)
+}

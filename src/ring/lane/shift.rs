@@ -35,12 +35,11 @@ impl Owner {
         }
     }
 
-    /// Returns the position at which the record that was begun starts, with what comes before it.
-    pub fn begun_at(&self) -> u64 {
-        let at = match &self.single {
+    /// Returns the position of the first byte that the caller fills.
+    pub fn fills_at(&self) -> u64 {
+        match &self.single {
             Some(single) => single.start(),
             None => self.span.start + u64::from(self.span.committed),
-        };
-        at - u64::from(self.shifted.0)
+        }
     }
 }

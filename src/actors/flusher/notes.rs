@@ -1,0 +1,113 @@
+//! What the flusher of a log of frames writes between the records: the header of an empty file, and
+//! notes of positions without a record.
+//!
+//! None of it is part of the ring. It is written before the next record, as a line that reports a
+//! loss is.
+
+use super::Flusher;
+use crate::ends::Sink;
+use crate::memory::Memory;
+#[cfg(feature = "frames")]
+use crate::primitives::os;
+use crate::words::Wrap;
+#[cfg(feature = "frames")]
+use crate::words::frame::{Frames, Gap, Kind};
+
+/// Whether the file has a header.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Head {
+    /// The header is the next thing to write.
+    pub is_due: bool,
+    /// It was written, to a sink that has no file to look at.
+    is_written: bool,
+}
+
+impl Head {
+    /// Returns whether `sink` gets a header before the next record.
+    pub fn is_missing(self, wrap: Wrap, sink: &dyn Sink) -> bool {
+        if !wrap.is_checked() {
+            return false;
+        }
+        match sink.end() {
+            Some(end) => end.size_bytes == 0,
+            None => !self.is_written,
+        }
+    }
+}
+
+impl<M: Memory> Flusher<M> {
+    /// Sets what must be written before the next record. `has_head` says that the sink has a header
+    /// of frames.
+    pub fn owe(&mut self, bytes: &[u8], has_head: bool) {
+        self.gap_line.set(bytes);
+        self.head.is_written = has_head;
+    }
+
+    /// Puts the header before the note that is about to be written, if the file needs it.
+    pub(super) fn put_head_first(&mut self) {
+        if !self.shared.wrap.is_checked() || self.gap_line.is_torn() {
+            return;
+        }
+        self.head.is_due = false;
+        #[cfg(feature = "frames")]
+        if let Wrap::Checked(frames) = self.shared.wrap {
+            let header = frames.header(self.drain.follows(), os::now_ns()).to_bytes();
+            let is_missing = self.head.is_missing(self.shared.wrap, &*self.sink);
+            let head: &[u8] = if is_missing { &header } else { &[] };
+            self.gap_line.put_first(head);
+            self.head.is_written = true;
+        }
+    }
+
+    /// Has a note written that no record stands before `position`.
+    pub(super) fn note_gap(&mut self, position: u64) {
+        #[cfg(feature = "frames")]
+        if let Wrap::Checked(frames) = self.shared.wrap {
+            let note = note(&frames, position, Gap::default());
+            self.gap_line.set(&note);
+        }
+        self.drain.follow(position);
+    }
+
+    /// Begins the note of a loss.
+    pub(super) fn begin_loss(&mut self) {
+        let position = self.drain.position();
+        let wrap = self.shared.wrap;
+        if wrap.is_checked() {
+            self.drain.follow(position);
+        }
+        let note = |records, bytes| loss(wrap, position, records, bytes);
+        self.gap_line.begin(&self.shared.intake.gaps, note);
+    }
+}
+
+#[cfg(feature = "frames")]
+fn note(frames: &Frames, position: u64, gap: Gap) -> Vec<u8> {
+    let mut note = Vec::new();
+    frames.push(
+        &mut note,
+        Kind::Gap,
+        position,
+        os::now_ns(),
+        &gap.to_bytes(),
+    );
+    note
+}
+
+/// Returns the note that `records` of `bytes` bytes were refused, in the framing of the log.
+#[cfg_attr(
+    not(feature = "frames"),
+    expect(unused_variables, reason = "for frames")
+)]
+fn loss(wrap: Wrap, position: u64, records: u64, bytes: u64) -> Vec<u8> {
+    #[cfg(feature = "frames")]
+    if let Wrap::Checked(frames) = wrap {
+        return note(&frames, position, Gap { records, bytes });
+    }
+    let unit = if records == 1 { "record" } else { "records" };
+    let line = format!("alq: {records} {unit}, {bytes} bytes dropped: queue full\n");
+    match wrap {
+        Wrap::Lengths => [&(line.len() as u32).to_le_bytes(), line.as_bytes()].concat(),
+        _ => line.into_bytes(),
+    }
+}

@@ -1,0 +1,289 @@
+//! The end of a log of checked frames: where its stream ends, and what is torn.
+//!
+//! This file reads the log from its first byte to its last one, and changes nothing.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+
+use super::sink::Sink;
+use super::tail::opened;
+use crate::primitives::os::file::{is_appending, is_regular};
+use crate::words::FramingProblem as Problem;
+use crate::words::frame::{
+    FileHeader, Frame, FrameProblem, Frames, HEADER_LEN, HeaderProblem, Kind,
+};
+
+/// What a log of checked frames holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stream {
+    /// Its header; `None` if the log is empty, or has only a part of one.
+    pub header: Option<FileHeader>,
+    /// The position after its last frame.
+    pub end: u64,
+    /// How many bytes of the log come before the torn frame, or all.
+    pub whole_bytes: u64,
+    /// How many bytes of an incomplete frame the log ends with.
+    pub torn_bytes: u64,
+    /// How many bytes before that are no frame.
+    pub damaged_bytes: u64,
+}
+
+/// Reads the log of `sink`; `None` if that is no regular file.
+///
+/// # Errors
+///
+/// The errors of read(2), and why the log cannot be continued.
+pub fn look(sink: &dyn Sink) -> io::Result<Result<Option<Stream>, Problem>> {
+    let Some(fd) = sink.descriptor().filter(|fd| is_regular(*fd)) else {
+        return Ok(Ok(None));
+    };
+    let len = File::from(fd.try_clone_to_owned()?).metadata()?.len();
+    if len > 0 && !is_appending(fd)? {
+        return Ok(Err(Problem::Unreadable));
+    }
+    let Some((file, len)) = opened(sink)? else {
+        let is_empty = len == 0;
+        let empty = Stream {
+            header: None,
+            end: 0,
+            whole_bytes: 0,
+            torn_bytes: 0,
+            damaged_bytes: 0,
+        };
+        return Ok(is_empty.then_some(Some(empty)).ok_or(Problem::Unreadable));
+    };
+    read(Window::new(file, len))
+}
+
+fn read(mut window: Window) -> io::Result<Result<Option<Stream>, Problem>> {
+    let header = match FileHeader::from_bytes(window.at(0, HEADER_LEN)?) {
+        Ok(header) => header,
+        Err(HeaderProblem::Incomplete) => {
+            return Ok(Ok(Some(Stream {
+                header: None,
+                end: 0,
+                whole_bytes: 0,
+                torn_bytes: window.len,
+                damaged_bytes: 0,
+            })));
+        }
+        Err(problem) => return Ok(Err(refusal(problem))),
+    };
+    let mut walk = Walk {
+        header,
+        frames: header.frames(),
+        end: header.first_position,
+    };
+    let (mut at, mut damaged_bytes) = (HEADER_LEN as u64, 0);
+    while at < window.len {
+        if let Some(len) = walk.step(&mut window, at, false)? {
+            at += len;
+            continue;
+        }
+        let Some(next) = walk.find(&mut window, at + 1)? else {
+            break;
+        };
+        damaged_bytes += next - at;
+        at = next;
+    }
+    Ok(Ok(Some(Stream {
+        header: Some(header),
+        end: walk.end,
+        whole_bytes: at,
+        torn_bytes: window.len - at,
+        damaged_bytes,
+    })))
+}
+
+fn refusal(problem: HeaderProblem) -> Problem {
+    match problem {
+        HeaderProblem::Incomplete | HeaderProblem::NotFramed => Problem::NotFramed,
+        HeaderProblem::OtherVersion(version) => Problem::OtherVersion { version },
+        HeaderProblem::UnknownFlags(flags) => Problem::UnknownFlags { flags },
+        HeaderProblem::Damaged => Problem::DamagedHeader,
+    }
+}
+
+/// How far the stream was followed.
+struct Walk {
+    header: FileHeader,
+    frames: Frames,
+    /// The position after the last good frame.
+    end: u64,
+}
+
+impl Walk {
+    /// Passes the frame at `at`, or a header that stands between two frames. Returns its length;
+    /// `None` if there is neither. After damage, a frame without a position is not accepted.
+    fn step(
+        &mut self,
+        window: &mut Window,
+        at: u64,
+        is_after_damage: bool,
+    ) -> io::Result<Option<u64>> {
+        let (mut wanted, left) = (HEADER_LEN, window.len - at);
+        loop {
+            let bytes = window.at(at, wanted)?;
+            match self.frames.read(bytes) {
+                Ok(frame) if self.fits(&frame, is_after_damage) => {
+                    self.end = self.end.max(frame.end());
+                    return Ok(Some(frame.len as u64));
+                }
+                Err(FrameProblem::Incomplete { needed })
+                    if needed > wanted && needed as u64 <= left =>
+                {
+                    wanted = needed;
+                }
+                _ => break,
+            }
+        }
+        let again = FileHeader::from_bytes(window.at(at, HEADER_LEN)?);
+        let is_again = again.is_ok_and(|again| again.id == self.header.id);
+        Ok((is_again && !is_after_damage).then_some(HEADER_LEN as u64))
+    }
+
+    fn fits(&self, frame: &Frame<'_>, is_after_damage: bool) -> bool {
+        match frame.kind {
+            Kind::Aside => !is_after_damage,
+            _ => frame.position >= self.end,
+        }
+    }
+
+    /// Returns the first place from `at` on where a frame of this log begins.
+    fn find(&mut self, window: &mut Window, at: u64) -> io::Result<Option<u64>> {
+        let end = self.end;
+        for at in at..window.len {
+            let found = self.step(window, at, true)?;
+            self.end = end; // the frame is passed again from its place
+            if found.is_some() {
+                return Ok(Some(at));
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// How many bytes are read at once, at least.
+const PART: usize = 1 << 18;
+
+/// A part of a file, which moves over it.
+struct Window {
+    file: File,
+    len: u64,
+    part: Vec<u8>,
+    /// Where the part begins.
+    start: u64,
+}
+
+impl Window {
+    fn new(file: File, len: u64) -> Self {
+        Self {
+            file,
+            len,
+            part: Vec::new(),
+            start: 0,
+        }
+    }
+
+    /// Returns at least `wanted` bytes from `at` on, or all up to the end of the file.
+    fn at(&mut self, at: u64, wanted: usize) -> io::Result<&[u8]> {
+        let wanted = (wanted as u64).min(self.len - at);
+        let end = self.start + self.part.len() as u64;
+        if at < self.start || at + wanted > end {
+            let count = wanted.max(PART as u64).min(self.len - at) as usize;
+            self.part.resize(count, 0);
+            self.file.read_exact_at(&mut self.part, at)?;
+            self.start = at;
+        }
+        Ok(&self.part[(at - self.start) as usize..])
+    }
+}
+
+#[cfg(all(test, not(alq_model)))]
+mod tests {
+    use super::{Stream, Window, read};
+    use crate::words::frame::{FileHeader, Frames, HEADER_LEN, Kind, LogId};
+
+    const HEADER: FileHeader = FileHeader {
+        id: LogId([7; 16]),
+        stamps: false,
+        first_position: 1000,
+        created_ns: 0,
+    };
+
+    /// What is found in a file of `bytes`.
+    fn found(bytes: &[u8]) -> Stream {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("app.log");
+        std::fs::write(&path, bytes).unwrap();
+        let file = std::fs::File::open(&path).unwrap();
+        read(Window::new(file, bytes.len() as u64))
+            .unwrap()
+            .unwrap()
+            .unwrap()
+    }
+
+    /// A log of two records; a third frame is a note between them.
+    fn log() -> (Vec<u8>, Vec<usize>) {
+        let frames = Frames::new(HEADER.id, false);
+        let mut bytes = HEADER.to_bytes().to_vec();
+        let mut ends = vec![bytes.len()];
+        frames.push(&mut bytes, Kind::Record, 1000, 0, b"first");
+        ends.push(bytes.len());
+        frames.push(&mut bytes, Kind::Gap, 1100, 0, &[0; 16]);
+        ends.push(bytes.len());
+        frames.push(&mut bytes, Kind::Record, 1100, 0, b"second record");
+        ends.push(bytes.len());
+        (bytes, ends)
+    }
+
+    #[test]
+    fn every_cut_of_a_log_leaves_the_frames_before_it() {
+        let (bytes, ends) = log();
+        let positions = [1000, 1021, 1100, 1129];
+        for len in 0..=bytes.len() {
+            let stream = found(&bytes[..len]);
+            let Some(whole) = ends.iter().rposition(|end| *end <= len) else {
+                assert_eq!(stream.header, None);
+                assert_eq!(stream.torn_bytes, len as u64);
+                continue;
+            };
+            assert_eq!(stream.header, Some(HEADER));
+            assert_eq!(stream.end, positions[whole], "{len}");
+            assert_eq!(stream.whole_bytes, ends[whole] as u64);
+            assert_eq!(stream.torn_bytes, (len - ends[whole]) as u64);
+            assert_eq!(stream.damaged_bytes, 0);
+        }
+    }
+
+    #[test]
+    fn damage_before_a_good_frame_is_no_torn_end() {
+        let (mut bytes, ends) = log();
+        bytes[HEADER_LEN + 18] ^= 1;
+        let stream = found(&bytes);
+        assert_eq!((stream.end, stream.torn_bytes), (1129, 0));
+        assert_eq!(stream.damaged_bytes, (ends[1] - ends[0]) as u64);
+        bytes.extend([0; 100]); // a hole at the end
+        assert_eq!(found(&bytes).torn_bytes, 100);
+    }
+
+    #[test]
+    fn a_copy_of_the_log_inside_a_torn_record_is_no_frame() {
+        let (mut bytes, ends) = log();
+        let copy = bytes[HEADER_LEN..].to_vec();
+        let len = bytes.len() as u64;
+        let mut torn = Vec::new();
+        Frames::new(HEADER.id, false).push(&mut torn, Kind::Record, 1129, 0, &copy);
+        Frames::new(HEADER.id, false).push(&mut bytes, Kind::Aside, 0, 0, b"of a child");
+        bytes.extend(&torn[..torn.len() - 1]);
+        let stream = found(&bytes);
+        assert_eq!((stream.end, stream.damaged_bytes), (1129, 0));
+        assert_eq!(stream.whole_bytes, len + 16 + 10);
+        assert_eq!(ends.len(), 4);
+        // The header may stand again between two frames.
+        let twice = [&HEADER.to_bytes()[..], &log().0].concat();
+        assert_eq!(found(&twice).end, 1129);
+        assert_eq!(found(&twice).damaged_bytes, 0);
+    }
+}
