@@ -5,6 +5,7 @@
 //!  (which file is next)   (unpacks)             (buffer)   (finds records)
 //! ```
 
+use std::io;
 use std::path::{Path, PathBuf};
 
 use super::frames::{FrameWalk, Known, is_framed};
@@ -128,7 +129,7 @@ impl Reader {
         };
         reader.start()?;
         if reader.current.is_none() && !options.may_be_missing {
-            return Err(failed(std::io::ErrorKind::NotFound.into()));
+            return Err(failed(io::Error::from_raw_os_error(libc::ENOENT)));
         }
         Ok(reader)
     }

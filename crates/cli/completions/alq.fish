@@ -27,6 +27,9 @@ end
 complete -c alq -n "__fish_alq_needs_command" -s h -l help -d 'Print help'
 complete -c alq -n "__fish_alq_needs_command" -s V -l version -d 'Print version'
 complete -c alq -n "__fish_alq_needs_command" -f -a "append" -d 'Append standard input to FILE'
+complete -c alq -n "__fish_alq_needs_command" -f -a "cat" -d 'Print the records of LOG: of its rotated files, also packed ones, and then of LOG'
+complete -c alq -n "__fish_alq_needs_command" -f -a "follow" -d 'Print the records of LOG as they are written, over any number of rotations'
+complete -c alq -n "__fish_alq_needs_command" -f -a "check" -d 'Check LOG and its rotated files: frames, their order, gaps, torn ends, packed files'
 complete -c alq -n "__fish_alq_needs_command" -f -a "recover" -d 'Write what a killed process left in RING'
 complete -c alq -n "__fish_alq_needs_command" -f -a "stat" -d 'Show what RING holds and what its queue is doing'
 complete -c alq -n "__fish_alq_needs_command" -f -a "bench" -d 'Measure what an append costs on this machine'
@@ -67,6 +70,28 @@ complete -c alq -n "__fish_alq_using_subcommand append" -l rotate-on-signal -d '
 complete -c alq -n "__fish_alq_using_subcommand append" -l utc -d 'Let periods follow UTC instead of the local time zone'
 complete -c alq -n "__fish_alq_using_subcommand append" -l shared-folder -d 'As root, rotate FILE even if other users may change a folder above it'
 complete -c alq -n "__fish_alq_using_subcommand append" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c alq -n "__fish_alq_using_subcommand cat" -s n -l last -d 'Print only the last N records' -r
+complete -c alq -n "__fish_alq_using_subcommand cat" -l from -d 'Print records from this position on (framed logs only)' -r
+complete -c alq -n "__fish_alq_using_subcommand cat" -l to -d 'Stop at the first record at this position or after it' -r
+complete -c alq -n "__fish_alq_using_subcommand cat" -l since -d 'Print records from this time on: a date, a time such as 2026-12-01T06:00:00Z, or an age such as 10m (needs stamps)' -r
+complete -c alq -n "__fish_alq_using_subcommand cat" -l until -d 'Stop at the first record of this time or later' -r
+complete -c alq -n "__fish_alq_using_subcommand cat" -l format -d 'How to print the bytes of a record' -r -f -a "text\t'The record and a newline'
+raw\t'The bytes of all records, without anything between them; lines keep their newlines'
+hex\t'Two hexadecimal digits for each byte, and a newline'"
+complete -c alq -n "__fish_alq_using_subcommand cat" -l framing -d 'How records are separated, if LOG does not say so itself: fixed:BYTES or lengths' -r
+complete -c alq -n "__fish_alq_using_subcommand cat" -l json -d 'Print one JSON object per record, with its file, offset, position and stamp'
+complete -c alq -n "__fish_alq_using_subcommand cat" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c alq -n "__fish_alq_using_subcommand follow" -s n -l last -d 'Begin with the last N records [default: 10; with --cursor, all records]' -r
+complete -c alq -n "__fish_alq_using_subcommand follow" -l cursor -d 'Save the place in FILE after each write to standard output, and continue there the next time' -r -F
+complete -c alq -n "__fish_alq_using_subcommand follow" -l format -d 'How to print the bytes of a record' -r -f -a "text\t'The record and a newline'
+raw\t'The bytes of all records, without anything between them; lines keep their newlines'
+hex\t'Two hexadecimal digits for each byte, and a newline'"
+complete -c alq -n "__fish_alq_using_subcommand follow" -l framing -d 'How records are separated, if LOG does not say so itself: fixed:BYTES or lengths' -r
+complete -c alq -n "__fish_alq_using_subcommand follow" -l json -d 'Print one JSON object per record, with its file, offset, position and stamp'
+complete -c alq -n "__fish_alq_using_subcommand follow" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c alq -n "__fish_alq_using_subcommand check" -l framing -d 'How records are separated, if LOG does not say so itself: fixed:BYTES or lengths' -r
+complete -c alq -n "__fish_alq_using_subcommand check" -l json -d 'Print one JSON object'
+complete -c alq -n "__fish_alq_using_subcommand check" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c alq -n "__fish_alq_using_subcommand recover" -l into -d 'Append to FILE, created if it does not exist, instead of the log that RING names (which must still be the same file)' -r -F
 complete -c alq -n "__fish_alq_using_subcommand recover" -l dry-run -d 'Change nothing, and print what would be done'
 complete -c alq -n "__fish_alq_using_subcommand recover" -l json -d 'Print one JSON object'

@@ -10,6 +10,7 @@ use clap::{Args, Parser, Subcommand};
 pub use crate::bench::args::Bench;
 use crate::catch_args::LineOptions;
 use crate::help;
+use crate::read_args::{Cat, Check, Follow};
 use crate::rotate_args::RotateOptions;
 use crate::stamp::Format;
 use crate::sync_args::SyncOptions;
@@ -33,6 +34,9 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     Append(Append),
+    Cat(Cat),
+    Follow(Follow),
+    Check(Check),
     Recover(Recover),
     Stat(Stat),
     Bench(Bench),

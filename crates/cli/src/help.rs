@@ -14,7 +14,7 @@ Exit codes:
   0  done
   1  error
   2  wrong usage
-  3  parts of a ring file were damaged
+  3  parts of a ring file or of a log were damaged
 See also the help of each command.";
 
 pub const APPEND: &str = "\
@@ -43,6 +43,46 @@ Examples:
   myapp 2>&1 | alq append --until-eof --timestamp --rotate-size 16M --keep 10 app.log
   alq append --timestamp --rotate-every day --keep 30 --compress zstd app.log -- myapp
   until alq append --resume --ring /run/app.ring app.log <input; do sleep 1; done";
+
+pub const CAT: &str = "\
+Exit codes:
+  0  the log was printed
+  1  LOG cannot be read
+  2  wrong usage
+  3  as 0, but the log has faults, which standard error names
+
+Examples:
+  alq cat app.log | grep error
+  alq cat --since 1h --json app.log
+  alq cat -n 100 --format hex wal.log";
+
+pub const FOLLOW: &str = "\
+Signals:
+  SIGTERM, SIGINT  write what was read, save the cursor, then die by the signal
+With --cursor, a follower that is killed and started again prints each record once if
+its standard output is a file that only it appends to, and at least once otherwise.
+
+Exit codes:
+  1  LOG cannot be read, or standard output cannot be written
+  2  wrong usage
+Without an error it continues until a signal.
+
+Examples:
+  alq follow app.log
+  alq follow --cursor /var/lib/ship/app.cursor app.log >>copy.log
+  alq follow -n 0 --json app.log | jq .text";
+
+pub const CHECK: &str = "\
+Exit codes:
+  0  the log is sound
+  1  LOG cannot be read
+  2  wrong usage
+  3  the log has faults: damage, missing positions, a torn end
+Records that a queue has noted as lost, and torn ends that it has removed, are notes.
+
+Examples:
+  alq check wal.log || mail -s 'wal.log' root
+  alq check --json wal.log";
 
 pub const RECOVER: &str = "\
 Exit codes:

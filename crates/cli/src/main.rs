@@ -3,6 +3,7 @@
 //!
 //! ```text
 //!  append: signals -> pump -> intake (straight, or by lines) -> target (queue, rotate) -> FILE
+//!  cat, follow, check: alq::read -> records (prints) or report
 //!  recover, stat, watch: ring (opens and describes a ring file)
 //!  bench: turn (a separate process) -> work -> summary -> table, page
 //! ```
@@ -18,7 +19,7 @@
 //! | 0 | done; after `append`, all input is written (with `--fsync`, it is on disk) |
 //! | 1 | an input or output error; the message says how much was not written |
 //! | 2 | wrong usage |
-//! | 3 | `alq recover`: as 0, but parts of the ring file were damaged |
+//! | 3 | `alq recover`: as 0, but parts of the ring file were damaged; `alq cat`, `alq check`: the log has faults |
 //! | 125 | `alq append FILE -- command`: alq itself failed |
 //! | 126, 127 | `alq append FILE -- command`: the command cannot be run; it does not exist |
 //!
@@ -28,8 +29,11 @@
 mod append;
 mod args;
 mod bench;
+mod cat;
 mod catch_args;
+mod check;
 mod children;
+mod follow;
 #[cfg(test)]
 mod generated;
 mod help;
@@ -40,6 +44,8 @@ mod patience;
 mod place;
 mod progress;
 mod pump;
+mod read_args;
+mod records;
 mod recover;
 mod refusal;
 mod report;
@@ -64,7 +70,7 @@ use args::{Cli, Command};
 /// The code that clap uses for wrong usage.
 const WRONG_USAGE: u8 = 2;
 
-/// A ring file was recovered, except for its damaged parts.
+/// A ring file was recovered, or a log was read, except for the damaged parts.
 const DAMAGED: u8 = 3;
 
 fn main() -> ExitCode {
@@ -76,18 +82,30 @@ fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return refuse(&error),
     };
-    if matches!(cli.command, Command::Recover(_) | Command::Stat(_)) {
+    if !matches!(
+        cli.command,
+        Command::Append(_) | Command::Bench(_) | Command::Follow(_)
+    ) {
         signals::release(); // `stat --watch` handles the signals that it needs
     }
-    let ended = match &cli.command {
-        Command::Append(options) => append::run(options),
-        Command::Recover(options) => recover::run(options).map(|recovery| match recovery.damaged {
-            0 => ExitCode::SUCCESS,
-            _ => ExitCode::from(DAMAGED),
-        }),
-        Command::Stat(options) if options.watch => watch::run(options).map(signals::die_by),
-        Command::Stat(options) => stat::run(options).map(|()| ExitCode::SUCCESS),
-        Command::Bench(options) => bench::run(options).map(|ending| match ending {
+    let code_of_faults = |faults| match faults {
+        0 => ExitCode::SUCCESS,
+        _ => ExitCode::from(DAMAGED),
+    };
+    let ended = match cli.command {
+        Command::Append(options) => append::run(&options),
+        Command::Cat(options) => cat::run(options).map(code_of_faults),
+        Command::Follow(options) => follow::run(options).map(signals::die_by),
+        Command::Check(options) => check::run(&options).map(code_of_faults),
+        Command::Recover(options) => {
+            recover::run(&options).map(|recovery| match recovery.damaged {
+                0 => ExitCode::SUCCESS,
+                _ => ExitCode::from(DAMAGED),
+            })
+        }
+        Command::Stat(options) if options.watch => watch::run(&options).map(signals::die_by),
+        Command::Stat(options) => stat::run(&options).map(|()| ExitCode::SUCCESS),
+        Command::Bench(options) => bench::run(&options).map(|ending| match ending {
             bench::Ending::Measured => ExitCode::SUCCESS,
             bench::Ending::Signal(signal) => signals::die_by(signal),
         }),

@@ -173,6 +173,11 @@ pub fn table(rows: &[Row]) -> Result<(), Failure> {
 
 /// Prints one JSON object on a line.
 pub fn json(object: &impl Serialize) -> Result<(), Failure> {
+    print(&json_line(object)?)
+}
+
+/// A JSON object as a line.
+pub fn json_line(object: &impl Serialize) -> Result<String, Failure> {
     let text = serde_json::to_string(object).map_err(|error| Failure::new("JSON", error))?;
     // JSON does not require escapes for control characters beyond ASCII, which terminals obey.
     let shown = text
@@ -181,7 +186,7 @@ pub fn json(object: &impl Serialize) -> Result<(), Failure> {
             same if same.len() == letter.len_utf8() => same,
             _ => format!("\\u{:04x}", u32::from(letter)),
         });
-    print(&(shown.collect::<String>() + "\n"))
+    Ok(shown.collect::<String>() + "\n")
 }
 
 /// Prints text on standard output.

@@ -10,6 +10,7 @@ mod kill;
 mod lines;
 mod output;
 mod progress;
+mod reading;
 mod recover;
 mod report;
 mod ring;

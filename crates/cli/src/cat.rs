@@ -1,0 +1,49 @@
+//! `alq cat`: prints the records of a log and its rotated files.
+
+use alq::read::{Item, ReadOptions};
+
+use crate::read_args::Cat;
+use crate::records::{Records, failure};
+use crate::report::Failure;
+
+/// Prints the records. Returns how many faults the log has.
+pub fn run(options: Cat) -> Result<u64, Failure> {
+    let log = options.log;
+    let failed = |error| failure(&log, &error);
+    let reader = ReadOptions::new().framing(options.form.framing);
+    let mut reader = reader.open(&log).map_err(failed)?;
+    if let Some(n) = options.last {
+        reader.seek_last(n).map_err(failed)?;
+    }
+    if let Some(position) = options.from {
+        reader.seek_position(position).map_err(failed)?;
+    }
+    if let Some(time) = options.since {
+        reader.seek_time(time).map_err(failed)?;
+    }
+    let is_end = |item: &Item<'_>| match item {
+        Item::Record(record) => {
+            let at = |limit| record.position().is_some_and(|at| at >= limit);
+            let time = |limit| record.stamp().is_some_and(|time| time >= limit);
+            options.to.is_some_and(at) || options.until.is_some_and(time)
+        }
+        _ => false,
+    };
+    let mut records = Records::new(options.form);
+    let mut is_ended = false;
+    while let Some(item) = reader.next().map_err(failed)? {
+        if is_end(&item) {
+            is_ended = true;
+            break;
+        }
+        records.print(&item)?;
+    }
+    while !is_ended {
+        match reader.finish() {
+            Some(item) => records.print(&item)?,
+            None => break,
+        }
+    }
+    records.flush()?;
+    Ok(records.faults)
+}
