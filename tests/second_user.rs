@@ -8,7 +8,7 @@ mod rotated;
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
@@ -33,15 +33,12 @@ fn is_root(test: &str) -> bool {
 /// Starts a process of the second user that runs `body`.
 fn as_other(body: impl FnOnce()) -> Child {
     fork(End::AtOnce, || {
-        // SAFETY: these calls take integers, or no list; the child has one thread.
-        let done = unsafe {
-            [
-                libc::setgroups(0, std::ptr::null()),
-                libc::setresgid(OTHER, OTHER, OTHER),
-                libc::setresuid(OTHER, OTHER, OTHER),
-            ]
-        };
-        assert_eq!(done, [0; 3]);
+        // SAFETY: a list of no groups is not read.
+        assert_eq!(unsafe { libc::setgroups(0, std::ptr::null()) }, 0);
+        // SAFETY: it takes integers; the child has one thread.
+        assert_eq!(unsafe { libc::setresgid(OTHER, OTHER, OTHER) }, 0);
+        // SAFETY: as above.
+        assert_eq!(unsafe { libc::setresuid(OTHER, OTHER, OTHER) }, 0);
         assert!(
             fs::read("/etc/shadow").is_err(),
             "it still has root's rights"
@@ -55,7 +52,7 @@ fn set_mode(path: &Path, mode: u32) {
 }
 
 /// A folder that all users may pass, with a folder `home` in it that belongs to the second user.
-fn home_of_other() -> (Folder, std::path::PathBuf) {
+fn home_of_other() -> (Folder, PathBuf) {
     let folder = Folder::new();
     set_mode(folder.path(), 0o755);
     let home = folder.path().join("home");
@@ -118,9 +115,9 @@ fn root_packs_nothing_that_another_user_has_put_there() {
         let is_safe = stat.uid() == OTHER || stat.mode() & 0o7137 == 0;
         assert!(is_safe, "{entry:?} {:o}", stat.mode());
     }
-    let packed = |name: &String| name.ends_with(".gz");
+    let packed = |path: &PathBuf| path.extension().is_some_and(|it| it == "gz");
     let names = fs::read_dir(&home).unwrap();
-    let names = names.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let names = names.map(|entry| entry.unwrap().path());
     assert_eq!(
         names.filter(packed).count(),
         1,
@@ -167,12 +164,11 @@ fn no_swap_of_a_folder_moves_text_of_root_into_another_folder() {
             board.swaps.fetch_add(1, Ordering::Relaxed);
         }
     });
+    let record = |number: u32| format!("record {number:06}\n");
     let mut count = 0;
     wait_for("a thousand swaps and records", || {
         for _ in 0..20 {
-            queue
-                .writen(format!("record {count:06}\n").as_bytes(), WAIT)
-                .unwrap();
+            queue.writen(record(count).as_bytes(), WAIT).unwrap();
             count += 1;
             log.reopen();
             log.rotate();
@@ -190,9 +186,7 @@ fn no_swap_of_a_folder_moves_text_of_root_into_another_folder() {
         0,
         "nothing is written there"
     );
-    let expected: String = (0..count)
-        .map(|number| format!("record {number:06}\n"))
-        .collect();
+    let expected: String = (0..count).map(record).collect();
     assert!(rotated::content(&logs.join("log")) == expected.as_bytes());
     assert!(rotated::rotated(&logs.join("log")).len() > 10);
 }

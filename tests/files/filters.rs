@@ -103,8 +103,9 @@ fn everything_goes_on() {
 /// A pipe or a socket that is shared in blocking mode, and full: it holds `len` bytes.
 fn full_and_shared(mut reader: impl Read, writer: &impl AsFd, len: usize) {
     let sink = FileSink::new(writer.as_fd().try_clone_to_owned().unwrap()).unwrap();
+    let bytes = vec![b'x'; 1 << 20];
     let write = || {
-        sink.write(&[IoSlice::new(&[b'x'; 1 << 20])])
+        sink.write(&[IoSlice::new(&bytes)])
             .map_err(|error| error.kind())
     };
     assert_eq!(write(), Err(io::ErrorKind::WouldBlock));
