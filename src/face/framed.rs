@@ -13,7 +13,7 @@ use crate::ends::Kind;
 use crate::memory::Mirror;
 use crate::primitives::os;
 use crate::ring::{Claim, Owner, Reservation};
-use crate::words::{Error, Flags, Position};
+use crate::words::{Error, Flags, Position, Wrap};
 
 /// Appends a record: once there is room, or without the ring if the queue accepts records that way.
 pub(super) fn append(
@@ -22,8 +22,10 @@ pub(super) fn append(
     flags: Flags,
     timeout: Option<Duration>,
 ) -> Result<Position, Error> {
-    let total = total(shared, record.len())?;
-    let exact = shared.wrap.exact(record, total);
+    let exact = match shared.wrap {
+        Wrap::Raw => record.len() as u32,
+        wrap => wrap.exact(record, total(shared, record.len())?),
+    };
     match reserve(shared, exact, flags, Kind::Writen, timeout) {
         Ok(mut reservation) => {
             let start = reservation.start();
@@ -45,6 +47,7 @@ pub(super) fn total(shared: &Shared<Mirror>, len: usize) -> Result<u32, Error> {
 
 /// Reserves `len` bytes, with what the framing adds, for an append that the fast path could not
 /// make.
+#[inline]
 pub(super) fn reserve(
     shared: &Shared<Mirror>,
     len: u32,

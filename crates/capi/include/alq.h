@@ -226,9 +226,15 @@ int alq_options_max_delay(struct alq_options *options, const struct timespec *de
 #define ALQ_LINES 1   /* a record that does not end with a newline gets one */
 #define ALQ_RECORDS 2 /* each record has `len` bytes; other lengths give EINVAL */
 #define ALQ_LENGTHS 3 /* 32 bits of length, little-endian, before each record */
+#define ALQ_CHECKED 4 /* a header, and a frame with a checksum and a position around each record */
 
 /* Sets the framing. `len` is for ALQ_RECORDS only. Another number gives EINVAL. */
 int alq_options_framing(struct alq_options *options, int framing, size_t len);
+/*
+ * Whether the frames of a new log with ALQ_CHECKED have time stamps. Off by default. A log that
+ * exists keeps what it has.
+ */
+int alq_options_stamps(struct alq_options *options, int stamps);
 /*
  * Whether a line that the log ends inside of is ended with a newline when the log is opened. On by
  * default with ALQ_LINES, otherwise off.

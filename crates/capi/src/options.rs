@@ -204,6 +204,7 @@ fn framing_of(number: c_int, len: usize) -> Option<Framing> {
         1 => Framing::Lines,
         2 => Framing::Fixed(len),
         3 => Framing::Lengths,
+        4 => Framing::Checked,
         _ => return None,
     })
 }
@@ -219,6 +220,12 @@ pub unsafe extern "C" fn alq_options_framing(
     };
     // SAFETY: the header requires it.
     unsafe { set(options, |all| all.framing(framing)) }
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn alq_options_stamps(options: *mut AlqOptionsCell, stamps: c_int) -> c_int {
+    // SAFETY: the header requires it.
+    unsafe { set(options, |all| all.stamps(stamps != 0)) }
 }
 
 #[unsafe(no_mangle)]

@@ -72,6 +72,18 @@ static void records_are_framed(void)
     alq_close(alq);
     file_is("fixed.log", "abcdfour");
 
+    IS(alq_options_framing(options, ALQ_CHECKED, 0), 0);
+    IS(alq_options_stamps(options, 1), 0);
+    IS(alq_open_path(&alq, path("fixed.log"), options), EINVAL); /* it has no header */
+    IS(alq_open_path(&alq, path("frames.log"), options), 0);
+    IS(alq_writen(alq, "one", 3, ALQ_WAITOK), 0);
+    alq_close(alq);
+    {
+        struct stat about;
+        CHECK(stat(path("frames.log"), &about) == 0);
+        IS(about.st_size, 64 + 24 + 3);
+    }
+
     IS(alq_options_framing(options, 77, 4), EINVAL);
     IS(alq_options_framing(options, -1, 4), EINVAL);
     IS(alq_options_framing(NULL, ALQ_RAW, 4), EINVAL);
