@@ -30,7 +30,7 @@ impl SmallDisk {
     pub fn fill(&self) {
         let mut filler = File::create(self.path().join("filler")).unwrap();
         let full = std::io::copy(&mut std::io::repeat(b'#'), &mut filler).unwrap_err();
-        assert_eq!(full.raw_os_error(), Some(libc::ENOSPC));
+        assert_eq!(full.kind(), std::io::ErrorKind::StorageFull);
     }
 
     pub fn make_room(&self) {

@@ -4,7 +4,7 @@ use std::io::Read;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use alq::{Flags, Queue};
+use alq::{Flags, Lane, Queue};
 
 use super::{Numbers, Record, TRY, WAIT};
 
@@ -58,6 +58,21 @@ pub fn produce(queue: &Queue, writer: usize, stop: &AtomicBool) -> [u32; 2] {
         }
     }
     seqs
+}
+
+/// Appends a record in one of all ways that wait for room. A `lane` has a separate order.
+pub fn append(queue: &Queue, lane: Option<&mut Lane>, numbers: &mut Numbers, record: Record) {
+    let text = record.text();
+    if let Some(lane) = lane {
+        lane.writen(text.as_bytes(), WAIT).unwrap();
+    } else if numbers.below(2) == 0 {
+        queue.writen(text.as_bytes(), WAIT).unwrap();
+    } else {
+        let room = record.len + numbers.below(100);
+        let mut entry = queue.getn(room, WAIT).unwrap();
+        write!(entry, "{text}").unwrap();
+        entry.post();
+    }
 }
 
 /// Reads in bursts, with pauses.

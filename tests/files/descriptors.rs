@@ -1,24 +1,20 @@
 //! A queue works on any writable descriptor: files in append mode or not, pipes and sockets,
 //! blocking or not.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{Read, Write};
 use std::os::unix::net::{UnixDatagram, UnixStream};
 
 use crate::common::{
-    DEADLINE, Log, Numbers, Record, TRY, WAIT, assert_complete, fill_up, nonblocking, parse, pipe,
-    read_all, room_waits, small, spawn, wait_for,
+    DEADLINE, Log, Numbers, Record, TRY, WAIT, append_to, assert_complete, fill_up, nonblocking,
+    parse, pipe, read_all, room_waits, small, spawn, wait_for,
 };
 use alq::{AsyncAppend, Options, Queue};
 
 #[test]
 fn the_queue_keeps_a_duplicate_of_the_descriptor() {
     let log = Log::new();
-    let file = OpenOptions::new()
-        .append(true)
-        .create(true)
-        .open(log.path())
-        .unwrap();
+    let file = append_to(log.path());
     let queue = small().from_fd(&file).unwrap();
     queue.writen(b"one\n", TRY).unwrap();
     drop(file);
@@ -157,11 +153,7 @@ fn two_queues_on_one_file_in_append_mode_interleave_only_between_records() {
 #[test]
 fn the_synchronous_appender_writes_records_of_any_size_before_it_returns() {
     let log = Log::new();
-    let file = OpenOptions::new()
-        .append(true)
-        .create(true)
-        .open(log.path())
-        .unwrap();
+    let file = append_to(log.path());
     let mut appender = AsyncAppend::new(&file);
     let large = "0123456789".repeat(300_000);
     appender.write(b"").unwrap();

@@ -234,24 +234,28 @@ fn calls(call: Call) -> usize {
     run.sink.count(call).load(Ordering::SeqCst)
 }
 
+/// Each of `errnos` at each such call of a run.
+fn faults(call: Call, errnos: &[i32]) -> impl Iterator<Item = Fault> {
+    let calls = calls(call);
+    errnos.iter().flat_map(move |&errno| {
+        (0..calls).map(move |number| Fault {
+            call,
+            number,
+            errno,
+        })
+    })
+}
+
 #[test]
 fn a_write_that_fails_for_a_while_costs_nothing() {
-    for errno in PASSING {
-        for number in 0..calls(Call::Write) {
-            let call = Call::Write;
-            let fault = Fault {
-                call,
-                number,
-                errno,
-            };
-            let mut run = Run::new(fault, small());
-            run.work().unwrap();
-            run.syncs.iter().for_each(|sync| sync.wait().unwrap());
-            run.queue.close(None).unwrap();
-            assert!(run.sink.has_failed(), "{fault:?}");
-            assert_eq!(run.old.bytes(), run.posted, "{fault:?}");
-            run.assert_accounts(b"");
-        }
+    for fault in faults(Call::Write, &PASSING) {
+        let mut run = Run::new(fault, small());
+        run.work().unwrap();
+        run.syncs.iter().for_each(|sync| sync.wait().unwrap());
+        run.queue.close(None).unwrap();
+        assert!(run.sink.has_failed(), "{fault:?}");
+        assert_eq!(run.old.bytes(), run.posted, "{fault:?}");
+        run.assert_accounts(b"");
     }
 }
 
@@ -301,57 +305,31 @@ fn closed_after(fault: Fault, operation: Operation, errno: i32) {
 
 #[test]
 fn a_write_that_fails_for_good_loses_nothing_over_a_reopen() {
-    for errno in FINAL {
-        for number in 0..calls(Call::Write) {
-            let call = Call::Write;
-            reopened_after(Fault {
-                call,
-                number,
-                errno,
-            });
-        }
-    }
+    faults(Call::Write, &FINAL).for_each(reopened_after);
 }
 
 #[test]
 fn a_write_that_fails_for_good_is_accounted_for_by_close() {
-    for errno in FINAL {
-        for number in 0..calls(Call::Write) {
-            let call = Call::Write;
-            let fault = Fault {
-                call,
-                number,
-                errno,
-            };
-            closed_after(fault, Operation::Write, errno);
-        }
+    for fault in faults(Call::Write, &FINAL) {
+        closed_after(fault, Operation::Write, fault.errno);
     }
 }
 
 #[test]
 fn a_write_that_panics_is_accounted_for_by_close() {
-    for number in 0..calls(Call::Write) {
-        let fault = Fault {
-            call: Call::Write,
-            number,
-            errno: PANIC,
-        };
+    for fault in faults(Call::Write, &[PANIC]) {
         closed_after(fault, Operation::Flusher, libc::EIO);
     }
 }
 
 #[test]
 fn a_wait_for_the_sink_that_fails_is_a_failed_write() {
-    for errno in [libc::EBADF, libc::EFAULT, libc::EINVAL, libc::ENOMEM] {
-        for number in 0..calls(Call::Ready) {
-            let fault = Fault {
-                call: Call::Ready,
-                number,
-                errno,
-            };
-            reopened_after(fault);
-            closed_after(fault, Operation::Write, errno);
-        }
+    for fault in faults(
+        Call::Ready,
+        &[libc::EBADF, libc::EFAULT, libc::EINVAL, libc::ENOMEM],
+    ) {
+        reopened_after(fault);
+        closed_after(fault, Operation::Write, fault.errno);
     }
 }
 

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use crate::common::child::in_child;
-use crate::common::sink::{Script, queue_to, sync_error};
+use crate::common::sink::{Script, queue_to, scripted, sync_error};
 use crate::common::{
     Log, NEVER_STALLS, Record, STALLS_SOON, TRY, WAIT, Watched, assert_accounts, assert_complete,
     fill_up, parse, pipe, read_all, room_waits, small, spawn, wait_for,
@@ -43,6 +43,13 @@ fn other() -> (Log, File) {
     let log = Log::new();
     let file = append_to(&log.path());
     (log, file)
+}
+
+/// Waits until the queue writes to another log, and returns this log.
+fn moved(queue: &Queue) -> Log {
+    let (log, file) = other();
+    queue.reopen(&file).unwrap().wait().unwrap();
+    log
 }
 
 #[test]
@@ -182,8 +189,7 @@ fn a_record_that_was_cut_is_whole_in_another_file() {
             queue.writen(b"refused", TRY),
             Err(io(Operation::Write, libc::EIO))
         );
-        let (log, file) = other();
-        queue.reopen(&file).unwrap().wait().unwrap();
+        let log = moved(&queue);
         assert_eq!(queue.stats().last_error, None);
         queue.writen(b"appends are taken again\n", TRY).unwrap();
         queue.flush().unwrap();
@@ -350,8 +356,7 @@ fn a_full_disk_that_has_room_again_gets_what_was_posted_before() {
     queue.writen(b"before\n", TRY).unwrap();
     wait_for("the stall", || queue.stats().stalled.is_some());
     script.fail_writes(None);
-    let (log, file) = other();
-    queue.reopen(&file).unwrap().wait().unwrap();
+    let log = moved(&queue);
     queue.writen(b"after\n", TRY).unwrap();
     queue.close(None).unwrap();
     assert_eq!(
@@ -403,8 +408,7 @@ fn a_reader_that_has_not_read_for_the_stall_limit_is_left() {
             target: alq::Target::default()
         })
     );
-    let (log, file) = other();
-    queue.reopen(&file).unwrap().wait().unwrap();
+    let log = moved(&queue);
     queue.flush().unwrap();
     assert_eq!(log.bytes(), [&record[..], b"the next\n"].concat());
     let mut head = Vec::new();
@@ -437,11 +441,9 @@ fn it_waits_for_a_reservation_in_front_of_something_posted_and_for_no_other() {
 
 #[test]
 fn a_sink_of_the_callers_is_dropped_when_a_descriptor_takes_its_place() {
-    let script = Script::new();
-    let queue = queue_to(&script, small());
+    let (queue, script) = scripted();
     queue.writen(b"before\n", TRY).unwrap();
-    let (log, file) = other();
-    queue.reopen(&file).unwrap().wait().unwrap();
+    let log = moved(&queue);
     queue.writen(b"after\n", TRY).unwrap();
     queue.flush().unwrap();
     assert_eq!(script.bytes(), b"before\n");
@@ -454,18 +456,15 @@ fn a_sink_of_the_callers_is_dropped_when_a_descriptor_takes_its_place() {
 
 #[test]
 fn a_sink_that_got_nothing_or_is_durable_is_not_synced_again() {
-    let script = Script::new();
-    let queue = queue_to(&script, small());
-    let (_log, file) = other();
-    queue.reopen(&file).unwrap().wait().unwrap();
+    let (queue, script) = scripted();
+    let _log = moved(&queue);
     wait_for("the sink is dropped", || Arc::strong_count(&script) == 1);
     assert_eq!(script.ops(), []);
 
-    let script = Script::new();
-    let queue = queue_to(&script, small());
+    let (queue, script) = scripted();
     queue.writen(b"record\n", TRY).unwrap();
     queue.fsync(SyncOp::Full).unwrap().wait().unwrap();
-    queue.reopen(&file).unwrap().wait().unwrap();
+    let _log = moved(&queue);
     wait_for("the sink is dropped", || Arc::strong_count(&script) == 1);
     assert_eq!(script.ops(), [SyncOp::Full]);
 }
@@ -549,8 +548,7 @@ fn writers_that_got_the_failure_may_try_again() {
     assert_eq!(queue.getn(1, TRY).unwrap_err(), broken);
     let mut lane = queue.lane();
     assert_eq!(lane.writen(b"x", TRY), Err(broken));
-    let (log, file) = other();
-    queue.reopen(&file).unwrap().wait().unwrap();
+    let log = moved(&queue);
     lane.writen(b"lane\n", WAIT).unwrap();
     queue.writen(b"shared\n", WAIT).unwrap();
     queue.close(None).unwrap();
@@ -650,8 +648,7 @@ fn nothing_in_the_new_file_is_durable_before_the_old_one_is() {
     let before = queue.writen(b"before\n", TRY).unwrap();
     queue.flush().unwrap();
     script.shut_sync();
-    let (_log, file) = other();
-    queue.reopen(&file).unwrap().wait().unwrap();
+    let _log = moved(&queue);
     script.wait_for_sync(1); // by itself: no caller has asked yet
     let after = queue.writen(b"after\n", TRY).unwrap();
     queue.completion(after, Level::Written).wait().unwrap();
@@ -673,8 +670,7 @@ fn nothing_in_the_new_file_is_durable_before_the_old_one_is() {
 
 #[test]
 fn after_a_failed_sync_durability_starts_anew_behind_what_was_written_then() {
-    let script = Script::new();
-    let queue = queue_to(&script, small());
+    let (queue, script) = scripted();
     let durable = queue.writen(b"durable\n", TRY).unwrap();
     queue.completion(durable, Level::Durable).wait().unwrap();
     script.fail_sync(libc::EIO);
@@ -686,8 +682,7 @@ fn after_a_failed_sync_durability_starts_anew_behind_what_was_written_then() {
     assert_eq!(too_early.wait(), error, "before the reopen");
     queue.flush().unwrap();
 
-    let (_log, file) = other();
-    queue.reopen(&file).unwrap().wait().unwrap();
+    let _log = moved(&queue);
     let new = queue.writen(b"new\n", TRY).unwrap();
     queue.completion(new, Level::Durable).wait().unwrap();
     queue.fsync(SyncOp::Full).unwrap().wait().unwrap();
@@ -709,8 +704,7 @@ fn an_old_file_that_cannot_be_synced_any_more_leaves_a_gap_and_is_told() {
     let old = queue.writen(b"old\n", TRY).unwrap();
     queue.flush().unwrap();
     script.fail_sync(libc::EIO);
-    let (_log, file) = other();
-    queue.reopen(&file).unwrap().wait().unwrap();
+    let _log = moved(&queue);
     assert_eq!(
         errors.recv_timeout(crate::common::DEADLINE),
         Ok(sync_error(libc::EIO))
@@ -726,16 +720,14 @@ fn an_old_file_that_cannot_be_synced_any_more_leaves_a_gap_and_is_told() {
 
 #[test]
 fn a_sync_that_is_under_way_at_the_cut_covers_only_what_it_began_with() {
-    let script = Script::new();
-    let queue = queue_to(&script, small());
+    let (queue, script) = scripted();
     script.shut_sync();
     let first = queue.writen(b"first\n", TRY).unwrap();
     let first = queue.completion(first, Level::Durable);
     script.wait_for_sync(1);
     let second = queue.writen(b"second\n", TRY).unwrap();
     queue.flush().unwrap();
-    let (_log, file) = other();
-    queue.reopen(&file).unwrap().wait().unwrap();
+    let _log = moved(&queue);
     let second = queue.completion(second, Level::Durable);
     script.open_sync();
     first.wait().unwrap();
@@ -746,15 +738,13 @@ fn a_sync_that_is_under_way_at_the_cut_covers_only_what_it_began_with() {
 /// An fdatasync of the whole old file does not replace an fsync.
 #[test]
 fn an_old_file_with_its_data_on_disk_is_synced_in_full_on_request() {
-    let script = Script::new();
-    let queue = queue_to(&script, small());
+    let (queue, script) = scripted();
     script.shut_sync();
     let position = queue.writen(b"record\n", TRY).unwrap();
     let data = queue.completion(position, Level::Durable);
     script.wait_for_sync(1);
     let full = queue.fsync(SyncOp::Full).unwrap();
-    let (_log, file) = other();
-    queue.reopen(&file).unwrap().wait().unwrap();
+    let _log = moved(&queue);
     script.open_sync();
     data.wait().unwrap();
     full.wait().unwrap();
@@ -785,28 +775,24 @@ fn what_went_to_a_pipe_is_never_durable_and_what_goes_to_a_file_is() {
 /// bytes.
 #[test]
 fn a_pipe_that_got_nothing_leaves_no_gap() {
-    let script = Script::new();
-    let queue = queue_to(&script, small());
+    let (queue, script) = scripted();
     script.shut_sync();
     let position = queue.writen(b"record\n", TRY).unwrap();
     let (_reader, writer) = pipe().unwrap();
     queue.reopen(&writer).unwrap().wait().unwrap();
-    let (_log, file) = other();
-    queue.reopen(&file).unwrap().wait().unwrap();
+    let _log = moved(&queue);
     script.open_sync();
     queue.completion(position, Level::Durable).wait().unwrap();
 }
 
 #[test]
 fn a_sink_that_panics_in_sync_spoils_nothing_after_the_cut() {
-    let script = Script::new();
-    let queue = queue_to(&script, small());
+    let (queue, script) = scripted();
     script.panic_in_sync();
     let lost = queue.writen(b"lost\n", TRY).unwrap();
     let lost = queue.completion(lost, Level::Durable);
     assert_eq!(lost.wait(), Err(sync_error(libc::EIO)));
-    let (_log, file) = other();
-    queue.reopen(&file).unwrap().wait().unwrap();
+    let _log = moved(&queue);
     let new = queue.writen(b"new\n", TRY).unwrap();
     queue.completion(new, Level::Durable).wait().unwrap();
     assert_eq!(lost.wait(), Err(sync_error(libc::EIO)));

@@ -10,7 +10,8 @@ use std::thread;
 
 use crate::common::child::end_of_child;
 use crate::common::exit::log;
-use crate::common::{NEVER_STALLS, Numbers, Record, WAIT, parse, wait_for};
+use crate::common::load::append;
+use crate::common::{NEVER_STALLS, Numbers, Record, parse, wait_for};
 use alq::{Options, Queue};
 
 const WRITERS: usize = 4;
@@ -21,16 +22,8 @@ fn write_and_note(queue: &Queue, writer: usize, noted: &File) {
     let mut lane = queue.lane();
     for seq in 0_u32.. {
         let len = Record::MIN_LEN + numbers.below(300);
-        let text = Record { writer, seq, len }.text();
-        if writer == WRITERS - 1 {
-            lane.writen(text.as_bytes(), WAIT).unwrap(); // a lane has a separate order
-        } else if numbers.below(2) == 0 {
-            queue.writen(text.as_bytes(), WAIT).unwrap();
-        } else {
-            let mut entry = queue.getn(len + numbers.below(100), WAIT).unwrap();
-            write!(entry, "{text}").unwrap();
-            entry.post();
-        }
+        let lane = (writer == WRITERS - 1).then_some(&mut lane);
+        append(queue, lane, &mut numbers, Record { writer, seq, len });
         noted
             .write_at(&(seq + 1).to_le_bytes(), 4 * writer as u64)
             .unwrap();

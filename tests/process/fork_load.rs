@@ -15,6 +15,7 @@ use std::{mem, thread};
 use crate::common::LATER;
 use crate::common::child::in_child;
 use crate::common::fork::{End, fork};
+use crate::common::load::append;
 use crate::common::{Log, NEVER_STALLS, Numbers, Record, TRY, WAIT, parse, small, spawn, wait_for};
 use alq::{Error, Level, Notify, Options, Queue, Status, SyncOp, flush_all};
 
@@ -32,16 +33,8 @@ fn write_until(queue: &Queue, writer: usize, stop: &AtomicBool) -> u32 {
     let mut seq = 0;
     while !stop.load(Ordering::Relaxed) {
         let len = Record::MIN_LEN + numbers.below(200);
-        let text = Record { writer, seq, len }.text();
-        if writer == WRITERS - 1 {
-            lane.writen(text.as_bytes(), WAIT).unwrap(); // a lane has a separate order
-        } else if numbers.below(2) == 0 {
-            queue.writen(text.as_bytes(), WAIT).unwrap();
-        } else {
-            let mut entry = queue.getn(len + numbers.below(100), WAIT).unwrap();
-            write!(entry, "{text}").unwrap();
-            entry.post();
-        }
+        let lane = (writer == WRITERS - 1).then_some(&mut lane);
+        append(queue, lane, &mut numbers, Record { writer, seq, len });
         seq += 1;
         if numbers.below(20) == 0 {
             thread::sleep(Duration::from_micros(50)); // the load is to last, not to fill the disk

@@ -20,20 +20,7 @@
 #include <time.h>
 #include <unistd.h>
 
-/* Ends the test program if the condition does not hold. */
-#define CHECK(condition) \
-    do { \
-        if (!(condition)) \
-            failed(__FILE__, __LINE__, #condition, 0, 0); \
-    } while (0)
-
-/* Ends the test program if two numbers differ. */
-#define IS(actual, expected) \
-    do { \
-        long long actual_ = (long long)(actual), expected_ = (long long)(expected); \
-        if (actual_ != expected_) \
-            failed(__FILE__, __LINE__, #actual " is " #expected, actual_, expected_); \
-    } while (0)
+#include "../../capi/tests/check.h"
 
 /* Checks that a call returns -1 and sets this errno. */
 #define FAILS(call, number) \
@@ -42,13 +29,6 @@
         IS(call, -1); \
         IS(errno, number); \
     } while (0)
-
-static inline void failed(const char *file, int line, const char *what, long long actual,
-                          long long expected)
-{
-    fprintf(stderr, "%s:%d: not so: %s (%lld, %lld)\n", file, line, what, actual, expected);
-    _exit(1);
-}
 
 static char log_path[64];
 
@@ -127,14 +107,6 @@ static inline void completes(struct aiocb *cb, ssize_t expected)
 {
     IS(wait_for(cb), 0);
     IS(aio_return(cb), expected);
-}
-
-static inline struct timespec milliseconds(long ms)
-{
-    struct timespec time;
-    time.tv_sec = ms / 1000;
-    time.tv_nsec = ms % 1000 * 1000000;
-    return time;
 }
 
 /* Makes a full pipe. */

@@ -23,21 +23,7 @@
 
 #include "alq.h"
 #include "async-append.h"
-
-/* Ends the test program if the condition does not hold. */
-#define CHECK(condition) \
-    do { \
-        if (!(condition)) \
-            failed(__FILE__, __LINE__, #condition, 0, 0); \
-    } while (0)
-
-/* Ends the test program if two numbers differ. */
-#define IS(actual, expected) \
-    do { \
-        long long actual_ = (long long)(actual), expected_ = (long long)(expected); \
-        if (actual_ != expected_) \
-            failed(__FILE__, __LINE__, #actual " is " #expected, actual_, expected_); \
-    } while (0)
+#include "check.h"
 
 /* Checks that a call without a status sets this errno. */
 #define FAILS(call, number) \
@@ -49,12 +35,6 @@
 
 /* Checks that a call returns NULL and sets this errno. */
 #define NO(call, number) FAILS(CHECK((call) == NULL), number)
-
-static inline void failed(const char *file, int line, const char *what, long long actual, long long expected)
-{
-    fprintf(stderr, "%s:%d: not so: %s (%lld, %lld)\n", file, line, what, actual, expected);
-    _exit(1);
-}
 
 static char test_dir[64];
 
@@ -139,14 +119,6 @@ static inline int said(const char *what)
         return 1;
     fprintf(stderr, "it said: %s\n", text);
     return 0;
-}
-
-static inline struct timespec milliseconds(long ms)
-{
-    struct timespec time;
-    time.tv_sec = ms / 1000;
-    time.tv_nsec = ms % 1000 * 1000000;
-    return time;
 }
 
 #endif

@@ -4,8 +4,9 @@ use std::fs::{self, File};
 use std::io::Write;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
+use crate::common::disk::SmallDisk;
 use crate::common::{
     ALQ, Running, append, fifo, name, numbers, pipe, refused, scratch, wait_until,
 };
@@ -195,22 +196,13 @@ fn given_up(args: &[&str], input: &[u8], parts: &[&str]) {
     }
 }
 
-/// Uses a real file system of 1 MiB, which only root can mount.
 #[test]
 fn a_disk_that_fills_up_is_an_error_that_says_how_far_it_came() {
-    let (dir, _) = scratch();
-    let disk = dir.path().join("disk");
-    fs::create_dir(&disk).unwrap();
-    let mount = |program: &str, args: &[&str]| {
-        let mut command = Command::new(program);
-        let status = command.args(args).arg(&disk).stderr(Stdio::null()).status();
-        status.is_ok_and(|status| status.success())
-    };
-    if !mount("mount", &["-t", "tmpfs", "-o", "size=1m", "alq-test"]) {
-        println!("skipped: no file system can be mounted here");
+    let test = "a_disk_that_fills_up_is_an_error_that_says_how_far_it_came";
+    let Some(disk) = SmallDisk::mount(test) else {
         return;
-    }
-    let log = disk.join("out.log");
+    };
+    let log = disk.path().join("out.log");
     let input = numbers(300_000);
     let run = append(["--stall-limit=0.2"])
         .arg(&log)
@@ -219,7 +211,6 @@ fn a_disk_that_fills_up_is_an_error_that_says_how_far_it_came() {
     let said = String::from_utf8_lossy(&run.get_output().stderr).into_owned();
     let code = run.get_output().status.code();
     let found = fs::read(&log).unwrap();
-    assert!(mount("umount", &[]));
     assert_eq!(code, Some(1), "{said}");
     assert!(!found.is_empty() && input.starts_with(&found));
     let counts = format!("{} bytes are written", found.len());

@@ -4,9 +4,9 @@ use std::fs;
 use std::io::{BufRead, BufReader};
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
-use std::process::{Command, Stdio};
 
 use crate::common::catcher::{Catcher, read};
+use crate::common::disk::SmallDisk;
 use crate::common::{scratch, wait_until};
 use rustix::process::Signal;
 
@@ -77,37 +77,21 @@ fn after_a_signal_a_ring_file_keeps_what_a_full_disk_does_not_take() {
     assert_eq!(read(&log), "kept\n");
 }
 
-/// Uses a real file system of 1 MiB, which only root can mount.
 #[test]
 fn room_that_comes_is_used_and_said() {
-    let (dir, _) = scratch();
-    let disk = dir.path().join("disk");
-    fs::create_dir(&disk).unwrap();
-    let mount = |program: &str, args: &[&str]| {
-        let mut command = Command::new(program);
-        let status = command.args(args).arg(&disk).stderr(Stdio::null()).status();
-        status.is_ok_and(|status| status.success())
-    };
-    if !mount("mount", &["-t", "tmpfs", "-o", "size=1m", "alq-test"]) {
-        println!("room_that_comes_is_used_and_said: skipped, no file system can be mounted here");
+    let Some(disk) = SmallDisk::mount("room_that_comes_is_used_and_said") else {
         return;
-    }
-    let filler = disk.join("filler");
-    let log = disk.join("log");
-    let run = || {
-        fs::write(&log, "").unwrap();
-        let _ = fs::write(&filler, vec![b'#'; 2 << 20]); // as much as fits
-        let mut catcher = Catcher::start(&["--line", "--quiet"], &log);
-        catcher.feed("kept\n");
-        let first = next_line(&mut catcher);
-        fs::remove_file(&filler).unwrap();
-        wait_until("the line", || read(&log) == "kept\n");
-        let second = next_line(&mut catcher);
-        let (rest, _) = catcher.end();
-        (first, second, rest)
     };
-    let (first, second, rest) = run();
-    assert!(mount("umount", &[]));
+    let log = disk.path().join("log");
+    fs::write(&log, "").unwrap();
+    disk.fill();
+    let mut catcher = Catcher::start(&["--line", "--quiet"], &log);
+    catcher.feed("kept\n");
+    let first = next_line(&mut catcher);
+    disk.make_room();
+    wait_until("the line", || read(&log) == "kept\n");
+    let second = next_line(&mut catcher);
+    let (rest, _) = catcher.end();
     assert!(first.contains("(os error 28); keeping 5 bytes"), "{first}");
     assert!(second.contains("accepts data again after"), "{second}");
     assert_eq!(rest, "");

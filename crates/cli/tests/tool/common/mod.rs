@@ -6,6 +6,8 @@
 )]
 
 pub mod catcher;
+#[path = "../../../../../tests/common/disk.rs"]
+pub mod disk;
 pub mod ring;
 pub mod terminal;
 
