@@ -299,13 +299,14 @@ fn end<R: Reserved>(
 ) -> Position {
     // `own` is checked first: after inlining into the code that makes an entry, the compiler knows
     // that it is `None`.
-    let intake = match shared.direct() {
-        Some(intake) if own.is_none() => intake,
-        _ => return R::end_elsewhere(taken, shared, own, used, flags),
-    };
-    let posted = R::post(taken, &intake.ring, used);
-    intake.posted(posted, flags.activates());
-    intake.position(posted.end)
+    if own.is_none() {
+        if let Some(intake) = shared.direct() {
+            let posted = R::post(taken, &intake.ring, used);
+            intake.posted(posted, flags.activates());
+            return intake.position(posted.end);
+        }
+    }
+    R::end_elsewhere(taken, shared, own, used, flags)
 }
 
 /// Ends an entry that is dropped. It wakes the flusher, because only the drain frees the slot.
