@@ -24,7 +24,7 @@ pub mod read;
 mod ring;
 mod words;
 
-pub use ends::{FileSink, Sink, Stall, Stats, Syncs, Waits};
+pub use ends::{Amount, FileSink, Refusals, Sink, Stall, Stats, Syncs, Waits};
 #[doc(hidden)] // for the C library, where an entry has no lifetime
 pub use face::Detached;
 pub use face::{
@@ -80,7 +80,7 @@ pub mod model {
     pub use crate::actors::flusher::{Flusher, Step};
     pub use crate::actors::pace::Pace;
     pub use crate::actors::thread::drive;
-    pub use crate::actors::{Asker, Config, Last, Shared, syncer};
+    pub use crate::actors::{Asker, Config, Last, LossLines, Shared, syncer};
     pub use crate::ends::{Kind, Pending, Reach, Sink, Subscriber, WOKEN, Watch};
     pub use crate::face::{barrier, registry::Registry, sleep};
     pub use crate::memory::{Memory, heap::Heap};

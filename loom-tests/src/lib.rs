@@ -17,8 +17,8 @@ use std::time::Duration;
 use alq::SyncPolicy;
 use alq::model::barrier::Patience;
 use alq::model::{
-    Config, Drain, Drained, Flusher, Geometry, Heap, Holes, Kind, Memory as _, Order, Owner, Pace,
-    Ring, Shared, Sink, Tail, WhenFull, drive,
+    Config, Drain, Drained, Flusher, Geometry, Heap, Holes, Kind, LossLines, Memory as _, Order,
+    Owner, Pace, Ring, Shared, Sink, Tail, WhenFull, drive,
 };
 
 /// The bounds of a model on preemptions: one for CI, and one for the long form, which takes
@@ -324,7 +324,7 @@ fn config(order: Order) -> Config {
         stall_limit: None,
         outstanding_max: 8,
         refuse_when_stalled: false,
-        loss_line_every: Some(Duration::ZERO),
+        loss_lines: Some(LossLines::plain(Duration::ZERO)),
         sync_policy: None,
     }
 }

@@ -41,7 +41,7 @@ fn queue(order: Order) -> (Arc<Shared<Heap>>, JoinHandle<()>, FarEnd) {
         stall_limit: None,
         outstanding_max: 8,
         refuse_when_stalled: false,
-        loss_line_every: None,
+        loss_lines: None,
         sync_policy: None,
     };
     let (shared, drain) = Shared::new(Heap::new(geometry()), config, None);

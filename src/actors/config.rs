@@ -2,18 +2,19 @@
 
 use std::time::Duration;
 
+use super::gap::LossLines;
 use crate::words::{Order, SyncPolicy};
 
 /// The options that concern waiting, in one place.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Config {
     pub order: Order,
     pub lane_span: u32,
     pub stall_limit: Option<Duration>,
     pub refuse_when_stalled: bool,
     pub outstanding_max: usize,
-    /// The shortest time between two lines that report refused records; `None` for no such lines.
-    pub loss_line_every: Option<Duration>,
+    /// How the log reports refused records; `None` if it does not.
+    pub loss_lines: Option<LossLines>,
     /// How often the queue syncs although no caller waits; `None` for never.
     pub sync_policy: Option<SyncPolicy>,
 }

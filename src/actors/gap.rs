@@ -3,50 +3,98 @@
 //! A caller that is refused counts the loss, also in a signal handler. The flusher writes the line
 //! when the drain reaches the place. The line is not part of the ring.
 
+use core::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
-use crate::primitives::sync::{AtomicU64, Ordering};
+use crate::ends::{Amount, RefusalCounters, Refusals};
+use crate::primitives::sync::{AtomicU64, Ordering, PlainArc};
 
-/// The records that were refused since the last line, and where.
-#[derive(Debug)]
-pub struct Gaps {
-    /// The shortest time between two lines; `None` for a log without such lines.
-    every: Option<Duration>,
-    /// The position after which the first record was refused, plus 1; 0 if no record was.
-    at: AtomicU64,
-    records: AtomicU64,
-    bytes: AtomicU64,
+/// Makes the bytes of a line.
+type Format = dyn Fn(&Refusals) -> Vec<u8> + Send + Sync;
+
+/// How losses are reported in the log.
+#[derive(Clone)]
+pub struct LossLines {
+    /// The shortest time between two lines.
+    every: Duration,
+    /// `None` for plain text.
+    format: Option<PlainArc<Format>>,
 }
 
-impl Gaps {
-    pub fn new(every: Option<Duration>) -> Self {
+impl LossLines {
+    pub fn plain(every: Duration) -> Self {
         Self {
             every,
-            at: AtomicU64::new(0),
-            records: AtomicU64::new(0),
-            bytes: AtomicU64::new(0),
+            format: None,
         }
     }
 
-    /// Counts a refused record of `len` bytes. `position` gives the place, and is called only for
-    /// the first record of a line. Async-signal-safe.
-    pub fn note(&self, len: u32, position: impl FnOnce() -> u64) {
-        if self.every.is_none() {
-            return;
+    pub fn with<B: Into<Vec<u8>>>(
+        every: Duration,
+        format: impl Fn(&Refusals) -> B + Send + Sync + 'static,
+    ) -> Self {
+        Self {
+            every,
+            format: Some(PlainArc::new(move |lost: &Refusals| format(lost).into())),
         }
-        // Relaxed on both: the Release below orders them.
-        self.records.fetch_add(1, Ordering::Relaxed);
-        self.bytes.fetch_add(u64::from(len), Ordering::Relaxed);
+    }
+
+    /// Returns the line for these losses. If the formatter of the program panics, it is the plain
+    /// one: a panic must not fail the queue.
+    fn line(&self, lost: &Refusals) -> Vec<u8> {
+        let plain = || format!("{lost}\n").into_bytes();
+        match &self.format {
+            None => plain(),
+            Some(format) => {
+                let formatted = catch_unwind(AssertUnwindSafe(|| format(lost)));
+                formatted.unwrap_or_else(|payload| {
+                    core::mem::forget(payload); // its drop might panic again
+                    plain()
+                })
+            }
+        }
+    }
+}
+
+impl fmt::Debug for LossLines {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut out = f.debug_struct("LossLines");
+        out.field("every", &self.every).finish_non_exhaustive()
+    }
+}
+
+/// Where records were refused since the last line.
+#[derive(Debug)]
+pub struct Gaps {
+    /// `None` for a log without such lines.
+    lines: Option<LossLines>,
+    /// The position after which the first record was refused, plus 1; 0 if no record was.
+    at: AtomicU64,
+}
+
+impl Gaps {
+    pub fn new(lines: Option<LossLines>) -> Self {
+        Self {
+            lines,
+            at: AtomicU64::new(0),
+        }
+    }
+
+    /// Notes that a record was refused, after it was counted. `position` gives the place, and is
+    /// called only for the first record of a line. Returns whether a line is now due.
+    /// Async-signal-safe.
+    pub fn note(&self, position: impl FnOnce() -> u64) -> bool {
         // Relaxed: if the flusher takes the line after this load and misses this record, the line
         // of the next loss includes it.
-        if self.at.load(Ordering::Relaxed) == 0 {
-            // [gap.note] Release, pairs with [gap.take]: the counts above are visible to the
-            // flusher.
-            let place = position() + 1;
-            let _ = self
-                .at
-                .compare_exchange(0, place, Ordering::Release, Ordering::Relaxed);
+        if self.lines.is_none() || self.at.load(Ordering::Relaxed) != 0 {
+            return false;
         }
+        // [gap.note] Release, pairs with [gap.take]: the counts are visible to the flusher.
+        let place = position() + 1;
+        self.at
+            .compare_exchange(0, place, Ordering::Release, Ordering::Relaxed)
+            .is_ok()
     }
 
     /// Returns where records are missing that no line has reported yet.
@@ -55,18 +103,28 @@ impl Gaps {
         self.at.load(Ordering::Relaxed).checked_sub(1)
     }
 
-    /// Takes what the line that is due reports, if there is one: records and bytes. For the flusher.
-    fn take(&self) -> Option<(u64, u64)> {
+    /// Takes what the line that is due reports, if there is one: what `counters` show and `reported`
+    /// does not, and its text. For the flusher.
+    fn take(&self, counters: &RefusalCounters, reported: &mut Refusals) -> Option<Loss> {
         // [gap.take] Acquire, pairs with [gap.note].
         if self.at.swap(0, Ordering::Acquire) == 0 {
             return None;
         }
-        // Relaxed on both: ordered by `at`. A record that is counted at the same time is in this
-        // line or in the next one.
-        let bytes = self.bytes.swap(0, Ordering::Relaxed);
-        let records = self.records.swap(0, Ordering::Relaxed);
-        (records > 0).then_some((records, bytes))
+        // A record that is counted at the same time is in this line or in the next one.
+        let now = counters.now();
+        let lost = now.since(reported);
+        *reported = now;
+        let text = self.lines.as_ref()?.line(&lost);
+        let total = lost.total();
+        (total.records > 0).then_some(Loss { total, text })
     }
+}
+
+/// What one line reports.
+pub(super) struct Loss {
+    pub total: Amount,
+    /// The line, without the framing of the log.
+    pub text: Vec<u8>,
 }
 
 /// The flusher's half: the line that is being written, and when the next one may follow.
@@ -79,6 +137,8 @@ pub(super) struct GapLine {
     taken: usize,
     may_come: bool,
     next: Option<Instant>,
+    /// What the lines so far have reported.
+    reported: Refusals,
 }
 
 impl GapLine {
@@ -103,14 +163,18 @@ impl GapLine {
         gaps.position().filter(|_| self.may_come || is_last)
     }
 
-    /// Begins the line that is due, which `line` makes of the numbers of records and bytes.
-    pub(super) fn begin(&mut self, gaps: &Gaps, line: impl FnOnce(u64, u64) -> Vec<u8>) {
-        let loss = gaps.take();
-        self.set(&loss.map_or(Vec::new(), |(records, bytes)| line(records, bytes)));
+    /// Begins the line that is due, which `framed` puts into the framing of the log.
+    pub(super) fn begin(
+        &mut self,
+        gaps: &Gaps,
+        counters: &RefusalCounters,
+        framed: impl FnOnce(Loss) -> Vec<u8>,
+    ) {
+        let loss = gaps.take(counters, &mut self.reported);
+        self.set(&loss.map(framed).unwrap_or_default());
         self.may_come = false;
-        self.next = gaps
-            .every
-            .and_then(|every| Instant::now().checked_add(every));
+        let every = gaps.lines.as_ref().map(|lines| lines.every);
+        self.next = every.and_then(|every| Instant::now().checked_add(every));
     }
 
     /// Sets other bytes that are written as a line is.
@@ -136,10 +200,8 @@ impl GapLine {
     pub(super) fn advance(&mut self, taken: usize) {
         self.taken += taken;
         if self.rest().is_empty() {
-            *self = Self {
-                next: self.next,
-                ..Self::default()
-            };
+            self.text.clear();
+            (self.taken, self.head_len) = (0, 0);
         }
     }
 
@@ -158,42 +220,46 @@ impl GapLine {
 mod tests {
     use std::time::Duration;
 
-    use super::{GapLine, Gaps};
-
+    use super::{GapLine, Gaps, LossLines};
+    use crate::ends::{Cause, RefusalCounters};
     #[test]
     fn a_line_sums_up_and_the_next_one_waits() {
-        let gaps = Gaps::new(Some(Duration::from_secs(3600)));
+        let gaps = Gaps::new(Some(LossLines::plain(Duration::from_secs(3600))));
+        let counters = RefusalCounters::default();
         let mut line = GapLine::default();
-        let text = |records, bytes| format!("{records} of {bytes}\n").into_bytes();
         assert_eq!(line.wait_for_turn(&gaps), None);
-        gaps.note(10, || 7);
-        gaps.note(20, || 9);
+        counters.add(Cause::Full, 10);
+        assert!(gaps.note(|| 7));
+        counters.add(Cause::Full, 20);
+        assert!(!gaps.note(|| 9));
         assert_eq!(line.wait_for_turn(&gaps), Some(Duration::ZERO));
         assert_eq!(line.place(&gaps, false), Some(7));
-        line.begin(&gaps, text);
-        assert_eq!(line.rest(), b"2 of 30\n");
+        line.begin(&gaps, &counters, |loss| loss.text);
+        let text = "alq: 2 records, 30 bytes dropped: queue full\n";
+        assert_eq!(line.rest(), text.as_bytes());
         line.put_first(b"head ");
         line.put_first(b"another head ");
-        assert_eq!(line.rest(), b"another head 2 of 30\n");
+        assert_eq!(line.rest(), format!("another head {text}").as_bytes());
         line.put_first(b"");
         line.advance(5);
         assert!(line.is_torn());
-        assert_eq!(line.rest(), b"30\n");
+        assert_eq!(line.rest(), &text.as_bytes()[5..]);
         line.restart();
         line.advance(line.rest().len());
         assert!(line.rest().is_empty());
-        gaps.note(1, || 11);
+        counters.add(Cause::Full, 1);
+        assert!(gaps.note(|| 11));
         assert!(line.wait_for_turn(&gaps).unwrap() > Duration::from_secs(3000));
         assert_eq!(line.place(&gaps, false), None);
         assert_eq!(line.place(&gaps, true), Some(11));
-        line.begin(&gaps, text);
-        assert_eq!(line.rest(), b"1 of 1\n");
+        line.begin(&gaps, &counters, |loss| loss.text);
+        assert_eq!(line.rest(), b"alq: 1 record, 1 bytes dropped: queue full\n");
     }
 
     #[test]
     fn a_log_without_lines_counts_nothing() {
         let gaps = Gaps::new(None);
-        gaps.note(10, || unreachable!("no position is needed"));
+        assert!(!gaps.note(|| unreachable!("no position is needed")));
         assert_eq!(gaps.position(), None);
     }
 }

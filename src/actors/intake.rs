@@ -54,7 +54,7 @@ impl<M: Memory> Intake<M> {
             waiters: Waiters::new(),
             order: config.order,
             lane_span: config.lane_span,
-            gaps: Gaps::new(config.loss_line_every),
+            gaps: Gaps::new(config.loss_lines.clone()),
             counts: PostCounters::default(),
             trouble,
             crew: Crew::new(),

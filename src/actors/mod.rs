@@ -75,6 +75,7 @@ mod trouble;
 
 pub use config::{Config, Last};
 pub use flusher::Flusher;
+pub use gap::LossLines;
 pub use here::{Past, Refused};
 pub use recovery::{Inheritance, note_of};
 pub use report::{Callback, Reporter};

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::here::{Past, Refused};
 use super::intake::Intake;
-use crate::ends::Kind;
+use crate::ends::{Cause, Kind};
 use crate::memory::Memory;
 use crate::primitives::sync::{is_mutant, unique_number};
 use crate::primitives::{Interest, Ticket};
@@ -59,27 +59,43 @@ impl<M: Memory> Intake<M> {
         let error = match refusal {
             Refusal::Full => {
                 self.note_full();
-                self.counts.refused_records.add(1);
-                self.counts.refused_bytes.add(u64::from(len));
-                // The gap is after the last posted record: a reservation that is still open may yet
-                // give its room back.
-                self.gaps.note(len, || self.ring.posted_end());
-                let stalled = u64::from(self.trouble.is_stalled());
-                self.counts.refused_for_stall.add(stalled);
+                self.refuse(Cause::Full, len.into());
                 self.counts
                     .refused_for_lanes
                     .add(u64::from(self.want_room_of_lanes()));
                 self.schedule();
                 Error::WouldBlock
             }
-            Refusal::Closed => Error::Closed,
+            Refusal::Closed => {
+                self.refuse(Cause::Closed, len.into());
+                Error::Closed
+            }
             Refusal::Aside => return Refused::Past(Past::Exit),
             Refusal::Failed => {
-                self.counts.refused_for_failure.add(1);
+                self.refuse(Cause::Failed, len.into());
                 self.trouble.last_failure().unwrap_or(Error::Closed)
             }
         };
         Refused::Error(error)
+    }
+
+    /// Counts an append of `len` bytes that did not get in. Async-signal-safe.
+    #[cold]
+    pub fn refuse(&self, cause: Cause, len: u64) {
+        self.counts.refused.add(cause, len);
+        if matches!(cause, Cause::Full | Cause::TimedOut | Cause::Headroom) {
+            let stalled = u64::from(self.trouble.is_stalled());
+            self.counts.refused_for_stall.add(stalled);
+        }
+        if cause == Cause::Closed {
+            return; // a line for each would keep the flusher from its end
+        }
+        // The gap is after the last posted record: a reservation that is still open may yet give
+        // its room back.
+        let is_line_due = self.gaps.note(|| self.ring.posted_end());
+        if is_line_due && cause != Cause::Full {
+            self.schedule(); // the ring may be empty, and the flusher asleep
+        }
     }
 
     /// Refuses an append if the sink has no room and the options say not to wait for that.
@@ -91,6 +107,18 @@ impl<M: Memory> Intake<M> {
             }
             None => Ok(()),
         }
+    }
+
+    /// Returns whether at most `percent` of the bytes, and of the spans, are in use with a record of
+    /// `len` bytes more.
+    pub fn fits_below(&self, len: u64, percent: u8) -> bool {
+        let (geometry, room) = (self.ring.geometry(), self.ring.room());
+        let is_below = |free: u32, more: u64, all: u32| {
+            let used = u64::from(all.saturating_sub(free)) + more;
+            used * 100 <= u64::from(all) * u64::from(percent)
+        };
+        is_below(room.bytes, len, geometry.capacity())
+            && is_below(room.spans, 1, geometry.spans_max())
     }
 
     /// Wakes the flusher, because a caller has found the ring full. The flags of the posted records

@@ -17,13 +17,14 @@ pub(super) fn show<M: Memory>(intake: &Intake<M>, outcome: &Outcome) {
     let failure = intake.trouble.failure();
     let (posted, drained) = (&intake.counts, &outcome.counts);
     let waits = posted.waits_now();
+    let refused = posted.refused.now().total();
     let written_bytes = intake.ring.accounts().bytes;
     let now = SystemTime::now().duration_since(UNIX_EPOCH);
     journal.show(&Live {
         shown_ns: now.unwrap_or_default().as_nanos() as u64,
         written_bytes,
-        refused_records: posted.refused_records.get(),
-        refused_bytes: posted.refused_bytes.get(),
+        refused_records: refused.records,
+        refused_bytes: refused.bytes,
         drains: drained.drains.get(),
         high_water_bytes: posted.high_water_bytes.get(),
         stall_errno: stall.map_or(0, |stall| stall.errno.unsigned_abs()),

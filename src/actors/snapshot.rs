@@ -13,6 +13,7 @@ pub(super) fn of<M: Memory>(intake: &Intake<M>, outcome: &Outcome, aside: &Aside
     let (done, outstanding) = ring.outstanding();
     let late = ring.posted_too_late();
     let aside = aside.stats();
+    let refused = posted.refused.now().plus(&aside.refused);
     let is_lost = finished && ring.journal().is_none(); // a ring file keeps it
     let left = |outstanding| if is_lost { outstanding } else { 0 };
     let lost_to = || trouble.failure().or_else(|| outcome.obstacle());
@@ -33,11 +34,11 @@ pub(super) fn of<M: Memory>(intake: &Intake<M>, outcome: &Outcome, aside: &Aside
         late_records: late.records,
         lost_to: (left(outstanding.bytes) > 0).then(lost_to).flatten(),
         padding_bytes: done.padding,
-        refused_records: posted.refused_records.get(),
-        refused_bytes: posted.refused_bytes.get(),
+        refused_records: refused.total().records,
+        refused_bytes: refused.total().bytes,
+        refused,
         refused_for_lanes: posted.refused_for_lanes.get(),
         refused_for_stall: posted.refused_for_stall.get(),
-        refused_for_failure: posted.refused_for_failure.get(),
         waits: posted.waits_now(),
         held: outstanding.held,
         oldest_held_bytes: outstanding.oldest_held_bytes,

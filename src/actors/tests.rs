@@ -90,7 +90,7 @@ const CONFIG: Config = Config {
     stall_limit: None,
     outstanding_max: 16,
     refuse_when_stalled: false,
-    loss_line_every: None,
+    loss_lines: None,
     sync_policy: None,
 };
 

@@ -8,9 +8,11 @@ use std::io::{self, IoSlice};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
 
+use super::counter::Counter;
 use super::descriptor::is_unsupported;
+use super::refusals::RefusalCounters;
 use super::sink::Sink;
-use super::stats::{Counter, Stats};
+use super::stats::Stats;
 use crate::primitives::os;
 use crate::primitives::os::process::with_write_signals_blocked;
 use crate::primitives::sync::plain::{AtomicBool, AtomicUsize, Ordering};
@@ -37,6 +39,8 @@ pub struct Aside {
     /// What could not be written aside.
     pub lost_bytes: Counter,
     pub lost_records: Counter,
+    /// What was refused aside.
+    pub refused: RefusalCounters,
     /// In a child: entries of the parent that were posted or dropped here.
     pub foreign: Counter,
 }
@@ -58,6 +62,7 @@ impl Aside {
             records: Counter::default(),
             lost_bytes: Counter::default(),
             lost_records: Counter::default(),
+            refused: RefusalCounters::default(),
             foreign: Counter::default(),
         }
     }
@@ -183,6 +188,7 @@ impl Aside {
     pub fn stats(&self) -> Stats {
         let (written, lost) = (self.bytes.get(), self.lost_bytes.get());
         let (written_records, lost_records) = (self.records.get(), self.lost_records.get());
+        let refused = self.refused.now();
         Stats {
             posted_bytes: written + lost,
             posted_records: written_records + lost_records,
@@ -190,6 +196,9 @@ impl Aside {
             written_records,
             lost_bytes: lost,
             lost_records,
+            refused_records: refused.total().records,
+            refused_bytes: refused.total().bytes,
+            refused,
             foreign: self.foreign.get(),
             ..Stats::default()
         }

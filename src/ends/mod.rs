@@ -17,9 +17,11 @@
 //! when to write, to sync and to settle.
 
 mod aside;
+mod counter;
 mod descriptor;
 pub mod log_file;
 mod pending;
+mod refusals;
 mod sink;
 mod stats;
 #[cfg(feature = "frames")]
@@ -27,9 +29,10 @@ pub mod stream;
 pub mod tail;
 
 pub use aside::{Aside, append_to};
+#[cfg(any(feature = "log", feature = "tracing"))]
+pub use counter::Counter;
 pub use descriptor::{FileSink, PIPE_BUF};
 pub use pending::{Pending, Reach, Subscriber, WOKEN, Watch};
+pub use refusals::{Amount, Cause, RefusalCounters, Refusals};
 pub use sink::Sink;
-#[cfg(any(feature = "log", feature = "tracing"))]
-pub use stats::Counter;
 pub use stats::{DrainCounters, Kind, PostCounters, Stall, Stats, SyncCounters, Syncs, Waits};

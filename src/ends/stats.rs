@@ -1,12 +1,11 @@
 //! What a queue counts: records and bytes that went through it, were refused, or were lost.
-//!
-//! Counters only inform: they order no other memory access.
 
 use std::time::Duration;
 
 use crossbeam_utils::CachePadded;
 
-use crate::primitives::sync::{AtomicU64, Ordering};
+use super::counter::Counter;
+use super::refusals::{RefusalCounters, Refusals};
 use crate::words::Error;
 
 /// A snapshot of what a queue has done, from [`Queue::stats`](crate::Queue::stats).
@@ -62,18 +61,18 @@ pub struct Stats {
     /// Bytes that were reserved and not used, and could not be given back because a later span was
     /// claimed already. They take room in the ring until drained, and are never written.
     pub padding_bytes: u64,
-    /// Appends refused with [`Error::WouldBlock`].
+    /// Appends that did not get in, for any cause.
     pub refused_records: u64,
     /// Bytes of the refused appends.
     pub refused_bytes: u64,
+    /// The refused appends by cause.
+    pub refused: Refusals,
     /// Refused appends that came while open spans of [lanes](crate::Lane) took room. The queue has
     /// these spans sealed then, so the next try may find more room.
     pub refused_for_lanes: u64,
-    /// Refused appends that came while the sink accepted no data: the disk was full, or the other
-    /// side did not read.
+    /// Refused appends, at once or after a wait, that came while the sink accepted no data: the disk
+    /// was full, or the other side did not read.
     pub refused_for_stall: u64,
-    /// Appends refused because a write had failed. No other count includes them.
-    pub refused_for_failure: u64,
     /// Appends that had to wait, by what they waited for.
     pub waits: Waits,
     /// Reservations that are open now, and records that are being copied in.
@@ -249,11 +248,9 @@ pub struct DrainCounters {
 /// What callers count outside of the fast path.
 #[derive(Debug, Default)]
 pub struct PostCounters {
-    pub refused_records: CachePadded<Counter>,
-    pub refused_bytes: Counter,
+    pub refused: CachePadded<RefusalCounters>,
     pub refused_for_lanes: Counter,
     pub refused_for_stall: Counter,
-    pub refused_for_failure: Counter,
     pub longest_wait_ns: Counter,
     pub high_water_bytes: Counter,
     writen_waits: WaitCounters,
@@ -278,45 +275,5 @@ impl PostCounters {
             getn_room: self.getn_waits.room.get(),
             longest: Duration::from_nanos(self.longest_wait_ns.get()),
         }
-    }
-}
-
-/// A number that only informs. No access orders another one, so all are Relaxed.
-#[derive(Debug)]
-pub struct Counter(AtomicU64);
-
-impl Default for Counter {
-    fn default() -> Self {
-        Self(AtomicU64::new(0))
-    }
-}
-
-impl Counter {
-    /// The value. Relaxed, see the type.
-    pub fn get(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
-    }
-
-    /// Adds `n` to a counter with several writers. Relaxed, see the type.
-    pub fn add(&self, n: u64) {
-        self.0.fetch_add(n, Ordering::Relaxed);
-    }
-
-    /// Adds 1 unless `done` is set, and sets it.
-    pub fn add_once(&self, done: &mut bool) {
-        if !*done {
-            *done = true;
-            self.add(1);
-        }
-    }
-
-    /// Adds `n` to a counter that only this thread writes. Relaxed, see the type.
-    pub fn add_alone(&self, n: u64) {
-        self.0.store(self.get() + n, Ordering::Relaxed);
-    }
-
-    /// Raises the counter to `n` if it is below. Relaxed, see the type.
-    pub fn raise(&self, n: u64) {
-        self.0.fetch_max(n, Ordering::Relaxed);
     }
 }

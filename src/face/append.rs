@@ -161,10 +161,7 @@ impl Queue {
         match len {
             _ if self.entry_len().is_some() => Error::WrongMode,
             0 => Error::InvalidLength { len },
-            _ => Error::TooLarge {
-                len,
-                max: self.capacity(),
-            },
+            _ => self.too_large(len),
         }
     }
 }

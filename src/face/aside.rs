@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use super::barrier::Patience;
 use crate::actors::{Past, Refused, Shared};
+use crate::ends::Cause;
 use crate::memory::Mirror;
 use crate::primitives::os;
 use crate::ring::Refusal;
@@ -37,8 +38,10 @@ pub(super) fn append(
     record: &[u8],
     waiting: Waiting,
 ) -> Result<Position, Error> {
-    ready(shared, refused, waiting)?;
-    write(shared, record, waiting.wait)
+    let is_past = matches!(refused, Refused::Past(_));
+    ready(shared, refused, waiting)
+        .and_then(|()| write(shared, record, waiting.wait))
+        .inspect_err(|error| count(shared, is_past, error, record.len()))
 }
 
 /// The memory of an entry without a reservation. It has two boxes, because a thin pointer keeps
@@ -53,8 +56,18 @@ pub(super) fn memory(
     len: usize,
     waiting: Waiting,
 ) -> Result<OwnMemory, Error> {
-    ready(shared, refused, waiting)?;
+    let is_past = matches!(refused, Refused::Past(_));
+    ready(shared, refused, waiting).inspect_err(|error| count(shared, is_past, error, len))?;
     Ok(Box::new(vec![0; len].into_boxed_slice()))
+}
+
+/// Counts an append that was refused aside. What the ring has refused for good `is_past` nothing,
+/// and counted already.
+fn count(shared: &Shared<Mirror>, is_past: bool, error: &Error, len: usize) {
+    let cause = Cause::of(error).filter(|_| is_past);
+    if let Some(cause) = cause {
+        shared.aside.refused.add(cause, len as u64);
+    }
 }
 
 /// Posts the memory of an entry. It waits, and counts a record that cannot be written as lost.

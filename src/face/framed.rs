@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use super::aside::{self, OwnMemory, Waiting};
 use super::barrier::deadline_in;
+use super::pressure::refuse;
 use crate::actors::{Refused, Shared};
-use crate::ends::Kind;
+use crate::ends::{Cause, Kind};
 use crate::memory::Mirror;
 use crate::primitives::os;
 use crate::ring::{Claim, Owner, Reservation};
@@ -40,9 +41,12 @@ pub(super) fn append(
 
 /// Returns how many bytes a record of `len` bytes takes in the ring.
 pub(super) fn total(shared: &Shared<Mirror>, len: usize) -> Result<u32, Error> {
-    shared
-        .wrap
-        .total(len, shared.intake.ring.geometry().capacity())
+    let capacity = shared.intake.ring.geometry().capacity();
+    let total = shared.wrap.total(len, capacity);
+    if matches!(total, Err(Error::TooLarge { .. })) {
+        refuse(shared, Cause::TooLarge, len);
+    }
+    total
 }
 
 /// Reserves `len` bytes, with what the framing adds, for an append that the fast path could not
@@ -62,7 +66,18 @@ pub(super) fn reserve(
         }
     }
     let deadline = timeout.and_then(deadline_in);
-    intake.reserve(len, flags.when_full()?, kind, deadline)
+    let reserved = intake.reserve(len, flags.when_full()?, kind, deadline);
+    reserved.inspect_err(|refused| gave_up(shared, refused, flags, len))
+}
+
+/// Counts an append that gave up its wait, unless its caller tries again.
+fn gave_up(shared: &Shared<Mirror>, refused: &Refused, flags: Flags, len: u32) {
+    let Refused::Error(error @ (Error::TimedOut | Error::Held { .. })) = refused else {
+        return; // the ring has counted it
+    };
+    if let Some(cause) = Cause::of(error).filter(|_| !flags.contains(Flags::RETRY)) {
+        refuse(shared, cause, len as usize);
+    }
 }
 
 /// Copies `record` to its place in `claim`, which starts at `start`, and completes the framing.
@@ -180,5 +195,6 @@ fn begin(
         return Ok(());
     }
     let deadline = timeout.and_then(deadline_in);
-    intake.begin_elsewhere(owner, len, flags.when_full()?, kind, deadline)
+    let begun = intake.begin_elsewhere(owner, len, flags.when_full()?, kind, deadline);
+    begun.inspect_err(|refused| gave_up(shared, refused, flags, len))
 }

@@ -27,7 +27,7 @@
 //!
 //! | file | what it owns |
 //! |---|---|
-//! | `options`, `framing`, `ring_file`, `sync_every` | options |
+//! | `options`, `framing`, `loss_lines`, `ring_file`, `sync_every` | options |
 //! | `open`, `opening` | checks, the start of a queue |
 //! | `mend` | a torn record at the end of the log |
 //! | `queue`, `append`, `write` | the handle, its appends, and its use as a writer |
@@ -35,6 +35,7 @@
 //! | `entry`, `reserved`, `fill`, `detached` | an open reservation |
 //! | `framed` | appends to a queue whose records have a framing |
 //! | `reserve` | a reservation as a future |
+//! | `pressure` | what policies ask about room, and count |
 //! | `barrier`, `requests`, `completion`, `suspend` | waiting for written or durable data |
 //! | `reopen` | continuing in another file |
 //! | `registry`, `exit` | all queues of the process, its end, and fork(2) |
@@ -55,10 +56,12 @@ mod framed;
 mod framing;
 pub mod inspect;
 mod lane;
+mod loss_lines;
 mod mend;
 mod open;
 mod opening;
 mod options;
+mod pressure;
 mod queue;
 pub mod registry;
 mod reopen;

@@ -194,7 +194,7 @@ impl Options {
             lane_span: self.fixed.map_or(self.lane_span_on(&*sink), |_| 0),
             stall_limit: self.stall_limit,
             outstanding_max: self.outstanding_max,
-            loss_line_every: self.loss_line_every,
+            loss_lines: self.loss_lines.clone(),
             refuse_when_stalled: self.refuse_when_stalled,
             sync_policy: self.sync_policy,
         };
@@ -263,6 +263,14 @@ impl Options {
     fn geometry(&self) -> Result<Geometry, Error> {
         self.check_sync_policy()?;
         check_bytes("lane_span", self.lane_span_bytes as u64)?;
+        let is_fixed = self.fixed.is_some() || matches!(self.opening.framing, Framing::Fixed(_));
+        if self.loss_lines.is_some() && is_fixed {
+            return Err(Error::InvalidOption {
+                option: "loss_lines",
+                value: self.fixed.map_or(0, |(_, count)| count as u64),
+                allowed: "left out on a queue of fixed entries, which have no room for a line",
+            });
+        }
         if let Some(limit) = self.stall_limit.filter(|limit| *limit < STALL_LIMIT_MIN) {
             return Err(Error::InvalidOption {
                 option: "stall_limit",
@@ -287,13 +295,6 @@ impl Options {
             }
             return Ok(Geometry::new(capacity, capacity / BYTES_PER_SLOT));
         };
-        if self.loss_line_every.is_some() {
-            return Err(Error::InvalidOption {
-                option: "loss_lines",
-                value: count as u64,
-                allowed: "left out on a queue of fixed entries, which have no room for a line",
-            });
-        }
         if count > Layout::ENTRIES_MAX as usize {
             return Err(Error::InvalidOption {
                 option: "fixed",

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::opening::Opening;
-use crate::actors::Callback;
+use crate::actors::{Callback, LossLines};
 use crate::words::{Order, Report, SyncPolicy};
 
 /// Opens a [`Queue`](crate::Queue), with options.
@@ -27,6 +27,7 @@ use crate::words::{Order, Report, SyncPolicy};
 /// | time to the file | [`max_delay`](Options::max_delay) | 10 ms |
 /// | a full ring | [`ordered`](Options::ordered): room in the order of arrival | off |
 /// | | [`loss_lines`](Options::loss_lines): a line in the log for refused records | off |
+/// | | [`loss_lines_with`](Options::loss_lines_with): the same, in the format of the log | |
 /// | a file that accepts no data | [`stall_limit`](Options::stall_limit) | 5 s |
 /// | | [`refuse_when_stalled`](Options::refuse_when_stalled): never wait for a full disk | off |
 /// | errors | [`on_error`](Options::on_error), a callback | no callback |
@@ -60,7 +61,7 @@ pub struct Options {
     pub(super) on_error: Callback,
     pub(super) lane_span_bytes: usize,
     pub(super) max_delay: Duration,
-    pub(super) loss_line_every: Option<Duration>,
+    pub(super) loss_lines: Option<LossLines>,
     pub(super) refuse_when_stalled: bool,
     pub(super) sync_policy: Option<SyncPolicy>,
     pub(super) ring_file: Option<PathBuf>,
@@ -91,7 +92,7 @@ impl Options {
             on_error: Callback::default(),
             lane_span_bytes: 1 << 14,
             max_delay: Duration::from_millis(10),
-            loss_line_every: None,
+            loss_lines: None,
             refuse_when_stalled: false,
             sync_policy: None,
             ring_file: None,
@@ -352,42 +353,6 @@ impl Options {
     /// ```
     pub fn max_delay(mut self, delay: Duration) -> Self {
         self.max_delay = delay;
-        self
-    }
-
-    /// Writes a line into the log where records are missing; off by default. Where a
-    /// [`NOWAIT`](crate::Flags::NOWAIT) append was refused because the queue was full, the file
-    /// gets a line such as
-    ///
-    /// ```text
-    /// alq: 12 records, 1534 bytes dropped: queue full
-    /// ```
-    ///
-    /// At most one such line is written in each `every`, so that lines about losses do not flood
-    /// the log. A line that had to wait is written later than its place, at the latest when the
-    /// queue is closed or dropped, or when the process ends.
-    ///
-    /// The line goes between two records, so records should end in a newline. A fixed queue cannot
-    /// have loss lines, because all its records have one length. The line counts each append that
-    /// failed with [`WouldBlock`](crate::Error::WouldBlock), and the bytes that it asked for. It
-    /// does not count appends that timed out or failed otherwise.
-    ///
-    /// ```
-    /// use alq::{Flags, Options};
-    ///
-    /// # let dir = tempfile::tempdir()?;
-    /// # let path = dir.path().join("app.log");
-    /// let once_a_second = std::time::Duration::from_secs(1);
-    /// let queue = Options::new().capacity(4096).loss_lines(once_a_second).open(&path)?;
-    /// let held = queue.getn(4096, Flags::NOWAIT)?;
-    /// assert_eq!(queue.writen(b"refused\n", Flags::NOWAIT), Err(alq::Error::WouldBlock));
-    /// drop(held);
-    /// queue.close(None)?;
-    /// assert_eq!(std::fs::read(&path)?, b"alq: 1 record, 8 bytes dropped: queue full\n");
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn loss_lines(mut self, every: Duration) -> Self {
-        self.loss_line_every = Some(every);
         self
     }
 }

@@ -117,19 +117,24 @@ impl Own {
         state.is_collecting
     }
 
-    /// Adds a piece to the event, which may have at most `max` bytes.
-    pub(super) fn collect(&self, piece: &[u8], max: usize) -> Result<(), Error> {
+    /// Adds a piece to the event, which `queue` must be able to hold.
+    pub(super) fn collect(&self, piece: &[u8], queue: &Queue) -> Result<(), Error> {
         let text = &mut self.0.lock().text;
         let len = text.len() + piece.len();
-        if len > max {
-            return Err(Error::TooLarge { len, max });
+        if len > queue.capacity() {
+            return Err(queue.too_large(len));
         }
         text.extend_from_slice(piece);
         Ok(())
     }
 
-    /// Ends the event. With `patience` it becomes one record of the lane; without, it is discarded.
-    pub(super) fn finish(&self, patience: Option<Patience>) -> Result<(), Error> {
+    /// Ends the event. With `patience` it becomes one record of the lane of `queue`; without, it is
+    /// discarded.
+    pub(super) fn finish(
+        &self,
+        queue: &Queue,
+        patience: Option<Patience<'_>>,
+    ) -> Result<(), Error> {
         let (mut lane, mut text, has_inner) = {
             let mut state = self.0.lock();
             let has_inner = core::mem::take(&mut state.has_inner);
@@ -146,7 +151,7 @@ impl Own {
                 if has_inner {
                     lane.seal(); // the inner event was posted first, and must come first
                 }
-                patience.append_in(lane, &text)
+                patience.append_in(queue, lane, &text)
             }
             (None, Some(_)) => Err(Error::Closed),
             _ => Ok(()),

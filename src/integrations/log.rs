@@ -6,11 +6,11 @@ use std::time::{Duration, SystemTime};
 
 use ::log::{Level, LevelFilter, Log, Metadata, Record, SetLoggerError};
 
-pub use super::policy::Lost;
-use super::policy::{Losses, Policy};
+pub use super::losses::Lost;
+use super::losses::Severity;
+use super::policy::{Memory, Policy};
 use crate::face::{Queue, with_text};
 use crate::primitives::sync::Arc;
-use crate::words::Error;
 
 /// Formats a log record as a line.
 type Format = dyn Fn(&mut dyn fmt::Write, &Record<'_>) -> fmt::Result + Send + Sync;
@@ -18,9 +18,10 @@ type Format = dyn Fn(&mut dyn fmt::Write, &Record<'_>) -> fmt::Result + Send + S
 /// Writes the records of the `log` facade to a queue: one log record is one record of the queue.
 ///
 /// If the ring is full, a record of any level waits for room. A record is lost only if
-/// [`drop_when_full`](Logger::drop_when_full) or [`wait_at_most`](Logger::wait_at_most) allows it,
-/// and [`lost`](Logger::lost) counts it. `log::logger().flush()` returns when everything logged
-/// before is written. It cannot return an error; [`Queue::flush`] does.
+/// [`drop_when_full`](Logger::drop_when_full), [`wait_at_most`](Logger::wait_at_most) or
+/// [`drop_above`](Logger::drop_above) allows it, and [`lost`](Logger::lost) counts it.
+/// `log::logger().flush()` returns when everything logged before is written. It cannot return an
+/// error; [`Queue::flush`] does.
 ///
 /// A line is formatted on the stack and then copied into the ring, so the `Display` implementations
 /// that it calls may log too. A line of more than 512 bytes allocates.
@@ -48,9 +49,9 @@ type Format = dyn Fn(&mut dyn fmt::Write, &Record<'_>) -> fmt::Result + Send + S
 pub struct Logger {
     queue: Queue,
     level: LevelFilter,
-    policy: Policy<Level>,
+    policy: Policy,
     format: Box<Format>,
-    losses: Losses,
+    memory: Memory,
 }
 
 impl fmt::Debug for Logger {
@@ -85,7 +86,7 @@ impl Logger {
             level: LevelFilter::Trace,
             policy: Policy::WAIT,
             format: Box::new(plain),
-            losses: Losses::default(),
+            memory: Memory::default(),
         }
     }
 
@@ -141,8 +142,9 @@ impl Logger {
         Self { policy, ..self }
     }
 
-    /// Makes records wait for room at most for `time`; then they are discarded and counted. So a
-    /// stalled sink slows the program down, but does not stop it.
+    /// Makes records wait for room at most for `time`; then they are discarded and counted. Once a
+    /// record has waited in vain, later ones do not wait until the queue has written something
+    /// again. So a stalled sink delays the program once for each thread, and does not stop it.
     ///
     /// ```
     /// # let dir = tempfile::tempdir()?;
@@ -155,6 +157,31 @@ impl Logger {
     #[must_use]
     pub fn wait_at_most(self, time: Duration) -> Self {
         let policy = self.policy.wait_at_most(time);
+        Self { policy, ..self }
+    }
+
+    /// Keeps room for more severe records: a record of `level`, or of a less severe one, is refused
+    /// and counted if it would fill more than `percent` of the ring. So an error need not wait for
+    /// room that debug messages have taken. Each call adds a limit.
+    ///
+    /// The fill is counted in bytes and in records. (A ring has room for one record for each 64
+    /// bytes.) To compare, a limited record reads the state of the drain, which costs some
+    /// nanoseconds under load.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let queue = alq::Options::new().open(dir.path().join("app.log"))?;
+    /// use log::Level;
+    ///
+    /// let logger = alq::log::Logger::new(&queue)
+    ///     .drop_above(Level::Debug, 80)
+    ///     .drop_above(Level::Info, 95);
+    /// assert_eq!(logger.lost_at(Level::Debug).headroom, 0);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn drop_above(self, level: Level, percent: u8) -> Self {
+        let policy = self.policy.drop_above(level, percent);
         Self { policy, ..self }
     }
 
@@ -191,18 +218,39 @@ impl Logger {
     /// ```
     #[must_use]
     pub fn lost(&self) -> Lost {
-        self.losses.now()
+        self.memory.losses.now()
     }
 
-    fn append(&self, record: &Record<'_>) -> Result<(), Error> {
+    /// Returns how many records of `level` were lost, by cause.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let queue = alq::Options::new().open(dir.path().join("app.log"))?;
+    /// let logger = alq::log::Logger::new(&queue);
+    /// assert_eq!(logger.lost_at(log::Level::Error).total(), 0);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn lost_at(&self, level: Level) -> Lost {
+        self.memory.losses.at(level.number())
+    }
+
+    fn append(&self, record: &Record<'_>) {
         let line = Line {
             format: &*self.format,
             record,
         };
-        let patience = self.policy.patience(&record.level());
-        with_text(format_args!("{line}"), |text| {
+        let patience = self.policy.patience(record.level(), &self.memory);
+        let appended = with_text(format_args!("{line}"), |text| {
             patience.append(&self.queue, text)
-        })
+        });
+        let _ = patience.settle(appended); // counted; `Log::log` returns no error
+    }
+}
+
+impl Severity for Level {
+    fn number(self) -> usize {
+        self as usize - 1
     }
 }
 
@@ -213,8 +261,7 @@ impl Log for Logger {
 
     fn log(&self, record: &Record<'_>) {
         if self.enabled(record.metadata()) {
-            let appended = self.append(record);
-            let _ = self.losses.settle(appended); // counted; `Log::log` returns no error
+            self.append(record);
         }
     }
 

@@ -90,11 +90,11 @@ impl Publisher {
             late_records,
             lost_to: _,
             padding_bytes,
-            refused_records,
-            refused_bytes,
+            refused_records: _,
+            refused_bytes: _,
+            refused,
             refused_for_lanes,
             refused_for_stall,
-            refused_for_failure,
             waits,
             held,
             oldest_held_bytes: _,
@@ -114,18 +114,18 @@ impl Publisher {
         self.count("alq_posted_bytes_total", posted_bytes);
         self.count("alq_written_records_total", written_records);
         self.count("alq_written_bytes_total", written_bytes);
-        let dropped = [
-            ("full", refused_records, refused_bytes),
+        let lost = [
             ("left", lost_records - late_records, lost_bytes - late_bytes),
             ("late", late_records, late_bytes),
         ];
-        for (cause, records, bytes) in dropped {
+        let refused = refused.by_cause().into_iter();
+        let refused = refused.map(|(cause, of_it)| (cause, of_it.records, of_it.bytes));
+        for (cause, records, bytes) in refused.chain(lost) {
             self.count_by("alq_dropped_records_total", "cause", cause, records);
             self.count_by("alq_dropped_bytes_total", "cause", cause, bytes);
         }
         self.count("alq_refused_for_lanes_total", refused_for_lanes);
         self.count("alq_refused_for_stall_total", refused_for_stall);
-        self.count("alq_refused_for_failure_total", refused_for_failure);
         self.publish_waits(waits);
         self.publish_syncs(syncs);
         self.count("alq_abandoned_total", abandoned);
@@ -189,7 +189,7 @@ impl Publisher {
 /// The name, unit and meaning of a metric.
 type Described = (&'static str, Unit, &'static str);
 
-const COUNTERS: [Described; 19] = [
+const COUNTERS: [Described; 18] = [
     ("alq_posted_records_total", Unit::Count, "Records posted"),
     ("alq_posted_bytes_total", Unit::Bytes, "Bytes posted"),
     (
@@ -205,7 +205,7 @@ const COUNTERS: [Described; 19] = [
     (
         "alq_dropped_records_total",
         Unit::Count,
-        "Records lost: refused by a full ring, left by a close, or posted too late",
+        "Records that were refused, left by a close, or posted too late, by cause",
     ),
     (
         "alq_dropped_bytes_total",
@@ -221,11 +221,6 @@ const COUNTERS: [Described; 19] = [
         "alq_refused_for_stall_total",
         Unit::Count,
         "Records refused while the sink accepted no data",
-    ),
-    (
-        "alq_refused_for_failure_total",
-        Unit::Count,
-        "Records refused because a write had failed",
     ),
     (
         "alq_waits_total",

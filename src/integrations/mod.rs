@@ -17,6 +17,8 @@
 mod lanes;
 #[cfg(feature = "log")]
 pub mod log;
+#[cfg(any(feature = "log", feature = "tracing"))]
+mod losses;
 #[cfg(feature = "metrics")]
 pub mod metrics;
 #[cfg(any(feature = "log", feature = "tracing"))]

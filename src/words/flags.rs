@@ -4,7 +4,8 @@ use super::Error;
 
 bitflags::bitflags! {
     /// Says what an append does when the ring is full: exactly one of [`WAITOK`](Flags::WAITOK) and
-    /// [`NOWAIT`](Flags::NOWAIT). [`NOACTIVATE`](Flags::NOACTIVATE) may be added.
+    /// [`NOWAIT`](Flags::NOWAIT). [`NOACTIVATE`](Flags::NOACTIVATE) and [`RETRY`](Flags::RETRY) may
+    /// be added.
     ///
     /// The names and values are those of
     /// [alq(9)](https://man.freebsd.org/cgi/man.cgi?query=alq&sektion=9).
@@ -29,6 +30,10 @@ bitflags::bitflags! {
         /// without this flag, by [`activate`](crate::Queue::activate), `flush` or `close`, or when
         /// a caller finds the queue full.
         const NOACTIVATE = 0x4;
+        /// The caller tries again if this call gives up its wait, so [`Error::TimedOut`] and
+        /// [`Error::Held`] are no loss: they are not counted in
+        /// [`Stats::refused`](crate::Stats::refused). (Not in alq(9), which has no time limits.)
+        const RETRY = 0x100;
     }
 }
 
@@ -61,7 +66,7 @@ impl Flags {
     pub(crate) const fn when_full(self) -> Result<WhenFull, Error> {
         const NOWAIT: u32 = Flags::NOWAIT.bits();
         const WAITOK: u32 = Flags::WAITOK.bits();
-        match self.bits() & !Self::NOACTIVATE.bits() {
+        match self.bits() & !Self::NOACTIVATE.union(Self::RETRY).bits() {
             NOWAIT => Ok(WhenFull::Refuse),
             WAITOK => Ok(WhenFull::Wait),
             _ => Err(Error::InvalidFlags { flags: self }),
@@ -84,7 +89,8 @@ mod tests {
     fn exactly_one_waiting_flag_is_valid() {
         let quiet = Flags::NOACTIVATE;
         assert_eq!(Flags::NOWAIT.when_full(), Ok(WhenFull::Refuse));
-        assert_eq!((Flags::WAITOK | quiet).when_full(), Ok(WhenFull::Wait));
+        let retries = Flags::WAITOK | quiet | Flags::RETRY;
+        assert_eq!(retries.when_full(), Ok(WhenFull::Wait));
         let unnamed = Flags::from_bits_retain(0x42);
         for flags in [
             Flags::empty(),

@@ -98,7 +98,7 @@ pub struct Live {
     pub shown_ns: u64,
     /// Bytes of records written since the process opened it.
     pub written_bytes: u64,
-    /// Appends refused because the ring was full.
+    /// Appends that did not get in, for any cause.
     pub refused_records: u64,
     /// Bytes of those appends.
     pub refused_bytes: u64,

@@ -146,6 +146,18 @@ impl Wrap {
         }
     }
 
+    /// Returns `record` with what it adds, for bytes that do not stand in the ring. No bytes are no
+    /// record.
+    pub fn around(self, record: &[u8]) -> Vec<u8> {
+        let (front, back) = (self.front() as usize, self.back() as usize);
+        let mut all = vec![0; front];
+        all.extend_from_slice(record);
+        all.resize(all.len() + back, 0);
+        let len = self.finish(&mut all, record.len() as u32, 0, || 0);
+        all.truncate(len as usize);
+        all
+    }
+
     /// Completes a claim, after the [`front`](Wrap::front) of which stand the first `used` bytes of
     /// a record. Returns how many bytes of the claim to post: 0 if nothing is used. `position` is
     /// where the claim starts; `now_ns` is called if the framing has time stamps.

@@ -52,7 +52,7 @@ fn the_macros_write_whole_lines_and_a_flush_waits() {
         assert_eq!(logger.lost(), alq::log::Lost::default());
         queue.close(None).unwrap();
         log::error!("after the close");
-        assert_eq!(logger.lost().failed, 1);
+        assert_eq!(logger.lost().closed, 1);
     });
 }
 
@@ -132,12 +132,47 @@ fn a_wait_is_no_longer_than_it_may_be() {
     let patience = Duration::from_millis(10);
     let logger = Logger::new(&queue).format(bare).wait_at_most(patience);
     log(&logger, Level::Error, format_args!("lost\n"));
-    assert_eq!(logger.lost().full, 1);
+    assert_eq!(logger.lost().timed_out, 1);
     script.open_write();
     queue.flush().unwrap();
     log(&logger, Level::Error, format_args!("written\n"));
     queue.close(None).unwrap();
     assert!(script.bytes().ends_with(b"#written\n"));
+}
+
+#[test]
+fn after_one_wait_in_vain_no_record_waits_until_room_has_come() {
+    let (queue, script) = shut(small());
+    queue.writen(&[b'#'; 4096], TRY).unwrap();
+    let logger = Logger::new(&queue).format(bare);
+    let logger = logger.wait_at_most(Duration::from_millis(1));
+    for _ in 0..1000 {
+        log(&logger, Level::Error, format_args!("lost\n"));
+    }
+    let lost = logger.lost_at(Level::Error);
+    assert_eq!((lost.timed_out, lost.full), (1, 999));
+    assert_eq!(queue.stats().waits.writen_room, 1);
+    script.open_write();
+    queue.close(None).unwrap();
+}
+
+#[test]
+fn debug_leaves_room_for_errors() {
+    let (queue, script) = shut(small());
+    let logger = Logger::new(&queue).format(bare);
+    let logger = logger
+        .drop_above(Level::Debug, 80)
+        .drop_when_full(Level::Error);
+    for level in [Level::Debug, Level::Error] {
+        for _ in 0..100 {
+            log(&logger, level, format_args!("{level:<5} {:93}\n", ""));
+        }
+    }
+    let (debug, error) = (logger.lost_at(Level::Debug), logger.lost_at(Level::Error));
+    assert_eq!((debug.headroom, debug.total()), (68, 68)); // 32 of 100 bytes are below 80 %
+    assert_eq!((error.full, error.total()), (92, 92)); // 8 more fit
+    script.open_write();
+    queue.close(None).unwrap();
 }
 
 #[test]
@@ -179,7 +214,7 @@ fn what_is_formatted_may_log_itself_or_fail() {
     let outer = Display::Logs(&logger);
     log(&logger, Level::Info, format_args!("{:4000} {outer}\n", 2));
     log(&logger, Level::Info, format_args!("{}\n", Display::Fails));
-    assert_eq!(logger.lost().failed, 1);
+    assert_eq!(logger.lost().unformatted, 1);
     queue.writen(b"end\n", Flags::WAITOK).unwrap();
     queue.close(None).unwrap();
     let expected = format!("inner {:4000}\n{:4000} outer\nend\n", 1, 2);

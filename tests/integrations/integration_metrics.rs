@@ -80,6 +80,10 @@ fn the_values_are_those_of_stats() {
     queue.writen(&[b'#'; 4000], TRY).unwrap();
     queue.writen(&[b'#'; 200], TRY).unwrap_err();
     queue.writen(&[b'#'; 300], TRY).unwrap_err();
+    queue.writen(&[b'#'; 5000], TRY).unwrap_err();
+    let soon = std::time::Duration::from_millis(1);
+    let late = queue.writen_timeout(&[b'#'; 400], crate::common::WAIT, soon);
+    late.unwrap_err();
     let lane = queue.lane();
     assert_values(
         &queue,
@@ -89,6 +93,10 @@ fn the_values_are_those_of_stats() {
             ("alq_written_bytes_total", 0.0),
             ("alq_dropped_records_total{cause=full}", 2.0),
             ("alq_dropped_bytes_total{cause=full}", 500.0),
+            ("alq_dropped_records_total{cause=too_large}", 1.0),
+            ("alq_dropped_bytes_total{cause=too_large}", 5000.0),
+            ("alq_dropped_records_total{cause=timed_out}", 1.0),
+            ("alq_dropped_bytes_total{cause=timed_out}", 400.0),
             ("alq_capacity_bytes", 4096.0),
             ("alq_fill_bytes", 4000.0),
             ("alq_high_water_bytes", 4000.0),
@@ -100,8 +108,8 @@ fn the_values_are_those_of_stats() {
     let handle = queue.clone();
     let writer =
         crate::common::spawn(move || handle.writen(&[b'w'; 200], crate::common::WAIT).map(drop));
-    wait_for("it waits", || queue.stats().waits.writen_room == 1);
-    assert_values(&queue, &[("alq_waits_total{for=room}", 1.0)]);
+    wait_for("it waits", || queue.stats().waits.writen_room == 2);
+    assert_values(&queue, &[("alq_waits_total{for=room}", 2.0)]);
     script.fail_writes(Some(libc::ENOSPC));
     script.open_write();
     let stalled = || {
@@ -124,9 +132,11 @@ fn the_values_are_those_of_stats() {
     script.fail_writes(Some(libc::EIO));
     queue.writen(b"never\n", TRY).unwrap();
     queue.close(None).unwrap_err();
+    queue.writen(b"closed\n", TRY).unwrap_err();
     assert_values(
         &queue,
         &[
+            ("alq_dropped_records_total{cause=closed}", 1.0),
             ("alq_failed", 1.0),
             ("alq_dropped_records_total{cause=left}", 1.0),
             ("alq_dropped_bytes_total{cause=left}", 6.0),

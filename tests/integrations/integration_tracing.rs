@@ -171,12 +171,101 @@ fn a_wait_is_no_longer_than_it_may_be() {
         let writer = writer.lanes(lanes);
         let dispatch = bare(&writer);
         within(&dispatch, || event(Level::ERROR, "lost"));
-        assert_eq!((writer.lost().full, writer.lost().failed), (1, 0));
+        assert_eq!((writer.lost().timed_out, writer.lost().total()), (1, 1));
         script.open_write();
         queue.flush().unwrap();
         within(&dispatch, || event(Level::ERROR, "written"));
         queue.close(None).unwrap();
         assert!(script.bytes().ends_with(b"#written\n"));
+    }
+}
+
+/// Far longer than a test may take: an event that waited it out would fail the test.
+const FAR_TOO_LONG: Duration = Duration::from_secs(3600);
+
+#[test]
+fn after_one_wait_in_vain_no_event_waits_until_room_has_come() {
+    for lanes in [false, true] {
+        let (queue, script) = shut(small());
+        queue.writen(&[b'#'; 4096], TRY).unwrap();
+        let writer = Writer::new(&queue).lanes(lanes);
+        let hasty = writer.clone().wait_at_most(Duration::from_millis(1));
+        let patient = writer.clone().wait_at_most(FAR_TOO_LONG);
+        within(&bare(&hasty), || event(Level::ERROR, "waits in vain"));
+        // The clones share what they know.
+        within(&bare(&patient), || {
+            (0..1000).for_each(|_| event(Level::ERROR, "refused at once"));
+        });
+        let lost = writer.lost();
+        assert_eq!((lost.timed_out, lost.full, lost.total()), (1, 1000, 1001));
+        let refused = queue.stats().refused;
+        assert_eq!((refused.timed_out.records, refused.full.records), (1, 1000));
+        assert_eq!(common_waits(&queue), 1);
+        script.open_write();
+        queue.flush().unwrap();
+        // There was room, so an event waits again.
+        script.shut_write();
+        queue.writen(&[b'#'; 4096], TRY).unwrap();
+        let dispatch = bare(&patient);
+        let waits = spawn(move || within(&dispatch, || event(Level::ERROR, "written")));
+        wait_for("it waits", || common_waits(&queue) == 2);
+        script.open_write();
+        waits.join();
+        queue.close(None).unwrap();
+        assert!(script.bytes().ends_with(b"#written\n"));
+        assert_eq!(writer.lost().total(), 1001);
+    }
+}
+
+fn common_waits(queue: &Queue) -> u64 {
+    crate::common::room_waits(&queue.stats())
+}
+
+/// The sink takes nothing. Each level fills the ring up to its limit, and is refused and counted
+/// from there on; the room above is left to the more severe levels.
+#[test]
+fn each_level_leaves_room_for_the_more_severe_ones() {
+    for lanes in [false, true] {
+        let (queue, script) = shut(small().capacity(1 << 16).lane_span(1 << 10));
+        let writer = Writer::new(&queue)
+            .drop_above(Level::DEBUG, 80)
+            .drop_above(Level::INFO, 95)
+            .drop_when_full(Level::ERROR)
+            .lanes(lanes);
+        let dispatch = bare(&writer);
+        let flood = |level| {
+            let line = format!("{level:<5} {}", "x".repeat(120));
+            (0..1000).for_each(|_| within(&dispatch, || event(level, &line)));
+            let fill = queue.stats().fill_bytes * 100 / (1 << 16);
+            (1000 - writer.lost_at(level).total(), fill)
+        };
+        let more = if lanes { 2 } else { 0 }; // the span that a lane has claimed
+        let (traces, fill) = flood(Level::TRACE);
+        assert!((77..=80 + more).contains(&fill), "{fill} % after TRACE");
+        assert!(traces > 380, "{traces}");
+        let (debugs, fill) = flood(Level::DEBUG);
+        assert!(
+            debugs <= 8 && fill <= 80 + more,
+            "{debugs}, {fill} % after DEBUG"
+        );
+        let (infos, fill) = flood(Level::INFO);
+        assert!((92..=95 + more).contains(&fill), "{fill} % after INFO");
+        assert!(infos > 50, "{infos}");
+        let (errors, fill) = flood(Level::ERROR);
+        assert!(fill > 97 && errors >= 8, "{errors}, {fill} % after ERROR");
+        for level in [Level::TRACE, Level::DEBUG, Level::INFO] {
+            let lost = writer.lost_at(level);
+            assert_eq!(lost.headroom, lost.total(), "{level}");
+        }
+        let lost = writer.lost_at(Level::ERROR);
+        assert_eq!((lost.full, lost.headroom), (lost.total(), 0));
+        let refused = queue.stats().refused;
+        assert_eq!(refused.headroom.records, writer.lost().headroom);
+        assert_eq!(refused.full.records, lost.full);
+        script.open_write();
+        queue.close(None).unwrap();
+        let lines = script.bytes().iter().filter(|byte| **byte == b'\n').count() as u64;
+        assert_eq!(lines + writer.lost().total(), 4000);
     }
 }
 
@@ -242,7 +331,7 @@ fn what_comes_after_a_close_is_counted() {
         let writer = Writer::new(&queue).lanes(lanes);
         queue.close(None).unwrap();
         within(&bare(&writer), || event(Level::DEBUG, "late"));
-        assert_eq!((writer.lost().full, writer.lost().failed), (0, 1));
+        assert_eq!((writer.lost().closed, writer.lost().total()), (1, 1));
     }
 }
 
@@ -335,7 +424,7 @@ fn a_task_that_logs_when_it_is_woken_may_do_so_within_the_append_of_another_even
     let waker = Waker::from(Arc::new(Logs(writer.clone())));
     let mut context = Context::from_waker(&waker);
     assert!(task.as_mut().poll(&mut context).is_pending(), "others wait");
-    assert_eq!(thread.join().full, 1);
+    assert_eq!(thread.join().timed_out, 1);
     script.open_write();
     queue.flush().unwrap();
     assert!(script.bytes().ends_with(b"#told\n"));

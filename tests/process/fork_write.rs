@@ -96,9 +96,14 @@ fn a_sink_of_the_caller_is_not_called_in_the_child() {
         let script = Script::new();
         let queue = queue_to(&script, small());
         fork(End::AtOnce, || {
-            assert_eq!(queue.writen(b"x", TRY), Err(Error::Forked));
+            assert_eq!(queue.writen(b"12", TRY), Err(Error::Forked));
+            assert!(queue.writen(&[b'x'; 5000], TRY).is_err());
+            let refused = queue.stats().refused;
+            assert_eq!((refused.forked.records, refused.forked.bytes), (1, 2));
+            assert_eq!(refused.too_large.records, 1);
         })
         .join();
+        assert_eq!(queue.stats().refused_records, 0, "that of the parent");
     });
 }
 

@@ -141,7 +141,9 @@ fn no_line_is_inside_of_a_record_that_is_cut() {
     script.take_at_most(usize::MAX, libc::ENOSPC);
     closed.join().unwrap();
     let line = "alq: 1 record, 5 bytes dropped: queue full\n";
-    let expected = format!("{line}one\ntwo\nthree\n{line}");
+    // The last line also has the call that was refused while the queue closed.
+    let last = "alq: 2 records, 6 bytes dropped: queue full (1), queue closed (1)\n";
+    let expected = format!("{line}one\ntwo\nthree\n{last}");
     assert_eq!(String::from_utf8(script.bytes()).unwrap(), expected);
 }
 
@@ -164,6 +166,87 @@ fn a_line_goes_where_its_place_is() {
         log.text(),
         "alq: 1 record, 5 bytes dropped: queue full\nnew\n"
     );
+}
+
+/// All causes are in one line, also of records that never came to the ring, while the queue sleeps.
+#[test]
+fn a_line_names_every_cause_and_comes_by_itself() {
+    let log = Log::new();
+    let queue = log.open(small().loss_lines(RARELY));
+    queue.writen(&[b'x'; 5000], WAIT).unwrap_err();
+    let line = "alq: 1 record, 5000 bytes dropped: too large\n";
+    wait_for("the line", || log.text() == line);
+    let held = queue.getn(4096, TRY).unwrap();
+    queue.writen(b"12345", TRY).unwrap_err();
+    let soon = Duration::from_millis(1);
+    queue.writen_timeout(b"123456", WAIT, soon).unwrap_err();
+    drop(held);
+    queue.close(None).unwrap();
+    queue.writen(b"late", TRY).unwrap_err();
+    let next = "alq: 2 records, 11 bytes dropped: queue full (1), waited in vain (1)\n";
+    assert_eq!(log.text(), format!("{line}{next}"));
+}
+
+/// What a failed file has refused is reported in the next one.
+#[test]
+fn a_line_after_a_failure_is_in_the_next_file() {
+    let script = Script::new();
+    script.fail_writes(Some(libc::EIO));
+    let queue = queue_to(&script, small().loss_lines(RARELY));
+    queue.writen(b"kept\n", WAIT).unwrap();
+    queue.flush().unwrap_err();
+    queue.writen(b"refused\n", WAIT).unwrap_err();
+    let log = Log::new();
+    let next = crate::common::append_to(log.path());
+    queue.reopen(next).unwrap().wait().unwrap();
+    queue.close(None).unwrap();
+    let line = "alq: 1 record, 8 bytes dropped: write failed\n";
+    assert_eq!(log.text(), format!("kept\n{line}"));
+}
+
+fn lose_one(options: Options) -> Log {
+    let log = Log::new();
+    let queue = log.open(options);
+    let held = queue.getn(4000, TRY).unwrap();
+    assert_eq!(queue.writen(&[b'x'; 100], TRY), Err(Error::WouldBlock));
+    drop(held);
+    queue.close(None).unwrap();
+    log
+}
+
+#[test]
+fn a_line_has_the_format_of_the_log() {
+    let json = |lost: &alq::Refusals| format!("{{\"lost\":{}}}\n", lost.full.records);
+    let log = lose_one(small().loss_lines_with(RARELY, json));
+    assert_eq!(log.text(), "{\"lost\":1}\n");
+    let none = lose_one(small().loss_lines_with(RARELY, |_| ""));
+    assert_eq!(none.text(), "");
+    // A panic in the format leaves the plain line, and a queue that works.
+    let panics = |_: &alq::Refusals| -> String { panic!("in the format") };
+    let plain = lose_one(small().loss_lines_with(RARELY, panics));
+    assert_eq!(
+        plain.text(),
+        "alq: 1 record, 100 bytes dropped: queue full\n"
+    );
+}
+
+/// A line is a record like the others: with its length, or with its newline.
+#[test]
+fn a_line_has_the_framing_of_the_log() {
+    let options = small().loss_lines_with(RARELY, |_| "lost");
+    let lengths = lose_one(options.clone().framing(alq::Framing::Lengths));
+    assert_eq!(lengths.bytes(), b"\x04\0\0\0lost");
+    let lines = lose_one(options.clone().framing(alq::Framing::Lines));
+    assert_eq!(lines.bytes(), b"lost\n");
+    let fixed = options.framing(alq::Framing::Fixed(8));
+    let refused = fixed.open(Log::new().path()).unwrap_err();
+    assert!(matches!(
+        refused,
+        Error::InvalidOption {
+            option: "loss_lines",
+            ..
+        }
+    ));
 }
 
 #[test]

@@ -162,5 +162,5 @@ fn an_appender_tries_a_file_that_has_failed_again() {
     // The first refused append makes the queue try the pipe again, which is still broken.
     assert_eq!(appender.write(b"dropped\n"), Err(broken.clone()));
     assert_eq!(appender.flush(), Err(broken));
-    assert_eq!(appender.stats().unwrap().refused_for_failure, 1);
+    assert_eq!(appender.stats().unwrap().refused.failed.records, 1);
 }

@@ -248,6 +248,34 @@ int alq_options_end_torn_line(struct alq_options *options, int end);
 int alq_options_loss_lines(struct alq_options *options, const struct timespec *every);
 
 /*
+ * What was refused since the last such line: the sum, and the records of each cause. The causes are
+ * those of alq_stats; failed is its refused_for_failure. New members are added at the end.
+ */
+struct alq_refused {
+    uint64_t records;
+    uint64_t bytes;
+    uint64_t full;
+    uint64_t timed_out;
+    uint64_t headroom;
+    uint64_t held;
+    uint64_t too_large;
+    uint64_t failed;
+    uint64_t closed;
+    uint64_t forked;
+};
+
+/*
+ * The same, in the format of the log: format stores the line, with its line end, at line, in at
+ * most size bytes (4096), and returns its length. A longer length writes size bytes; 0 writes no
+ * line. The writing thread of the queue calls it, so it must be short, and must not call the
+ * library. arg must stay valid until the queue is closed. A format of NULL writes plain text.
+ */
+int alq_options_loss_lines_with(struct alq_options *options, const struct timespec *every,
+                                size_t (*format)(const struct alq_refused *refused, char *line,
+                                                 size_t size, void *arg),
+                                void *arg);
+
+/*
  * Keeps the ring in a file, so that posted records outlive a kill -9, an abort and the OOM killer.
  * Put the file in /run, or in another folder on tmpfs that only the user can write (not directly in
  * /dev/shm or /tmp, where any user can make a file of this name first). The file is created if it
@@ -390,8 +418,8 @@ struct alq_stats {
     uint64_t late_bytes;            /* of the lost: posted after a close stepped over their entry */
     uint64_t late_records;          /* the records of the late bytes */
     uint64_t padding_bytes;         /* reserved, not used, and not given back */
-    uint64_t refused_bytes;         /* of appends refused because the queue was full */
-    uint64_t refused_records;       /* the number of those appends */
+    uint64_t refused_bytes;         /* of appends that did not get in, for any cause */
+    uint64_t refused_records;       /* the number of those appends; below by cause */
     uint64_t refused_for_lanes;     /* of those: refused while lanes held room */
     uint64_t waits_writen_turn;     /* appends that waited for earlier waiters ("alqwnord") */
     uint64_t waits_writen_room;     /* appends that waited for room ("alqwnres") */
@@ -413,12 +441,19 @@ struct alq_stats {
     int32_t lost_errno;             /* why a close left bytes unwritten; 0 otherwise */
     int32_t reserved;               /* 0 */
     uint64_t refused_for_stall;     /* of the refused: while the file accepted no data */
-    uint64_t refused_for_failure;   /* refused after a failed write; in no other count */
+    uint64_t refused_for_failure;   /* by cause: after a failed write */
     uint64_t clamped_records;       /* entries posted with an ae_bytesused beyond their end */
     uint64_t syncs;                 /* syncs that have succeeded */
     uint64_t sync_failures;         /* syncs that have failed */
     uint64_t longest_sync_ns;       /* the longest sync, in nanoseconds */
     uint64_t synced_bytes;          /* that have become durable, with padding */
+    uint64_t refused_full;          /* by cause: no room, and the call did not wait */
+    uint64_t refused_timed_out;     /* by cause: no room for as long as the call would wait */
+    uint64_t refused_headroom;      /* by cause: a policy of levels, which C does not have */
+    uint64_t refused_held;          /* by cause: an open entry blocked the file */
+    uint64_t refused_too_large;     /* by cause: longer than the queue */
+    uint64_t refused_closed;        /* by cause: the queue was closed */
+    uint64_t refused_forked;        /* by cause: a child of fork(2) could not write */
 };
 
 /*

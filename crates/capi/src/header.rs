@@ -11,10 +11,10 @@ use std::process::Command;
 use crate::completion::SigEvent;
 use crate::entries::Ale;
 use crate::queue::AlqUndrained;
-use crate::stats::{AlqRecovery, AlqStats};
+use crate::stats::{AlqRecovery, AlqRefused, AlqStats};
 
 /// The names of each type in Rust and in C.
-const NAMES: [(&str, &str); 11] = [
+const NAMES: [(&str, &str); 12] = [
     ("Alq", "alq"),
     ("Ale", "ale"),
     ("Ucred", "ucred"),
@@ -22,6 +22,7 @@ const NAMES: [(&str, &str); 11] = [
     ("AlqLane", "alq_lane"),
     ("AlqStats", "alq_stats"),
     ("AlqRecovery", "alq_recovery"),
+    ("AlqRefused", "alq_refused"),
     ("AlqUndrained", "alq_undrained"),
     ("AlqOptionsCell", "alq_options"),
     ("Appender", "async_append"),
@@ -134,7 +135,29 @@ fn layouts() -> String {
         syncs,
         sync_failures,
         longest_sync_ns,
-        synced_bytes
+        synced_bytes,
+        refused_full,
+        refused_timed_out,
+        refused_headroom,
+        refused_held,
+        refused_too_large,
+        refused_closed,
+        refused_forked
+    );
+    layout!(
+        out,
+        AlqRefused,
+        "alq_refused",
+        records,
+        bytes,
+        full,
+        timed_out,
+        headroom,
+        held,
+        too_large,
+        failed,
+        closed,
+        forked
     );
     layout!(
         out,

@@ -50,6 +50,7 @@ mod handle;
 mod header;
 mod hook;
 mod lane;
+mod loss_lines;
 mod open;
 mod options;
 mod process;

@@ -10,6 +10,8 @@ use libc::{mode_t, timespec};
 use crate::arguments::{duration, needed_duration, path_of};
 use crate::handle::Table;
 use crate::hook::{Hook, Target};
+use crate::loss_lines;
+use crate::stats::AlqRefused;
 
 /// The options of a queue.
 #[derive(Clone)]
@@ -235,6 +237,24 @@ pub unsafe extern "C" fn alq_options_end_torn_line(
 ) -> c_int {
     // SAFETY: the header requires it.
     unsafe { set(options, |all| all.end_torn_line(end != 0)) }
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn alq_options_loss_lines_with(
+    options: *mut AlqOptionsCell,
+    every: *const timespec,
+    // Written out, so that the header test sees the full type.
+    format: Option<
+        unsafe extern "C" fn(*const AlqRefused, *mut c_char, usize, *mut c_void) -> usize,
+    >,
+    arg: *mut c_void,
+) -> c_int {
+    // SAFETY: the header requires it.
+    match unsafe { needed_duration(every) } {
+        // SAFETY: the header requires it.
+        Ok(every) => unsafe { set(options, |all| loss_lines::set(all, every, format, arg)) },
+        Err(errno) => errno,
+    }
 }
 
 #[unsafe(no_mangle)]

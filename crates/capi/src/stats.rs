@@ -5,7 +5,7 @@ use std::ptr;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use alq::{Error, Recovery, Stats};
+use alq::{Error, Recovery, Refusals, Stats};
 
 use crate::queue::{Alq, QUEUES};
 
@@ -53,6 +53,13 @@ pub struct AlqStats {
     pub sync_failures: u64,
     pub longest_sync_ns: u64,
     pub synced_bytes: u64,
+    pub refused_full: u64,
+    pub refused_timed_out: u64,
+    pub refused_headroom: u64,
+    pub refused_held: u64,
+    pub refused_too_large: u64,
+    pub refused_closed: u64,
+    pub refused_forked: u64,
 }
 
 fn nanoseconds(time: Duration) -> u64 {
@@ -101,12 +108,53 @@ impl From<Stats> for AlqStats {
             lost_errno: errno(stats.lost_to.as_ref()),
             reserved: 0,
             refused_for_stall: stats.refused_for_stall,
-            refused_for_failure: stats.refused_for_failure,
+            refused_for_failure: stats.refused.failed.records,
             clamped_records: 0,
             syncs: stats.syncs.done,
             sync_failures: stats.syncs.failed,
             longest_sync_ns: nanoseconds(stats.syncs.longest),
             synced_bytes: stats.syncs.synced_bytes,
+            refused_full: stats.refused.full.records,
+            refused_timed_out: stats.refused.timed_out.records,
+            refused_headroom: stats.refused.headroom.records,
+            refused_held: stats.refused.held.records,
+            refused_too_large: stats.refused.too_large.records,
+            refused_closed: stats.refused.closed.records,
+            refused_forked: stats.refused.forked.records,
+        }
+    }
+}
+
+/// What a loss line reports: the members of the C struct, in the order of the header. New members
+/// are added at the end.
+#[repr(C)]
+pub struct AlqRefused {
+    pub records: u64,
+    pub bytes: u64,
+    pub full: u64,
+    pub timed_out: u64,
+    pub headroom: u64,
+    pub held: u64,
+    pub too_large: u64,
+    pub failed: u64,
+    pub closed: u64,
+    pub forked: u64,
+}
+
+impl From<&Refusals> for AlqRefused {
+    fn from(refused: &Refusals) -> Self {
+        let total = refused.total();
+        Self {
+            records: total.records,
+            bytes: total.bytes,
+            full: refused.full.records,
+            timed_out: refused.timed_out.records,
+            headroom: refused.headroom.records,
+            held: refused.held.records,
+            too_large: refused.too_large.records,
+            failed: refused.failed.records,
+            closed: refused.closed.records,
+            forked: refused.forked.records,
         }
     }
 }

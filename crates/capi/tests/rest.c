@@ -90,6 +90,41 @@ static void records_are_framed(void)
     alq_options_free(options);
 }
 
+static size_t as_json(const struct alq_refused *refused, char *line, size_t size, void *arg)
+{
+    return (size_t)snprintf(line, size, "{\"%s\":%d,\"full\":%d,\"too_large\":%d}\n", (char *)arg,
+                            (int)refused->records, (int)refused->full, (int)refused->too_large);
+}
+
+static void losses_are_counted_by_cause_and_reported_as_asked(void)
+{
+    struct timespec rarely = { 3600, 0 };
+    struct alq_options *options = alq_options_new();
+    char large[4097] = { 0 };
+    struct alq_stats stats;
+    struct ale *ale;
+    struct alq *alq;
+    IS(alq_options_capacity(options, 4096), 0);
+    IS(alq_options_loss_lines_with(options, NULL, as_json, "lost"), EINVAL);
+    IS(alq_options_loss_lines_with(options, &rarely, as_json, "lost"), 0);
+    IS(alq_open_path(&alq, path("losses.json"), options), 0);
+    alq_options_free(options);
+    ale = alq_getn(alq, 4096, ALQ_NOWAIT);
+    IS(alq_writen(alq, "refused\n", 8, ALQ_NOWAIT), EWOULDBLOCK);
+    IS(alq_writen(alq, large, 4097, ALQ_NOWAIT), EMSGSIZE);
+    ale->ae_bytesused = 0;
+    alq_post(alq, ale);
+    IS(alq_flush(alq), 0);
+    IS(alq_get_stats(alq, &stats, sizeof(stats)), 0);
+    IS(stats.refused_records, 2);
+    IS(stats.refused_bytes, 8 + 4097);
+    IS(stats.refused_full, 1);
+    IS(stats.refused_timed_out, 0);
+    IS(stats.refused_too_large, 1);
+    alq_close(alq);
+    file_is("losses.json", "{\"lost\":2,\"full\":1,\"too_large\":1}\n");
+}
+
 static void options_fail(void)
 {
     struct timespec negative = { -1, 0 }, zero = { 0, 0 };
@@ -427,6 +462,7 @@ int main(void)
 {
     options_are_used();
     records_are_framed();
+    losses_are_counted_by_cause_and_reported_as_asked();
     options_fail();
     descriptors();
     reopened();

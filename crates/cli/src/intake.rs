@@ -312,7 +312,7 @@ impl Copied<'_> {
                 } else {
                     CHECK_INTERVAL
                 };
-                self.append(record, Flags::WAITOK, limit)
+                self.append(record, Flags::WAITOK | Flags::RETRY, limit)
             };
             match appended {
                 Ok(()) => {

@@ -74,7 +74,8 @@ impl<'a> Straight<'a> {
     /// Reads once: at most `len` bytes, by default [`chunk`].
     pub fn read_once(&mut self, input: &Input, len: Option<usize>) -> io::Result<Taken> {
         let len = len.unwrap_or(self.chunk);
-        let mut entry = match self.queue.getn_timeout(len, Flags::WAITOK, CHECK_INTERVAL) {
+        let flags = Flags::WAITOK | Flags::RETRY;
+        let mut entry = match self.queue.getn_timeout(len, flags, CHECK_INTERVAL) {
             Ok(entry) => entry,
             Err(Error::TimedOut) => return Ok(Taken::Nothing),
             Err(_) => return Ok(Taken::Refused),

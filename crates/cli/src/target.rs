@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use alq::rotate::RotatingFile;
 use alq::{Completion, Error, Operation, Options, Queue, Recovery, Sink, Stats, SyncOp};
+use jiff::Timestamp;
 
 use crate::args::Append;
 use crate::catch_args::WhenFull;
@@ -20,6 +21,7 @@ use crate::place::Place;
 use crate::progress::Progress;
 use crate::refusal::{cannot_open, not_a_disk, refusal};
 use crate::report::{self, Dropped, Failure};
+use crate::stamp::Stamp;
 use crate::{ring, rotate};
 
 /// The time between two looks at FILE while waiting for something else.
@@ -61,7 +63,14 @@ impl<'a> Target<'a> {
             .end_torn_line(options.ends_torn_line())
             .stall_limit(None); // `Patience` limits the wait for a full disk
         if options.lines.when_full == WhenFull::Drop {
-            queue = queue.loss_lines(LOSS_LINES_EVERY);
+            queue = match options.lines.timestamp.clone().map(Stamp::new) {
+                None => queue.loss_lines(LOSS_LINES_EVERY),
+                Some(stamp) => queue.loss_lines_with(LOSS_LINES_EVERY, move |lost| {
+                    let mut line = String::new();
+                    stamp.write(Timestamp::now(), &mut line);
+                    line + &format!("{lost}\n")
+                }),
+            };
         }
         if let Some(policy) = options.sync.policy() {
             queue = queue.sync_every(policy);

@@ -5,6 +5,10 @@
 //! loss is.
 
 use super::Flusher;
+use crate::actors::gap::Loss;
+use crate::actors::intake::Intake;
+#[cfg(feature = "frames")]
+use crate::ends::Amount;
 use crate::ends::Sink;
 use crate::memory::Memory;
 #[cfg(feature = "frames")]
@@ -76,8 +80,9 @@ impl<M: Memory> Flusher<M> {
         if wrap.is_checked() {
             self.drain.follow(position);
         }
-        let note = |records, bytes| loss(wrap, position, records, bytes);
-        self.gap_line.begin(&self.shared.intake.gaps, note);
+        let Intake { gaps, counts, .. } = &self.shared.intake;
+        let framed = |lost| loss(wrap, position, lost);
+        self.gap_line.begin(gaps, &counts.refused, framed);
     }
 }
 
@@ -94,20 +99,17 @@ fn note(frames: &Frames, position: u64, gap: Gap) -> Vec<u8> {
     note
 }
 
-/// Returns the note that `records` of `bytes` bytes were refused, in the framing of the log.
+/// Returns the note that records were refused, in the framing of the log: a frame of its own kind, or
+/// the line as a record.
 #[cfg_attr(
     not(feature = "frames"),
     expect(unused_variables, reason = "for frames")
 )]
-fn loss(wrap: Wrap, position: u64, records: u64, bytes: u64) -> Vec<u8> {
+fn loss(wrap: Wrap, position: u64, loss: Loss) -> Vec<u8> {
     #[cfg(feature = "frames")]
     if let Wrap::Checked(frames) = wrap {
+        let Amount { records, bytes, .. } = loss.total;
         return note(&frames, position, Gap { records, bytes });
     }
-    let unit = if records == 1 { "record" } else { "records" };
-    let line = format!("alq: {records} {unit}, {bytes} bytes dropped: queue full\n");
-    match wrap {
-        Wrap::Lengths => [&(line.len() as u32).to_le_bytes(), line.as_bytes()].concat(),
-        _ => line.into_bytes(),
-    }
+    wrap.around(&loss.text)
 }

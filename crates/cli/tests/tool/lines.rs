@@ -298,6 +298,26 @@ fn lines_without_room_are_dropped_whole_and_counted_twice() {
 }
 
 #[test]
+fn a_line_about_dropped_lines_has_a_stamp_as_the_others() {
+    let (dir, _) = scratch();
+    let (path, mut reader) = fifo(&dir);
+    let options = ["--when-full=drop", "--capacity=16K", "--timestamp"];
+    let mut catcher = Catcher::start(&options, &path);
+    catcher.input.write_all(&numbers(100_000)).unwrap();
+    drop(catcher.input);
+    let mut found = String::new();
+    reader.read_to_string(&mut found).unwrap();
+    assert!(catcher.tool.end().success());
+    let mut losses = 0;
+    for line in found.lines() {
+        let (stamp, text) = line.split_once(' ').unwrap();
+        assert!(stamp.ends_with('Z') && stamp.len() == 27, "{line}");
+        losses += usize::from(text.starts_with("alq: "));
+    }
+    assert!(losses > 0);
+}
+
+#[test]
 fn a_reader_that_is_slow_costs_no_line() {
     // The tool drops lines once FILE took nothing for 1 s. If the machine was so busy that this
     // reader paused for nearly that long, the run shows nothing.
