@@ -84,6 +84,7 @@ tail.pos                         wrap::wrap_onto_the_second_lap
 tail.publish                     full::a_fixed_ring_never_seems_to_hold_more_than_its_entries
 tail.seq                         full::a_fixed_ring_never_seems_to_hold_more_than_its_entries
 watch.fence                      completion::one_advance_resolves_two_concurrent_waits
+watch.written                    group_sync::a_wait_that_comes_as_its_bytes_are_written_gets_its_sync
 '
 listed=$(awk 'NF { sub(/\+.*/, "", $1); print $1 }' <<<"$found_by" | sort)
 built_in=$(grep -rzoE '(is|unless|or)_mutant\(\s*"[^"]+"|_at\("[^"]+"|acq_rel\("[^"]+", "[^"]+"' ../src |

@@ -22,7 +22,7 @@ use super::{show, snapshot};
 use crate::ends::{Aside, Pending, Reach, Sink, Stats};
 use crate::memory::Memory;
 use crate::primitives::Home;
-use crate::primitives::sync::{Arc, PlainArc};
+use crate::primitives::sync::{Arc, PlainArc, is_mutant};
 #[cfg(any(test, alq_model))]
 use crate::ring::Drain;
 use crate::ring::Ring;
@@ -180,10 +180,17 @@ impl<M: Memory> Shared<M> {
     ///
     /// [`Error::TooManyOutstanding`].
     pub fn watch(&self, pending: Arc<Pending>) -> Result<(), Error> {
+        let (target, reach) = (pending.target, pending.reach);
         self.outcome.watch.add(pending)?;
         self.settle();
         self.intake.bell.ring();
-        self.outcome.durability.look();
+        // [watch.written] Before its bytes are written, the sync thread could do nothing. The
+        // flusher wakes it after the write: the fence of `settle` comes between the new wait and
+        // this look at the tail, so the flusher sees the wait, or this call sees the write.
+        let is_written = || self.intake.ring.tail().pos >= target && !is_mutant("watch.written");
+        if matches!(reach, Reach::Durable(_)) && is_written() {
+            self.outcome.durability.look();
+        }
         Ok(())
     }
 

@@ -241,3 +241,33 @@ fn a_byte_that_is_due_by_policy_wakes_the_sync_thread() {
         },
     );
 }
+
+/// A caller asks for a sync while the flusher writes the record. Either the caller sees that it is
+/// written and wakes the sync thread, or the flusher sees the caller and does.
+#[test]
+fn a_wait_that_comes_as_its_bytes_are_written_gets_its_sync() {
+    let name = "a_wait_that_comes_as_its_bytes_are_written_gets_its_sync";
+    explore(name, 2, || {
+        let sink = std::sync::Arc::new(Memory::default());
+        let (shared, mut flusher) = queue_with_sync(4, sink);
+        syncer::start(&shared).unwrap();
+        write(&shared, b'a', 1, false);
+        let theirs = Arc::clone(&shared);
+        let asks = thread::spawn(move || {
+            let wait = pending(1, DATA);
+            theirs.watch(Arc::clone(&wait)).unwrap();
+            let result = theirs
+                .outcome
+                .progress
+                .wait_until(None, || wait.result());
+            assert_eq!(result, Some(Ok(())));
+        });
+        flusher.step();
+        asks.join().unwrap();
+        shared.intake.ring.close();
+        drop(flusher);
+        shared.flusher_ended();
+        let finished = || shared.has_finished().then_some(());
+        shared.outcome.progress.wait_until(None, finished).unwrap();
+    });
+}
