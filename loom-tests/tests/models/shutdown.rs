@@ -62,7 +62,7 @@ fn the_end_of_the_process_against_a_writer() {
                 let finished = || other.has_finished().then_some(());
                 other.outcome.progress.wait_until(None, finished).unwrap();
                 assert!(other.intake.ring.is_drained());
-                let written = other.aside.append([b"", b"bb", b""], true, || ());
+                let written = other.aside.append([b"", b"", b"bb", b""], true, || ());
                 assert_eq!(written, Ok(()));
                 true
             }
