@@ -1,5 +1,6 @@
 //! `alq::read`. Each file says which promise it holds.
 
+mod damaged;
 mod files;
 mod follow;
 mod frames;
