@@ -114,7 +114,7 @@ static void losses_are_counted_by_cause_and_reported_as_asked(void)
     IS(alq_writen(alq, large, 4097, ALQ_NOWAIT), EMSGSIZE);
     ale->ae_bytesused = 0;
     alq_post(alq, ale);
-    IS(alq_flush(alq), 0);
+    alq_flush(alq);
     IS(alq_get_stats(alq, &stats, sizeof(stats)), 0);
     IS(stats.refused_records, 2);
     IS(stats.refused_bytes, 8 + 4097);
