@@ -3,6 +3,7 @@
 
 use std::fs::OpenOptions;
 use std::io::Write;
+use std::path::Path;
 use std::time::SystemTime;
 
 use alq_measure::Outcome;
@@ -121,7 +122,7 @@ pub fn write_json(bench: &str, results: &[(Case, Vec<Turn>)]) -> Outcome<()> {
     }
     let file = OpenOptions::new().create(true).append(true).open(&path);
     let written = file.and_then(|mut file| file.write_all(text.as_bytes()));
-    Ok(written.map_err(|error| format!("{}: {error}", path.display()))?)
+    Ok(written.map_err(|error| format!("{}: {error}", Path::new(&path).display()))?)
 }
 
 /// Prints one table for each distance: medians of the figures, and the ratio of the first figure to

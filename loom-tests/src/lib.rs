@@ -344,7 +344,7 @@ fn build_with(
     sink: Arc<dyn Sink>,
     synced: Option<Arc<dyn Sink>>,
 ) -> (loom::sync::Arc<Shared<Heap>>, Flusher<Heap>) {
-    let (shared, drain) = Shared::new(Heap::new(geometry), config, synced);
+    let (shared, drain) = Shared::new(Heap::new(geometry), &config, synced);
     let shared = loom::sync::Arc::new(shared);
     let flusher = Flusher::new(loom::sync::Arc::clone(&shared), drain, sink);
     (shared, flusher)

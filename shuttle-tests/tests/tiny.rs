@@ -44,7 +44,7 @@ fn queue(order: Order) -> (Arc<Shared<Heap>>, JoinHandle<()>, FarEnd) {
         loss_lines: None,
         sync_policy: None,
     };
-    let (shared, drain) = Shared::new(Heap::new(geometry()), config, None);
+    let (shared, drain) = Shared::new(Heap::new(geometry()), &config, None);
     let shared = Arc::new(shared);
     let sink: Arc<dyn Sink> = Arc::new(far_end.clone());
     let mut flusher = Flusher::new(Arc::clone(&shared), drain, sink);

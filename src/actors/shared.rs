@@ -48,7 +48,7 @@ pub struct Shared<M> {
 impl<M: Memory> Shared<M> {
     /// Creates a queue on `memory`, and its drain. `fsync` syncs `sink`.
     #[cfg(any(test, alq_model))]
-    pub fn new(memory: M, config: Config, sink: Option<PlainArc<dyn Sink>>) -> (Self, Drain) {
+    pub fn new(memory: M, config: &Config, sink: Option<PlainArc<dyn Sink>>) -> (Self, Drain) {
         let (ring, drain) = Ring::new(memory);
         (Self::with(ring, config, sink, Reporter::default()), drain)
     }
@@ -56,7 +56,7 @@ impl<M: Memory> Shared<M> {
     /// Creates a queue on `ring`. `reporter` receives its errors.
     pub fn with(
         ring: Ring<M>,
-        config: Config,
+        config: &Config,
         sink: Option<PlainArc<dyn Sink>>,
         reporter: Reporter,
     ) -> Self {
@@ -65,8 +65,8 @@ impl<M: Memory> Shared<M> {
             direct: Home::here(),
             wrap: Wrap::Raw,
             aside: Aside::new(sink.as_ref()),
-            intake: Intake::new(ring, &config, Trouble::new(&config, reporter)),
-            outcome: Outcome::new(&config, sink),
+            intake: Intake::new(ring, config, Trouble::new(config, reporter)),
+            outcome: Outcome::new(config, sink),
         }
     }
 

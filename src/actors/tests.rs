@@ -68,7 +68,7 @@ impl Sink for Scripted {
 }
 
 fn queue(script: impl IntoIterator<Item = Act>) -> (Arc<Shared<Heap>>, Flusher<Heap>, Scripted) {
-    let (shared, drain) = Shared::new(Heap::new(Geometry::new(64, 16)), CONFIG, None);
+    let (shared, drain) = Shared::new(Heap::new(Geometry::new(64, 16)), &CONFIG, None);
     let shared = Arc::new(shared);
     let sink = Scripted::new(script);
     let flusher = Flusher::new(Arc::clone(&shared), drain, Arc::new(sink.clone()));

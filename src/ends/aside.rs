@@ -212,7 +212,7 @@ impl Aside {
 }
 
 /// Takes the first part from `record`, the header of a file, unless the file is empty.
-fn without_head<'r>(record: [&'r [u8]; 4], is_empty: impl FnOnce() -> bool) -> [&'r [u8]; 4] {
+fn without_head(record: [&[u8]; 4], is_empty: impl FnOnce() -> bool) -> [&[u8]; 4] {
     let [head, front, record, back] = record;
     let head = if !head.is_empty() && is_empty() {
         head

@@ -283,8 +283,10 @@ mod tests {
     #[test]
     fn the_text_names_the_causes() {
         let amount = |records, bytes| Amount { records, bytes };
-        let mut refused = Refusals::default();
-        refused.full = amount(12, 1534);
+        let mut refused = Refusals {
+            full: amount(12, 1534),
+            ..Refusals::default()
+        };
         let text = "alq: 12 records, 1534 bytes dropped: queue full";
         assert_eq!(refused.to_string(), text);
         refused.timed_out = amount(1, 6);

@@ -107,18 +107,18 @@ fn torn_of_lengths(file: &File, len: u64) -> io::Result<Result<u64, Problem>> {
     while len - at >= 4 {
         let mut length = [0; 4];
         reader.read_exact(&mut length)?;
-        let length = u64::from(u32::from_le_bytes(length));
+        let length = u32::from_le_bytes(length);
         if length == 0 {
             let is_zero = rest_is_zero(&mut reader)?;
             return Ok(is_zero
                 .then_some(len - at)
                 .ok_or(Problem::Damaged { offset: at }));
         }
-        if length > len - at - 4 {
+        if u64::from(length) > len - at - 4 {
             break;
         }
-        reader.seek_relative(length as i64)?;
-        at += 4 + length;
+        reader.seek_relative(length.into())?;
+        at += 4 + u64::from(length);
     }
     Ok(Ok(len - at))
 }

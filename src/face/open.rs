@@ -198,7 +198,7 @@ impl Options {
             refuse_when_stalled: self.refuse_when_stalled,
             sync_policy: self.sync_policy,
         };
-        let mut shared = Shared::with(ring, config, Some(PlainArc::clone(&sink)), reporter);
+        let mut shared = Shared::with(ring, &config, Some(PlainArc::clone(&sink)), reporter);
         shared.set_wrap(mended.wrap);
         let (id, reporter) = (shared.intake.id, &shared.intake.trouble.reporter);
         if reporter.target().is_unknown() {

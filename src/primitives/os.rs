@@ -88,7 +88,7 @@ pub fn random() -> io::Result<[u8; 16]> {
     let mut bytes = [0; 16];
     // SAFETY: the pointer and the length are those of an array that lives over the call.
     let count = unsafe { libc::getrandom(bytes.as_mut_ptr().cast(), bytes.len(), 0) };
-    if count == bytes.len() as isize {
+    if usize::try_from(count) == Ok(bytes.len()) {
         Ok(bytes)
     } else {
         Err(io::Error::last_os_error())

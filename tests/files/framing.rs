@@ -56,7 +56,7 @@ pub fn append_in_all_ways(queue: &Queue) -> Vec<Vec<u8>> {
     let mut lane = queue.lane();
     lane.writen(b"in a lane", wait).unwrap();
     let mut entry = lane.getn(50, wait).unwrap();
-    write!(entry, "its entry\n").unwrap();
+    writeln!(entry, "its entry").unwrap();
     entry.post();
     drop(lane.getn(10, wait).unwrap());
     std::mem::forget(lane.getn(10, wait).unwrap());

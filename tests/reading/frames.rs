@@ -361,7 +361,7 @@ fn three_files(folder: &Folder) -> Vec<(u64, Vec<u8>)> {
         position = file.position;
         records.extend(expected(&file));
         let path = folder.path.with_file_name(name);
-        if name.ends_with(".gz") {
+        if path.extension().is_some_and(|extension| extension == "gz") {
             let packed = fs::File::create(path).unwrap();
             let mut packer = flate2::write::GzEncoder::new(packed, flate2::Compression::fast());
             std::io::Write::write_all(&mut packer, &file.bytes).unwrap();

@@ -93,6 +93,36 @@ fn layouts() -> String {
     );
     layout!(
         out,
+        AlqRefused,
+        "alq_refused",
+        records,
+        bytes,
+        full,
+        timed_out,
+        headroom,
+        held,
+        too_large,
+        failed,
+        closed,
+        forked
+    );
+    layout!(
+        out,
+        SigEvent,
+        "sigevent",
+        sigev_value,
+        sigev_signo,
+        sigev_notify,
+        sigev_notify_function,
+        sigev_notify_attributes
+    );
+    out + &layout_of_stats() + &values_of_flags()
+}
+
+fn layout_of_stats() -> String {
+    let mut out = String::new();
+    layout!(
+        out,
         AlqStats,
         "alq_stats",
         capacity_bytes,
@@ -144,31 +174,11 @@ fn layouts() -> String {
         refused_closed,
         refused_forked
     );
-    layout!(
-        out,
-        AlqRefused,
-        "alq_refused",
-        records,
-        bytes,
-        full,
-        timed_out,
-        headroom,
-        held,
-        too_large,
-        failed,
-        closed,
-        forked
-    );
-    layout!(
-        out,
-        SigEvent,
-        "sigevent",
-        sigev_value,
-        sigev_signo,
-        sigev_notify,
-        sigev_notify_function,
-        sigev_notify_attributes
-    );
+    out
+}
+
+fn values_of_flags() -> String {
+    let mut out = String::new();
     let flags = [
         ("ALQ_NOWAIT", alq::Flags::NOWAIT),
         ("ALQ_WAITOK", alq::Flags::WAITOK),

@@ -30,18 +30,16 @@ pub fn run(options: Cat) -> Result<u64, Failure> {
         _ => false,
     };
     let mut records = Records::new(options.form);
-    let mut is_ended = false;
-    while let Some(item) = reader.next().map_err(failed)? {
-        if is_end(&item) {
-            is_ended = true;
-            break;
-        }
-        records.print(&item)?;
-    }
-    while !is_ended {
-        match reader.finish() {
+    let is_at_the_end = loop {
+        match reader.next().map_err(failed)? {
+            Some(item) if is_end(&item) => break false,
             Some(item) => records.print(&item)?,
-            None => break,
+            None => break true,
+        }
+    };
+    if is_at_the_end {
+        while let Some(item) = reader.finish() {
+            records.print(&item)?;
         }
     }
     records.flush()?;

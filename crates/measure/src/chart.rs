@@ -155,6 +155,10 @@ fn head(area: &Area<'_>, title: &str, names: &[(&str, RGBColor)]) -> Outcome<i32
 type Area<'a> = DrawingArea<SVGBackend<'a>, plotters::coord::Shift>;
 
 /// Draws curves of percentiles with logarithmic axes.
+///
+/// # Errors
+///
+/// The error of the drawing library.
 pub fn percentiles(title: &str, unit: &str, lines: &[Line]) -> Drawn {
     let points = || lines.iter().flat_map(|line| &line.points);
     let least = points().map(|point| point.1).fold(f64::INFINITY, f64::min);
@@ -193,6 +197,10 @@ pub fn percentiles(title: &str, unit: &str, lines: &[Line]) -> Drawn {
 
 /// Draws groups of bars that begin at zero. A thin line in each bar goes from the least to the
 /// greatest value.
+///
+/// # Errors
+///
+/// The error of the drawing library.
 pub fn bars(title: &str, unit: &str, groups: &[String], series: &[Bars]) -> Drawn {
     let all = series
         .iter()

@@ -81,7 +81,7 @@ impl<M: Memory> Flusher<M> {
             self.drain.follow(position);
         }
         let Intake { gaps, counts, .. } = &self.shared.intake;
-        let framed = |lost| loss(wrap, position, lost);
+        let framed = |lost| loss(wrap, position, &lost);
         self.gap_line.begin(gaps, &counts.refused, framed);
     }
 }
@@ -105,7 +105,7 @@ fn note(frames: &Frames, position: u64, gap: Gap) -> Vec<u8> {
     not(feature = "frames"),
     expect(unused_variables, reason = "for frames")
 )]
-fn loss(wrap: Wrap, position: u64, loss: Loss) -> Vec<u8> {
+fn loss(wrap: Wrap, position: u64, loss: &Loss) -> Vec<u8> {
     #[cfg(feature = "frames")]
     if let Wrap::Checked(frames) = wrap {
         let Amount { records, bytes, .. } = loss.total;
