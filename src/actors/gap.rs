@@ -7,7 +7,9 @@ use core::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
-use crate::ends::{Amount, RefusalCounters, Refusals};
+#[cfg(feature = "frames")]
+use crate::ends::Amount;
+use crate::ends::{RefusalCounters, Refusals};
 use crate::primitives::sync::{AtomicU64, Ordering, PlainArc};
 
 /// Makes the bytes of a line.
@@ -116,12 +118,17 @@ impl Gaps {
         *reported = now;
         let text = self.lines.as_ref()?.line(&lost);
         let total = lost.total();
-        (total.records > 0).then_some(Loss { total, text })
+        (total.records > 0).then_some(Loss {
+            #[cfg(feature = "frames")]
+            total,
+            text,
+        })
     }
 }
 
 /// What one line reports.
 pub(super) struct Loss {
+    #[cfg(feature = "frames")]
     pub total: Amount,
     /// The line, without the framing of the log.
     pub text: Vec<u8>,

@@ -23,7 +23,7 @@ use crate::words::Error;
 pub struct Amount {
     /// The number of records.
     pub records: u64,
-    /// Their bytes. (For a reservation: the bytes that it asked for.)
+    /// Their bytes. (For a reservation: the bytes that it asked for, of which less than 2^32 count.)
     pub bytes: u64,
 }
 
@@ -242,10 +242,11 @@ pub struct RefusalCounters {
 }
 
 impl RefusalCounters {
-    /// Counts a refused record of `len` bytes. Async-signal-safe.
+    /// Counts a refused record of `len` bytes, of which it counts less than 2^32: a caller may ask
+    /// for a reservation of any length, and the sums must not overflow. Async-signal-safe.
     pub fn add(&self, cause: Cause, len: u64) {
         self.records[cause as usize].add(1);
-        self.bytes[cause as usize].add(len);
+        self.bytes[cause as usize].add(len.min(u32::MAX.into()));
     }
 
     /// The counts so far.

@@ -22,14 +22,20 @@ pub struct Tail {
 }
 
 /// Looks at the end of the log of `sink`; `None` if that is no regular file that is open for
-/// appending, or if this user may not read it.
+/// appending, if this user may not read it, or if a raw queue has no descriptor left to look with.
 ///
 /// # Errors
 ///
 /// The errors of read(2), and why the log cannot be continued with this framing.
 pub fn look(sink: &dyn Sink, framing: Framing) -> io::Result<Result<Option<Tail>, Problem>> {
-    let Some((file, len)) = opened(sink)? else {
-        return Ok(Ok(None));
+    let (file, len) = match opened(sink) {
+        Ok(Some(opened)) => opened,
+        Ok(None) => return Ok(Ok(None)),
+        // A raw queue needs nothing from the file, so it opens with the last free descriptor, too.
+        Err(error) if framing == Framing::Raw && is_out_of_descriptors(&error) => {
+            return Ok(Ok(None));
+        }
+        Err(error) => return Err(error),
     };
     if is_framed(&file, len)? {
         return Ok(Err(Problem::Framed));
@@ -65,6 +71,10 @@ pub(super) fn opened(sink: &dyn Sink) -> io::Result<Option<(File, u64)>> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None), // there is no /proc
         Err(error) => Err(error),
     }
+}
+
+fn is_out_of_descriptors(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE))
 }
 
 /// Returns whether the file is a log of checked frames.

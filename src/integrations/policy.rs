@@ -63,6 +63,7 @@ impl Policy {
     }
 
     /// How an event of unknown level is appended.
+    #[cfg(feature = "tracing")]
     pub(super) fn patience_of_all<'a>(&self, memory: &'a Memory) -> Patience<'a> {
         Patience {
             memory,

@@ -79,6 +79,7 @@ impl FileId {
             }
     }
 
+    #[cfg(any(feature = "gzip", feature = "zstd"))]
     fn to_bytes(self) -> [u8; Self::LEN] {
         let mut bytes = [0; Self::LEN];
         bytes[..8].copy_from_slice(&self.device.to_le_bytes());

@@ -5,7 +5,9 @@
 
 use core::fmt;
 use std::fs::File;
-use std::io::{self, Read, Seek};
+#[cfg(any(feature = "gzip", feature = "zstd"))]
+use std::io::Read;
+use std::io::{self, Seek};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::FileExt;
 

@@ -81,7 +81,7 @@ impl Window {
         read: impl FnOnce(&mut [u8], u64) -> io::Result<usize>,
     ) -> io::Result<usize> {
         let unread = self.end - self.start;
-        let wanted = needed.max(unread + PART_LEN);
+        let wanted = needed.max(unread) + PART_LEN;
         if self.buffer.len() - self.start < wanted {
             let kept = self.start.saturating_sub(MARK_LEN);
             self.buffer.copy_within(kept..self.end, 0);

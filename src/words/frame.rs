@@ -4,11 +4,13 @@
 //! owns no file and no ring: the callers bring the bytes.
 
 mod notes;
+#[cfg(feature = "read")]
 mod peek;
 
 use core::fmt;
 
 pub use notes::{Cut, Gap};
+#[cfg(feature = "read")]
 pub use peek::Head;
 
 /// How many bytes the header of a file has.

@@ -8,7 +8,7 @@
 )]
 
 use std::fs::File;
-use std::io::{self, IoSlice, Write as _};
+use std::io::{self, IoSlice, Read as _, Write as _};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::sync::Arc;
 
@@ -176,11 +176,15 @@ fn a_child_waits_for_a_descriptor_that_is_in_nonblocking_mode() {
             let queue = Options::new().from_fd(nonblocking(&writer)).unwrap();
             drop(writer);
             let record: Vec<u8> = (0..500_000_u32).map(|i| (i * 7 + i / 251) as u8).collect();
+            let (mut was_refused, mut tell) = pipe().unwrap();
             let child = fork(End::AtOnce, || {
                 assert_eq!(queue.writen(b"x", TRY), Err(Error::WouldBlock));
+                tell.write_all(b".").unwrap();
                 queue.writen(&record, WAIT).unwrap();
             });
             drop(queue); // this process's
+            drop(tell);
+            was_refused.read_exact(&mut [0]).unwrap(); // the pipe is full until then
             let bytes = read_all(reader);
             child.join();
             assert!(bytes.join()[filler..] == record, "the bytes differ");
