@@ -98,7 +98,7 @@ pub enum Notice {
         bytes: u64,
     },
     /// The file ends inside a frame, a header or a record of fixed length. Lines that end this way
-    /// are records with [`End::Torn`].
+    /// are records with [`End::Torn`](super::End::Torn).
     Torn {
         /// How many bytes of it the file has.
         bytes: u64,

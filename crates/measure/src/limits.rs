@@ -13,7 +13,7 @@ use crate::contestant::{Append, Contestant, Leaves, Log};
 /// The capacity of each contestant's ring in bytes.
 pub const CAPACITY: usize = 1 << 20;
 
-/// [`Copy`], as a value.
+/// [`struct@Copy`], as a value.
 pub const COPY: Contestant = Contestant::of::<Copy>();
 /// [`CopyAndCas`], as a value.
 pub const COPY_AND_CAS: Contestant = Contestant::of::<CopyAndCas>();
@@ -80,7 +80,7 @@ impl Log for Copy {
     }
 }
 
-/// The producer of [`Copy`].
+/// The producer of [`struct@Copy`].
 #[derive(Debug)]
 pub struct Copier {
     ring: Ring,
