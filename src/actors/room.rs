@@ -72,8 +72,10 @@ impl<M: Memory> Intake<M> {
             }
             Refusal::Aside => return Refused::Past(Past::Exit),
             Refusal::Failed => {
+                // First: what the count does must not be needed to see the cause.
+                let error = self.trouble.last_failure().unwrap_or(Error::Closed);
                 self.refuse(Cause::Failed, len.into());
-                self.trouble.last_failure().unwrap_or(Error::Closed)
+                error
             }
         };
         Refused::Error(error)

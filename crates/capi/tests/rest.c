@@ -100,13 +100,13 @@ static void losses_are_counted_by_cause_and_reported_as_asked(void)
 {
     struct timespec rarely = { 3600, 0 };
     struct alq_options *options = alq_options_new();
-    char large[4097] = { 0 };
+    char lost[] = "lost", large[4097] = { 0 };
     struct alq_stats stats;
     struct ale *ale;
     struct alq *alq;
     IS(alq_options_capacity(options, 4096), 0);
-    IS(alq_options_loss_lines_with(options, NULL, as_json, "lost"), EINVAL);
-    IS(alq_options_loss_lines_with(options, &rarely, as_json, "lost"), 0);
+    IS(alq_options_loss_lines_with(options, NULL, as_json, lost), EINVAL);
+    IS(alq_options_loss_lines_with(options, &rarely, as_json, lost), 0);
     IS(alq_open_path(&alq, path("losses.json"), options), 0);
     alq_options_free(options);
     ale = alq_getn(alq, 4096, ALQ_NOWAIT);
