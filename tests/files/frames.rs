@@ -281,9 +281,8 @@ fn every_rotated_file_has_a_header_and_the_positions_go_on() {
 
     let log = Log::new();
     let rotation = || Rotation::new().size_bytes(4096);
-    let queue = checked()
-        .to_sink(rotation().open(log.path()).unwrap())
-        .unwrap();
+    let file = rotation().open(log.path()).unwrap();
+    let queue = checked().to_sink(file.clone()).unwrap();
     let mut expected = Vec::new();
     for number in 0..500 {
         let record = vec![b'r'; 20 + number % 100];
@@ -297,7 +296,9 @@ fn every_rotated_file_has_a_header_and_the_positions_go_on() {
     }
     queue.flush().unwrap();
     queue.close(None).unwrap();
-    drop(queue);
+    // Until its thread has ended, the log is rotated by this process.
+    file.wait_background(None).unwrap();
+    drop((queue, file));
     // The next queue goes on in the last file.
     let file = rotation().open(log.path()).unwrap();
     let queue = checked().to_sink(file.clone()).unwrap();
