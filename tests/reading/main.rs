@@ -4,3 +4,4 @@ mod damaged;
 mod files;
 mod follow;
 mod frames;
+mod written;
