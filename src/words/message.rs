@@ -146,7 +146,8 @@ const fn way_out(operation: Operation, errno: i32) -> &'static str {
             "; it is a symbolic link: name the file itself, or allow follow_links"
         }
         (Operation::Map, libc::ENOMEM) => "; a smaller capacity needs less",
-        (Operation::Write | Operation::Flusher, _) => "; reopen the queue to go on",
+        (Operation::Write, _) => "; reopen the queue to go on",
+        (Operation::Flusher, _) => "; open another queue: this one writes nothing more",
         _ => "",
     }
 }
@@ -189,6 +190,11 @@ mod tests {
                 failed(Operation::Write, libc::ENOSPC),
                 "app.log: cannot be written: No space left on device (os error 28); \
                  reopen the queue to go on",
+            ),
+            (
+                failed(Operation::Flusher, libc::EIO),
+                "app.log: the flusher thread panicked: Input/output error (os error 5); \
+                 open another queue: this one writes nothing more",
             ),
             (
                 Error::Stalled {
