@@ -60,9 +60,9 @@ impl<M: Memory> Intake<M> {
             Refusal::Full => {
                 self.note_full();
                 self.refuse(Cause::Full, len.into());
-                self.counts
-                    .refused_for_lanes
-                    .add(u64::from(self.want_room_of_lanes()));
+                if self.want_room_of_lanes() {
+                    self.counts.refused_for_lanes.add(1);
+                }
                 self.schedule();
                 Error::WouldBlock
             }
@@ -85,9 +85,9 @@ impl<M: Memory> Intake<M> {
     #[cold]
     pub fn refuse(&self, cause: Cause, len: u64) {
         self.counts.refused.add(cause, len);
-        if matches!(cause, Cause::Full | Cause::TimedOut | Cause::Headroom) {
-            let stalled = u64::from(self.trouble.is_stalled());
-            self.counts.refused_for_stall.add(stalled);
+        let is_for_room = matches!(cause, Cause::Full | Cause::TimedOut | Cause::Headroom);
+        if is_for_room && self.trouble.is_stalled() {
+            self.counts.refused_for_stall.add(1);
         }
         if cause == Cause::Closed {
             return; // a line for each would keep the flusher from its end
@@ -155,7 +155,10 @@ impl<M: Memory> Intake<M> {
 
     fn note_full(&self) {
         let fill = u64::from(self.ring.fill());
-        self.counts.high_water_bytes.raise(fill);
+        let most = &self.counts.high_water_bytes;
+        if fill > most.get() {
+            most.raise(fill);
+        }
     }
 
     #[cold]
