@@ -11,7 +11,7 @@ use super::tail::opened;
 use crate::primitives::os::file::{is_appending, is_regular};
 use crate::words::FramingProblem as Problem;
 use crate::words::frame::{
-    FileHeader, Frame, FrameProblem, Frames, HEADER_LEN, HeaderProblem, Kind,
+    FileHeader, FrameProblem, Frames, HEADER_LEN, HeaderProblem, Kind, PAYLOAD_MAX, Search,
 };
 
 /// What a log of checked frames holds.
@@ -77,7 +77,7 @@ fn read(mut window: Window) -> io::Result<Result<Option<Stream>, Problem>> {
     };
     let (mut at, mut damaged_bytes) = (HEADER_LEN as u64, 0);
     while at < window.len {
-        if let Some(len) = walk.step(&mut window, at, false)? {
+        if let Some(len) = walk.step(&mut window, at)? {
             at += len;
             continue;
         }
@@ -115,18 +115,13 @@ struct Walk {
 
 impl Walk {
     /// Passes the frame at `at`, or a header that stands between two frames. Returns its length;
-    /// `None` if there is neither. After damage, a frame without a position is not accepted.
-    fn step(
-        &mut self,
-        window: &mut Window,
-        at: u64,
-        is_after_damage: bool,
-    ) -> io::Result<Option<u64>> {
+    /// `None` if it is neither.
+    fn step(&mut self, window: &mut Window, at: u64) -> io::Result<Option<u64>> {
         let (mut wanted, left) = (HEADER_LEN, window.len - at);
         loop {
             let bytes = window.at(at, wanted)?;
             match self.frames.read(bytes) {
-                Ok(frame) if self.fits(&frame, is_after_damage) => {
+                Ok(frame) if frame.kind == Kind::Aside || frame.position >= self.end => {
                     self.end = self.end.max(frame.end());
                     return Ok(Some(frame.len as u64));
                 }
@@ -140,27 +135,31 @@ impl Walk {
         }
         let again = FileHeader::from_bytes(window.at(at, HEADER_LEN)?);
         let is_again = again.is_ok_and(|again| again.id == self.header.id);
-        Ok((is_again && !is_after_damage).then_some(HEADER_LEN as u64))
-    }
-
-    fn fits(&self, frame: &Frame<'_>, is_after_damage: bool) -> bool {
-        match frame.kind {
-            Kind::Aside => !is_after_damage,
-            _ => frame.position >= self.end,
-        }
+        Ok(is_again.then_some(HEADER_LEN as u64))
     }
 
     /// Returns the first place from `at` on where a frame of this log begins.
-    fn find(&mut self, window: &mut Window, at: u64) -> io::Result<Option<u64>> {
-        let end = self.end;
-        for at in at..window.len {
-            let found = self.step(window, at, true)?;
-            self.end = end; // the frame is passed again from its place
-            if found.is_some() {
-                return Ok(Some(at));
+    fn find(&self, window: &mut Window, mut at: u64) -> io::Result<Option<u64>> {
+        let mut wanted = self.frames.overhead();
+        loop {
+            let left = window.len - at;
+            let max = left.min(PAYLOAD_MAX.into()) as usize;
+            let bytes = window.at(at, wanted)?;
+            let is_open = (bytes.len() as u64) < left;
+            match Search::new(self.frames, Some(self.end), max).first(bytes, 0, is_open) {
+                Some(found) if found.is_good => return Ok(Some(at + found.at as u64)),
+                Some(found) => {
+                    // At least twice as many, so that few bytes are read again and again.
+                    wanted = found.needed.max(2 * bytes.len());
+                    at += found.at as u64;
+                }
+                None if is_open => {
+                    at += (bytes.len() + 1 - self.frames.overhead()) as u64;
+                    wanted = self.frames.overhead();
+                }
+                None => return Ok(None),
             }
         }
-        Ok(None)
     }
 }
 
@@ -236,6 +235,22 @@ mod tests {
         frames.push(&mut bytes, Kind::Record, 1100, 0, b"second record");
         ends.push(bytes.len());
         (bytes, ends)
+    }
+
+    #[test]
+    fn after_damage_the_next_frame_is_found_however_long_both_are() {
+        let frames = Frames::new(HEADER.id, false);
+        let payload: Vec<u8> = (0..900_000_u32).map(|at| (at / 3) as u8).collect();
+        for damaged_bytes in [1, 15, 16, 20_000] {
+            let mut bytes = HEADER.to_bytes().to_vec();
+            // Each of these bytes begins a head whose length the file could hold.
+            bytes.extend([0, 1, 2, 0].iter().cycle().take(damaged_bytes));
+            frames.push(&mut bytes, Kind::Record, 1000, 0, &payload);
+            frames.push(&mut bytes, Kind::Record, 901_016, 0, b"last");
+            let stream = found(&bytes);
+            assert_eq!(stream.damaged_bytes, damaged_bytes as u64);
+            assert_eq!((stream.end, stream.torn_bytes), (901_036, 0));
+        }
     }
 
     #[test]

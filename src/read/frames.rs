@@ -5,11 +5,10 @@
 
 use super::End;
 use super::notice::Notice;
-use super::resync::Search;
 use super::step::{Piece, Step, Tail, unfinished};
 use crate::words::frame::{
     Cut, FileHeader, Frame, FrameProblem, Frames, Gap, HEADER_LEN, HeaderProblem, Kind, LogId,
-    MAGIC,
+    MAGIC, Search,
 };
 
 /// How many bytes of the magic must fit for a file to count as framed. One damaged byte of the
@@ -176,7 +175,7 @@ impl FrameWalk {
             return unfinished(needed, bytes, tail);
         }
         let end = self.known.and_then(|known| known.end);
-        match Search::new(frames, end, max).first(bytes, 1, tail) {
+        match Search::new(frames, end, max).first(bytes, 1, tail == Tail::Open) {
             Some(found) if found.is_good => {
                 self.damaged = Some(0);
                 self.skip(found.at)
@@ -191,7 +190,7 @@ impl FrameWalk {
         let end = self.known.and_then(|known| known.end);
         // The first byte of the damage is known to begin no good frame.
         let from = usize::from(back == 0);
-        match Search::new(frames, end, max).first(bytes, from, tail) {
+        match Search::new(frames, end, max).first(bytes, from, tail == Tail::Open) {
             Some(found) if found.is_good && found.at == 0 => {
                 self.damaged = None;
                 notice(0, back, Notice::Damaged { bytes: back })

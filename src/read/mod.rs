@@ -27,7 +27,6 @@ mod onward;
 mod options;
 mod reader;
 mod resume;
-mod resync;
 mod seek;
 mod shelf;
 mod source;

@@ -4,14 +4,14 @@
 //! owns no file and no ring: the callers bring the bytes.
 
 mod notes;
-#[cfg(feature = "read")]
 mod peek;
+mod search;
 
 use core::fmt;
 
 pub use notes::{Cut, Gap};
-#[cfg(feature = "read")]
 pub use peek::Head;
+pub use search::Search;
 
 /// How many bytes the header of a file has.
 pub const HEADER_LEN: usize = 64;

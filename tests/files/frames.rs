@@ -230,6 +230,7 @@ fn a_log_and_a_queue_of_different_framings_refuse_each_other() {
     fs::remove_file(log.path()).unwrap();
     let queue = log.open(checked());
     queue.writen(b"a record", WAIT).unwrap();
+    queue.flush().unwrap(); // nothing changes the file from here on
     assert_eq!(refused(checked()), FramingProblem::InUse);
     queue.close(None).unwrap();
     for framing in [Framing::Raw, Framing::Lines, Framing::Lengths] {

@@ -4,8 +4,7 @@
 //! compute checksums of as many bytes as all these lengths together. The search keeps checksums of
 //! the beginnings of the bytes instead. From two of them follows the checksum of what lies between.
 
-use super::step::Tail;
-use crate::words::frame::{Frames, Head, Kind};
+use super::{Frames, Head, Kind};
 
 /// Frames of at most this many bytes are checked directly.
 const SHORT: usize = 4096;
@@ -15,7 +14,7 @@ const STEP: usize = 4096;
 
 /// What a good frame must look like.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Search {
+pub struct Search {
     frames: Frames,
     /// No position of a good frame is smaller.
     end: Option<u64>,
@@ -25,7 +24,7 @@ pub(super) struct Search {
 
 /// A place where a frame may begin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Candidate {
+pub struct Candidate {
     pub at: usize,
     /// The length of the frame.
     pub needed: usize,
@@ -38,9 +37,10 @@ impl Search {
         Self { frames, end, max }
     }
 
-    /// Returns the first good frame that begins at `from` or later. If more bytes follow, also the
-    /// first place where a frame may begin that these bytes do not hold to its end.
-    pub fn first(&self, bytes: &[u8], from: usize, tail: Tail) -> Option<Candidate> {
+    /// Returns the first good frame that begins at `from` or later. If more bytes follow
+    /// (`is_open`), also the first place where a frame may begin that these bytes do not hold to its
+    /// end.
+    pub fn first(&self, bytes: &[u8], from: usize, is_open: bool) -> Option<Candidate> {
         let mut sums = Sums::default();
         for at in from..bytes.len() {
             let head = self.frames.peek(&bytes[at..])?;
@@ -50,7 +50,7 @@ impl Search {
                 continue;
             }
             let Some(frame) = bytes.get(at..at + needed) else {
-                if tail == Tail::Open {
+                if is_open {
                     let is_good = false;
                     return Some(Candidate {
                         at,
@@ -112,8 +112,8 @@ impl Sums {
 
 #[cfg(all(test, not(alq_model)))]
 mod tests {
-    use super::{Search, Tail};
-    use crate::words::frame::{Frames, Kind, LogId};
+    use super::{Frames, Kind, Search};
+    use crate::words::frame::LogId;
 
     #[test]
     fn a_long_frame_is_found_by_checksums_of_beginnings() {
@@ -124,20 +124,20 @@ mod tests {
             frames.push(&mut bytes, Kind::Record, 5000, 9, &payload);
             bytes.extend([1; 100]);
             let search = Search::new(frames, Some(5000), 1 << 20);
-            let found = search.first(&bytes, 0, Tail::Closed).unwrap();
+            let found = search.first(&bytes, 0, false).unwrap();
             let needed = payload.len() + frames.overhead();
             assert_eq!(
                 (found.at, found.needed, found.is_good),
                 (10_001, needed, true)
             );
             let later = Search::new(frames, Some(5001), 1 << 20);
-            assert_eq!(later.first(&bytes, 0, Tail::Closed), None);
+            assert_eq!(later.first(&bytes, 0, false), None);
             let shorter = Search::new(frames, Some(5000), 40_000);
-            assert_eq!(shorter.first(&bytes, 0, Tail::Closed), None);
+            assert_eq!(shorter.first(&bytes, 0, false), None);
             for at in [10_001, 20_000, 60_000] {
                 let mut bytes = bytes.clone();
                 bytes[at] ^= 1;
-                assert_eq!(search.first(&bytes, 0, Tail::Closed), None, "{at}");
+                assert_eq!(search.first(&bytes, 0, false), None, "{at}");
             }
         }
     }
