@@ -182,7 +182,8 @@ pub enum Cause {
 }
 
 impl Cause {
-    const ALL: [Self; 8] = [
+    /// Every cause, in the order of their numbers.
+    pub const ALL: [Self; 8] = [
         Self::Full,
         Self::TimedOut,
         Self::Headroom,

@@ -8,7 +8,7 @@ use std::os::unix::fs::FileExt;
 
 use super::sink::Sink;
 use super::tail::opened;
-use crate::primitives::os::file::{is_appending, is_regular};
+use crate::primitives::os::file::{is_appending, regular_len};
 use crate::words::FramingProblem as Problem;
 use crate::words::frame::{
     FileHeader, FrameProblem, Frames, HEADER_LEN, HeaderProblem, Kind, PAYLOAD_MAX, Search,
@@ -35,10 +35,12 @@ pub struct Stream {
 ///
 /// The errors of read(2), and why the log cannot be continued.
 pub fn look(sink: &dyn Sink) -> io::Result<Result<Option<Stream>, Problem>> {
-    let Some(fd) = sink.descriptor().filter(|fd| is_regular(*fd)) else {
+    let Some(fd) = sink.descriptor() else {
         return Ok(Ok(None));
     };
-    let len = File::from(fd.try_clone_to_owned()?).metadata()?.len();
+    let Some(len) = regular_len(fd)? else {
+        return Ok(Ok(None));
+    };
     if len > 0 && !is_appending(fd)? {
         return Ok(Err(Problem::Unreadable));
     }

@@ -9,8 +9,8 @@ use std::os::unix::fs::FileExt;
 
 use super::log_file::reader_of;
 use super::sink::Sink;
-use crate::primitives::os::file::is_appending;
-use crate::words::{Framing, FramingProblem as Problem};
+use crate::primitives::os::file::{is_appending, regular_len};
+use crate::words::{FRAMED_MAGIC, Framing, FramingProblem as Problem};
 
 /// What a look at the end of a log has found.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -61,12 +61,12 @@ pub(super) fn opened(sink: &dyn Sink) -> io::Result<Option<(File, u64)>> {
         return Ok(None);
     };
     // Not `Sink::end`: that says that a write is about to come.
-    let metadata = File::from(fd.try_clone_to_owned()?).metadata()?;
-    if !metadata.is_file() || metadata.len() == 0 || !is_appending(fd)? {
+    let len = regular_len(fd)?.unwrap_or(0);
+    if len == 0 || !is_appending(fd)? {
         return Ok(None);
     }
     match reader_of(fd) {
-        Ok(file) => Ok(Some((file, metadata.len()))),
+        Ok(file) => Ok(Some((file, len))),
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(None),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None), // there is no /proc
         Err(error) => Err(error),
@@ -79,14 +79,12 @@ fn is_out_of_descriptors(error: &io::Error) -> bool {
 
 /// Returns whether the file is a log of checked frames.
 fn is_framed(file: &File, len: u64) -> io::Result<bool> {
-    /// The magic of docs/frames.md.
-    const MAGIC: [u8; 8] = *b"\x89alqlog\n";
-    let mut first = [0; MAGIC.len()];
+    let mut first = [0; FRAMED_MAGIC.len()];
     if len < first.len() as u64 {
         return Ok(false);
     }
     file.read_exact_at(&mut first, 0)?;
-    Ok(first == MAGIC)
+    Ok(first == FRAMED_MAGIC)
 }
 
 /// How many bytes are read at once.

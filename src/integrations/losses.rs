@@ -57,6 +57,20 @@ impl Lost {
         let waited = self.full + self.timed_out + self.headroom + self.held;
         waited + self.too_large + self.failed + self.closed + self.unformatted
     }
+
+    /// Each member is what `count` returns for its cause; `None` is the cause of `unformatted`.
+    fn with(count: impl Fn(Option<Cause>) -> u64) -> Self {
+        Self {
+            full: count(Some(Cause::Full)),
+            timed_out: count(Some(Cause::TimedOut)),
+            headroom: count(Some(Cause::Headroom)),
+            held: count(Some(Cause::Held)),
+            too_large: count(Some(Cause::TooLarge)),
+            failed: count(Some(Cause::Failed)),
+            closed: count(Some(Cause::Closed)) + count(Some(Cause::Forked)),
+            unformatted: count(None),
+        }
+    }
 }
 
 /// A level of a facade.
@@ -75,65 +89,26 @@ pub(super) struct Losses {
     by_level: [Counters; LEVELS + 1],
 }
 
+/// One counter for each cause, and one for events that could not be formatted.
 #[derive(Debug, Default)]
-struct Counters {
-    full: Counter,
-    timed_out: Counter,
-    headroom: Counter,
-    held: Counter,
-    too_large: Counter,
-    failed: Counter,
-    closed: Counter,
-    unformatted: Counter,
-}
+struct Counters([Counter; Cause::ALL.len() + 1]);
 
 impl Counters {
     fn of(&self, cause: Option<Cause>) -> &Counter {
-        match cause {
-            Some(Cause::Full) => &self.full,
-            Some(Cause::TimedOut) => &self.timed_out,
-            Some(Cause::Headroom) => &self.headroom,
-            Some(Cause::Held) => &self.held,
-            Some(Cause::TooLarge) => &self.too_large,
-            Some(Cause::Failed) => &self.failed,
-            Some(Cause::Closed | Cause::Forked) => &self.closed,
-            None => &self.unformatted,
-        }
+        &self.0[cause.map_or(Cause::ALL.len(), |cause| cause as usize)]
     }
 }
 
 impl Losses {
     /// Returns the events lost at the level of this number.
     pub(super) fn at(&self, level: usize) -> Lost {
-        let of = &self.by_level[level];
-        Lost {
-            full: of.full.get(),
-            timed_out: of.timed_out.get(),
-            headroom: of.headroom.get(),
-            held: of.held.get(),
-            too_large: of.too_large.get(),
-            failed: of.failed.get(),
-            closed: of.closed.get(),
-            unformatted: of.unformatted.get(),
-        }
+        Lost::with(|cause| self.by_level[level].of(cause).get())
     }
 
     /// Returns the events lost at all levels.
     pub(super) fn now(&self) -> Lost {
-        let add = |sum: Lost, level| {
-            let of = self.at(level);
-            Lost {
-                full: sum.full + of.full,
-                timed_out: sum.timed_out + of.timed_out,
-                headroom: sum.headroom + of.headroom,
-                held: sum.held + of.held,
-                too_large: sum.too_large + of.too_large,
-                failed: sum.failed + of.failed,
-                closed: sum.closed + of.closed,
-                unformatted: sum.unformatted + of.unformatted,
-            }
-        };
-        (0..=LEVELS).fold(Lost::default(), add)
+        let levels = || self.by_level.iter();
+        Lost::with(|cause| levels().map(|level| level.of(cause).get()).sum())
     }
 
     /// Counts an event that was lost for `cause`; `None` if it could not be formatted.

@@ -22,7 +22,7 @@ impl Reader {
     /// # let path = dir.path().join("app.log");
     /// std::fs::write(&path, "one\n")?;
     /// let mut follow = Reader::open(&path)?.follow()?;
-    /// let first = follow.next()?; // waits if there is none yet
+    /// let first = follow.next()?; // waits for the first record
     /// # drop(first);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```

@@ -171,7 +171,7 @@ impl Reader {
         self.is_unreadable = false;
     }
 
-    /// Returns the next record or notice. `None` if there is none now: the log may grow, and then a
+    /// Returns the next record or notice. `None` at the end of the log: it may grow, and then a
     /// later call returns more. [`finish`](Reader::finish) returns what stands after the last whole
     /// record. To wait for more, [`follow`](Reader::follow).
     ///
@@ -208,7 +208,7 @@ impl Reader {
         }
     }
 
-    /// Goes on up to the next record or notice. Returns false if there is none now.
+    /// Goes on up to the next record or notice. Returns false at the end of the log.
     pub(super) fn has_next(&mut self) -> Result<bool, ReadError> {
         loop {
             if self.notice.is_some() || self.ready.is_some() {

@@ -278,7 +278,7 @@ impl Reader {
         self.notice = None;
     }
 
-    /// Opens the folder of the log anew. `None` if there is none yet.
+    /// Opens the folder of the log anew. `None` if it does not exist yet.
     pub(super) fn shelf(&self) -> Result<Option<Shelf>, ReadError> {
         match Shelf::open(&self.path) {
             Ok(shelf) => Ok(Some(shelf)),

@@ -174,7 +174,7 @@ impl Shelf {
         }
     }
 
-    /// Device and inode of the log itself; `None` if there is none.
+    /// Device and inode of the log itself; `None` if it does not exist.
     ///
     /// # Errors
     ///
@@ -282,7 +282,7 @@ impl Shelf {
         Ok(None)
     }
 
-    /// Opens a regular file; `None` if there is none of this name. FIFOs and devices are refused,
+    /// Opens a regular file; `None` if no file has this name. FIFOs and devices are refused,
     /// and block nothing.
     fn open_file(&self, name: &OsStr, is_packed: bool) -> Result<Option<Source>, ReadError> {
         let failed = |error| ReadError::new("read the log", self.folder.path_of(name), error);

@@ -16,8 +16,8 @@ pub use search::Search;
 /// How many bytes the header of a file has.
 pub const HEADER_LEN: usize = 64;
 
-/// The first eight bytes of a framed log. The first is no UTF-8, so no text begins like this.
-pub const MAGIC: [u8; 8] = *b"\x89alqlog\n";
+/// The first eight bytes of a framed log.
+pub const MAGIC: [u8; 8] = super::FRAMED_MAGIC;
 
 /// The version of the format that this code writes, and the only one that it reads.
 pub const VERSION: u32 = 1;
@@ -311,7 +311,7 @@ impl Frames {
     ///
     /// # Errors
     ///
-    /// Why there is none.
+    /// Why these bytes are no frame.
     pub fn read<'a>(&self, bytes: &'a [u8]) -> Result<Frame<'a>, FrameProblem> {
         let overhead = self.overhead();
         let Some(head) = bytes.get(..overhead) else {

@@ -2,6 +2,10 @@
 
 use core::fmt;
 
+/// The first eight bytes of a log of checked frames (docs/frames.md). The first is no UTF-8, so no
+/// text begins like this.
+pub const FRAMED_MAGIC: [u8; 8] = *b"\x89alqlog\n";
+
 /// How the records of a log are separated in the file;
 /// [`Options::framing`](crate::Options::framing) sets it.
 ///

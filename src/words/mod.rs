@@ -38,7 +38,7 @@ mod wrap;
 
 pub use error::{Error, Operation, errno_of};
 pub use flags::{Flags, Order, WhenFull};
-pub use framing::{Framing, FramingProblem};
+pub use framing::{FRAMED_MAGIC, Framing, FramingProblem};
 pub use geometry::{Geometry, Room, Tail, Width, extend, next_seq};
 pub use head::Head;
 pub use level::{Level, Status, SyncOp};

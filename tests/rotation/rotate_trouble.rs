@@ -154,7 +154,7 @@ fn without_descriptors_the_old_file_gets_the_records_until_there_is_one() {
     });
 }
 
-/// The packer asks for its memory before it begins. If there is none, the file stays plain, and the
+/// The packer asks for its memory before it begins. Without it, the file stays plain, and the
 /// process goes on.
 #[test]
 fn without_memory_for_the_packer_the_files_stay_plain_until_there_is_some() {

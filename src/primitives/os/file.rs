@@ -356,7 +356,7 @@ pub fn file_id(fd: BorrowedFd<'_>) -> io::Result<(u64, u64)> {
 
 /// Returns whether `fd` is a regular file.
 pub fn is_regular(fd: BorrowedFd<'_>) -> bool {
-    stat_of(fd).is_ok_and(|stat| stat.st_mode & libc::S_IFMT == libc::S_IFREG)
+    regular_len(fd).is_ok_and(|len| len.is_some())
 }
 
 fn stat_of(fd: BorrowedFd<'_>) -> io::Result<libc::stat> {
@@ -367,9 +367,14 @@ fn stat_of(fd: BorrowedFd<'_>) -> io::Result<libc::stat> {
     Ok(unsafe { stat.assume_init() })
 }
 
+/// Returns the length of `fd`, if it is a regular file. Source: fstat(2).
+pub fn regular_len(fd: BorrowedFd<'_>) -> io::Result<Option<u64>> {
+    let stat = stat_of(fd)?;
+    let is_regular = stat.st_mode & libc::S_IFMT == libc::S_IFREG;
+    Ok(is_regular.then_some(stat.st_size.unsigned_abs()))
+}
+
 /// Returns whether `fd` is a regular file without a byte.
 pub fn is_empty(fd: BorrowedFd<'_>) -> bool {
-    let is_empty =
-        |stat: libc::stat| stat.st_size == 0 && stat.st_mode & libc::S_IFMT == libc::S_IFREG;
-    stat_of(fd).is_ok_and(is_empty)
+    regular_len(fd).is_ok_and(|len| len == Some(0))
 }
