@@ -161,8 +161,8 @@ fn stamps_are_the_time_of_the_post_and_a_log_keeps_what_it_has() {
     }
 }
 
-#[test]
-fn every_torn_end_is_cut_off_and_the_log_goes_on() {
+/// A log of the records "one", "two" and "three".
+fn of_three() -> Log {
     let log = Log::new();
     let queue = log.open(checked());
     for record in [&b"one"[..], b"two", b"three"] {
@@ -170,6 +170,12 @@ fn every_torn_end_is_cut_off_and_the_log_goes_on() {
     }
     queue.close(None).unwrap();
     drop(queue);
+    log
+}
+
+#[test]
+fn every_torn_end_is_cut_off_and_the_log_goes_on() {
+    let log = of_three();
     let whole = log.bytes();
     let ends = [64, 64 + 19, 64 + 38, whole.len()];
     for len in 0..=whole.len() {
@@ -196,13 +202,7 @@ fn every_torn_end_is_cut_off_and_the_log_goes_on() {
 
 #[test]
 fn damage_in_the_middle_is_reported_and_loses_nothing_after_it() {
-    let log = Log::new();
-    let queue = log.open(checked());
-    for record in [&b"one"[..], b"two", b"three"] {
-        queue.writen(record, WAIT).unwrap();
-    }
-    queue.close(None).unwrap();
-    drop(queue);
+    let log = of_three();
     let mut bytes = log.bytes();
     bytes[64 + 19 + 16] ^= 1; // in "two"
     fs::write(log.path(), &bytes).unwrap();

@@ -157,27 +157,30 @@ fn failed_after(room: usize, errno: i32) -> (Queue, Arc<Script>) {
     let script = Script::new();
     script.take_at_most(room, errno);
     let queue = queue_to(&script, small());
-    let first = queue.getn(1, TRY).unwrap(); // nothing is written before all is posted
-    for seq in 0..5 {
-        let record = Record {
-            writer: 0,
-            seq,
-            len: 30,
-        };
-        queue.writen(record.text().as_bytes(), TRY).unwrap();
-    }
-    drop(first);
+    post_five(&queue);
     assert_eq!(queue.flush(), Err(io(Operation::Write, errno)));
     (queue, script)
 }
 
 fn five_records() -> String {
-    let record = |seq| Record {
+    five().map(Record::text).collect()
+}
+
+fn five() -> impl Iterator<Item = Record> {
+    (0..5).map(|seq| Record {
         writer: 0,
         seq,
         len: 30,
-    };
-    (0..5).map(|seq| record(seq).text()).collect()
+    })
+}
+
+/// Posts the five records. Nothing is written before all are posted.
+fn post_five(queue: &Queue) {
+    let first = queue.getn(1, TRY).unwrap();
+    for record in five() {
+        queue.writen(record.text().as_bytes(), TRY).unwrap();
+    }
+    drop(first);
 }
 
 /// Cuts at every byte of the first record and around the boundaries of the others.
@@ -265,16 +268,7 @@ fn on_the_same_file_it_goes_on_at_the_very_byte() {
         let log = Log::new();
         let queue = log.open(small());
         limit_files(75);
-        let first = queue.getn(1, TRY).unwrap();
-        for seq in 0..5 {
-            let record = Record {
-                writer: 0,
-                seq,
-                len: 30,
-            };
-            queue.writen(record.text().as_bytes(), TRY).unwrap();
-        }
-        drop(first);
+        post_five(&queue);
         assert_eq!(queue.flush(), Err(io(Operation::Write, libc::EFBIG)));
         assert_eq!(log.text(), five_records()[..75]);
         limit_files(1 << 20);
@@ -296,12 +290,7 @@ fn a_sink_that_goes_on_is_not_left_inside_a_record() {
         script.shut_write();
         let queue = queue_to(&script, small());
         let (log, file) = other();
-        for seq in 0..5 {
-            let record = Record {
-                writer: 0,
-                seq,
-                len: 30,
-            };
+        for (seq, record) in five().enumerate() {
             queue.writen(record.text().as_bytes(), TRY).unwrap();
             if seq == 0 {
                 script.wait_for_write(1); // the next write gets all of the others
@@ -326,16 +315,7 @@ fn a_full_disk_is_left_at_once() {
         let script = Script::new();
         script.take_at_most(40, errno);
         let queue = queue_to(&script, small());
-        let first = queue.getn(1, TRY).unwrap();
-        for seq in 0..5 {
-            let record = Record {
-                writer: 0,
-                seq,
-                len: 30,
-            };
-            queue.writen(record.text().as_bytes(), TRY).unwrap();
-        }
-        drop(first);
+        post_five(&queue);
         wait_for("the stall", || queue.stats().stalled.is_some());
         let (log, file) = other();
         let reopened = queue.reopen(&file).unwrap();
