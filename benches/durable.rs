@@ -18,6 +18,7 @@ use std::time::Instant;
 
 use alq::{Flags, Level, Options, SyncOp};
 use alq_measure::machine::file_system;
+use alq_measure::turn::Spread;
 use hdrhistogram::Histogram;
 
 const LEN: usize = 100;
@@ -125,10 +126,13 @@ fn main() {
                 rates[which].push(run(&path, threads, count));
             }
         }
-        for (name, mut rates) in ["queue", "write + fdatasync"].into_iter().zip(rates) {
-            rates.sort_by(f64::total_cmp);
-            let (least, median, most) = (rates[0], rates[rounds / 2], rates[rounds - 1]);
-            println!("{threads:>7} {name:<22} {median:>10.0} {least:>8.0} -{most:>8.0}");
+        for (name, rates) in ["queue", "write + fdatasync"].into_iter().zip(rates) {
+            let Spread {
+                median,
+                least,
+                greatest,
+            } = Spread::of(rates).expect("a round");
+            println!("{threads:>7} {name:<22} {median:>10.0} {least:>8.0} -{greatest:>8.0}");
         }
     }
     println!(

@@ -6,11 +6,12 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
 use alq_measure::Outcome;
+use alq_measure::busy::{SPIN, spin};
 use alq_measure::contestant::{Contestant, Leaves};
 use alq_measure::machine::file_system;
 use alq_measure::records::{Found, check_folder};
 use alq_measure::turn::{Turn, answer, here};
-use alq_measure::work::{Kind, Measured, SPIN, Work, spin};
+use alq_measure::work::{Kind, Measured, Work};
 
 use super::{report, rounds};
 

@@ -4,7 +4,8 @@ use std::io;
 use std::path::Path;
 
 use crate::Outcome;
-use crate::work::{self, Kind, Measured, Work};
+use crate::run;
+use crate::work::{Kind, Measured, Work};
 
 /// The output of a contestant in the folder of its turn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -112,7 +113,7 @@ impl Contestant {
                 Leaves::Nothing => &[Kind::Bursts, Kind::Sustained],
                 Leaves::NamedFiles => Kind::WITHOUT_PIPE,
             },
-            run: work::run::<L>,
+            run: run::run::<L>,
         }
     }
 }

@@ -9,7 +9,7 @@
 //!
 //! - [`contestant`]: what a way to append must be able to do; [`limits`], the bounds of any queue
 //!   of this kind; [`queues`], this queue.
-//! - [`work`]: the workloads.
+//! - [`work`]: the workloads, and the results; `run` and [`busy`] carry them out.
 //! - [`turn`]: turns, and the statistics over them.
 //! - [`records`]: records that can be checked one by one in a log.
 //! - [`machine`]: the properties of the machine on which the figures depend.
@@ -17,6 +17,7 @@
 //!
 //! Nothing here panics: an error is returned, and the program reports it.
 
+pub mod busy;
 #[cfg(feature = "chart")]
 pub mod chart;
 pub mod contestant;
@@ -24,6 +25,7 @@ pub mod limits;
 pub mod machine;
 pub mod queues;
 pub mod records;
+mod run;
 mod stalled;
 pub mod turn;
 pub mod work;

@@ -13,7 +13,8 @@ use rustix::fs::{CWD, Mode, mkfifoat};
 use crate::Outcome;
 use crate::contestant::{Append, Log};
 use crate::records::{Checker, Found, Records};
-use crate::work::{BURST, Measured, PAUSE, Work, end, histogram, ns_since, pause_from};
+use crate::run::{BURST, PAUSE, end, histogram, ns_since, pause_from};
+use crate::work::{Measured, Work};
 
 /// The state of the reader: it is asked to stop, sleeps, and reports that it continues.
 const READING: u8 = 0;
