@@ -11,7 +11,7 @@ use super::tail::opened;
 use crate::primitives::os::file::{is_appending, regular_len};
 use crate::words::FramingProblem as Problem;
 use crate::words::frame::{
-    FileHeader, FrameProblem, Frames, HEADER_LEN, HeaderProblem, Kind, PAYLOAD_MAX, Search,
+    FileHeader, FrameProblem, Frames, HEADER_LEN, HeaderProblem, Next, PAYLOAD_MAX, Search,
 };
 
 /// What a log of checked frames holds.
@@ -73,7 +73,6 @@ fn read(mut window: Window) -> io::Result<Result<Option<Stream>, Problem>> {
         Err(problem) => return Ok(Err(refusal(problem))),
     };
     let mut walk = Walk {
-        header,
         frames: header.frames(),
         end: header.first_position,
     };
@@ -109,7 +108,6 @@ fn refusal(problem: HeaderProblem) -> Problem {
 
 /// How far the stream was followed.
 struct Walk {
-    header: FileHeader,
     frames: Frames,
     /// The position after the last good frame.
     end: u64,
@@ -121,10 +119,10 @@ impl Walk {
     fn step(&mut self, window: &mut Window, at: u64) -> io::Result<Option<u64>> {
         let (mut wanted, left) = (HEADER_LEN, window.len - at);
         loop {
-            let bytes = window.at(at, wanted)?;
-            match self.frames.read(bytes) {
-                Ok(frame) if frame.kind == Kind::Aside || frame.position >= self.end => {
-                    self.end = self.end.max(frame.end());
+            match self.frames.next(window.at(at, wanted)?, self.end) {
+                Ok(Next::Header) => return Ok(Some(HEADER_LEN as u64)),
+                Ok(Next::Frame(frame, end)) => {
+                    self.end = end;
                     return Ok(Some(frame.len as u64));
                 }
                 Err(FrameProblem::Incomplete { needed })
@@ -132,12 +130,9 @@ impl Walk {
                 {
                     wanted = needed;
                 }
-                _ => break,
+                Err(_) => return Ok(None),
             }
         }
-        let again = FileHeader::from_bytes(window.at(at, HEADER_LEN)?);
-        let is_again = again.is_ok_and(|again| again.id == self.header.id);
-        Ok(is_again.then_some(HEADER_LEN as u64))
     }
 
     /// Returns the first place from `at` on where a frame of this log begins.
@@ -298,9 +293,19 @@ mod tests {
         assert_eq!((stream.end, stream.damaged_bytes), (1129, 0));
         assert_eq!(stream.whole_bytes, len + 16 + 10);
         assert_eq!(ends.len(), 4);
-        // The header may stand again between two frames.
-        let twice = [&HEADER.to_bytes()[..], &log().0].concat();
-        assert_eq!(found(&twice).end, 1129);
-        assert_eq!(found(&twice).damaged_bytes, 0);
+    }
+
+    #[test]
+    fn headers_between_frames_and_kinds_of_later_releases_are_no_damage() {
+        let (mut bytes, _) = log();
+        let frames = Frames::new(HEADER.id, false);
+        for position in [0, 1129, 5000] {
+            bytes.extend(HEADER.to_bytes());
+            frames.push(&mut bytes, Kind::Other(9), position, 0, b"later");
+        }
+        frames.push(&mut bytes, Kind::Record, 1129, 0, b"last");
+        let stream = found(&bytes);
+        assert_eq!((stream.end, stream.damaged_bytes), (1129 + 20, 0));
+        assert_eq!(stream.torn_bytes, 0);
     }
 }

@@ -1,14 +1,14 @@
 //! The frames of one file, in order, and the search for the next good frame after damage.
 //!
-//! A frame is good if its check fits and its position is not smaller than the end of the frame
-//! before it. docs/frames.md says what that excludes.
+//! A frame is good if its check fits and its position follows that of the frame before it.
+//! docs/frames.md says what that excludes.
 
 use super::End;
 use super::notice::Notice;
 use super::step::{Piece, Step, Tail, unfinished};
 use crate::words::frame::{
     Cut, FileHeader, Frame, FrameProblem, Frames, Gap, HEADER_LEN, HeaderProblem, Kind, LogId,
-    MAGIC, Search,
+    MAGIC, Next, Search,
 };
 
 /// How many bytes of the magic must fit for a file to count as framed. One damaged byte of the
@@ -81,9 +81,10 @@ impl FrameWalk {
             return self.search(frames, bytes, tail, max);
         }
         let max_len = max.saturating_add(frames.overhead());
-        match frames.read(bytes) {
-            Ok(frame) if frame.len <= max_len && fits(&frame, known.end) => {
-                self.found(&frame, known.end, frames.overhead())
+        match frames.next(bytes, known.end.unwrap_or(0)) {
+            Ok(Next::Header) => Step::Skip(HEADER_LEN),
+            Ok(Next::Frame(frame, end)) if frame.len <= max_len => {
+                self.found(&frame, end, frames.overhead())
             }
             Err(FrameProblem::Incomplete { needed }) if needed <= max_len => {
                 self.incomplete(frames, needed, bytes, tail, max)
@@ -128,16 +129,17 @@ impl FrameWalk {
         Step::Skip(HEADER_LEN)
     }
 
-    /// A good frame. `end` is where the frame before it ended.
-    fn found(&mut self, frame: &Frame<'_>, end: Option<u64>, overhead: usize) -> Step {
+    /// A good frame, which ends at `end`.
+    fn found(&mut self, frame: &Frame<'_>, end: u64, overhead: usize) -> Step {
         let is_record = frame.kind == Kind::Record;
-        if let Some(from) = end.filter(|&end| is_record && end < frame.position) {
+        let before = self.known.and_then(|known| known.end);
+        if let Some(from) = before.filter(|&before| is_record && before < frame.position) {
             self.continue_after(Some(frame.position));
             let to = frame.position;
             return notice(0, 0, Notice::Missing { from, to });
         }
-        if matches!(frame.kind, Kind::Record | Kind::Gap | Kind::Cut) {
-            self.continue_after(Some(frame.end()));
+        if frame.kind.has_place() {
+            self.continue_after(Some(end));
         }
         match frame.kind {
             Kind::Record | Kind::Aside => Step::Record(Piece {
@@ -221,14 +223,6 @@ impl FrameWalk {
     fn skip(&mut self, len: usize) -> Step {
         self.damaged = self.damaged.map(|skipped| skipped + len as u64);
         Step::Skip(len)
-    }
-}
-
-/// Whether the position of a frame follows after a frame that ended at `end`.
-pub(super) fn fits(frame: &Frame<'_>, end: Option<u64>) -> bool {
-    match frame.kind {
-        Kind::Record | Kind::Gap | Kind::Cut => end.is_none_or(|end| frame.position >= end),
-        Kind::Aside | Kind::Other(_) => true,
     }
 }
 

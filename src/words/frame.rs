@@ -3,12 +3,14 @@
 //! docs/frames.md describes every byte. This file is the only code that reads or writes them. It
 //! owns no file and no ring: the callers bring the bytes.
 
+mod header;
 mod notes;
 mod peek;
 mod search;
 
 use core::fmt;
 
+pub use header::{FileHeader, HeaderProblem};
 pub use notes::{Cut, Gap};
 pub use peek::Head;
 pub use search::Search;
@@ -21,9 +23,6 @@ pub const MAGIC: [u8; 8] = super::FRAMED_MAGIC;
 
 /// The version of the format that this code writes, and the only one that it reads.
 pub const VERSION: u32 = 1;
-
-/// The bit of the header's flags that says that each frame has a time stamp.
-const STAMPS: u32 = 1;
 
 /// How many bits of a frame's word hold the position; the kind has the rest.
 const POSITION_BITS: u32 = 60;
@@ -41,94 +40,6 @@ pub struct LogId(pub [u8; 16]);
 impl fmt::Display for LogId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
-    }
-}
-
-/// The header of a file of frames.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct FileHeader {
-    pub id: LogId,
-    /// Whether each frame has a time stamp.
-    pub stamps: bool,
-    /// The position of the first frame of this file.
-    pub first_position: u64,
-    /// When the header was written, in nanoseconds since 1970.
-    pub created_ns: u64,
-}
-
-/// What is wrong with the first bytes of a file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum HeaderProblem {
-    /// The bytes are the beginning of a header that was not written to the end: shorter than a
-    /// header, and equal to the magic as far as both go. The empty file is one of them.
-    Incomplete,
-    /// The file does not begin with the magic: it is no framed log.
-    NotFramed,
-    /// The format has another version.
-    OtherVersion(u32),
-    /// A bit of the flags that this code does not know.
-    UnknownFlags(u32),
-    /// The checksum does not fit.
-    Damaged,
-}
-
-impl FileHeader {
-    pub fn to_bytes(self) -> [u8; HEADER_LEN] {
-        let mut bytes = [0; HEADER_LEN];
-        bytes[..8].copy_from_slice(&MAGIC);
-        bytes[8..12].copy_from_slice(&VERSION.to_le_bytes());
-        let flags = if self.stamps { STAMPS } else { 0 };
-        bytes[12..16].copy_from_slice(&flags.to_le_bytes());
-        bytes[16..32].copy_from_slice(&self.id.0);
-        bytes[32..40].copy_from_slice(&self.first_position.to_le_bytes());
-        bytes[40..48].copy_from_slice(&self.created_ns.to_le_bytes());
-        let check = crc32c::crc32c(&bytes[..60]);
-        bytes[60..].copy_from_slice(&check.to_le_bytes());
-        bytes
-    }
-
-    /// Reads the header at the start of `bytes`, which are the first bytes of a file: all of it if
-    /// the file is shorter than a header.
-    ///
-    /// # Errors
-    ///
-    /// What is wrong with them.
-    pub fn from_bytes(bytes: &[u8]) -> Result<Self, HeaderProblem> {
-        let common = bytes.len().min(MAGIC.len());
-        if bytes[..common] != MAGIC[..common] {
-            return Err(HeaderProblem::NotFramed);
-        }
-        let Some(bytes) = bytes.first_chunk::<HEADER_LEN>() else {
-            return Err(HeaderProblem::Incomplete);
-        };
-        let version = u32_at(bytes, 8);
-        let is_whole = crc32c::crc32c(&bytes[..60]) == u32_at(bytes, 60);
-        match (is_whole, version) {
-            (_, VERSION) => {}
-            // A later version keeps the magic, the place of the version, and the checksum.
-            (true, other) => return Err(HeaderProblem::OtherVersion(other)),
-            (false, _) => return Err(HeaderProblem::Damaged),
-        }
-        if !is_whole {
-            return Err(HeaderProblem::Damaged);
-        }
-        let flags = u32_at(bytes, 12);
-        if flags & !STAMPS != 0 {
-            return Err(HeaderProblem::UnknownFlags(flags & !STAMPS));
-        }
-        let mut id = LogId::default();
-        id.0.copy_from_slice(&bytes[16..32]);
-        Ok(Self {
-            id,
-            stamps: flags & STAMPS != 0,
-            first_position: u64_at(bytes, 32),
-            created_ns: u64_at(bytes, 40),
-        })
-    }
-
-    /// The frames that follow this header.
-    pub fn frames(self) -> Frames {
-        Frames::new(self.id, self.stamps)
     }
 }
 
@@ -175,6 +86,11 @@ impl Kind {
     pub const fn is_record(self) -> bool {
         matches!(self, Self::Record | Self::Aside)
     }
+
+    /// Whether the position of a frame of this kind is a place in the stream of the log.
+    pub const fn has_place(self) -> bool {
+        matches!(self, Self::Record | Self::Gap | Self::Cut)
+    }
 }
 
 /// One frame, as it was read.
@@ -191,14 +107,26 @@ pub struct Frame<'a> {
 }
 
 impl Frame<'_> {
-    /// Returns where the next frame begins, unless a gap follows. Only a record takes room in the
-    /// stream of the log; the notes stand between two positions.
-    pub const fn end(&self) -> u64 {
+    /// Returns where the next frame begins, unless a gap follows, if the frame before this one ended
+    /// at `end`. `None` if this frame cannot follow there. Only a record takes room in the stream of
+    /// the log; notes stand between two positions, and other frames have none.
+    pub const fn end_after(&self, end: u64) -> Option<u64> {
         match self.kind {
-            Kind::Record => self.position + self.len as u64,
-            _ => self.position,
+            kind if !kind.has_place() => Some(end),
+            _ if self.position < end => None,
+            Kind::Record => Some(self.position + self.len as u64),
+            _ => Some(self.position),
         }
     }
+}
+
+/// What follows in a file after a frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Next<'a> {
+    /// The header of the log again.
+    Header,
+    /// A frame, and the position where it ends.
+    Frame(Frame<'a>, u64),
 }
 
 /// Why no frame was read.
@@ -305,6 +233,29 @@ impl Frames {
         out.resize(start + self.overhead(), 0);
         out.extend_from_slice(payload);
         self.seal(&mut out[start..], kind, position, stamp_ns);
+    }
+
+    /// Reads what follows in a file after a frame that ended at position `end`: the next frame, or a
+    /// header of this log between two frames.
+    ///
+    /// # Errors
+    ///
+    /// Why these bytes are neither.
+    pub fn next<'a>(&self, bytes: &'a [u8], end: u64) -> Result<Next<'a>, FrameProblem> {
+        if bytes.starts_with(&MAGIC) {
+            match FileHeader::from_bytes(bytes) {
+                Ok(header) if header.id == self.id => return Ok(Next::Header),
+                Err(HeaderProblem::Incomplete) => {
+                    return Err(FrameProblem::Incomplete { needed: HEADER_LEN });
+                }
+                _ => {}
+            }
+        }
+        let frame = self.read(bytes)?;
+        match frame.end_after(end) {
+            Some(end) => Ok(Next::Frame(frame, end)),
+            None => Err(FrameProblem::Damaged),
+        }
     }
 
     /// Reads the frame at the start of `bytes`. Whether its position fits is for the caller to say.

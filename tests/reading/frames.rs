@@ -82,7 +82,7 @@ impl Framed {
     }
 
     /// Records of several lengths, a gap, a note of a cut, a record without a position, an unknown
-    /// kind, and a record that holds a copy of the frames before it.
+    /// kind, the header again, and a record that holds a copy of the frames before it.
     fn sample(stamps: bool) -> Self {
         let mut log = Self::new(stamps, 100);
         log.record(b"first");
@@ -93,7 +93,8 @@ impl Framed {
         let copy = log.bytes[64..].to_vec();
         log.record(&copy);
         log.frame(2, log.position, &9_u64.to_le_bytes());
-        log.frame(9, log.position, b"later");
+        log.frame(9, 7, b"later");
+        log.bytes.extend(log.bytes[..64].to_vec());
         log.record(b"last");
         log
     }

@@ -4,7 +4,7 @@
 //! compute checksums of as many bytes as all these lengths together. The search keeps checksums of
 //! the beginnings of the bytes instead. From two of them follows the checksum of what lies between.
 
-use super::{Frames, Head, Kind};
+use super::{Frames, Head};
 
 /// Frames of at most this many bytes are checked directly.
 const SHORT: usize = 4096;
@@ -82,8 +82,7 @@ impl Search {
     /// Whether such a frame may be the next one. A record without a position may not: it could be
     /// a copy inside a record.
     fn may_follow(&self, head: &Head) -> bool {
-        let has_position = matches!(head.kind, Kind::Record | Kind::Gap | Kind::Cut);
-        has_position && self.end.is_none_or(|end| head.position >= end)
+        head.kind.has_place() && self.end.is_none_or(|end| head.position >= end)
     }
 }
 
@@ -112,8 +111,8 @@ impl Sums {
 
 #[cfg(all(test, not(alq_model)))]
 mod tests {
-    use super::{Frames, Kind, Search};
-    use crate::words::frame::LogId;
+    use super::{Frames, Search};
+    use crate::words::frame::{Kind, LogId};
 
     #[test]
     fn a_long_frame_is_found_by_checksums_of_beginnings() {

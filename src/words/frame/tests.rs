@@ -52,7 +52,8 @@ fn frames_have_the_documented_bytes() {
             len: 19,
         }
     );
-    assert_eq!(frame.end(), 0x123 + 19);
+    assert_eq!(frame.end_after(0x123), Some(0x123 + 19));
+    assert_eq!(frame.end_after(0x124), None);
 
     out.clear();
     let gap = Gap {
@@ -64,7 +65,7 @@ fn frames_have_the_documented_bytes() {
     let bytes = "10000000145def780010000000000010050000000000000002000000000000002c01000000000000";
     assert_eq!(out, bytes_of(bytes));
     let frame = stamped.read(&out).unwrap();
-    assert_eq!((frame.kind, frame.end()), (Kind::Gap, 0x1000));
+    assert_eq!((frame.kind, frame.end_after(0)), (Kind::Gap, Some(0x1000)));
     assert_eq!(frame.stamp_ns, Some(5));
     assert_eq!(Gap::from_bytes(frame.payload), Some(gap));
     assert_eq!(Gap::from_bytes(&frame.payload[1..]), None);
@@ -138,6 +139,8 @@ fn all_kinds_and_the_largest_position_come_back() {
         assert_eq!(frame.kind, kind);
         assert_eq!(frame.position, super::POSITION_END - 1);
         assert_eq!(kind.is_record(), number == 0 || number == 3);
+        let end = frame.end_after(u64::MAX);
+        assert_eq!(end, (number > 2).then_some(u64::MAX), "kind {number}");
     }
     assert_eq!(Kind::of(4), Kind::Other(4));
     let cut = Cut { bytes: 77 };
