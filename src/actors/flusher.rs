@@ -167,9 +167,13 @@ impl<M: Memory> Flusher<M> {
             let Some(journal) = intake.ring.journal() else {
                 return write(sink, runs);
             };
-            intend(journal, sink, start, ahead, runs);
+            let given: usize = runs.iter().map(|run| run.len()).sum();
+            let all = ahead + given as u32;
+            intend(journal, sink, start, ahead, all);
             let taken = write(sink, runs);
-            if taken.as_ref().is_err_and(took_nothing) && ahead == 0 {
+            if taken.as_ref().ok() != Some(&given) && sink.is_in_doubt() {
+                journal.doubt(all);
+            } else if taken.as_ref().is_err_and(took_nothing) && ahead == 0 {
                 journal.withdraw(); // other processes may write to the log before the next try
             }
             taken
@@ -338,6 +342,9 @@ impl<M: Memory> Flusher<M> {
         let can_sync = self.sink.can_sync();
         if let Some(journal) = intake.ring.journal() {
             journal.note_log(&note_of(&*request.sink));
+            if !is_same {
+                journal.forget_doubt(); // those bytes are not in this log
+            }
         }
         intake.trouble.reporter.set_target(request.target);
         aside.switch_to(&request.sink);
@@ -353,14 +360,13 @@ impl<M: Memory> Flusher<M> {
 }
 
 /// Notes in the ring file what the next write will append, in case the process is killed during the
-/// write.
-fn intend(journal: &Journal, sink: &dyn Sink, start: Head, ahead: u32, runs: &[IoSlice<'_>]) {
+/// write: `bytes` from `start` on, of which the log holds `ahead`.
+fn intend(journal: &Journal, sink: &dyn Sink, start: Head, ahead: u32, bytes: u32) {
     let end = sink.end().unwrap_or_default();
-    let bytes: usize = runs.iter().map(|run| run.len()).sum();
     journal.intend(Intent {
         generation: 0,
         start,
-        bytes: ahead + bytes as u32,
+        bytes,
         end: LogEnd {
             size_bytes: end.size_bytes.saturating_sub(u64::from(ahead)),
             ..end
@@ -368,7 +374,7 @@ fn intend(journal: &Journal, sink: &dyn Sink, start: Head, ahead: u32, runs: &[I
     });
 }
 
-/// Returns whether an error of write(2) means that the file is unchanged.
+/// Returns whether an error of a sink that knows what it took means that it took nothing.
 fn took_nothing(error: &io::Error) -> bool {
     let errno = errno_of(error);
     matches!(

@@ -131,7 +131,14 @@ impl Aside {
         let sink = kept.as_ref().ok_or(Error::Closed)?;
         let record = without_head(record, || sink.end().is_some_and(|end| end.size_bytes == 0));
         let write = |runs: &[IoSlice<'_>]| sink.write(runs);
-        write_all(record, wait, write, |limit| sink.wait_ready(limit))?;
+        let wait_ready = |limit| sink.wait_ready(limit);
+        write_all(record, wait, write, wait_ready).map_err(|error| match error {
+            // The record may be in the log: a caller must not take it for refused, and repeat it.
+            Error::WouldBlock if sink.is_in_doubt() => {
+                Error::io(Operation::Write, &io::ErrorKind::WouldBlock.into())
+            }
+            error => error,
+        })?;
         self.count(record);
         Ok(position())
     }

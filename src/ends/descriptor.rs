@@ -184,6 +184,11 @@ impl Sink for FileSink {
         os::write_when_ready(self.file.as_fd(), runs)
     }
 
+    /// `false`: write(2) always knows.
+    fn is_in_doubt(&self) -> bool {
+        false
+    }
+
     /// `PIPE_BUF` for a pipe or a FIFO. A longer write may be mixed with writes of other processes.
     fn room(&self) -> u64 {
         self.room

@@ -13,9 +13,9 @@ use crate::words::{LogEnd, SyncOp};
 /// [`Options::to_sink`](crate::Options::to_sink). Only [`write`](Sink::write) is required; a sink
 /// that wraps another one also implements [`inner`](Sink::inner).
 ///
-/// The flusher thread calls `write` and `wait_ready`, one at a time. The sync thread calls `sync`,
+/// The flusher thread calls `write`, `is_in_doubt` and `wait_ready`, one at a time. The sync thread calls `sync`,
 /// possibly at the same time. Once the process [ends](crate::Queue#exit), the appending threads
-/// call `write` and `wait_ready`, one at a time. A sink that calls into its own queue does so on
+/// call them, one at a time. A sink that calls into its own queue does so on
 /// the flusher thread: there `WAITOK` acts as `NOWAIT`, and every wait returns
 /// [`Error::WouldDeadlock`](crate::Error::WouldDeadlock). A panic of the sink fails the queue.
 ///
@@ -53,21 +53,61 @@ pub trait Sink: Send + Sync {
     ///
     /// # Errors
     ///
-    /// | error | the sink has taken | the flusher |
-    /// |---|---|---|
-    /// | `Interrupted` | nothing | calls again at once |
-    /// | `WouldBlock` | nothing | calls again after [`wait_ready`](Sink::wait_ready) |
-    /// | `ENOSPC`, `EDQUOT`, or `Ok(0)` | nothing | calls again after a while |
-    /// | any other, or a panic | an unknown part | fails the queue |
+    /// | error | the flusher |
+    /// |---|---|
+    /// | `Interrupted` | calls again at once |
+    /// | `WouldBlock` | calls again after [`wait_ready`](Sink::wait_ready) |
+    /// | `ENOSPC`, `EDQUOT`, or `Ok(0)` | calls again after a while |
+    /// | any other, or a panic | fails the queue |
     ///
-    /// If the sink has taken some bytes before the error, it must return their number, and return
-    /// the error from the next call. Otherwise, after one of the first three errors, it gets the
-    /// same bytes again. After any other error the queue has failed until it is
-    /// [reopened](crate::Queue::reopen) (after a panic, for good), and it is unknown which bytes of
-    /// the call arrived. A queue
-    /// with a [ring file](crate::Options::ring_file) asks [`holds`](Sink::holds) how many did; any
-    /// other queue keeps all of them.
+    /// An error means that the sink has taken nothing, or that it [does not
+    /// know](Sink::is_in_doubt). If the sink knows that it has taken some bytes before the error, it
+    /// must return their number, and return the error from the next call.
+    ///
+    /// After one of the first three errors the sink gets the same bytes again, from the same byte
+    /// on. The next call may have more of them, or fewer if [`room`](Sink::room) says so. After any
+    /// other error the queue has failed until it is [reopened](crate::Queue::reopen) (after a panic,
+    /// for good). A queue with a [ring file](crate::Options::ring_file) asks [`holds`](Sink::holds)
+    /// how many bytes arrived; any other queue keeps all of them.
     fn write(&self, runs: &[IoSlice<'_>]) -> io::Result<usize>;
+
+    /// Returns whether bytes may have arrived that the last [`write`](Sink::write) did not report.
+    /// The flusher asks after each write that took fewer bytes than it was given, or none.
+    ///
+    /// `true` by default: a sink that sends its bytes to another program may get no answer, and the
+    /// bytes have arrived all the same. Return `false` if the last call knew how many bytes it took,
+    /// as write(2) does. A sink with an [`inner`](Sink::inner) sink asks that one.
+    ///
+    /// The bytes of a call in doubt are repeated, in this process and in the next one. After a kill,
+    /// [`Recovery::possibly_repeated`](crate::Recovery::possibly_repeated) counts them.
+    ///
+    /// ```
+    /// use std::io::{self, IoSlice, Read, Write};
+    /// use std::net::TcpStream;
+    /// use std::sync::atomic::{AtomicBool, Ordering};
+    ///
+    /// /// Sends bytes, and waits for a byte that confirms them.
+    /// struct Confirmed(TcpStream, AtomicBool);
+    ///
+    /// impl alq::Sink for Confirmed {
+    ///     fn write(&self, runs: &[IoSlice<'_>]) -> io::Result<usize> {
+    ///         let Self(mut far, in_doubt) = self;
+    ///         in_doubt.store(false, Ordering::Relaxed);
+    ///         let sent = far.write_vectored(runs)?; // an error: nothing was sent
+    ///         in_doubt.store(true, Ordering::Relaxed);
+    ///         far.read_exact(&mut [0])?; // an error: it may have arrived
+    ///         in_doubt.store(false, Ordering::Relaxed);
+    ///         Ok(sent)
+    ///     }
+    ///
+    ///     fn is_in_doubt(&self) -> bool {
+    ///         self.1.load(Ordering::Relaxed)
+    ///     }
+    /// }
+    /// ```
+    fn is_in_doubt(&self) -> bool {
+        self.inner().is_none_or(Sink::is_in_doubt)
+    }
 
     /// Returns the sink to which this one passes its bytes unchanged. Each method below calls that
     /// sink unless it is overridden, so a wrapper needs only `write` and `inner`. `None` by

@@ -193,6 +193,11 @@ impl Sink for RotatingFile {
         taken
     }
 
+    /// `false`: write(2) always knows.
+    fn is_in_doubt(&self) -> bool {
+        false
+    }
+
     fn cuts_records(&self) -> bool {
         self.log.cuts_records()
     }

@@ -17,7 +17,7 @@ use core::ptr::NonNull;
 use std::process;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use crate::primitives::sync::{AtomicU64, Ordering};
+use crate::primitives::sync::{AtomicU32, AtomicU64, Ordering};
 use crate::words::{Entries, Head, Intent, Layout, Live, LogNote};
 
 /// One cache line of words.
@@ -53,6 +53,9 @@ struct TailWords {
 pub struct Journal {
     header: NonNull<Header>,
     opened_ns: u64,
+    /// How many bytes after the tail may be in the log although no write has reported them. Only the
+    /// thread that stores uses it, so every access is Relaxed.
+    doubt: AtomicU32,
 }
 
 // SAFETY: the header is nothing but atomics.
@@ -71,6 +74,7 @@ impl Journal {
         Self {
             header,
             opened_ns: now.unwrap_or_default().as_nanos() as u64,
+            doubt: AtomicU32::new(0),
         }
     }
 
@@ -97,14 +101,15 @@ impl Journal {
         self.read().tail()
     }
 
-    /// Stores what the next write will append. The journal sets `generation`; the value in `intent`
-    /// is ignored.
+    /// Stores what the next write will append, and what earlier ones may have appended. The journal
+    /// sets `generation`; the value in `intent` is ignored.
     pub fn intend(&self, intent: Intent) {
         let entries = self.read();
         let generation = entries.newest().map_or(0, |last| last.generation) + 1;
         let line = &self.header().intents[entries.next_place()];
         let intent = Intent {
             generation,
+            bytes: intent.bytes.max(self.doubted()),
             ..intent
         };
         for (word, value) in intent.stores() {
@@ -112,11 +117,30 @@ impl Journal {
         }
     }
 
-    /// Withdraws the newest intent, because the write has written nothing.
+    /// Withdraws the newest intent, because the write has written nothing. If an earlier write is in
+    /// doubt, its intent counts again.
     pub fn withdraw(&self) {
         if let Some(newest) = self.read().newest() {
             self.clear(|words| Intent::from_words(words) == Some(newest));
         }
+    }
+
+    /// Notes that the first `bytes` after the tail may be in the log, whatever the write reports.
+    /// They stay intended until a later write has reported them.
+    pub fn doubt(&self, bytes: u32) {
+        // Relaxed: see the field.
+        self.doubt.fetch_max(bytes, Ordering::Relaxed);
+    }
+
+    /// Ends all doubt, because the queue continues in another log.
+    pub fn forget_doubt(&self) {
+        // Relaxed: see the field.
+        self.doubt.store(0, Ordering::Relaxed);
+    }
+
+    fn doubted(&self) -> u32 {
+        // Relaxed: see the field.
+        self.doubt.load(Ordering::Relaxed)
     }
 
     /// Clears damaged intents, once they have been reported.
@@ -139,12 +163,19 @@ impl Journal {
         if self.tail() == Some(tail) {
             return; // only a further part of a record: the intent covers it
         }
-        if ahead > 0 {
+        let doubted = self.doubted().saturating_sub(whole);
+        // Relaxed: see the field.
+        self.doubt.store(doubted, Ordering::Relaxed);
+        if ahead > 0 || doubted > 0 {
             if let Some(mut rest) = self.read().intent() {
                 // This intent counts as soon as the tail is stored. Until then the previous one
                 // counts.
                 rest.start = tail;
-                rest.bytes = rest.bytes.saturating_sub(whole);
+                rest.bytes = if ahead > 0 {
+                    rest.bytes.saturating_sub(whole)
+                } else {
+                    doubted
+                };
                 rest.end.size_bytes += u64::from(whole);
                 self.intend(rest);
             }

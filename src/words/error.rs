@@ -277,6 +277,8 @@ impl Error {
 pub fn errno_of(source: &io::Error) -> i32 {
     source.raw_os_error().unwrap_or(match source.kind() {
         io::ErrorKind::InvalidInput => libc::EINVAL,
+        io::ErrorKind::WouldBlock => libc::EAGAIN,
+        io::ErrorKind::TimedOut => libc::ETIMEDOUT,
         io::ErrorKind::WriteZero | io::ErrorKind::StorageFull => libc::ENOSPC,
         io::ErrorKind::QuotaExceeded => libc::EDQUOT,
         _ => libc::EIO,

@@ -36,7 +36,8 @@ pub struct Recovery {
     pub already_written: u64,
     /// The part of `bytes` that is appended although a log may hold it already. This happens if a
     /// write was in progress when the process was killed, and the log is not a regular file, or
-    /// another process has written to it, truncated it or replaced it since.
+    /// another process has written to it, truncated it or replaced it since. It also happens if a
+    /// [sink](crate::Sink::is_in_doubt) did not know whether its bytes arrived.
     pub possibly_repeated: u64,
     /// Bytes of a torn record at the end of the log, which an earlier writer has left. The queue has
     /// [ended that line, or cut the record off](crate::Options::framing).

@@ -9,6 +9,7 @@ mod filters;
 #[cfg(feature = "frames")]
 mod frames;
 mod framing;
+mod in_doubt;
 mod logrotate;
 mod many_queues;
 mod quiet_writes;

@@ -304,6 +304,7 @@ fn a_wrapper_with_write_and_inner_is_to_a_queue_what_it_wraps() {
         assert_eq!(sink.file_id(), counted.file.file_id());
         assert_eq!(sink.end(), counted.file.end());
         assert!(sink.end().is_some() && sink.can_sync() && !sink.cuts_records());
+        assert!(!sink.is_in_doubt());
         let fd = |sink: &dyn Sink| sink.descriptor().unwrap().as_raw_fd();
         assert_eq!(fd(sink), fd(&counted.file));
         let end = sink.end().unwrap();
@@ -341,6 +342,7 @@ fn a_sink_that_cannot_sync_and_does_not_say_so_fails_the_sync_alone() {
         }
     }
 
+    assert!(Nowhere.is_in_doubt(), "it does not say that it knows");
     let queue = small().to_sink(Nowhere).unwrap();
     queue.writen(b"record\n", TRY).unwrap();
     let failed = queue.fsync(SyncOp::Data).unwrap().wait().unwrap_err();
