@@ -5,11 +5,6 @@
 // targets also make private items visible, without documentation.
 #![cfg_attr(any(alq_model, fuzzing), allow(dead_code, missing_docs))]
 
-#[cfg(not(all(target_os = "linux", target_pointer_width = "64")))]
-compile_error!(
-    "alq supports 64-bit Linux only: it needs mirrored mappings, futexes and Linux's O_APPEND"
-);
-
 mod actors;
 mod ends;
 mod face;

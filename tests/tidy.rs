@@ -9,6 +9,8 @@ mod links;
 mod orderings;
 #[path = "tidy/pages.rs"]
 mod pages;
+#[path = "tidy/platforms.rs"]
+mod platforms;
 #[path = "tidy/shape.rs"]
 mod shape;
 #[path = "tidy/source.rs"]

@@ -220,7 +220,8 @@ impl Sink for FileSink {
     }
 
     fn path(&self) -> Option<PathBuf> {
-        self.is_file.then(|| log_file::path_of(&self.file).ok())?
+        self.is_file
+            .then(|| os::file::path_of(self.file.as_fd()).ok())?
     }
 
     /// The first sync of a new log also covers its directory entry. Without the entry, the whole

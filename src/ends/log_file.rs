@@ -1,12 +1,12 @@
 //! Reads a log that is a regular file: where it ends, and which bytes it holds. It never writes.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, IoSlice};
-use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::fd::AsFd;
 use std::os::unix::fs::{FileExt, MetadataExt};
-use std::path::PathBuf;
 use std::time::UNIX_EPOCH;
 
+use crate::primitives::os::file::reader_of;
 use crate::words::LogEnd;
 
 /// Returns where `file` ends now.
@@ -26,25 +26,6 @@ pub fn end_of(file: &File) -> io::Result<LogEnd> {
     })
 }
 
-/// Returns the path of `file`, as the kernel knows it now.
-pub fn path_of(file: &File) -> io::Result<PathBuf> {
-    fs::read_link(in_proc(file))
-}
-
-/// The path under which the kernel shows the descriptor. It does not depend on the file's names.
-fn in_proc(file: &File) -> PathBuf {
-    format!("/proc/self/fd/{}", file.as_raw_fd()).into()
-}
-
-/// Opens the file of `fd`, which may be open only for writing, for reading.
-///
-/// # Errors
-///
-/// The errors of open(2).
-pub fn reader_of(fd: BorrowedFd<'_>) -> io::Result<File> {
-    File::open(format!("/proc/self/fd/{}", fd.as_raw_fd()))
-}
-
 /// As [`Sink::holds`](super::Sink::holds) for `file`, which may be open only for writing.
 pub fn held(file: &File, end: &LogEnd, runs: &[IoSlice<'_>]) -> io::Result<Option<usize>> {
     let now = end_of(file)?;
@@ -54,7 +35,7 @@ pub fn held(file: &File, end: &LogEnd, runs: &[IoSlice<'_>]) -> io::Result<Optio
     if !now.is_same_file(end) {
         return Ok(None);
     }
-    let reader = File::open(in_proc(file))?;
+    let reader = reader_of(file.as_fd())?;
     let mut offset = end.size_bytes;
     for run in runs {
         let part = &run[..run.len().min(usize::try_from(left).unwrap_or(usize::MAX))];

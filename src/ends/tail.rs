@@ -7,9 +7,8 @@ use std::fs::File;
 use std::io::{self, BufReader, Read, Seek, SeekFrom};
 use std::os::unix::fs::FileExt;
 
-use super::log_file::reader_of;
 use super::sink::Sink;
-use crate::primitives::os::file::{is_appending, regular_len};
+use crate::primitives::os::file::{is_appending, reader_of, regular_len};
 use crate::words::{FRAMED_MAGIC, Framing, FramingProblem as Problem};
 
 /// What a look at the end of a log has found.

@@ -9,7 +9,6 @@ use super::opening::Opening;
 #[cfg(any(feature = "log", feature = "tracing"))]
 use super::queue::Queue;
 #[cfg(feature = "frames")]
-use crate::ends::log_file::reader_of;
 #[cfg(feature = "frames")]
 use crate::ends::stream::{self, Stream};
 use crate::ends::tail::{self, Tail};
@@ -99,7 +98,7 @@ impl Opening {
             if !os::file::is_regular(fd) {
                 return Ok(sink);
             }
-            let lock = FileLock::take(|| reader_of(fd));
+            let lock = FileLock::take(|| os::file::reader_of(fd));
             let lock = lock.map_err(|error| Error::io(Operation::Open, &error))?;
             let lock = lock.ok_or_else(|| Error::framing(FramingProblem::InUse))?;
             return Ok(sink.locked(lock));

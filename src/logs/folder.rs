@@ -13,14 +13,17 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
 
 use rustix::fs::{
-    AtFlags, Dir, FileType, Mode, OFlags, RenameFlags, Stat, fstat, linkat, openat, readlinkat,
-    renameat, renameat_with, statat, symlinkat, unlinkat,
+    AtFlags, CWD, Dir, FileType, Mode, OFlags, Stat, fstat, linkat, openat, readlinkat, renameat,
+    statat, symlinkat, unlinkat,
 };
 use rustix::io::Errno;
 use rustix::process::{getegid, geteuid, getgid, getuid};
 
 use super::point::point;
-use crate::primitives::os::file::{duplicate_onto, sync_folder, unless_unsupported};
+use crate::primitives::os::file::{
+    Step, duplicate_onto, exchange, rename_new, step, sync_folder, unless_unsupported,
+};
+use crate::primitives::os::process::has_more_rights;
 
 /// How every name is opened: without following a link, and without blocking.
 const PLAINLY: OFlags = OFlags::NOFOLLOW
@@ -124,7 +127,8 @@ impl Folder {
 
     /// Reads the link under `name`.
     pub fn link(&self, name: &OsStr) -> io::Result<PathBuf> {
-        link_target(&self.fd, name)
+        let to = readlinkat(&self.fd, name, Vec::new())?;
+        Ok(OsString::from_vec(to.into_bytes()).into())
     }
 
     /// Opens the file under `name`, for reading.
@@ -173,12 +177,12 @@ impl Folder {
         Ok(renameat(&self.fd, from, &self.fd, to)?)
     }
 
-    /// Renames a file. Fails with `AlreadyExists` if `to` exists. Source: renameat2(2).
+    /// Renames a file. Fails with `AlreadyExists` if `to` exists.
     ///
-    /// If the file system, or a filter of system calls, does not support renameat2(2), a second
-    /// link does the same in two steps. Without links, a check for `to` comes first.
+    /// If the system, the file system, or a filter of system calls cannot do that in one step, a
+    /// second link does the same in two steps. Without links, a check for `to` comes first.
     pub fn rename_new(&self, from: &OsStr, to: &OsStr) -> io::Result<()> {
-        match self.rename_with(from, to, RenameFlags::NOREPLACE) {
+        match rename_new(self.fd.as_fd(), from, to) {
             Err(error) if is_unsupported(&error) => {}
             renamed => return renamed,
         }
@@ -195,14 +199,10 @@ impl Folder {
     }
 
     /// Swaps two files in one step. Fails with an error for which `is_unsupported` holds if the
-    /// file system, or a filter of system calls, cannot do that. Source: renameat2(2).
+    /// system, the file system, or a filter of system calls cannot do that.
     pub fn exchange(&self, one: &OsStr, other: &OsStr) -> io::Result<()> {
         point("swap the names")?;
-        self.rename_with(one, other, RenameFlags::EXCHANGE)
-    }
-
-    fn rename_with(&self, from: &OsStr, to: &OsStr, how: RenameFlags) -> io::Result<()> {
-        Ok(renameat_with(&self.fd, from, &self.fd, to, how)?)
+        exchange(self.fd.as_fd(), one, other)
     }
 
     pub fn remove(&self, name: &OsStr) -> io::Result<()> {
@@ -235,7 +235,8 @@ impl AsFd for Folder {
     }
 }
 
-/// Whether renameat2(2) has failed because the file system, or a filter, does not support it.
+/// Whether a call that renames in one step has failed because the system, the file system, or a
+/// filter does not support it.
 pub(super) fn is_unsupported(error: &io::Error) -> bool {
     let errno = error.raw_os_error();
     matches!(
@@ -252,11 +253,6 @@ fn is_link(stat: &Stat) -> bool {
     FileType::from_raw_mode(stat.st_mode) == FileType::Symlink
 }
 
-fn link_target(folder: impl AsFd, name: impl rustix::path::Arg) -> io::Result<PathBuf> {
-    let to = readlinkat(folder, name, Vec::new())?;
-    Ok(OsString::from_vec(to.into_bytes()).into())
-}
-
 /// Whether this is a regular file of our user with one link. No other file is packed, deleted or
 /// counted.
 pub(super) fn is_ours(stat: &Stat) -> bool {
@@ -265,11 +261,7 @@ pub(super) fn is_ours(stat: &Stat) -> bool {
 
 /// Whether this process may do what the owners of the folders may not.
 fn is_privileged() -> bool {
-    let has_capabilities = || {
-        let sets = rustix::thread::capabilities(None);
-        sets.is_ok_and(|sets| !sets.effective.is_empty())
-    };
-    geteuid().is_root() || getuid() != geteuid() || getgid() != getegid() || has_capabilities()
+    geteuid().is_root() || getuid() != geteuid() || getgid() != getegid() || has_more_rights()
 }
 
 fn is_open_to_others(stat: &Stat) -> bool {
@@ -303,7 +295,6 @@ fn insecure(folder: &Path, reason: &'static str) -> io::Error {
 /// symbolic links. If `is_checked`, it checks each folder and link by its descriptor. Also returns
 /// the path of the folder without links.
 fn walk(path: &Path, is_checked: bool, links_max: u32) -> io::Result<(OwnedFd, PathBuf)> {
-    let step = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let checked = |stat: &Stat, place: &Path| {
         if is_checked {
             check(stat, place)
@@ -312,35 +303,36 @@ fn walk(path: &Path, is_checked: bool, links_max: u32) -> io::Result<(OwnedFd, P
         }
     };
     let root = || -> io::Result<OwnedFd> {
-        let root = rustix::fs::open("/", step | OFlags::DIRECTORY, Mode::empty())?;
-        checked(&fstat(&root)?, Path::new("/"))?;
-        Ok(root)
+        match step(CWD, OsStr::new("/"))? {
+            Step::Place(root, stat) => checked(&stat, Path::new("/")).map(|()| root),
+            Step::Link(..) => Err(Errno::LOOP.into()),
+        }
     };
     let (mut at, mut place) = (root()?, PathBuf::from("/"));
     let mut rest = names_of(path);
     let mut links = 0;
     while let Some(name) = rest.pop() {
-        let next = openat(&at, &name, step, Mode::empty())?;
-        let stat = fstat(&next)?;
-        if is_link(&stat) {
-            let is_trusted = stat.st_uid == 0 || stat.st_uid == geteuid().as_raw();
-            if is_checked && !is_trusted {
-                return Err(insecure(
-                    &place.join(&name),
-                    "it is another user's symbolic link",
-                ));
+        let (next, stat) = match step(at.as_fd(), &name)? {
+            Step::Place(next, stat) => (next, stat),
+            Step::Link(stat, to) => {
+                let is_trusted = stat.st_uid == 0 || stat.st_uid == geteuid().as_raw();
+                if is_checked && !is_trusted {
+                    return Err(insecure(
+                        &place.join(&name),
+                        "it is another user's symbolic link",
+                    ));
+                }
+                links += 1;
+                if links > links_max {
+                    return Err(Errno::LOOP.into());
+                }
+                if to.is_absolute() {
+                    (at, place) = (root()?, PathBuf::from("/"));
+                }
+                rest.extend(names_of(&to));
+                continue;
             }
-            links += 1;
-            if links > links_max {
-                return Err(Errno::LOOP.into());
-            }
-            let to = link_target(&next, "")?;
-            if to.is_absolute() {
-                (at, place) = (root()?, PathBuf::from("/"));
-            }
-            rest.extend(names_of(&to));
-            continue;
-        }
+        };
         if &*name == ".." {
             place.pop();
         } else {

@@ -11,10 +11,8 @@
 
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt;
-
-use rustix::fs::{AtFlags, StatxFlags, fstat, makedev, statx};
-use rustix::io::Errno;
+use std::os::unix::fs::{FileExt, MetadataExt};
+use std::time::UNIX_EPOCH;
 
 /// Identifies a file of one machine, also after its name has changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -34,32 +32,15 @@ impl FileId {
     ///
     /// Those of fstat(2).
     pub fn of(file: &File) -> io::Result<Self> {
-        let want = StatxFlags::INO | StatxFlags::BTIME;
-        match statx(file, c"", AtFlags::EMPTY_PATH, want) {
-            Ok(found) => {
-                let is_known = found.stx_mask & StatxFlags::BTIME.bits() != 0;
-                let born = found.stx_btime;
-                let born_ns = born
-                    .tv_sec
-                    .saturating_mul(1_000_000_000)
-                    .saturating_add(i64::from(born.tv_nsec));
-                Ok(Self {
-                    device: makedev(found.stx_dev_major, found.stx_dev_minor),
-                    inode: found.stx_ino,
-                    born_ns: if is_known { born_ns } else { 0 },
-                })
-            }
-            // An old kernel, or a filter of system calls.
-            Err(Errno::NOSYS | Errno::PERM) => {
-                let found = fstat(file)?;
-                Ok(Self {
-                    device: found.st_dev,
-                    inode: found.st_ino,
-                    born_ns: 0,
-                })
-            }
-            Err(error) => Err(error.into()),
-        }
+        let metadata = file.metadata()?;
+        let born = metadata.created().ok();
+        let born = born.and_then(|born| born.duration_since(UNIX_EPOCH).ok());
+        let born_ns = born.and_then(|born| i64::try_from(born.as_nanos()).ok());
+        Ok(Self {
+            device: metadata.dev(),
+            inode: metadata.ino(),
+            born_ns: born_ns.unwrap_or(0),
+        })
     }
 
     /// Device and inode.

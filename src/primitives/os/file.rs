@@ -2,12 +2,12 @@
 //!
 //! # Safety
 //!
-//! As in os.rs: every block is one call into libc, and argues about its pointers.
+//! As in call.rs: every block is one call into libc, and argues about its pointers.
 #![allow(unsafe_code)]
 
 #[cfg(feature = "rotate")]
 use std::ffi::CStr;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{File, OpenOptions};
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
@@ -16,7 +16,14 @@ use std::path::Path;
 #[cfg(feature = "rotate")]
 use std::time::Duration;
 
-use super::check;
+use super::call::{check, view};
+use super::platform;
+#[cfg(feature = "rotate")]
+use super::platform::file::large::{fstat, fstatat, openat, stat};
+
+#[cfg(feature = "rotate")]
+pub use super::platform::file::{Step, exchange, rename_new, step};
+pub use super::platform::file::{disk_of, holder_of, is_locked, path_of, reader_of};
 
 /// Tries to take the lock on the file of `fd`. Returns `false` if another descriptor has it. The
 /// lock lasts as long as this descriptor or a copy of it is open. Source: flock(2).
@@ -24,10 +31,7 @@ pub fn try_lock(fd: BorrowedFd<'_>) -> io::Result<bool> {
     // SAFETY: flock takes no pointer; the descriptor is open.
     match check(unsafe { libc::flock(fd.as_raw_fd(), libc::LOCK_EX | libc::LOCK_NB) }) {
         Ok(_) => {
-            // A second lock, for `is_locked`, which cannot query a flock(2) without taking it. If
-            // the file system has no such locks, or the descriptor is read-only, /proc/locks must
-            // suffice.
-            let _ = record_lock(fd, libc::F_OFD_SETLK, libc::F_WRLCK);
+            platform::file::show_lock(fd);
             Ok(true)
         }
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(false),
@@ -37,64 +41,15 @@ pub fn try_lock(fd: BorrowedFd<'_>) -> io::Result<bool> {
 
 /// Releases the lock, also if a copy of the descriptor is open.
 pub fn unlock(fd: BorrowedFd<'_>) -> io::Result<()> {
-    // the kernel also releases it with the last descriptor
-    let _ = record_lock(fd, libc::F_OFD_SETLK, libc::F_UNLCK);
+    platform::file::hide_lock(fd);
     // SAFETY: as in `try_lock`.
     check(unsafe { libc::flock(fd.as_raw_fd(), libc::LOCK_UN) }).map(drop)
-}
-
-/// Returns whether a process, in any namespace, has the [lock](try_lock) on `file`. Takes no lock.
-pub fn is_locked(file: &File) -> bool {
-    let found = record_lock(file.as_fd(), libc::F_OFD_GETLK, libc::F_WRLCK);
-    found.is_ok_and(|kind| kind != libc::F_UNLCK)
-}
-
-/// Executes one command on the record lock of a whole file. Returns the kind of lock that is found.
-/// Source: `fcntl(2)`, open file description locks.
-fn record_lock(
-    fd: BorrowedFd<'_>,
-    command: libc::c_int,
-    kind: libc::c_int,
-) -> io::Result<libc::c_int> {
-    let mut lock = libc::flock {
-        l_type: kind as libc::c_short,
-        l_whence: libc::SEEK_SET as libc::c_short,
-        l_start: 0,
-        l_len: 0, // to the end of the file, also if it grows
-        l_pid: 0,
-    };
-    // SAFETY: the descriptor is open, and the pointer leads to one `flock` that lives over the
-    // call.
-    check(unsafe { libc::fcntl(fd.as_raw_fd(), command, &raw mut lock) })?;
-    Ok(libc::c_int::from(lock.l_type))
 }
 
 /// Returns the process that has the lock on `file`, if the system shows it.
 #[cfg(feature = "rotate")]
 pub fn lock_holder(file: &File) -> Option<u32> {
     holder_of(file, None)
-}
-
-/// Returns the process that has the lock on `file`, if the system shows it. On some file systems
-/// (Btrfs) the list of locks has other numbers for devices. There it returns the process `noted`,
-/// if that process locks a file with this inode number. Source: proc(5), `/proc/locks`.
-pub fn holder_of(file: &File, noted: Option<u32>) -> Option<u32> {
-    let metadata = file.metadata().ok()?;
-    let (major, minor) = (libc::major(metadata.dev()), libc::minor(metadata.dev()));
-    let device = format!("{major:02x}:{minor:02x}");
-    let inode = metadata.ino().to_string();
-    let locks = fs::read_to_string("/proc/locks").ok()?;
-    let holders = locks.lines().filter_map(|line| {
-        // 1: FLOCK  ADVISORY  WRITE 1234 00:1a:5678 0 EOF
-        let mut words = line.split_whitespace().skip(1);
-        let (kind, pid) = (words.next()?, words.nth(2)?.parse().ok()?);
-        let (on, number) = words.next()?.rsplit_once(':')?;
-        (kind == "FLOCK" && number == inode).then_some((pid, on == device))
-    });
-    let holders: Vec<(u32, bool)> = holders.collect();
-    let is_here = holders.iter().find(|(_, is_same_device)| *is_same_device);
-    let is_noted = || holders.iter().find(|(pid, _)| Some(*pid) == noted);
-    is_here.or_else(is_noted).map(|(pid, _)| *pid)
 }
 
 /// Opens an existing file for reading, and also for `writing` if asked. Does not follow a link and
@@ -133,18 +88,14 @@ pub fn make_zeros(file: &File, len: u64) -> io::Result<()> {
     Ok(())
 }
 
-/// Creates an unnamed file of `len` bytes in memory, which is closed on exec. Source:
-/// `memfd_create(2)`.
+/// Creates an unnamed file of `len` bytes in memory, which is closed on exec.
 ///
 /// # Errors
 ///
 /// `EFBIG` if the process may not create files of that size: growing the file would raise SIGXFSZ.
 pub fn memory_file(len: u64) -> io::Result<File> {
     check_file_limit(len)?;
-    // SAFETY: the name is a NUL-terminated literal that the kernel copies.
-    let fd = check(unsafe { libc::memfd_create(c"alq-ring".as_ptr(), libc::MFD_CLOEXEC) })?;
-    // SAFETY: memfd_create returned a new descriptor, which no other value owns.
-    let file = File::from(unsafe { OwnedFd::from_raw_fd(fd) });
+    let file = platform::file::memory_file()?;
     file.set_len(len)?;
     Ok(file)
 }
@@ -155,42 +106,26 @@ fn check_file_limit(len: u64) -> io::Result<()> {
     // SAFETY: the pointer leads to room for one `rlimit`, which the call fills if it succeeds.
     check(unsafe { libc::getrlimit(libc::RLIMIT_FSIZE, limit.as_mut_ptr()) })?;
     // SAFETY: getrlimit succeeded.
-    if unsafe { limit.assume_init() }.rlim_cur < len {
+    let most = unsafe { limit.assume_init() }.rlim_cur;
+    let has_limit = most != libc::RLIM_INFINITY;
+    #[allow(
+        clippy::useless_conversion,
+        reason = "the type differs between platforms"
+    )]
+    let most = u64::try_from(most).unwrap_or(u64::MAX); // negative: no limit
+    if has_limit && most < len {
         return Err(io::Error::from_raw_os_error(libc::EFBIG));
     }
     Ok(())
 }
 
-/// Returns the type of the file system of `file`; `None` if that file system is in memory. Source:
-/// statfs(2).
-///
-/// # Errors
-///
-/// The errors of fstatfs(2).
-pub fn disk_of(file: &File) -> io::Result<Option<u64>> {
-    const TMPFS: u64 = 0x0102_1994;
-    const RAMFS: u64 = 0x8584_58f6;
-    const HUGETLBFS: u64 = 0x9584_58f6;
-    let mut stat = MaybeUninit::<libc::statfs>::uninit();
-    // SAFETY: the descriptor is open, and the pointer leads to room for one `statfs`.
-    check(unsafe { libc::fstatfs(file.as_raw_fd(), stat.as_mut_ptr()) })?;
-    // SAFETY: fstatfs succeeded.
-    let kind = unsafe { stat.assume_init() }.f_type;
-    let kind = u64::from_ne_bytes(kind.to_ne_bytes()) & u64::from(u32::MAX);
-    Ok(Some(kind).filter(|kind| ![TMPFS, RAMFS, HUGETLBFS].contains(kind)))
-}
-
-/// Makes the number of `onto` refer to the file of `fd`, in one step. Source: dup3(2).
+/// Makes the number of `onto` refer to the file of `fd`, in one step where the system can do that.
 #[cfg(feature = "rotate")]
 pub fn duplicate_onto(fd: BorrowedFd<'_>, onto: BorrowedFd<'_>) -> io::Result<()> {
     loop {
-        // SAFETY: dup3 takes no pointer, and both descriptors are open. It closes the old file of
-        // `onto`; the number stays.
-        let done = unsafe { libc::dup3(fd.as_raw_fd(), onto.as_raw_fd(), libc::O_CLOEXEC) };
-        match check(done) {
-            Ok(_) => return Ok(()),
+        match platform::file::duplicate_onto(fd, onto) {
             Err(error) if matches!(error.raw_os_error(), Some(libc::EINTR | libc::EBUSY)) => {}
-            Err(error) => return Err(error),
+            done => return done,
         }
     }
 }
@@ -251,7 +186,7 @@ pub fn open_to_append(
             return Ok(Some(file));
         }
     }
-    if stat_of(inherited)?.st_nlink > 0 {
+    if view(inherited).metadata()?.nlink() > 0 {
         return Ok(None);
     }
     Err(last)
@@ -264,31 +199,38 @@ fn open_log_at(folder: BorrowedFd<'_>, name: &CStr) -> io::Result<OwnedFd> {
     let flags = flags | libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_NOCTTY;
     // SAFETY: the name is NUL-terminated and lives over the call. The call creates no file, so it
     // needs no mode.
-    let fd = check(unsafe { libc::openat(folder.as_raw_fd(), name.as_ptr(), flags) })?;
+    let fd = check(unsafe { openat(folder.as_raw_fd(), name.as_ptr(), flags) })?;
     // SAFETY: openat has just created it, and no other code has its number.
     let file = unsafe { OwnedFd::from_raw_fd(fd) };
-    if stat_of(file.as_fd())?.st_mode & libc::S_IFMT != libc::S_IFREG {
+    if !is_regular(file.as_fd()) {
         return Err(io::Error::from_raw_os_error(libc::EINVAL));
     }
     Ok(file)
 }
 
 #[cfg(feature = "rotate")]
-fn stat_at(folder: BorrowedFd<'_>, name: &CStr) -> io::Result<libc::stat> {
-    let mut stat = MaybeUninit::<libc::stat>::uninit();
+fn stat_at(folder: BorrowedFd<'_>, name: &CStr) -> io::Result<stat> {
+    let mut stat = MaybeUninit::<stat>::uninit();
     let (folder, flags) = (folder.as_raw_fd(), libc::AT_SYMLINK_NOFOLLOW);
     // SAFETY: the name is NUL-terminated and lives over the call, and the pointer leads to room for
     // one `stat`.
-    check(unsafe { libc::fstatat(folder, name.as_ptr(), stat.as_mut_ptr(), flags) })?;
+    check(unsafe { fstatat(folder, name.as_ptr(), stat.as_mut_ptr(), flags) })?;
     // SAFETY: fstatat succeeded.
+    Ok(unsafe { stat.assume_init() })
+}
+
+#[cfg(feature = "rotate")]
+fn stat_of(fd: BorrowedFd<'_>) -> io::Result<stat> {
+    let mut stat = MaybeUninit::<stat>::uninit();
+    // SAFETY: the descriptor is open, and the pointer leads to room for one `stat`.
+    check(unsafe { fstat(fd.as_raw_fd(), stat.as_mut_ptr()) })?;
+    // SAFETY: fstat succeeded.
     Ok(unsafe { stat.assume_init() })
 }
 
 /// Makes the names in a folder durable, if its file system can do that. Source: fsync(2).
 pub fn sync_folder(folder: BorrowedFd<'_>) -> io::Result<()> {
-    // SAFETY: fsync takes no pointer; the descriptor is open.
-    let synced = check(unsafe { libc::fsync(folder.as_raw_fd()) });
-    synced.map(drop).or_else(unless_unsupported)
+    view(folder).sync_all().or_else(unless_unsupported)
 }
 
 /// Turns the error of a file system that cannot sync folders (some of CIFS and FUSE) into success.
@@ -301,14 +243,13 @@ pub fn unless_unsupported(error: io::Error) -> io::Result<()> {
 }
 
 /// Makes the name of `file` durable, which is in the folder at `path`. If the folder may not be
-/// read, it cannot be opened for a sync; then the whole file system is synced instead. Source:
-/// fsync(2), syncfs(2).
+/// read, it cannot be opened for a sync; then the whole file system is synced instead, where the
+/// system can do that. Source: fsync(2).
 pub fn sync_name(file: BorrowedFd<'_>, path: &Path) -> io::Result<()> {
     match File::open(path) {
         Ok(folder) => sync_folder(folder.as_fd()),
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-            // SAFETY: syncfs takes no pointer; the descriptor is open.
-            check(unsafe { libc::syncfs(file.as_raw_fd()) }).map(drop)
+            platform::file::sync_file_system(file)
         }
         Err(error) => Err(error),
     }
@@ -350,8 +291,8 @@ pub fn effective_user() -> u32 {
 
 /// Returns the device and the inode of the file of `fd`. Source: fstat(2).
 pub fn file_id(fd: BorrowedFd<'_>) -> io::Result<(u64, u64)> {
-    let stat = stat_of(fd)?;
-    Ok((stat.st_dev, stat.st_ino))
+    let metadata = view(fd).metadata()?;
+    Ok((metadata.dev(), metadata.ino()))
 }
 
 /// Returns whether `fd` is a regular file.
@@ -359,19 +300,10 @@ pub fn is_regular(fd: BorrowedFd<'_>) -> bool {
     regular_len(fd).is_ok_and(|len| len.is_some())
 }
 
-fn stat_of(fd: BorrowedFd<'_>) -> io::Result<libc::stat> {
-    let mut stat = MaybeUninit::<libc::stat>::uninit();
-    // SAFETY: the descriptor is open, and the pointer leads to room for one `stat`.
-    check(unsafe { libc::fstat(fd.as_raw_fd(), stat.as_mut_ptr()) })?;
-    // SAFETY: fstat succeeded.
-    Ok(unsafe { stat.assume_init() })
-}
-
 /// Returns the length of `fd`, if it is a regular file. Source: fstat(2).
 pub fn regular_len(fd: BorrowedFd<'_>) -> io::Result<Option<u64>> {
-    let stat = stat_of(fd)?;
-    let is_regular = stat.st_mode & libc::S_IFMT == libc::S_IFREG;
-    Ok(is_regular.then_some(stat.st_size.unsigned_abs()))
+    let metadata = view(fd).metadata()?;
+    Ok(metadata.is_file().then_some(metadata.len()))
 }
 
 /// Returns whether `fd` is a regular file without a byte.

@@ -3,7 +3,7 @@
 //!
 //! # Safety
 //!
-//! As in os.rs: every block is one call into libc, and argues about its pointers.
+//! As in call.rs: every block is one call into libc, and argues about its pointers.
 #![allow(unsafe_code)]
 
 use std::io;
@@ -12,7 +12,12 @@ use std::os::fd::AsFd;
 use std::ptr::{self, NonNull};
 use std::time::Duration;
 
-use super::check;
+use super::call::set_of;
+use super::platform::{self, NO_RESERVE, mmap};
+use super::unix::{wait_writable, write};
+
+#[cfg(feature = "rotate")]
+pub use super::platform::has_more_rights;
 
 /// Registers `handler` to be called by exit(3), and so at the end of `main` and by
 /// `std::process::exit`. It runs before the handlers that were registered earlier. Source:
@@ -49,29 +54,31 @@ pub fn at_fork(
 }
 
 /// Maps private, zeroed memory of at least one page, and never unmaps it. Every child of this
-/// process finds it zeroed again, also a child of a raw clone(2). Source: madvise(2),
-/// `MADV_WIPEONFORK`.
+/// process finds it zeroed again, also a child of a raw clone(2).
 ///
 /// # Errors
 ///
-/// The errors of mmap(2) and madvise(2).
+/// The errors of mmap(2), and those of a system that cannot wipe it.
 pub fn wiped_on_fork<W>() -> io::Result<NonNull<W>> {
     const { assert!(size_of::<W>() <= 4096 && align_of::<W>() <= 4096) };
     let len = size_of::<W>();
     let access = libc::PROT_READ | libc::PROT_WRITE;
     let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
     // SAFETY: the kernel chooses the address of the new mapping, so it touches no other.
-    let page = unsafe { libc::mmap(ptr::null_mut(), len, access, flags, -1, 0) };
+    let page = unsafe { mmap(ptr::null_mut(), len, access, flags, -1, 0) };
     if page == libc::MAP_FAILED {
         return Err(io::Error::last_os_error());
     }
-    // SAFETY: the range is the new mapping; the advice changes nothing in this process.
-    if let Err(error) = check(unsafe { libc::madvise(page, len, libc::MADV_WIPEONFORK) }) {
+    let Some(start) = NonNull::new(page.cast()) else {
+        return Err(io::ErrorKind::Other.into());
+    };
+    // SAFETY: the range is the new mapping, which is private.
+    if let Err(error) = unsafe { platform::wipe_in_children(start, len) } {
         // SAFETY: the mapping was made here, and no other code has its address.
         unsafe { libc::munmap(page, len) };
         return Err(error);
     }
-    NonNull::new(page.cast()).ok_or_else(|| io::ErrorKind::Other.into())
+    Ok(start.cast())
 }
 
 /// Maps private, empty memory over `[at, at + len)`: from now on only this process sees what is
@@ -83,9 +90,9 @@ pub fn wiped_on_fork<W>() -> io::Result<NonNull<W>> {
 /// The caller must own the mapping of `[at, at + len)`, and no reference may rely on its content.
 pub unsafe fn map_private_over(at: *mut u8, len: usize) {
     let access = libc::PROT_READ | libc::PROT_WRITE;
-    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_FIXED | libc::MAP_NORESERVE;
+    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_FIXED | NO_RESERVE;
     // SAFETY: MAP_FIXED replaces exactly the range that the caller owns.
-    let view = unsafe { libc::mmap(at.cast(), len, access, flags, -1, 0) };
+    let view = unsafe { mmap(at.cast(), len, access, flags, -1, 0) };
     if view == libc::MAP_FAILED {
         // SAFETY: as above.
         unsafe { libc::munmap(at.cast(), len) };
@@ -96,8 +103,8 @@ pub unsafe fn map_private_over(at: *mut u8, len: usize) {
 /// error and raises no deadly signal. A signal that `body` raised is removed; a signal that was
 /// pending before stays pending.
 ///
-/// Source: `sigpending(2)`, `pthread_sigmask(3)`, `sigtimedwait(2)`. The kernel sends both signals
-/// to the thread that writes. None of these calls locks or allocates.
+/// Source: `sigpending(2)`, `pthread_sigmask(3)`. The kernel sends both signals to the thread that
+/// writes. None of these calls locks or allocates.
 pub fn with_write_signals_blocked<T>(body: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
     let both = set_of(&[libc::SIGPIPE, libc::SIGXFSZ]);
     let mut pending = MaybeUninit::<libc::sigset_t>::uninit();
@@ -114,7 +121,7 @@ pub fn with_write_signals_blocked<T>(body: impl FnOnce() -> io::Result<T>) -> io
         for signo in [libc::SIGPIPE, libc::SIGXFSZ] {
             // SAFETY: `pending` is a set and `signo` a signal.
             if unsafe { libc::sigismember(&raw const pending, signo) } == 0 {
-                take_pending(signo);
+                platform::take_pending(signo);
             }
         }
     }
@@ -123,34 +130,9 @@ pub fn with_write_signals_blocked<T>(body: impl FnOnce() -> io::Result<T>) -> io
     result
 }
 
-/// Removes a blocked signal, if it is pending.
-fn take_pending(signo: libc::c_int) {
-    let set = set_of(&[signo]);
-    let at_once = libc::timespec {
-        tv_sec: 0,
-        tv_nsec: 0,
-    };
-    // SAFETY: the set and the time live over the call. A null pointer means that no details are
-    // wanted.
-    unsafe { libc::sigtimedwait(&raw const set, ptr::null_mut(), &raw const at_once) };
-}
-
-fn set_of(signals: &[libc::c_int]) -> libc::sigset_t {
-    let mut set = MaybeUninit::<libc::sigset_t>::uninit();
-    // SAFETY: sigemptyset initialises the set that it is given.
-    unsafe { libc::sigemptyset(set.as_mut_ptr()) };
-    for signo in signals {
-        // SAFETY: the set is initialised.
-        unsafe { libc::sigaddset(set.as_mut_ptr(), *signo) };
-    }
-    // SAFETY: as above.
-    unsafe { set.assume_init() }
-}
-
 /// Runs `body` and restores errno afterwards, as every signal handler must.
 pub fn keeping_errno<T>(body: impl FnOnce() -> T) -> T {
-    // SAFETY: the call has no arguments.
-    let errno = unsafe { libc::__errno_location() };
+    let errno = platform::errno_place();
     // SAFETY: the address of this thread's errno is valid as long as the thread lives.
     let before = unsafe { errno.read() };
     let result = body();
@@ -165,10 +147,10 @@ pub fn complain(text: &str) {
     const PATIENCE: Duration = Duration::from_millis(100);
     let stderr = io::stderr();
     let fd = stderr.as_fd();
-    let write = || super::write(fd, text.as_bytes());
+    let write = || write(fd, text.as_bytes());
     let written = with_write_signals_blocked(write);
     let is_full = written.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock);
-    if is_full && super::wait_writable(fd, PATIENCE).is_ok() {
+    if is_full && wait_writable(fd, PATIENCE).is_ok() {
         drop(with_write_signals_blocked(write));
     }
 }

@@ -6,7 +6,7 @@
 //!
 //! # Safety
 //!
-//! As in os.rs: every block is one call into libc, and argues about its pointers.
+//! As in call.rs: every block is one call into libc, and argues about its pointers.
 #![allow(unsafe_code)]
 
 use std::ffi::{CStr, c_void};
@@ -14,6 +14,8 @@ use std::io;
 use std::mem::MaybeUninit;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
+
+use super::platform::name_this_thread;
 
 /// The name of a thread and the closure that it runs.
 struct Start<F> {
@@ -86,8 +88,7 @@ fn result_of(errno: libc::c_int) -> io::Result<()> {
 extern "C" fn run<F: FnOnce()>(start: *mut c_void) -> *mut c_void {
     // SAFETY: `spawn` passed the box to this call alone.
     let Start { name, body } = *unsafe { Box::from_raw(start.cast::<Start<F>>()) };
-    // SAFETY: the name is a static string, and the kernel copies it.
-    unsafe { libc::prctl(libc::PR_SET_NAME, name.as_ptr()) };
+    name_this_thread(name);
     if let Err(payload) = catch_unwind(AssertUnwindSafe(body)) {
         core::mem::forget(payload); // its drop might panic again
     }

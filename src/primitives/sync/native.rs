@@ -42,7 +42,7 @@ impl<T> Mutex<T> {
     }
 }
 
-/// A 32-bit word to sleep on. Source: futex(2).
+/// A 32-bit word to sleep on.
 #[derive(Debug)]
 pub struct Futex(AtomicU32);
 
@@ -70,9 +70,10 @@ impl Futex {
         os::futex_wait(&self.0, expected, Some(limit)) == Some(libc::EINTR)
     }
 
-    /// Wakes all threads that sleep on the word.
+    /// Wakes all threads that sleep on the word. Keeps errno as it was, because a signal handler
+    /// may call this.
     pub fn wake_all(&self) {
-        os::futex_wake_all(&self.0);
+        os::process::keeping_errno(|| os::futex_wake_all(&self.0));
     }
 }
 
