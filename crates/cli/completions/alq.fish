@@ -39,6 +39,7 @@ complete -c alq -n "__fish_alq_using_subcommand append" -l sync-every -d 'Sync F
 complete -c alq -n "__fish_alq_using_subcommand append" -l sync-bytes -d 'Sync FILE to disk when this size is written and not synced' -r
 complete -c alq -n "__fish_alq_using_subcommand append" -l mode -d 'Permissions of a new file, less the umask' -r
 complete -c alq -n "__fish_alq_using_subcommand append" -l stall-limit -d 'Give up when the disk has been full for this long, or never: forever (a reader that pauses is always waited for) [default: 5; forever if input is lines]' -r -f -a "forever\t''"
+complete -c alq -n "__fish_alq_using_subcommand append" -l framing -d 'How records are separated in FILE: raw (only the bytes of input), lines, fixed:BYTES, lengths, or checked (frames with checksums, for `alq check`). A record is a line of input with its newline, or BYTES bytes' -r
 complete -c alq -n "__fish_alq_using_subcommand append" -l line-max -d 'A line longer than this may be split; 1K to 1G [default: 64K, or a quarter of the ring]' -r
 complete -c alq -n "__fish_alq_using_subcommand append" -l timestamp -d 'Begin each line with the time its first byte was read: iso (RFC 3339, UTC), local, tai64n, or a strftime(3) format such as \'%b %e %T\'' -r -f -a "iso\t''
 local\t''
@@ -63,6 +64,7 @@ complete -c alq -n "__fish_alq_using_subcommand append" -l fsync -d 'Report succ
 complete -c alq -n "__fish_alq_using_subcommand append" -l follow-links -d 'Follow FILE if it is a symbolic link (/dev/stdout is one)'
 complete -c alq -n "__fish_alq_using_subcommand append" -l until-eof -d 'Ignore SIGINT and SIGTERM and continue to the end of input; SIGQUIT ends alq'
 complete -c alq -n "__fish_alq_using_subcommand append" -l quiet -d 'Print no summary and no progress line'
+complete -c alq -n "__fish_alq_using_subcommand append" -l stamps -d 'With --framing checked: each frame of a new FILE has the time at which it was appended'
 complete -c alq -n "__fish_alq_using_subcommand append" -l line -d 'Treat input as lines: SIGTERM reads to the end of a line, SIGHUP opens FILE again, and no line is split between two files'
 complete -c alq -n "__fish_alq_using_subcommand append" -l keep-torn-line -d 'If FILE ends inside a line, go on in that line; otherwise lines begin on a new one'
 complete -c alq -n "__fish_alq_using_subcommand append" -l rotate-at-start -d 'Continue in a new file if FILE is not empty at the start'
@@ -75,7 +77,7 @@ complete -c alq -n "__fish_alq_using_subcommand cat" -l from -d 'Print records f
 complete -c alq -n "__fish_alq_using_subcommand cat" -l to -d 'Stop at the first record at this position or after it' -r
 complete -c alq -n "__fish_alq_using_subcommand cat" -l since -d 'Print records from this time on: a date, a time such as 2026-12-01T06:00:00Z, or an age such as 10m (needs stamps)' -r
 complete -c alq -n "__fish_alq_using_subcommand cat" -l until -d 'Stop at the first record of this time or later' -r
-complete -c alq -n "__fish_alq_using_subcommand cat" -l format -d 'How to print the bytes of a record' -r -f -a "text\t'The record and a newline'
+complete -c alq -n "__fish_alq_using_subcommand cat" -l format -d 'How to print the bytes of a record' -r -f -a "text\t'The record and a newline, unless it ends with one'
 raw\t'The bytes of all records, without anything between them; lines keep their newlines'
 hex\t'Two hexadecimal digits for each byte, and a newline'"
 complete -c alq -n "__fish_alq_using_subcommand cat" -l framing -d 'How records are separated, if LOG does not say so itself: fixed:BYTES or lengths' -r
@@ -83,7 +85,7 @@ complete -c alq -n "__fish_alq_using_subcommand cat" -l json -d 'Print one JSON 
 complete -c alq -n "__fish_alq_using_subcommand cat" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c alq -n "__fish_alq_using_subcommand follow" -s n -l last -d 'Begin with the last N records [default: 10; with --cursor, all records]' -r
 complete -c alq -n "__fish_alq_using_subcommand follow" -l cursor -d 'Save the place in FILE after each write to standard output, and continue there the next time' -r -F
-complete -c alq -n "__fish_alq_using_subcommand follow" -l format -d 'How to print the bytes of a record' -r -f -a "text\t'The record and a newline'
+complete -c alq -n "__fish_alq_using_subcommand follow" -l format -d 'How to print the bytes of a record' -r -f -a "text\t'The record and a newline, unless it ends with one'
 raw\t'The bytes of all records, without anything between them; lines keep their newlines'
 hex\t'Two hexadecimal digits for each byte, and a newline'"
 complete -c alq -n "__fish_alq_using_subcommand follow" -l framing -d 'How records are separated, if LOG does not say so itself: fixed:BYTES or lengths' -r

@@ -8,6 +8,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
+use alq::Framing;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::retry_on_intr;
 
@@ -42,7 +43,7 @@ const LAST_ROTATION: Duration = Duration::from_millis(500);
 pub fn run(options: &Append) -> Result<ExitCode, Failure> {
     let has_command = !options.command.is_empty();
     let plan = Plan {
-        has_requests: options.is_lines(),
+        has_requests: options.has_units(),
         until_eof: options.until_eof,
     };
     let signals = Signals::catch(plan).map_err(|error| Failure::new("signals", error))?;
@@ -72,13 +73,7 @@ fn append(options: &Append, signals: &Signals) -> Result<(), Failure> {
     if let (Some(ring), Some(recovery)) = (&options.ring, target.queue().recovery()) {
         ring::report_recovery(ring, recovery);
     }
-    let torn = target.queue().recovery().map_or(0, |found| found.torn);
-    if torn > 0 {
-        report::line(&format_args!(
-            "{}: its last line was torn after {torn} bytes; it is ended there",
-            target.place()
-        ));
-    }
+    report_torn(options, &target);
     if options.resume {
         resume::skip_appended(&target, &inputs[0])?;
     }
@@ -92,7 +87,8 @@ fn append(options: &Append, signals: &Signals) -> Result<(), Failure> {
     let read = pump.run();
     let tally = *pump.tally();
     target.note_dropped(tally.dropped);
-    if pump.unsent_bytes() > 0 {
+    let torn = torn_record(options, &pump);
+    if pump.unsent_bytes() > 0 && torn.is_ok() {
         progress.clear();
         report::line(&format_args!(
             "{}: {} bytes more were read, and the ring had no room for them",
@@ -108,6 +104,7 @@ fn append(options: &Append, signals: &Signals) -> Result<(), Failure> {
     let finished = target
         .close()
         .and(read.map_err(|error| Failure::new("standard input", error)))
+        .and(torn)
         .and(synced);
     let elapsed = started.elapsed();
     finish_rotation(&target, signals, finished.is_ok());
@@ -123,6 +120,42 @@ fn append(options: &Append, signals: &Signals) -> Result<(), Failure> {
         });
     }
     Ok(())
+}
+
+/// The failure if input has ended inside a record of a fixed length.
+fn torn_record(options: &Append, pump: &Pump<'_>) -> Result<(), Failure> {
+    match (options.framing.framing, pump.open_bytes()) {
+        (Framing::Fixed(len), bytes @ 1..) => {
+            let problem = format!(
+                "it ends inside a record of {len} bytes, and its last {bytes} bytes are not appended"
+            );
+            Err(Failure::new("standard input", problem))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Says what was found at the end of FILE, and what was done about it.
+fn report_torn(options: &Append, target: &Target<'_>) {
+    let Some(found) = target.queue().recovery() else {
+        return;
+    };
+    let place = target.place();
+    match (found.torn, options.framing.framing) {
+        (0, _) => {}
+        (torn, Framing::Raw | Framing::Lines) => report::line(&format_args!(
+            "{place}: its last line was torn after {torn} bytes; it is ended there"
+        )),
+        (torn, _) => report::line(&format_args!(
+            "{place}: its last record was torn after {torn} bytes; they are removed"
+        )),
+    }
+    if options.framing.is_on() && found.unreadable > 0 {
+        report::line(&format_args!(
+            "{place}: {} bytes before its end are damaged; `alq check` says where",
+            found.unreadable
+        ));
+    }
 }
 
 /// Returns standard input, or starts the command and returns its two streams.
@@ -210,6 +243,8 @@ fn check(options: &Append) -> Result<(), Failure> {
         );
         return Err(Failure::new(format, problem).or_code(2));
     }
+    let has_command = !options.command.is_empty();
+    options.framing.check(&options.lines, has_command)?;
     let refuse = |other: &str| {
         let problem = format!(
             "{other} changes what FILE holds, so FILE cannot be compared with standard input"
@@ -219,6 +254,7 @@ fn check(options: &Append) -> Result<(), Failure> {
     match options {
         Append { resume: false, .. } => Ok(()),
         _ if options.lines.timestamp.is_some() => refuse("--timestamp"),
+        _ if options.framing.is_on() => refuse("--framing"),
         _ if options.lines.when_full == WhenFull::Drop => refuse("--when-full=drop"),
         _ if options.rotation.loses_bytes() => {
             refuse("--keep, --keep-age, --keep-bytes or --compress")

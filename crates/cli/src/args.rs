@@ -9,8 +9,10 @@ use clap::{Args, Parser, Subcommand};
 
 pub use crate::bench::args::Bench;
 use crate::catch_args::LineOptions;
+use crate::framing::FramingOptions;
 use crate::help;
 use crate::read_args::{Cat, Check, Follow};
+use crate::report::Failure;
 use crate::rotate_args::RotateOptions;
 use crate::stamp::Format;
 use crate::sync_args::SyncOptions;
@@ -33,7 +35,7 @@ pub struct Cli {
 /// The subcommands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    Append(Append),
+    Append(Box<Append>),
     Cat(Cat),
     Follow(Follow),
     Check(Check),
@@ -130,6 +132,9 @@ pub struct Append {
     pub quiet: bool,
 
     #[command(flatten)]
+    pub framing: FramingOptions,
+
+    #[command(flatten)]
     pub lines: LineOptions,
 
     #[command(flatten)]
@@ -205,7 +210,22 @@ const STALL_LIMIT: Duration = Duration::from_secs(5);
 impl Append {
     /// Returns true if input is a stream of lines.
     pub fn is_lines(&self) -> bool {
-        self.lines.is_on() || self.rotation.is_on() || !self.command.is_empty()
+        let is_asked = self.lines.is_on() || self.rotation.is_on() || !self.command.is_empty();
+        !self.framing.is_fixed() && (is_asked || self.framing.is_on())
+    }
+
+    /// Returns true if input is a stream of lines or of records, between which requests are served.
+    pub fn has_units(&self) -> bool {
+        self.is_lines() || self.framing.is_on()
+    }
+
+    /// The length from which a line may be split, with a ring of `capacity` bytes. A record of a
+    /// fixed length is never split.
+    pub fn line_max(&self, capacity: usize) -> Result<usize, Failure> {
+        if self.framing.is_fixed() {
+            return Ok(usize::MAX);
+        }
+        self.lines.line_max(capacity, self.framing.is_on())
     }
 
     /// Returns true if a line that FILE ends inside of is ended first. With --resume it is not: what

@@ -73,16 +73,22 @@ impl LineOptions {
         self.timestamp.is_none() && self.when_full == WhenFull::Block
     }
 
-    /// The length from which a line may be split, with a ring of `capacity` bytes.
-    pub fn line_max(&self, capacity: usize) -> Result<usize, Failure> {
+    /// The length from which a line may be split, with a ring of `capacity` bytes. Lines that are
+    /// dropped whole, or are records of a framing (`is_framed`), must fit into the ring.
+    pub fn line_max(&self, capacity: usize, is_framed: bool) -> Result<usize, Failure> {
         let most = capacity / 4;
+        let why = match self.when_full {
+            WhenFull::Drop => "--when-full=drop",
+            WhenFull::Block if is_framed => "--framing",
+            WhenFull::Block => return Ok(self.line_max.unwrap_or(LINE_MAX.min(most))),
+        };
         match self.line_max {
             None => Ok(LINE_MAX.min(most)),
-            Some(len) if len <= most || self.when_full == WhenFull::Block => Ok(len),
+            Some(len) if len <= most => Ok(len),
             Some(len) => Err(Failure::new(
                 format!("--line-max {len}"),
                 format!(
-                    "with --when-full=drop it must be at most a quarter of the ring, \
+                    "with {why} it must be at most a quarter of the ring, \
                      which has {capacity} bytes: raise --capacity"
                 ),
             )),

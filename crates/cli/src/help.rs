@@ -26,7 +26,9 @@ Signals:
   SIGHUP           with --line: open FILE again and continue there
   SIGUSR1, SIGALRM with --line: rotate
   SIGQUIT, others  as SIGINT
---line is implied by --line-max, --timestamp, --when-full=drop, rotation and COMMAND.
+--line is implied by --line-max, --timestamp, --when-full=drop, rotation and COMMAND,
+and by --framing lines, lengths and checked. With fixed:BYTES, records are treated as
+lines are here.
 With --until-eof, SIGTERM and SIGINT do nothing. With COMMAND, alq passes all signals
 on to it except SIGHUP, SIGUSR1 and SIGALRM, and ends after it.
 
@@ -42,7 +44,8 @@ With COMMAND: its exit code, or 128 + the number of the signal that ended it, or
 Examples:
   myapp 2>&1 | alq append --until-eof --timestamp --rotate-size 16M --keep 10 app.log
   alq append --timestamp --rotate-every day --keep 30 --compress zstd app.log -- myapp
-  until alq append --resume --ring /run/app.ring app.log <input; do sleep 1; done";
+  until alq append --resume --ring /run/app.ring app.log <input; do sleep 1; done
+  producer | alq append --framing checked wal.log && alq check wal.log";
 
 pub const CAT: &str = "\
 Exit codes:

@@ -2,7 +2,7 @@
 //! recovers and shows ring files, and measures.
 //!
 //! ```text
-//!  append: signals -> pump -> intake (straight, or by lines) -> target (queue, rotate) -> FILE
+//!  append: signals -> pump -> intake (straight, or copied by lines and records) -> target (queue, rotate) -> FILE
 //!  cat, follow, check: alq::read -> records (prints) or report
 //!  recover, stat, watch: ring (opens and describes a ring file)
 //!  bench: turn (a separate process) -> work -> summary -> table, page
@@ -33,7 +33,9 @@ mod cat;
 mod catch_args;
 mod check;
 mod children;
+mod copied;
 mod follow;
+mod framing;
 #[cfg(test)]
 mod generated;
 mod help;

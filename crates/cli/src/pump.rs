@@ -2,8 +2,8 @@
 //!
 //! Bytes go into the ring as soon as they are read, even the beginning of a line. A request that
 //! must be served between two lines (to end, to continue in another file) waits for the end of the
-//! current line. Until then input is read byte by byte, so that nothing after the line is read. If
-//! input is not a stream of lines, a request is served after any byte.
+//! current line, or of a record of a fixed length. Until then input is read byte by byte, so that
+//! nothing after the line is read. If input is neither, a request is served after any byte.
 
 use std::io;
 use std::time::{Duration, Instant};
@@ -41,7 +41,7 @@ pub struct Pump<'a> {
     signals: &'a Signals,
     progress: &'a Progress,
     intake: Intake<'a>,
-    /// The length from which a line may be split; 0 if input is not a stream of lines.
+    /// The length from which a line may be split; 0 if input is neither lines nor records.
     line_max: usize,
     /// A read of fewer bytes than this is followed by a nap.
     nap_below: usize,
@@ -71,8 +71,8 @@ impl<'a> Pump<'a> {
         let chunk = chunk(target.queue());
         let mut line_max = 0;
         let mut nap_below = 0;
-        if options.is_lines() {
-            line_max = options.lines.line_max(target.queue().capacity())?;
+        if options.has_units() {
+            line_max = options.line_max(target.queue().capacity())?;
             let is_wide = |input: &Input| input.widen(chunk).is_some_and(|size| size >= WIDE_BYTES);
             // Not `all`, which would stop at the first narrow pipe: every input is widened.
             if inputs.iter().filter(|input| is_wide(input)).count() == inputs.len() {
@@ -105,6 +105,11 @@ impl<'a> Pump<'a> {
     /// The number of bytes that were read and will not reach the ring.
     pub fn unsent_bytes(&self) -> usize {
         self.intake.unsent_bytes()
+    }
+
+    /// The number of bytes of a line or record that has not ended.
+    pub fn open_bytes(&self) -> usize {
+        self.intake.open_bytes()
     }
 
     /// Runs until the input ends, until a signal has come and the line ends, or until the queue

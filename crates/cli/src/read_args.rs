@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 
+use crate::framing;
 use crate::help;
 
 /// Print the records of LOG: of its rotated files, also packed ones, and then of LOG.
@@ -82,7 +83,7 @@ pub struct Check {
     pub json: bool,
 
     /// How records are separated, if LOG does not say so itself: fixed:BYTES or lengths
-    #[arg(long, value_name = "FRAMING", default_value = "auto", value_parser = framing)]
+    #[arg(long, value_name = "FRAMING", default_value = "auto", value_parser = framing::read)]
     pub framing: Framing,
 }
 
@@ -98,34 +99,19 @@ pub struct Form {
     pub json: bool,
 
     /// How records are separated, if LOG does not say so itself: fixed:BYTES or lengths
-    #[arg(long, value_name = "FRAMING", default_value = "auto", value_parser = framing)]
+    #[arg(long, value_name = "FRAMING", default_value = "auto", value_parser = framing::read)]
     pub framing: Framing,
 }
 
 /// The form of the bytes of a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Format {
-    /// The record and a newline
+    /// The record and a newline, unless it ends with one
     Text,
     /// The bytes of all records, without anything between them; lines keep their newlines
     Raw,
     /// Two hexadecimal digits for each byte, and a newline
     Hex,
-}
-
-fn framing(text: &str) -> Result<Framing, &'static str> {
-    match text {
-        "auto" => Ok(Framing::Raw), // the reader looks at the file
-        "lines" => Ok(Framing::Lines),
-        "lengths" => Ok(Framing::Lengths),
-        "checked" => Ok(Framing::Checked),
-        _ => text
-            .strip_prefix("fixed:")
-            .and_then(|len| len.parse().ok())
-            .filter(|len| (1..=1 << 31).contains(len))
-            .map(Framing::Fixed)
-            .ok_or("auto, lines, lengths, checked, or fixed:BYTES such as fixed:100"),
-    }
 }
 
 fn time(text: &str) -> Result<SystemTime, &'static str> {
@@ -149,9 +135,7 @@ fn time(text: &str) -> Result<SystemTime, &'static str> {
 mod tests {
     use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-    use alq::Framing;
-
-    use super::{framing, time};
+    use super::time;
 
     #[test]
     fn times_are_moments_or_ages() {
@@ -163,15 +147,6 @@ mod tests {
         assert!(time("2026-12-01").is_ok() && time("2026-12-01 06:00").is_ok());
         for text in ["", "yesterday", "2026-13-01", "-5m"] {
             assert!(time(text).is_err(), "{text}");
-        }
-    }
-
-    #[test]
-    fn framings_have_names() {
-        assert_eq!(framing("auto"), Ok(Framing::Raw));
-        assert_eq!(framing("fixed:100"), Ok(Framing::Fixed(100)));
-        for text in ["", "fixed", "fixed:0", "fixed:-1", "fixed:9999999999"] {
-            assert!(framing(text).is_err(), "{text}");
         }
     }
 }

@@ -153,6 +153,7 @@ impl Records {
                 match record.end() {
                     End::Continues => {}
                     End::Torn => self.is_open = true,
+                    _ if record.bytes().ends_with(b"\n") => {} // of a framed log
                     _ => self.buffer.push(b'\n'),
                 }
             }

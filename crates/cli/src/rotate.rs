@@ -15,11 +15,12 @@ use crate::report;
 
 /// Opens FILE as a log that is rotated.
 pub fn open(options: &Append) -> Result<RotatingFile, Error> {
-    let line_max = options.lines.line_max.unwrap_or(LINE_MAX);
-    options
-        .rotation
-        .rotation()
-        .whole_lines(line_max as u64)
+    let mut rotation = options.rotation.rotation();
+    if !options.framing.is_on() {
+        let line_max = options.lines.line_max.unwrap_or(LINE_MAX);
+        rotation = rotation.whole_lines(line_max as u64); // a record may be a part of a line
+    }
+    rotation
         .mode(options.mode)
         .follow_links(options.follow_links)
         .on_error(|error| report::line(&error))

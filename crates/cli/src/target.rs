@@ -39,6 +39,8 @@ pub struct Target<'a> {
     place: Place<'a>,
     ring: Option<&'a Path>,
     kind: Kind,
+    /// True if FILE consists of whole records.
+    is_framed: bool,
     queue: Queue,
     /// FILE as a log that is rotated; `None` without rotation.
     log: Option<RotatingFile>,
@@ -60,8 +62,12 @@ impl<'a> Target<'a> {
             .capacity(ring::capacity(options)?)
             .mode(options.mode)
             .follow_links(options.follow_links)
-            .end_torn_line(options.ends_torn_line())
+            .framing(options.framing.framing)
+            .stamps(options.framing.stamps)
             .stall_limit(None); // `Patience` limits the wait for a full disk
+        if !options.framing.is_on() {
+            queue = queue.end_torn_line(options.ends_torn_line());
+        }
         if options.lines.when_full == WhenFull::Drop {
             queue = match options.lines.timestamp.clone().map(Stamp::new) {
                 None => queue.loss_lines(LOSS_LINES_EVERY),
@@ -107,6 +113,7 @@ impl<'a> Target<'a> {
             place,
             ring: options.ring.as_deref().filter(|_| is_in_file),
             kind: Kind::default(),
+            is_framed: options.framing.is_on(),
             queue,
             log,
             has_asked: Cell::new(false),
@@ -146,6 +153,7 @@ impl<'a> Target<'a> {
             ring: Some(ring),
             last_sync: None,
             kind: Kind::default(),
+            is_framed: false,
             queue,
             log: None,
             has_asked: Cell::new(false),
@@ -302,10 +310,11 @@ impl<'a> Target<'a> {
         }
     }
 
-    /// Returns true if FILE ends inside a line. First waits until the bytes found in the ring file
+    /// Returns true if FILE is lines, and ends inside one. First waits until the bytes found in the ring file
     /// are written.
     pub fn ends_inside_line(&self) -> bool {
-        self.kind.is_file() && self.flush().is_ok() && rotate::ends_inside_line(self.place.path())
+        let may_be = self.kind.is_file() && !self.is_framed;
+        may_be && self.flush().is_ok() && rotate::ends_inside_line(self.place.path())
     }
 
     /// Repeats a wait with a time limit until it ends or FILE is given up.

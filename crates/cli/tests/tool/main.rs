@@ -6,6 +6,7 @@ mod bench;
 mod command;
 mod content;
 mod errors;
+mod framing;
 mod kill;
 mod lines;
 mod output;
