@@ -100,6 +100,19 @@ impl Detached {
         }
     }
 
+    /// Returns where the entry begins in the stream of `queue`, as [`Entry::position`] does.
+    #[doc(hidden)]
+    pub fn position(&self, queue: &Queue) -> Option<Position> {
+        match &self.part {
+            Part::Ring(claim) if self.queue == queue.id() => {
+                let shared = queue.shared();
+                let start = claim.start() - u64::from(shared.wrap.front());
+                Some(shared.intake.position(start))
+            }
+            _ => None,
+        }
+    }
+
     /// Returns a number below [`Queue::slots`] that no other open entry of the queue has. `None`
     /// for an entry that is not in the ring: in a child of fork(2), and at the end of the process.
     #[doc(hidden)]

@@ -130,6 +130,19 @@ struct ale *alq_getn(struct alq *alq, int len, int flags);
 struct ale *alq_get(struct alq *alq, int flags);
 
 /*
+ * Stores the position of an open entry: where it begins in the stream of the queue, with what the
+ * framing of the file puts before the record. It is known before the post, so a record can carry
+ * its own position. In a file of checked frames (alq_options_framing) it is the position in the
+ * frame.
+ *
+ * Returns 0; EINVAL if an argument is NULL or the queue was closed; ENODATA for an entry that
+ * bypasses the ring: in a child of fork(2), and once the process is ending. No other thread may
+ * post the entry during the call. The process aborts as alq_post does if the entry belongs to
+ * another queue or was posted before. Never blocks; a signal handler may call it.
+ */
+int alq_entry_position(struct alq *alq, const struct ale *ale, uint64_t *position);
+
+/*
  * Posts the first ae_bytesused bytes of an entry; 0 posts nothing and gives the entry back. After
  * the call the caller may use neither the entry nor the memory at its ae_data. flags is 0 or
  * ALQ_NOACTIVATE; other bits are ignored.

@@ -141,6 +141,28 @@ fn refused(errno: c_int) -> *mut Ale {
 }
 
 #[unsafe(no_mangle)]
+pub unsafe extern "C" fn alq_entry_position(
+    alq: *mut Alq,
+    ale: *const Ale,
+    position: *mut u64,
+) -> c_int {
+    // SAFETY: the header requires it.
+    let alq = unsafe { QUEUES.get(alq) };
+    let (Some(alq), false, false) = (alq, ale.is_null(), position.is_null()) else {
+        return libc::EINVAL;
+    };
+    match alq.entries.position(&alq.queue, ale) {
+        Ok(Some(found)) => {
+            // SAFETY: the header requires that it points to a number.
+            unsafe { position.write(found) };
+            0
+        }
+        Ok(None) => libc::ENODATA,
+        Err(what) => misuse("alq_entry_position", what),
+    }
+}
+
+#[unsafe(no_mangle)]
 pub unsafe extern "C" fn alq_post_flags(alq: *mut Alq, ale: *mut Ale, flags: c_int) {
     // SAFETY: the header requires it.
     let alq = unsafe { QUEUES.get(alq) };

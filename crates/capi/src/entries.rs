@@ -144,6 +144,28 @@ impl Entries {
         Ok((detached, used))
     }
 
+    /// Returns the position of an open entry, which only the caller holds; `None` if it bypasses the
+    /// ring.
+    ///
+    /// # Errors
+    ///
+    /// As `take`.
+    pub fn position(&self, queue: &Queue, ale: *const Ale) -> Result<Option<u64>, &'static str> {
+        let place = match self.slot_of(ale) {
+            Some(slot) => self.place(slot),
+            None if self.asides().any(|aside| aside.place.is(ale)) => return Ok(None),
+            None => return Err("the entry does not belong to this queue"),
+        };
+        // Acquire, pairs with the Release in `open`.
+        if !place.open.load(Ordering::Acquire) {
+            return Err("the entry is not open: it was posted already");
+        }
+        // SAFETY: the entry is open, so `open` has written it. The header says that nobody posts it
+        // during this call.
+        let detached = unsafe { &*place.detached.get().cast::<Detached>() };
+        Ok(detached.position(queue).map(alq::Position::bytes))
+    }
+
     /// Whether an entry that bypasses the ring is open.
     pub fn any_open_aside(&self) -> bool {
         // Acquire: as in `take`.

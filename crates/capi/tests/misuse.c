@@ -16,6 +16,15 @@ static void posted_twice(void)
     alq_post(alq, ale);
 }
 
+static void asked_after_the_post(void)
+{
+    struct alq *alq = opened("asked.log");
+    struct ale *ale = alq_getn(alq, 8, ALQ_NOWAIT);
+    uint64_t position;
+    alq_post(alq, ale);
+    alq_entry_position(alq, ale, &position);
+}
+
 /* A second post, after the place has a new holder: the new holder's own post aborts. */
 static void posted_twice_late(void)
 {
@@ -175,6 +184,8 @@ int main(void)
     closed_long_ago();
 
     aborts(posted_twice, "alq: alq_post: the entry is not open: it was posted already\n");
+    aborts(asked_after_the_post,
+           "alq: alq_entry_position: the entry is not open: it was posted already\n");
     aborts(posted_twice_late, "alq: alq_post: the entry is not open: it was posted already\n");
     aborts(posted_by_two, "alq: alq_post: the entry is not open: it was posted already\n");
     used_beyond_its_end();

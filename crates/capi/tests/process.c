@@ -94,6 +94,7 @@ static void becomes_its_own(void)
 static void child_of_a_user(void)
 {
     struct alq_stats stats;
+    uint64_t position;
     struct alq_req *req;
     struct alq *own;
     struct ale *ale;
@@ -101,6 +102,7 @@ static void child_of_a_user(void)
     ale = alq_getn(queue, 32, ALQ_NOWAIT);
     CHECK(ale != NULL);
     ale->ae_bytesused = sprintf(ale->ae_data, "child, filled\n");
+    IS(alq_entry_position(queue, ale, &position), ENODATA);
     alq_post(queue, ale);
     memset(of_the_parent->ae_data, 'x', 7);
     alq_post(queue, of_the_parent);

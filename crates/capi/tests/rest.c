@@ -90,6 +90,63 @@ static void records_are_framed(void)
     alq_options_free(options);
 }
 
+/* Each record of a file of checked frames carries its own position, which is that of its frame. */
+static void entries_know_their_positions_before_the_post(void)
+{
+    struct alq_options *options = alq_options_new();
+    unsigned char bytes[4096];
+    uint64_t positions[3], inside, none;
+    size_t at = 64, len;
+    struct ale *ales[3], *raw;
+    struct alq *alq;
+    FILE *file;
+    int i;
+    IS(alq_options_framing(options, ALQ_CHECKED, 0), 0);
+    for (i = 0; i < 2; i++) { /* the second opening goes on after the positions of the first */
+        int k;
+        IS(alq_open_path(&alq, path("positions.log"), options), 0);
+        for (k = 0; k < 3; k++) {
+            ales[k] = alq_getn(alq, 8 + k, ALQ_WAITOK);
+            CHECK(ales[k] != NULL);
+            IS(alq_entry_position(alq, ales[k], &positions[k]), 0);
+            memcpy(ales[k]->ae_data, &positions[k], 8);
+            memset(ales[k]->ae_data + 8, '-', (size_t)k);
+        }
+        IS(positions[1], positions[0] + 16 + 8);
+        IS(positions[2], positions[1] + 16 + 9);
+        IS(alq_entry_position(NULL, ales[0], &none), EINVAL);
+        IS(alq_entry_position(alq, NULL, &none), EINVAL);
+        IS(alq_entry_position(alq, ales[0], NULL), EINVAL);
+        for (k = 3; k > 0; k--)
+            alq_post(alq, ales[k - 1]);
+        alq_close(alq);
+    }
+    file = fopen(path("positions.log"), "r");
+    CHECK(file != NULL);
+    len = fread(bytes, 1, sizeof(bytes), file);
+    fclose(file);
+    for (i = 0; at < len; i++) {
+        uint64_t position, length;
+        length = bytes[at] | (uint64_t)bytes[at + 1] << 8;
+        memcpy(&position, bytes + at + 8, 8);
+        memcpy(&inside, bytes + at + 16, 8);
+        IS(position, inside);
+        at += 16 + length;
+    }
+    IS(i, 6);
+    IS(at, len);
+
+    IS(alq_options_framing(options, ALQ_RAW, 0), 0);
+    IS(alq_open_path(&alq, path("raw.log"), options), 0);
+    IS(alq_writen(alq, "before", 6, ALQ_WAITOK), 0);
+    raw = alq_getn(alq, 1, ALQ_WAITOK);
+    IS(alq_entry_position(alq, raw, &inside), 0);
+    IS(inside, 6);
+    alq_post(alq, raw);
+    alq_close(alq);
+    alq_options_free(options);
+}
+
 static size_t as_json(const struct alq_refused *refused, char *line, size_t size, void *arg)
 {
     return (size_t)snprintf(line, size, "{\"%s\":%d,\"full\":%d,\"too_large\":%d}\n", (char *)arg,
@@ -462,6 +519,7 @@ int main(void)
 {
     options_are_used();
     records_are_framed();
+    entries_know_their_positions_before_the_post();
     losses_are_counted_by_cause_and_reported_as_asked();
     options_fail();
     descriptors();
