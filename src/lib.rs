@@ -28,7 +28,7 @@ pub use face::{
 };
 pub use words::{
     Error, Flags, Framing, FramingProblem, Level, LogEnd, Operation, Position, Recovery, Report,
-    RingFileProblem, RotationProblem, Status, SyncOp, SyncPolicy, Target, Undrained,
+    RingFileProblem, RingId, RotationProblem, Status, SyncOp, SyncPolicy, Target, Undrained,
 };
 
 #[cfg(feature = "log")]

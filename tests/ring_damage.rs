@@ -210,7 +210,7 @@ fn flip(recorded: &Recorded, bit: usize) {
     // Between two stores the complement belongs to the previous tail and proves nothing about this
     // tail.
     let is_checked = match bit / 8 {
-        0..64 => true,
+        0..64 | 384..448 => true,
         64..72 => is_between,
         72..80 => !is_between,
         _ => false,
@@ -277,7 +277,8 @@ fn bits(recorded: &Recorded) -> Vec<usize> {
         _ => {}
     }
     let mut bits: Vec<usize> = every(0..64, 17).chain(every(64..88, 5)).collect();
-    bits.extend(every(128..256, 17).chain(every(256..8192, 1999)));
+    bits.extend(every(128..256, 17).chain(every(384..448, 17)));
+    bits.extend(every(256..8192, 1999));
     let spans = reading.spans();
     let step = if spans.len() > 20 { 61 } else { 7 };
     for ahead in 0..spans.last().map_or(0, |span| span.0) + 4 {

@@ -28,7 +28,7 @@ impl Sizes {
         }
     }
 
-    fn words(&self) -> [u64; 8] {
+    fn words(&self, version: u64) -> [u64; 8] {
         let spans_max = self.count.map_or(self.slots, |count| count as u64);
         let entry_len = self.count.map_or(0, |_| AFTER.len() as u64);
         let magic = u64::from_ne_bytes(*b"alq ring");
@@ -36,7 +36,7 @@ impl Sizes {
         checked([
             magic,
             order,
-            1,
+            version,
             self.capacity,
             self.slots,
             spans_max,
@@ -127,6 +127,7 @@ fn born(log: &Metadata) -> u64 {
 }
 
 pub fn ring_file(input: &[u8]) {
+    let version = if input.last().is_some_and(|last| last % 4 == 0) { 1 } else { 2 };
     let mut input = Bytes(input);
     let (slots, count) = [(64, None), (64, None), (4, Some(3)), (8, Some(5))][input.below(4)];
     let sizes = Sizes {
@@ -155,7 +156,11 @@ pub fn ring_file(input: &[u8]) {
     for (at, byte) in image.bytes[12288..].iter_mut().enumerate() {
         *byte = b'A' + (at % 53) as u8;
     }
-    image.set(0, &sizes.words());
+    image.set(0, &sizes.words(version));
+    if version == 2 {
+        // An id, and the framing `Raw`.
+        image.set(384, &checked([7, 7, 0, 0, 0, 0, 0, 0]));
+    }
     let word = u64::from(tail.0) << 32 | u64::from(tail.1);
     image.set(64, &[u64::from(input.u8()), word, !word]);
     let end = image.describe(&mut input);

@@ -157,7 +157,8 @@ impl<M: Memory> Flusher<M> {
     fn drain_once(&mut self, limit: u32, holes: Holes) -> io::Result<Drained> {
         let intake = &self.shared.intake;
         let (sink, wrap, head) = (&*self.sink, self.shared.wrap, &mut self.head);
-        let (start, ahead) = (self.drain.tail(), self.drain.ahead());
+        let (start, ahead) = (self.drain.position(), self.drain.ahead());
+        let start = (self.drain.tail(), (start >> 32) as u32);
         self.drain.step(&intake.ring, limit, holes, |runs| {
             intake.trouble.standstill.set_blocked(false); // the flusher now waits for the sink
             if ahead == 0 && head.is_missing(wrap, sink) {
@@ -361,12 +362,13 @@ impl<M: Memory> Flusher<M> {
 
 /// Notes in the ring file what the next write will append, in case the process is killed during the
 /// write: `bytes` from `start` on, of which the log holds `ahead`.
-fn intend(journal: &Journal, sink: &dyn Sink, start: Head, ahead: u32, bytes: u32) {
+fn intend(journal: &Journal, sink: &dyn Sink, (start, high): (Head, u32), ahead: u32, bytes: u32) {
     let end = sink.end().unwrap_or_default();
     journal.intend(Intent {
         generation: 0,
         start,
         bytes,
+        high,
         end: LogEnd {
             size_bytes: end.size_bytes.saturating_sub(u64::from(ahead)),
             ..end

@@ -5,6 +5,7 @@
 
 use std::fs::File;
 use std::io::{self, IoSlice};
+use std::path::PathBuf;
 
 use crate::ends::Sink;
 use crate::memory::{Image, Journal, Memory};
@@ -124,7 +125,11 @@ impl Inheritance {
     pub fn check_log(&self, noted: Option<LogNote>, note: &LogNote) -> Result<(), Problem> {
         match noted {
             Some(noted) if self.bytes > 0 && !noted.is_same_log(note) => Err(Problem::OtherLog {
-                log: noted.path.unwrap_or_else(|| "one without a path".into()),
+                log: noted
+                    .place
+                    .map(PathBuf::from)
+                    .or(noted.path)
+                    .unwrap_or_else(|| "one without a path".into()),
                 bytes: self.bytes,
             }),
             _ => Ok(()),
@@ -151,8 +156,11 @@ impl Inheritance {
 
 /// Returns the note that names the log of `sink`.
 pub fn note_of(sink: &dyn Sink) -> LogNote {
+    let place = sink.place();
+    let place = place.filter(|place| place.len() <= LogNote::NAME_MAX);
     LogNote {
         end: sink.end().unwrap_or_default(),
-        path: sink.path(),
+        path: sink.path().filter(|_| place.is_none()),
+        place,
     }
 }

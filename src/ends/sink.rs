@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::primitives::sync::sleep;
-use crate::words::{LogEnd, SyncOp};
+use crate::words::{LogEnd, RingId, SyncOp};
 
 /// Receives the bytes of a queue, in place of a file or a descriptor. Pass it to
 /// [`Options::to_sink`](crate::Options::to_sink). Only [`write`](Sink::write) is required; a sink
@@ -213,6 +213,67 @@ pub trait Sink: Send + Sync {
     /// Returns the path of the file, for messages and to distinguish logs.
     fn path(&self) -> Option<PathBuf> {
         self.inner().and_then(Sink::path)
+    }
+
+    /// Returns the place of a log that is no file, as a URI, such as `nats://host#stream/subject`.
+    /// `None` by default. It must not contain a password: the [ring file](crate::Options::ring_file)
+    /// notes it, and `alq stat` shows it.
+    ///
+    /// Records in a ring file go only to a sink with the same place (see
+    /// [`other_log`](crate::Options::other_log)). A place longer than 4056 bytes is not noted.
+    fn place(&self) -> Option<String> {
+        self.inner().and_then(Sink::place)
+    }
+
+    /// Tells the sink which [ring file](crate::Options::ring_file) its queue has. Called while the
+    /// queue is opened, before the first [`holds`](Sink::holds) and [`write`](Sink::write), and
+    /// possibly again with the same id. Not called without a ring file. May block. By default it
+    /// asks the [`inner`](Sink::inner) sink, and otherwise accepts every ring.
+    ///
+    /// One process at a time has a ring file open, and the id of a ring file survives kills. So the
+    /// log has one writer if the sink stores the id of the first ring at the far end, and refuses
+    /// any other: a second process with a copy of the configuration has another ring file.
+    ///
+    /// ```
+    /// use std::io::{self, IoSlice};
+    /// use std::sync::Mutex;
+    ///
+    /// use alq::{Options, RingId, Sink};
+    ///
+    /// /// A log with one writer. `OWNER` stands for a place at the far end.
+    /// struct Owned;
+    ///
+    /// static OWNER: Mutex<Option<RingId>> = Mutex::new(None);
+    ///
+    /// impl Sink for Owned {
+    ///     fn opened(&self, ring: RingId) -> io::Result<()> {
+    ///         match *OWNER.lock().unwrap().get_or_insert(ring) {
+    ///             owner if owner == ring => Ok(()),
+    ///             owner => Err(io::Error::other(format!("{owner} writes here, not {ring}"))),
+    ///         }
+    ///     }
+    ///
+    ///     fn write(&self, runs: &[IoSlice<'_>]) -> io::Result<usize> {
+    ///         Ok(runs.iter().map(|run| run.len()).sum())
+    ///     }
+    /// }
+    ///
+    /// # let dir = tempfile::tempdir()?;
+    /// let ring = |name| Options::new().ring_file(dir.path().join(name));
+    /// drop(ring("first").to_sink(Owned)?);
+    /// drop(ring("first").to_sink(Owned)?);
+    /// let error = ring("second").to_sink(Owned).unwrap_err();
+    /// assert!(error.to_string().contains("writes here"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Any error: the queue does not open, and returns
+    /// [`Error::SinkRefused`](crate::Error::SinkRefused) with its text. The records stay in the
+    /// ring file.
+    fn opened(&self, ring: RingId) -> io::Result<()> {
+        self.inner().map_or(Ok(()), |inner| inner.opened(ring))
     }
 }
 

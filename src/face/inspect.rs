@@ -8,9 +8,11 @@ use std::path::{Path, PathBuf};
 
 use crate::actors::Inheritance;
 use crate::ends::log_file;
-use crate::memory::{Image, check_owner, noted_pid, read_layout};
+use crate::memory::{Image, check_owner, noted_pid, read_title};
 use crate::primitives::os::file::{disk_of, holder_of, is_locked, open_existing};
-use crate::words::{Error, Intent, Layout, Live, LogEnd, Operation, Recovery, RingFileProblem};
+use crate::words::{
+    Error, Framing, Intent, Layout, Live, LogEnd, Operation, Recovery, RingFileProblem, RingId,
+};
 
 /// Describes what a ring file holds, and what its queue is doing.
 ///
@@ -31,8 +33,16 @@ pub struct State {
     pub capacity_bytes: u64,
     /// The length and the number of the entries of a fixed queue; `None` on a variable queue.
     pub fixed: Option<(usize, usize)>,
-    /// The path at which the log was opened; `None` for a pipe or a socket, and if it is not known.
+    /// The path at which the log was opened; `None` for a pipe, a socket or a log with a `place`, and
+    /// if it is not known.
     pub log: Option<PathBuf>,
+    /// Where the log is, if it is no file: the [place](crate::Sink::place) that its sink has given.
+    pub place: Option<String>,
+    /// How the records are framed; `None` in a file of version 1, which does not say, and for a
+    /// framing that this build does not have.
+    pub framing: Option<Framing>,
+    /// Which ring this is; `None` in a file of version 1, and in one that holds nothing.
+    pub id: Option<RingId>,
     /// The identity of the log's file when it was opened, without its size; `None` for a pipe or a
     /// socket, and if it is not known. By now another file may have that path.
     pub log_end: Option<LogEnd>,
@@ -74,10 +84,12 @@ pub fn inspect(path: impl AsRef<Path>) -> Result<State, Error> {
     let system = |error: io::Error| Error::io(Operation::RingFile, &error).about(&path.into());
     let wrong = |problem| Error::ring_file(path, problem);
     let file = open_existing(path, false).map_err(system)?;
-    let Some(layout) = read_layout(&file).map_err(system)?.map_err(wrong)? else {
+    let title = read_title(&file).map_err(system)?.map_err(wrong)?;
+    let Some(layout) = title.layout else {
         return Ok(State {
             untrusted: check_owner(&file).map_err(system)?.err(),
             in_use: is_locked(&file), // a process is creating it
+            id: title.identity.map(|identity| identity.id),
             ..State::default()
         });
     };
@@ -105,12 +117,15 @@ pub fn inspect(path: impl AsRef<Path>) -> Result<State, Error> {
         inheritance.account(&mut pending, outcome);
     }
     let entry_len = layout.entry_len as usize;
-    let end = image.log.as_ref().map(|note| note.end);
+    let note = image.log.unwrap_or_default();
     Ok(State {
         capacity_bytes: u64::from(layout.geometry.capacity()),
         fixed: (entry_len > 0).then_some((entry_len, layout.geometry.spans_max() as usize)),
-        log_end: end.filter(|end| end.inode != 0),
-        log: image.log.and_then(|note| note.path),
+        log_end: Some(note.end).filter(|end| end.inode != 0),
+        log: note.path,
+        place: note.place,
+        framing: title.identity.and_then(|of| of.framing.option()),
+        id: title.identity.map(|identity| identity.id),
         untrusted,
         in_use,
         pid,

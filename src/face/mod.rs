@@ -29,6 +29,7 @@
 //! |---|---|
 //! | `options`, `framing`, `loss_lines`, `ring_file`, `sync_every` | options |
 //! | `open`, `opening` | checks, the start of a queue |
+//! | `begin` | its ring, and what an earlier process has left there |
 //! | `mend` | a torn record at the end of the log |
 //! | `queue`, `append`, `write` | the handle, its appends, and its use as a writer |
 //! | `lane` | the handle of one producer, and its appends |
@@ -47,6 +48,7 @@ mod append;
 mod aside;
 pub mod async_append;
 pub mod barrier;
+mod begin;
 mod completion;
 mod detached;
 mod entry;

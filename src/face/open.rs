@@ -10,17 +10,15 @@ use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 use std::time::Duration;
 
+use super::begin::Begun;
 use super::exit;
-use super::mend::Mended;
 use super::options::Options;
 use super::queue::Queue;
 use super::registry::{look_for_hangs, registry};
 use super::ring_file::check_appending;
 use crate::actors::{Config, Flusher, Reporter, Shared, start, syncer};
 use crate::ends::{PIPE_BUF, Sink};
-use crate::memory::Mirror;
 use crate::primitives::sync::{Arc, PlainArc};
-use crate::ring::{Drain, Ring};
 use crate::words::{Error, Framing, Geometry, Layout, Operation, Recovery, Target, Wrap};
 
 /// One page: the smallest unit that can be mapped twice.
@@ -99,7 +97,8 @@ impl Options {
     ///
     /// [`Error::InvalidOption`] for an option out of range; [`Error::Closed`] after a
     /// [`shutdown`](crate::shutdown); [`Error::Io`] if the ring cannot be mapped or the thread not
-    /// started.
+    /// started; [`Error::RingFile`] as [`ring_file`](Options::ring_file) says;
+    /// [`Error::SinkRefused`] if the sink refuses the ring file.
     ///
     /// ```
     /// use std::io::{self, IoSlice, stderr, Write};
@@ -124,7 +123,11 @@ impl Options {
     /// ```
     pub fn to_sink(self, sink: impl Sink + 'static) -> Result<Queue, Error> {
         let layout = self.layout()?;
-        let target = sink.path().map(|path| Target::from(&*path));
+        let path = || sink.path().map(|path| Target::from(&*path));
+        let target = sink
+            .place()
+            .map(|place| Target::place(&place))
+            .or_else(path);
         self.start(layout, PlainArc::new(sink), target.unwrap_or_default())
     }
 
@@ -151,23 +154,16 @@ impl Options {
         let mut before = Recovery::default();
         loop {
             let reporter = self.on_error.of(target.clone());
-            let found = self.opening.look(&**sink)?;
-            let (ring, mut drain, recovery) =
-                self.ring((layout, found.end()), &**sink, &reporter, before)?;
-            let has_sizes = ring.geometry() == layout.geometry;
-            // A log of lines may end inside a record whose rest is in the ring.
-            let has_rest = recovery.is_some_and(|recovery| recovery.bytes > 0);
-            let is_continued = drain.ahead() > 0 || (sink.cuts_records() && has_rest);
-            let mended = self.opening.mend(&**sink, found, is_continued)?;
-            if mended.wrap.is_checked() {
-                drain.follow(found.end());
-            }
-            let sink = PlainArc::clone(sink);
-            let queue = self.run(ring, drain, (recovery, mended), sink, reporter)?;
-            if has_sizes {
+            let begun = self.begin(layout, &**sink, &reporter, before)?;
+            let (has_sizes, has_framing) = (begun.has_sizes, begun.has_framing);
+            let queue = self.run(begun, PlainArc::clone(sink), reporter)?;
+            if has_sizes && has_framing {
                 return Ok(queue);
             }
             if let Err(error) = queue.flush_timeout(self.stall_limit.unwrap_or(DRAIN_TIME)) {
+                if !has_framing {
+                    return Err(why_late(&queue, error).about(target));
+                }
                 // The ring keeps its old sizes: records that cannot be written must not prevent a
                 // start.
                 queue.shared().intake.trouble.reporter.report(error);
@@ -179,15 +175,20 @@ impl Options {
         }
     }
 
-    /// Makes a queue on `ring`, and starts its flusher.
+    /// Makes a queue on the ring of `begun`, and starts its flusher.
     fn run(
         &self,
-        ring: Ring<Mirror>,
-        drain: Drain,
-        (recovery, mended): (Option<Recovery>, Mended),
+        begun: Begun,
         sink: PlainArc<dyn Sink>,
         reporter: Reporter,
     ) -> Result<Queue, Error> {
+        let Begun {
+            ring,
+            drain,
+            recovery,
+            mended,
+            ..
+        } = begun;
         let config = Config {
             order: self.order,
             // On a fixed queue each entry is a separate claim.
@@ -307,6 +308,17 @@ impl Options {
         let slots = (count as u32).next_power_of_two().max(Geometry::MIN_SLOTS);
         let geometry = Geometry::new(capacity("fixed", bytes)?, slots);
         Ok(geometry.with_spans_max(count as u32))
+    }
+}
+
+/// Returns why a drain took too long: the log accepts nothing, if that is so.
+fn why_late(queue: &Queue, error: Error) -> Error {
+    match (error, queue.stats().stalled) {
+        (Error::TimedOut, Some(stall)) => Error::Stalled {
+            errno: stall.errno,
+            target: Target::default(),
+        },
+        (error, _) => error,
     }
 }
 

@@ -1,18 +1,11 @@
-//! Queues with a ring file: the next process writes what an earlier one has posted there.
-//!
-//! This file decides whether a queue may use the ring file, and what happens to the records in it.
-//! It may not overwrite records before all checks have passed.
+//! The options of queues with a ring file, and what such a queue has found.
 
-use std::io;
 use std::path::Path;
 
 use super::options::Options;
 use super::queue::Queue;
-use crate::actors::{Inheritance, Reporter, note_of};
-use crate::ends::{FileSink, Sink};
-use crate::memory::{Memory, Mirror, RingFile};
-use crate::ring::{Drain, Ring};
-use crate::words::{Error, Layout, Operation, Recovery, RingFileProblem as Problem, Tail};
+use crate::ends::FileSink;
+use crate::words::{Error, Recovery, RingFileProblem as Problem};
 
 impl Options {
     /// Keeps the ring in the file at `path`, so that posted records outlive the process, however it
@@ -123,95 +116,6 @@ impl Options {
     pub fn ring_on_disk(mut self, accepted: bool) -> Self {
         self.ring_on_disk = accepted;
         self
-    }
-
-    /// Makes the ring that the options ask for, and returns what was found in it if it is a file.
-    /// If a file holds records, the ring may have other sizes than asked for. `before` was found in
-    /// the file earlier, and is in the log already. The stream of the log continues at `start`.
-    pub(super) fn ring(
-        &self,
-        (layout, start): (Layout, u64),
-        sink: &dyn Sink,
-        reporter: &Reporter,
-        before: Recovery,
-    ) -> Result<(Ring<Mirror>, Drain, Option<Recovery>), Error> {
-        #[cfg(feature = "frames")]
-        if self.ring_file.is_some() && self.opening.framing == crate::words::Framing::Checked {
-            return Err(Error::InvalidOption {
-                option: "ring_file",
-                value: 0,
-                allowed: "left out with checked frames, which no ring file can hold yet",
-            });
-        }
-        if let Some(path) = &self.ring_file {
-            match self.ring_in_file(path, layout, sink, reporter) {
-                Ok((ring, drain, found)) => return Ok((ring, drain, Some(found.after(before)))),
-                Err(error) if self.ring_optional && is_optional(&error) => reporter.report(error),
-                Err(error) => return Err(error),
-            }
-        }
-        let memory =
-            Mirror::map(layout.geometry).map_err(|error| Error::io(Operation::Map, &error))?;
-        let origin = Tail {
-            pos: start,
-            ..Ring::origin(&memory)
-        };
-        let (ring, drain) = Ring::starting_at(memory, origin);
-        Ok((ring, drain, None))
-    }
-
-    fn ring_in_file(
-        &self,
-        path: &Path,
-        layout: Layout,
-        sink: &dyn Sink,
-        reporter: &Reporter,
-    ) -> Result<(Ring<Mirror>, Drain, Recovery), Error> {
-        let system = |error: io::Error| Error::io(Operation::RingFile, &error).about(&path.into());
-        let wrong = |problem| Error::ring_file(path, problem);
-        let mut opened = RingFile::open(path, layout, sink.file_id())?;
-        if opened.layout.entry_len != layout.entry_len {
-            return Err(wrong(Problem::OtherGeometry {
-                found: opened.layout.to_string(),
-                asked: layout.to_string(),
-            }));
-        }
-        let mut cleared = Recovery::default();
-        if opened.layout != layout {
-            let (_, found) = Inheritance::read(&opened.file, opened.layout).map_err(system)?;
-            let found = found.map_err(wrong)?.summary();
-            if found.bytes == 0 {
-                opened.make_anew(layout).map_err(system)?;
-                cleared = found;
-            }
-        }
-        let disk = opened.disk().filter(|_| !self.ring_on_disk);
-        let memory = Mirror::map_file(opened).map_err(system)?;
-        let journal = memory.journal().expect("a mapped file has one");
-        let inheritance = Inheritance::look(&memory, journal).map_err(wrong)?;
-        let note = note_of(sink);
-        if !self.other_log {
-            inheritance.check_log(journal.log(), &note).map_err(wrong)?;
-        }
-        if let Some(file_system) = disk {
-            reporter.report(wrong(Problem::OnDisk { file_system }));
-        }
-        journal.note_log(&note);
-        let (ring, drain, recovery) = inheritance.take_over(memory, sink);
-        Ok((ring, drain, recovery.after(cleared)))
-    }
-}
-
-/// Returns whether a queue with `ring_optional` opens in spite of `error`. It does not for a
-/// mistake of the program, such as two queues on one ring file.
-fn is_optional(error: &Error) -> bool {
-    match error {
-        Error::Io { .. } => true,
-        Error::RingFile { problem, .. } => !matches!(
-            **problem,
-            Problem::InUse { .. } | Problem::IsTheLog | Problem::NotAppending
-        ),
-        _ => false,
     }
 }
 

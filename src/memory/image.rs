@@ -70,7 +70,7 @@ pub fn noted_pid(file: &File) -> Option<u32> {
 }
 
 /// Reads `count` words from byte `at` on.
-fn read_words(file: &File, at: usize, count: usize) -> io::Result<Vec<u64>> {
+pub(super) fn read_words(file: &File, at: usize, count: usize) -> io::Result<Vec<u64>> {
     let mut bytes = vec![0; 8 * count];
     file.read_exact_at(&mut bytes, at as u64)?;
     let word = |bytes: &[u8]| u64::from_ne_bytes(bytes.try_into().expect("8 bytes"));

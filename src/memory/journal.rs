@@ -30,7 +30,9 @@ pub struct Header {
     tail: TailWords,
     intents: [Line; 2],
     live: [AtomicU64; Live::WORDS],
-    _unused: [AtomicU64; 512 - 4 * 8 - Live::WORDS],
+    /// Stored before the file is mapped.
+    _identity: Line,
+    _unused: [AtomicU64; 512 - 5 * 8 - Live::WORDS],
     log: [AtomicU64; LogNote::WORDS],
 }
 
@@ -170,6 +172,7 @@ impl Journal {
             if let Some(mut rest) = self.read().intent() {
                 // This intent counts as soon as the tail is stored. Until then the previous one
                 // counts.
+                rest.high += u32::from(tail.pos < rest.start.pos); // the low half has wrapped
                 rest.start = tail;
                 rest.bytes = if ahead > 0 {
                     rest.bytes.saturating_sub(whole)

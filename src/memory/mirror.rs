@@ -114,7 +114,9 @@ impl Mirror {
     ///
     /// The errors of `mmap(2)`.
     pub fn map_file(opened: RingFile) -> io::Result<Self> {
-        let RingFile { file, lock, layout } = opened;
+        let RingFile {
+            file, lock, layout, ..
+        } = opened;
         let capacity = layout.geometry.capacity() as usize;
         let front = layout.bytes_at();
         let len = front + 2 * capacity;

@@ -55,7 +55,7 @@ pub use file_lock::FileLock;
 pub use image::{Image, noted_pid};
 pub use journal::Journal;
 pub use mirror::Mirror;
-pub use ring_file::{RingFile, check_owner, read_layout};
+pub use ring_file::{RingFile, check_owner, random_id, read_title};
 
 /// One slot: two words, each with one writer at a time.
 ///

@@ -9,12 +9,16 @@ use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
 
-use super::image::noted_pid;
+use super::image::{noted_pid, read_words};
 use super::inherited::{Kept, keep_lock};
+use crate::primitives::os;
 use crate::primitives::os::file::{
     create_new, disk_of, effective_user, file_id, holder_of, make_zeros, open_existing, try_lock,
 };
-use crate::words::{Error, Head, Layout, Operation, RingFileProblem as Problem};
+use crate::words::{
+    Error, Head, Identity, Layout, Operation, RingFileProblem as Problem, RingFraming, RingId,
+    Title,
+};
 
 /// A ring file that is open and locked.
 #[derive(Debug)]
@@ -23,6 +27,9 @@ pub struct RingFile {
     /// The lock, held until it is dropped.
     pub(super) lock: Kept,
     pub layout: Layout,
+    pub identity: Identity,
+    /// Whether the file has version 1, without an identity. Then `identity` is the one that it gets.
+    pub is_old: bool,
 }
 
 impl RingFile {
@@ -86,29 +93,57 @@ impl RingFile {
         if !is_there {
             return Ok(None);
         }
-        let found = read_layout(&file).map_err(system)?.map_err(wrong)?;
+        let found = read_title(&file).map_err(system)?.map_err(wrong)?;
+        let identity = match found.identity {
+            Some(identity) => identity,
+            None => Identity {
+                id: random_id().map_err(system)?,
+                framing: RingFraming::default(),
+            },
+        };
         let mut locked = Self {
-            layout: found.unwrap_or(layout),
+            layout: found.layout.unwrap_or(layout),
             file,
             lock,
+            identity,
+            is_old: found.layout.is_some() && found.identity.is_none(),
         };
-        if found.is_none() {
+        if found.layout.is_none() {
             locked.make_anew(layout).map_err(system)?;
         }
         Ok(Some(locked))
     }
 
-    /// Replaces the content by an empty ring with the sizes of `layout`.
+    /// Replaces the content by an empty ring with the sizes of `layout`. The identity stays.
     ///
-    /// If the process is killed during the call, the file holds nothing, and the next queue creates
-    /// the ring again.
+    /// If the process is killed during the call, the file holds no ring, and the next queue creates
+    /// it again.
     ///
     /// # Errors
     ///
-    /// The errors of write(2). The file is then empty.
+    /// The errors of write(2). The file then holds no ring.
     pub fn make_anew(&mut self, layout: Layout) -> io::Result<()> {
         self.layout = layout;
-        fill(&self.file, layout)
+        self.is_old = false;
+        fill(&self.file, layout, self.identity)
+    }
+
+    /// Gives the file this identity, and makes a file of version 1 one of the present version: both
+    /// in one write within the first page, which a kill does not divide. No memory may map the file
+    /// yet.
+    ///
+    /// # Errors
+    ///
+    /// The errors of read(2) and write(2).
+    pub fn identify(&mut self, identity: Identity) -> io::Result<()> {
+        if self.is_old || self.identity != identity {
+            let mut words = read_words(&self.file, 0, Title::WORDS)?;
+            Title::store(Some(self.layout), identity, &mut words);
+            self.file.write_all_at(&bytes_of(&words), 0)?;
+        }
+        self.identity = identity;
+        self.is_old = false;
+        Ok(())
     }
 
     /// Returns the type of the file system of the file, unless that file system keeps its files in
@@ -140,30 +175,39 @@ pub fn check_owner(file: &File) -> io::Result<Result<(), Problem>> {
     })
 }
 
-/// Reads the layout from the start of `file`; `None` if the file holds nothing: no byte, or only
-/// zeros.
+/// Returns a new random id.
+///
+/// # Errors
+///
+/// The errors of getrandom(2).
+pub fn random_id() -> io::Result<RingId> {
+    os::random().map(RingId::from_bytes)
+}
+
+/// Reads the title from the start of `file`. It is empty if the file holds nothing: no byte, or
+/// only zeros.
 ///
 /// # Errors
 ///
 /// The errors of read(2), and the problem with the file.
-pub fn read_layout(file: &File) -> io::Result<Result<Option<Layout>, Problem>> {
+pub fn read_title(file: &File) -> io::Result<Result<Title, Problem>> {
     let metadata = file.metadata()?;
     if !metadata.is_file() {
         return Ok(Err(Problem::NotAFile));
     }
     let len = metadata.len();
-    let mut words = [[0; 8]; Layout::FIXED_WORDS];
+    let mut words = [[0; 8]; Title::WORDS];
     let start = words.as_flattened_mut();
-    let start = &mut start[..len.min(8 * Layout::FIXED_WORDS as u64) as usize];
+    let start = &mut start[..len.min(8 * Title::WORDS as u64) as usize];
     file.read_exact_at(start, 0)?;
     if start.iter().all(|byte| *byte == 0) && len <= Layout::LEN_MAX && is_zero(file, len)? {
-        return Ok(Ok(None));
+        return Ok(Ok(Title::default()));
     }
     if start.len() < 8 * Layout::FIXED_WORDS {
         let begins_with = start[..start.len().min(8)].to_vec();
         return Ok(Err(Problem::NotARingFile { begins_with }));
     }
-    Ok(Layout::from_words(&words.map(u64::from_ne_bytes), len).map(Some))
+    Ok(Title::from_words(&words.map(u64::from_ne_bytes), len))
 }
 
 /// Returns whether all `len` bytes of `file` are zeros.
@@ -181,28 +225,36 @@ fn is_zero(file: &File, len: u64) -> io::Result<bool> {
     Ok(true)
 }
 
-/// Writes an empty ring to `file`: first zeros everywhere, which hold nothing; then the first page,
-/// in one write, which a kill does not divide.
-fn fill(file: &File, layout: Layout) -> io::Result<()> {
-    let made = make_zeros(file, layout.file_len() as u64);
-    let made = made.and_then(|()| file.write_all_at(&first_page(layout), 0));
+/// Writes an empty ring to `file`: first a page that only says which ring this is; then zeros after
+/// it; then the first page again, in one write, which a kill does not divide.
+fn fill(file: &File, layout: Layout, identity: Identity) -> io::Result<()> {
+    let page = Layout::PATH_AT as u64;
+    let made = file.write_all_at(&first_page(None, identity), 0);
+    let made = made.and_then(|()| make_zeros(file, page, layout.file_len() as u64));
+    let made = made.and_then(|()| file.write_all_at(&first_page(Some(layout), identity), 0));
     if made.is_err() {
-        let _ = file.set_len(0); // frees the space; an empty file holds nothing, like zeros
+        let _ = file.set_len(page); // frees the space
     }
     made
 }
 
-/// Returns the header of an empty ring.
-fn first_page(layout: Layout) -> Vec<u8> {
-    let tail = Head {
-        seq: layout.geometry.slots(), // as in a private ring: no tag of the first lap is 0
-        pos: 0,
+/// Returns the header of an empty ring, or of a ring that does not exist yet.
+fn first_page(layout: Option<Layout>, identity: Identity) -> Vec<u8> {
+    let mut words = vec![0; Layout::PATH_AT / 8];
+    Title::store(layout, identity, &mut words);
+    if let Some(layout) = layout {
+        let tail = Head {
+            seq: layout.geometry.slots(), // as in a private ring: no tag of the first lap is 0
+            pos: 0,
+        }
+        .to_bits();
+        // There is no previous tail: 0. If `previous` were equal to the tail, a damaged tail would
+        // pass, since the complement may match either of them.
+        words[Layout::FIXED_WORDS..][..3].copy_from_slice(&[0, tail, !tail]);
     }
-    .to_bits();
-    let mut words = layout.to_words().to_vec();
-    // There is no previous tail: 0. If `previous` were equal to the tail, a damaged tail would
-    // pass, since the complement may match either of them.
-    words.extend([0, tail, !tail]);
-    words.resize(Layout::PATH_AT / 8, 0);
+    bytes_of(&words)
+}
+
+fn bytes_of(words: &[u64]) -> Vec<u8> {
     words.iter().flat_map(|word| word.to_ne_bytes()).collect()
 }

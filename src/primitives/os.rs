@@ -25,7 +25,6 @@ mod linux;
 use linux as platform;
 
 pub use platform::file::write_nowait;
-#[cfg(feature = "frames")]
 pub use platform::random;
 #[cfg(feature = "read")]
 pub use platform::watch;

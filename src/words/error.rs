@@ -149,6 +149,15 @@ pub enum Error {
         /// What is wrong with it.
         problem: Box<FramingProblem>,
     },
+    /// A sink refuses to be the log of the queue's ring file ([`Sink::opened`](crate::Sink::opened)).
+    SinkRefused {
+        /// The place or the path of the sink's log.
+        target: Target,
+        /// The errno of the sink's error, or of its kind.
+        errno: i32,
+        /// The text of the sink's error.
+        reason: Box<str>,
+    },
     /// A log cannot be rotated as asked. It was not changed.
     Rotation(Box<RotationProblem>),
     /// A system call failed. After a failed write the queue has failed until it is
@@ -192,7 +201,9 @@ impl Error {
             Self::RingFile { ref problem, .. } => problem.errno(),
             Self::Framing { ref problem, .. } => problem.errno(),
             Self::Rotation(ref problem) => problem.errno(),
-            Self::Stalled { errno, .. } | Self::Io { errno, .. } => errno,
+            Self::Stalled { errno, .. }
+            | Self::SinkRefused { errno, .. }
+            | Self::Io { errno, .. } => errno,
         }
     }
 
@@ -227,6 +238,7 @@ impl Error {
         match self {
             Self::Stalled { target, .. }
             | Self::Framing { target, .. }
+            | Self::SinkRefused { target, .. }
             | Self::Io { target, .. } => (!target.is_unknown()).then_some(target),
             _ => None,
         }
@@ -237,6 +249,7 @@ impl Error {
     pub(crate) fn about(mut self, about: &Target) -> Self {
         if let Self::Stalled { target, .. }
         | Self::Framing { target, .. }
+        | Self::SinkRefused { target, .. }
         | Self::Io { target, .. } = &mut self
         {
             if target.is_unknown() {
@@ -259,6 +272,15 @@ impl Error {
         Self::Framing {
             target: Target::default(),
             problem: Box::new(problem),
+        }
+    }
+
+    /// Why a sink refuses a ring file; [`about`](Error::about) adds the target.
+    pub(crate) fn sink_refused(source: &io::Error) -> Self {
+        Self::SinkRefused {
+            target: Target::default(),
+            errno: errno_of(source),
+            reason: source.to_string().into(),
         }
     }
 

@@ -113,6 +113,9 @@ impl fmt::Display for Reason<'_> {
             E::BadDescriptor => f.write_str("the descriptor is not open for writing"),
             E::Forked => f.write_str("this queue belongs to the parent process; open a new one"),
             E::Framing { ref problem, .. } => problem.fmt(f),
+            E::SinkRefused { ref reason, .. } => {
+                write!(f, "refuses the ring file of this queue: {reason}")
+            }
             E::Rotation(ref problem) => problem.fmt(f),
             E::RingFile {
                 ref path,

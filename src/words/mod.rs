@@ -7,7 +7,7 @@
 //! |---|---|
 //! | `head`, `slot` | the packed words of the ring, as docs/ring.md draws them |
 //! | `geometry` | the sizes of a ring, and what room means |
-//! | `ring_file`, `ring_notes` | the words of the ring file, as docs/format.md lists them |
+//! | `ring_file`, `ring_identity`, `ring_notes`, `ring_writes` | the words of the ring file, as docs/format.md lists them |
 //! | `frame`, `framing`, `wrap` | the bytes of framed logs, as docs/frames.md lists them |
 //! | `position`, `level`, `flags`, `sync_policy` | what callers pass and get |
 //! | `error`, `undrained`, `recovery`, `rotation` | what callers are told |
@@ -26,9 +26,11 @@ mod position;
 mod recovery;
 mod report;
 mod ring_file;
+mod ring_identity;
 #[cfg(test)]
 mod ring_kills;
 mod ring_notes;
+mod ring_writes;
 mod rotation;
 mod slot;
 mod sync_policy;
@@ -45,8 +47,10 @@ pub use level::{Level, Status, SyncOp};
 pub use position::Position;
 pub use recovery::{Recovery, RingFileProblem};
 pub use report::Report;
-pub use ring_file::{Entries, Intent, Layout, LogEnd};
+pub use ring_file::{Layout, LogEnd};
+pub use ring_identity::{Identity, RingFraming, RingId, Title};
 pub use ring_notes::{Live, LogNote};
+pub use ring_writes::{Entries, Intent};
 pub use rotation::RotationProblem;
 pub use slot::{Phase, Place, State, Tag};
 pub use sync_policy::SyncPolicy;

@@ -119,6 +119,11 @@ pub enum RingFileProblem {
         /// The version in its header.
         version: u64,
     },
+    /// It is a ring of a mode that this release does not have.
+    OtherMode {
+        /// The mode in its header: 0 is a queue, 1 a recorder.
+        mode: u64,
+    },
     /// It was created on a machine with the other byte order.
     OtherByteOrder,
     /// It is shorter or longer than its header says.
@@ -140,9 +145,19 @@ pub enum RingFileProblem {
         /// The options with which it is opened now.
         asked: String,
     },
+    /// It holds records that are framed in another way, and they cannot be written first: the log is
+    /// another one ([`other_log`](crate::Options::other_log)), or this build lacks the framing.
+    OtherFraming {
+        /// The [framing](crate::Framing) of the records.
+        found: String,
+        /// The framing with which it is opened now.
+        asked: String,
+        /// The number of bytes of these records.
+        bytes: u64,
+    },
     /// It holds records for another log.
     OtherLog {
-        /// The path of that log, as it was given.
+        /// The path of that log, as it was given, or its [place](crate::Sink::place).
         log: PathBuf,
         /// The number of bytes of these records.
         bytes: u64,
@@ -193,15 +208,6 @@ impl fmt::Display for RingFileProblem {
                 "it is not a ring file of alq (it begins with \"{}\"): give another path",
                 begins_with.escape_ascii()
             ),
-            Self::OtherVersion { version } => write!(
-                f,
-                "it has format version {version}, and this release reads version 1: recover it \
-                 with the release that made it (`alq recover`), or give another path"
-            ),
-            Self::OtherByteOrder => f.write_str(
-                "it was created on a machine with the other byte order: recover it on such a \
-                 machine",
-            ),
             Self::WrongLength { len, expected } => write!(
                 f,
                 "it has {len} bytes, and its header says {expected}: it was truncated or only \
@@ -211,17 +217,6 @@ impl fmt::Display for RingFileProblem {
                 f,
                 "{part} are damaged, so its records cannot be found; move it away to start with a \
                  new one"
-            ),
-            Self::OtherGeometry { found, asked } => write!(
-                f,
-                "it was created with {found}, and is opened with {asked}: open it with the \
-                 former, or recover it (`alq recover`) and remove it"
-            ),
-            Self::OtherLog { log, bytes } => write!(
-                f,
-                "it holds {bytes} bytes for another log, {}: open it with that log, or recover it \
-                 first (`alq recover`)",
-                Escaped(log)
             ),
             Self::NotAppending => f.write_str(
                 "the log must be open for appending (O_APPEND), so that a recovery finds what \
@@ -234,6 +229,55 @@ impl fmt::Display for RingFileProblem {
                  that shuts down kills the process (SIGBUS); use tmpfs, as in /run",
                 file_system_name(*file_system)
             ),
+            Self::OtherVersion { .. }
+            | Self::OtherMode { .. }
+            | Self::OtherByteOrder
+            | Self::OtherGeometry { .. }
+            | Self::OtherFraming { .. }
+            | Self::OtherLog { .. } => self.fmt_other(f),
+        }
+    }
+}
+
+impl RingFileProblem {
+    /// Formats the problem of a ring file that serves another release, machine, queue or log.
+    fn fmt_other(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::OtherVersion { version } => write!(
+                f,
+                "it has format version {version}, and this release reads versions 1 and 2: recover \
+                 it with the release that made it (`alq recover`), or give another path"
+            ),
+            Self::OtherMode { mode } => write!(
+                f,
+                "it is a ring of mode {mode}, and this release only has queues (mode 0): open it \
+                 with the release that made it, or give another path"
+            ),
+            Self::OtherByteOrder => f.write_str(
+                "it was created on a machine with the other byte order: recover it on such a \
+                 machine",
+            ),
+            Self::OtherGeometry { found, asked } => write!(
+                f,
+                "it was created with {found}, and is opened with {asked}: open it with the \
+                 former, or recover it (`alq recover`) and remove it"
+            ),
+            Self::OtherFraming {
+                found,
+                asked,
+                bytes,
+            } => write!(
+                f,
+                "it holds {bytes} bytes of records framed as {found}, and is opened with {asked}: \
+                 open it with the former, or recover it first (`alq recover`)"
+            ),
+            Self::OtherLog { log, bytes } => write!(
+                f,
+                "it holds {bytes} bytes for another log, {}: open it with that log, or recover it \
+                 first (`alq recover`)",
+                Escaped(log)
+            ),
+            _ => Ok(()), // not one of them
         }
     }
 }

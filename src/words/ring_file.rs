@@ -1,8 +1,8 @@
-//! The format of a ring file: the place and the check of each word. docs/format.md shows it in
-//! pictures.
+//! The format of a ring file: its sizes and their words, and the check of each group of words.
+//! docs/format.md shows it in pictures.
 
+use super::Geometry;
 use super::RingFileProblem as Problem;
-use super::{Geometry, Head};
 
 /// The sizes of one ring file.
 ///
@@ -31,8 +31,8 @@ impl Layout {
     const MAGIC: u64 = u64::from_ne_bytes(*b"alq ring");
     /// A number that reads differently on a machine with the other byte order.
     const ORDER: u64 = 0x0102_0304_0506_0708;
-    /// The version of the format. A library reads only its own version.
-    const VERSION: u64 = 1;
+    /// The version of the format that this library writes. It also reads version 1.
+    const VERSION: u64 = 2;
 
     /// Returns the offset of the bytes of the ring: the first page after the slots.
     pub const fn bytes_at(self) -> usize {
@@ -52,28 +52,41 @@ impl Layout {
         self.bytes_at() + self.geometry.capacity() as usize
     }
 
-    /// Returns the words at the start of the file.
-    pub fn to_words(self) -> [u64; Self::FIXED_WORDS] {
+    /// Returns the words at the start of the file. The sizes of a file that is being made are 0.
+    pub fn to_words(layout: Option<Self>) -> [u64; Self::FIXED_WORDS] {
+        let sizes = layout.map_or([0; 4], |layout| {
+            [
+                layout.geometry.capacity(),
+                layout.geometry.slots(),
+                layout.geometry.spans_max(),
+                layout.entry_len,
+            ]
+        });
+        let [capacity, slots, spans_max, entry_len] = sizes.map(u64::from);
         let mut words = [
             Self::MAGIC,
             Self::ORDER,
             Self::VERSION,
-            u64::from(self.geometry.capacity()),
-            u64::from(self.geometry.slots()),
-            u64::from(self.geometry.spans_max()),
-            u64::from(self.entry_len),
+            capacity,
+            slots,
+            spans_max,
+            entry_len,
             0,
         ];
         words[7] = checksum(&words[..7]);
         words
     }
 
-    /// Reads the words at the start of a file of `len` bytes.
+    /// Reads the words at the start of a file of `len` bytes: the version, and the sizes unless the
+    /// file is being made.
     ///
     /// # Errors
     ///
     /// The problem of the file, if these words are not those of a ring file of that length.
-    pub fn from_words(words: &[u64; Self::FIXED_WORDS], len: u64) -> Result<Self, Problem> {
+    pub fn from_words(
+        words: &[u64; Self::FIXED_WORDS],
+        len: u64,
+    ) -> Result<(u64, Option<Self>), Problem> {
         let [
             magic,
             order,
@@ -91,8 +104,11 @@ impl Layout {
         if order == Self::ORDER.swap_bytes() {
             return Err(Problem::OtherByteOrder);
         }
-        if order == Self::ORDER && version != Self::VERSION && version < 1 << 16 {
+        if order == Self::ORDER && !(1..=Self::VERSION).contains(&version) && version < 1 << 16 {
             return Err(Problem::OtherVersion { version });
+        }
+        if version == Self::VERSION && *words == Self::to_words(None) {
+            return Ok((version, None));
         }
         let is_whole = check == checksum(&words[..7]) && order == Self::ORDER;
         let is_size = |value: u64, min: u32, max: u64| {
@@ -117,7 +133,7 @@ impl Layout {
         if len != expected {
             return Err(Problem::WrongLength { len, expected });
         }
-        Ok(layout)
+        Ok((version, Some(layout)))
     }
 }
 
@@ -206,141 +222,10 @@ impl LogEnd {
     }
 }
 
-/// Notes a write before it begins: `bytes` bytes of records, from the position `start` of the ring,
-/// go to the `end` of the log.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Intent {
-    /// Grows with every intent. If two intents count, the one with the greater number is used.
-    pub generation: u64,
-    /// The tail at which the write begins.
-    pub start: Head,
-    /// The number of bytes of records.
-    pub bytes: u32,
-    /// Where they go. `inode` is 0 for a pipe or a socket, whose bytes cannot be compared.
-    pub end: LogEnd,
-}
-
-impl Intent {
-    /// The number of words of an intent: one cache line.
-    pub const WORDS: usize = 8;
-
-    /// Packs this intent.
-    pub fn to_words(self) -> [u64; Self::WORDS] {
-        let mut words = [
-            self.generation,
-            self.start.to_bits(),
-            u64::from(self.bytes),
-            self.end.size_bytes,
-            self.end.device,
-            self.end.inode,
-            self.end.birth_ns,
-            0,
-        ];
-        words[7] = checksum(&words[..7]);
-        words
-    }
-
-    /// Returns the stores that note this intent, each as the index of a word and its value. The
-    /// intent does not count before the last store.
-    pub fn stores(self) -> [(usize, u64); Self::WORDS + 1] {
-        let words = self.to_words();
-        let mut stores = [(Self::WORDS - 1, 0); Self::WORDS + 1]; // clears the check
-        for (word, value) in words.into_iter().enumerate() {
-            stores[word + 1] = (word, value);
-        }
-        stores
-    }
-
-    /// Returns whether `words` are damaged: neither a complete intent nor one whose stores a kill
-    /// has cut short.
-    pub fn is_damaged(words: &[u64; Self::WORDS]) -> bool {
-        words[7] != 0 && Self::from_words(words).is_none()
-    }
-
-    /// Unpacks an intent. `None` if its stores were not completed.
-    pub fn from_words(words: &[u64; Self::WORDS]) -> Option<Self> {
-        let [
-            generation,
-            start,
-            bytes,
-            size_bytes,
-            device,
-            inode,
-            birth_ns,
-            check,
-        ] = *words;
-        (check == checksum(&words[..7])).then_some(Self {
-            generation,
-            start: Head::from_bits(start),
-            bytes: bytes as u32,
-            end: LogEnd {
-                device,
-                inode,
-                birth_ns,
-                size_bytes,
-            },
-        })
-    }
-}
-
-/// The words of the header that change: the tail, and the two intents.
-#[derive(Clone, Copy, Debug)]
-pub struct Entries {
-    /// The previous tail, the tail, and the complement of the tail.
-    pub tail: [u64; 3],
-    /// The two intents, written in turn.
-    pub intents: [[u64; Intent::WORDS]; 2],
-}
-
-impl Entries {
-    /// Returns the stores that move the tail from `before` to `tail`, each as the index of a word
-    /// and its value. After a kill between any two of them, [`tail`](Entries::tail) returns one of
-    /// the two tails. This also holds if an earlier process was killed in the same way.
-    pub const fn tail_stores(before: u64, tail: u64) -> [(usize, u64); 4] {
-        // The first store repairs the complement: an earlier process may have been killed before it
-        // stored that.
-        [(2, !before), (0, before), (1, tail), (2, !tail)]
-    }
-
-    /// Returns the tail; `None` if the words contradict each other.
-    pub fn tail(&self) -> Option<Head> {
-        let [previous, tail, check] = self.tail;
-        // After a kill between the last two stores, the complement is that of the previous tail.
-        (!check == tail || !check == previous).then_some(Head::from_bits(tail))
-    }
-
-    /// Returns the write that was in progress, if there was one: the newer of the intents that
-    /// start at the tail. The other intent may be for the bytes after it.
-    pub fn intent(&self) -> Option<Intent> {
-        let tail = self.tail()?;
-        let intents = self.intents.iter().filter_map(Intent::from_words);
-        let counting = intents.filter(|intent| intent.start == tail);
-        counting.max_by_key(|intent| intent.generation)
-    }
-
-    /// Returns the intent that was noted last.
-    pub fn newest(&self) -> Option<Intent> {
-        let intents = self.intents.iter().filter_map(Intent::from_words);
-        intents.max_by_key(|intent| intent.generation)
-    }
-
-    /// Returns the index of the intent that the next one overwrites: not the one that counts,
-    /// because that one must count until the next one is complete.
-    pub fn next_place(&self) -> usize {
-        let kept = self.intent().or_else(|| self.newest());
-        usize::from(kept.is_some() && kept == Intent::from_words(&self.intents[0]))
-    }
-
-    /// Returns whether an intent is damaged: no killed process leaves such words.
-    pub fn has_damaged_intent(&self) -> bool {
-        self.intents.iter().any(Intent::is_damaged)
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{Intent, Layout, LogEnd, Problem};
-    use crate::words::{Geometry, Head};
+    use super::{Layout, Problem};
+    use crate::words::Geometry;
 
     const LAYOUT: Layout = Layout {
         geometry: Geometry::new(4096, 64),
@@ -351,8 +236,10 @@ mod tests {
     fn the_words_at_the_start_round_trip_and_say_what_is_wrong() {
         let len = LAYOUT.file_len() as u64;
         assert_eq!(len, 8192 + 4096 + 4096);
-        let words = LAYOUT.to_words();
-        assert_eq!(Layout::from_words(&words, len), Ok(LAYOUT));
+        let words = Layout::to_words(Some(LAYOUT));
+        assert_eq!(Layout::from_words(&words, len), Ok((2, Some(LAYOUT))));
+        let being_made = Layout::to_words(None);
+        assert_eq!(Layout::from_words(&being_made, 4096), Ok((2, None)));
         let wrong = Problem::WrongLength {
             len: len - 1,
             expected: len,
@@ -368,32 +255,20 @@ mod tests {
         };
         assert_eq!(with(0, u64::from_ne_bytes(*b"some tex")), Err(text));
         assert_eq!(with(1, words[1].swap_bytes()), Err(Problem::OtherByteOrder));
-        assert_eq!(with(2, 2), Err(Problem::OtherVersion { version: 2 }));
+        for version in [0, 3] {
+            assert_eq!(with(2, version), Err(Problem::OtherVersion { version }));
+        }
     }
 
     #[test]
-    fn every_flipped_bit_of_a_header_or_an_intent_is_seen() {
-        let intent = Intent {
-            generation: 7,
-            start: Head { seq: 64, pos: 12 },
-            bytes: 100,
-            end: LogEnd {
-                device: 1,
-                inode: 2,
-                birth_ns: 3,
-                size_bytes: 4,
-            },
-        };
-        assert_eq!(Intent::from_words(&intent.to_words()), Some(intent));
-        assert_eq!(Intent::from_words(&[0; 8]), None);
+    fn every_flipped_bit_of_the_sizes_is_seen() {
+        let len = LAYOUT.file_len() as u64;
         for bit in 0..512 {
-            let flip = |mut words: [u64; 8]| {
+            for layout in [Some(LAYOUT), None] {
+                let mut words = Layout::to_words(layout);
                 words[bit / 64] ^= 1 << (bit % 64);
-                words
-            };
-            let len = LAYOUT.file_len() as u64;
-            assert!(Layout::from_words(&flip(LAYOUT.to_words()), len).is_err());
-            assert_eq!(Intent::from_words(&flip(intent.to_words())), None);
+                assert!(Layout::from_words(&words, len).is_err());
+            }
         }
     }
 }

@@ -60,6 +60,7 @@ fn a_kill_between_any_two_stores_of_an_intent_and_of_the_next_keeps_it_readable(
         generation: 0,
         start,
         bytes,
+        high: 0,
         end: LogEnd::default(),
     };
     let check = |entries: &Entries| {

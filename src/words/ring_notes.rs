@@ -2,7 +2,7 @@
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use super::LogEnd;
 use super::ring_file::checksum;
@@ -14,16 +14,24 @@ pub struct LogNote {
     pub end: LogEnd,
     /// Its path at that time, if known.
     pub path: Option<PathBuf>,
+    /// Where it is, if it is no file: a URI. A log with a place has no path.
+    pub place: Option<String>,
 }
 
 impl LogNote {
     /// The number of words of a note: a page.
     pub const WORDS: usize = 512;
-    /// Longer paths are not noted.
-    const PATH_MAX: usize = (Self::WORDS - 5) * 8;
+    /// Longer paths and places are not noted.
+    pub const NAME_MAX: usize = (Self::WORDS - 5) * 8;
+    /// The bit of the length that says that the name is a place.
+    const PLACE: u64 = 1 << 32;
 
-    /// Whether both notes name one log: the same file, or another file at the same path.
+    /// Whether both notes name one log: the same place, the same file, or another file at the same
+    /// path.
     pub fn is_same_log(&self, other: &Self) -> bool {
+        if self.place.is_some() || other.place.is_some() {
+            return self.place == other.place;
+        }
         let is_same_place = self.path.is_some() && self.path == other.path;
         let are_no_files = self.end.inode == 0 && other.end.inode == 0;
         are_no_files || is_same_place || self.end.is_same_file(&other.end)
@@ -31,17 +39,21 @@ impl LogNote {
 
     /// Packs this note.
     pub fn to_words(&self) -> Vec<u64> {
-        let path = self.path.as_deref().unwrap_or(Path::new(""));
-        let path = Some(path.as_os_str().as_bytes()).filter(|path| path.len() <= Self::PATH_MAX);
-        let path = path.unwrap_or_default();
+        let (name, kind) = match (&self.place, &self.path) {
+            (Some(place), _) => (place.as_bytes(), Self::PLACE),
+            (None, Some(path)) => (path.as_os_str().as_bytes(), 0),
+            (None, None) => (&[][..], 0),
+        };
+        let name = Some(name).filter(|name| name.len() <= Self::NAME_MAX);
+        let name = name.unwrap_or_default();
         let LogEnd {
             device,
             inode,
             birth_ns,
             ..
         } = self.end;
-        let mut words = vec![0, device, inode, birth_ns, path.len() as u64];
-        words.extend(path.chunks(8).map(|chunk| {
+        let mut words = vec![0, device, inode, birth_ns, kind | name.len() as u64];
+        words.extend(name.chunks(8).map(|chunk| {
             let mut bytes = [0; 8];
             bytes[..chunk.len()].copy_from_slice(chunk);
             u64::from_ne_bytes(bytes)
@@ -52,16 +64,19 @@ impl LogNote {
 
     /// Unpacks a note. `None` if it was not stored completely.
     pub fn from_words(words: &[u64]) -> Option<Self> {
-        let &[check, device, inode, birth_ns, len, ref path @ ..] = words else {
+        let &[check, device, inode, birth_ns, len, ref name @ ..] = words else {
             return None;
         };
-        let len = usize::try_from(len).ok()?;
+        let is_place = len & Self::PLACE != 0;
+        let len = usize::try_from(len & !Self::PLACE).ok()?;
         let used = 5 + len.div_ceil(8);
-        if len > Self::PATH_MAX || used > words.len() || check != checksum(&words[1..used]) {
+        if len > Self::NAME_MAX || used > words.len() || check != checksum(&words[1..used]) {
             return None;
         }
-        let bytes: Vec<u8> = path.iter().flat_map(|word| word.to_ne_bytes()).collect();
-        let path = PathBuf::from(OsStr::from_bytes(&bytes[..len]));
+        let bytes: Vec<u8> = name.iter().flat_map(|word| word.to_ne_bytes()).collect();
+        let name = Some(&bytes[..len]).filter(|name| !name.is_empty());
+        let place = name.filter(|_| is_place);
+        let path = name.filter(|_| !is_place);
         Some(Self {
             end: LogEnd {
                 device,
@@ -69,7 +84,8 @@ impl LogNote {
                 birth_ns,
                 size_bytes: 0,
             },
-            path: (len > 0).then_some(path),
+            path: path.map(|path| PathBuf::from(OsStr::from_bytes(path))),
+            place: place.map(|place| String::from_utf8_lossy(place).into_owned()),
         })
     }
 }
@@ -188,14 +204,16 @@ mod tests {
             birth_ns: 3,
             size_bytes: 0,
         };
-        for path in [
-            None,
-            Some("/x"),
-            Some("/var/log/12345"),
-            Some("/var/log/123456"),
+        for (path, place) in [
+            (None, None),
+            (Some("/x"), None),
+            (Some("/var/log/12345"), None),
+            (Some("/var/log/123456"), None),
+            (None, Some("far://host/log")),
         ] {
             let path = path.map(PathBuf::from);
-            let note = LogNote { end, path };
+            let place = place.map(str::to_owned);
+            let note = LogNote { end, path, place };
             let mut words = note.to_words();
             assert_eq!(LogNote::from_words(&words), Some(note));
             let last = words.len() - 1;
@@ -204,6 +222,24 @@ mod tests {
         }
         assert_eq!(LogNote::from_words(&[0; LogNote::WORDS]), None);
         assert_eq!(LogNote::from_words(&[u64::MAX; LogNote::WORDS]), None);
+    }
+
+    #[test]
+    fn a_place_is_one_log_and_no_path_whatever_it_looks_like() {
+        let note = |path: Option<&str>, place: Option<&str>| LogNote {
+            end: LogEnd::default(),
+            path: path.map(PathBuf::from),
+            place: place.map(str::to_owned),
+        };
+        let [place, path, pipe] = [
+            note(None, Some("/x")),
+            note(Some("/x"), None),
+            note(None, None),
+        ];
+        assert!(place.is_same_log(&place));
+        for other in [&path, &pipe, &note(None, Some("/y"))] {
+            assert!(!place.is_same_log(other) && !other.is_same_log(&place));
+        }
     }
 
     #[test]

@@ -5,7 +5,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 /// Names what an [`Error`](crate::Error) or a [`Report`](crate::Report) is about: the path that a
-/// log was opened with, the number of a descriptor, or the number of a queue that ends in a sink.
+/// log was opened with, the number of a descriptor, the place of a sink, or the number of a queue
+/// that ends in a sink without one.
 ///
 /// **All targets compare equal.** So two errors are equal if the same step failed for the same
 /// reason, on any log. To distinguish targets, compare [`path`](Target::path) or the text.
@@ -25,6 +26,7 @@ enum Kind {
     #[default]
     Unknown,
     Path(Arc<Path>),
+    Place(Arc<str>),
     Descriptor(i32),
     Queue(u64),
 }
@@ -40,11 +42,16 @@ impl Target {
         Self(Kind::Queue(number))
     }
 
+    /// The place of a log that is no file.
+    pub(crate) fn place(place: &str) -> Self {
+        Self(Kind::Place(place.into()))
+    }
+
     pub(crate) const fn is_unknown(&self) -> bool {
         matches!(self.0, Kind::Unknown)
     }
 
-    /// Returns the path as it was given; `None` for a descriptor or a queue.
+    /// Returns the path as it was given; `None` for a descriptor, a place or a queue.
     ///
     /// ```
     /// assert_eq!(alq::Target::default().path(), None);
@@ -72,12 +79,13 @@ impl PartialEq for Target {
 
 impl Eq for Target {}
 
-/// The path, with control characters escaped; `descriptor 1`; or `queue 1`.
+/// The path or the place, with control characters escaped; `descriptor 1`; or `queue 1`.
 impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
             Kind::Unknown => f.write_str("alq"),
             Kind::Path(path) => Escaped(path).fmt(f),
+            Kind::Place(place) => Escaped(Path::new(&**place)).fmt(f),
             Kind::Descriptor(number) => write!(f, "descriptor {number}"),
             Kind::Queue(number) => write!(f, "queue {number}"),
         }

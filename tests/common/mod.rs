@@ -4,6 +4,7 @@
 pub mod child;
 pub mod disk;
 pub mod exit;
+pub mod far;
 pub mod fork;
 pub mod frames;
 pub mod load;

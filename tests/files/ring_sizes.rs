@@ -168,13 +168,14 @@ fn with_an_optional_ring_none_of_this_stops_a_start() {
         bytes[at..at + to.len()].copy_from_slice(to);
         bytes
     };
-    let files: [(&str, Vec<u8>); 5] = [
-        ("format version 2", changed(16, &2_u64.to_ne_bytes())),
+    let files: [(&str, Vec<u8>); 6] = [
+        ("format version 3", changed(16, &3_u64.to_ne_bytes())),
         (
             "byte order",
             changed(8, &0x0102_0304_0506_0708_u64.swap_bytes().to_ne_bytes()),
         ),
         ("the sizes", changed(24, &[0xff])),
+        ("the words of its identity", changed(384, &[0xff])),
         ("the words of its tail", changed(72, &[0xff; 8])),
         (
             "not a ring file",

@@ -106,6 +106,13 @@ fn noted_log<'a>(ring: &Path, state: &'a State) -> Result<(&'a Path, File), Fail
         let problem = format!("{problem}: name a file with --into FILE");
         Err(Failure::new(report::shown(ring), problem))
     };
+    if let Some(place) = &state.place {
+        return refuse(format!(
+            "its log is no file, but {}: start the program that writes there, which goes on with it, \
+             or take the records out",
+            report::visible(place)
+        ));
+    }
     let (Some(log), Some(end)) = (&state.log, &state.log_end) else {
         return refuse("it does not name its log (which may be a pipe)".to_owned());
     };

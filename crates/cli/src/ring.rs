@@ -93,12 +93,13 @@ pub fn look(path: &Path) -> Result<State, Failure> {
     inspect(path).map_err(|error| refusal(path, &error))
 }
 
-/// Options with the sizes of a ring file.
+/// Options with the sizes and the framing of a ring file.
 pub fn sizes(state: &State) -> Options {
-    match state.fixed {
+    let options = match state.fixed {
         Some((len, count)) => Options::new().fixed(len, count),
         None => Options::new().capacity(state.capacity_bytes as usize),
-    }
+    };
+    options.framing(state.framing.unwrap_or_default())
 }
 
 /// The message if the ring file at `path` cannot be used.

@@ -16,6 +16,11 @@ use crate::ring;
 struct Report {
     ring: String,
     log: Option<String>,
+    /// Where the log is, if it is no file.
+    place: Option<String>,
+    /// Which ring this is, and how its records are framed.
+    id: Option<String>,
+    framing: Option<String>,
     /// Why the ring file is not trusted.
     untrusted: Option<String>,
     in_use: bool,
@@ -74,6 +79,9 @@ impl Report {
         Self {
             ring: report::name(&options.ring),
             log: state.log.as_deref().map(report::name),
+            place: state.place.clone(),
+            id: state.id.as_ref().map(ToString::to_string),
+            framing: state.framing.map(|framing| format!("{framing:?}")),
             untrusted: state.untrusted.as_ref().map(ToString::to_string),
             in_use: state.in_use,
             pid: state.pid,
@@ -111,7 +119,9 @@ impl Report {
         let none = || "none".to_owned();
         let mut rows = vec![
             Row::text("ring", &self.ring),
-            Row::text("log", self.log.as_deref().unwrap_or("not known")),
+            Row::text("id", self.id.as_deref().unwrap_or("none")),
+            Row::text("log", &self.log()),
+            Row::text("framing", self.framing.as_deref().unwrap_or("not known")),
             Row::text("owner", &self.owner()),
             Row::text("shown", &self.age(self.shown_ns)),
             Row::count("capacity", self.capacity_bytes, "bytes"),
@@ -165,6 +175,12 @@ impl Report {
             Row::text("failure", self.failure.as_deref().unwrap_or("none")),
         ]);
         rows
+    }
+
+    fn log(&self) -> String {
+        let place = self.place.clone();
+        let log = self.log.clone().or(place);
+        log.unwrap_or_else(|| "not known".to_owned())
     }
 
     fn owner(&self) -> String {

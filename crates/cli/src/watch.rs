@@ -239,8 +239,9 @@ impl<'a> Watch<'a> {
 
     /// The rows that say which queue this is, and how full it is.
     fn what_it_is(&self, state: &State) -> Vec<Row> {
-        let log = state.log.as_ref();
-        let log = log.map_or("not known".to_owned(), |log| report::shown(log));
+        let log = state.log.as_deref().map(report::shown);
+        let log = log.or_else(|| state.place.as_deref().map(report::visible));
+        let log = log.unwrap_or_else(|| "not known".to_owned());
         let State {
             fill_bytes,
             capacity_bytes,

@@ -68,18 +68,19 @@ pub fn create_new(path: &Path) -> io::Result<File> {
     options.open(path)
 }
 
-/// Fills `file` with `len` zeros and allocates the disk space for them, so that a full disk does
-/// not kill a process that maps it later. The earlier content is lost at once.
+/// Gives `file` the length `len`, with zeros from byte `from` on, and allocates the disk space for
+/// them, so that a full disk does not kill a process that maps it later. The earlier content there
+/// is lost at once.
 ///
 /// # Errors
 ///
 /// The errors of write(2), and `EFBIG` if the process may not create files of that size: growing
 /// the file would raise SIGXFSZ.
-pub fn make_zeros(file: &File, len: u64) -> io::Result<()> {
+pub fn make_zeros(file: &File, from: u64, len: u64) -> io::Result<()> {
     check_file_limit(len)?;
-    file.set_len(0)?;
-    let zeros = vec![0; (1 << 20).min(len as usize)];
-    let mut written = 0;
+    file.set_len(from)?;
+    let zeros = vec![0; (1 << 20).min((len - from) as usize)];
+    let mut written = from;
     while written < len {
         let part = zeros.len().min((len - written) as usize);
         file.write_all_at(&zeros[..part], written)?;

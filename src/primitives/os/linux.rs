@@ -68,7 +68,6 @@ pub unsafe fn wipe_in_children(page: NonNull<u8>, len: usize) -> io::Result<()> 
 /// # Errors
 ///
 /// Its errors.
-#[cfg(feature = "frames")]
 pub fn random() -> io::Result<[u8; 16]> {
     let mut bytes = [0; 16];
     // SAFETY: the pointer and the length are those of an array that lives over the call.

@@ -34,12 +34,16 @@ pub enum HeaderProblem {
 }
 
 impl FileHeader {
+    /// Returns the flags, as the header has them.
+    pub const fn flags(self) -> u32 {
+        if self.stamps { STAMPS } else { 0 }
+    }
+
     pub fn to_bytes(self) -> [u8; HEADER_LEN] {
         let mut bytes = [0; HEADER_LEN];
         bytes[..8].copy_from_slice(&MAGIC);
         bytes[8..12].copy_from_slice(&VERSION.to_le_bytes());
-        let flags = if self.stamps { STAMPS } else { 0 };
-        bytes[12..16].copy_from_slice(&flags.to_le_bytes());
+        bytes[12..16].copy_from_slice(&self.flags().to_le_bytes());
         bytes[16..32].copy_from_slice(&self.id.0);
         bytes[32..40].copy_from_slice(&self.first_position.to_le_bytes());
         bytes[40..48].copy_from_slice(&self.created_ns.to_le_bytes());

@@ -184,3 +184,17 @@ pub fn outcomes(before: &Reading<'_>, now: &Reading<'_>, slot: u32) -> Vec<(Vec<
         }
     }
 }
+
+/// Stores words in a ring file, and after them their check.
+pub fn store_checked(ring: &mut [u8], at: usize, len: usize, words: &[(usize, u64)]) {
+    for (word, value) in words {
+        ring[at + 8 * word..][..8].copy_from_slice(&value.to_ne_bytes());
+    }
+    // The least significant byte of each word first: its order in memory, too.
+    let hash = ring[at..at + len]
+        .iter()
+        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+            (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
+        });
+    ring[at + len..][..8].copy_from_slice(&hash.to_ne_bytes());
+}

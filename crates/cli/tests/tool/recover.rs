@@ -2,12 +2,14 @@
 //! and refuses what it cannot trust.
 
 use std::fs;
+use std::io::{self, IoSlice};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::time::Duration;
 
 use crate::common::ring::{Left, Stuck, change_word, json, left, number, spoil, stat};
 use crate::common::{alq, name, refused};
-use alq::Options;
+use alq::{Flags, Framing, Options, Sink};
 use serde_json::Value;
 
 /// Two posted records, after one that is written and a reservation that is not posted.
@@ -243,6 +245,48 @@ fn what_was_for_a_pipe_needs_a_file() {
     let other = left.dir.path().join("other");
     recover(&[ring, "--into", name(&other)]).assert().success();
     assert_eq!(fs::read(&other).unwrap(), b"hello\n");
+}
+
+/// A log that is no file, with a place that could be a path.
+struct Far;
+
+const PLACE: &str = "far:stream";
+
+impl Sink for Far {
+    fn write(&self, _: &[IoSlice<'_>]) -> io::Result<usize> {
+        Err(io::ErrorKind::WouldBlock.into())
+    }
+
+    fn place(&self) -> Option<String> {
+        Some(PLACE.to_owned())
+    }
+}
+
+#[test]
+fn what_was_for_a_place_is_named_and_goes_to_no_path() {
+    let folder = tempfile::tempdir().unwrap();
+    let ring = folder.path().join("ring");
+    let queue = Options::new().ring_file(&ring).ring_on_disk(true);
+    let queue = queue.stall_limit(Some(Duration::from_millis(1)));
+    let queue = queue.framing(Framing::Lengths).to_sink(Far).unwrap();
+    queue.writen(b"left", Flags::NOWAIT).unwrap();
+    let _ = queue.close(None); // the sink accepts nothing
+    drop(queue);
+    fs::write(folder.path().join(PLACE), "").unwrap();
+    let shown = stat(&ring);
+    assert_eq!(
+        (&shown["log"], &shown["place"]),
+        (&Value::Null, &PLACE.into())
+    );
+    assert_eq!(shown["framing"], "Lengths");
+    let ring = name(&ring);
+    let parts = [ring, "no file", PLACE, "start the program", "--into FILE"];
+    let mut command = recover(&[ring]);
+    refused(command.current_dir(folder.path()), 1, &parts);
+    assert_eq!(fs::read(folder.path().join(PLACE)).unwrap(), b"");
+    let other = folder.path().join("other");
+    recover(&[ring, "--into", name(&other)]).assert().success();
+    assert_eq!(fs::read(&other).unwrap(), b"\x04\0\0\0left");
 }
 
 #[test]

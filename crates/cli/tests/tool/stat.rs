@@ -6,6 +6,7 @@ use std::path::Path;
 
 use crate::common::ring::{Stuck, left, number, spoil, stat};
 use crate::common::{ALQ, Running, alq, name, numbers, refused, scratch, wait_until};
+use alq::ring_file::inspect;
 use alq::{Error, Flags, Options};
 use serde_json::Value;
 
@@ -103,7 +104,9 @@ fn people_get_a_table() {
     let expected = format!(
         "\
 ring               {}
+id                 {}
 log                {}
+framing            Raw
 capacity           1048576 bytes
 fill                    24 bytes
 pending                 16 bytes
@@ -123,6 +126,7 @@ refused                  0 records
 stall              none
 failure            none",
         name(&left.ring),
+        inspect(&left.ring).unwrap().id.unwrap(),
         name(&left.log)
     );
     // The flusher may have seen only the first record, or more.

@@ -1,0 +1,217 @@
+//! The ring of a queue that opens: in memory, or the one in its ring file, from which the next
+//! process writes what an earlier one has posted.
+//!
+//! This file decides whether a queue may use the ring file, and what happens to the records in it.
+//! It may not overwrite records before all checks have passed.
+
+use std::io;
+use std::path::Path;
+
+use super::mend::Mended;
+use super::opening::Opening;
+use super::options::Options;
+use crate::actors::{Inheritance, Reporter, note_of};
+use crate::ends::Sink;
+use crate::memory::{Memory, Mirror, RingFile, random_id};
+use crate::ring::{Drain, Ring};
+use crate::words::{
+    Error, Framing, Identity, Layout, LogNote, Operation, Recovery, RingFileProblem as Problem,
+    RingFraming, RingId, Tail, Wrap,
+};
+
+/// A ring, and the end of the log that it is drained to.
+pub(super) struct Begun {
+    pub ring: Ring<Mirror>,
+    pub drain: Drain,
+    /// What was found in the ring; `None` if it is in memory.
+    pub recovery: Option<Recovery>,
+    pub mended: Mended,
+    /// Whether the ring has the sizes that the options ask for. If not, its records come first.
+    pub has_sizes: bool,
+    /// Whether its records are framed as the options ask for. If not, its records come first.
+    pub has_framing: bool,
+}
+
+/// A ring file that the queue may use. Its records, if it holds any, are not changed yet.
+struct Kept {
+    opened: RingFile,
+    /// The id that it has from now on: a new one if it becomes the ring of another log.
+    id: RingId,
+    /// The log of this queue.
+    note: LogNote,
+    /// How the records in it are framed; if there are none, what the options ask for.
+    framing: Framing,
+    /// What was found in a ring that was made anew since.
+    cleared: Recovery,
+}
+
+impl Options {
+    /// Makes the ring that the options ask for. If its file holds records, it may have other sizes
+    /// and another framing than asked for. `before` was found in the file earlier, and is in the log
+    /// already.
+    pub(super) fn begin(
+        &self,
+        layout: Layout,
+        sink: &dyn Sink,
+        reporter: &Reporter,
+        before: Recovery,
+    ) -> Result<Begun, Error> {
+        if let Some(path) = &self.ring_file {
+            match self.begin_in_file(path, layout, sink, reporter) {
+                Err(error) if self.ring_optional && is_optional(&error) => reporter.report(error),
+                begun => {
+                    let begun = begun?;
+                    let recovery = begun.recovery.map(|found| found.after(before));
+                    return Ok(Begun { recovery, ..begun });
+                }
+            }
+        }
+        let found = self.opening.look(sink)?;
+        let memory =
+            Mirror::map(layout.geometry).map_err(|error| Error::io(Operation::Map, &error))?;
+        let origin = Tail {
+            pos: found.end(),
+            ..Ring::origin(&memory)
+        };
+        let (ring, mut drain) = Ring::starting_at(memory, origin);
+        let mended = self.opening.mend(sink, found, false)?;
+        if mended.wrap.is_checked() {
+            drain.follow(found.end());
+        }
+        Ok(Begun {
+            ring,
+            drain,
+            recovery: None,
+            mended,
+            has_sizes: true,
+            has_framing: true,
+        })
+    }
+
+    fn begin_in_file(
+        &self,
+        path: &Path,
+        layout: Layout,
+        sink: &dyn Sink,
+        reporter: &Reporter,
+    ) -> Result<Begun, Error> {
+        let system = |error: io::Error| Error::io(Operation::RingFile, &error).about(&path.into());
+        let wrong = |problem| Error::ring_file(path, problem);
+        let Kept {
+            mut opened,
+            id,
+            note,
+            framing,
+            cleared,
+        } = self.keep(path, layout, sink)?;
+        let opening = Opening {
+            framing,
+            ..self.opening
+        };
+        let found = opening.look(sink)?;
+        let framing_in_ring = RingFraming::of(Wrap::plain(framing)?);
+        let identity = Identity {
+            id,
+            framing: framing_in_ring,
+        };
+        opened.identify(identity).map_err(system)?;
+        sink.opened(id)
+            .map_err(|error| Error::sink_refused(&error))?;
+        let has_sizes = opened.layout == layout;
+        let disk = opened.disk().filter(|_| !self.ring_on_disk);
+        let memory = Mirror::map_file(opened).map_err(system)?;
+        let journal = memory.journal().expect("a mapped file has one");
+        let inheritance = Inheritance::look(&memory, journal).map_err(wrong)?;
+        if let Some(file_system) = disk {
+            reporter.report(wrong(Problem::OnDisk { file_system }));
+        }
+        journal.note_log(&note);
+        let (ring, drain, recovery) = inheritance.take_over(memory, sink);
+        // A log of lines may end inside a record whose rest is in the ring.
+        let is_continued = drain.ahead() > 0 || (sink.cuts_records() && recovery.bytes > 0);
+        let mended = opening.mend(sink, found, is_continued)?;
+        Ok(Begun {
+            ring,
+            drain,
+            recovery: Some(recovery.after(cleared)),
+            mended,
+            has_sizes,
+            has_framing: framing == self.opening.framing,
+        })
+    }
+
+    /// Opens the ring file, and checks that its records may go to the log of `sink`. Makes it anew
+    /// if it holds none and has other sizes.
+    fn keep(&self, path: &Path, layout: Layout, sink: &dyn Sink) -> Result<Kept, Error> {
+        let system = |error: io::Error| Error::io(Operation::RingFile, &error).about(&path.into());
+        let wrong = |problem| Error::ring_file(path, problem);
+        let asked = self.opening.framing;
+        #[cfg(feature = "frames")]
+        if asked == Framing::Checked {
+            return Err(Error::InvalidOption {
+                option: "ring_file",
+                value: 0,
+                allowed: "left out with checked frames, which no ring file can hold yet",
+            });
+        }
+        let mut opened = RingFile::open(path, layout, sink.file_id())?;
+        if opened.layout.entry_len != layout.entry_len {
+            return Err(wrong(Problem::OtherGeometry {
+                found: opened.layout.to_string(),
+                asked: layout.to_string(),
+            }));
+        }
+        let (image, found) = Inheritance::read(&opened.file, opened.layout).map_err(system)?;
+        let found = found.map_err(wrong)?;
+        let Recovery { bytes, .. } = found.summary();
+        let note = note_of(sink);
+        let is_same = image.log.as_ref().is_none_or(|log| log.is_same_log(&note));
+        if !self.other_log {
+            found.check_log(image.log, &note).map_err(wrong)?;
+        }
+        let noted = opened.identity.framing;
+        let framing = if bytes == 0 || opened.is_old {
+            Some(asked) // version 1 does not say
+        } else {
+            noted.option()
+        };
+        let framing = framing.filter(|framing| is_same || *framing == asked);
+        let framing = framing.ok_or_else(|| {
+            wrong(Problem::OtherFraming {
+                found: noted.to_string(),
+                asked: format!("{asked:?}"),
+                bytes,
+            })
+        })?;
+        let id = match opened.identity.id {
+            id if is_same => id,
+            _ => random_id().map_err(system)?,
+        };
+        let mut cleared = Recovery::default();
+        if bytes == 0 && opened.layout != layout {
+            opened.identity.id = id;
+            opened.make_anew(layout).map_err(system)?;
+            cleared = found.summary();
+        }
+        Ok(Kept {
+            opened,
+            id,
+            note,
+            framing,
+            cleared,
+        })
+    }
+}
+
+/// Returns whether a queue with `ring_optional` opens in spite of `error`. It does not for a
+/// mistake of the program, such as two queues on one ring file.
+fn is_optional(error: &Error) -> bool {
+    match error {
+        Error::Io { operation, .. } => *operation == Operation::RingFile,
+        Error::RingFile { problem, .. } => !matches!(
+            **problem,
+            Problem::InUse { .. } | Problem::IsTheLog | Problem::NotAppending
+        ),
+        _ => false,
+    }
+}

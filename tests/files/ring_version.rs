@@ -1,0 +1,129 @@
+//! A ring file of version 1 is recovered and becomes one of version 2.
+
+use std::fs;
+use std::io::Read;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::time::UNIX_EPOCH;
+
+use crate::common::NEVER_STALLS;
+use crate::common::far::Far;
+use crate::common::torture::damage::store_checked;
+use alq::ring_file::inspect;
+use alq::{Error, Framing, Options, Queue, Recovery, RingId};
+use flate2::read::GzDecoder;
+
+fn options(folder: &Path) -> Options {
+    Options::new()
+        .capacity(4096)
+        .stall_limit(Some(NEVER_STALLS))
+        .ring_file(folder.join("ring"))
+}
+
+fn open(folder: &Path) -> Queue {
+    options(folder).open(folder.join("log")).unwrap()
+}
+
+fn log(folder: &Path) -> String {
+    fs::read_to_string(folder.join("log")).unwrap()
+}
+
+fn id(folder: &Path) -> RingId {
+    inspect(folder.join("ring")).unwrap().id.unwrap()
+}
+
+/// A folder with the ring file and the log that a process with format version 1 has left: in the
+/// middle of a write, with records of a lane in an open span.
+fn version_1() -> tempfile::TempDir {
+    let unpacked = |packed: &[u8]| {
+        let mut bytes = Vec::new();
+        GzDecoder::new(packed).read_to_end(&mut bytes).unwrap();
+        bytes
+    };
+    let mut ring = unpacked(include_bytes!("ring_version_1/ring.gz"));
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("log");
+    fs::write(&log, unpacked(include_bytes!("ring_version_1/log.gz"))).unwrap();
+    // The file is another one now: its numbers are those of this log.
+    let of = fs::metadata(&log).unwrap();
+    let born = of.created().unwrap().duration_since(UNIX_EPOCH).unwrap();
+    let [device, inode, born] = [of.dev(), of.ino(), born.as_nanos() as u64];
+    for intent in [128, 192] {
+        let words = [(4, device), (5, inode), (6, born)];
+        store_checked(&mut ring, intent, 56, &words);
+    }
+    // Of the note of the log the check comes first, so it is made at the end and moved.
+    let path = log.to_str().unwrap();
+    let mut note = vec![0; 8 * 512];
+    let named = 32 + path.len().next_multiple_of(8);
+    note[32..32 + path.len()].copy_from_slice(path.as_bytes());
+    let words = [(0, device), (1, inode), (2, born), (3, path.len() as u64)];
+    store_checked(&mut note, 0, named, &words);
+    ring[4096..4104].copy_from_slice(&note[named..named + 8]);
+    ring[4104..8192].fill(0);
+    ring[4104..4104 + named].copy_from_slice(&note[..named]);
+    fs::write(folder.path().join("ring"), ring).unwrap();
+    folder
+}
+
+const LEFT: &str = "one\ntwo, longer\nthree\nin a lane\nonce more\n";
+
+/// The records of the version 1 file are in the log, once, and the file has version 2.
+fn assert_converted(folder: &Path) {
+    let text = log(folder);
+    assert!(text.ends_with(&format!("70\n{LEFT}")), "{text}");
+    assert_eq!(text.matches("one\n").count(), 1);
+    assert_eq!(fs::read(folder.join("ring")).unwrap()[16], 2);
+    let before = id(folder);
+    assert_eq!(open(folder).recovery(), Some(&Recovery::default()), "once");
+    assert_eq!(id(folder), before);
+}
+
+#[test]
+fn a_ring_of_version_1_is_recovered_and_becomes_version_2() {
+    for capacity in [4096, 1 << 14] {
+        let folder = version_1();
+        let folder = folder.path();
+        let state = inspect(folder.join("ring")).unwrap();
+        assert_eq!((state.id, state.framing), (None, None));
+        assert_eq!(state.log, Some(folder.join("log")));
+        let queue = options(folder).capacity(capacity);
+        let queue = queue.open(folder.join("log")).unwrap();
+        let mut found = *queue.recovery().unwrap();
+        assert_eq!(found.drained, if capacity == 4096 { 0 } else { 42 });
+        found.drained = 0;
+        assert_eq!(found, state.pending, "what an inspection tells");
+        assert_eq!((found.bytes, found.spans), (42, 4));
+        assert_eq!((found.already_written, found.damaged), (37, 0));
+        queue.flush().unwrap();
+        let live = inspect(folder.join("ring")).unwrap();
+        assert_eq!(live.framing, Some(Framing::Raw));
+        queue.close(None).unwrap();
+        drop(queue);
+        assert_converted(folder);
+    }
+}
+
+/// The conversion is one write. The sink refuses the ring right after it, so nothing else has
+/// changed: the same state as after a kill.
+#[test]
+fn a_ring_of_version_1_that_was_just_converted_has_its_records() {
+    let folder = version_1();
+    let folder = folder.path();
+    let before = [
+        fs::read(folder.join("ring")).unwrap(),
+        fs::read(folder.join("log")).unwrap(),
+    ];
+    let mut sink = Far::new(folder);
+    sink.refusal = Some("not now");
+    let error = options(folder).to_sink(sink).unwrap_err();
+    assert!(matches!(error, Error::SinkRefused { .. }), "{error}");
+    let ring = fs::read(folder.join("ring")).unwrap();
+    let is_same = |range: std::ops::Range<usize>| ring[range.clone()] == before[0][range];
+    assert!(is_same(64..384) && is_same(448..ring.len()));
+    assert_eq!(fs::read(folder.join("log")).unwrap(), before[1]);
+    let converted = id(folder);
+    assert_eq!(open(folder).recovery().unwrap().already_written, 37);
+    assert_eq!(id(folder), converted);
+    assert_converted(folder);
+}
