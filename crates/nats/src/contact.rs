@@ -1,0 +1,319 @@
+//! Requests to the servers: each is one attempt, and says in words why it failed.
+
+use std::time::{Duration, Instant};
+
+use async_nats::client::{Client, Request, RequestErrorKind};
+use async_nats::connection::State;
+use async_nats::jetstream::publish::PublishAck;
+use async_nats::jetstream::response::Response;
+use async_nats::jetstream::stream::{Config, Stream};
+use async_nats::jetstream::{Context, ErrorCode, context};
+use async_nats::{HeaderMap, Subject};
+use futures_util::StreamExt;
+use futures_util::stream::FuturesOrdered;
+
+use crate::mark::{MORE, Mark, log_number, random};
+use crate::pack::Piece;
+use crate::session::Shared;
+use crate::target::without_secrets;
+use crate::{Error, Packing, Target, settings};
+
+/// What the headers of a message may add to its payload, in bytes.
+const HEADERS_MAX: usize = 2048;
+
+/// The pause between two attempts.
+const PAUSE: Duration = Duration::from_millis(50);
+
+const LAST_OF_SUBJECT: &str = "Nats-Expected-Last-Subject-Sequence";
+const LAST_OF_STREAM: &str = "Nats-Expected-Last-Sequence";
+const BATCH_ID: &str = "Nats-Batch-Id";
+const BATCH_SEQUENCE: &str = "Nats-Batch-Sequence";
+const BATCH_COMMIT: &str = "Nats-Batch-Commit";
+
+/// A client, and the stream that it writes to.
+#[derive(Debug)]
+pub struct Contact {
+    client: Client,
+    context: Context,
+    servers: String,
+    stream_name: String,
+    stream: Option<(Stream, Config)>,
+    pub subject: String,
+    pub packing: Packing,
+    create: Option<usize>,
+    pub take_over: bool,
+    pub ack_timeout: Duration,
+    /// The number of this log in intents.
+    pub log: u64,
+}
+
+impl Contact {
+    pub fn new(client: Client, target: &Target) -> Self {
+        let context = context::ContextBuilder::new()
+            .timeout(target.ack_timeout)
+            .build(client.clone());
+        Self {
+            client,
+            context,
+            servers: without_secrets(&target.servers),
+            stream_name: target.stream.clone(),
+            stream: None,
+            subject: target.subject.clone(),
+            packing: target.packing,
+            create: target.create,
+            take_over: target.take_over,
+            ack_timeout: target.ack_timeout,
+            log: log_number(&target.stream, &target.subject),
+        }
+    }
+
+    pub fn known_stream(&self) -> Option<Stream> {
+        self.stream.as_ref().map(|(stream, _)| stream.clone())
+    }
+
+    /// Returns whether the server has said that the stream accepts atomic batches. A server that
+    /// does not know the setting ignores it in silence, and does not say so.
+    pub fn has_batches(&self) -> bool {
+        let config = self.stream.as_ref().map(|(_, config)| config);
+        config.is_some_and(|config| config.allow_atomic_publish)
+    }
+
+    /// Returns the most bytes of one payload.
+    pub fn max_bytes(&self) -> usize {
+        let server = self.client.max_payload();
+        let stream = self
+            .stream
+            .as_ref()
+            .map(|(_, config)| config.max_message_size);
+        let stream = stream.and_then(|most| usize::try_from(most).ok());
+        let most = stream
+            .filter(|most| *most > 0)
+            .unwrap_or(server)
+            .min(server);
+        most.saturating_sub(HEADERS_MAX).max(1)
+    }
+
+    /// Returns the stream. Asks for it, and creates it if wanted, until there is an answer, at most
+    /// for `limit`.
+    pub async fn stream(&mut self, limit: Duration, shared: &Shared) -> Result<&Stream, Error> {
+        let deadline = Instant::now() + limit;
+        while self.stream.is_none() {
+            let reason = match self.look_for_stream().await {
+                Ok(stream) => {
+                    let config = stream.cached_info().config.clone();
+                    settings::check(&config, &self.subject).map_err(|problem| Error::Settings {
+                        stream: self.stream_name.clone(),
+                        problem,
+                    })?;
+                    shared.with(|known| known.warnings = settings::warnings(&config));
+                    self.stream = Some((stream, config));
+                    break;
+                }
+                Err(Missing::Stream) => {
+                    return Err(Error::NoStream {
+                        stream: self.stream_name.clone(),
+                    });
+                }
+                Err(Missing::Refused(reason)) if Instant::now() >= deadline => {
+                    return Err(Error::Refused {
+                        stream: self.stream_name.clone(),
+                        reason,
+                    });
+                }
+                // Servers may still be starting.
+                Err(Missing::For(reason) | Missing::Refused(reason)) => reason,
+            };
+            shared.note(&reason);
+            if Instant::now() >= deadline {
+                return Err(self.unreachable(&shared.trouble().unwrap_or(reason), limit));
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+        let (stream, _) = self.stream.as_ref().expect("it was found");
+        Ok(stream)
+    }
+
+    async fn look_for_stream(&self) -> Result<Stream, Missing> {
+        use context::{CreateStreamErrorKind, GetStreamErrorKind};
+        let error = match self.context.get_stream(&self.stream_name).await {
+            Ok(stream) => return Ok(stream),
+            Err(error) => error,
+        };
+        let is_missing = matches!(error.kind(), GetStreamErrorKind::JetStream(said)
+            if said.error_code() == ErrorCode::STREAM_NOT_FOUND);
+        let replicas = match self.create {
+            _ if !is_missing => return Err(Missing::For(self.no_answer(&error))),
+            None => return Err(Missing::Stream),
+            Some(replicas) => replicas,
+        };
+        let config = settings::of_new(&self.stream_name, &self.subject, replicas);
+        match self.context.create_stream(config).await {
+            Ok(stream) => Ok(stream),
+            Err(error) => match error.kind() {
+                CreateStreamErrorKind::JetStream(said) => Err(Missing::Refused(said.to_string())),
+                _ => Err(Missing::For(self.no_answer(&error))),
+            },
+        }
+    }
+
+    /// Publishes one message after the message `after` of the subject. Returns its number.
+    pub async fn publish(&self, piece: &Piece, after: u64, mark: &Mark) -> Result<u64, String> {
+        let mut headers = headers_of(piece);
+        headers.insert(LAST_OF_SUBJECT, after.to_string());
+        mark.put(&mut headers);
+        self.send(piece, headers).await
+    }
+
+    /// Publishes messages after the message `after` of the subject: all of them, or none. Returns
+    /// the number of the last one.
+    pub async fn publish_batch(
+        &self,
+        pieces: &[Piece],
+        after: u64,
+        mark: &Mark,
+    ) -> Result<u64, String> {
+        let id = format!("{:016x}", random());
+        let (last, others) = pieces.split_last().ok_or("an empty batch")?;
+        let subject = Subject::from(&*self.subject);
+        for (at, piece) in others.iter().enumerate() {
+            let mut headers = headers_of(piece);
+            if at == 0 {
+                headers.insert(LAST_OF_SUBJECT, after.to_string());
+            }
+            headers.insert(BATCH_ID, &*id);
+            headers.insert(BATCH_SEQUENCE, (at + 1).to_string());
+            let payload = piece.payload.clone();
+            let sent = self
+                .client
+                .publish_with_headers(subject.clone(), headers, payload);
+            sent.await.map_err(|error| self.no_answer(&error))?;
+        }
+        let mut headers = headers_of(last);
+        headers.insert(BATCH_ID, &*id);
+        headers.insert(BATCH_SEQUENCE, pieces.len().to_string());
+        headers.insert(BATCH_COMMIT, "1");
+        mark.put(&mut headers);
+        self.send(last, headers).await
+    }
+
+    /// Publishes each message alone, after the message `after`. Returns the number of the last
+    /// message that was acknowledged, with the length of the log there, and why the next one was
+    /// not.
+    ///
+    /// If the stream has no other subject, the number of each message follows from the one before
+    /// it, so none waits for an acknowledgement.
+    pub async fn publish_apart(
+        &self,
+        marked: Vec<(&Piece, Mark)>,
+        after: u64,
+    ) -> (Option<(u64, u64)>, Option<String>) {
+        let config = self.stream.as_ref().map(|(_, config)| config);
+        let is_alone = config.is_some_and(|config| settings::is_alone(config, &self.subject));
+        let mut stored = None;
+        if !is_alone {
+            let mut after = after;
+            for (piece, mark) in marked {
+                match self.publish(piece, after, &mark).await {
+                    Ok(seq) => after = seq,
+                    Err(reason) => return (stored, Some(reason)),
+                }
+                stored = Some((after, mark.end));
+            }
+            return (stored, None);
+        }
+        let mut answers = FuturesOrdered::new();
+        for ((piece, mark), before) in marked.into_iter().zip(after..) {
+            answers.push_back(async move {
+                let mut headers = headers_of(piece);
+                headers.insert(LAST_OF_STREAM, before.to_string());
+                mark.put(&mut headers);
+                (mark.end, self.send(piece, headers).await)
+            });
+        }
+        while let Some((end, answer)) = answers.next().await {
+            match answer {
+                Ok(seq) => stored = Some((seq, end)),
+                Err(reason) => return (stored, Some(reason)),
+            }
+        }
+        (stored, None)
+    }
+
+    /// Sends a message and waits for its acknowledgement. Returns its number.
+    async fn send(&self, piece: &Piece, headers: HeaderMap) -> Result<u64, String> {
+        let request = Request::new()
+            .payload(piece.payload.clone())
+            .headers(headers)
+            .timeout(Some(self.ack_timeout));
+        let answer = self
+            .client
+            .send_request(self.subject.clone(), request)
+            .await;
+        let answer = answer.map_err(|error| match error.kind() {
+            RequestErrorKind::NoResponders => self.no_quorum(),
+            _ => self.no_answer(&error),
+        })?;
+        match serde_json::from_slice(&answer.payload) {
+            Ok(Response::Ok(PublishAck { sequence, .. })) if sequence > 0 => Ok(sequence),
+            Ok(Response::Err { error }) => Err(error.to_string()),
+            _ => Err("the server sent an answer that is no acknowledgement".to_owned()),
+        }
+    }
+
+    /// Says in words why a request got no answer.
+    pub fn no_answer(&self, error: &(dyn std::error::Error + 'static)) -> String {
+        if self.client.connection_state() != State::Connected {
+            return format!("no connection to {}", self.servers);
+        }
+        let mut cause = Some(error);
+        while let Some(error) = cause {
+            let request = error.downcast_ref::<async_nats::client::RequestError>();
+            let is_silent = request.is_some_and(|error| {
+                matches!(
+                    error.kind(),
+                    RequestErrorKind::TimedOut | RequestErrorKind::NoResponders
+                )
+            });
+            if is_silent {
+                return self.no_quorum();
+            }
+            cause = error.source();
+        }
+        error.to_string()
+    }
+
+    fn no_quorum(&self) -> String {
+        let info = self.client.server_info();
+        let replicas = self.stream.as_ref().map(|(_, config)| config.num_replicas);
+        format!(
+            "no quorum: stream {} has no leader ({} of {} servers)",
+            self.stream_name,
+            info.connect_urls.len().max(1),
+            replicas.unwrap_or_default()
+        )
+    }
+
+    pub fn unreachable(&self, reason: &str, waited: Duration) -> Error {
+        Error::Unreachable {
+            servers: self.servers.clone(),
+            waited,
+            reason: reason.replace(&format!(" to {}", self.servers), ""),
+        }
+    }
+}
+
+/// Why there is no stream.
+enum Missing {
+    /// The question had no answer.
+    For(String),
+    Stream,
+    Refused(String),
+}
+
+fn headers_of(piece: &Piece) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    if piece.more {
+        headers.insert(MORE, "1");
+    }
+    headers
+}

@@ -1,0 +1,358 @@
+//! The conversation with the servers: what is published, and what is known to have arrived.
+//!
+//! Every publish names the message that it must follow (a compare-and-swap by the stream's leader).
+//! So of several attempts at one place only one can succeed, also if a server held one back for
+//! minutes. After an attempt without an answer the session is *in doubt*. Before it publishes
+//! again, it asks the leader for the last message of the subject, which says how much arrived.
+//! An answer that is out of date is harmless: the next publish is refused.
+
+mod doubt;
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use alq::LogEnd;
+use async_nats::jetstream::stream::{LastRawMessageErrorKind, Stream};
+use bytes::Bytes;
+use doubt::Found;
+
+use crate::Error;
+use crate::contact::Contact;
+use crate::mark::{Base, Mark, Tail};
+use crate::pack;
+
+/// The pause between two questions.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// What the threads of the queue read.
+#[derive(Debug, Default)]
+pub struct Known {
+    /// `None` until the first answer.
+    pub base: Option<Base>,
+    /// Why nothing gets to the servers.
+    pub reason: Option<String>,
+    /// The last complaint of a server or of the client, since there was a connection.
+    pub complaint: Option<String>,
+    pub warnings: Vec<String>,
+    /// Why nothing is published any more.
+    pub fault: Option<String>,
+}
+
+/// [`Known`], shared with the session.
+#[derive(Clone, Debug, Default)]
+pub struct Shared(Arc<Mutex<Known>>);
+
+impl Shared {
+    pub fn with<T>(&self, look: impl FnOnce(&mut Known) -> T) -> T {
+        look(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Notes why nothing arrives.
+    pub fn note(&self, reason: &str) {
+        self.with(|known| known.reason = Some(reason.to_owned()));
+    }
+
+    /// Returns why nothing arrives, or why nothing is published any more.
+    pub fn trouble(&self) -> Option<String> {
+        self.with(|known| {
+            let reason = known.fault.as_ref().or(known.reason.as_ref())?;
+            Some(match &known.complaint {
+                Some(complaint) if known.fault.is_none() => format!("{reason} ({complaint})"),
+                _ => reason.clone(),
+            })
+        })
+    }
+}
+
+/// What a write came to.
+#[derive(Debug)]
+pub enum Written {
+    /// The stream holds this many of its bytes.
+    Taken(usize),
+    /// It is not known what the stream holds: the same bytes are to be written again.
+    InDoubt,
+    /// Nothing was published. The place of the next write has changed: it must be noted first.
+    Moved,
+    /// Another writer has the subject.
+    Fenced(String),
+}
+
+/// One client's conversation about one subject.
+#[derive(Debug)]
+pub struct Session {
+    pub(crate) contact: Contact,
+    pub(crate) writer: String,
+    pub(crate) shared: Shared,
+    base: Option<Base>,
+    /// The last message as the session found it first.
+    first: Option<Tail>,
+    /// Whether it is known that this writer may write.
+    may_write: bool,
+    /// Whether an attempt at `base` may have arrived.
+    in_doubt: bool,
+    /// Whether the leader has accepted something at a base of this session.
+    is_confirmed: bool,
+    /// Since when the last message has been older than `base`.
+    older_since: Option<Instant>,
+}
+
+impl Session {
+    pub fn new(contact: Contact, writer: String, shared: Shared) -> Self {
+        Self {
+            contact,
+            writer,
+            shared,
+            base: None,
+            first: None,
+            may_write: false,
+            in_doubt: false,
+            is_confirmed: false,
+            older_since: None,
+        }
+    }
+
+    /// Asks for the stream and its end until there is an answer, at most for `limit`.
+    pub async fn begin(&mut self, limit: Duration) -> Result<(), Error> {
+        let deadline = Instant::now() + limit;
+        let stream = self.contact.stream(limit, &self.shared).await?.clone();
+        if self.base.is_some() {
+            return Ok(()); // an intent has said where the log ends
+        }
+        loop {
+            match self.ask(&stream).await {
+                Ok(tail) => {
+                    self.move_to(Base::after(tail.seq, tail.end()));
+                    self.first = Some(tail);
+                    return Ok(());
+                }
+                Err(reason) => {
+                    self.shared.note(&reason);
+                    if Instant::now() >= deadline {
+                        let reason = self.shared.trouble().unwrap_or(reason);
+                        return Err(self.contact.unreachable(&reason, limit));
+                    }
+                    tokio::time::sleep(PAUSE).await;
+                }
+            }
+        }
+    }
+
+    /// Writes as `writer` from now on.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Fenced`] if another one has written last.
+    pub fn write_as(&mut self, writer: String) -> Result<(), Error> {
+        self.writer = writer;
+        self.may_write = false;
+        self.check_writer()
+    }
+
+    fn check_writer(&mut self) -> Result<(), Error> {
+        match &self.first {
+            Some(tail) if tail.seq > 0 && !self.may_follow(tail) => Err(self.fenced(tail)),
+            tail => {
+                self.may_write = tail.is_some();
+                Ok(())
+            }
+        }
+    }
+
+    /// Publishes `bytes`, or their beginning.
+    pub async fn write(&mut self, bytes: &Bytes) -> Written {
+        let (Some(stream), Some(_)) = (self.contact.known_stream(), self.base) else {
+            return self.begin_late().await;
+        };
+        let deadline = Instant::now() + self.contact.ack_timeout;
+        if !self.may_write
+            && let Err(error) = self.check_writer()
+        {
+            return self.fail(&error);
+        }
+        loop {
+            if self.in_doubt {
+                match self.resolve(&stream, bytes.len()).await {
+                    Ok(Found::Nothing) => self.in_doubt = false,
+                    Ok(Found::Bytes(count)) => return Written::Taken(count),
+                    Ok(Found::Moved) => return Written::Moved,
+                    Ok(Found::Other(error)) => return self.fail(&error),
+                    Err(reason) => self.shared.note(&reason),
+                }
+            }
+            if !self.in_doubt {
+                let taken = self.publish_all(bytes).await;
+                if taken > 0 {
+                    return Written::Taken(taken);
+                }
+            }
+            if Instant::now() >= deadline {
+                return Written::InDoubt;
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+
+    async fn begin_late(&mut self) -> Written {
+        match self.begin(self.contact.ack_timeout).await {
+            Ok(()) => Written::Moved,
+            Err(error) => {
+                self.shared
+                    .with(|known| known.reason = Some(error.to_string()));
+                tokio::time::sleep(PAUSE).await;
+                Written::InDoubt
+            }
+        }
+    }
+
+    /// Publishes `bytes` at the base, batch by batch, until an attempt fails. Returns how many bytes
+    /// were acknowledged.
+    async fn publish_all(&mut self, bytes: &Bytes) -> usize {
+        let mut taken = 0;
+        while taken < bytes.len() && !self.in_doubt {
+            let rest = bytes.slice(taken..);
+            let (packing, most) = (self.contact.packing, self.contact.max_bytes());
+            let pieces = pack::pieces(&rest, packing, most, taken == 0);
+            if pieces.is_empty() {
+                break;
+            }
+            match self.publish(&pieces).await {
+                Ok(count) => taken += count,
+                Err(reason) => {
+                    self.in_doubt = true;
+                    self.shared.note(&reason);
+                }
+            }
+        }
+        if !self.in_doubt {
+            self.shared.with(|known| known.reason = None);
+            if let Some(base) = self.base {
+                self.move_to(Base::after(base.seq, base.end)); // the next write has its own number
+            }
+        }
+        taken
+    }
+
+    /// Publishes `pieces` at the base, and moves the base past them. Returns their bytes.
+    async fn publish(&mut self, pieces: &[pack::Piece]) -> Result<usize, String> {
+        let mut base = self.base.unwrap_or_else(|| Base::after(0, 0));
+        let takes: usize = pieces.iter().map(|piece| piece.takes).sum();
+        if let ([_, _, ..], false) = (pieces, self.contact.has_batches()) {
+            return self.publish_apart(pieces).await;
+        }
+        base.end += takes as u64;
+        let mark = self.mark(base);
+        base.seq = match pieces {
+            [piece] => self.contact.publish(piece, base.seq, &mark).await?,
+            _ => self.contact.publish_batch(pieces, base.seq, &mark).await?,
+        };
+        self.is_confirmed = true;
+        self.move_to(base);
+        Ok(takes)
+    }
+
+    /// Publishes each piece alone. Returns the bytes of those that were acknowledged, in order.
+    async fn publish_apart(&mut self, pieces: &[pack::Piece]) -> Result<usize, String> {
+        let base = self.base.unwrap_or_else(|| Base::after(0, 0));
+        let mut end = base.end;
+        let marked = pieces.iter().map(|piece| {
+            end += piece.takes as u64;
+            (piece, self.mark(Base { end, ..base }))
+        });
+        let marked = marked.collect();
+        let (stored, failed) = self.contact.publish_apart(marked, base.seq).await;
+        let Some((seq, end)) = stored else {
+            return Err(failed.unwrap_or_default());
+        };
+        if let Some(reason) = failed {
+            self.in_doubt = true;
+            self.shared.note(&reason);
+        }
+        self.is_confirmed = true;
+        self.move_to(Base { seq, end, ..base });
+        Ok((end - base.end) as usize)
+    }
+
+    /// Takes over the intent of an earlier process, which may have published after `end`. Returns
+    /// how many bytes arrived, as far as an answer comes in time; the rest of the question is
+    /// answered by the first write. `None` if the intent is for another log.
+    pub async fn holds(&mut self, end: &LogEnd, len: usize) -> Option<usize> {
+        self.move_to(Base::from_log_end(end, self.contact.log)?);
+        self.in_doubt = true;
+        let deadline = Instant::now() + self.contact.ack_timeout;
+        let Some(stream) = self.contact.known_stream() else {
+            return Some(0);
+        };
+        loop {
+            match self.resolve(&stream, len).await {
+                Ok(Found::Bytes(count)) => return Some(count),
+                Ok(Found::Nothing) => self.in_doubt = false,
+                Ok(Found::Moved) => {}
+                Ok(Found::Other(error)) => {
+                    let _ = self.fail(&error);
+                }
+                Err(reason) => {
+                    self.shared.note(&reason);
+                    if Instant::now() < deadline {
+                        tokio::time::sleep(PAUSE).await;
+                        continue;
+                    }
+                }
+            }
+            return Some(0);
+        }
+    }
+
+    /// Asks the stream's leader for the last message of the subject.
+    async fn ask(&self, stream: &Stream) -> Result<Tail, String> {
+        match stream
+            .get_last_raw_message_by_subject(&self.contact.subject)
+            .await
+        {
+            Ok(message) => Ok(Tail {
+                seq: message.sequence,
+                mark: Mark::of(&message.headers),
+            }),
+            Err(error) if error.kind() == LastRawMessageErrorKind::NoMessageFound => {
+                Ok(Tail::default())
+            }
+            Err(error) => Err(self.contact.no_answer(&error)),
+        }
+    }
+
+    fn mark(&self, base: Base) -> Mark {
+        Mark {
+            end: base.end,
+            write: base.write,
+            writer: self.writer.clone(),
+        }
+    }
+
+    fn is_own(&self, tail: &Tail) -> bool {
+        tail.writer() == Some(&self.writer)
+    }
+
+    /// Returns whether this writer may continue after a message that it did not expect: its own
+    /// from before, or that of a writer from which it takes over.
+    fn may_follow(&self, tail: &Tail) -> bool {
+        self.contact.take_over || self.is_own(tail)
+    }
+
+    fn fenced(&self, tail: &Tail) -> Error {
+        Error::Fenced {
+            subject: self.contact.subject.clone(),
+            own: self.writer.clone(),
+            other: tail.writer().map(str::to_owned),
+        }
+    }
+
+    fn fail(&self, error: &Error) -> Written {
+        let error = error.to_string();
+        self.shared.with(|known| known.fault = Some(error.clone()));
+        Written::Fenced(error)
+    }
+
+    fn move_to(&mut self, base: Base) {
+        self.base = Some(base);
+        self.shared.with(|known| known.base = Some(base));
+    }
+}

@@ -1,0 +1,270 @@
+//! The sink, which a queue calls on its own threads, and the thread of the client.
+
+use std::fmt;
+use std::io::{self, ErrorKind, IoSlice};
+use std::mem;
+use std::process;
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::thread;
+use std::time::Duration;
+
+use alq::{LogEnd, RingId, Sink, SyncOp};
+use async_nats::{ConnectOptions, Event};
+use bytes::{Bytes, BytesMut};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+
+use crate::contact::Contact;
+use crate::mark::{log_number, random};
+use crate::session::{Session, Shared, Written};
+use crate::{Error, Packing, Target};
+
+/// A request to the thread of the client.
+enum Command {
+    Write(Bytes, SyncSender<Written>),
+    Holds(LogEnd, usize, SyncSender<Option<usize>>),
+    WriteAs(String, SyncSender<Result<(), Error>>),
+}
+
+/// A JetStream subject as the log of a queue. Pass it to
+/// [`Options::to_sink`](alq::Options::to_sink).
+///
+/// A write returns once a quorum of the stream's servers has stored the records, so
+/// [`Level::Written`](alq::Level::Written) means that. [`Level::Durable`](alq::Level::Durable)
+/// means the same, and survives a loss of power of all servers at once if they run with
+/// `sync_interval: always`.
+///
+/// While no server answers, records wait in the ring. With a
+/// [ring file](alq::Options::ring_file), they also survive the process, and each gets into the
+/// stream once.
+///
+/// The sink has a thread of its own, so its queue may be used on any thread, also on one of an
+/// asynchronous runtime.
+///
+/// ```no_run
+/// use alq::{Flags, Framing, Options};
+/// use alq_nats::{NatsSink, Target};
+///
+/// let target = Target::new("nats://10.0.0.1,nats://10.0.0.2").stream("logs").subject("logs.app");
+/// let queue = Options::new()
+///     .capacity(64 << 20)
+///     .framing(Framing::Lines)
+///     .ring_file("/run/app/ring")
+///     .to_sink(NatsSink::connect(target.create(3))?)?;
+/// queue.writen(b"a record", Flags::WAITOK)?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct NatsSink {
+    commands: Option<UnboundedSender<Command>>,
+    shared: Shared,
+    log: u64,
+    place: String,
+    room: u64,
+    process: u32,
+}
+
+impl fmt::Debug for NatsSink {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NatsSink")
+            .field("place", &self.place)
+            .finish_non_exhaustive()
+    }
+}
+
+impl NatsSink {
+    /// Connects to the servers, and checks the stream. Blocks until there is an answer, at most for
+    /// [`Target::connect_timeout`]. May be called on any thread.
+    ///
+    /// # Errors
+    ///
+    /// [`Error`] says which. With [`Target::offline`], only the errors of the target itself.
+    pub fn connect(mut target: Target) -> Result<Self, Error> {
+        let servers = target.check()?;
+        let shared = Shared::default();
+        let (commands, received) = unbounded_channel();
+        let (report, ready) = sync_channel(1);
+        let sink = Self {
+            commands: Some(commands),
+            shared: shared.clone(),
+            log: log_number(&target.stream, &target.subject),
+            // Without the servers, whose addresses may change.
+            place: format!("nats:{}/{}", target.stream, target.subject),
+            room: match target.packing {
+                Packing::Run { max_bytes } => max_bytes as u64,
+                Packing::Records => u64::MAX,
+            },
+            process: process::id(),
+        };
+        let options = options_of(&mut target, &shared);
+        let body = move || {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build();
+            match runtime {
+                Err(error) => drop(report.send(Err(Error::Thread(error)))),
+                Ok(runtime) => {
+                    runtime.block_on(serve(options, servers, target, shared, received, report));
+                }
+            }
+        };
+        let spawned = thread::Builder::new().name("alq-nats".into()).spawn(body);
+        spawned.map_err(Error::Thread)?;
+        match ready.recv() {
+            Ok(answer) => answer.map(|()| sink),
+            Err(_) => Err(Error::Thread(io::Error::other("it has ended"))),
+        }
+    }
+
+    /// Returns what a user should know about the stream: that it has one replica, or is in memory.
+    /// Empty until the first answer of a server.
+    pub fn warnings(&self) -> Vec<String> {
+        self.shared.with(|known| known.warnings.clone())
+    }
+
+    /// Returns why records do not get to the stream at present; `None` if they do, as far as is
+    /// known. May be called on any thread, and does not block.
+    pub fn trouble(&self) -> Option<String> {
+        self.shared.trouble()
+    }
+
+    fn ask<T>(&self, command: impl FnOnce(SyncSender<T>) -> Command) -> io::Result<T> {
+        let ended = || io::Error::other("the thread of the NATS client has ended");
+        let (sender, answer) = sync_channel(1);
+        let commands = self.commands.as_ref().ok_or_else(ended)?;
+        commands.send(command(sender)).map_err(|_| ended())?;
+        answer.recv().map_err(|_| ended())
+    }
+}
+
+impl Drop for NatsSink {
+    fn drop(&mut self) {
+        if process::id() != self.process {
+            mem::forget(self.commands.take()); // in a child of fork(2), locks may be held for ever
+        }
+    }
+}
+
+impl Sink for NatsSink {
+    fn write(&self, runs: &[IoSlice<'_>]) -> io::Result<usize> {
+        if let Some(fault) = self.shared.with(|known| known.fault.clone()) {
+            return Err(io::Error::other(fault));
+        }
+        let len = runs.iter().map(|run| run.len()).sum();
+        let mut bytes = BytesMut::with_capacity(len);
+        for run in runs {
+            bytes.extend_from_slice(run);
+        }
+        let bytes = bytes.freeze();
+        match self.ask(|answer| Command::Write(bytes, answer))? {
+            Written::Taken(count) => Ok(count),
+            Written::Moved => Err(ErrorKind::Interrupted.into()),
+            Written::InDoubt => Err(ErrorKind::WouldBlock.into()),
+            Written::Fenced(fault) => Err(io::Error::other(fault)),
+        }
+    }
+
+    fn room(&self) -> u64 {
+        self.room
+    }
+
+    fn cuts_records(&self) -> bool {
+        true // the length of the log says where, to the byte
+    }
+
+    fn sync(&self, _: SyncOp) -> io::Result<()> {
+        Ok(()) // `write` returns once a quorum has stored the bytes
+    }
+
+    fn end(&self) -> Option<LogEnd> {
+        let base = self.shared.with(|known| known.base)?;
+        Some(base.to_log_end(self.log))
+    }
+
+    fn holds(&self, end: &LogEnd, runs: &[IoSlice<'_>]) -> Option<usize> {
+        let len = runs.iter().map(|run| run.len()).sum();
+        self.ask(|answer| Command::Holds(*end, len, answer)).ok()?
+    }
+
+    /// Refuses a ring file if another writer has written to the subject last.
+    fn opened(&self, ring: RingId) -> io::Result<()> {
+        let writer = ring.to_string();
+        self.ask(|answer| Command::WriteAs(writer, answer))?
+            .map_err(io::Error::other)
+    }
+
+    /// `nats:STREAM/SUBJECT`.
+    fn place(&self) -> Option<String> {
+        Some(self.place.clone())
+    }
+}
+
+/// Returns the options of the client.
+fn options_of(target: &mut Target, shared: &Shared) -> ConnectOptions {
+    let shared = shared.clone();
+    let options = ConnectOptions::new()
+        .name("alq")
+        .retry_on_initial_connect()
+        .connection_timeout(Duration::from_secs(2))
+        .ping_interval(Duration::from_secs(2))
+        .reconnect_delay_callback(|attempts| {
+            Duration::from_millis((attempts as u64 * 50).min(1000))
+        })
+        .event_callback(move |event| {
+            shared.with(|known| match event {
+                Event::Connected => known.complaint = None,
+                Event::ServerError(error) => known.complaint = Some(error.to_string()),
+                Event::ClientError(error) => known.complaint = Some(error.to_string()),
+                _ => {}
+            });
+            async {}
+        });
+    match target.adjust.take() {
+        Some(adjust) => adjust(options),
+        None => options,
+    }
+}
+
+/// Connects, reports that, and then carries out commands until the sink is dropped.
+async fn serve(
+    options: ConnectOptions,
+    servers: Vec<async_nats::ServerAddr>,
+    target: Target,
+    shared: Shared,
+    mut commands: UnboundedReceiver<Command>,
+    report: SyncSender<Result<(), Error>>,
+) {
+    let client = match options.connect(servers).await {
+        Ok(client) => client,
+        Err(error) => {
+            let _ = report.send(Err(Error::Unreachable {
+                servers: crate::target::without_secrets(&target.servers),
+                waited: Duration::ZERO,
+                reason: error.to_string(),
+            }));
+            return;
+        }
+    };
+    let contact = Contact::new(client, &target);
+    let writer = format!("{:016x}{:016x}", random(), random());
+    let mut session = Session::new(contact, writer, shared);
+    let begun = session.begin(target.connect_timeout).await;
+    let is_begun = begun.is_ok() || target.offline;
+    let begun = begun.or_else(|error| if target.offline { Ok(()) } else { Err(error) });
+    if report.send(begun).is_err() || !is_begun {
+        return;
+    }
+    while let Some(command) = commands.recv().await {
+        match command {
+            Command::Write(bytes, answer) => {
+                let written = session.write(&bytes).await;
+                let _ = answer.send(written);
+            }
+            Command::Holds(end, len, answer) => {
+                let held = session.holds(&end, len).await;
+                let _ = answer.send(held);
+            }
+            Command::WriteAs(writer, answer) => {
+                let _ = answer.send(session.write_as(writer));
+            }
+        }
+    }
+}

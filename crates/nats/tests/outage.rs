@@ -1,0 +1,66 @@
+//! What a caller sees while the cluster has no quorum.
+
+mod common;
+
+use alq::{Error, Flags, Framing, Options};
+use alq_nats::{NatsSink, Target};
+use common::reader;
+
+#[test]
+fn without_a_quorum_appends_go_on_and_the_reason_is_said_in_words() {
+    let Some(mut cluster) = common::cluster(3) else {
+        return;
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let target = Target::new(cluster.urls())
+        .stream("outage")
+        .subject("outage.log")
+        .create(3)
+        .connect_timeout(common::DEADLINE);
+    let sink = std::sync::Arc::new(NatsSink::connect(target).unwrap());
+    assert!(sink.warnings().is_empty(), "{:?}", sink.warnings());
+    let queue = Options::new()
+        .capacity(64 << 10)
+        .framing(Framing::Lines)
+        .ring_file(folder.path().join("ring"))
+        .ring_on_disk(true)
+        .stall_limit(None)
+        .to_sink(sink.clone())
+        .unwrap();
+    let append = |number: usize| {
+        let record = format!("{number} {}", "-".repeat(90));
+        queue.writen(record.as_bytes(), Flags::NOWAIT)
+    };
+    append(0).unwrap();
+    queue.flush().unwrap();
+    assert_eq!(sink.trouble(), None);
+
+    cluster.kill_node(1);
+    cluster.kill_node(2);
+    let mut taken = 1;
+    while append(taken).is_ok() {
+        taken += 1;
+    }
+    assert!(taken > 500, "{taken}"); // what was not written fills the ring
+    let reason = common::until("a reason", || {
+        sink.trouble().filter(|text| text.contains("quorum"))
+    });
+    assert_eq!(
+        reason,
+        "no quorum: stream outage has no leader (1 of 3 servers)"
+    );
+    let error = append(taken).unwrap_err();
+    assert!(matches!(error, Error::WouldBlock), "{error}");
+
+    cluster.start_node(1);
+    cluster.start_node(2);
+    queue.flush().unwrap();
+    assert_eq!(sink.trouble(), None);
+    append(taken).unwrap();
+    queue.close(None).unwrap();
+    let messages = reader::read(&cluster.urls(), "outage");
+    for (number, message) in messages.iter().enumerate() {
+        assert!(message.payload.starts_with(format!("{number} ").as_bytes()));
+    }
+    assert_eq!(messages.len(), taken + 1);
+}
