@@ -40,6 +40,7 @@ step ci/report.sh
 step ci/readme.sh
 step ci/capi.sh
 step ci/aio.sh
+step ci/nats.sh
 step ci/instructions.sh
 step ci/comparison.sh
 
