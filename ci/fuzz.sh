@@ -11,7 +11,7 @@ if [ $# = 0 ]; then
     cargo test --no-default-features --locked -- --nocapture
     exit
 fi
-for target in operations ring ring_file words; do
+for target in frames operations ring ring_file words; do
     # libFuzzer needs one file for each input. It adds the inputs that it finds to the same folder.
     inputs=target/inputs/$target
     mkdir -p "$inputs"

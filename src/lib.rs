@@ -76,11 +76,15 @@ pub mod model {
     pub use crate::actors::pace::Pace;
     pub use crate::actors::thread::drive;
     pub use crate::actors::{Asker, Config, Last, LossLines, Shared, syncer};
+    #[cfg(all(fuzzing, feature = "frames"))]
+    pub use crate::ends::{FileSink, stream};
     pub use crate::ends::{Kind, Pending, Reach, Sink, Subscriber, WOKEN, Watch};
     pub use crate::face::{barrier, registry::Registry, sleep};
     pub use crate::memory::{Memory, heap::Heap};
     pub use crate::primitives::{Doorbell, Event, Interest, sync};
     pub use crate::ring::{Drain, Drained, Holes, Owner, Posted, Refusal, Reservation, Ring};
+    #[cfg(all(fuzzing, feature = "frames"))]
+    pub use crate::words::frame;
     pub use crate::words::{
         Geometry, Head, Order, Phase, Place, Room, State, Tag, Tail, WhenFull, Width, extend,
         next_seq,

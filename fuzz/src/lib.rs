@@ -9,12 +9,14 @@ compile_error!(
 mod bytes;
 #[path = "../../tests/common/torture/desk.rs"]
 mod desk;
+mod frames;
 #[path = "../../tests/model/mod.rs"]
 mod model;
 mod ring;
 mod ring_file;
 mod words;
 
+pub use frames::frames;
 pub use ring::ring;
 pub use ring_file::ring_file;
 pub use words::words;

@@ -49,6 +49,11 @@ impl Numbers {
 }
 
 #[test]
+fn frames() {
+    run("frames", alq_fuzz::frames, 20_000, 120);
+}
+
+#[test]
 fn operations() {
     run("operations", alq_fuzz::operations, 200, 600);
 }
