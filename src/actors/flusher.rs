@@ -171,6 +171,7 @@ impl<M: Memory> Flusher<M> {
             let given: usize = runs.iter().map(|run| run.len()).sum();
             let all = ahead + given as u32;
             intend(journal, sink, start, ahead, all);
+            journal.write_begins();
             let taken = write(sink, runs);
             if taken.as_ref().ok() != Some(&given) && sink.is_in_doubt() {
                 journal.doubt(all);
@@ -187,7 +188,7 @@ impl<M: Memory> Flusher<M> {
             intake, outcome, ..
         } = &*self.shared;
         if bytes > 0 {
-            intake.trouble.standstill.end_stall();
+            intake.trouble.end_stall();
             outcome.count_drain();
         }
         // [room.again] A lane may have opened a span after the last look of a writer that still
@@ -223,14 +224,13 @@ impl<M: Memory> Flusher<M> {
         let Shared {
             intake, outcome, ..
         } = &*self.shared;
-        let standstill = &intake.trouble.standstill;
-        standstill.set_blocked(false);
+        intake.trouble.standstill.set_blocked(false);
         let rest = self.gap_line.rest();
         match write(&*self.sink, &[IoSlice::new(rest)]) {
             Ok(taken) => {
                 assert!(taken <= rest.len(), "a sink took more than it was given");
                 self.gap_line.advance(taken);
-                standstill.end_stall();
+                intake.trouble.end_stall();
                 outcome.count_drain();
                 outcome.counts.loss_line_bytes.add_alone(taken as u64);
                 Step::Again
@@ -353,7 +353,7 @@ impl<M: Memory> Flusher<M> {
         let cut = self.drain.position();
         outcome.durability.replace_sink(request.sink, cut, can_sync);
         drop(before);
-        intake.trouble.standstill.end_stall();
+        intake.trouble.end_stall();
         intake.recover();
         outcome.reopening.set_met(request.number);
         let _ = outcome.settle(intake);

@@ -101,6 +101,16 @@ impl Reporter {
         self.submit(|queue| Report::new(queue, error));
     }
 
+    /// Reports a stall that has lasted for the stall limit, and why.
+    pub fn report_stall(&self, error: Error, reason: String) {
+        self.submit(|queue| Report::stalled(queue, error, reason));
+    }
+
+    /// Reports that a stall of this length is over.
+    pub fn report_end(&self, error: Error, time: Duration) {
+        self.submit(|queue| Report::ended(queue, error, time));
+    }
+
     /// Runs the callback on the notifier thread with what a queue that ends could not write, and
     /// waits until it has returned, for at most one second.
     pub fn report_last(&self, undrained: Undrained) {

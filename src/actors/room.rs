@@ -86,7 +86,7 @@ impl<M: Memory> Intake<M> {
     pub fn refuse(&self, cause: Cause, len: u64) {
         self.counts.refused.add(cause, len);
         let is_for_room = matches!(cause, Cause::Full | Cause::TimedOut | Cause::Headroom);
-        if is_for_room && self.trouble.is_stalled() {
+        if is_for_room && (self.trouble.is_stalled() || self.trouble.is_hung()) {
             self.counts.refused_for_stall.add(1);
         }
         if cause == Cause::Closed {

@@ -17,6 +17,7 @@ use super::here::Past;
 use super::intake::Intake;
 use super::outcome::Outcome;
 use super::report::Reporter;
+use super::standstill::Worked;
 use super::trouble::Trouble;
 use super::{show, snapshot};
 use crate::ends::{Aside, Pending, Reach, Sink, Stats};
@@ -137,19 +138,26 @@ impl<M: Memory> Shared<M> {
         }
     }
 
-    /// Notes that the sink accepts no data, because of `errno`, and reports a stall that has
-    /// reached the stall limit, once.
+    /// Notes that the sink has accepted no data in the step `worked`, because of `errno`, and
+    /// reports a stall that has reached the stall limit, once.
     ///
     /// Returns how long it takes until the limit is reached; `None` if it is reached or there is no
     /// limit. For the flusher.
-    pub(super) fn stalled(&self, errno: i32) -> Option<Duration> {
+    pub(super) fn stalled(&self, errno: i32, worked: Worked) -> Option<Duration> {
         let trouble = &self.intake.trouble;
-        if trouble.set_stalled(errno) {
+        if trouble.set_stalled(errno, worked) {
             // Callers that wait because the disk is full look again, and give up.
             self.intake.waiters.wake_all();
             self.outcome.progress.notify();
         }
-        trouble.report_stall(errno)
+        trouble.report_stall(errno, || self.aside.stall_reason(errno, false))
+    }
+
+    /// Reports a write that has not returned for the stall limit, once. Returns when to look again,
+    /// if the queue has a callback and a limit. For any thread but the flusher.
+    pub fn look_for_hang(&self) -> Option<Duration> {
+        let reason = || self.aside.stall_reason(libc::EAGAIN, true);
+        self.intake.trouble.look_for_hang(reason)
     }
 
     /// Sets how the flusher ends, and wakes it. A stage is never taken back.

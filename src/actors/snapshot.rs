@@ -2,7 +2,7 @@
 
 use super::intake::Intake;
 use super::outcome::Outcome;
-use crate::ends::{Aside, Stats};
+use crate::ends::{Aside, Stall, Stats};
 use crate::memory::Memory;
 
 /// Returns a snapshot of all counters, in the process that created the queue.
@@ -12,6 +12,11 @@ pub(super) fn of<M: Memory>(intake: &Intake<M>, outcome: &Outcome, aside: &Aside
     let (posted, drained) = (&intake.counts, &outcome.counts);
     let (done, outstanding) = ring.outstanding();
     let late = ring.posted_too_late();
+    let stalled = trouble.stall().map(|stall| Stall {
+        errno: stall.errno,
+        age: stall.age,
+        reason: aside.stall_reason(stall.errno, stall.is_hung),
+    });
     let aside = aside.stats();
     let refused = posted.refused.now().plus(&aside.refused);
     let is_lost = finished && ring.journal().is_none(); // a ring file keeps it
@@ -47,7 +52,7 @@ pub(super) fn of<M: Memory>(intake: &Intake<M>, outcome: &Outcome, aside: &Aside
         lanes: outstanding.lanes,
         drains: drained.drains.get(),
         wakeups: drained.wakeups.get(),
-        stalled: trouble.stall(),
+        stalled,
         repeated: drained.repeated.get(),
         loss_line_bytes: drained.loss_line_bytes.get(),
         syncs: outcome.syncs.now(),

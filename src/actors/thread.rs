@@ -50,7 +50,7 @@ fn run<M: Memory>(mut flusher: Flusher<M>, pace: Pace, is_idle: bool) {
     if catch_unwind(AssertUnwindSafe(|| drive(&mut flusher, pace))).is_err() {
         shared.fail(Operation::Flusher, libc::EIO);
     }
-    intake.trouble.standstill.set_working(false);
+    intake.trouble.standstill.end_work();
     drop(flusher); // a thread that sees the end finds the descriptor closed
     shared.flusher_ended();
 }
@@ -65,9 +65,18 @@ pub fn drive<M: Memory>(flusher: &mut Flusher<M>, mut pace: Pace) {
     let mut back_off = BackOff::new();
     loop {
         let _ = flusher.gap_line_waits(); // updates whether the line may be written
-        standstill.set_working(true);
+        standstill.begin_work();
         let step = flusher.step();
-        standstill.set_working(false);
+        let worked = standstill.end_work();
+        let until_limit = match step {
+            Step::Busy => shared.stalled(libc::EAGAIN, worked),
+            Step::Full { errno } => shared.stalled(errno, worked),
+            Step::Failed => None, // the failure is reported
+            _ => {
+                intake.trouble.end_hang(worked);
+                None
+            }
+        };
         standstill.set_blocked(matches!(step, Step::Blocked { .. }));
         shared.show();
         if matches!(step, Step::Moved { .. }) {
@@ -81,9 +90,8 @@ pub fn drive<M: Memory>(flusher: &mut Flusher<M>, mut pace: Pace) {
                     outcome.count_wakeup();
                 }
             }
-            Step::Busy => wait_ready(flusher),
-            Step::Full { errno } => {
-                let until_limit = shared.stalled(errno);
+            Step::Busy => wait_ready(flusher, until_limit),
+            Step::Full { .. } => {
                 let pause = back_off.pause().min(until_limit.unwrap_or(Duration::MAX));
                 // Posts need not ring. A flush, a close or a reopen does.
                 bell.park(Interest::Nothing, Some(pause), || false);
@@ -116,15 +124,14 @@ fn rest<M: Memory>(flusher: &mut Flusher<M>, rest: Rest, interest: Interest) {
     outcome.count_wakeup();
 }
 
-/// Waits until the sink may accept bytes again, for at most [`READY_LIMIT`].
-fn wait_ready<M: Memory>(flusher: &Flusher<M>) {
-    let shared = &*flusher.shared;
-    let until_limit = shared.stalled(libc::EAGAIN);
+/// Waits until the sink may accept bytes again, for at most [`READY_LIMIT`], and not past the stall
+/// limit.
+fn wait_ready<M: Memory>(flusher: &Flusher<M>, until_limit: Option<Duration>) {
     // In whole milliseconds, as poll(2) counts, and at least one.
     let limit = until_limit.map_or(READY_LIMIT, |left| {
         READY_LIMIT.min(left + Duration::from_millis(1))
     });
     if let Err(error) = flusher.sink.wait_ready(limit) {
-        shared.fail(Operation::Write, errno_of(&error));
+        flusher.shared.fail(Operation::Write, errno_of(&error));
     }
 }

@@ -8,8 +8,7 @@ use std::time::Duration;
 use super::config::Config;
 use super::failure::Failure;
 use super::report::Reporter;
-use super::standstill::Standstill;
-use crate::ends::Stall;
+use super::standstill::{Refusing, Standstill, Worked};
 use crate::words::{Error, Operation};
 
 /// Why the drain of one queue does not move, and the errors that say so.
@@ -83,14 +82,25 @@ impl Trouble {
 
     /// Returns why the sink accepts no data, and since when. A write that has not returned for the
     /// stall limit counts as a stall too.
-    pub fn stall(&self) -> Option<Stall> {
-        let hangs = || {
-            let age = self.standstill.working_for()?;
-            let is_long = age >= self.stall_limit.unwrap_or(HANGS_AFTER);
-            let errno = libc::EAGAIN;
-            is_long.then_some(Stall { errno, age })
-        };
-        self.standstill.stall().or_else(hangs)
+    pub fn stall(&self) -> Option<Refusing> {
+        let hung = || self.hung_for(self.stall_limit.unwrap_or(HANGS_AFTER));
+        self.standstill.stall().or_else(hung)
+    }
+
+    /// Returns the stall if a write has not returned for `limit`.
+    fn hung_for(&self, limit: Duration) -> Option<Refusing> {
+        let age = self.standstill.working_for()?;
+        (age >= limit).then_some(Refusing {
+            errno: libc::EAGAIN,
+            age,
+            is_hung: true,
+        })
+    }
+
+    /// Returns whether a write has not returned for the stall limit.
+    pub fn is_hung(&self) -> bool {
+        let hung = self.stall_limit.and_then(|limit| self.hung_for(limit));
+        hung.is_some()
     }
 
     /// Returns whether the sink accepts no data.
@@ -98,11 +108,14 @@ impl Trouble {
         self.standstill.is_stalled()
     }
 
-    /// Returns the errno if the sink has no room for data and calls must not wait for that.
+    /// Returns the errno if the sink has no room for data, or a write hangs, and calls must not wait
+    /// for that.
     pub fn no_room(&self) -> Option<i32> {
-        self.standstill
-            .no_room()
-            .filter(|_| self.refuse_when_stalled)
+        if !self.refuse_when_stalled {
+            return None;
+        }
+        let hung = || self.is_hung().then_some(libc::EAGAIN);
+        self.standstill.no_room().or_else(hung)
     }
 
     /// Returns how often the sink has refused data.
@@ -117,46 +130,70 @@ impl Trouble {
 
     /// Returns whether nothing blocks the drain, as far as is known.
     pub fn is_moving(&self) -> bool {
-        !self.is_stalled() && self.blocked_for().is_none()
+        !self.is_stalled() && !self.is_hung() && self.blocked_for().is_none()
     }
 
     /// Reports a hung write, once. A write is hung if it has not returned for the stall limit.
+    /// `reason` says why, in words.
     ///
     /// Returns when to look again, if the queue has a callback and a limit. For any thread but the
     /// flusher, which is in that write.
-    pub fn look_for_hang(&self) -> Option<Duration> {
+    pub fn look_for_hang(&self, reason: impl FnOnce() -> String) -> Option<Duration> {
         let limit = self.stall_limit.filter(|_| self.reporter.is_set())?;
-        let age = self.standstill.working_for().unwrap_or_default();
-        let left = limit.saturating_sub(age);
-        if left.is_zero() {
-            if self.standstill.set_hang_reported() {
-                self.reporter.report(self.stall_error(libc::EAGAIN));
-            }
+        if self.is_hung() {
+            let reason = reason(); // may call the sink: not while telling
+            self.standstill.tell_hang(limit, || {
+                self.reporter
+                    .report_stall(self.stall_error(libc::EAGAIN), reason);
+            });
             return Some(limit.max(LOOK_APART));
         }
-        Some(left.max(LOOK_APART))
+        let age = self.standstill.working_for().unwrap_or_default();
+        Some(limit.saturating_sub(age).max(LOOK_APART))
     }
 
-    /// Notes that the sink accepts no data, because of `errno`. Returns whether callers that wait
-    /// must look again, and give up. For the flusher.
-    pub(super) fn set_stalled(&self, errno: i32) -> bool {
-        self.standstill.set_stalled(errno);
+    /// Notes that the sink has accepted no data in the step `worked`, because of `errno`. Returns
+    /// whether callers that wait must look again, and give up. For the flusher.
+    pub(super) fn set_stalled(&self, errno: i32, worked: Worked) -> bool {
+        self.standstill.set_stalled(errno, worked);
         self.refuse_when_stalled
     }
 
-    /// Reports a stall that has reached the stall limit, once.
+    /// Reports a stall that has reached the stall limit, once. `reason` says why, in words.
     ///
     /// Returns how long it takes until the limit is reached; `None` if it is reached or there is no
     /// limit. For the flusher.
-    pub(super) fn report_stall(&self, errno: i32) -> Option<Duration> {
+    pub(super) fn report_stall(
+        &self,
+        errno: i32,
+        reason: impl FnOnce() -> String,
+    ) -> Option<Duration> {
         let stall = self.standstill.stall()?;
         let left = self.stall_limit?.saturating_sub(stall.age);
         if left.is_zero() {
             if self.standstill.pass_limit() {
-                self.reporter.report(self.stall_error(errno));
+                self.reporter
+                    .report_stall(self.stall_error(errno), reason());
             }
             return None;
         }
         Some(left)
+    }
+
+    /// Ends a stall: the sink has accepted bytes, or was replaced. Reports the end if the stall was
+    /// reported. For the flusher.
+    pub(super) fn end_stall(&self) {
+        if let Some(stall) = self.standstill.end_stall() {
+            self.reporter
+                .report_end(self.stall_error(stall.errno), stall.age);
+        }
+    }
+
+    /// Reports the end of a write that was reported as hung. For the flusher.
+    pub(super) fn end_hang(&self, worked: Worked) {
+        if worked.was_told {
+            self.reporter
+                .report_end(self.stall_error(libc::EAGAIN), worked.time);
+        }
     }
 }

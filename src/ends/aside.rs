@@ -6,6 +6,7 @@
 use core::fmt;
 use std::io::{self, IoSlice};
 use std::os::fd::{AsFd, BorrowedFd};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use super::counter::Counter;
@@ -89,6 +90,22 @@ impl Aside {
         let current = self.current.load(Ordering::Acquire);
         let sink = self.sinks[current].try_lock()?;
         sink.as_ref().and_then(PlainWeak::upgrade)
+    }
+
+    /// Returns why the sink accepts no data, in its own words or in those for `errno`. Any thread may
+    /// call it, also while the flusher is in a write.
+    pub fn stall_reason(&self, errno: i32, is_hung: bool) -> String {
+        let ask = || self.sink()?.stall_reason();
+        // A panic there must not end the thread that asks.
+        let own = catch_unwind(AssertUnwindSafe(ask)).unwrap_or_else(|payload| {
+            core::mem::forget(payload); // its drop might panic again
+            None
+        });
+        own.unwrap_or_else(|| match errno {
+            _ if is_hung => "a write has not returned".to_owned(),
+            libc::EAGAIN => "its reader does not read".to_owned(),
+            errno => io::Error::from_raw_os_error(errno).to_string(),
+        })
     }
 
     /// Keeps the sink when the flusher releases it.

@@ -109,6 +109,19 @@ pub trait Sink: Send + Sync {
         self.inner().is_none_or(Sink::is_in_doubt)
     }
 
+    /// Returns why the sink accepts no data now, in a few words: `no quorum: 1 of 3 nodes`. It is
+    /// asked when [`write`](Sink::write) has not returned for the
+    /// [stall limit](crate::Options::stall_limit), and during any other stall.
+    /// [`Stall::reason`](crate::Stall::reason) and [`Report::reason`](crate::Report::reason) have
+    /// the answer. `None` by default: they then say that a write has not returned, or what the
+    /// errno means.
+    ///
+    /// Any thread may call it, also while another one is in `write`. It must not wait for that
+    /// write.
+    fn stall_reason(&self) -> Option<String> {
+        self.inner().and_then(Sink::stall_reason)
+    }
+
     /// Returns the sink to which this one passes its bytes unchanged. Each method below calls that
     /// sink unless it is overridden, so a wrapper needs only `write` and `inner`. `None` by
     /// default: this sink is the last one.

@@ -113,19 +113,21 @@ pub struct Stats {
 /// ```no_run
 /// # let queue = alq::Options::new().open("app.log")?;
 /// if let Some(stall) = queue.stats().stalled {
-///     let cause = std::io::Error::from_raw_os_error(stall.errno);
-///     eprintln!("nothing has been written for {:?}: {cause}", stall.age);
+///     eprintln!("nothing has been written for {:?}: {}", stall.age, stall.reason);
 /// }
 /// # Ok::<(), alq::Error>(())
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Stall {
     /// The errno of the last try: `ENOSPC` or `EDQUOT` while the disk is full, `EAGAIN` while a
-    /// pipe, socket or terminal is full.
+    /// pipe, socket or terminal is full, or while a write does not return.
     pub errno: i32,
-    /// For how long the sink has accepted no data.
+    /// For how long the sink has accepted no data, since the write began that it refused first.
     pub age: Duration,
+    /// Why, in words: those of [`Sink::stall_reason`](crate::Sink::stall_reason), or `a write has
+    /// not returned`, or what the errno means.
+    pub reason: String,
 }
 
 /// Counts the appends that had to wait. Each call counts at most once for each cause.

@@ -242,7 +242,10 @@ impl Options {
     /// [`Error::Stalled`](crate::Error::Stalled), and
     /// [`Stats::refused_for_stall`](crate::Stats::refused_for_stall) counts it. `flush`,
     /// completions, `close`, drops and the end of the process try the file once more, and then give
-    /// up. For a pipe, socket or terminal with a slow reader, calls wait as without the option.
+    /// up. For a pipe, socket or terminal with a slow reader, calls wait as without the option. A
+    /// write that has not returned for the [stall limit](Options::stall_limit) counts as one
+    /// without room: appends that wait already fail within twice the limit. (A task that waits for
+    /// [`reserve`](crate::Queue::reserve) is not woken for that.)
     ///
     /// It is meant for a program that must continue when its log cannot be written. An
     /// [`AsyncAppend`](crate::AsyncAppend) has it on.
@@ -285,7 +288,8 @@ impl Options {
     /// - the failure of a write, or of the flusher itself, after which the queue refuses appends
     ///   until a [reopen](crate::Queue::reopen);
     /// - [`Error::Stalled`](crate::Error::Stalled), once for each stall that has lasted for the
-    ///   [stall limit](Options::stall_limit);
+    ///   [stall limit](Options::stall_limit), and once more when it is over
+    ///   ([`Report::stall_ended`](crate::Report::stall_ended));
     /// - the failure of a sync;
     /// - why the queue opened without its [ring file](Options::ring_optional);
     /// - why the drop of the last handle, or the end of the process, left something unwritten,

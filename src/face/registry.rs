@@ -45,7 +45,7 @@ pub fn look_for_hangs() -> Option<Duration> {
     let queues = existing()?.state.lock().queues.clone();
     queues
         .iter()
-        .filter_map(|queue| queue.intake.trouble.look_for_hang())
+        .filter_map(|queue| queue.look_for_hang())
         .min()
 }
 

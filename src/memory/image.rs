@@ -11,6 +11,7 @@ use crate::words::{Entries, Layout, Live, LogNote};
 const TAIL_AT: usize = 8;
 const INTENTS_AT: usize = 16;
 const LIVE_AT: usize = 32;
+const WRITING_AT: usize = 56;
 
 /// The content of a ring file at the time of the read, without the bytes of the records.
 #[derive(Debug)]
@@ -46,7 +47,10 @@ impl Image {
                 intents: [INTENTS_AT, INTENTS_AT + 8].map(|at| words_at(&header, at)),
             },
             log: LogNote::from_words(&header[Layout::PATH_AT / 8..]),
-            live: Live::from_words(&words_at(&header, LIVE_AT)),
+            live: Live {
+                write_began_ns: header[WRITING_AT],
+                ..Live::from_words(&words_at(&header, LIVE_AT))
+            },
             slots: pieces.collect::<io::Result<_>>()?,
         })
     }

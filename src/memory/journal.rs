@@ -32,7 +32,9 @@ pub struct Header {
     live: [AtomicU64; Live::WORDS],
     /// Stored before the file is mapped.
     _identity: Line,
-    _unused: [AtomicU64; 512 - 5 * 8 - Live::WORDS],
+    /// When the write that is in progress began.
+    writing: AtomicU64,
+    _unused: [AtomicU64; 511 - 5 * 8 - Live::WORDS],
     log: [AtomicU64; LogNote::WORDS],
 }
 
@@ -216,6 +218,18 @@ impl Journal {
         LogNote::from_words(&words)
     }
 
+    /// Stores when the write begins that follows. The next [`show`](Journal::show) clears it, so a
+    /// reader sees for how long a write has not returned.
+    pub fn write_begins(&self) {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH);
+        let now_ns = now.unwrap_or_default().as_nanos() as u64;
+        self.set_writing(now_ns);
+    }
+
+    fn set_writing(&self, ns: u64) {
+        store(core::slice::from_ref(&self.header().writing), &[ns]);
+    }
+
     /// Stores the statistics of the queue. The journal fills in the process and the time of
     /// opening.
     pub fn show(&self, live: &Live) {
@@ -225,6 +239,7 @@ impl Journal {
             ..*live
         };
         store(&self.header().live, &live.to_words());
+        self.set_writing(0);
     }
 }
 

@@ -97,7 +97,7 @@ impl fmt::Display for Reason<'_> {
             E::Stalled { errno, .. } => write!(
                 f,
                 "accepts no data: {}{}",
-                io::Error::from_raw_os_error(errno),
+                why_stalled(errno),
                 self.advice("; the queue keeps it and retries")
             ),
             E::NotSyncable => f.write_str("a pipe, a socket or a terminal cannot be synced"),
@@ -159,6 +159,14 @@ const fn way_out(operation: Operation, errno: i32) -> &'static str {
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "alq: {self}")
+    }
+}
+
+/// Says why a sink accepts no data, if all that is known is `errno`.
+pub fn why_stalled(errno: i32) -> String {
+    match errno {
+        libc::EAGAIN => "its reader does not read, or a write does not return".to_owned(),
+        errno => io::Error::from_raw_os_error(errno).to_string(),
     }
 }
 

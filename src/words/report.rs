@@ -1,6 +1,7 @@
 //! What a queue reports when no caller is waiting for it.
 
 use core::fmt;
+use std::time::Duration;
 
 use super::{Error, Left, Target, Undrained};
 
@@ -24,6 +25,12 @@ pub struct Report {
     /// What was not written, if the queue has ended, at its drop or at exit. Nothing is retried
     /// then; `error` is the cause.
     pub undrained: Option<Undrained>,
+    /// Why the sink accepts no data, in words, as in [`Stall::reason`](crate::Stall::reason). Only
+    /// with [`Error::Stalled`].
+    pub reason: Option<String>,
+    /// If set, a stall that was reported is over: `error` was its cause, and this its length. The
+    /// sink accepts data again, or another one has taken its place.
+    pub stall_ended: Option<Duration>,
 }
 
 impl Report {
@@ -33,6 +40,24 @@ impl Report {
             queue,
             error,
             undrained: None,
+            reason: None,
+            stall_ended: None,
+        }
+    }
+
+    /// The report of a stall that has lasted for the stall limit.
+    pub(crate) fn stalled(queue: Target, error: Error, reason: String) -> Self {
+        Self {
+            reason: Some(reason),
+            ..Self::new(queue, error)
+        }
+    }
+
+    /// The report that a stall is over.
+    pub(crate) fn ended(queue: Target, error: Error, time: Duration) -> Self {
+        Self {
+            stall_ended: Some(time),
+            ..Self::new(queue, error)
         }
     }
 
@@ -51,10 +76,20 @@ impl fmt::Display for Report {
             queue,
             error,
             undrained,
+            reason,
+            stall_ended,
         } = self;
-        match undrained {
-            Some(undrained) => write!(f, "{queue}: {}", Left(undrained)),
-            None => write!(f, "{queue}: {}", error.reason()),
+        write!(f, "{queue}: ")?;
+        match (undrained, stall_ended, reason) {
+            (Some(undrained), ..) => Left(undrained).fmt(f),
+            (_, Some(time), _) => {
+                write!(f, "accepts data again after {:.1} s", time.as_secs_f64())
+            }
+            (.., Some(reason)) => write!(
+                f,
+                "accepts no data: {reason}; the queue keeps it and retries"
+            ),
+            _ => error.reason().fmt(f),
         }
     }
 }

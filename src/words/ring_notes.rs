@@ -139,13 +139,16 @@ pub struct Live {
     pub wakeups: u64,
     /// Syncs that had succeeded when these counters were published.
     pub syncs: u64,
+    /// When the write that is in progress began, in nanoseconds since 1970; 0 if none is. While a
+    /// write does not return, the other counters keep their values.
+    pub write_began_ns: u64,
 }
 
 impl Live {
     /// The number of words of the counters.
     pub(crate) const WORDS: usize = 16;
 
-    /// Packs the counters.
+    /// Packs the counters, without `write_began_ns`, which stands elsewhere.
     pub(crate) fn to_words(self) -> [u64; Self::WORDS] {
         [
             u64::from(self.pid),
@@ -186,6 +189,7 @@ impl Live {
             longest_wait_ns: words[13],
             wakeups: words[14],
             syncs: words[15],
+            write_began_ns: 0,
         }
     }
 }

@@ -35,6 +35,7 @@ struct State {
     room: Option<(usize, i32)>,
     sync_errors: VecDeque<i32>,
     sync_panics: bool,
+    stall_reason: Option<&'static str>,
 }
 
 /// Writes to memory. Its gates are open until they are shut. A call waits while its gate is shut.
@@ -104,6 +105,11 @@ impl Script {
     /// Limits the bytes that each write takes.
     pub fn take_in_pieces(&self, bytes: usize) {
         self.change(|state| state.piece = Some(bytes));
+    }
+
+    /// What it says about a stall; empty to panic instead.
+    pub fn explain_stalls(&self, reason: &'static str) {
+        self.change(|state| state.stall_reason = Some(reason));
     }
 
     /// The number of calls of `write`.
@@ -186,6 +192,12 @@ impl Sink for Script {
         drop(state);
         self.changed.notify_all();
         Ok(taken)
+    }
+
+    fn stall_reason(&self) -> Option<String> {
+        let reason = self.lock().stall_reason?;
+        assert!(!reason.is_empty(), "this sink panics here, as it was told");
+        Some(reason.to_owned())
     }
 
     fn sync(&self, op: SyncOp) -> io::Result<()> {

@@ -13,7 +13,7 @@ use alq::{Error, Options, Report};
 
 const LOST: &str = "/no/such/directory/app.log";
 
-fn reports_of(options: Options) -> (Options, Receiver<Report>) {
+pub fn reports_of(options: Options) -> (Options, Receiver<Report>) {
     let (sender, reports) = channel();
     let options = options.on_error(move |report| sender.send(report.clone()).unwrap());
     (options, reports)

@@ -7,7 +7,9 @@ use std::fs::File;
 use std::sync::Arc;
 
 use crate::common::sink::{Script, queue_to};
-use crate::common::{Log, TRY, WAIT, append_to, fill_up, pipe, small, spawn, wait_for};
+use crate::common::{
+    Log, STALLS_SOON, TRY, WAIT, append_to, fill_up, pipe, small, spawn, wait_for,
+};
 use alq::{AsyncAppend, Error, Level, Operation, Options, Queue};
 
 fn stalled(errno: i32) -> Error {
@@ -94,6 +96,28 @@ fn flush_completions_close_and_drop_give_up_at_once() {
     assert_eq!(undrained.cause, no_room());
     drop(queue);
     drop(stuck());
+}
+
+/// The limit is the only one here: without it, a write never counts as hung.
+#[test]
+fn a_write_that_does_not_return_has_no_room() {
+    let hung = stalled(libc::EAGAIN);
+    let script = Script::new();
+    script.shut_write();
+    let queue = queue_to(&script, refusing().stall_limit(Some(STALLS_SOON)));
+    queue.writen(&[b'x'; 4096], WAIT).unwrap();
+    script.wait_for_write(1);
+    let sleeper = {
+        let queue = queue.clone();
+        spawn(move || queue.writen(b"y", WAIT).map(drop))
+    };
+    assert_eq!(sleeper.join(), Err(hung.clone()));
+    assert_eq!(queue.writen(b"y", WAIT), Err(hung.clone()));
+    assert_eq!(queue.flush(), Err(hung.clone()));
+    assert_eq!(queue.stats().refused_for_stall, 2);
+    let left = queue.close(None).unwrap_err();
+    assert_eq!((left.bytes, left.cause), (4096, hung));
+    script.open_write();
 }
 
 #[test]

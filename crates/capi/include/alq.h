@@ -219,7 +219,8 @@ int alq_options_stall_limit(struct alq_options *options, const struct timespec *
  * Whether calls return at once, without waiting, while the file has no room (ENOSPC, EDQUOT). Off
  * by default: ALQ_WAITOK waits until there is room. If it is on, an append to a full queue returns
  * ENOSPC at once and is counted (refused_for_stall); flush, close, shutdown and exit(3) let the
- * library try the file once more and then give up at once. It is off for alq_open and
+ * library try the file once more and then give up at once. A write that has not returned for the
+ * stall limit counts as one without room, with EAGAIN. It is off for alq_open and
  * alq_open_flags (alq(9) lost such records silently). It is on for an async_append.
  */
 int alq_options_refuse_when_stalled(struct alq_options *options, int refuse);
@@ -328,7 +329,7 @@ int alq_options_lane_span(struct alq_options *options, size_t bytes);
 /*
  * Sets the callback for errors that no call returns: a write or a sync that has failed, a stall,
  * and what alq_close could not write. It also gets the reason if opening fails. error is an
- * errno number. message is one line of text, valid during the call. NULL removes the callback.
+ * errno number; 0 if a stall is over that was given to it. message is one line of text, valid during the call. NULL removes the callback.
  *
  * A thread of the library calls it, which runs all callbacks of the process one after another, or
  * alq_close, alq_open_path and alq_open_fd call it themselves. Two threads never call it at once

@@ -161,7 +161,7 @@ pub unsafe extern "C" fn async_append_destroy(ap: *mut Appender) {
         };
         let is_reported = hook
             .as_ref()
-            .is_some_and(|hook| hook.call(&undrained.cause, &undrained.to_string()));
+            .is_some_and(|hook| hook.call(undrained.cause.errno(), &undrained.to_string()));
         if let Some(hook) = hook {
             hook.end();
         }

@@ -4,8 +4,6 @@ use std::ffi::{CString, c_char, c_int, c_void};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use alq::Error;
-
 /// `void (*)(void *arg, int error, const char *message)`.
 pub type Callback = unsafe extern "C" fn(*mut c_void, c_int, *const c_char);
 
@@ -42,9 +40,9 @@ impl Hook {
         }
     }
 
-    /// Calls the callback with an error and its text. Returns `false`, without a call, if the
+    /// Calls the callback with an errno and a text. Returns `false`, without a call, if the
     /// callback itself is what closes its queue.
-    pub fn call(&self, error: &Error, text: &str) -> bool {
+    pub fn call(&self, errno: c_int, text: &str) -> bool {
         if self.is_current() {
             return false;
         }
@@ -59,7 +57,7 @@ impl Hook {
         }
         self.set_runs_on(Some(this_thread()));
         // SAFETY: the header allows this call until the queue is closed, and `end` waits for it.
-        unsafe { (self.target.callback)(self.target.arg, error.errno(), message.as_ptr()) };
+        unsafe { (self.target.callback)(self.target.arg, errno, message.as_ptr()) };
         self.set_runs_on(None);
         true
     }

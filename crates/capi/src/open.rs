@@ -26,7 +26,7 @@ impl Alq {
             // The number alone does not say which option is wrong, or what is wrong with a ring
             // file.
             if let Some(hook) = &hook {
-                hook.call(&error, &error.to_string());
+                hook.call(error.errno(), &error.to_string());
                 hook.end();
             }
             open_errno(&error)

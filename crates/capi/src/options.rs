@@ -48,7 +48,9 @@ impl AlqOptions {
         let hook = Arc::new(Hook::new(target));
         let called = Arc::clone(&hook);
         let options = self.options.on_error(move |report| {
-            called.call(&report.error, &report.to_string());
+            let is_over = report.stall_ended.is_some();
+            let errno = if is_over { 0 } else { report.error.errno() };
+            called.call(errno, &report.to_string());
         });
         (options, Some(hook))
     }

@@ -144,7 +144,7 @@ pub unsafe extern "C" fn alq_close(alq: *mut Alq) {
     let report = |result: &Result<(), Undrained>, hook: Option<&Hook>| {
         let Err(undrained) = result else { return };
         let is_reported =
-            hook.is_some_and(|hook| hook.call(&undrained.cause, &undrained.to_string()));
+            hook.is_some_and(|hook| hook.call(undrained.cause.errno(), &undrained.to_string()));
         if !is_reported {
             complain(&["alq: alq_close, ", &undrained.to_string(), "\n"]);
         }

@@ -102,8 +102,11 @@ impl From<Stats> for AlqStats {
             wakeups: stats.wakeups,
             repeated_bytes: stats.repeated,
             loss_line_bytes: stats.loss_line_bytes,
-            stalled_ns: stats.stalled.map_or(0, |stall| nanoseconds(stall.age)),
-            stalled_errno: stats.stalled.map_or(0, |stall| stall.errno),
+            stalled_ns: stats
+                .stalled
+                .as_ref()
+                .map_or(0, |stall| nanoseconds(stall.age)),
+            stalled_errno: stats.stalled.as_ref().map_or(0, |stall| stall.errno),
             last_errno: errno(stats.last_error.as_ref()),
             lost_errno: errno(stats.lost_to.as_ref()),
             reserved: 0,

@@ -399,6 +399,52 @@ static void errors_are_told(void)
     pthread_cond_destroy(&told.changed);
 }
 
+/* Waits until the callback was called this often. */
+static void wait_for_call(struct told *told, int calls)
+{
+    pthread_mutex_lock(&told->lock);
+    while (told->calls < calls)
+        pthread_cond_wait(&told->changed, &told->lock);
+    pthread_mutex_unlock(&told->lock);
+}
+
+/* A stall is reported with its errno, and its end with 0. */
+static void a_stall_and_its_end_are_told(void)
+{
+    struct told told;
+    struct alq_options *options = alq_options_new();
+    const struct timespec soon = {0, 50 * 1000 * 1000};
+    struct alq *alq;
+    static char some[4096];
+    ssize_t filled = 0, one;
+    int ends[2];
+    memset(&told, 0, sizeof told);
+    pthread_mutex_init(&told.lock, NULL);
+    pthread_cond_init(&told.changed, NULL);
+    IS(alq_options_on_error(options, tell, &told), 0);
+    IS(alq_options_stall_limit(options, &soon), 0);
+    CHECK(pipe(ends) == 0);
+    CHECK(fcntl(ends[1], F_SETFL, O_NONBLOCK) == 0);
+    while ((one = write(ends[1], some, sizeof some)) > 0)
+        filled += one;
+    IS(alq_open_fd(&alq, ends[1], options), 0);
+    alq_options_free(options);
+    IS(alq_writen(alq, "kept\n", 5, ALQ_WAITOK), 0);
+    wait_for_call(&told, 1);
+    IS(told.error, EAGAIN);
+    CHECK(strstr(told.message, "its reader does not read") != NULL);
+    for (; filled > 0; filled -= one)
+        CHECK((one = read(ends[0], some, sizeof some)) > 0);
+    wait_for_call(&told, 2);
+    IS(told.error, 0);
+    CHECK(strstr(told.message, "accepts data again") != NULL);
+    IS(alq_close_timeout(alq, NULL, NULL), 0);
+    close(ends[0]);
+    close(ends[1]);
+    pthread_mutex_destroy(&told.lock);
+    pthread_cond_destroy(&told.changed);
+}
+
 /* alq_close itself reports what it cannot write: to the callback, or on standard error. */
 static void close_with_a_callback(void)
 {
@@ -527,6 +573,7 @@ int main(void)
     synced_by_policy();
     counts();
     errors_are_told();
+    a_stall_and_its_end_are_told();
     IS(in_child(close_with_a_callback), 0);
     CHECK(said(""));
     IS(in_child(close_without_a_callback), 0);

@@ -2,7 +2,6 @@
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::fmt::Display;
-use std::io;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -93,11 +92,7 @@ impl Patience {
         let is_said = self.said.borrow_mut().is_due(stall.age, is_reader);
         if is_said {
             let left = stats.posted_bytes - stats.written_bytes;
-            let problem = if is_reader {
-                "its reader does not read, or a write does not return".to_owned()
-            } else {
-                io::Error::from_raw_os_error(stall.errno).to_string()
-            };
+            let problem = &stall.reason;
             let since = match stall.age.as_secs() {
                 0 => String::new(),
                 age => format!(" for {age} s"),

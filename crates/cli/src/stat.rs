@@ -54,6 +54,8 @@ struct Report {
     longest_wait_ns: u64,
     wakeups: u64,
     syncs: u64,
+    /// For how long a write has not returned; 0 if none is in progress.
+    write_ns: u64,
 }
 
 /// Prints the state of the ring file.
@@ -112,6 +114,7 @@ impl Report {
             longest_wait_ns: live.longest_wait_ns,
             wakeups: live.wakeups,
             syncs: live.syncs,
+            write_ns: if state.in_use { write_ns(live) } else { 0 },
         }
     }
 
@@ -167,10 +170,8 @@ impl Report {
             Row::count("", self.refused_bytes, "bytes"),
             Row::text(
                 "stall",
-                &self
-                    .stall
-                    .as_ref()
-                    .map_or_else(none, |errno| stall_text(errno, self.stall_ns)),
+                &stall_text(self.stall.as_deref(), self.stall_ns, self.write_ns)
+                    .unwrap_or_else(none),
             ),
             Row::text("failure", self.failure.as_deref().unwrap_or("none")),
         ]);
@@ -221,11 +222,31 @@ pub fn seconds(time: Duration) -> String {
 
 /// Why the log accepts no data, and for how long; `None` if it is not stalled.
 pub fn stall(live: &Live) -> Option<String> {
-    errno_name(live.stall_errno).map(|errno| stall_text(&errno, live.stall_ns))
+    let errno = errno_name(live.stall_errno);
+    stall_text(errno.as_deref(), live.stall_ns, write_ns(live))
 }
 
-fn stall_text(errno: &str, ns: u64) -> String {
-    format!("{errno}, for {}", seconds(Duration::from_nanos(ns)))
+/// A write that takes longer is shown as a stall.
+const LONG_WRITE: Duration = Duration::from_secs(1);
+
+fn stall_text(errno: Option<&str>, stall_ns: u64, write_ns: u64) -> Option<String> {
+    let write_time = Duration::from_nanos(write_ns);
+    let (why, time) = match errno {
+        Some(errno) => (errno, Duration::from_nanos(stall_ns)),
+        None if write_time >= LONG_WRITE => ("a write has not returned", write_time),
+        None => return None,
+    };
+    Some(format!("{why}, for {}", seconds(time)))
+}
+
+/// For how long the write that is in progress has not returned.
+fn write_ns(live: &Live) -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    let now_ns = now.unwrap_or_default().as_nanos() as u64;
+    match live.write_began_ns {
+        0 => 0,
+        began_ns => now_ns.saturating_sub(began_ns),
+    }
 }
 
 /// The name of an errno, such as `EAGAIN`; `None` for 0.

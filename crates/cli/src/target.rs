@@ -353,7 +353,10 @@ impl<'a> Target<'a> {
         let problem = match cause {
             Error::Stalled { errno, .. } => format!(
                 "no room for {:.1} s: {}",
-                stats.stalled.map_or(0.0, |stall| stall.age.as_secs_f64()),
+                stats
+                    .stalled
+                    .as_ref()
+                    .map_or(0.0, |stall| stall.age.as_secs_f64()),
                 io::Error::from_raw_os_error(*errno)
             ),
             Error::Io {

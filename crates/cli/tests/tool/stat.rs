@@ -87,6 +87,39 @@ fn a_stall_is_shown_with_its_name_and_age() {
     assert!(said.contains(&owner), "{said}");
 }
 
+/// Waits in its first write until the test ends it.
+struct Hangs(std::sync::Mutex<std::sync::mpsc::Receiver<()>>);
+
+impl alq::Sink for Hangs {
+    fn write(&self, runs: &[std::io::IoSlice<'_>]) -> std::io::Result<usize> {
+        let _ = self.0.lock().unwrap().recv(); // an error: the test has ended it before
+        Ok(runs.iter().map(|run| run.len()).sum())
+    }
+}
+
+#[test]
+fn a_write_that_does_not_return_is_shown_as_a_stall() {
+    let dir = tempfile::tempdir().unwrap();
+    let ring = dir.path().join("ring");
+    let (end, ended) = std::sync::mpsc::channel();
+    let sink = Hangs(std::sync::Mutex::new(ended));
+    let queue = Options::new().ring_file(&ring).to_sink(sink).unwrap();
+    assert_eq!(number(&stat(&ring), "write_ns"), 0);
+    queue.writen(b"hello\n", Flags::WAITOK).unwrap();
+    wait_until("a long write", || {
+        number(&stat(&ring), "write_ns") > 1_000_000_000
+    });
+    let said = table(&ring);
+    assert!(
+        said.contains("\nstall       a write has not returned, for "),
+        "{said}"
+    );
+    drop(end);
+    queue.close(None).unwrap();
+    assert_eq!(number(&stat(&ring), "write_ns"), 0);
+    assert!(table(&ring).contains("\nstall       none\n"));
+}
+
 #[test]
 fn people_get_a_table() {
     let left = left(Options::new(), &["written\n"], &["posted1\n", "posted2\n"]);
