@@ -13,7 +13,8 @@ impl Reader {
     /// # Errors
     ///
     /// Those of `inotify_init1(2)`: `EMFILE` if the user has too many inotify instances
-    /// (`fs.inotify.max_user_instances`).
+    /// (`fs.inotify.max_user_instances`). `Unsupported` for a reader of a
+    /// [descriptor](super::ReadOptions::from_fd).
     ///
     /// ```
     /// use alq::read::Reader;
@@ -27,6 +28,7 @@ impl Reader {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn follow(self) -> Result<Follow, ReadError> {
+        self.check_can_seek()?;
         let watch = Watch::new();
         let watch = watch.map_err(|error| ReadError::new("watch the log", &self.path, error))?;
         Ok(Follow {

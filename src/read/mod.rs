@@ -24,6 +24,7 @@ mod frames;
 mod item;
 mod notice;
 mod onward;
+mod open;
 mod options;
 mod reader;
 mod resume;

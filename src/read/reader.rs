@@ -5,7 +5,6 @@
 //!  (which file is next)   (unpacks)             (buffer)   (finds records)
 //! ```
 
-use std::io;
 use std::path::{Path, PathBuf};
 
 use super::frames::{FrameWalk, Known, is_framed};
@@ -65,31 +64,6 @@ pub struct Reader {
     pub(super) notice: Option<(Notice, Place)>,
 }
 
-impl ReadOptions {
-    /// Opens the log at `path`, at the beginning of its oldest file: the rotated files beside it
-    /// ([`rotate`](crate::rotate) says how they are called) come first. A `path` that is a symbolic
-    /// link is followed.
-    ///
-    /// # Errors
-    ///
-    /// - `NotFound` if neither the log nor a rotated file exists, unless the log [may be
-    ///   missing](ReadOptions::may_be_missing).
-    /// - `Other` if the log is no regular file: FIFOs and devices are refused.
-    /// - `InvalidInput` if an option is out of range.
-    /// - Those of open(2), and of the listing of the folder.
-    ///
-    /// ```
-    /// let error = alq::read::ReadOptions::new().open("/dev/null").unwrap_err();
-    /// assert!(error.to_string().contains("not a regular file"));
-    /// ```
-    pub fn open(self, path: impl AsRef<Path>) -> Result<Reader, ReadError> {
-        let path = path.as_ref();
-        let checked = self.check();
-        checked.map_err(|error| ReadError::new("read with these options", path, error))?;
-        Reader::new(path, self)
-    }
-}
-
 impl Reader {
     /// Opens the log at `path`, at the beginning of its oldest file. As [`ReadOptions::open`] with
     /// the default options.
@@ -110,10 +84,10 @@ impl Reader {
         ReadOptions::new().open(path)
     }
 
-    fn new(path: &Path, options: ReadOptions) -> Result<Self, ReadError> {
-        let failed = |error| ReadError::new("open the log", path, error);
-        let mut reader = Self {
-            path: std::path::absolute(path).map_err(failed)?,
+    /// A reader that has opened nothing yet.
+    pub(super) fn unopened(path: PathBuf, options: ReadOptions) -> Self {
+        Self {
+            path,
             options,
             shelf: None,
             current: None,
@@ -126,16 +100,11 @@ impl Reader {
             known: None,
             ready: None,
             notice: None,
-        };
-        reader.start()?;
-        if reader.current.is_none() && !options.may_be_missing {
-            return Err(failed(io::Error::from_raw_os_error(libc::ENOENT)));
         }
-        Ok(reader)
     }
 
     /// Opens the first file, if there is one now.
-    fn start(&mut self) -> Result<bool, ReadError> {
+    pub(super) fn start(&mut self) -> Result<bool, ReadError> {
         let mut shelf = match Shelf::open(&self.path) {
             Ok(shelf) => shelf,
             Err(error) if self.options.may_be_missing && is_gone(error.io_error()) => {

@@ -280,6 +280,7 @@ impl Reader {
 
     /// Opens the folder of the log anew. `None` if it does not exist yet.
     pub(super) fn shelf(&self) -> Result<Option<Shelf>, ReadError> {
+        self.check_can_seek()?;
         match Shelf::open(&self.path) {
             Ok(shelf) => Ok(Some(shelf)),
             Err(error) if self.options.may_be_missing && is_gone(error.io_error()) => Ok(None),

@@ -5,11 +5,12 @@
 
 use core::fmt;
 use std::fs::File;
-#[cfg(any(feature = "gzip", feature = "zstd"))]
-use std::io::Read;
-use std::io::{self, Seek};
+use std::io::{self, Read, Seek};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::FileExt;
+
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::Errno;
 
 use crate::logs::{Compression, FileId, origin};
 
@@ -30,6 +31,8 @@ pub(super) struct Source {
 
 enum Form {
     Plain,
+    /// Plain bytes that come from a descriptor once.
+    Stream,
     #[cfg(feature = "gzip")]
     Gzip(Box<flate2::read::MultiGzDecoder<File>>),
     #[cfg(feature = "zstd")]
@@ -75,14 +78,29 @@ impl Source {
         })
     }
 
-    /// Reads the same file from its start.
+    /// Reads what comes from a descriptor.
+    ///
+    /// # Errors
+    ///
+    /// Those of fstat(2).
+    pub fn stream(file: File) -> io::Result<Self> {
+        let id = FileId::of(&file)?;
+        Ok(Self {
+            file,
+            id,
+            origin: id,
+            form: Form::Stream,
+        })
+    }
+
+    /// Reads the same file from its start. A stream is not read again.
     ///
     /// # Errors
     ///
     /// As `new`.
     pub fn again(self) -> io::Result<Self> {
         let compression = match self.form {
-            Form::Plain => Compression::None,
+            Form::Plain | Form::Stream => Compression::None,
             #[cfg(feature = "gzip")]
             Form::Gzip(_) => Compression::Gzip,
             #[cfg(feature = "zstd")]
@@ -97,6 +115,10 @@ impl Source {
         matches!(self.form, Form::Plain)
     }
 
+    pub const fn is_stream(&self) -> bool {
+        matches!(self.form, Form::Stream)
+    }
+
     /// Reads into `buffer`; `at` is the offset in the plain bytes. Returns 0 at the end.
     ///
     /// # Errors
@@ -106,6 +128,7 @@ impl Source {
         loop {
             let read = match &mut self.form {
                 Form::Plain => self.file.read_at(buffer, at),
+                Form::Stream => self.file.read(buffer),
                 #[cfg(feature = "gzip")]
                 Form::Gzip(unpacked) => unpacked.read(buffer),
                 #[cfg(feature = "zstd")]
@@ -113,6 +136,9 @@ impl Source {
             };
             match read {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock && self.is_stream() => {
+                    wait_for_input(&self.file)?;
+                }
                 read => return read,
             }
         }
@@ -141,6 +167,14 @@ impl Source {
     /// The length of the file itself, in bytes.
     pub fn len(&self) -> io::Result<u64> {
         Ok(self.file.metadata()?.len())
+    }
+}
+
+/// Waits until a descriptor in non-blocking mode has data, or has ended.
+fn wait_for_input(file: &File) -> io::Result<()> {
+    match poll(&mut [PollFd::new(file, PollFlags::IN)], None) {
+        Ok(_) | Err(Errno::INTR) => Ok(()),
+        Err(error) => Err(error.into()),
     }
 }
 

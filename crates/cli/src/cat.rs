@@ -1,9 +1,10 @@
 //! `alq cat`: prints the records of a log and its rotated files.
 
 use alq::read::{Item, ReadOptions};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::read_args::Cat;
-use crate::records::{Records, failure};
+use crate::records::{self, Records, failure};
 use crate::report::Failure;
 
 /// Prints the records. Returns how many faults the log has.
@@ -11,7 +12,7 @@ pub fn run(options: Cat) -> Result<u64, Failure> {
     let log = options.log;
     let failed = |error| failure(&log, &error);
     let reader = ReadOptions::new().framing(options.form.framing);
-    let mut reader = reader.open(&log).map_err(failed)?;
+    let mut reader = records::open(&log, reader).map_err(failed)?;
     if let Some(n) = options.last {
         reader.seek_last(n).map_err(failed)?;
     }
@@ -29,11 +30,17 @@ pub fn run(options: Cat) -> Result<u64, Failure> {
         }
         _ => false,
     };
+    let is_input = log.as_os_str() == "-";
     let mut records = Records::new(options.form);
     let is_at_the_end = loop {
         match reader.next().map_err(failed)? {
             Some(item) if is_end(&item) => break false,
-            Some(item) => records.print(&item)?,
+            Some(item) => {
+                records.print(&item)?;
+                if is_input && !has_more() {
+                    records.flush()?; // the next record may take its time
+                }
+            }
             None => break true,
         }
     };
@@ -44,4 +51,12 @@ pub fn run(options: Cat) -> Result<u64, Failure> {
     }
     records.flush()?;
     Ok(records.faults)
+}
+
+/// Whether standard input has more, or has ended.
+fn has_more() -> bool {
+    let input = rustix::stdio::stdin();
+    let at_once = Timespec::default();
+    let mut fds = [PollFd::from_borrowed_fd(input, PollFlags::IN)];
+    poll(&mut fds, Some(&at_once)).is_ok_and(|ready| ready > 0)
 }

@@ -4,7 +4,7 @@ use alq::read::{End, Item, ReadOptions};
 use serde::Serialize;
 
 use crate::read_args::Check;
-use crate::records::{Finding, failure};
+use crate::records::{self, Finding, failure};
 use crate::report::{self, Failure, Row};
 
 /// How many findings are listed; all are counted.
@@ -33,7 +33,7 @@ pub fn run(options: &Check) -> Result<u64, Failure> {
     let log = &options.log;
     let failed = |error| failure(log, &error);
     let reader = ReadOptions::new().framing(options.framing);
-    let mut reader = reader.open(log).map_err(failed)?;
+    let mut reader = records::open(log, reader).map_err(failed)?;
     let mut report = Report {
         log: report::name(log),
         is_sound: true,

@@ -57,7 +57,8 @@ Exit codes:
 Examples:
   alq cat app.log | grep error
   alq cat --since 1h --json app.log
-  alq cat -n 100 --format hex wal.log";
+  alq cat -n 100 --format hex wal.log
+  ssh host cat wal.log | alq cat -";
 
 pub const FOLLOW: &str = "\
 Signals:

@@ -19,7 +19,7 @@ use crate::help;
 #[derive(Debug, Args)]
 #[command(after_help = help::CAT)]
 pub struct Cat {
-    /// The log, as the program that writes it names it
+    /// The log, as the program that writes it names it; - is standard input
     pub log: PathBuf,
 
     /// Print only the last N records
@@ -75,7 +75,7 @@ pub struct Follow {
 #[derive(Debug, Args)]
 #[command(after_help = help::CHECK)]
 pub struct Check {
-    /// The log, as the program that writes it names it
+    /// The log, as the program that writes it names it; - is standard input
     pub log: PathBuf,
 
     /// Print one JSON object

@@ -4,7 +4,7 @@ use std::io;
 use std::os::fd::BorrowedFd;
 use std::path::Path;
 
-use alq::read::{End, Item, Notice, Place, Record};
+use alq::read::{End, Item, Notice, Place, ReadError, ReadOptions, Reader, Record};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 use serde::Serialize;
@@ -212,8 +212,17 @@ fn hex(bytes: &[u8]) -> String {
     pairs.collect()
 }
 
+/// Opens the log, or standard input if it is `-`.
+pub fn open(log: &Path, options: ReadOptions) -> Result<Reader, ReadError> {
+    if log.as_os_str() == "-" {
+        options.from_fd(rustix::stdio::stdin())
+    } else {
+        options.open(log)
+    }
+}
+
 /// The failure of a reader, whose message names the file.
-pub fn failure(log: &Path, error: &alq::read::ReadError) -> Failure {
+pub fn failure(log: &Path, error: &ReadError) -> Failure {
     let way_out = match error.io_error().kind() {
         io::ErrorKind::NotFound if error.path() == log => "; `alq follow` waits for a log",
         _ => "",

@@ -190,10 +190,11 @@ fn an_idle_follow_does_not_wake_up_and_notices_that_its_reader_has_gone() {
         line.trim().to_owned()
     };
     let sleeps = || field("voluntary_ctxt_switches:").parse::<u64>().unwrap();
-    // It has printed the line; when its count stays the same, it sleeps in poll(2).
-    let mut before = u64::MAX;
+    // It has printed the line; the next time that it sleeps, it sleeps in poll(2).
+    let mut before = 0;
     wait_until("sleep", || {
-        std::mem::replace(&mut before, sleeps()) == sleeps()
+        before = sleeps();
+        before > 0 && field("State:").starts_with('S') && before == sleeps()
     });
     std::thread::sleep(std::time::Duration::from_secs(2));
     assert_eq!(sleeps(), before, "it has woken up");
@@ -247,4 +248,47 @@ fn follow_killed_and_started_again_prints_every_line_once() {
     assert!(catcher.end().success());
     assert_same(&fs::read(&copy).unwrap(), &numbers(count));
     println!("{count} lines, {kills} kills");
+}
+
+#[test]
+fn cat_and_check_read_standard_input() {
+    let (_dir, log) = scratch();
+    let args = ["--quiet", "--framing", "checked", name(&log)];
+    append(args).write_stdin(numbers(50_000)).assert().success();
+    let mut bytes = fs::read(&log).unwrap();
+    let cat = alq(["cat", "-"]).write_stdin(&*bytes).assert().success();
+    assert_same(&cat.get_output().stdout, &numbers(50_000));
+    alq(["check", "-"]).write_stdin(&*bytes).assert().success();
+    bytes[1000] ^= 1;
+    bytes.pop();
+    let check = ["check", "--json", "-"];
+    let check = alq(check).write_stdin(&*bytes).assert().code(3);
+    let report: serde_json::Value = serde_json::from_slice(&check.get_output().stdout).unwrap();
+    assert_eq!(
+        (&report["faults"], &report["log"]),
+        (&3.into(), &"-".into())
+    );
+    assert_eq!(report["findings"][0]["file"], "/dev/fd/0", "{report}");
+    let last = alq(["cat", "-n", "1", "-"])
+        .write_stdin("x\n")
+        .assert()
+        .code(1);
+    let said = String::from_utf8(last.get_output().stderr.clone()).unwrap();
+    assert!(said.contains("it can be read only once"), "{said}");
+}
+
+#[test]
+fn cat_prints_what_standard_input_has_before_it_waits_for_more() {
+    let (input, writer) = common::pipe();
+    let mut writer = File::from(writer);
+    let mut command = Command::new(ALQ);
+    command.args(["cat", "-"]).stdout(Stdio::piped());
+    let mut cat = Running::start(&mut command, input);
+    let mut lines = BufReader::new(cat.0.stdout.take().unwrap()).lines();
+    for line in ["one", "two"] {
+        writeln!(writer, "{line}").unwrap();
+        assert_eq!(lines.next().unwrap().unwrap(), line); // before the next one is written
+    }
+    drop(writer);
+    assert!(cat.end().success());
 }
