@@ -9,9 +9,8 @@ import asyncio
 import sys
 
 import nats
-from nats.errors import NoRespondersError, TimeoutError
-from nats.js.api import ConsumerConfig, DeliverPolicy
-from nats.js.errors import ServerError, ServiceUnavailableError
+from nats.errors import Error
+from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 
 
 async def until_answered(ask):
@@ -19,39 +18,51 @@ async def until_answered(ask):
     while True:
         try:
             return await ask()
-        except (TimeoutError, ServiceUnavailableError, ServerError, NoRespondersError) as error:
+        except Error as error:
             print(f"reader.py: waiting: {error!r}", file=sys.stderr)
             await asyncio.sleep(0.1)
 
 
-async def main(urls, stream, subject, packing):
-    client = await nats.connect(urls.split(","), max_reconnect_attempts=-1)
-    context = client.jetstream(timeout=3)
-    info = await until_answered(lambda: context.stream_info(stream))
-    left = info.state.messages
-    config = ConsumerConfig(deliver_policy=DeliverPolicy.ALL, inactive_threshold=300)
-    consumer = await until_answered(
-        lambda: context.pull_subscribe(subject, stream=stream, config=config)
-    )
-    end = after = 0
-    while left > 0:
+async def messages_of(context, stream, subject):
+    """Yields each message once. After any failure a new consumer begins at the next one."""
+    state = (await until_answered(lambda: context.stream_info(stream))).state
+    next_one = state.first_seq
+    assert state.messages == state.last_seq - next_one + 1, f"removed messages: {state}"
+    consumer = None
+    while next_one <= state.last_seq:
+        config = ConsumerConfig(
+            ack_policy=AckPolicy.NONE,
+            deliver_policy=DeliverPolicy.BY_START_SEQUENCE,
+            opt_start_seq=next_one,
+        )
         try:
-            messages = await consumer.fetch(min(left, 1000), timeout=3)
-        except TimeoutError:
+            consumer = consumer or await context.pull_subscribe(
+                subject, stream=stream, config=config
+            )
+            messages = await consumer.fetch(min(state.last_seq - next_one + 1, 1000), timeout=3)
+        except Error as error:
+            print(f"reader.py: again from {next_one}: {error!r}", file=sys.stderr)
+            consumer = None
             continue
         for message in messages:
-            await message.ack()
-            headers = message.headers or {}
-            sequence = message.metadata.sequence.stream
-            assert sequence > after, f"message {sequence} after {after}"
-            after = sequence
-            record = message.data
-            if packing == "records" and "Alq-More" not in headers:
-                record += b"\n"
-            end += len(record)
-            assert int(headers.get("Alq-End", end)) == end, f"message {sequence}: {headers}"
-            sys.stdout.buffer.write(record)
-        left -= len(messages)
+            if message.metadata.sequence.stream != next_one:
+                consumer = None  # one was lost on the way to here
+                break
+            yield message
+            next_one += 1
+
+
+async def main(urls, stream, subject, packing):
+    client = await nats.connect(urls.split(","), max_reconnect_attempts=-1)
+    end = 0
+    async for message in messages_of(client.jetstream(timeout=3), stream, subject):
+        headers = message.headers or {}
+        record = message.data
+        if packing == "records" and "Alq-More" not in headers:
+            record += b"\n"
+        end += len(record)
+        assert int(headers.get("Alq-End", end)) == end, f"{message.metadata.sequence}: {headers}"
+        sys.stdout.buffer.write(record)
     sys.stdout.buffer.flush()
     await client.close()
 
