@@ -162,6 +162,10 @@ impl Sink for NatsSink {
         }
     }
 
+    fn stall_reason(&self) -> Option<String> {
+        self.trouble()
+    }
+
     fn room(&self) -> u64 {
         self.room
     }

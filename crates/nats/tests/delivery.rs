@@ -3,7 +3,7 @@
 mod common;
 
 use std::io::{self, IoSlice};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use alq::{Flags, Framing, Options, Queue, RingId, Sink};
 use alq_nats::async_nats::jetstream::stream;
@@ -38,7 +38,9 @@ fn write(sink: &NatsSink, bytes: &str) -> io::Result<usize> {
 
 /// Writes all of it, as the flusher does.
 fn write_all(sink: &NatsSink, mut bytes: &str) {
+    let begun = Instant::now();
     while !bytes.is_empty() {
+        assert!(begun.elapsed() < DEADLINE, "{:?}", sink.trouble());
         match write(sink, bytes) {
             Ok(taken) => bytes = &bytes[taken..],
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}

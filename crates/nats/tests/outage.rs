@@ -12,6 +12,7 @@ fn without_a_quorum_appends_go_on_and_the_reason_is_said_in_words() {
         return;
     };
     let folder = tempfile::tempdir().unwrap();
+    let ring = folder.path().join("ring");
     let target = Target::new(cluster.urls())
         .stream("outage")
         .subject("outage.log")
@@ -22,7 +23,7 @@ fn without_a_quorum_appends_go_on_and_the_reason_is_said_in_words() {
     let queue = Options::new()
         .capacity(64 << 10)
         .framing(Framing::Lines)
-        .ring_file(folder.path().join("ring"))
+        .ring_file(&ring)
         .ring_on_disk(true)
         .stall_limit(None)
         .to_sink(sink.clone())
@@ -49,6 +50,12 @@ fn without_a_quorum_appends_go_on_and_the_reason_is_said_in_words() {
         reason,
         "no quorum: stream outage has no leader (1 of 3 servers)"
     );
+    let stall = common::until("a stall", || queue.stats().stalled);
+    assert_eq!(stall.reason, reason);
+    common::until("the stall in the ring file, which `alq stat` shows", || {
+        let live = alq::ring_file::inspect(&ring).unwrap().live;
+        (live.stall_errno != 0).then_some(())
+    });
     let error = append(taken).unwrap_err();
     assert!(matches!(error, Error::WouldBlock), "{error}");
 
