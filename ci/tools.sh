@@ -2,9 +2,9 @@
 # Installs the external programs that checks use, if that is possible. Without logrotate, runit,
 # systemd or zstd, the tests that need them skip themselves by name, and so does the comparison with
 # other log catchers. Without the programs that make file systems, tests of disks skip themselves.
-# Without valgrind no instructions are counted. Without Chromium the page of
-# `alq bench` is not checked. The checks of the C library fail with a message if a program is
-# missing.
+# Without strace no loss of power is tested. Without valgrind no instructions are counted. Without
+# Chromium the page of `alq bench` is not checked. The checks of the C library fail with a message if
+# a program is missing.
 set -euo pipefail
 
 # $1: the package; $2: a program in it.
@@ -26,3 +26,4 @@ want xfsprogs mkfs.xfs
 want g++ c++
 want pkg-config pkg-config
 want valgrind valgrind
+want strace strace

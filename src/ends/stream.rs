@@ -61,16 +61,19 @@ pub fn look(sink: &dyn Sink) -> io::Result<Result<Option<Stream>, Problem>> {
 fn read(mut window: Window) -> io::Result<Result<Option<Stream>, Problem>> {
     let header = match FileHeader::from_bytes(window.at(0, HEADER_LEN)?) {
         Ok(header) => header,
-        Err(HeaderProblem::Incomplete) => {
-            return Ok(Ok(Some(Stream {
+        Err(problem) => {
+            // A crash of the machine leaves a file with its length, and zeros in place of bytes
+            // that no sync has made durable.
+            let is_unwritten = problem == HeaderProblem::Incomplete || window.is_zero()?;
+            let none = Stream {
                 header: None,
                 end: 0,
                 whole_bytes: 0,
                 torn_bytes: window.len,
                 damaged_bytes: 0,
-            })));
+            };
+            return Ok(is_unwritten.then_some(Some(none)).ok_or(refusal(problem)));
         }
-        Err(problem) => return Ok(Err(refusal(problem))),
     };
     let mut walk = Walk {
         frames: header.frames(),
@@ -194,11 +197,27 @@ impl Window {
         }
         Ok(&self.part[(at - self.start) as usize..])
     }
+
+    /// Returns whether the file has no byte but zeros.
+    fn is_zero(&mut self) -> io::Result<bool> {
+        let mut at = 0;
+        while at < self.len {
+            let part = self.at(at, 1)?;
+            if part.iter().any(|byte| *byte != 0) {
+                return Ok(false);
+            }
+            at += part.len() as u64;
+        }
+        Ok(true)
+    }
 }
 
 #[cfg(all(test, not(alq_model)))]
 mod tests {
-    use super::{Stream, Window, read};
+    use std::os::unix::fs::FileExt;
+
+    use super::{PART, Stream, Window, read};
+    use crate::words::FramingProblem;
     use crate::words::frame::{FileHeader, Frames, HEADER_LEN, Kind, LogId};
 
     const HEADER: FileHeader = FileHeader {
@@ -266,6 +285,20 @@ mod tests {
             assert_eq!(stream.whole_bytes, ends[whole] as u64);
             assert_eq!(stream.torn_bytes, (len - ends[whole]) as u64);
             assert_eq!(stream.damaged_bytes, 0);
+        }
+    }
+
+    #[test]
+    fn a_file_of_zeros_has_no_header_yet() {
+        for len in [1, 64, 65, 4096, PART + 1] {
+            let stream = found(&vec![0; len]);
+            assert_eq!((stream.header, stream.torn_bytes), (None, len as u64));
+            let mut bytes = vec![0; len];
+            bytes[len - 1] = 1;
+            let file = tempfile::tempfile().unwrap();
+            file.write_all_at(&bytes, 0).unwrap();
+            let refused = read(Window::new(file, len as u64)).unwrap();
+            assert_eq!(refused, Err(FramingProblem::NotFramed), "{len}");
         }
     }
 

@@ -1,6 +1,6 @@
 //! Lists the rotated and temporary files of a log that are in its folder.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io;
 
 use super::folder::{Folder, is_file, is_ours};
@@ -51,6 +51,21 @@ pub(crate) fn list(folder: &Folder, names: &Names) -> io::Result<Vec<Found>> {
     }
     found.sort_by_key(|one| one.key);
     Ok(found)
+}
+
+/// Returns the file with the content that follows that of the log: a crash of the machine has undone
+/// the swap of their names, and kept what was written after it. `None` if a file system does not say
+/// when files were created.
+///
+/// Otherwise a `.fresh` file with content is the file that was cut off, which is older than the log.
+pub(crate) fn successor(found: &[Found], folder: &Folder, log: &OsStr) -> Option<Found> {
+    let born = |name: &OsStr| {
+        let metadata = folder.open_existing(name).ok()?.metadata().ok()?;
+        metadata.created().ok()
+    };
+    let last = found.iter().rev().find(|one| one.kind == Kind::Fresh)?;
+    let is_next = last.len > 0 && last.is_ours && born(&last.name)? > born(log)?;
+    is_next.then(|| last.clone())
 }
 
 /// The newest key of a file that belongs to our user.

@@ -62,7 +62,7 @@ pub use rotation::Rotation;
 #[cfg(feature = "read")]
 pub(crate) use folder::{Folder, is_file, place_of};
 #[cfg(feature = "read")]
-pub(crate) use found::list;
+pub(crate) use found::{list, successor};
 #[cfg(feature = "read")]
 pub(crate) use name::{Key, Kind, Names};
 #[cfg(feature = "read")]

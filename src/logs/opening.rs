@@ -8,7 +8,7 @@ use std::path::Path;
 
 use super::asked::seconds_of;
 use super::durable::Durable;
-use super::folder::{Folder, Insecure, c_name, is_file, place_of};
+use super::folder::{Folder, Insecure, c_name, is_file, is_unsupported, place_of};
 use super::found::{self, Found};
 use super::log::{Log, first_bytes, last_byte};
 use super::name::{Kind, Names};
@@ -31,6 +31,7 @@ impl Log {
         let names = Names::of(name);
         check_names(&folder, &names)?;
         let lock = take_lock(&folder, &names)?;
+        redo_swap(&folder, &names).map_err(RotateError::refusal)?;
         let file = folder.open_log(names.log(), rotation.mode, false);
         let file = PlainArc::new(file.map_err(failed)?);
         let descriptor = file.try_clone().map_err(failed)?.into();
@@ -112,6 +113,28 @@ impl Log {
             }
         }
     }
+}
+
+/// Finishes a cut of which a crash of the machine has kept the bytes in the new file, and not the
+/// swap of the names.
+fn redo_swap(folder: &Folder, names: &Names) -> Result<(), RotateError> {
+    let list = found::list(folder, names)
+        .map_err(|error| RotateError::new("list the rotated files", folder.path(), error))?;
+    let Some(next) = found::successor(&list, folder, names.log()) else {
+        return Ok(());
+    };
+    let swapped = match folder.exchange(&next.name, names.log()) {
+        // The log is the `.fresh` file now, and gets its name as after any cut.
+        Ok(()) => Ok(()),
+        Err(error) if is_unsupported(&error) => {
+            let old = names.rotated(next.key, Compression::None);
+            let moved = folder.rename_new(names.log(), &old);
+            moved.and_then(|()| folder.rename_new(&next.name, names.log()))
+        }
+        Err(error) => Err(error),
+    };
+    let path = || folder.path_of(&next.name);
+    swapped.map_err(|error| RotateError::new("put this file in the log's place", path(), error))
 }
 
 /// Checks that the longest name beside the log is possible, and that an existing log is a regular

@@ -22,6 +22,7 @@ mod error;
 mod follow;
 mod frames;
 mod item;
+mod listing;
 mod notice;
 mod onward;
 mod open;

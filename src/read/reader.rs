@@ -247,7 +247,7 @@ impl Reader {
                 Framing::Fixed(len) => Some(Splitter::Fixed(len)),
                 Framing::Lengths => Some(Splitter::Lengths),
                 Framing::Checked => Some(Splitter::Frames(FrameWalk::new(self.known))),
-                Framing::Raw => match is_framed(bytes) {
+                Framing::Raw => match is_framed(bytes, self.known.is_some()) {
                     Some(false) => Some(Splitter::Lines { searched: 0 }),
                     None if self.tail == Tail::Open => return Step::More(bytes.len() + 1),
                     None if self.tail == Tail::Now || bytes.is_empty() => return Step::End,

@@ -1,14 +1,7 @@
-//! The files of a log, in order: the rotated ones by name, then the log itself.
-//!
-//! A listing of a folder may miss a file that is renamed or replaced while it runs: a rotation
-//! renames `K.fresh` to `K`, and packing puts `K.gz` in the place of `K`. These are all changes of
-//! a file, so of three listings, one after the other, at least one has it. But that holds only for
-//! files that are older than the listings. Of files that come during a listing, it may have a later
-//! one and not an earlier one. So only files up to the newest of the first listing count, unless
-//! the log stayed the same meanwhile: then none came.
+//! The files of a log, in order: the rotated ones by name, then the log itself. `listing.rs` says
+//! which files a listing is sure to have.
 
-use std::collections::BTreeMap;
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io;
 use std::ops::Bound;
@@ -17,34 +10,17 @@ use std::path::{Path, PathBuf};
 use rustix::fs::fstat;
 
 use super::ReadError;
+use super::listing::{Form, Listing};
 use super::source::Source;
-use crate::logs::{Compression, FileId, Folder, Key, Kind, Names, is_file, list, origin, place_of};
-
-/// How many listings, one after the other, have each file.
-const LISTINGS: usize = 3;
+use crate::logs::{Compression, FileId, Folder, Key, Kind, Names, is_file, origin, place_of};
 
 /// The folder of a log, and the names of its files.
 #[derive(Debug)]
 pub(super) struct Shelf {
     folder: Folder,
     names: Names,
-    /// The rotated files of the last listings.
-    listed: Rotated,
-    /// The newest of the first listing: up to this one, none is missing.
-    certain: Option<Key>,
-}
-
-/// The rotated files, each with its forms, in the order in which they are to be tried.
-type Rotated = BTreeMap<Key, Vec<Form>>;
-
-/// One form of a rotated file.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Form {
-    /// Whether it is packed. Plain files come first.
-    is_packed: bool,
-    name: OsString,
-    /// Device and inode.
-    id: (u64, u64),
+    /// The last listing.
+    listing: Listing,
 }
 
 /// An open file of the log.
@@ -76,14 +52,13 @@ impl Shelf {
         let (folder, name) = place_of(path, true, true).map_err(failed)?;
         Ok(Self {
             folder,
+            listing: Listing::before(&name),
             names: Names::of(name),
-            listed: Rotated::new(),
-            certain: None,
         })
     }
 
     pub fn path(&self) -> PathBuf {
-        self.folder.path_of(self.names.log())
+        self.folder.path_of(&self.listing.newest)
     }
 
     /// Whether the other one is the same folder and the same log.
@@ -93,33 +68,11 @@ impl Shelf {
         Ok(is_same_folder && self.names.log() == other.names.log())
     }
 
-    /// Lists the rotated files.
+    /// Lists the files.
     fn list(&mut self) -> Result<(), ReadError> {
         let failed = |error| ReadError::new("list the rotated files", self.folder.path(), error);
-        let mut rotated = Rotated::new();
-        for n in 0..LISTINGS {
-            for found in list(&self.folder, &self.names).map_err(failed)? {
-                let is_packed = match found.kind {
-                    Kind::Rotated(form) => form != Compression::None,
-                    Kind::Fresh if found.len > 0 => false, // it is about to get its name
-                    Kind::Fresh | Kind::Packing => continue,
-                };
-                let one = Form {
-                    is_packed,
-                    name: found.name,
-                    id: found.id,
-                };
-                let forms = rotated.entry(found.key).or_default();
-                if !forms.contains(&one) {
-                    forms.push(one);
-                }
-            }
-            if n == 0 {
-                self.certain = rotated.keys().last().copied();
-            }
-        }
-        rotated.values_mut().for_each(|forms| forms.sort());
-        self.listed = rotated;
+        let listing = Listing::of(&self.folder, &self.names).map_err(failed)?;
+        self.listing = listing;
         Ok(())
     }
 
@@ -130,8 +83,8 @@ impl Shelf {
     /// Those of open(2) and of the listing.
     pub fn all(&mut self) -> Result<(Vec<Key>, Option<Volume>), ReadError> {
         self.list()?;
-        let certain = self.certain;
-        let keys = self.listed.keys().copied();
+        let certain = self.listing.certain;
+        let keys = self.listing.rotated.keys().copied();
         let mut keys: Vec<Key> = keys.take_while(|key| Some(*key) <= certain).collect();
         loop {
             let next = self.after(keys.last().copied(), None)?;
@@ -150,7 +103,7 @@ impl Shelf {
     pub fn locate(&mut self, id: FileId) -> Result<Option<Volume>, ReadError> {
         loop {
             // A file goes from the place of the log to the rotated ones, and not back.
-            let log = self.open_file(self.names.log(), false)?;
+            let log = self.open_file(&self.listing.newest, false)?;
             let Some(source) = log.filter(|log| log.id.is_same(id)) else {
                 return match self.find(id, None)? {
                     Some(key) => self.open_key(key),
@@ -170,7 +123,7 @@ impl Shelf {
             source,
             path: self.path(),
             key: None,
-            after: self.listed.keys().last().copied().max(floor),
+            after: self.listing.rotated.keys().last().copied().max(floor),
         }
     }
 
@@ -180,7 +133,7 @@ impl Shelf {
     ///
     /// Those of fstatat(2).
     pub fn log_id(&self) -> Result<Option<(u64, u64)>, ReadError> {
-        match self.folder.stat(self.names.log()) {
+        match self.folder.stat(&self.listing.newest) {
             Ok(stat) => Ok(Some((stat.st_dev, stat.st_ino))),
             Err(error) if is_gone(&error) => Ok(None),
             Err(error) => Err(ReadError::new("check the log", self.path(), error)),
@@ -198,25 +151,27 @@ impl Shelf {
         key: Option<Key>,
         current: Option<FileId>,
     ) -> Result<Option<Volume>, ReadError> {
-        if key.is_some_and(|key| self.listed.contains_key(&key)) {
+        if key.is_some_and(|key| self.listing.rotated.contains_key(&key)) {
             // The list of the last step: no file gets a name between the names in it.
-            if let Listed::Found(volume) = self.first_listed(key, self.certain, current, None)? {
+            if let Listed::Found(volume) =
+                self.first_listed(key, self.listing.certain, current, None)?
+            {
                 return Ok(Some(volume));
             }
         }
         loop {
             // The log is opened before the listing. If it is still the log after that, each file
             // between `key` and it is in the list.
-            let log = self.open_file(self.names.log(), false)?;
+            let log = self.open_file(&self.listing.newest, false)?;
             let id = log.as_ref().map(|log| log.id.pair());
             self.list()?;
-            match self.first_listed(key, self.certain, current, id)? {
+            match self.first_listed(key, self.listing.certain, current, id)? {
                 Listed::Found(volume) => return Ok(Some(volume)),
                 Listed::Stale => continue,
                 Listed::Nothing if self.log_id()? != id => continue, // it was rotated
                 Listed::Nothing => {}
             }
-            let newest = self.listed.keys().last().copied();
+            let newest = self.listing.rotated.keys().last().copied();
             match self.first_listed(key, newest, current, id)? {
                 Listed::Found(volume) => return Ok(Some(volume)),
                 Listed::Stale => continue,
@@ -237,7 +192,7 @@ impl Shelf {
         log: Option<(u64, u64)>,
     ) -> Result<Listed, ReadError> {
         let current = current.map(FileId::pair);
-        let range = self.listed.range(bounds(key));
+        let range = self.listing.rotated.range(bounds(key));
         for (key, forms) in range.take_while(|(key, _)| Some(**key) <= last) {
             let is_one = |id| forms.iter().any(|form| Some(form.id) == id);
             if is_one(current) || is_one(log) {
@@ -259,7 +214,7 @@ impl Shelf {
     pub fn open_key(&mut self, key: Key) -> Result<Option<Volume>, ReadError> {
         loop {
             self.list()?;
-            let Some(forms) = self.listed.get(&key) else {
+            let Some(forms) = self.listing.rotated.get(&key) else {
                 return Ok(None);
             };
             if let Some(volume) = self.open_first(key, forms)? {
@@ -317,7 +272,11 @@ impl Shelf {
     /// Those of the listing.
     pub fn last_before(&mut self, seconds: i64) -> Result<Option<Key>, ReadError> {
         self.list()?;
-        let keys = self.listed.keys().take_while(|key| key.seconds < seconds);
+        let keys = self
+            .listing
+            .rotated
+            .keys()
+            .take_while(|key| key.seconds < seconds);
         Ok(keys.last().copied())
     }
 
@@ -329,7 +288,7 @@ impl Shelf {
     pub fn find(&mut self, id: FileId, floor: Option<Key>) -> Result<Option<Key>, ReadError> {
         'again: loop {
             self.list()?;
-            for (key, forms) in self.listed.range(bounds(floor)) {
+            for (key, forms) in self.listing.rotated.range(bounds(floor)) {
                 let may_be = |form: &&Form| form.is_packed || form.id.1 == id.inode;
                 for form in forms.iter().filter(may_be) {
                     let Some([of, own]) = self.identity(form)? else {
@@ -366,7 +325,7 @@ impl Shelf {
     pub fn unidentified(&mut self) -> Result<Vec<Key>, ReadError> {
         self.list()?;
         let mut keys = Vec::new();
-        for (key, forms) in &self.listed {
+        for (key, forms) in &self.listing.rotated {
             let Some(form) = forms.first() else { continue };
             if form.is_packed && matches!(self.identity(form)?, Some([None, _])) {
                 keys.push(*key);
