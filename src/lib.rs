@@ -19,7 +19,9 @@ pub mod read;
 mod ring;
 mod words;
 
-pub use ends::{Amount, FileSink, Refusals, Sink, Stall, Stats, Syncs, Waits};
+pub use ends::{
+    Amount, FileSink, FramedRecord, Records, Refusals, Sink, Stall, Stats, Syncs, Waits,
+};
 #[doc(hidden)] // for the C library, where an entry has no lifetime
 pub use face::Detached;
 pub use face::{

@@ -5,10 +5,11 @@ mod common;
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 
-use alq::SyncPolicy;
-use common::{Log, TRY, small, wait_for};
+use alq::{SyncOp, SyncPolicy};
+use common::{DEADLINE, Log, TRY, small, wait_for};
 
 fn threads() -> Vec<PathBuf> {
     let tasks = fs::read_dir("/proc/self/task").unwrap();
@@ -126,6 +127,42 @@ fn an_idle_queue_with_a_sync_policy_costs_no_cpu() {
     }
 }
 
+/// The niceness of a thread. Source: proc_pid_stat(5).
+fn niceness(task: &Path) -> i32 {
+    let text = fs::read_to_string(task.join("stat")).unwrap();
+    let (_, fields) = text.rsplit_once(')').unwrap();
+    fields.split_whitespace().nth(16).unwrap().parse().unwrap()
+}
+
+/// A panic there is the program's, and the queue goes on.
+fn each_thread_calls_the_function_of_the_program_when_it_starts() {
+    let log = Log::new();
+    let mine = niceness(Path::new("/proc/thread-self"));
+    let (sender, names) = channel();
+    let queue = log.open(small().on_thread_start(move |name| {
+        rustix::process::nice(3).unwrap();
+        sender.send(name.to_owned()).unwrap();
+        panic!("as it was told");
+    }));
+    queue.writen(b"some work\n", TRY).unwrap();
+    queue.fsync(SyncOp::Data).unwrap().wait().unwrap();
+    let mut started = [(); 2].map(|()| names.recv_timeout(DEADLINE).unwrap());
+    started.sort();
+    assert_eq!(started, ["alq-flusher", "alq-sync"]);
+    for name in started {
+        let task = tasks(&name).remove(0);
+        assert_eq!(niceness(&task), mine + 3, "{name}");
+    }
+    assert_eq!(niceness(Path::new("/proc/thread-self")), mine);
+    queue.close(None).unwrap();
+    drop(queue);
+    assert_eq!(log.text(), "some work\n");
+    assert!(
+        names.recv_timeout(DEADLINE).is_err(),
+        "no other thread calls it"
+    );
+}
+
 fn queues_leave_nothing_behind() {
     const ROUNDS: u64 = 200;
     let log = Log::new();
@@ -167,6 +204,7 @@ fn queues_leave_nothing_behind() {
 #[test]
 fn the_thread_is_quiet_and_queues_leave_nothing_behind() {
     the_flusher_has_a_name_and_takes_no_signals();
+    each_thread_calls_the_function_of_the_program_when_it_starts();
     an_idle_queue_costs_no_cpu();
     an_idle_queue_with_a_sync_policy_costs_no_cpu();
     queues_leave_nothing_behind();

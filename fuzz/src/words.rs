@@ -1,12 +1,16 @@
 //! Compares the words of the ring, and the arithmetic of its sizes, with the same in numbers that
 //! do not wrap.
 
+use std::io::IoSlice;
+
+use alq::{Framing, Records};
 use alq::model::{Geometry, Head, Phase, Place, State, Tail, Width, extend, next_seq};
 
 use crate::bytes::Bytes;
 
 /// Reads any bits as words, and checks the arithmetic on possible sizes, heads and tails.
 pub fn words(bytes: &[u8]) {
+    records(bytes);
     let mut bytes = Bytes(bytes);
     let geometry = geometry(&mut bytes);
     slots(geometry, bytes.u64(), bytes.u32());
@@ -18,6 +22,21 @@ pub fn words(bytes: &[u8]) {
     let spans = u64::from(bytes.u32()) % (u64::from(geometry.spans_max()) + 1);
     room(geometry, tail, used, spans, bytes.u32());
     sequences(geometry, tail.seq, bytes.u32());
+}
+
+/// Checks that each byte of any runs is in one record, wherever the runs are cut.
+fn records(bytes: &[u8]) {
+    let Some((&first, bytes)) = bytes.split_first() else {
+        return;
+    };
+    let (front, back) = bytes.split_at(usize::from(first).min(bytes.len()));
+    let (one, two) = ([bytes].map(IoSlice::new), [front, back].map(IoSlice::new));
+    let fixed = Framing::Fixed(1 + usize::from(first >> 2));
+    for framing in [Framing::Lines, Framing::Lengths, fixed] {
+        let found = Records::new(framing, &one);
+        assert!(found.clone().eq(Records::new(framing, &two)));
+        assert_eq!(found.map(|record| record.framed_len).sum::<usize>(), bytes.len());
+    }
 }
 
 fn geometry(bytes: &mut Bytes<'_>) -> Geometry {

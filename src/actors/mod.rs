@@ -74,6 +74,7 @@ pub mod thread;
 mod trouble;
 
 pub use config::{Config, Last};
+pub use crew::OnStart;
 pub use flusher::Flusher;
 pub use gap::LossLines;
 pub use here::{Past, Refused};

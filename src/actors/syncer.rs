@@ -129,7 +129,7 @@ fn run<M: Memory>(shared: &Shared<M>) {
         intake, outcome, ..
     } = shared;
     let durability = &outcome.durability;
-    intake.crew.enlist();
+    intake.crew.enlist("alq-sync");
     let work = || {
         loop {
             let due_at = outcome.rhythm.due_at();

@@ -42,7 +42,7 @@ pub fn start<M: Memory + 'static>(flusher: Flusher<M>, nap_max: Duration) -> io:
 fn run<M: Memory>(mut flusher: Flusher<M>, pace: Pace, is_idle: bool) {
     let shared = Arc::clone(&flusher.shared);
     let intake = &shared.intake;
-    intake.crew.enlist();
+    intake.crew.enlist("alq-flusher");
     if is_idle {
         shared.show();
         intake.bell.await_first();

@@ -77,7 +77,7 @@ pub struct FileSink {
 }
 
 /// The longest write to a pipe that is not mixed with other writes, in bytes. Source: pipe(7).
-pub const PIPE_BUF: u64 = libc::PIPE_BUF as u64;
+const PIPE_BUF: u64 = libc::PIPE_BUF as u64;
 
 impl FileSink {
     /// Makes a sink on `fd`, which must be open for writing.

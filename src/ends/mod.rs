@@ -21,6 +21,7 @@ mod counter;
 mod descriptor;
 pub mod log_file;
 mod pending;
+mod records;
 mod refusals;
 mod sink;
 mod stats;
@@ -31,8 +32,9 @@ pub mod tail;
 pub use aside::{Aside, append_to};
 #[cfg(any(feature = "log", feature = "tracing"))]
 pub use counter::Counter;
-pub use descriptor::{FileSink, PIPE_BUF};
+pub use descriptor::FileSink;
 pub use pending::{Pending, Reach, Subscriber, WOKEN, Watch};
+pub use records::{FramedRecord, Records};
 pub use refusals::{Amount, Cause, RefusalCounters, Refusals};
 pub use sink::Sink;
 pub use stats::{DrainCounters, Kind, PostCounters, Stall, Stats, SyncCounters, Syncs, Waits};

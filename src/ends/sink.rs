@@ -48,8 +48,8 @@ use crate::words::{LogEnd, RingId, SyncOp};
 /// ```
 pub trait Sink: Send + Sync {
     /// Appends the runs, in order, and returns how many bytes it took: at least 1. The runs end
-    /// where a record ends. If the sink takes fewer bytes, the next call begins with the first byte
-    /// that it did not take.
+    /// where a record ends, and [`Records`](crate::Records) finds the records in them. If the sink
+    /// takes fewer bytes, the next call begins with the first byte that it did not take.
     ///
     /// # Errors
     ///
@@ -91,7 +91,7 @@ pub trait Sink: Send + Sync {
     ///
     /// impl alq::Sink for Confirmed {
     ///     fn write(&self, runs: &[IoSlice<'_>]) -> io::Result<usize> {
-    ///         let Self(mut far, in_doubt) = self;
+    ///         let (mut far, in_doubt) = (&self.0, &self.1);
     ///         in_doubt.store(false, Ordering::Relaxed);
     ///         let sent = far.write_vectored(runs)?; // an error: nothing was sent
     ///         in_doubt.store(true, Ordering::Relaxed);
@@ -132,9 +132,12 @@ pub trait Sink: Send + Sync {
     }
 
     /// Returns the most bytes that the next write should have. A longer record comes in a write
-    /// without other records. (All that a [lane](crate::Lane) has posted in one span by then counts
-    /// as one record.) The flusher asks before each write, after it has accounted for the earlier
-    /// ones. No bound by default.
+    /// without other records. The flusher asks before each write, after it has accounted for the
+    /// earlier ones. No bound by default.
+    ///
+    /// All that a [lane](crate::Lane) has posted in one span by then comes in one write. If the sink
+    /// is no file (it has no [`path`](Sink::path)), these spans are at most as long as `room` says
+    /// when the queue is opened.
     fn room(&self) -> u64 {
         self.inner().map_or(u64::MAX, Sink::room)
     }

@@ -73,6 +73,7 @@ mod reserved;
 mod ring_file;
 mod suspend;
 mod sync_every;
+mod threads;
 mod write;
 
 pub use async_append::AsyncAppend;

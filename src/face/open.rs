@@ -4,9 +4,7 @@
 //! This file owns the checks of all options, and the order of the steps: check, open the log, make
 //! the ring, start the flusher, enter the registry. A failed step leaves nothing running.
 
-use std::fs::File;
 use std::os::fd::AsFd;
-use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 use std::time::Duration;
 
@@ -17,7 +15,7 @@ use super::queue::Queue;
 use super::registry::{look_for_hangs, registry};
 use super::ring_file::check_appending;
 use crate::actors::{Config, Flusher, Reporter, Shared, start, syncer};
-use crate::ends::{PIPE_BUF, Sink};
+use crate::ends::Sink;
 use crate::primitives::sync::{Arc, PlainArc};
 use crate::words::{Error, Framing, Geometry, Layout, Operation, Recovery, Target, Wrap};
 
@@ -201,6 +199,7 @@ impl Options {
         };
         let mut shared = Shared::with(ring, &config, Some(PlainArc::clone(&sink)), reporter);
         shared.set_wrap(mended.wrap);
+        shared.intake.crew.on_start = self.on_thread_start.clone();
         let (id, reporter) = (shared.intake.id, &shared.intake.trouble.reporter);
         if reporter.target().is_unknown() {
             reporter.set_target(Target::queue(id));
@@ -229,13 +228,14 @@ impl Options {
     }
 
     /// Returns the longest span of a lane. A write does not end inside what a lane has posted in
-    /// one span, so on a pipe with other writers a span has at most `PIPE_BUF` bytes.
+    /// one span, so the spans for a sink with a bound have no more bytes than that. (The room of a
+    /// file changes: a rotation cuts the file there.)
     fn lane_span_on(&self, sink: &dyn Sink) -> u32 {
         let asked = self.lane_span_bytes as u32;
-        if self.opening.sole_writer || !is_pipe(sink) {
-            return asked;
+        match sink.path() {
+            Some(_) => asked,
+            None => asked.min(u32::try_from(sink.room()).unwrap_or(asked).max(1)),
         }
-        asked.min(PIPE_BUF as u32)
     }
 
     pub(super) fn layout(&self) -> Result<Layout, Error> {
@@ -320,15 +320,6 @@ fn why_late(queue: &Queue, error: Error) -> Error {
         },
         (error, _) => error,
     }
-}
-
-/// Returns whether `sink` is a pipe or a FIFO.
-fn is_pipe(sink: &dyn Sink) -> bool {
-    let file = sink
-        .descriptor()
-        .and_then(|fd| fd.try_clone_to_owned().ok());
-    let metadata = file.and_then(|fd| File::from(fd).metadata().ok());
-    metadata.is_some_and(|metadata| metadata.file_type().is_fifo())
 }
 
 /// How long a ring of other sizes is drained if the options set no stall limit.

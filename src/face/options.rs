@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::opening::Opening;
-use crate::actors::{Callback, LossLines};
+use crate::actors::{Callback, LossLines, OnStart};
 use crate::words::{Order, Report, SyncPolicy};
 
 /// Opens a [`Queue`](crate::Queue), with options.
@@ -31,6 +31,7 @@ use crate::words::{Order, Report, SyncPolicy};
 /// | a file that accepts no data | [`stall_limit`](Options::stall_limit) | 5 s |
 /// | | [`refuse_when_stalled`](Options::refuse_when_stalled): never wait for a full disk | off |
 /// | errors | [`on_error`](Options::on_error), a callback | no callback |
+/// | its threads | [`on_thread_start`](Options::on_thread_start): set their priority, pin them | |
 /// | durability | [`sync_every`](Options::sync_every): a time, a number of bytes | on request |
 /// | completions | [`outstanding_max`](Options::outstanding_max) | 65536 |
 /// | survive SIGKILL | [`ring_file`](Options::ring_file), the path of the ring | in memory |
@@ -59,6 +60,7 @@ pub struct Options {
     pub(super) order: Order,
     pub(super) outstanding_max: usize,
     pub(super) on_error: Callback,
+    pub(super) on_thread_start: OnStart,
     pub(super) lane_span_bytes: usize,
     pub(super) max_delay: Duration,
     pub(super) loss_lines: Option<LossLines>,
@@ -90,6 +92,7 @@ impl Options {
             order: Order::Any,
             outstanding_max: 1 << 16,
             on_error: Callback::default(),
+            on_thread_start: OnStart::default(),
             lane_span_bytes: 1 << 14,
             max_delay: Duration::from_millis(10),
             loss_lines: None,

@@ -10,8 +10,11 @@ use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use crate::common::sink::{scripted, sync_error};
-use crate::common::{DEADLINE, Log, TRY, WAIT, append_to, small, spawn, wait_for};
-use alq::{Error, FileSink, Level, Operation, Queue, Sink, Status, SyncOp, suspend};
+use crate::common::{DEADLINE, LATER, Log, TRY, WAIT, append_to, small, spawn, wait_for};
+use alq::{
+    Error, FileSink, Framing, Level, Operation, Options, Queue, Records, Sink, Status, SyncOp,
+    suspend,
+};
 
 /// Long enough to tell a wait from a refusal.
 const SOME_TIME: Option<Duration> = Some(Duration::from_millis(200));
@@ -329,6 +332,53 @@ fn a_wrapper_with_write_and_inner_is_to_a_queue_what_it_wraps() {
     let (_reader, writer) = UnixStream::pair().unwrap();
     let queue = small().to_sink(Counted::new(writer)).unwrap();
     assert_eq!(queue.fsync(SyncOp::Data).unwrap_err(), Error::NotSyncable);
+}
+
+/// A far end that takes messages of at most 100 bytes, and splits them into records.
+#[derive(Default)]
+struct Letters(Mutex<Vec<Vec<usize>>>);
+
+impl Sink for Letters {
+    fn write(&self, runs: &[IoSlice<'_>]) -> io::Result<usize> {
+        let mut lens = Vec::new();
+        let mut taken = 0;
+        for record in Records::new(Framing::Lengths, runs) {
+            assert!(record.is_whole && record.bytes.iter().all(|byte| *byte == b'r'));
+            lens.push(record.bytes.len());
+            taken += record.framed_len;
+        }
+        self.0.lock().unwrap().push(lens);
+        Ok(taken)
+    }
+
+    fn room(&self) -> u64 {
+        100
+    }
+}
+
+#[test]
+fn a_write_has_whole_records_and_no_more_than_the_sink_has_room_for() {
+    let letters = Arc::<Letters>::default();
+    let options = Options::new().framing(Framing::Lengths);
+    let queue = options.to_sink(Arc::clone(&letters)).unwrap();
+    let mut lane = queue.lane();
+    let mut expected = Vec::new();
+    for len in (1..=60).cycle().take(500).chain([300]) {
+        lane.writen(&vec![b'r'; len], LATER).unwrap();
+        queue.writen(&vec![b'r'; len], LATER).unwrap();
+        expected.extend([len, len]);
+    }
+    drop(lane);
+    queue.close(None).unwrap();
+    let mut found: Vec<usize> = Vec::new();
+    for lens in letters.0.lock().unwrap().iter() {
+        let sum: usize = lens.iter().map(|len| len + 4).sum();
+        assert!(sum <= 100 || lens.len() == 1, "{lens:?}");
+        found.extend(lens);
+    }
+    found.sort_unstable();
+    expected.sort_unstable();
+    assert_eq!(found, expected);
 }
 
 /// A sink without `inner` and without `sync` says so when it is asked to sync, and not before.
