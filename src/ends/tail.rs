@@ -6,9 +6,10 @@
 use std::fs::File;
 use std::io::{self, BufReader, Read, Seek, SeekFrom};
 use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
 
 use super::sink::Sink;
-use crate::primitives::os::file::{is_appending, reader_of, regular_len};
+use crate::primitives::os::file::{is_appending, open_private, reader_of, regular_len};
 use crate::words::{FRAMED_MAGIC, Framing, FramingProblem as Problem};
 
 /// What a look at the end of a log has found.
@@ -139,6 +140,34 @@ fn rest_is_zero(reader: &mut impl Read) -> io::Result<bool> {
             _ => return Ok(false),
         }
     }
+}
+
+/// Returns where the bytes go that are cut off the log of `sink`: its path, with `.torn` appended.
+pub fn aside_of(sink: &dyn Sink) -> Option<PathBuf> {
+    let mut path = sink.path()?.into_os_string();
+    path.push(".torn");
+    Some(path.into())
+}
+
+/// Appends everything after the first `whole_bytes` of the log of `sink` to the file at `path`, and
+/// waits until it is on disk. After an error that file is as it was.
+///
+/// # Errors
+///
+/// Those of the file at `path`, and of reading the log.
+pub fn set_aside(sink: &dyn Sink, whole_bytes: u64, path: &Path) -> io::Result<()> {
+    let Some((mut log, len)) = opened(sink)? else {
+        return Ok(());
+    };
+    let mut aside = open_private(path)?;
+    let before = aside.metadata()?.len();
+    log.seek(SeekFrom::Start(whole_bytes))?;
+    let copied = io::copy(&mut log.take(len - whole_bytes), &mut aside);
+    let copied = copied.and_then(|_| aside.sync_all());
+    if copied.is_err() {
+        let _ = aside.set_len(before); // the error of the copy says more
+    }
+    copied
 }
 
 /// Removes everything after the first `whole_bytes` of the log of `sink`.

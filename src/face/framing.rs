@@ -66,6 +66,35 @@ impl Options {
         self
     }
 
+    /// Sets whether a torn record that is cut off the log is kept: its bytes are appended to the file
+    /// at the path of the log with `.torn` after it. Off by default.
+    ///
+    /// The file is created with the permissions 0600, and its bytes are on disk before they are
+    /// removed from the log. It is never a symbolic link, nor a file of another user or with a
+    /// second name. Nothing removes it. [`Framing::Lines`] cuts nothing off.
+    ///
+    /// # Errors
+    ///
+    /// If there is a torn record and it cannot be kept, opening fails with
+    /// [`Error::Io`](crate::Error::Io), whose target is that file, and the log stays as it is.
+    ///
+    /// ```
+    /// use alq::{Framing, Options};
+    ///
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("app.log");
+    /// std::fs::write(&path, b"\x03\0\0\0abc\x09\0\0\0torn")?;
+    /// let queue = Options::new().framing(Framing::Lengths).keep_torn(true).open(&path)?;
+    /// assert_eq!(queue.recovery().unwrap().torn, 8);
+    /// assert_eq!(std::fs::read(&path)?, b"\x03\0\0\0abc");
+    /// assert_eq!(std::fs::read(dir.path().join("app.log.torn"))?, b"\x09\0\0\0torn");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn keep_torn(mut self, keep: bool) -> Self {
+        self.opening.keep_torn = keep;
+        self
+    }
+
     /// Sets whether the frames of a new [checked](Framing::Checked) log have time stamps: when the
     /// record was posted, in nanoseconds since 1970. Off by default. A stamp costs 8 bytes in the
     /// file and a look at the clock. A log that exists keeps what it has.

@@ -21,7 +21,7 @@ use crate::primitives::os;
 use crate::words::Flags;
 #[cfg(feature = "frames")]
 use crate::words::frame::{Cut, FileHeader, Kind, LogId};
-use crate::words::{Error, Framing, FramingProblem, Operation, Wrap};
+use crate::words::{Error, Framing, FramingProblem, Operation, Target, Wrap};
 
 /// What a look at the end of a log has found.
 #[derive(Clone, Copy, Debug, Default)]
@@ -172,7 +172,7 @@ impl Opening {
                 owed.push(b'\n');
             }
         } else if let Some(tail) = found.tail {
-            cut(sink, tail.whole_bytes)?;
+            self.cut(sink, tail.whole_bytes)?;
         }
         Ok(Mended {
             wrap,
@@ -195,7 +195,7 @@ impl Opening {
                 return Err(Error::framing(FramingProblem::OtherLog));
             }
             // A part of a header goes; the flusher writes a whole one.
-            return cut(sink, stream.whole_bytes);
+            return self.cut(sink, stream.whole_bytes);
         }
         self.mend(sink, found, false).map(drop)
     }
@@ -226,7 +226,7 @@ impl Opening {
             mended.damaged_bytes = stream.damaged_bytes;
             if stream.torn_bytes > 0 && !is_continued {
                 mended.torn_bytes = stream.torn_bytes;
-                cut(sink, stream.whole_bytes)?;
+                self.cut(sink, stream.whole_bytes)?;
                 let note = Cut {
                     bytes: stream.torn_bytes,
                 };
@@ -247,9 +247,18 @@ impl Opening {
         }
         Ok(mended)
     }
-}
 
-/// Removes everything after the first `whole_bytes` of the log.
-fn cut(sink: &dyn Sink, whole_bytes: u64) -> Result<(), Error> {
-    tail::cut(sink, whole_bytes).map_err(|error| Error::io(Operation::Open, &error))
+    /// Removes everything after the first `whole_bytes` of the log, and first sets it aside if
+    /// asked to.
+    fn cut(self, sink: &dyn Sink, whole_bytes: u64) -> Result<(), Error> {
+        let failed = |error: io::Error| Error::io(Operation::Open, &error);
+        if self.keep_torn {
+            let Some(path) = tail::aside_of(sink) else {
+                return Err(failed(io::ErrorKind::NotFound.into()));
+            };
+            let kept = tail::set_aside(sink, whole_bytes, &path);
+            kept.map_err(|error| failed(error).about(&Target::from(&*path)))?;
+        }
+        tail::cut(sink, whole_bytes).map_err(failed)
+    }
 }

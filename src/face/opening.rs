@@ -10,6 +10,7 @@ use crate::words::{Error, Framing, Operation, Target};
 
 /// The options with which a log is opened.
 #[derive(Clone, Copy, Debug)]
+#[allow(clippy::struct_excessive_bools, reason = "each is an option")]
 pub struct Opening {
     pub mode: u32,
     pub follow_links: bool,
@@ -19,6 +20,8 @@ pub struct Opening {
     /// Whether the frames of a new log have time stamps.
     #[cfg(feature = "frames")]
     pub stamps: bool,
+    /// Whether a torn record that is removed is kept in another file.
+    pub keep_torn: bool,
     /// Whether a torn line at the end of the log is ended first; if not set, a log of lines does.
     pub end_torn_line: Option<bool>,
 }
@@ -32,6 +35,7 @@ impl Default for Opening {
             framing: Framing::Raw,
             #[cfg(feature = "frames")]
             stamps: false,
+            keep_torn: false,
             end_torn_line: None,
         }
     }

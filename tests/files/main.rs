@@ -25,3 +25,4 @@ mod ring_sizes;
 mod ring_version;
 mod shared_pipe;
 mod sinks;
+mod torn_aside;

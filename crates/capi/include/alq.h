@@ -254,6 +254,13 @@ int alq_options_stamps(struct alq_options *options, int stamps);
  * default with ALQ_LINES, otherwise off.
  */
 int alq_options_end_torn_line(struct alq_options *options, int end);
+/*
+ * Whether a torn record that is cut off the log is kept: its bytes are appended to the file at the
+ * path of the log with ".torn" after it, which is created with the permissions 0600. Off by default.
+ * If they cannot be kept there, opening fails and the log stays as it is: EPERM for a file of
+ * another user or with a second name, or ELOOP for a symbolic link.
+ */
+int alq_options_keep_torn(struct alq_options *options, int keep);
 
 /*
  * Writes a line into the log where records were refused, at most once in this time. Off by default.

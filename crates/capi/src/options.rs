@@ -227,6 +227,12 @@ pub unsafe extern "C" fn alq_options_framing(
 }
 
 #[unsafe(no_mangle)]
+pub unsafe extern "C" fn alq_options_keep_torn(options: *mut AlqOptionsCell, keep: c_int) -> c_int {
+    // SAFETY: the header requires it.
+    unsafe { set(options, |all| all.keep_torn(keep != 0)) }
+}
+
+#[unsafe(no_mangle)]
 pub unsafe extern "C" fn alq_options_stamps(options: *mut AlqOptionsCell, stamps: c_int) -> c_int {
     // SAFETY: the header requires it.
     unsafe { set(options, |all| all.stamps(stamps != 0)) }

@@ -65,12 +65,15 @@ static void records_are_framed(void)
     file_is("lines.log", "tornone\n");
 
     IS(alq_options_framing(options, ALQ_RECORDS, 4), 0);
+    IS(alq_options_keep_torn(options, 1), 0);
+    IS(alq_options_keep_torn(NULL, 1), EINVAL);
     make("fixed.log", "abcdab");
     IS(alq_open_path(&alq, path("fixed.log"), options), 0);
     IS(alq_writen(alq, "one", 3, ALQ_WAITOK), EINVAL);
     IS(alq_writen(alq, "four", 4, ALQ_WAITOK), 0);
     alq_close(alq);
     file_is("fixed.log", "abcdfour");
+    file_is("fixed.log.torn", "ab");
 
     IS(alq_options_framing(options, ALQ_CHECKED, 0), 0);
     IS(alq_options_stamps(options, 1), 0);

@@ -65,6 +65,7 @@ complete -c alq -n "__fish_alq_using_subcommand append" -l follow-links -d 'Foll
 complete -c alq -n "__fish_alq_using_subcommand append" -l until-eof -d 'Ignore SIGINT and SIGTERM and continue to the end of input; SIGQUIT ends alq'
 complete -c alq -n "__fish_alq_using_subcommand append" -l quiet -d 'Print no summary and no progress line'
 complete -c alq -n "__fish_alq_using_subcommand append" -l stamps -d 'With --framing checked: each frame of a new FILE has the time at which it was appended'
+complete -c alq -n "__fish_alq_using_subcommand append" -l keep-torn-record -d 'Keep a torn record that is removed from the end of FILE: append its bytes to FILE.torn'
 complete -c alq -n "__fish_alq_using_subcommand append" -l line -d 'Treat input as lines: SIGTERM reads to the end of a line, SIGHUP opens FILE again, and no line is split between two files'
 complete -c alq -n "__fish_alq_using_subcommand append" -l keep-torn-line -d 'If FILE ends inside a line, go on in that line; otherwise lines begin on a new one'
 complete -c alq -n "__fish_alq_using_subcommand append" -l rotate-at-start -d 'Continue in a new file if FILE is not empty at the start'

@@ -146,6 +146,9 @@ fn report_torn(options: &Append, target: &Target<'_>) {
         (torn, Framing::Raw | Framing::Lines) => report::line(&format_args!(
             "{place}: its last line was torn after {torn} bytes; it is ended there"
         )),
+        (torn, _) if options.framing.keep_torn_record => report::line(&format_args!(
+            "{place}: its last record was torn after {torn} bytes; they are in {place}.torn now"
+        )),
         (torn, _) => report::line(&format_args!(
             "{place}: its last record was torn after {torn} bytes; they are removed"
         )),

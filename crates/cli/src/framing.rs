@@ -22,6 +22,10 @@ pub struct FramingOptions {
     /// With --framing checked: each frame of a new FILE has the time at which it was appended
     #[arg(long)]
     pub stamps: bool,
+
+    /// Keep a torn record that is removed from the end of FILE: append its bytes to FILE.torn
+    #[arg(long)]
+    pub keep_torn_record: bool,
 }
 
 impl FramingOptions {
@@ -43,6 +47,11 @@ impl FramingOptions {
                 "--stamps",
                 "only the frames of --framing checked have stamps",
             );
+        }
+        let cuts = !matches!(self.framing, Framing::Raw | Framing::Lines);
+        if self.keep_torn_record && !cuts {
+            let problem = "only --framing lengths, checked and fixed remove a torn record";
+            return refuse("--keep-torn-record", problem);
         }
         if self.is_on() && lines.keep_torn_line {
             let problem = "with --framing, FILE consists of whole records; leave it out";

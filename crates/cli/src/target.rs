@@ -64,6 +64,7 @@ impl<'a> Target<'a> {
             .follow_links(options.follow_links)
             .framing(options.framing.framing)
             .stamps(options.framing.stamps)
+            .keep_torn(options.framing.keep_torn_record)
             .stall_limit(None); // `Patience` limits the wait for a full disk
         if !options.framing.is_on() {
             queue = queue.end_torn_line(options.ends_torn_line());

@@ -290,6 +290,25 @@ pub fn effective_user() -> u32 {
     unsafe { libc::geteuid() }
 }
 
+/// Opens a file for appending that nobody else shall read, and creates it if needed. Source: open(2).
+///
+/// # Errors
+///
+/// `EPERM` for a file of another user, or with a second name, or that is not regular;
+/// `ELOOP` for a symbolic link; the errors of open(2).
+pub fn open_private(path: &Path) -> io::Result<File> {
+    let mut options = File::options();
+    options.append(true).create(true).mode(0o600);
+    // Without O_NONBLOCK, the open of a FIFO would wait for its reader.
+    options.custom_flags(libc::O_NOFOLLOW | libc::O_NOCTTY | libc::O_NONBLOCK);
+    let file = options.open(path)?;
+    let found = file.metadata()?;
+    if found.is_file() && found.uid() == effective_user() && found.nlink() == 1 {
+        return Ok(file);
+    }
+    Err(io::Error::from_raw_os_error(libc::EPERM))
+}
+
 /// Returns the device and the inode of the file of `fd`. Source: fstat(2).
 pub fn file_id(fd: BorrowedFd<'_>) -> io::Result<(u64, u64)> {
     let metadata = view(fd).metadata()?;

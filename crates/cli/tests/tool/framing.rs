@@ -76,7 +76,17 @@ fn a_torn_record_is_removed_and_named_and_damage_is_named() {
         "alq: {}: its last record was torn after 19 bytes; they are removed\n",
         log.display()
     ));
-    assert_eq!(cat(&log, "auto", "raw").len(), "one\nthree\n".len());
+    assert_eq!(cat(&log, "auto", "raw"), b"one\nthree\n");
+    let file = File::options().write(true).open(&log).unwrap();
+    file.set_len(fs::metadata(&log).unwrap().len() - 2).unwrap();
+    let keep = append(args).arg("--keep-torn-record").assert().success();
+    keep.stderr(format!(
+        "alq: {0}: its last record was torn after 20 bytes; they are in {0}.torn now\n",
+        log.display()
+    ));
+    let aside = fs::read(log.with_extension("log.torn")).unwrap();
+    assert!(aside.len() == 20 && aside.ends_with(b"thre"));
+    append(args).write_stdin("three\n").assert().success();
     let mut bytes = fs::read(&log).unwrap();
     bytes[64 + 16] ^= 1; // the first record
     fs::write(&log, bytes).unwrap();
@@ -186,6 +196,8 @@ fn options_that_contradict_the_framing_are_refused() {
     }
     refuse(&[fixed, log, "--", "true"], 2, &["--: it is for lines"]);
     refuse(&["--framing=lines", "--stamps", log], 2, &["--stamps"]);
+    let torn = ["--framing=lines", "--keep-torn-record", log];
+    refuse(&torn, 2, &["--keep-torn-record", "lengths"]);
     let torn = ["--framing=lines", "--keep-torn-line", log];
     refuse(&torn, 2, &["--keep-torn-line"]);
     let resume = ["--framing=lines", "--resume", log];
