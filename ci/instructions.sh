@@ -27,7 +27,7 @@ count() {
     awk '/Collected :/ { printf "%d\n", ($4 + 50) / 100 }' "$work/said"
 }
 
-cases='writen getn+post lane.writen lane.getn+post writen-refused AsyncAppend.write'
+cases='writen getn+post lane.writen lane.getn+post writen-refused writen-recorder AsyncAppend.write'
 if [ "${1:-}" = record ]; then
     {
         echo "# Instructions a record of 100 bytes, in tenths, of which the copy has some; ci/instructions.sh record wrote it with"
@@ -44,9 +44,11 @@ if ! grep -qF "# $compiler" "$recorded"; then
     exit 0
 fi
 failed=0
+declare -A counted
 for case in $cases; do
     was=$(awk -v case="$case" '$1 == case { print $2 }' "$recorded")
     is=$(count "$case")
+    counted[$case]=$is
     slack=$((was * 3 / 100 + 10))
     [ "$slack" -le 90 ] || slack=90
     printf '%-18s %4d.%d instructions, recorded %d.%d\n' "$case" $((is / 10)) $((is % 10)) $((was / 10)) $((was % 10))
@@ -55,4 +57,8 @@ for case in $cases; do
         failed=1
     fi
 done
+if [ $((counted[writen-recorder] * 10)) -gt $((counted[writen] * 11)) ]; then
+    echo 'an append to a full recorder takes more than 1.1 times the instructions of any other' >&2
+    failed=1
+fi
 [ "$failed" = 0 ]

@@ -66,6 +66,11 @@ line.look                        wake_writer::a_drain_wakes_the_writer
 line.next                        ordered::ordered_writers
 line.notify                      wake_writer::a_drain_wakes_the_writer
 line.wake+line.notify            wake_writer::a_wake_up_carries_the_room
+oldest.again                     recorder::nothing_is_refused_for_a_span_that_was_overwritten
+oldest.look                      recorder::overwritten_bytes_change_hands
+oldest.release                   recorder::a_copy_against_a_producer
+oldest.state                     recorder::overwritten_bytes_change_hands
+oldest.take                      recorder::overwritten_bytes_change_hands
 park.fence                       wake_flusher::a_post_wakes_the_flusher
 park.look                        wake_flusher::a_post_wakes_the_flusher
 post.fence                       wake_flusher::a_post_wakes_the_flusher

@@ -60,6 +60,7 @@ page!(
 );
 page!(process, "process.md");
 page!(reading, "reading.md", "read");
+page!(recorder, "recorder.md");
 page!(reliability, "reliability.md");
 page!(rotation, "rotation.md", "zstd");
 page!(tool, "tool.md");

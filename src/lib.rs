@@ -25,12 +25,13 @@ pub use ends::{
 #[doc(hidden)] // for the C library, where an entry has no lifetime
 pub use face::Detached;
 pub use face::{
-    AsyncAppend, Completion, Entry, Lane, LaneEntry, Notify, Options, Queue, Reserve, flush_all,
-    shutdown, suspend,
+    AsyncAppend, Completion, Entry, Lane, LaneEntry, Notify, Options, Queue, Reserve, dump_all,
+    dump_on_panic, flush_all, shutdown, suspend,
 };
 pub use words::{
-    Error, Flags, Framing, FramingProblem, Level, LogEnd, Operation, Position, Recovery, Report,
-    RingFileProblem, RingId, RotationProblem, Status, SyncOp, SyncPolicy, Target, Undrained,
+    Dump, Error, Flags, Framing, FramingProblem, Level, LogEnd, Operation, Position, Recovery,
+    Report, RingFileProblem, RingId, RotationProblem, Status, SyncOp, SyncPolicy, Target,
+    Undrained,
 };
 
 #[cfg(feature = "log")]
@@ -84,7 +85,9 @@ pub mod model {
     pub use crate::face::{barrier, registry::Registry, sleep};
     pub use crate::memory::{Memory, heap::Heap};
     pub use crate::primitives::{Doorbell, Event, Interest, sync};
-    pub use crate::ring::{Drain, Drained, Holes, Owner, Posted, Refusal, Reservation, Ring};
+    pub use crate::ring::{
+        Copied, CopyStep, Drain, Drained, Holes, Owner, Posted, Refusal, Reservation, Ring,
+    };
     #[cfg(all(fuzzing, feature = "frames"))]
     pub use crate::words::frame;
     pub use crate::words::{

@@ -294,6 +294,18 @@ pub fn wait_written(shared: &Shared<Heap>, end: u64) {
     shared.outcome.progress.wait_until(None, written).unwrap();
 }
 
+/// A recorder without a flusher thread.
+pub fn recorder(capacity: u32) -> (loom::sync::Arc<Shared<Heap>>, Flusher<Heap>, Memory) {
+    let file = Memory::default();
+    let config = Config {
+        recorder: true,
+        ..config(Order::Any)
+    };
+    let geometry = Geometry::new(capacity, 4);
+    let (shared, flusher) = build_with(geometry, config, Arc::new(file.clone()), None);
+    (shared, flusher, file)
+}
+
 /// A queue without a flusher thread on `sink`, which is also synced.
 pub fn queue_with_sync(
     capacity: u32,
@@ -325,6 +337,8 @@ fn config(order: Order) -> Config {
         outstanding_max: 8,
         refuse_when_stalled: false,
         loss_lines: Some(LossLines::plain(Duration::ZERO)),
+        recorder: false,
+        dump_line: None,
         sync_policy: None,
     }
 }

@@ -42,6 +42,8 @@ fn queue(order: Order) -> (Arc<Shared<Heap>>, JoinHandle<()>, FarEnd) {
         outstanding_max: 8,
         refuse_when_stalled: false,
         loss_lines: None,
+        recorder: false,
+        dump_line: None,
         sync_policy: None,
     };
     let (shared, drain) = Shared::new(Heap::new(geometry()), &config, None);

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::dumps::DumpLine;
 use super::gap::LossLines;
 use crate::words::{Order, SyncPolicy};
 
@@ -15,6 +16,10 @@ pub struct Config {
     pub outstanding_max: usize,
     /// How the log reports refused records; `None` if it does not.
     pub loss_lines: Option<LossLines>,
+    /// Whether the ring overwrites its oldest records.
+    pub recorder: bool,
+    /// How a dump begins; `None` without a line.
+    pub dump_line: Option<DumpLine>,
     /// How often the queue syncs although no caller waits; `None` for never.
     pub sync_policy: Option<SyncPolicy>,
 }

@@ -9,6 +9,7 @@ use std::io::{self, IoSlice};
 use std::time::Duration;
 
 use super::config::Last;
+mod dump;
 mod notes;
 
 use super::gap::GapLine;
@@ -63,6 +64,7 @@ pub struct Flusher<M> {
     drain: Drain,
     gap_line: GapLine,
     head: notes::Head,
+    dumping: dump::Dumping,
     batch_limit: u32,
 }
 
@@ -95,6 +97,7 @@ impl<M: Memory> Flusher<M> {
             drain,
             gap_line: GapLine::default(),
             head: notes::Head::default(),
+            dumping: dump::Dumping::default(),
             batch_limit,
         }
     }
@@ -121,6 +124,9 @@ impl<M: Memory> Flusher<M> {
                 Some(_) => Step::Finished,
                 None => Step::Failed,
             };
+        }
+        if intake.ring.is_recorder() {
+            return self.step_of_recorder();
         }
         if intake.take_room_given() {
             intake.room_came();
@@ -309,7 +315,7 @@ impl<M: Memory> Flusher<M> {
             return false;
         }
         let position = self.drain.position();
-        let is_at_end = !self.drain.is_within() && !self.gap_line.is_torn();
+        let is_at_end = !self.drain.is_within() && !self.is_torn();
         let has_failed = self.shared.failure().is_some();
         let mut is_overdue = false;
         let is_due = |cut| {
@@ -334,7 +340,7 @@ impl<M: Memory> Flusher<M> {
         let before = self.sink.file_id();
         let is_same = before.is_some() && before == request.sink.file_id();
         if !is_same {
-            let again = self.drain.restart(&intake.ring);
+            let again = self.drain.restart(&intake.ring) + self.dumping.restart();
             outcome.counts.repeated.add_alone(u64::from(again));
             self.gap_line.restart();
             self.head = notes::Head::default();

@@ -38,6 +38,7 @@
 //! | `syncer`, `job` | the thread that syncs, and one sync |
 //! | `rhythm` | when it syncs although no caller waits |
 //! | `reopen` | requests for another sink |
+//! | `dumps` | requests for dumps of a recorder |
 //! | `gap` | lines in the log that report refused records |
 //! | `recovery` | what an earlier process left in a ring file |
 //! | `report`, `notifier` | errors that no caller is waiting for, and the thread of callbacks |
@@ -48,6 +49,7 @@
 mod config;
 mod crew;
 mod doubts;
+mod dumps;
 mod durability;
 mod failure;
 pub mod flusher;
@@ -75,6 +77,7 @@ mod trouble;
 
 pub use config::{Config, Last};
 pub use crew::OnStart;
+pub use dumps::DumpLine;
 pub use flusher::Flusher;
 pub use gap::LossLines;
 pub use here::{Past, Refused};

@@ -7,6 +7,7 @@
 use crossbeam_utils::CachePadded;
 
 use super::config::{Config, Last};
+use super::dumps::Dumps;
 use super::durability::Durability;
 use super::intake::Intake;
 use super::reopen::Reopening;
@@ -32,6 +33,8 @@ pub struct Outcome {
     pub(super) syncs: SyncCounters,
     /// Pending reopen requests.
     pub(super) reopening: Reopening,
+    /// Requests for dumps.
+    pub dumps: Dumps,
     /// Why the first close that gave up did so.
     obstacle: Mutex<Option<Error>>,
     last: AtomicU32,
@@ -49,6 +52,7 @@ impl Outcome {
             rhythm: Rhythm::new(config.sync_policy),
             syncs: SyncCounters::default(),
             reopening: Reopening::new(),
+            dumps: Dumps::new(config.dump_line.clone()),
             obstacle: Mutex::new(None),
             last: AtomicU32::new(Last::Drain as u32),
             finished: AtomicBool::new(false),

@@ -50,6 +50,8 @@ impl<M: Memory> Intake<M> {
     ) -> Result<Reservation<'_, M>, Refused> {
         match self.ring.reserve(len) {
             Ok(reservation) => Ok(reservation),
+            // A recorder has room, or none that a wait would bring.
+            Err(refusal) if self.ring.is_recorder() => Err(self.refused(refusal, len)),
             Err(_) => self.wait_for_room(len, kind, deadline),
         }
     }
@@ -64,6 +66,11 @@ impl<M: Memory> Intake<M> {
                     self.counts.refused_for_lanes.add(1);
                 }
                 self.schedule();
+                Error::WouldBlock
+            }
+            Refusal::Held => self.held(Duration::ZERO),
+            Refusal::Copying => {
+                self.refuse(Cause::Full, len.into());
                 Error::WouldBlock
             }
             Refusal::Closed => {
@@ -114,6 +121,9 @@ impl<M: Memory> Intake<M> {
     /// Returns whether at most `percent` of the bytes, and of the spans, are in use with a record of
     /// `len` bytes more.
     pub fn fits_below(&self, len: u64, percent: u8) -> bool {
+        if self.ring.is_recorder() {
+            return true; // the oldest records make room
+        }
         let (geometry, room) = (self.ring.geometry(), self.ring.room());
         let is_below = |free: u32, more: u64, all: u32| {
             let used = u64::from(all.saturating_sub(free)) + more;

@@ -61,6 +61,11 @@ impl<M: Memory> Shared<M> {
         sink: Option<PlainArc<dyn Sink>>,
         reporter: Reporter,
     ) -> Self {
+        let ring = if config.recorder {
+            ring.recording()
+        } else {
+            ring
+        };
         Self {
             home: Home::here(),
             direct: Home::here(),
@@ -217,7 +222,11 @@ impl<M: Memory> Shared<M> {
         if intake.ring.ended().is_some() {
             return Err(over());
         }
-        let cut = intake.ring.posted_end();
+        let cut = if intake.ring.is_recorder() {
+            0 // a dump continues in the other file
+        } else {
+            intake.ring.posted_end()
+        };
         let announce = |number| {
             let pending = Arc::new(Pending::new(cut, Reach::Reopened(number)));
             let added = outcome.watch.add(Arc::clone(&pending));

@@ -19,9 +19,11 @@ pub(super) fn of<M: Memory>(intake: &Intake<M>, outcome: &Outcome, aside: &Aside
     });
     let aside = aside.stats();
     let refused = posted.refused.now().plus(&aside.refused);
-    let is_lost = finished && ring.journal().is_none(); // a ring file keeps it
+    // A ring file keeps it, and a recorder has not lost what it was not asked for.
+    let is_lost = finished && ring.journal().is_none() && !ring.is_recorder();
     let left = |outstanding| if is_lost { outstanding } else { 0 };
     let lost_to = || trouble.failure().or_else(|| outcome.obstacle());
+    let overwritten = ring.recorded().0;
     let lane_records_left = outstanding.lane_records + late.lane_records;
     let written_records =
         (done.records + outstanding.lane_records_posted).saturating_sub(lane_records_left);
@@ -31,8 +33,11 @@ pub(super) fn of<M: Memory>(intake: &Intake<M>, outcome: &Outcome, aside: &Aside
         high_water_bytes: posted.high_water_bytes.get(),
         posted_bytes: done.bytes + outstanding.bytes + late.bytes + aside.posted_bytes,
         posted_records: written_records + outstanding.records + late.records + aside.posted_records,
-        written_bytes: done.bytes + aside.written_bytes,
-        written_records: written_records + aside.written_records,
+        written_bytes: done.bytes.saturating_sub(overwritten.bytes) + aside.written_bytes,
+        written_records: written_records.saturating_sub(overwritten.records)
+            + aside.written_records,
+        overwritten_bytes: overwritten.bytes,
+        overwritten_records: overwritten.records,
         lost_bytes: left(outstanding.bytes) + late.bytes + aside.lost_bytes,
         lost_records: left(outstanding.records) + late.records + aside.lost_records,
         late_bytes: late.bytes,

@@ -91,6 +91,8 @@ const CONFIG: Config = Config {
     outstanding_max: 16,
     refuse_when_stalled: false,
     loss_lines: None,
+    recorder: false,
+    dump_line: None,
     sync_policy: None,
 };
 

@@ -28,7 +28,7 @@ pub fn start<M: Memory + 'static>(flusher: Flusher<M>, nap_max: Duration) -> io:
     let intake = &shared.intake;
     let pace = Pace::new(intake.ring.geometry().capacity(), nap_max);
     // A ring file may hold records of an earlier process: those are written at once.
-    let is_idle = !flusher.is_due(Interest::Any);
+    let is_idle = !flusher.is_due(Interest::Any) && !intake.ring.is_recorder();
     if is_idle {
         intake.bell.begin_parked();
     }
@@ -97,6 +97,12 @@ pub fn drive<M: Memory>(flusher: &mut Flusher<M>, mut pace: Pace) {
                 bell.park(Interest::Nothing, Some(pause), || false);
                 outcome.count_wakeup();
             }
+            // No post wakes the flusher of a recorder. A request for a dump does.
+            Step::Empty if intake.ring.is_recorder() => {
+                bell.park(Interest::Nothing, None, || false);
+                outcome.count_wakeup();
+            }
+            Step::Blocked { seq } if intake.ring.is_recorder() => flusher.wait_for_entry(seq),
             Step::Empty => rest(flusher, pace.after_nothing(), Interest::Any),
             Step::Blocked { seq } => {
                 rest(flusher, pace.after_nothing(), Interest::Sequence(seq));

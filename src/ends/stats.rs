@@ -10,8 +10,8 @@ use crate::words::Error;
 
 /// A snapshot of what a queue has done, from [`Queue::stats`](crate::Queue::stats).
 ///
-/// Bytes are exact: `posted_bytes` is always the sum of `written_bytes`, `lost_bytes` and the bytes
-/// still in the ring. While other threads post, each counter is exact for some moment, but not all
+/// Bytes are exact: `posted_bytes` is always the sum of `written_bytes`, `overwritten_bytes`,
+/// `lost_bytes` and the bytes still in the ring. While other threads post, each counter is exact for some moment, but not all
 /// counters for the same moment.
 ///
 /// ```
@@ -45,6 +45,11 @@ pub struct Stats {
     /// Records that the sink has taken to the last byte. The records of a [lane](crate::Lane) count
     /// once the sink has taken all of their span.
     pub written_records: u64,
+    /// Bytes of records that a [recorder](crate::Options::recorder) has overwritten: they are in no
+    /// file. Always 0 on any other queue.
+    pub overwritten_bytes: u64,
+    /// Records that a recorder has overwritten.
+    pub overwritten_records: u64,
     /// Bytes of records that were posted and will never be written: a close gave up and left them,
     /// or they were posted after a close had stepped over their reservation. (Bytes that a close
     /// leaves in a [ring file](crate::Options::ring_file) are not lost, but still in the ring.)
@@ -98,8 +103,9 @@ pub struct Stats {
     /// of a record of which only a part was written. The whole record is written to the next file;
     /// `written_bytes` counts it there and does not count these bytes.
     pub repeated: u64,
-    /// Bytes of the lines that report losses ([`Options::loss_lines`](crate::Options::loss_lines)).
-    /// They are in the file, and no other count includes them.
+    /// Bytes of the lines that report losses ([`Options::loss_lines`](crate::Options::loss_lines)),
+    /// and of the lines that [dumps](crate::Queue::dump) begin with. They are in the file, and no
+    /// other count includes them.
     pub loss_line_bytes: u64,
     /// Calls of fdatasync and fsync.
     pub syncs: Syncs,

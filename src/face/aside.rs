@@ -99,6 +99,8 @@ fn ready(shared: &Shared<Mirror>, refused: Refused, waiting: Waiting) -> Result<
     } = shared;
     match refused {
         Refused::Error(error) => return Err(error),
+        // A child has no ring of its own, and its records were not asked for.
+        Refused::Past(Past::Child) if intake.ring.is_recorder() => return Err(Error::Forked),
         Refused::Past(Past::Child) => {
             return match intake.ring.refusal() {
                 Some(Refusal::Closed) => Err(Error::Closed), // the parent closed it before the fork

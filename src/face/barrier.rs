@@ -154,9 +154,21 @@ pub fn deadline_in(timeout: Duration) -> Option<Instant> {
     Instant::now().checked_add(timeout)
 }
 
-/// Waits until everything that was posted before the call is written.
+/// Returns the target of a flush that begins now: the end of the last record; on a recorder, the
+/// number of the last request for a dump.
+pub fn flush_target<M: Memory>(shared: &Shared<M>) -> u64 {
+    let ring = &shared.intake.ring;
+    if ring.is_recorder() {
+        shared.outcome.dumps.last()
+    } else {
+        ring.posted_end()
+    }
+}
+
+/// Waits until everything that was posted before the call is written; on a recorder, until the
+/// dumps are that were requested.
 pub fn flush<M: Memory>(shared: &Shared<M>, patience: Patience) -> Result<(), Error> {
-    flush_to(shared, shared.intake.ring.posted_end(), patience)
+    flush_to(shared, flush_target(shared), patience)
 }
 
 /// Waits until everything up to `target` is written.
@@ -168,10 +180,17 @@ pub fn flush_to<M: Memory>(
     let Shared {
         intake, outcome, ..
     } = shared;
+    let is_reached = || {
+        if intake.ring.is_recorder() {
+            outcome.dumps.has_met(target)
+        } else {
+            intake.ring.tail().pos >= target
+        }
+    };
     let ready = || {
         // Read first: if the flusher has finished, the tail and the failure are final.
         let has_finished = outcome.has_finished();
-        if intake.ring.tail().pos >= target {
+        if is_reached() {
             Some(Ok(()))
         } else if let Some(error) = intake.trouble.failure() {
             Some(Err(error))
@@ -198,6 +217,10 @@ fn obstacle<M: Memory>(shared: &Shared<M>) -> Error {
 pub fn set_aside<M: Memory>(shared: &Shared<M>) {
     let Shared { intake, aside, .. } = shared;
     if intake.ring.is_aside() {
+        return;
+    }
+    if intake.ring.is_recorder() {
+        intake.close(); // what no dump has asked for does not go to the log at exit either
         return;
     }
     aside.keep();
@@ -266,7 +289,13 @@ fn account<M: Memory>(shared: &Shared<M>) -> Result<(), Undrained> {
         intake, outcome, ..
     } = shared;
     let (ring, trouble) = (&intake.ring, &intake.trouble);
-    let (done, outstanding) = ring.outstanding();
+    let (done, mut outstanding) = ring.outstanding();
+    if ring.is_recorder() {
+        // Only the rest of a dump was to be written.
+        let (bytes, records) = outcome.dumps.left();
+        (outstanding.bytes, outstanding.records) = (bytes, records);
+        outstanding.held = 0;
+    }
     if outstanding.bytes == 0 && done.abandoned == 0 && outstanding.held == 0 {
         return Ok(());
     }

@@ -38,6 +38,7 @@
 //! | `reserve` | a reservation as a future |
 //! | `pressure` | what policies ask about room, and count |
 //! | `barrier`, `requests`, `completion`, `suspend` | waiting for written or durable data |
+//! | `recorder` | a queue that writes nothing but dumps |
 //! | `reopen` | continuing in another file |
 //! | `registry`, `exit` | all queues of the process, its end, and fork(2) |
 //! | `aside` | appends that bypass the ring |
@@ -65,6 +66,7 @@ mod opening;
 mod options;
 mod pressure;
 mod queue;
+mod recorder;
 pub mod registry;
 mod reopen;
 mod requests;
@@ -83,6 +85,7 @@ pub use entry::{Entry, LaneEntry};
 pub use lane::Lane;
 pub use options::Options;
 pub use queue::Queue;
+pub use recorder::{dump_all, dump_on_panic};
 pub use registry::{flush_all, shutdown};
 pub use reserve::Reserve;
 #[cfg(any(alq_model, fuzzing))]

@@ -190,10 +190,16 @@ impl Options {
         let config = Config {
             order: self.order,
             // On a fixed queue each entry is a separate claim.
-            lane_span: self.fixed.map_or(self.lane_span_on(&*sink), |_| 0),
+            lane_span: match self.fixed {
+                // In a span of its own, an idle lane would keep the oldest records.
+                None if !self.recorder => self.lane_span_on(&*sink),
+                _ => 0,
+            },
             stall_limit: self.stall_limit,
             outstanding_max: self.outstanding_max,
             loss_lines: self.loss_lines.clone(),
+            recorder: self.recorder,
+            dump_line: self.fixed.is_none().then(|| self.dump_line.clone()),
             refuse_when_stalled: self.refuse_when_stalled,
             sync_policy: self.sync_policy,
         };
@@ -264,6 +270,7 @@ impl Options {
     fn geometry(&self) -> Result<Geometry, Error> {
         self.check_sync_policy()?;
         check_bytes("lane_span", self.lane_span_bytes as u64)?;
+        self.check_recorder()?;
         let is_fixed = self.fixed.is_some() || matches!(self.opening.framing, Framing::Fixed(_));
         if self.loss_lines.is_some() && is_fixed {
             return Err(Error::InvalidOption {

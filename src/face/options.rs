@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::opening::Opening;
-use crate::actors::{Callback, LossLines, OnStart};
+use crate::actors::{Callback, DumpLine, LossLines, OnStart};
 use crate::words::{Order, Report, SyncPolicy};
 
 /// Opens a [`Queue`](crate::Queue), with options.
@@ -28,6 +28,8 @@ use crate::words::{Order, Report, SyncPolicy};
 /// | a full ring | [`ordered`](Options::ordered): room in the order of arrival | off |
 /// | | [`loss_lines`](Options::loss_lines): a line in the log for refused records | off |
 /// | | [`loss_lines_with`](Options::loss_lines_with): the same, in the format of the log | |
+/// | record, and write on demand | [`recorder`](Options::recorder): overwrite the oldest records | off |
+/// | | [`dump_line_with`](Options::dump_line_with): how a dump begins | a line of text |
 /// | a file that accepts no data | [`stall_limit`](Options::stall_limit) | 5 s |
 /// | | [`refuse_when_stalled`](Options::refuse_when_stalled): never wait for a full disk | off |
 /// | errors | [`on_error`](Options::on_error), a callback | no callback |
@@ -65,6 +67,8 @@ pub struct Options {
     pub(super) max_delay: Duration,
     pub(super) loss_lines: Option<LossLines>,
     pub(super) refuse_when_stalled: bool,
+    pub(super) recorder: bool,
+    pub(super) dump_line: DumpLine,
     pub(super) sync_policy: Option<SyncPolicy>,
     pub(super) ring_file: Option<PathBuf>,
     pub(super) other_log: bool,
@@ -97,6 +101,8 @@ impl Options {
             max_delay: Duration::from_millis(10),
             loss_lines: None,
             refuse_when_stalled: false,
+            recorder: false,
+            dump_line: DumpLine::default(),
             sync_policy: None,
             ring_file: None,
             other_log: false,

@@ -158,7 +158,7 @@ impl<M: Memory> Registry<M> {
         // time.
         let rung = |queue: &Arc<Shared<M>>| {
             queue.intake.bell.ring();
-            queue.intake.ring.posted_end()
+            barrier::flush_target(queue)
         };
         let targets: Vec<u64> = queues.iter().map(rung).collect();
         let mut result = Ok(());
@@ -166,6 +166,15 @@ impl<M: Memory> Registry<M> {
             result = result.and(barrier::flush_to(queue, target, until(queue, deadline)));
         }
         result
+    }
+}
+
+impl<M: Memory> Registry<M> {
+    /// Returns the recorders that are open. Does not wait.
+    pub fn recorders(&self) -> Vec<Arc<Shared<M>>> {
+        let mut queues = self.state.lock().queues.clone();
+        queues.retain(|queue| queue.intake.ring.is_recorder());
+        queues
     }
 }
 

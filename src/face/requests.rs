@@ -28,6 +28,7 @@ impl Queue {
     ///
     /// # Errors
     ///
+    /// [`Error::WrongMode`] on a [recorder](crate::Options::recorder);
     /// [`Error::NotSyncable`] for a pipe, a socket or a terminal; [`Error::TooManyOutstanding`] at
     /// the [limit](crate::Options::outstanding_max); [`Error::Closed`] after a close; [`Error::Io`]
     /// if the thread cannot be started. The completion returns the error of the sync itself.
@@ -45,6 +46,9 @@ impl Queue {
     /// ```
     pub fn fsync(&self, op: SyncOp) -> Result<Completion, Error> {
         let here = self.here()?;
+        if here.is_recorder() {
+            return Err(Error::WrongMode);
+        }
         syncer::start(here.handle())?;
         here.watch(here.posted_end(), Reach::Durable(op))
     }
@@ -52,7 +56,8 @@ impl Queue {
     /// Makes a completion for one record. It is done when everything up to `position` has reached
     /// `level`. Returns at once.
     ///
-    /// The completion returns errors: [`Error::InvalidPosition`] if the position is of another
+    /// The completion returns errors: [`Error::WrongMode`] on a
+    /// [recorder](crate::Options::recorder), [`Error::InvalidPosition`] if the position is of another
     /// queue or after everything posted, and the errors of [`fsync`](Queue::fsync).
     ///
     /// ```
@@ -75,8 +80,9 @@ impl Queue {
 
     fn completion_here(&self, position: Position, level: Level) -> Completion {
         let bytes = position.bytes();
-        let completion = if !position.is_of(self.id()) || bytes > aside::end(self.shared()).bytes()
-        {
+        let completion = if self.is_recorder() {
+            Err(Error::WrongMode)
+        } else if !position.is_of(self.id()) || bytes > aside::end(self.shared()).bytes() {
             Err(Error::InvalidPosition)
         } else if bytes > self.shared().intake.ring.claimed_end() && level == Level::Written {
             Ok(self.settled(&Ok(()))) // it bypassed the ring, so it is written

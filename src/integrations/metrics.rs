@@ -3,7 +3,7 @@
 
 use ::metrics::{SharedString, Unit, counter, describe_counter, describe_gauge, gauge};
 
-use crate::ends::{Stats, Syncs, Waits};
+use crate::ends::{Refusals, Stats, Syncs, Waits};
 use crate::face::Queue;
 
 /// Publishes the [`Stats`] of a queue to the recorder that is current when
@@ -84,6 +84,8 @@ impl Publisher {
             posted_records,
             written_bytes,
             written_records,
+            overwritten_bytes,
+            overwritten_records,
             lost_bytes,
             lost_records,
             late_bytes,
@@ -114,16 +116,13 @@ impl Publisher {
         self.count("alq_posted_bytes_total", posted_bytes);
         self.count("alq_written_records_total", written_records);
         self.count("alq_written_bytes_total", written_bytes);
+        self.count("alq_overwritten_records_total", overwritten_records);
+        self.count("alq_overwritten_bytes_total", overwritten_bytes);
         let lost = [
             ("left", lost_records - late_records, lost_bytes - late_bytes),
             ("late", late_records, late_bytes),
         ];
-        let refused = refused.by_cause().into_iter();
-        let refused = refused.map(|(cause, of_it)| (cause, of_it.records, of_it.bytes));
-        for (cause, records, bytes) in refused.chain(lost) {
-            self.count_by("alq_dropped_records_total", "cause", cause, records);
-            self.count_by("alq_dropped_bytes_total", "cause", cause, bytes);
-        }
+        self.publish_dropped(&refused, lost);
         self.count("alq_refused_for_lanes_total", refused_for_lanes);
         self.count("alq_refused_for_stall_total", refused_for_stall);
         self.publish_waits(waits);
@@ -143,6 +142,15 @@ impl Publisher {
         let stalled = stalled.map_or(0.0, |stall| stall.age.as_secs_f64());
         self.set("alq_stalled_seconds", stalled);
         self.set("alq_failed", f64::from(u8::from(last_error.is_some())));
+    }
+
+    fn publish_dropped(&self, refused: &Refusals, lost: [(&'static str, u64, u64); 2]) {
+        let refused = refused.by_cause().into_iter();
+        let refused = refused.map(|(cause, of_it)| (cause, of_it.records, of_it.bytes));
+        for (cause, records, bytes) in refused.chain(lost) {
+            self.count_by("alq_dropped_records_total", "cause", cause, records);
+            self.count_by("alq_dropped_bytes_total", "cause", cause, bytes);
+        }
     }
 
     fn publish_waits(&self, waits: Waits) {
@@ -189,13 +197,23 @@ impl Publisher {
 /// The name, unit and meaning of a metric.
 type Described = (&'static str, Unit, &'static str);
 
-const COUNTERS: [Described; 18] = [
+const COUNTERS: [Described; 20] = [
     ("alq_posted_records_total", Unit::Count, "Records posted"),
     ("alq_posted_bytes_total", Unit::Bytes, "Bytes posted"),
     (
         "alq_written_records_total",
         Unit::Count,
         "Records that the sink has taken to the last byte",
+    ),
+    (
+        "alq_overwritten_records_total",
+        Unit::Count,
+        "Records that a recorder has overwritten",
+    ),
+    (
+        "alq_overwritten_bytes_total",
+        Unit::Bytes,
+        "Bytes of the records that a recorder has overwritten",
     ),
     (
         "alq_written_bytes_total",

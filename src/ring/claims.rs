@@ -18,6 +18,10 @@ use super::progress::Progress;
 pub enum Refusal {
     /// There is no room now, in bytes or in slots; or other threads wait in turn for the room.
     Full,
+    /// The ring overwrites its oldest records, and the oldest span is still open.
+    Held,
+    /// The ring overwrites its oldest records, which the flusher is copying now.
+    Copying,
     /// The ring is closed.
     Closed,
     /// The ring is closed, and its queue continues without it.

@@ -14,6 +14,7 @@ use crossbeam_utils::CachePadded;
 use super::accounts::{Accounts, Ledger};
 use super::claims::{Claims, Refusal};
 use super::lanes::{LaneCounts, Lanes};
+use super::recorder::Recorder;
 use crate::memory::{Journal, Memory, Slot};
 use crate::primitives::sync::Mutex;
 use crate::words::{Geometry, Head, Room, Tail};
@@ -26,6 +27,8 @@ pub struct Ring<M> {
     pub(super) claims: CachePadded<Claims>,
     pub(super) drained: CachePadded<Ledger>,
     pub(super) lanes: Lanes,
+    /// Set if the ring overwrites its oldest records.
+    pub(super) recorder: Option<CachePadded<Recorder>>,
     /// The open reservations of an ended ring that the drain stepped over.
     pub(super) stepped_over: Mutex<Vec<SteppedOver>>,
 }
@@ -48,6 +51,7 @@ impl<M: Memory> Ring<M> {
             claims: CachePadded::new(Claims::new(head, origin)),
             drained: CachePadded::new(Ledger::new(origin)),
             lanes: Lanes::new(),
+            recorder: None,
             stepped_over: Mutex::new(Vec::new()),
         }
     }
@@ -99,11 +103,24 @@ impl<M: Memory> Ring<M> {
 
     /// Returns what the drain has done so far, as of one moment.
     pub fn accounts(&self) -> Accounts {
-        self.drained.read()
+        let Some(recorder) = &self.recorder else {
+            return self.drained.read();
+        };
+        // What was overwritten counts as taken.
+        let (tail, (overwritten, copied)) = (self.tail(), recorder.counts());
+        let bytes = overwritten.bytes + copied.bytes;
+        Accounts {
+            tail,
+            bytes,
+            records: overwritten.records + copied.records,
+            padding: (tail.pos - recorder.origin).saturating_sub(bytes),
+            abandoned: 0,
+            ahead: 0,
+        }
     }
 
     /// Returns the head; if the ring is closed, the head at which it ended.
-    pub(super) fn head(&self) -> Head {
+    pub fn head(&self) -> Head {
         let head = self.claims.head_word();
         let end = self.claims.end_of(head, self.geometry.slots());
         end.unwrap_or(head)

@@ -2,7 +2,10 @@
 //!
 //! This file owns the cursor and moves the tail. It never waits for an owner.
 
+mod copy;
 mod stream;
+
+pub use copy::{Copied, CopyStep};
 
 use std::io::IoSlice;
 

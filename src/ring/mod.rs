@@ -37,6 +37,7 @@
 //! | `lane` | the owner of a lane: many records in one span |
 //! | `seal` | the drain's half of the handshake with lanes |
 //! | `batch`, `read`, `drain` | walking the posted spans, reading their bytes, moving the tail |
+//! | `recorder`, `overwrite` | a ring that overwrites its oldest records |
 //! | `survey` | where a flush ends, and what is outstanding, as any thread sees it |
 //! | `make`, `recover` | a new ring, or one that a process has left in a file |
 
@@ -51,8 +52,12 @@ mod lane;
 mod lane_tests;
 mod lanes;
 mod make;
+mod overwrite;
 mod progress;
 mod read;
+mod recorder;
+#[cfg(all(test, not(alq_model)))]
+mod recorder_tests;
 mod recover;
 mod reservation;
 mod reserve;
@@ -65,8 +70,9 @@ mod tests;
 
 pub use self::core::Ring;
 pub use claims::Refusal;
-pub use drain::{Drain, Drained, Holes};
+pub use drain::{Copied, CopyStep, Drain, Drained, Holes};
 pub use lane::Owner;
+pub use recorder::Count;
 pub use recover::{Found, find};
 pub use reservation::Reservation;
 pub use reserve::{Claim, Posted};

@@ -55,12 +55,12 @@ impl Progress {
     pub(super) fn raise(&self, tail: Tail) -> Tail {
         // No Acquire: the result only says whether to look again. The claim that looks again loads
         // both words once more.
-        // [seen.seq] Release, pairs with [tail.seq]: passes the drain's release on.
-        let order = unless_mutant("seen.seq", Ordering::Release);
-        let seq = self.seq.fetch_max(tail.seq, order);
-        // [seen.pos] Release, pairs with [tail.pos]: as above.
+        // [seen.pos] Release, pairs with [tail.pos]: passes the drain's release on.
         let order = unless_mutant("seen.pos", Ordering::Release);
         let pos = self.pos.fetch_max(tail.pos, order);
+        // [seen.seq] Release, pairs with [tail.seq]: as above. After the position, as in `publish`.
+        let order = unless_mutant("seen.seq", Ordering::Release);
+        let seq = self.seq.fetch_max(tail.seq, order);
         Tail {
             seq: tail.seq.max(seq),
             pos: tail.pos.max(pos),

@@ -143,16 +143,26 @@ impl<M: Memory> Ring<M> {
         loop {
             let bits = match taken {
                 Ok((head, tail)) => return Ok(self.claimed(head, tail, len)),
-                Err(Missed::NoRoom(bits)) => {
-                    let drained = self.drained.tail.load();
-                    self.claims.look_again(bits, drained, self.geometry, wish)?
-                }
+                Err(Missed::NoRoom(bits)) => self.look_again(bits, wish)?,
                 Err(Missed::Head(now)) => {
                     backoff.spin();
                     now
                 }
             };
             taken = self.claims.take(bits, self.geometry, wish);
+        }
+    }
+
+    /// Looks again after a try that found no room at the head `bits`. Returns the head to try next.
+    fn look_again(&self, bits: u64, wish: Wish) -> Result<u64, Refusal> {
+        let drained = self.drained.tail.load();
+        let looked = self.claims.look_again(bits, drained, self.geometry, wish);
+        match (looked, &self.recorder) {
+            (Err(Refusal::Full), Some(recorder)) => {
+                self.overwrite(recorder, Head::from_bits(bits), wish)?;
+                Ok(self.claims.look())
+            }
+            (looked, _) => looked,
         }
     }
 

@@ -81,7 +81,8 @@ pub enum Error {
         /// The flags of the call.
         flags: Flags,
     },
-    /// A call for [fixed](crate::Options::fixed) queues on a variable one, or the reverse.
+    /// A call for [fixed](crate::Options::fixed) queues on a variable one, or the reverse; or a call
+    /// for [recorders](crate::Options::recorder) on another queue, or the reverse.
     WrongMode,
     /// An option has a value out of its range.
     InvalidOption {
@@ -101,6 +102,9 @@ pub enum Error {
     /// An open [`Entry`](crate::Entry) has blocked the drain for the [stall
     /// limit](crate::Options::stall_limit). It may be the caller's own. Nothing is lost: the
     /// records after it are written once it is posted or dropped.
+    ///
+    /// From an append to a [recorder](crate::Options::recorder): the oldest record is an open entry,
+    /// which cannot be overwritten, so there is no room for this record. The age is 0.
     Held {
         /// Where the drain is blocked.
         position: Position,

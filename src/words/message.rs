@@ -1,6 +1,7 @@
 //! What errors say: one line that names the target, what failed, why, and what to do.
 
 use core::fmt;
+use core::time::Duration;
 use std::io;
 
 use super::target::Escaped;
@@ -61,6 +62,15 @@ impl Reason<'_> {
     }
 }
 
+/// Writes what an open reservation holds up. The one of a recorder has no age.
+fn holds(f: &mut fmt::Formatter<'_>, age: Duration) -> fmt::Result {
+    if age.is_zero() {
+        f.write_str("keeps the room of the oldest record")
+    } else {
+        write!(f, "has blocked the drain for {age:?}")
+    }
+}
+
 impl fmt::Display for Reason<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         use Error as E;
@@ -78,8 +88,8 @@ impl fmt::Display for Reason<'_> {
                 "the flags are {flags:?}; pass exactly one of WAITOK and NOWAIT"
             ),
             E::WrongMode => f.write_str(
-                "wrong call for this queue: use writen and getn on a variable queue, \
-                 write_fixed and get on a fixed one",
+                "wrong call for this queue: writen and getn need a variable one, write_fixed and \
+                 get a fixed one, dump a recorder, fsync and completions any other one",
             ),
             E::InvalidOption {
                 option,
@@ -89,11 +99,11 @@ impl fmt::Display for Reason<'_> {
             E::Closed => f.write_str("the queue is closed"),
             E::TimedOut => f.write_str("the call timed out"),
             E::NoneCompleted => f.write_str("no completion of the list came in time"),
-            E::Held { position, age } => write!(
-                f,
-                "an open reservation at {position} has blocked the drain for {age:?}{}",
-                self.advice("; post it or drop it")
-            ),
+            E::Held { position, age } => {
+                write!(f, "an open reservation at {position} ")?;
+                holds(f, age)?;
+                f.write_str(self.advice("; post it or drop it"))
+            }
             E::Stalled { errno, .. } => write!(
                 f,
                 "accepts no data: {}{}",

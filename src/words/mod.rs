@@ -12,6 +12,7 @@
 //! | `position`, `level`, `flags`, `sync_policy` | what callers pass and get |
 //! | `error`, `undrained`, `recovery`, `rotation` | what callers are told |
 
+mod dump;
 mod error;
 mod flags;
 #[cfg(feature = "frames")]
@@ -38,10 +39,11 @@ mod target;
 mod undrained;
 mod wrap;
 
+pub use dump::Dump;
 pub use error::{Error, Operation, errno_of};
 pub use flags::{Flags, Order, WhenFull};
 pub use framing::{FRAMED_MAGIC, Framing, FramingProblem};
-pub use geometry::{Geometry, Room, Tail, Width, extend, next_seq};
+pub use geometry::{Geometry, Room, SLOTS_PER_LINE, Tail, Width, extend, next_seq};
 pub use head::Head;
 pub use level::{Level, Status, SyncOp};
 pub use position::Position;

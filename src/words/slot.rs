@@ -178,6 +178,17 @@ impl State {
         })
     }
 
+    /// Returns the sum of the bytes of four spans, if each is closed, of lap `tag`, and not empty.
+    #[inline]
+    pub fn closed_bytes(states: [u64; 4], tag: Tag) -> Option<u64> {
+        let one = Self::closed(tag, 1).to_bits();
+        // The bytes of each span, less one. Any other word gives a number of more than 32 bits.
+        let less = states.map(|bits| bits.wrapping_sub(one));
+        let [a, b, c, d] = less;
+        let are_closed = (a | b | c | d) >> 32 == 0;
+        are_closed.then(|| a + b + c + d + 4)
+    }
+
     /// Packs this state.
     #[inline]
     pub const fn to_bits(self) -> u64 {
@@ -209,6 +220,30 @@ mod tests {
                     };
                     assert_eq!(State::of_lap(state.to_bits(), tag), Some(state));
                 }
+            }
+        }
+    }
+
+    #[test]
+    fn four_closed_records_are_told_from_anything_else() {
+        for tag in [1, 7, (1 << 30) - 1].map(Tag::of_lap) {
+            let closed = |bytes| State::closed(tag, bytes).to_bits();
+            let line = [1, 2, 1 << 31, 5].map(closed);
+            assert_eq!(State::closed_bytes(line, tag), Some((1 << 31) + 8));
+            let other = Tag::of_lap(8);
+            let odd = [
+                closed(0),
+                State::closed(other, 3).to_bits(),
+                State::open(tag, 3).to_bits(),
+                State::open(tag, 3).sealed().to_bits(),
+                State::note(3),
+                0,
+                u64::MAX,
+            ];
+            for (i, odd) in odd.into_iter().enumerate() {
+                let mut line = line;
+                line[i % 4] = odd;
+                assert_eq!(State::closed_bytes(line, tag), None, "{i}");
             }
         }
     }

@@ -15,4 +15,5 @@ mod fork_busy;
 mod fork_load;
 mod fork_own;
 mod fork_write;
+mod recorder;
 mod shutdown;

@@ -101,6 +101,16 @@ fn refused(queue: &Queue) {
     });
 }
 
+/// To a recorder that is full: each record overwrites older ones.
+fn recorder(_: &Queue) {
+    let queue = Options::new().recorder(true).from_fd(io::stderr());
+    let queue = queue.expect("a queue");
+    for _ in 0..2 * queue.capacity() / RECORD.len() {
+        queue.writen(&RECORD, Flags::NOWAIT).expect("room");
+    }
+    writen(&queue);
+}
+
 /// To a full pipe: this face makes its own sink.
 fn facade() {
     alq::async_append::enable();
@@ -121,12 +131,13 @@ fn facade() {
 
 type Case = (&'static str, fn(&Queue));
 
-const CASES: [Case; 5] = [
+const CASES: [Case; 6] = [
     ("writen", writen),
     ("getn+post", getn),
     ("lane.writen", lane_writen),
     ("lane.getn+post", lane_getn),
     ("writen-refused", refused),
+    ("writen-recorder", recorder),
 ];
 
 fn main() {
