@@ -153,8 +153,8 @@ fn a_sink_learns_which_ring_its_queue_has_and_may_refuse_it() {
 
 #[test]
 fn records_for_a_place_wait_for_that_place_and_never_go_to_a_path() {
-    let test = "records_for_a_place_wait_for_that_place_and_never_go_to_a_path";
     const PLACE: &str = "far://host#stream/subject";
+    let test = "records_for_a_place_wait_for_that_place_and_never_go_to_a_path";
     let ended = end_of_child(test, "", |folder| {
         let queue = options(folder).to_sink(Far::at(folder, PLACE)).unwrap();
         queue.writen(b"left\n", LATER).unwrap();
