@@ -5,6 +5,7 @@
 #
 #     ci/instructions.sh           compares
 #     ci/instructions.sh record    writes benches/instructions/recorded.txt again
+#     ci/instructions.sh framings  shows what each framing adds for the caller; nothing is compared
 set -euo pipefail
 cd "$(dirname "$0")/.."
 recorded=benches/instructions/recorded.txt
@@ -14,7 +15,9 @@ if ! command -v valgrind >/dev/null; then
     echo 'valgrind is not installed: instructions are not counted'
     exit 0
 fi
-cargo build --quiet --release --locked -p alq-instructions
+features=()
+[ "${1:-}" != framings ] || features=(--features frames)
+cargo build --quiet --release --locked -p alq-instructions "${features[@]}"
 program=${CARGO_TARGET_DIR:-target}/release/instructions
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
@@ -28,6 +31,15 @@ count() {
 }
 
 cases='writen getn+post lane.writen lane.getn+post writen-refused writen-recorder AsyncAppend.write'
+if [ "${1:-}" = framings ]; then
+    for case in writen getn+post lane.writen lane.getn+post; do
+        for framing in '' /lines /lengths /checked; do
+            echo "$case$framing $(count "$case$framing")" |
+                awk '{ printf "%-24s %6.1f instructions\n", $1, $2 / 10 }'
+        done
+    done
+    exit 0
+fi
 if [ "${1:-}" = record ]; then
     {
         echo "# Instructions a record of 100 bytes, in tenths, of which the copy has some; ci/instructions.sh record wrote it with"

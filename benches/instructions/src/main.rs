@@ -14,10 +14,13 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use std::{io, thread};
 
-use alq::{AsyncAppend, Flags, Options, Queue, Sink, SyncOp};
+use alq::{AsyncAppend, Flags, Framing, Options, Queue, Sink, SyncOp};
 
 const RECORDS: usize = 1000;
 const RECORD: [u8; 100] = [b'r'; 100];
+
+/// The opening of a log of frames writes its header, which is shorter than a record.
+const HEADER_LEN: usize = 64;
 
 /// The function that callgrind counts in.
 #[inline(never)]
@@ -35,9 +38,12 @@ struct Stuck {
 
 impl Sink for Stuck {
     fn write(&self, runs: &[IoSlice<'_>]) -> io::Result<usize> {
-        let _ = self.entered.send(());
-        drop(self.released.lock());
-        Ok(runs.iter().map(|run| run.len()).sum())
+        let len: usize = runs.iter().map(|run| run.len()).sum();
+        if len > HEADER_LEN {
+            let _ = self.entered.send(());
+            drop(self.released.lock());
+        }
+        Ok(len)
     }
 
     fn sync(&self, _: SyncOp) -> io::Result<()> {
@@ -45,8 +51,8 @@ impl Sink for Stuck {
     }
 }
 
-/// Runs `append` with a queue whose flusher is stuck.
-fn with_queue(append: impl FnOnce(&Queue)) {
+/// Runs `append` with a queue with this framing whose flusher is stuck.
+fn with_queue(framing: Framing, append: impl FnOnce(&Queue)) {
     let released = Arc::new(Mutex::new(()));
     let held = released.lock().expect("nobody panicked");
     let (entered, is_entered): (_, Receiver<()>) = channel();
@@ -54,7 +60,10 @@ fn with_queue(append: impl FnOnce(&Queue)) {
         entered,
         released: released.clone(),
     };
-    let queue = Options::new().capacity(1 << 20).to_sink(sink);
+    let queue = Options::new()
+        .capacity(1 << 20)
+        .framing(framing)
+        .to_sink(sink);
     let queue = queue.expect("a queue");
     queue.writen(&RECORD, Flags::WAITOK).expect("there is room");
     queue.activate();
@@ -145,9 +154,17 @@ fn main() {
     if case == "AsyncAppend.write" {
         return facade();
     }
+    let (case, framing) = match case.split_once('/') {
+        None => (&*case, Framing::Raw),
+        Some((case, "lines")) => (case, Framing::Lines),
+        Some((case, "lengths")) => (case, Framing::Lengths),
+        #[cfg(feature = "frames")]
+        Some((case, "checked")) => (case, Framing::Checked),
+        Some(_) => ("", Framing::Raw),
+    };
     let found = CASES.iter().find(|(name, _)| *name == case);
     match found {
-        Some((_, append)) => with_queue(append),
+        Some((_, append)) => with_queue(framing, append),
         None => {
             let _ = writeln!(io::stdout(), "ci/instructions.sh runs this");
         }
