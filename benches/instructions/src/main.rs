@@ -114,7 +114,11 @@ fn refused(queue: &Queue) {
 fn recorder(_: &Queue) {
     let queue = Options::new().recorder(true).from_fd(io::stderr());
     let queue = queue.expect("a queue");
-    for _ in 0..2 * queue.capacity() / RECORD.len() {
+    for _ in 0..queue.capacity() / RECORD.len() {
+        queue.writen(&RECORD, Flags::NOWAIT).expect("room");
+    }
+    // It begins after an overwrite. One comes with each 163 records, so 6 are counted.
+    while queue.stats().overwritten_records == 0 {
         queue.writen(&RECORD, Flags::NOWAIT).expect("room");
     }
     writen(&queue);
