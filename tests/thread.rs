@@ -127,7 +127,7 @@ fn an_idle_queue_with_a_sync_policy_costs_no_cpu() {
     }
 }
 
-/// The niceness of a thread. Source: proc_pid_stat(5).
+/// The niceness of a thread. Source: `proc_pid_stat(5)`.
 fn niceness(task: &Path) -> i32 {
     let text = fs::read_to_string(task.join("stat")).unwrap();
     let (_, fields) = text.rsplit_once(')').unwrap();
