@@ -13,6 +13,8 @@ use std::{fs, hint, thread};
 use common::Numbers;
 use common::child::in_child;
 use common::fork;
+#[cfg(feature = "read")]
+use common::frames;
 use common::torture::label::{Deaths, Label, count_deaths};
 use common::torture::life::{Life, Place};
 use common::torture::oracle::{Oracle, WRITERS};
@@ -52,6 +54,7 @@ fn draw_end(numbers: &mut Numbers) -> End {
 fn chain(folder: &Path, oracle: Oracle, numbers: &mut Numbers, kills: usize) -> usize {
     let draw = |numbers: &mut Numbers| [4096, 1 << 14, 1 << 16][numbers.below(3)];
     let mut place = Place::in_folder(folder, draw(numbers), numbers.below(3) > 0);
+    place.is_framed = cfg!(feature = "frames") && numbers.below(2) == 0;
     oracle.clear();
     for number in 0..kills {
         if numbers.below(4) == 0 {
@@ -85,7 +88,10 @@ fn chain(folder: &Path, oracle: Oracle, numbers: &mut Numbers, kills: usize) -> 
         child.join_killed();
     }
     start(|| place.recover(oracle)).join();
-    let records = oracle.check(&fs::read(&place.log).unwrap());
+    let content = place.content();
+    #[cfg(feature = "read")]
+    assert!(!place.is_framed || frames::found(&place.log).concat() == content);
+    let records = oracle.check(&content);
     fs::remove_file(&place.ring).unwrap();
     fs::remove_file(&place.log).unwrap();
     records

@@ -18,6 +18,7 @@ use alq::{Flags, LogEnd, Options, Queue, Sink, SyncOp};
 
 use common::Numbers;
 use common::child::in_child;
+use common::frames;
 use common::torture::label::{Label, die, pass};
 use common::torture::life::{Life, Place, Ways};
 use common::torture::oracle::{Oracle, WRITERS};
@@ -107,6 +108,7 @@ fn chain(oracle: Oracle, numbers: &mut Numbers, kills: usize) -> (usize, usize) 
     let capacity = [4096, 1 << 14][numbers.below(2)];
     let mut place = Place::in_folder(folder.path(), capacity, numbers.below(3) > 0);
     place.ways = Ways { open, cut };
+    place.is_framed = cfg!(feature = "frames") && numbers.below(2) == 0;
     oracle.clear();
     for number in 0..kills {
         let end = draw_label(numbers);
@@ -130,11 +132,39 @@ fn chain(oracle: Oracle, numbers: &mut Numbers, kills: usize) -> (usize, usize) 
         child.join_killed();
     }
     start(|| place.recover(oracle)).join();
-    for file in rotated(&place.log) {
-        common::parse(&unpacked(&file)); // each file holds whole records
+    let content = if place.is_framed {
+        frames_of(&place)
+    } else {
+        for file in rotated(&place.log) {
+            common::parse(&unpacked(&file)); // each file holds whole records
+        }
+        content(&place.log)
+    };
+    (rotated(&place.log).len(), oracle.check(&content))
+}
+
+/// Returns the records in a log of frames. Panics unless each file is whole and continues the one
+/// before.
+fn frames_of(place: &Place) -> Vec<u8> {
+    let mut files: Vec<_> = rotated(&place.log)
+        .iter()
+        .map(|file| unpacked(file))
+        .collect();
+    files.push(fs::read(&place.log).unwrap());
+    files.retain(|file| !file.is_empty()); // the last one, before its first record
+    let (mut id, mut position, mut records) = (None, 0, Vec::new());
+    for file in files {
+        let file = frames::parse(&file);
+        assert_eq!(*id.get_or_insert(file.id), file.id, "one log");
+        let first = file.frames.iter().find(|frame| frame.kind != 3);
+        assert!(first.is_none_or(|first| first.position >= position));
+        let (found, end) = file.records_from(file.first_position);
+        position = end;
+        records.extend(found);
     }
-    let records = oracle.check(&content(&place.log));
-    (rotated(&place.log).len(), records)
+    #[cfg(feature = "read")]
+    assert!(frames::found(&place.log) == records);
+    records.concat()
 }
 
 #[test]

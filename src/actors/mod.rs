@@ -81,7 +81,7 @@ pub use dumps::DumpLine;
 pub use flusher::Flusher;
 pub use gap::LossLines;
 pub use here::{Past, Refused};
-pub use recovery::{Inheritance, note_of};
+pub use recovery::{Inheritance, Standing, note_of};
 pub use report::{Callback, Reporter};
 pub use room::Asker;
 pub use shared::Shared;

@@ -10,8 +10,10 @@ use std::path::PathBuf;
 use crate::ends::Sink;
 use crate::memory::{Image, Journal, Memory};
 use crate::ring::{Drain, Found, Ring, find};
+#[cfg(feature = "frames")]
+use crate::words::extend;
 use crate::words::{
-    Entries, Geometry, Head, Intent, Layout, LogNote, Recovery, RingFileProblem as Problem,
+    Entries, Geometry, Head, Intent, Layout, LogNote, Recovery, RingFileProblem as Problem, Tail,
 };
 
 /// The content of a ring file, before any of it is changed.
@@ -102,6 +104,38 @@ impl Inheritance {
         Some((intent, runs.filter(|run| run.1 > 0).collect()))
     }
 
+    /// Returns the tail.
+    #[cfg(feature = "frames")]
+    pub fn tail(&self) -> Head {
+        self.tail
+    }
+
+    /// Returns where the unwritten bytes of each span are: their distance from the tail, and their
+    /// number.
+    #[cfg(feature = "frames")]
+    pub fn unwritten(&self) -> impl Iterator<Item = (u32, u32)> {
+        let spans = self.found.spans.iter();
+        let runs = spans.map(|span| (span.unwritten_from(), span.unwritten() as u32));
+        runs.filter(|run| run.1 > 0)
+    }
+
+    /// Returns the 64-bit position of the tail according to the last noted write.
+    #[cfg(feature = "frames")]
+    pub fn noted_position(&self) -> Option<u64> {
+        let Intent { high, start, .. } = self.entries.newest()?;
+        Some(extend(
+            u64::from(high) << 32 | u64::from(start.pos),
+            self.tail.pos,
+        ))
+    }
+
+    /// Returns whether the first span begins further before the tail than `position` is.
+    #[cfg(feature = "frames")]
+    pub fn begins_before_zero(&self, position: u64) -> bool {
+        let first = self.found.spans.first();
+        first.is_some_and(|first| position.checked_add_signed(first.start).is_none())
+    }
+
     /// Adds to `recovery` the outcome of the write that was in progress: how many bytes it had, and
     /// how many of them the log holds, if that is known.
     pub fn account(&self, recovery: &mut Recovery, outcome: Option<(u32, Option<u32>)>) {
@@ -136,22 +170,63 @@ impl Inheritance {
         }
     }
 
-    /// Continues with the ring. The drain first hands out the records that were found and that
-    /// `sink` does not hold yet.
-    pub fn take_over<M: Memory>(self, memory: M, sink: &dyn Sink) -> (Ring<M>, Drain, Recovery) {
+    /// Continues with the ring. The drain first hands out the records that were found and that the
+    /// log does not hold yet: according to `at`, or else to the intents and `sink`.
+    pub fn take_over<M: Memory>(
+        mut self,
+        memory: M,
+        sink: &dyn Sink,
+        at: Option<Standing>,
+    ) -> (Ring<M>, Drain, Recovery) {
         let mut recovery = self.summary();
-        let (ring, mut drain) = Ring::resume(memory, self.tail, &self.found.spans);
+        if at.is_some_and(|at| at.is_empty) {
+            self.found.spans.clear();
+        }
+        // One lap of 2^32 later, so that everything before it has a number too.
+        let pos = 1 << 32 | u64::from(self.tail.pos);
+        let origin = Tail {
+            seq: 1 << 32 | u64::from(self.tail.seq),
+            pos: at.map_or(pos, |at| at.position),
+        };
+        let (ring, mut drain) = Ring::resume(memory, origin, &self.found.spans);
         drain.cut_records(sink.cuts_records());
-        let outcome = self.entries.intent().map(|intent| {
-            let holds = |runs: &[IoSlice<'_>]| sink.holds(&intent.end, runs);
-            drain.pass_written(&ring, intent.bytes, holds)
-        });
-        self.account(&mut recovery, outcome);
+        if let Some(written) = at.and_then(|at| at.written) {
+            drain.pass_written(&ring, written, |_| Some(written as usize));
+            recovery.already_written = u64::from(written);
+        } else {
+            let outcome = self.pass_held(&ring, &mut drain, sink);
+            self.account(&mut recovery, outcome);
+        }
         if let Some(journal) = ring.journal() {
             journal.clear_damaged();
+            journal.advance(drain.tail(), 0, drain.ahead());
         }
         (ring, drain, recovery)
     }
+
+    /// Moves the drain past the part of the write in progress that `sink` holds. Returns the
+    /// outcome of that write.
+    fn pass_held<M: Memory>(
+        &self,
+        ring: &Ring<M>,
+        drain: &mut Drain,
+        sink: &dyn Sink,
+    ) -> Option<(u32, Option<u32>)> {
+        let intent = self.entries.intent()?;
+        let holds = |runs: &[IoSlice<'_>]| sink.holds(&intent.end, runs);
+        Some(drain.pass_written(ring, intent.bytes, holds))
+    }
+}
+
+/// Where the ring of a log of frames stands in the stream of the log.
+#[derive(Clone, Copy, Debug)]
+pub struct Standing {
+    /// The position of the tail; its low half is the tail's own, unless the ring is empty.
+    pub position: u64,
+    /// How many of the first bytes the log holds; `None` if only the intents say so.
+    pub written: Option<u32>,
+    /// No record is in the ring, so it begins at any position.
+    pub is_empty: bool,
 }
 
 /// Returns the note that names the log of `sink`.

@@ -27,14 +27,31 @@ pub struct Stream {
     pub torn_bytes: u64,
     /// How many bytes before that are no frame.
     pub damaged_bytes: u64,
+    /// Where the first record whose position is not below the mark begins in the file, or would
+    /// begin.
+    pub marked_at: u64,
 }
 
-/// Reads the log of `sink`; `None` if that is no regular file.
+impl Stream {
+    /// A log without a header, with `torn_bytes` of one.
+    const fn without_header(torn_bytes: u64) -> Self {
+        Self {
+            header: None,
+            end: 0,
+            whole_bytes: 0,
+            torn_bytes,
+            damaged_bytes: 0,
+            marked_at: 0,
+        }
+    }
+}
+
+/// Reads the log of `sink`, and marks a position; `None` if that is no regular file.
 ///
 /// # Errors
 ///
 /// The errors of read(2), and why the log cannot be continued.
-pub fn look(sink: &dyn Sink) -> io::Result<Result<Option<Stream>, Problem>> {
+pub fn look(sink: &dyn Sink, mark: u64) -> io::Result<Result<Option<Stream>, Problem>> {
     let Some(fd) = sink.descriptor() else {
         return Ok(Ok(None));
     };
@@ -46,32 +63,47 @@ pub fn look(sink: &dyn Sink) -> io::Result<Result<Option<Stream>, Problem>> {
     }
     let Some((file, len)) = opened(sink)? else {
         let is_empty = len == 0;
-        let empty = Stream {
-            header: None,
-            end: 0,
-            whole_bytes: 0,
-            torn_bytes: 0,
-            damaged_bytes: 0,
-        };
+        let empty = Stream::without_header(0);
         return Ok(is_empty.then_some(Some(empty)).ok_or(Problem::Unreadable));
     };
-    read(Window::new(file, len))
+    read(Window::new(file, len), mark)
 }
 
-fn read(mut window: Window) -> io::Result<Result<Option<Stream>, Problem>> {
+/// Returns how many bytes the log of `sink` has from byte `at` on that are equal to those that
+/// `next` returns, piece by piece, until it returns none.
+///
+/// # Errors
+///
+/// The errors of read(2), and those of `next`.
+pub fn equal_bytes(
+    sink: &dyn Sink,
+    at: u64,
+    mut next: impl FnMut() -> io::Result<Vec<u8>>,
+) -> io::Result<u64> {
+    let Some((file, len)) = opened(sink)? else {
+        return Ok(0);
+    };
+    let mut window = Window::new(file, len);
+    let mut equal = 0;
+    loop {
+        let piece = next()?;
+        let bytes = window.at((at + equal).min(len), piece.len())?;
+        let same = piece.iter().zip(bytes).take_while(|(a, b)| a == b).count();
+        equal += same as u64;
+        if same < piece.len() || piece.is_empty() {
+            return Ok(equal);
+        }
+    }
+}
+
+fn read(mut window: Window, mark: u64) -> io::Result<Result<Option<Stream>, Problem>> {
     let header = match FileHeader::from_bytes(window.at(0, HEADER_LEN)?) {
         Ok(header) => header,
         Err(problem) => {
             // A crash of the machine leaves a file with its length, and zeros in place of bytes
             // that no sync has made durable.
             let is_unwritten = problem == HeaderProblem::Incomplete || window.is_zero()?;
-            let none = Stream {
-                header: None,
-                end: 0,
-                whole_bytes: 0,
-                torn_bytes: window.len,
-                damaged_bytes: 0,
-            };
+            let none = Stream::without_header(window.len);
             return Ok(is_unwritten.then_some(Some(none)).ok_or(refusal(problem)));
         }
     };
@@ -79,9 +111,12 @@ fn read(mut window: Window) -> io::Result<Result<Option<Stream>, Problem>> {
         frames: header.frames(),
         end: header.first_position,
     };
-    let (mut at, mut damaged_bytes) = (HEADER_LEN as u64, 0);
+    let (mut at, mut damaged_bytes, mut marked_at) = (HEADER_LEN as u64, 0, None);
     while at < window.len {
         if let Some(len) = walk.step(&mut window, at)? {
+            if walk.end > mark {
+                marked_at.get_or_insert(at);
+            }
             at += len;
             continue;
         }
@@ -97,6 +132,7 @@ fn read(mut window: Window) -> io::Result<Result<Option<Stream>, Problem>> {
         whole_bytes: at,
         torn_bytes: window.len - at,
         damaged_bytes,
+        marked_at: marked_at.unwrap_or(at),
     })))
 }
 
@@ -233,7 +269,7 @@ mod tests {
         let path = dir.path().join("app.log");
         std::fs::write(&path, bytes).unwrap();
         let file = std::fs::File::open(&path).unwrap();
-        read(Window::new(file, bytes.len() as u64))
+        read(Window::new(file, bytes.len() as u64), 1100)
             .unwrap()
             .unwrap()
             .unwrap()
@@ -284,6 +320,8 @@ mod tests {
             assert_eq!(stream.end, positions[whole], "{len}");
             assert_eq!(stream.whole_bytes, ends[whole] as u64);
             assert_eq!(stream.torn_bytes, (len - ends[whole]) as u64);
+            // The mark is the position of the second record, after the note.
+            assert_eq!(stream.marked_at, ends[whole.min(2)] as u64);
             assert_eq!(stream.damaged_bytes, 0);
         }
     }

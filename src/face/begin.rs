@@ -7,7 +7,9 @@
 use std::io;
 use std::path::Path;
 
-use super::mend::Mended;
+#[cfg(feature = "frames")]
+use super::align;
+use super::mend::{Mended, Plan};
 use super::opening::Opening;
 use super::options::Options;
 use crate::actors::{Inheritance, Reporter, note_of};
@@ -16,7 +18,7 @@ use crate::memory::{Memory, Mirror, RingFile, random_id};
 use crate::ring::{Drain, Ring};
 use crate::words::{
     Error, Framing, Identity, Layout, LogNote, Operation, Recovery, RingFileProblem as Problem,
-    RingFraming, RingId, Tail, Wrap,
+    RingFraming, RingId, Tail,
 };
 
 /// A ring, and the end of the log that it is drained to.
@@ -26,7 +28,8 @@ pub(super) struct Begun {
     /// What was found in the ring; `None` if it is in memory.
     pub recovery: Option<Recovery>,
     pub mended: Mended,
-    /// Whether the ring has the sizes that the options ask for. If not, its records come first.
+    /// Whether the ring has the sizes that the options ask for, and is where the log is. If not, its
+    /// records come first.
     pub has_sizes: bool,
     /// Whether its records are framed as the options ask for. If not, its records come first.
     pub has_framing: bool,
@@ -37,10 +40,15 @@ struct Kept {
     opened: RingFile,
     /// The id that it has from now on: a new one if it becomes the ring of another log.
     id: RingId,
+    /// Whether it was the ring of this log before, as far as it says.
+    #[cfg_attr(not(feature = "frames"), expect(dead_code, reason = "for frames"))]
+    is_same: bool,
     /// The log of this queue.
     note: LogNote,
     /// How the records in it are framed; if there are none, what the options ask for.
     framing: Framing,
+    #[cfg_attr(not(feature = "frames"), expect(dead_code, reason = "for frames"))]
+    found: Inheritance,
     /// What was found in a ring that was made anew since.
     cleared: Recovery,
 }
@@ -66,7 +74,8 @@ impl Options {
                 }
             }
         }
-        let found = self.opening.look(sink)?;
+        let opening = self.opening;
+        let found = opening.look(sink)?;
         let memory =
             Mirror::map(layout.geometry).map_err(|error| Error::io(Operation::Map, &error))?;
         let origin = Tail {
@@ -74,10 +83,11 @@ impl Options {
             ..Ring::origin(&memory)
         };
         let (ring, mut drain) = Ring::starting_at(memory, origin);
-        let mended = self.opening.mend(sink, found, false)?;
-        if mended.wrap.is_checked() {
+        let wrap = opening.wrap(found)?;
+        if wrap.is_checked() {
             drain.follow(found.end());
         }
+        let mended = opening.mend(sink, found, (wrap, found.end()), false)?;
         Ok(Begun {
             ring,
             drain,
@@ -97,22 +107,23 @@ impl Options {
     ) -> Result<Begun, Error> {
         let system = |error: io::Error| Error::io(Operation::RingFile, &error).about(&path.into());
         let wrong = |problem| Error::ring_file(path, problem);
+        let kept = self.keep(path, layout, sink)?;
+        let opening = Opening {
+            framing: kept.framing,
+            ..self.opening
+        };
+        let plan = kept.plan(path, opening, sink)?;
         let Kept {
             mut opened,
             id,
             note,
             framing,
             cleared,
-        } = self.keep(path, layout, sink)?;
-        let opening = Opening {
-            framing,
-            ..self.opening
-        };
-        let found = opening.look(sink)?;
-        let framing_in_ring = RingFraming::of(Wrap::plain(framing)?);
+            ..
+        } = kept;
         let identity = Identity {
             id,
-            framing: framing_in_ring,
+            framing: RingFraming::of(plan.wrap),
         };
         opened.identify(identity).map_err(system)?;
         sink.opened(id)
@@ -126,16 +137,26 @@ impl Options {
             reporter.report(wrong(Problem::OnDisk { file_system }));
         }
         journal.note_log(&note);
-        let (ring, drain, recovery) = inheritance.take_over(memory, sink);
+        let (ring, mut drain, recovery) = inheritance.take_over(memory, sink, plan.standing);
         // A log of lines may end inside a record whose rest is in the ring.
         let is_continued = drain.ahead() > 0 || (sink.cuts_records() && recovery.bytes > 0);
-        let mended = opening.mend(sink, found, is_continued)?;
+        let end = plan.end.unwrap_or(drain.position());
+        // If the log went on after the last record of the ring, the ring goes on there once it is
+        // empty.
+        let is_behind = plan.wrap.is_checked()
+            && end > drain.position()
+            && recovery.bytes > 0
+            && recovery.already_written == recovery.bytes;
+        if plan.wrap.is_checked() {
+            drain.follow(end);
+        }
+        let mended = opening.mend(sink, plan.found, (plan.wrap, end), is_continued)?;
         Ok(Begun {
             ring,
             drain,
             recovery: Some(recovery.after(cleared)),
             mended,
-            has_sizes,
+            has_sizes: has_sizes && !is_behind,
             has_framing: framing == self.opening.framing,
         })
     }
@@ -146,14 +167,6 @@ impl Options {
         let system = |error: io::Error| Error::io(Operation::RingFile, &error).about(&path.into());
         let wrong = |problem| Error::ring_file(path, problem);
         let asked = self.opening.framing;
-        #[cfg(feature = "frames")]
-        if asked == Framing::Checked {
-            return Err(Error::InvalidOption {
-                option: "ring_file",
-                value: 0,
-                allowed: "left out with checked frames, which no ring file can hold yet",
-            });
-        }
         let mut opened = RingFile::open(path, layout, sink.file_id())?;
         if opened.layout.entry_len != layout.entry_len {
             return Err(wrong(Problem::OtherGeometry {
@@ -170,7 +183,7 @@ impl Options {
             found.check_log(image.log, &note).map_err(wrong)?;
         }
         let noted = opened.identity.framing;
-        let framing = if bytes == 0 || opened.is_old {
+        let framing = if bytes == 0 || (opened.is_old && !is_checked(asked)) {
             Some(asked) // version 1 does not say
         } else {
             noted.option()
@@ -196,11 +209,52 @@ impl Options {
         Ok(Kept {
             opened,
             id,
+            is_same,
             note,
             framing,
+            found,
             cleared,
         })
     }
+}
+
+impl Kept {
+    /// Looks at the log, and finds out how it and the ring go together.
+    #[cfg_attr(
+        not(feature = "frames"),
+        expect(unused_variables, reason = "for frames")
+    )]
+    fn plan(&self, path: &Path, opening: Opening, sink: &dyn Sink) -> Result<Plan, Error> {
+        #[cfg(feature = "frames")]
+        if opening.framing == Framing::Checked {
+            let ring = align::Ring {
+                path,
+                file: &self.opened,
+                found: &self.found,
+                is_of_log: self.is_same,
+                note: &self.note,
+            };
+            return opening.align(&ring, sink);
+        }
+        let found = opening.look(sink)?;
+        Ok(Plan {
+            wrap: opening.wrap(found)?,
+            found,
+            standing: None,
+            end: None,
+        })
+    }
+}
+
+#[cfg_attr(
+    not(feature = "frames"),
+    expect(unused_variables, reason = "for frames")
+)]
+fn is_checked(framing: Framing) -> bool {
+    #[cfg(feature = "frames")]
+    return framing == Framing::Checked;
+    #[cfg(not(feature = "frames"))]
+    return false;
 }
 
 /// Returns whether a queue with `ring_optional` opens in spite of `error`. It does not for a

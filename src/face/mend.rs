@@ -8,6 +8,7 @@ use std::io::{self, IoSlice};
 use super::opening::Opening;
 #[cfg(any(feature = "log", feature = "tracing"))]
 use super::queue::Queue;
+use crate::actors::Standing;
 #[cfg(feature = "frames")]
 #[cfg(feature = "frames")]
 use crate::ends::stream::{self, Stream};
@@ -20,7 +21,7 @@ use crate::primitives::os;
 #[cfg(any(feature = "log", feature = "tracing"))]
 use crate::words::Flags;
 #[cfg(feature = "frames")]
-use crate::words::frame::{Cut, FileHeader, Kind, LogId};
+use crate::words::frame::{Cut, FileHeader, Frames, Kind, LogId};
 use crate::words::{Error, Framing, FramingProblem, Operation, Target, Wrap};
 
 /// What a look at the end of a log has found.
@@ -32,6 +33,12 @@ pub(super) struct Found {
 }
 
 impl Found {
+    /// Returns what a log of frames holds; `None` if it is not a regular file.
+    #[cfg(feature = "frames")]
+    pub fn stream(self) -> Option<Stream> {
+        self.stream
+    }
+
     /// Returns where the stream of the log continues: 0, unless it has frames.
     pub fn end(self) -> u64 {
         #[cfg(feature = "frames")]
@@ -40,6 +47,18 @@ impl Found {
         }
         0
     }
+}
+
+/// How a ring file and the log go together.
+pub(super) struct Plan {
+    /// How the records are framed.
+    pub wrap: Wrap,
+    /// The end of the log.
+    pub found: Found,
+    /// Where the ring stands in the stream of a log of frames.
+    pub standing: Option<Standing>,
+    /// Where that stream ends in the log; `None` if the log does not say.
+    pub end: Option<u64>,
 }
 
 /// The end of a log after it was put right.
@@ -112,6 +131,19 @@ impl Opening {
     ///
     /// [`Error::Framing`] if the log cannot be continued; [`Error::Io`].
     pub(super) fn look(self, sink: &dyn Sink) -> Result<Found, Error> {
+        self.look_for(sink, u64::MAX)
+    }
+
+    /// Looks at the end of the log, and for the position `mark` in a log of frames.
+    ///
+    /// # Errors
+    ///
+    /// As [`look`](Opening::look).
+    #[cfg_attr(
+        not(feature = "frames"),
+        expect(unused_variables, reason = "for frames")
+    )]
+    pub(super) fn look_for(self, sink: &dyn Sink, mark: u64) -> Result<Found, Error> {
         let is_cut_anywhere = !matches!(self.framing, Framing::Raw | Framing::Lines);
         if is_cut_anywhere && sink.cuts_records() {
             return Err(Error::framing(FramingProblem::CutsRecords));
@@ -119,7 +151,7 @@ impl Opening {
         let failed = |error: io::Error| Error::io(Operation::Open, &error);
         #[cfg(feature = "frames")]
         if self.framing == Framing::Checked {
-            let stream = stream::look(sink).map_err(failed)?;
+            let stream = stream::look(sink, mark).map_err(failed)?;
             return Ok(Found {
                 tail: None,
                 stream: stream.map_err(Error::framing)?,
@@ -137,27 +169,54 @@ impl Opening {
         })
     }
 
+    /// Returns the framing of the records in a log that ends as `found`: frames get the id and the
+    /// flags of its header, or of a new one.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidOption`] for a length out of range; [`Error::Io`] if no id can be made.
+    #[cfg_attr(
+        not(feature = "frames"),
+        expect(unused_variables, reason = "for frames")
+    )]
+    pub(super) fn wrap(self, found: Found) -> Result<Wrap, Error> {
+        #[cfg(feature = "frames")]
+        if self.framing == Framing::Checked {
+            if let Some(header) = found.stream.and_then(|stream| stream.header) {
+                return Ok(Wrap::Checked(header.frames()));
+            }
+            let id = os::random().map_err(|error| Error::io(Operation::Open, &error))?;
+            return Ok(Wrap::Checked(Frames::new(LogId(id), self.stamps)));
+        }
+        Wrap::plain(self.framing)
+    }
+
     fn ends_torn_line(self) -> bool {
         self.end_torn_line.unwrap_or(self.framing == Framing::Lines)
     }
 
     /// Ends a torn line, or removes a torn record. If `is_continued`, the ring holds the rest of
-    /// it, and the flusher goes on there.
+    /// it, and the flusher goes on there. The stream of a log of frames continues at `position`.
     ///
     /// # Errors
     ///
     /// [`Error::Io`].
+    #[cfg_attr(
+        not(feature = "frames"),
+        expect(unused_variables, reason = "for frames")
+    )]
     pub(super) fn mend(
         self,
         sink: &dyn Sink,
         found: Found,
+        (wrap, position): (Wrap, u64),
         is_continued: bool,
     ) -> Result<Mended, Error> {
         #[cfg(feature = "frames")]
-        if self.framing == Framing::Checked {
-            return self.mend_frames(sink, found.stream, is_continued);
+        if let Wrap::Checked(frames) = wrap {
+            let header = frames.header(position, os::now_ns());
+            return self.mend_frames(sink, found.stream, header, is_continued);
         }
-        let wrap = Wrap::plain(self.framing)?;
         let torn_bytes = found.tail.map_or(0, |tail| tail.torn_bytes);
         if torn_bytes == 0 || is_continued {
             return Ok(Mended {
@@ -197,26 +256,26 @@ impl Opening {
             // A part of a header goes; the flusher writes a whole one.
             return self.cut(sink, stream.whole_bytes);
         }
-        self.mend(sink, found, false).map(drop)
+        let wrap = Wrap::plain(self.framing)?;
+        if wrap.is_checked() {
+            return Ok(()); // the flusher writes the header
+        }
+        self.mend(sink, found, (wrap, 0), false).map(drop)
     }
 
-    /// Removes a torn frame, and notes that, or writes the header of a log that has none.
+    /// Removes a torn frame, and notes that, or writes `header` to a log that has none.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`].
     #[cfg(feature = "frames")]
     fn mend_frames(
         self,
         sink: &dyn Sink,
         stream: Option<Stream>,
+        header: FileHeader,
         is_continued: bool,
     ) -> Result<Mended, Error> {
-        let header = match stream.and_then(|stream| stream.header) {
-            Some(header) => header,
-            None => FileHeader {
-                id: LogId(os::random().map_err(|error| Error::io(Operation::Open, &error))?),
-                stamps: self.stamps,
-                first_position: 0,
-                created_ns: os::now_ns(),
-            },
-        };
         let mut mended = Mended {
             wrap: Wrap::Checked(header.frames()),
             has_head: true,

@@ -29,7 +29,7 @@
 //! |---|---|
 //! | `options`, `framing`, `loss_lines`, `ring_file`, `sync_every` | options |
 //! | `open`, `opening` | checks, the start of a queue |
-//! | `begin` | its ring, and what an earlier process has left there |
+//! | `begin`, `align` | its ring, and what an earlier process has left there |
 //! | `mend` | a torn record at the end of the log |
 //! | `queue`, `append`, `write` | the handle, its appends, and its use as a writer |
 //! | `lane` | the handle of one producer, and its appends |
@@ -45,6 +45,8 @@
 //! | `async_append` | the simple interface: one appender, one descriptor |
 //! | `inspect` | a look at a ring file from outside |
 
+#[cfg(feature = "frames")]
+mod align;
 mod append;
 mod aside;
 pub mod async_append;

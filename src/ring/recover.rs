@@ -170,17 +170,12 @@ fn longest_chain(spans: &[Span]) -> Vec<Span> {
 }
 
 impl<M: Memory> Ring<M> {
-    /// Continues the ring that `memory` holds. Its tail is `tail`, and `spans` were [found](find)
+    /// Continues the ring that `memory` holds. Its tail is `origin`, and `spans` were [found](find)
     /// in it; the drain hands them out first.
     ///
     /// The process may be killed at any point of this and may repeat it: a span that was found
     /// stays a span, and nothing else becomes one.
-    pub fn resume(memory: M, tail: Head, spans: &[Span]) -> (Self, Drain) {
-        // One lap of 2^32 later, so that everything before it has a number too.
-        let origin = Tail {
-            seq: 1 << 32 | u64::from(tail.seq),
-            pos: 1 << 32 | u64::from(tail.pos),
-        };
+    pub fn resume(memory: M, origin: Tail, spans: &[Span]) -> (Self, Drain) {
         let head = normalize(&memory, origin, spans);
         let in_hand = spans.first().filter(|first| first.ahead == 0);
         let taken = in_hand.map_or(0, |span| span.start.min(0).unsigned_abs() as u32);

@@ -155,6 +155,20 @@ pub enum RingFileProblem {
         /// The number of bytes of these records.
         bytes: u64,
     },
+    /// It holds frames of another log. The check of each frame contains the id of its log, so they
+    /// would be damage in this one.
+    OtherFrames {
+        /// The path of this log.
+        log: PathBuf,
+        /// The number of bytes of these frames.
+        bytes: u64,
+    },
+    /// It holds frames whose positions the log has used since for other records: the log went on
+    /// without it.
+    LogWentOn {
+        /// The number of bytes of these frames.
+        bytes: u64,
+    },
     /// It holds records for another log.
     OtherLog {
         /// The path of that log, as it was given, or its [place](crate::Sink::place).
@@ -234,6 +248,8 @@ impl fmt::Display for RingFileProblem {
             | Self::OtherByteOrder
             | Self::OtherGeometry { .. }
             | Self::OtherFraming { .. }
+            | Self::OtherFrames { .. }
+            | Self::LogWentOn { .. }
             | Self::OtherLog { .. } => self.fmt_other(f),
         }
     }
@@ -276,6 +292,17 @@ impl RingFileProblem {
                 "it holds {bytes} bytes for another log, {}: open it with that log, or recover it \
                  first (`alq recover`)",
                 Escaped(log)
+            ),
+            Self::OtherFrames { log, bytes } => write!(
+                f,
+                "it holds {bytes} bytes of frames of another log than {}: take them out first \
+                 (`alq recover RING --into FILE`)",
+                Escaped(log)
+            ),
+            Self::LogWentOn { bytes } => write!(
+                f,
+                "it holds {bytes} bytes of frames whose positions the log has used for other \
+                 records since: take them out first (`alq recover RING --into FILE`)"
             ),
             _ => Ok(()), // not one of them
         }

@@ -21,16 +21,27 @@ pub struct File {
     pub rest: Vec<u8>,
 }
 
-/// CRC32C, bit by bit.
-fn crc32c(parts: &[&[u8]]) -> u32 {
-    let mut crc = !0_u32;
-    for byte in parts.iter().copied().flatten() {
-        crc ^= u32::from(*byte);
-        for _ in 0..8 {
+/// CRC32C of each byte, bit by bit.
+const CRC32C: [u32; 256] = {
+    let mut table = [0; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        let (mut crc, mut bit) = (byte as u32, 0);
+        while bit < 8 {
             crc = (crc >> 1) ^ (0x82f6_3b78 & (crc & 1).wrapping_neg());
+            bit += 1;
         }
+        table[byte] = crc;
+        byte += 1;
     }
-    !crc
+    table
+};
+
+fn crc32c(parts: &[&[u8]]) -> u32 {
+    let bytes = parts.iter().copied().flatten();
+    !bytes.fold(!0, |crc: u32, byte| {
+        crc >> 8 ^ CRC32C[(crc as u8 ^ byte) as usize]
+    })
 }
 
 fn number(bytes: &[u8]) -> u64 {
@@ -40,7 +51,11 @@ fn number(bytes: &[u8]) -> u64 {
 
 /// Reads the file at `path`.
 pub fn read(path: impl AsRef<Path>) -> File {
-    let bytes = std::fs::read(path).unwrap();
+    parse(&std::fs::read(path).unwrap())
+}
+
+/// Reads the bytes of a file.
+pub fn parse(bytes: &[u8]) -> File {
     assert_eq!(bytes[..8], *b"\x89alqlog\n", "no header");
     assert_eq!(number(&bytes[8..12]), 1);
     assert_eq!(number(&bytes[60..64]), u64::from(crc32c(&[&bytes[..60]])));
@@ -51,11 +66,12 @@ pub fn read(path: impl AsRef<Path>) -> File {
         id,
         first_position: number(&bytes[32..40]),
         frames: Vec::new(),
-        rest: bytes[64..].to_vec(),
+        rest: Vec::new(),
     };
-    while file.rest.len() >= head {
-        let length = number(&file.rest[..4]) as usize;
-        let Some(frame) = file.rest.get(..head + length) else {
+    let mut at = 64;
+    while bytes.len() - at >= head {
+        let length = number(&bytes[at..at + 4]) as usize;
+        let Some(frame) = bytes[at..].get(..head + length) else {
             break;
         };
         let word = number(&frame[8..16]);
@@ -69,8 +85,9 @@ pub fn read(path: impl AsRef<Path>) -> File {
             stamp: has_stamps.then(|| number(&frame[16..24])),
             payload: frame[head..].to_vec(),
         });
-        file.rest.drain(..head + length);
+        at += head + length;
     }
+    file.rest = bytes[at..].to_vec();
     file
 }
 
@@ -110,4 +127,23 @@ impl File {
     pub fn records(&self) -> Vec<Vec<u8>> {
         self.records_from(self.first_position).0
     }
+}
+
+/// Returns the records that the library's reader finds in the log at `path`. Panics if it finds
+/// damage or a torn end.
+#[cfg(feature = "read")]
+pub fn found(path: impl AsRef<Path>) -> Vec<Vec<u8>> {
+    use alq::read::{Item, Notice, Reader};
+
+    let mut reader = Reader::open(path).unwrap();
+    let mut records = Vec::new();
+    while let Some(item) = reader.next().unwrap() {
+        match item {
+            Item::Record(record) => records.push(record.bytes().to_vec()),
+            Item::Notice(Notice::Lost { .. } | Notice::Cut { .. } | Notice::Missing { .. }, _) => {}
+            other => panic!("{other:?}"),
+        }
+    }
+    assert!(reader.finish().is_none(), "the log ends inside a frame");
+    records
 }

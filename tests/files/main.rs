@@ -8,6 +8,8 @@ mod faults;
 mod filters;
 #[cfg(feature = "frames")]
 mod frames;
+#[cfg(feature = "read")]
+mod frames_ring;
 mod framing;
 mod in_doubt;
 mod logrotate;

@@ -127,3 +127,15 @@ fn a_ring_of_version_1_that_was_just_converted_has_its_records() {
     assert_eq!(id(folder), converted);
     assert_converted(folder);
 }
+/// With frames, the records of version 1 would be damage in the log: they go to it as they are, and
+/// then it is the log that is refused.
+#[cfg(feature = "frames")]
+#[test]
+fn records_of_version_1_are_never_taken_for_frames() {
+    let folder = version_1();
+    let folder = folder.path();
+    let error = options(folder).framing(Framing::Checked);
+    let error = error.open(folder.join("log")).unwrap_err();
+    assert!(matches!(error, Error::Framing { .. }), "{error}");
+    assert_converted(folder);
+}

@@ -91,6 +91,11 @@ impl FileHeader {
         })
     }
 
+    /// The frames of a log with this id and these flags; `None` if a flag is not known.
+    pub fn frames_of(id: LogId, flags: u32) -> Option<Frames> {
+        (flags & !STAMPS == 0).then(|| Frames::new(id, flags & STAMPS != 0))
+    }
+
     /// The frames that follow this header.
     pub fn frames(self) -> Frames {
         Frames::new(self.id, self.stamps)

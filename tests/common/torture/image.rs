@@ -38,13 +38,13 @@ impl Image {
         put(&place.log, &self.log);
     }
 
-    /// Recovers it.
+    /// Recovers it. Returns the records in the log, too.
     pub fn recover(&self, place: &Place) -> (Recovery, Vec<u8>) {
         self.restore(place);
         let queue = place.options().open(&place.log).unwrap();
         let recovery = *queue.recovery().unwrap();
         queue.close(None).unwrap();
-        (recovery, fs::read(&place.log).unwrap())
+        (recovery, place.content())
     }
 
     /// Panics unless `log` holds each posted record once, and the records of each writer in order.

@@ -1,13 +1,13 @@
 //! One process that appends to a queue with a ring file, until it is killed.
 
 use std::path::{Path, PathBuf};
-use std::{mem, thread};
+use std::{fs, mem, thread};
 
 use alq::{Entry, Error, FileSink, Flags, Lane, Options, Queue};
 
 use super::label::{Label, Labelled, arm, die, pass};
 use super::oracle::{Fate, Oracle, WRITERS, Way};
-use crate::common::{LATER, NEVER_STALLS, Numbers, Record, TRY, WAIT, append_to};
+use crate::common::{LATER, NEVER_STALLS, Numbers, Record, TRY, WAIT, append_to, frames};
 
 /// The ring file and the log of several lives, and the size of the ring.
 #[derive(Clone, Debug)]
@@ -16,6 +16,8 @@ pub struct Place {
     pub log: PathBuf,
     pub capacity: usize,
     pub has_lanes: bool,
+    /// Whether the log has checked frames.
+    pub is_framed: bool,
     pub ways: Ways,
 }
 
@@ -34,6 +36,7 @@ impl Place {
             log: folder.join("log"),
             capacity,
             has_lanes,
+            is_framed: false,
             ways: Ways {
                 open: Self::open_log,
                 cut: |place, queue| drop(queue.reopen(append_to(&place.log))),
@@ -42,10 +45,29 @@ impl Place {
     }
 
     pub fn options(&self) -> Options {
-        Options::new()
+        let options = Options::new()
             .capacity(self.capacity)
             .stall_limit(Some(NEVER_STALLS))
-            .ring_file(&self.ring)
+            .ring_file(&self.ring);
+        #[cfg(feature = "frames")]
+        if self.is_framed {
+            return options.framing(alq::Framing::Checked);
+        }
+        options
+    }
+
+    /// Returns the records in the log. Panics unless a log of frames is whole.
+    pub fn content(&self) -> Vec<u8> {
+        let bytes = fs::read(&self.log).unwrap();
+        if !self.is_framed || bytes.is_empty() {
+            return bytes;
+        }
+        frames::parse(&bytes).records().concat()
+    }
+
+    /// The most bytes that a record may have.
+    fn len_max(&self) -> usize {
+        self.capacity - if self.is_framed { 16 } else { 0 }
     }
 
     /// The queue, on its log as every program opens it, or on a sink that passes the labels.
@@ -154,7 +176,7 @@ impl<'l> Writer<'l> {
 
     fn begin(&mut self, way: Way) -> Option<Record> {
         let seq = self.oracle.begin(self.number, way, self.life.number)?;
-        let capacity = self.place.capacity;
+        let capacity = self.place.len_max();
         let limit = match self.numbers.below(32) {
             0 => capacity + 1 - Record::MIN_LEN,
             1..=4 => capacity / 8,
@@ -218,7 +240,7 @@ impl<'l> Writer<'l> {
     /// Reserves the length of the record, or more.
     fn entry(&mut self, flags: Flags) -> Option<(Record, Entry<'l>)> {
         let record = self.begin(Way::Shared)?;
-        let len = (record.len + self.spare()).min(self.place.capacity);
+        let len = (record.len + self.spare()).min(self.place.len_max());
         match self.queue.getn(len, flags) {
             Ok(entry) => {
                 self.claimed(record);
@@ -275,7 +297,7 @@ impl<'l> Writer<'l> {
         let Some(record) = self.begin(Way::Lane) else {
             return;
         };
-        let len = (record.len + self.spare()).min(self.place.capacity);
+        let len = (record.len + self.spare()).min(self.place.len_max());
         let mut entry = match lane.getn(len, flags) {
             Ok(entry) => entry,
             Err(error) => return self.refused(record, &error, flags),
