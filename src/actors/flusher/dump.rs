@@ -157,7 +157,7 @@ impl<M: Memory> Flusher<M> {
                 let (bytes, records) = text.left();
                 let outcome = &self.shared.outcome;
                 outcome.dumps.set_left(bytes, records);
-                standstill.end_stall();
+                self.shared.intake.trouble.end_stall();
                 outcome.count_drain();
                 let of_line = taken.min(line_len) as u64;
                 outcome.counts.loss_line_bytes.add_alone(of_line);
