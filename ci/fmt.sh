@@ -7,4 +7,5 @@ cargo fmt --all --check
 (cd benches/comparison && cargo fmt --all --check)
 (cd fuzz && cargo fmt --check)
 (cd shuttle-tests && cargo fmt --check)
+(cd proof && cargo fmt --check)
 cd loom-tests && cargo fmt --check

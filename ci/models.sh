@@ -35,4 +35,5 @@ suite() {
 suite ci/loom.sh loom-tests
 suite ci/mutants.sh loom-tests
 suite ci/shuttle.sh shuttle-tests
+suite ci/proof.sh proof
 suite ci/fuzz.sh fuzz tests/model tests/common

@@ -15,3 +15,5 @@ mod platforms;
 mod shape;
 #[path = "tidy/source.rs"]
 mod source;
+#[path = "tidy/twins.rs"]
+mod twins;

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 #[cfg(feature = "frames")]
 use crate::ends::Amount;
 use crate::ends::{RefusalCounters, Refusals};
-use crate::primitives::sync::{AtomicU64, Ordering, PlainArc};
+use crate::primitives::sync::{AtomicU64, Ordering, PlainArc, unless_mutant};
 
 /// Makes the bytes of a line.
 type Format = dyn Fn(&Refusals) -> Vec<u8> + Send + Sync;
@@ -94,8 +94,9 @@ impl Gaps {
         }
         // [gap.note] Release, pairs with [gap.take]: the counts are visible to the flusher.
         let place = position() + 1;
+        let order = unless_mutant("gap.note", Ordering::Release);
         self.at
-            .compare_exchange(0, place, Ordering::Release, Ordering::Relaxed)
+            .compare_exchange(0, place, order, Ordering::Relaxed)
             .is_ok()
     }
 
@@ -109,7 +110,8 @@ impl Gaps {
     /// does not, and its text. For the flusher.
     fn take(&self, counters: &RefusalCounters, reported: &mut Refusals) -> Option<Loss> {
         // [gap.take] Acquire, pairs with [gap.note].
-        if self.at.swap(0, Ordering::Acquire) == 0 {
+        let order = unless_mutant("gap.take", Ordering::Acquire);
+        if self.at.swap(0, order) == 0 {
             return None;
         }
         // A record that is counted at the same time is in this line or in the next one.

@@ -135,7 +135,9 @@ impl Block {
     pub(super) fn records(&self) -> u64 {
         // [block.records] Acquire, pairs with [block.idle] and [block.begin]: what this thread
         // reads of the ring next is not older than these records.
-        self.owner.load(Ordering::Acquire) >> 1
+        self.owner
+            .load(unless_mutant("block.records", Ordering::Acquire))
+            >> 1
     }
 
     /// Asks the owner to leave `seq` and all earlier spans. Returns `false` if it was asked before.

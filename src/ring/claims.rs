@@ -282,11 +282,10 @@ impl Claims {
     pub(super) fn set_aside(&self, slots: u32) -> bool {
         // [gate.aside] Release, pairs with [gate.is_aside]: the sink for these appends is stored,
         // and its lock is free. Relaxed otherwise: the RMW corrects it.
-        let set = self
-            .gate
-            .fetch_update(Ordering::Release, Ordering::Relaxed, |gate| {
-                (gate & Gate::CLOSED == 0).then_some(gate | Gate::CLOSED | Gate::ASIDE)
-            });
+        let order = unless_mutant("gate.aside", Ordering::Release);
+        let set = self.gate.fetch_update(order, Ordering::Relaxed, |gate| {
+            (gate & Gate::CLOSED == 0).then_some(gate | Gate::CLOSED | Gate::ASIDE)
+        });
         if set.is_ok() {
             self.jump(slots);
         }
@@ -295,7 +294,8 @@ impl Claims {
 
     pub(super) fn is_aside(&self) -> bool {
         // [gate.is_aside] Acquire, pairs with [gate.aside].
-        self.gate.load(Ordering::Acquire) & Gate::ASIDE != 0
+        let order = unless_mutant("gate.is_aside", Ordering::Acquire);
+        self.gate.load(order) & Gate::ASIDE != 0
     }
 
     pub(super) fn end_aside(&self) {

@@ -45,7 +45,7 @@ fn row(line: &str) -> Row {
 
 /// The labels in the comments of a file; in those that the table is about, not the ones that they
 /// point to.
-fn labels(source: &Source) -> Vec<String> {
+pub fn labels(source: &Source) -> Vec<String> {
     let comments = source.lines().into_iter();
     let comments = comments.filter_map(|line| line.trim().strip_prefix("// ["));
     let mut found = Vec::new();
@@ -77,7 +77,7 @@ fn mutants_in(text: &str) -> BTreeSet<String> {
 }
 
 /// The mutants and models of `ci/mutants.sh`.
-fn listed() -> Vec<(String, String)> {
+pub fn listed() -> Vec<(String, String)> {
     let script = read("ci/mutants.sh").unwrap();
     let list = script.split("found_by='").nth(1).unwrap();
     let list = list.split('\'').next().unwrap();
@@ -226,7 +226,7 @@ fn table_models_and_mutants_agree() {
 
 fn has_model(model: &str) -> bool {
     let Some((file, name)) = model.split_once("::") else {
-        return false;
+        return model.starts_with("proof/genmc/") && read(model).is_some();
     };
     let text = read(&format!("loom-tests/tests/models/{file}.rs")).unwrap_or_default();
     text.contains(&format!("#[test]\nfn {name}() {{"))

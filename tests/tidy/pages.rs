@@ -5,7 +5,14 @@ use std::fs;
 use crate::source::{assert_none, read, root};
 
 /// The folders with pages.
-const FOLDERS: [&str; 5] = ["", "docs/", "fuzz/", "loom-tests/", "shuttle-tests/"];
+const FOLDERS: [&str; 6] = [
+    "",
+    "docs/",
+    "fuzz/",
+    "loom-tests/",
+    "proof/",
+    "shuttle-tests/",
+];
 
 /// The files that compile the examples of pages as tests.
 const READERS: [&str; 3] = [
