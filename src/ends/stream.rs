@@ -335,7 +335,7 @@ mod tests {
             bytes[len - 1] = 1;
             let file = tempfile::tempfile().unwrap();
             file.write_all_at(&bytes, 0).unwrap();
-            let refused = read(Window::new(file, len as u64)).unwrap();
+            let refused = read(Window::new(file, len as u64), u64::MAX).unwrap();
             assert_eq!(refused, Err(FramingProblem::NotFramed), "{len}");
         }
     }
