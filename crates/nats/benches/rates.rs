@@ -207,9 +207,7 @@ fn callers(cluster: &mut Cluster) {
     append("nats, no quorum, full", &to_nats);
     cluster.start_node(1);
     cluster.start_node(2);
-    to_nats
-        .close(None)
-        .unwrap_or_else(|error| eprintln!("{error}"));
+    common::until("a leader", || to_nats.flush().ok());
 }
 
 fn append(name: &str, queue: &Queue) {

@@ -14,7 +14,7 @@ use futures_util::stream::FuturesOrdered;
 
 use crate::mark::{MORE, Mark, log_number, random};
 use crate::pack::Piece;
-use crate::session::Shared;
+use crate::session::{NO_CONNECTION, Shared};
 use crate::target::without_secrets;
 use crate::{Error, Packing, Target, settings};
 
@@ -263,7 +263,7 @@ impl Contact {
     /// Says in words why a request got no answer.
     pub fn no_answer(&self, error: &(dyn std::error::Error + 'static)) -> String {
         if self.client.connection_state() != State::Connected {
-            return format!("no connection to {}", self.servers);
+            return format!("{NO_CONNECTION} to {}", self.servers);
         }
         let mut cause = Some(error);
         while let Some(error) = cause {

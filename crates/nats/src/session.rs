@@ -24,6 +24,9 @@ use crate::pack;
 /// The pause between two questions.
 const PAUSE: Duration = Duration::from_millis(50);
 
+/// How a reason begins that the last complaint of the client explains.
+pub const NO_CONNECTION: &str = "no connection";
+
 /// What the threads of the queue read.
 #[derive(Debug, Default)]
 pub struct Known {
@@ -57,7 +60,9 @@ impl Shared {
         self.with(|known| {
             let reason = known.fault.as_ref().or(known.reason.as_ref())?;
             Some(match &known.complaint {
-                Some(complaint) if known.fault.is_none() => format!("{reason} ({complaint})"),
+                Some(complaint) if known.fault.is_none() && reason.starts_with(NO_CONNECTION) => {
+                    format!("{reason} ({complaint})")
+                }
                 _ => reason.clone(),
             })
         })

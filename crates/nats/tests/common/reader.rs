@@ -53,15 +53,14 @@ pub fn create(urls: &str, config: &stream::Config) {
 pub fn read(urls: &str, name: &str) -> Vec<Message> {
     run(async {
         let context = context(urls).await;
-        let mut stream = loop {
-            match context.get_stream(name).await {
-                Ok(stream) => break stream,
-                Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
+        // Servers that were just started may not answer yet.
+        let (count, consumer) = loop {
+            match begin(&context, name).await {
+                Ok(begun) => break begun,
+                Err(error) => eprintln!("waiting for the servers: {error}"),
             }
+            tokio::time::sleep(Duration::from_millis(100)).await;
         };
-        let count = stream.info().await.unwrap().state.messages;
-        let config = pull::OrderedConfig::default();
-        let consumer = stream.create_consumer(config).await.unwrap();
         let mut messages = consumer.messages().await.unwrap().take(count as usize);
         let mut read = Vec::new();
         while let Some(message) = messages.next().await {
@@ -79,4 +78,15 @@ pub fn read(urls: &str, name: &str) -> Vec<Message> {
         }
         read
     })
+}
+
+/// The number of messages, and a consumer of all of them.
+async fn begin(
+    context: &jetstream::Context,
+    name: &str,
+) -> Result<(u64, jetstream::consumer::Consumer<pull::OrderedConfig>), async_nats::Error> {
+    let stream = context.get_stream(name).await?;
+    let count = stream.cached_info().state.messages;
+    let config = pull::OrderedConfig::default();
+    Ok((count, stream.create_consumer(config).await?))
 }

@@ -211,7 +211,7 @@ impl<'a> Watch<'a> {
     fn close(&mut self, limit: Option<Duration>) -> Result<(), String> {
         let begun = Instant::now();
         loop {
-            match self.queue.close(Some(LOOK)) {
+            match self.queue.flush_timeout(LOOK) {
                 Ok(()) => break,
                 Err(error) if self.queue.stats().last_error.is_some() => {
                     let reason = self.sink.trouble().unwrap_or_else(|| error.to_string());
@@ -227,6 +227,8 @@ impl<'a> Watch<'a> {
                 Err(_) => self.look(),
             }
         }
+        let closed = self.queue.close(Some(PATIENCE));
+        closed.map_err(|error| format!("{}{error}", self.kept()))?;
         self.look();
         if self.has_line {
             eprintln!();
