@@ -16,10 +16,12 @@ use super::registry::{look_for_hangs, registry};
 use super::ring_file::check_appending;
 use crate::actors::{Config, Flusher, Reporter, Shared, start, syncer};
 use crate::ends::Sink;
+use crate::primitives::os::page_len;
 use crate::primitives::sync::{Arc, PlainArc};
 use crate::words::{Error, Framing, Geometry, Layout, Operation, Recovery, Target, Wrap};
 
-/// One page: the smallest unit that can be mapped twice.
+/// The smallest capacity. Where pages are larger, it is a page: the smallest unit that can be
+/// mapped twice.
 const CAPACITY_MIN: u64 = 4096;
 
 /// How many bytes of the ring there are for each slot. Records that are shorter than this
@@ -288,7 +290,7 @@ impl Options {
         }
         let capacity = |option, bytes| {
             check_bytes(option, bytes)?;
-            Ok::<_, Error>(bytes.max(CAPACITY_MIN).next_power_of_two() as u32)
+            Ok::<_, Error>(bytes.max(CAPACITY_MIN.max(page_len())).next_power_of_two() as u32)
         };
         let Some((entry_len, count)) = self.fixed else {
             let capacity = capacity("capacity", self.capacity_bytes as u64)?;

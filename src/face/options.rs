@@ -113,8 +113,8 @@ impl Options {
     }
 
     /// Sets the size of the ring: 1 byte to 2 GiB, 1 MiB by default. It is rounded up to a power of
-    /// two, at least 4096 (one page). [`Queue::capacity`](crate::Queue::capacity) returns the
-    /// result. The value is checked when the queue is opened.
+    /// two, at least 4096, and at least one page. [`Queue::capacity`](crate::Queue::capacity)
+    /// returns the result. The value is checked when the queue is opened.
     ///
     /// The whole ring is allocated and touched when the queue is opened, so that no append pays for
     /// a page fault. The slots, which describe the records, take a quarter more memory. If they
@@ -206,9 +206,14 @@ impl Options {
     /// long as the pipe accepts.
     ///
     /// ```
-    /// let (reader, writer) = std::io::pipe()?;
-    /// let queue = alq::Options::new().sole_writer(true).from_fd(&writer)?;
-    /// # drop(reader);
+    /// use std::process::{Command, Stdio};
+    ///
+    /// let mut filter = Command::new("cat").stdin(Stdio::piped()).spawn()?;
+    /// let pipe = filter.stdin.take().expect("it was asked for");
+    /// let queue = alq::Options::new().sole_writer(true).from_fd(&pipe)?;
+    /// # queue.close(None)?;
+    /// # drop(pipe);
+    /// # filter.wait()?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn sole_writer(mut self, sole: bool) -> Self {

@@ -13,8 +13,8 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
 
 use rustix::fs::{
-    AtFlags, CWD, Dir, FileType, Mode, OFlags, Stat, fstat, linkat, openat, readlinkat, renameat,
-    statat, symlinkat, unlinkat,
+    AtFlags, CWD, Dir, FileType, Mode, OFlags, RawMode, Stat, fstat, linkat, openat, readlinkat,
+    renameat, statat, symlinkat, unlinkat,
 };
 use rustix::io::Errno;
 use rustix::process::{getegid, geteuid, getgid, getuid};
@@ -169,7 +169,7 @@ impl Folder {
     }
 
     fn open_file(&self, name: &OsStr, how: OFlags, mode: u32) -> io::Result<File> {
-        let mode = Mode::from_raw_mode(mode);
+        let mode = Mode::from_raw_mode(mode as RawMode);
         Ok(File::from(openat(&self.fd, name, how | PLAINLY, mode)?))
     }
 

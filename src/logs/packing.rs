@@ -13,7 +13,7 @@ use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::time::Duration;
 
-use rustix::fs::{FlockOperation, Mode, fchmod, flock, fstat};
+use rustix::fs::{FlockOperation, Mode, RawMode, fchmod, flock, fstat};
 
 use super::folder::{Folder, is_ours};
 use super::found::Found;
@@ -26,7 +26,7 @@ use crate::primitives::os::try_map;
 use crate::primitives::sync::sleep;
 
 /// The widest mode of a packed file: never set-id or sticky, and no right for other users.
-const MODE_MAX: u32 = 0o640;
+const MODE_MAX: RawMode = 0o640;
 
 /// How many bytes a packer needs for tables and buffers. This much is mapped first as a test,
 /// because a failed allocation would abort the process.

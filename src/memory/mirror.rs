@@ -112,14 +112,21 @@ impl Mirror {
     ///
     /// # Errors
     ///
-    /// The errors of `mmap(2)`.
+    /// The errors of `mmap(2)`. `ENOTSUP` if the pages of this system are larger than 4096 bytes,
+    /// and the bytes of the ring do not begin at a page. `ENOMEM` if there are too few addresses.
     pub fn map_file(opened: RingFile) -> io::Result<Self> {
         let RingFile {
             file, lock, layout, ..
         } = opened;
         let capacity = layout.geometry.capacity() as usize;
         let front = layout.bytes_at();
-        let len = front + 2 * capacity;
+        if front as u64 % os::page_len() != 0 {
+            return Err(io::Error::from_raw_os_error(libc::ENOTSUP));
+        }
+        let len = capacity
+            .checked_mul(2)
+            .and_then(|len| len.checked_add(front));
+        let len = len.ok_or_else(|| io::Error::from_raw_os_error(libc::ENOMEM))?;
         let map: MmapRaw = MmapOptions::new().len(len).map_anon()?.into();
         let start = map.as_mut_ptr();
         // SAFETY: all of the range belongs to `map`, which is unmapped after `kept` is dropped.

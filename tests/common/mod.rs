@@ -126,10 +126,10 @@ pub fn append_to(path: impl AsRef<Path>) -> File {
     options.create(true).append(true).open(path).unwrap()
 }
 
-/// A pipe.
-#[expect(clippy::incompatible_msrv, reason = "only tests need it")]
-pub fn pipe() -> io::Result<(io::PipeReader, io::PipeWriter)> {
-    io::pipe()
+/// A pipe: the end that reads, and the end that writes.
+pub fn pipe() -> io::Result<(File, File)> {
+    let (reader, writer) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
+    Ok((reader.into(), writer.into()))
 }
 
 /// Opens the same end of a pipe or terminal again, in non-blocking mode.

@@ -10,7 +10,7 @@ use std::{env, fs, io, iter};
 
 use crate::common::child::{in_child, in_its_file};
 use crate::common::fork::{End, fork};
-use crate::common::{NEVER_STALLS, TRY, WAIT, fill_up};
+use crate::common::{NEVER_STALLS, TRY, WAIT, fill_up, pipe};
 use alq::{Error, FileSink, Options, Queue, Sink, SyncOp, ring_file};
 use seccompiler::{BpfProgram, SeccompAction, SeccompFilter, SeccompRule};
 use seccompiler::{SeccompCmpArgLen as Len, SeccompCmpOp as Op, SeccompCondition as Condition};
@@ -130,7 +130,7 @@ fn a_full_pipe_in_blocking_mode_keeps_no_thread() {
     let test = "a_full_pipe_in_blocking_mode_keeps_no_thread";
     in_child(test, || {
         apply([(libc::SYS_pwritev2, Vec::new())].into(), libc::EPERM);
-        let (reader, writer) = io::pipe().unwrap();
+        let (reader, writer) = pipe().unwrap();
         let len = fill_up(&writer);
         full_and_shared(reader, &writer, len);
         let (reader, mut writer) = UnixStream::pair().unwrap();

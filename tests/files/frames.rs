@@ -9,7 +9,7 @@ use crate::common::child::{end_of_child, in_child};
 use crate::common::exit::at_exit;
 use crate::common::fork::{End, fork};
 use crate::common::frames::{Frame, read};
-use crate::common::{Log, TRY, WAIT, append_to};
+use crate::common::{Log, TRY, WAIT, append_to, pipe};
 use crate::framing::append_in_all_ways;
 use alq::{Error, Framing, FramingProblem, Options, Queue};
 
@@ -352,7 +352,7 @@ fn a_log_that_is_cut_between_lines_cannot_have_frames() {
 
 #[test]
 fn a_pipe_gets_the_header_first() {
-    let (mut reader, writer) = std::io::pipe().unwrap();
+    let (mut reader, writer) = pipe().unwrap();
     let queue = checked().from_fd(&writer).unwrap();
     queue.writen(b"to a pipe", WAIT).unwrap();
     queue.close(None).unwrap();

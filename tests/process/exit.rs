@@ -3,6 +3,7 @@
 //!
 //! Each test starts processes, because they must end.
 
+use std::fs::File;
 use std::io::IoSlice;
 use std::path::Path;
 use std::process::exit;
@@ -148,7 +149,7 @@ fn a_descriptor_that_takes_nothing_ends_the_wait_and_says_so_and_the_others_are_
     let test =
         "a_descriptor_that_takes_nothing_ends_the_wait_and_says_so_and_the_others_are_drained";
     let ended = end_of_child(test, "", |folder| {
-        type Stuck = Mutex<Vec<(Queue, io::PipeReader, io::PipeWriter)>>;
+        type Stuck = Mutex<Vec<(Queue, File, File)>>;
         let stuck: &'static Stuck = Box::leak(Box::default());
         at_exit(|| {
             for (queue, reader, _writer) in &*stuck.lock().unwrap() {

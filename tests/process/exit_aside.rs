@@ -117,7 +117,7 @@ fn without_waiting_a_full_pipe_refuses_also_after_the_drain() {
     let ended = end_of_child(test, "", |_| {
         let (reader, writer) = pipe().unwrap();
         let queue: &'static OnceLock<Queue> = Box::leak(Box::default());
-        let fd: &'static io::PipeWriter = Box::leak(Box::new(writer));
+        let fd: &'static File = Box::leak(Box::new(writer));
         at_exit(move || {
             fill_up(fd);
             let queue = queue.get().unwrap();

@@ -2,13 +2,12 @@
 //! `on_error`.
 
 use std::error::Error as StdError;
-use std::io::pipe;
 use std::os::fd::AsRawFd;
 use std::path::Path;
 use std::sync::mpsc::{Receiver, channel};
 
 use crate::common::sink::{Script, queue_to};
-use crate::common::{DEADLINE, Log, STALLS_SOON, TRY, fill_up, small};
+use crate::common::{DEADLINE, Log, STALLS_SOON, TRY, fill_up, pipe, small};
 use alq::{Error, Options, Report};
 
 const LOST: &str = "/no/such/directory/app.log";

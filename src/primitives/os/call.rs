@@ -11,6 +11,7 @@ use std::fs::File;
 use std::io::{self, IoSlice};
 use std::mem::{ManuallyDrop, MaybeUninit};
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd};
+use std::os::unix::fs::MetadataExt;
 use std::time::Duration;
 
 pub fn check(result: libc::c_int) -> io::Result<libc::c_int> {
@@ -38,6 +39,12 @@ pub fn timespec(time: Duration) -> libc::timespec {
         tv_sec: libc::time_t::try_from(time.as_secs()).unwrap_or(libc::time_t::MAX),
         tv_nsec: i32::try_from(time.subsec_nanos()).map_or(0, Into::into), // less than 10^9
     }
+}
+
+/// Returns the device and the inode of the file of `fd`. Source: fstat(2).
+pub fn file_id(fd: BorrowedFd<'_>) -> io::Result<(u64, u64)> {
+    let metadata = view(fd).metadata()?;
+    Ok((metadata.dev(), metadata.ino()))
 }
 
 /// Returns the set of these signals.

@@ -17,10 +17,12 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::call::{check, view};
+
 use super::platform;
 #[cfg(feature = "rotate")]
 use super::platform::file::large::{fstat, fstatat, openat, stat};
 
+pub use super::call::file_id;
 #[cfg(feature = "rotate")]
 pub use super::platform::file::{Step, exchange, rename_new, step};
 pub use super::platform::file::{disk_of, holder_of, is_locked, path_of, reader_of};
@@ -307,12 +309,6 @@ pub fn open_private(path: &Path) -> io::Result<File> {
         return Ok(file);
     }
     Err(io::Error::from_raw_os_error(libc::EPERM))
-}
-
-/// Returns the device and the inode of the file of `fd`. Source: fstat(2).
-pub fn file_id(fd: BorrowedFd<'_>) -> io::Result<(u64, u64)> {
-    let metadata = view(fd).metadata()?;
-    Ok((metadata.dev(), metadata.ino()))
 }
 
 /// Returns whether `fd` is a regular file.

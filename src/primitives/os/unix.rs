@@ -143,7 +143,7 @@ pub unsafe fn map_view(
     let flags = libc::MAP_SHARED | libc::MAP_FIXED | populate | anonymous;
     let access = libc::PROT_READ | libc::PROT_WRITE;
     let (fd, offset) = file.map_or((-1, 0), |(file, offset)| (file.as_raw_fd(), offset));
-    let offset = libc::off_t::try_from(offset).map_err(|_| io::ErrorKind::InvalidInput)?;
+    let offset = i64::try_from(offset).map_err(|_| io::ErrorKind::InvalidInput)?;
     // SAFETY: MAP_FIXED replaces exactly [at, at + len), which the caller owns. The descriptor is
     // open, or -1 for new memory.
     let view = unsafe { mmap(at.cast(), len, access, flags, fd, offset) };
@@ -151,6 +151,13 @@ pub unsafe fn map_view(
         return Err(io::Error::last_os_error());
     }
     Ok(())
+}
+
+/// Returns the size of a page, in bytes. Source: sysconf(3), `_SC_PAGESIZE`.
+pub fn page_len() -> u64 {
+    // SAFETY: sysconf takes no pointer.
+    let len = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
+    u64::try_from(len).unwrap_or(4096) // it never fails
 }
 
 /// Checks that `len` bytes of address space are available now.

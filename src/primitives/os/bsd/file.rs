@@ -1,0 +1,103 @@
+//! Calls on files that other systems of its family share with FreeBSD, and the stand-ins for what
+//! they lack.
+//!
+//! # Safety
+//!
+//! As in call.rs: every block is one call into libc, and argues about its pointers.
+#![allow(unsafe_code)]
+
+#[cfg(feature = "rotate")]
+use std::ffi::{OsStr, OsString};
+use std::fs::File;
+use std::io::{self, IoSlice};
+use std::mem::MaybeUninit;
+#[cfg(feature = "rotate")]
+use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd, BorrowedFd};
+#[cfg(feature = "rotate")]
+use std::os::unix::ffi::OsStringExt;
+#[cfg(feature = "rotate")]
+use std::path::PathBuf;
+
+#[cfg(feature = "rotate")]
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat, fstat, openat, readlinkat, statat};
+
+use crate::primitives::os::call::check;
+
+/// The calls that know files of more than 2 GiB.
+#[cfg(feature = "rotate")]
+pub mod large {
+    pub use libc::{fstat, fstatat, openat, stat};
+}
+
+/// Fails: no call writes without waiting whatever the mode of the descriptor is, and that mode
+/// belongs to others too. The caller asks poll(2) and writes what fits.
+///
+/// # Errors
+///
+/// Always `ENOSYS`.
+pub fn write_nowait(_fd: BorrowedFd<'_>, _runs: &[IoSlice<'_>]) -> io::Result<usize> {
+    Err(io::Error::from_raw_os_error(libc::ENOSYS))
+}
+
+/// Does nothing: a flock(2) is shown to fcntl(2), which sees both kinds of locks.
+pub fn show_lock(_fd: BorrowedFd<'_>) {}
+
+/// Does nothing, as [`show_lock`].
+pub fn hide_lock(_fd: BorrowedFd<'_>) {}
+
+/// Returns whether a process has a lock on `file`. Takes no lock. Source: fcntl(2), `F_GETLK`.
+pub fn is_locked(file: &File) -> bool {
+    let mut lock = MaybeUninit::<libc::flock>::zeroed();
+    // SAFETY: all zeros are a lock of the whole file, of no process.
+    let lock = unsafe { lock.assume_init_mut() };
+    lock.l_type = libc::F_WRLCK;
+    lock.l_whence = libc::SEEK_SET as libc::c_short;
+    let place = &raw mut *lock;
+    // SAFETY: the descriptor is open, and the pointer leads to one `flock` that lives over the
+    // call.
+    let found = check(unsafe { libc::fcntl(file.as_raw_fd(), libc::F_GETLK, place) });
+    found.is_ok() && lock.l_type != libc::F_UNLCK
+}
+
+/// Returns `None`: a flock(2) belongs to an open file, and the system does not say whose that is.
+pub fn holder_of(_file: &File, _noted: Option<u32>) -> Option<u32> {
+    None
+}
+
+/// Fails: no call makes one file system durable.
+///
+/// # Errors
+///
+/// Always `EACCES`, the error of the folder that could not be opened for its own sync.
+pub fn sync_file_system(_file: BorrowedFd<'_>) -> io::Result<()> {
+    Err(io::Error::from_raw_os_error(libc::EACCES))
+}
+
+/// What is under a name on the path of a folder.
+#[cfg(feature = "rotate")]
+pub enum Step {
+    Link(Stat, PathBuf),
+    Place(OwnedFd, Stat),
+}
+
+/// Looks at what is under `name` in `folder`, and opens it if it is a folder. Another user could
+/// put another link in place between the two calls only if that user may change `folder`, which the
+/// caller has checked; a folder is looked at again by its descriptor.
+///
+/// # Errors
+///
+/// Those of fstatat(2), readlinkat(2) and openat(2).
+#[cfg(feature = "rotate")]
+pub fn step(folder: BorrowedFd<'_>, name: &OsStr) -> io::Result<Step> {
+    let stat = statat(folder, name, AtFlags::SYMLINK_NOFOLLOW)?;
+    if FileType::from_raw_mode(stat.st_mode) == FileType::Symlink {
+        let to = readlinkat(folder, name, Vec::new())?;
+        return Ok(Step::Link(stat, OsString::from_vec(to.into_bytes()).into()));
+    }
+    let may_pass = OFlags::from_bits_retain(libc::O_SEARCH as _);
+    let how = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let found = openat(folder, name, how | may_pass, Mode::empty())?;
+    let stat = fstat(&found)?;
+    Ok(Step::Place(found, stat))
+}
