@@ -93,7 +93,7 @@ impl<M: Memory> Intake<M> {
     pub fn refuse(&self, cause: Cause, len: u64) {
         self.counts.refused.add(cause, len);
         let is_for_room = matches!(cause, Cause::Full | Cause::TimedOut | Cause::Headroom);
-        if is_for_room && (self.trouble.is_stalled() || self.trouble.is_hung()) {
+        if is_for_room && self.trouble.is_known_to_stall() {
             self.counts.refused_for_stall.add(1);
         }
         if cause == Cause::Closed {
@@ -112,6 +112,9 @@ impl<M: Memory> Intake<M> {
         match self.trouble.no_room() {
             Some(errno) => {
                 self.refused(Refusal::Full, len);
+                if !self.trouble.is_known_to_stall() {
+                    self.counts.refused_for_stall.add(1); // `no_room` has just seen that it hangs
+                }
                 Err(self.trouble.stall_error(errno))
             }
             None => Ok(()),

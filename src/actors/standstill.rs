@@ -104,6 +104,12 @@ impl Standstill {
         Some(self.born.elapsed().saturating_sub(since))
     }
 
+    /// Returns whether the current step of the flusher was reported as a hang.
+    pub fn was_told(&self) -> bool {
+        // Relaxed, see the type.
+        self.working.load(Ordering::Relaxed) & TOLD != 0
+    }
+
     /// Calls `tell` if the flusher has been in its current step for `limit`, once for each step.
     pub fn tell_hang(&self, limit: Duration, tell: impl FnOnce()) {
         // Relaxed, see the type.

@@ -108,6 +108,12 @@ impl Trouble {
         self.standstill.is_stalled()
     }
 
+    /// Returns whether the sink accepts no data, or a write hangs and that was reported. Reads no
+    /// clock: an append that is refused asks.
+    pub fn is_known_to_stall(&self) -> bool {
+        self.is_stalled() || self.standstill.was_told()
+    }
+
     /// Returns the errno if the sink has no room for data, or a write hangs, and calls must not wait
     /// for that.
     pub fn no_room(&self) -> Option<i32> {
