@@ -80,6 +80,9 @@ park.fence                       wake_flusher::a_post_wakes_the_flusher
 park.look                        wake_flusher::a_post_wakes_the_flusher
 post.fence                       wake_flusher::a_post_wakes_the_flusher
 post.state                       publish::two_producers_and_a_drain
+quiet.ahead                      quiet::a_post_activates_the_quiet_record_before_it
+quiet.awaited                    quiet::a_writer_gets_the_room_of_quiet_records
+quiet.noted                      quiet::a_post_activates_what_follows_an_open_reservation
 reopen.has_met                   reopen::a_reopen_resolves_only_after_the_old_sink_is_dropped
 reopen.met                       reopen::a_reopen_resolves_only_after_the_old_sink_is_dropped
 room.again                       lanes::a_writer_gets_the_room_that_a_lane_has_just_taken

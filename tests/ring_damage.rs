@@ -285,7 +285,7 @@ fn bits(recorded: &Recorded) -> Vec<usize> {
         let at = reading.slot_at(ahead);
         bits.extend(every(at..at + 16, step));
         let phase = 8 * at + 64 + 32;
-        bits.extend(phase..phase + 4); // and the lowest bits of the lap
+        bits.extend(phase - 1..phase + 4); // with the quiet bit and the lowest bits of the lap
     }
     bits.extend(every(rest, 1999));
     bits

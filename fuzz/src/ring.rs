@@ -14,6 +14,12 @@ struct World<'r> {
     lanes: Vec<Owner>,
     /// `(position, bytes)` of each posted record.
     posted: Vec<(u64, Vec<u8>)>,
+    /// Where records start that were posted quietly.
+    quiet: Vec<u64>,
+    /// Up to here the drain may write. A record that is posted later in front of it is written, too.
+    permitted: u64,
+    /// Where the last record ends that has activated the queue, and how many were posted by then.
+    activated: (u64, usize),
     file: Vec<u8>,
     is_closed: bool,
 }
@@ -36,6 +42,9 @@ pub fn ring(bytes: &[u8]) {
         held: Vec::new(),
         lanes: (0..2).map(|_| ring.enter_lane(16)).collect(),
         posted: Vec::new(),
+        quiet: Vec::new(),
+        permitted: 0,
+        activated: (0, 0),
         file: Vec::new(),
         is_closed: false,
     };
@@ -51,8 +60,11 @@ impl World<'_> {
         let (kind, len) = (bytes.u8() % 16, 1 + bytes.below(64));
         match kind {
             0..4 => self.reserve(len),
-            4..6 => self.post(bytes.u8() & 1 == 0, len),
-            6..10 => self.append(usize::from(kind & 1), len),
+            4..6 => {
+                let choice = bytes.u8();
+                self.post(choice & 1 == 0, len, choice & 2 == 0);
+            }
+            6..10 => self.append(usize::from(kind & 1), len, kind < 8),
             10 => {
                 self.lanes[len & 1].leave(self.ring);
             }
@@ -87,7 +99,17 @@ impl World<'_> {
         vec![self.posted.len() as u8; len]
     }
 
-    fn post(&mut self, oldest: bool, used: usize) {
+    fn note(&mut self, end: u64, record: Vec<u8>, activate: bool) {
+        if !activate {
+            self.quiet.push(end - record.len() as u64);
+        }
+        self.posted.push((end, record));
+        if activate {
+            self.activated = (end.max(self.activated.0), self.posted.len());
+        }
+    }
+
+    fn post(&mut self, oldest: bool, used: usize, activate: bool) {
         if self.held.is_empty() {
             return;
         }
@@ -96,13 +118,13 @@ impl World<'_> {
         let used = used.saturating_sub(1).min(reservation.len());
         let record = self.record(used);
         reservation.bytes_mut()[..used].copy_from_slice(&record);
-        let end = reservation.post(used as u32).end;
+        let end = reservation.post_as(used as u32, activate).end;
         if used > 0 {
-            self.posted.push((end, record));
+            self.note(end, record, activate);
         }
     }
 
-    fn append(&mut self, lane: usize, len: usize) {
+    fn append(&mut self, lane: usize, len: usize, activate: bool) {
         let record = self.record(len.min(16));
         let owner = &mut self.lanes[lane];
         if !owner.begins(record.len()) {
@@ -111,13 +133,17 @@ impl World<'_> {
                 return;
             }
         }
-        let end = owner.append(self.ring, &record).end;
-        self.posted.push((end, record));
+        let end = owner.append(self.ring, &record, activate).end;
+        self.note(end, record, activate);
     }
 
     /// Runs a step of the drain that offers at most `limit` bytes, of which the sink takes at most
     /// `take`. Returns whether the step did anything.
     fn take(&mut self, limit: u32, take: usize) -> bool {
+        if self.is_closed || self.activated.0 > self.ring.tail().pos {
+            let ends = self.posted.iter().map(|(end, _)| *end);
+            self.permitted = ends.max().unwrap_or(0); // it may take all that it finds
+        }
         let file = &mut self.file;
         let write = |runs: &[IoSlice<'_>]| -> Result<usize, ()> {
             let offered: Vec<u8> = runs.iter().flat_map(|run| run.to_vec()).collect();
@@ -149,6 +175,8 @@ impl World<'_> {
         assert_eq!(done.bytes + outstanding.bytes, posted as u64);
         let written_to = done.tail.pos + u64::from(done.ahead);
         assert_eq!(origin.pos + done.bytes + done.padding, written_to);
+        let mut quiet = self.quiet.iter();
+        assert!(quiet.all(|start| *start < self.permitted || *start >= written_to));
         assert_eq!(outstanding.held, self.held.len() as u64);
         assert!(self.ring.fill() <= self.ring.geometry().capacity());
         if let Some(last) = self.posted.iter().map(|(end, _)| *end).max() {
@@ -159,12 +187,18 @@ impl World<'_> {
     /// Drops all handles, drains the ring, and checks that every record arrived.
     fn end(mut self, origin: Tail) {
         while !self.held.is_empty() {
-            self.post(false, 9);
+            self.post(false, 9, false);
         }
         let ring = self.ring;
         for lane in &mut self.lanes {
             lane.leave(ring);
         }
+        while self.take(7, 5) {}
+        for (end, _) in &self.posted[..self.activated.1] {
+            assert!(*end <= ring.tail().pos, "it was activated");
+        }
+        ring.activate_until(ring.posted_end());
+        self.quiet.clear();
         while self.take(7, 5) {}
         assert_eq!(self.file, self.stream());
         self.look(origin);

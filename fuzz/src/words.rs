@@ -57,6 +57,7 @@ fn slots(geometry: Geometry, bits: u64, seq: u32) {
             let sealed = state.sealed();
             assert_eq!(State::of_lap(sealed.to_bits(), tag), Some(sealed));
             assert_eq!(sealed.committed, state.committed);
+            assert!(!state.is_quiet || (1..1 << 31).contains(&state.committed));
             assert!(sealed.phase.is_final() && sealed.phase.is_of_lane());
         }
         None => {
@@ -71,7 +72,7 @@ fn slots(geometry: Geometry, bits: u64, seq: u32) {
         State::of_lap(closed.to_bits(), geometry.tag(lap_later)),
         None
     );
-    let note = State::note(bits as u32);
+    let note = State::note(bits as u32, seq);
     assert!(State::is_note(note, bits as u32) && State::of_lap(note, tag).is_none());
     assert_eq!(Place::from_bits(bits).to_bits(), bits);
     assert_eq!(Head::from_bits(bits).to_bits(), bits);

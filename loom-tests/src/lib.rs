@@ -110,7 +110,7 @@ pub fn try_append_in_lane(ring: &Ring<Heap>, owner: &mut Owner, letter: u8, len:
             return false;
         }
     }
-    owner.append(ring, &vec![letter; len as usize]);
+    owner.append(ring, &vec![letter; len as usize], true);
     true
 }
 
@@ -368,8 +368,8 @@ fn build_with(
 pub fn write(shared: &Shared<Heap>, letter: u8, len: u32, activate: bool) -> u64 {
     let mut reservation = shared.intake.try_reserve(len).expect("there is room");
     reservation.fill(&vec![letter; len as usize]);
-    let posted = reservation.post(len);
-    shared.intake.posted(posted, activate);
+    let posted = reservation.post_as(len, activate);
+    shared.intake.posted(posted);
     posted.end
 }
 
@@ -393,7 +393,7 @@ pub fn write_in_lane(
     owner
         .bytes_mut(&shared.intake.ring, len)
         .copy_from_slice(&record);
-    let posted = owner.post(&shared.intake.ring, len);
-    shared.intake.posted(posted, true);
+    let posted = owner.post(&shared.intake.ring, len, true);
+    shared.intake.posted(posted);
     Ok(())
 }

@@ -67,8 +67,8 @@ fn write(shared: &Shared<Heap>, record: &[u8]) -> u64 {
     let len = record.len() as u32;
     let mut reservation = shared.intake.wait_reserve(len, Kind::Writen, None).unwrap();
     reservation.fill(record);
-    let posted = reservation.post(len);
-    shared.intake.posted(posted, is_one_in(2));
+    let posted = reservation.post_as(len, is_one_in(2));
+    shared.intake.posted(posted);
     posted.end
 }
 
@@ -83,8 +83,8 @@ fn write_in_lane(shared: &Shared<Heap>, owner: &mut Owner, record: &[u8]) -> u64
     owner
         .bytes_mut(&shared.intake.ring, len)
         .copy_from_slice(record);
-    let posted = owner.post(&shared.intake.ring, len);
-    shared.intake.posted(posted, is_one_in(2));
+    let posted = owner.post(&shared.intake.ring, len, is_one_in(2));
+    shared.intake.posted(posted);
     posted.end
 }
 

@@ -6,11 +6,11 @@
 
 use core::fmt;
 use std::io::{self, IoSlice};
-use std::time::Duration;
 
 use super::config::Last;
 mod dump;
 mod notes;
+mod rest;
 
 use super::gap::GapLine;
 use super::intake::Intake;
@@ -49,7 +49,7 @@ pub enum Step {
         /// The sequence of that span.
         seq: u32,
     },
-    /// Everything that was claimed is written.
+    /// Everything that was claimed is written, or the next record waits for an activation.
     Empty,
     /// The sink has failed. Posted records stay in the ring.
     Failed,
@@ -154,6 +154,7 @@ impl<M: Memory> Flusher<M> {
                 Step::Again
             }
             Ok(Drained::Blocked { seq }) => Step::Blocked { seq },
+            Ok(Drained::Quiet) => self.quiet(),
             Ok(Drained::Empty) => self.empty(),
             Err(error) => self.refused(&error),
         }
@@ -245,23 +246,17 @@ impl<M: Memory> Flusher<M> {
         }
     }
 
-    /// Returns how long the line that reports a loss must still wait, if there is one. For the loop
-    /// of the flusher, which has a clock.
-    pub(super) fn gap_line_waits(&mut self) -> Option<Duration> {
-        self.gap_line.wait_for_turn(&self.shared.intake.gaps)
-    }
-
     /// Looks once more before the flusher sleeps for `interest`. Returns whether the event has
     /// already come.
     ///
-    /// For `Any` a claim is enough. If that claim stays open, records after it may have been posted
-    /// while the flusher was still awake. Then the flusher must sleep for that sequence, and not
-    /// for `Any`.
+    /// For `Any` a claim is enough, unless all that is ready is quiet. If that claim stays open,
+    /// records after it may have been posted while the flusher was still awake. Then the flusher
+    /// must sleep for that sequence, and not for `Any`.
     pub fn is_due(&self, interest: Interest) -> bool {
         let ring = &self.intake().ring;
         match interest {
             Interest::Sequence(_) => self.drain.is_posted(ring),
-            Interest::Any => self.drain.has_claims_ahead(ring),
+            Interest::Any => matches!(self.drain.standstill(ring), Drained::Blocked { .. }),
             Interest::Nothing | Interest::Mark => false,
         }
     }

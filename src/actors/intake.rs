@@ -70,12 +70,12 @@ impl<M: Memory> Intake<M> {
 
     /// Wakes the flusher if it is waiting for this post.
     #[inline]
-    pub fn posted(&self, posted: Posted, activate: bool) {
+    pub fn posted(&self, posted: Posted) {
         let interest = self.bell.interest_after_publication();
         if interest == Interest::Mark {
-            self.ring_beyond_mark(posted, activate);
+            self.ring_beyond_mark(posted);
         } else if interest != Interest::Nothing {
-            self.ring_for_post(interest, posted.seq, activate);
+            self.ring_for_post(interest, posted.seq, posted.activates);
         }
         if posted.gave_back {
             self.gave_room();
@@ -93,6 +93,12 @@ impl<M: Memory> Intake<M> {
         if is_due {
             self.bell.ring_for(interest);
         }
+    }
+
+    /// Has the flusher write what is posted before `position`, however it was posted.
+    pub fn activate_until(&self, position: u64) {
+        self.ring.activate_until(position);
+        self.bell.ring();
     }
 
     /// Wakes the flusher if it waits until the owner of a lane has left span `seq`.
@@ -126,9 +132,9 @@ impl<M: Memory> Intake<M> {
     /// Only a post whose claim crosses into a new quarter of the ring looks. The other posts do not
     /// read the cache line of the drain, which stays with the flusher.
     #[inline]
-    fn ring_beyond_mark(&self, posted: Posted, activate: bool) {
+    fn ring_beyond_mark(&self, posted: Posted) {
         let geometry = self.ring.geometry();
-        if activate && geometry.is_at_mark(posted.seq, posted.start, posted.claimed_end) {
+        if posted.activates && geometry.is_at_mark(posted.seq, posted.start, posted.claimed_end) {
             self.ring_if_filled();
         }
     }

@@ -136,12 +136,13 @@ impl<M: Memory> Intake<M> {
             && is_below(room.spans, 1, geometry.spans_max())
     }
 
-    /// Wakes the flusher, because a caller has found the ring full. The flags of the posted records
-    /// do not matter.
+    /// Activates everything that is reserved, and wakes the flusher, because a caller has found the
+    /// ring full.
     ///
     /// A flusher that waits for an open reservation is left alone. So is one with a sink that
     /// accepts no data, since it tries again without a wake-up.
-    fn schedule(&self) {
+    pub fn schedule(&self) {
+        self.ring.activate_until(self.ring.claimed_end());
         if self.trouble.is_stalled() {
             return;
         }
@@ -240,7 +241,7 @@ impl<M: Memory> Intake<M> {
                 self.refuse_if_stalled(len)?;
                 self.note_full();
                 self.want_room_of_lanes();
-                // The records that fill the ring may have been posted without a wake-up.
+                // The records that fill the ring may be quiet: the flusher then writes them.
                 self.bell.ring();
             } else {
                 counts.turn.add_once(&mut waited_turn);
@@ -319,7 +320,7 @@ impl<M: Memory> Intake<M> {
                 }
                 self.note_full();
                 self.want_room_of_lanes();
-                // The records that fill the ring may have been posted without a wake-up.
+                // The records that fill the ring may be quiet: the flusher then writes them.
                 self.bell.ring();
                 return Poll::Pending;
             }

@@ -196,7 +196,7 @@ impl<M: Memory> Shared<M> {
         let (target, reach) = (pending.target, pending.reach);
         self.outcome.watch.add(pending)?;
         self.settle();
-        self.intake.bell.ring();
+        self.intake.activate_until(target);
         // [watch.written] Before its bytes are written, the sync thread could do nothing. The
         // flusher wakes it after the write: the fence of `settle` comes between the new wait and
         // this look at the tail, so the flusher sees the wait, or this call sees the write.
@@ -237,7 +237,7 @@ impl<M: Memory> Shared<M> {
         let pending = pending.ok_or_else(over)?;
         // No `settle` here: to meet the request, or to end the line, the flusher takes the lock
         // under which the request was announced, and a `settle` follows.
-        intake.bell.ring();
+        intake.activate_until(cut);
         Ok(pending)
     }
 

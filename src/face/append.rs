@@ -245,8 +245,8 @@ impl Queue {
         timeout: Option<Duration>,
     ) -> Result<Position, Error> {
         if let Some(intake) = self.shared().direct() {
-            if let Some(posted) = intake.ring.append_at_once(record) {
-                intake.posted(posted, flags.activates());
+            if let Some(posted) = intake.ring.append_at_once(record, flags.activates()) {
+                intake.posted(posted);
                 return Ok(intake.position(posted.end));
             }
         }

@@ -198,6 +198,7 @@ pub fn flush_to<M: Memory>(
             has_finished.then_some(Err(Error::Closed))
         }
     };
+    intake.ring.activate_until(target); // the wait rings the bell
     patience.wait_for(shared, ready)
 }
 

@@ -69,8 +69,8 @@ impl Queue {
         match (detached.part, shared.direct()) {
             (Part::Ring(claim), Some(intake)) => {
                 // `detach` took the claim from this ring, and it is the only one.
-                let posted = intake.ring.post(claim, used as u32);
-                intake.posted(posted, flags.activates());
+                let posted = intake.ring.post(claim, used as u32, flags.activates());
+                intake.posted(posted);
                 intake.position(posted.end)
             }
             (Part::Ring(claim), None) if shared.here().is_ok() => {

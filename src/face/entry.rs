@@ -234,8 +234,8 @@ impl<'q, R: Reserved> Entry<'q, R> {
         self.post_flags(Flags::empty())
     }
 
-    /// Posts as [`post`](Entry::post) does, with flags: [`Flags::NOACTIVATE`] does not wake the
-    /// flusher. Other flags have no effect here. Source: `alq_post_flags` in alq(9).
+    /// Posts as [`post`](Entry::post) does, with flags: [`Flags::NOACTIVATE`] leaves the
+    /// record in the ring until something activates the queue. Other flags have no effect here. Source: `alq_post_flags` in alq(9).
     ///
     /// ```
     /// # let dir = tempfile::tempdir()?;
@@ -301,8 +301,8 @@ fn end<R: Reserved>(
     // that it is `None`.
     if own.is_none() {
         if let Some(intake) = shared.direct() {
-            let posted = R::post(taken, &intake.ring, used);
-            intake.posted(posted, flags.activates());
+            let posted = R::post(taken, &intake.ring, used, flags.activates());
+            intake.posted(posted);
             return intake.position(posted.end);
         }
     }

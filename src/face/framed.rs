@@ -31,8 +31,8 @@ pub(super) fn append(
         Ok(mut reservation) => {
             let start = reservation.start();
             let len = fill(shared, reservation.bytes_mut(), record, start);
-            let posted = reservation.post(len);
-            shared.intake.posted(posted, flags.activates());
+            let posted = reservation.post_as(len, flags.activates());
+            shared.intake.posted(posted);
             Ok(shared.intake.position(posted.end))
         }
         Err(refused) => aside::append(shared, refused, record, Waiting::new(flags, timeout)),
@@ -100,8 +100,8 @@ pub(super) fn end(shared: &Shared<Mirror>, narrowed: Claim, used: u32, activate:
         start,
         os::now_ns,
     );
-    let posted = shared.intake.ring.post(claim, len);
-    shared.intake.posted(posted, activate);
+    let posted = shared.intake.ring.post(claim, len, activate);
+    shared.intake.posted(posted);
     shared.intake.position(posted.end)
 }
 
@@ -125,8 +125,8 @@ pub(super) fn end_in_lane(
         start,
         os::now_ns,
     );
-    let posted = owner.post(&shared.intake.ring, len);
-    shared.intake.posted(posted, activate);
+    let posted = owner.post(&shared.intake.ring, len, activate);
+    shared.intake.posted(posted);
     shared.intake.position(posted.end)
 }
 
@@ -153,8 +153,8 @@ pub(super) fn append_in_lane(
         record,
         start,
     );
-    let posted = owner.post(&shared.intake.ring, len);
-    shared.intake.posted(posted, flags.activates());
+    let posted = owner.post(&shared.intake.ring, len, flags.activates());
+    shared.intake.posted(posted);
     Ok(shared.intake.position(posted.end))
 }
 

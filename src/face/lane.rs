@@ -244,8 +244,8 @@ impl Lane {
         if !self.owner.begins(record.len()) {
             return None;
         }
-        let posted = self.owner.append(&intake.ring, record);
-        intake.posted(posted, activate);
+        let posted = self.owner.append(&intake.ring, record, activate);
+        intake.posted(posted);
         Some(intake.position(posted.end))
     }
 

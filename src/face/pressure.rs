@@ -49,6 +49,7 @@ impl Queue {
         let keeps = intake.fits_below(len as u64, percent);
         if !keeps {
             self.refuse(Cause::Headroom, len);
+            intake.schedule(); // the records in the ring may be quiet
         }
         keeps
     }

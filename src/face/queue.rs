@@ -255,8 +255,8 @@ impl Queue {
         }
     }
 
-    /// Wakes the flusher for records that were posted with
-    /// [`NOACTIVATE`](crate::Flags::NOACTIVATE). Returns at once.
+    /// Has the flusher write the records that were posted with
+    /// [`NOACTIVATE`](crate::Flags::NOACTIVATE) before the call. Returns at once.
     ///
     /// ```
     /// # let dir = tempfile::tempdir()?;
@@ -269,7 +269,7 @@ impl Queue {
     /// ```
     pub fn activate(&self) {
         if let Ok(intake) = self.current().shared.here() {
-            intake.bell.ring();
+            intake.activate_until(intake.ring.posted_end());
         }
     }
 

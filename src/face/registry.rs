@@ -143,7 +143,8 @@ impl<M: Memory> Registry<M> {
         let moves = |queue: &&Arc<Shared<M>>| queue.intake.trouble.is_moving();
         let deadline = deadline_in(limit);
         for queue in state.queues.iter().filter(moves) {
-            queue.intake.bell.ring();
+            let intake = &queue.intake;
+            intake.activate_until(intake.ring.posted_end());
         }
         for queue in state.queues.iter().filter(moves) {
             let _ = barrier::flush(queue, until(queue, deadline)); // the parent writes the rest
@@ -157,8 +158,9 @@ impl<M: Memory> Registry<M> {
         // All flushers are woken before this waits for any: one that is stuck may use up all of the
         // time.
         let rung = |queue: &Arc<Shared<M>>| {
-            queue.intake.bell.ring();
-            barrier::flush_target(queue)
+            let target = barrier::flush_target(queue);
+            queue.intake.activate_until(target);
+            target
         };
         let targets: Vec<u64> = queues.iter().map(rung).collect();
         let mut result = Ok(());

@@ -36,8 +36,8 @@ pub trait Reserved {
     /// Takes the right to post out of an entry that ends.
     fn take(&mut self) -> Self::Taken<'_>;
 
-    /// Publishes the first `used` bytes.
-    fn post(taken: Self::Taken<'_>, ring: &Ring<Mirror>, used: u32) -> Posted;
+    /// Publishes the first `used` bytes, quietly unless `activate` is set.
+    fn post(taken: Self::Taken<'_>, ring: &Ring<Mirror>, used: u32, activate: bool) -> Posted;
 
     /// Ends an entry that needs more than a post: one with a framing, one with memory outside of the
     /// ring (`own`), or, in a child of fork(2), one that the parent opened.
@@ -81,8 +81,8 @@ impl Reserved for Claim {
     }
 
     #[inline(always)]
-    fn post(taken: Self, ring: &Ring<Mirror>, used: u32) -> Posted {
-        ring.post(taken, used)
+    fn post(taken: Self, ring: &Ring<Mirror>, used: u32, activate: bool) -> Posted {
+        ring.post(taken, used, activate)
     }
 
     /// Passes only values that a call passes in registers. A claim is passed in memory, so the hot
@@ -160,8 +160,8 @@ impl Reserved for Begun<'_> {
     }
 
     #[inline(always)]
-    fn post(owner: &mut Owner, ring: &Ring<Mirror>, used: u32) -> Posted {
-        owner.post(ring, used)
+    fn post(owner: &mut Owner, ring: &Ring<Mirror>, used: u32, activate: bool) -> Posted {
+        owner.post(ring, used, activate)
     }
 
     #[cold]

@@ -54,6 +54,8 @@ pub(super) struct Batch {
     pub abandoned: u64,
     /// How many of the bytes lie before the last end of a record; `None` if the walk saw no end.
     pub whole: Option<u32>,
+    /// Whether a record that was found activates the queue.
+    pub activates: bool,
     pub more: bool,
 }
 
@@ -70,6 +72,7 @@ impl Batch {
             padding: 0,
             abandoned: 0,
             whole: None,
+            activates: false,
             more: true,
         }
     }

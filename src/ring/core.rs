@@ -12,12 +12,13 @@
 use crossbeam_utils::CachePadded;
 
 use super::accounts::{Accounts, Ledger};
+use super::activation::Activation;
 use super::claims::{Claims, Refusal};
 use super::lanes::{LaneCounts, Lanes};
 use super::recorder::Recorder;
 use crate::memory::{Journal, Memory, Slot};
 use crate::primitives::sync::Mutex;
-use crate::words::{Geometry, Head, Room, Tail};
+use crate::words::{Geometry, Head, Room, Tail, extend};
 
 /// A ring of bytes and slots that any number of threads reserve in and one drain empties.
 #[derive(Debug)]
@@ -29,6 +30,7 @@ pub struct Ring<M> {
     pub(super) lanes: Lanes,
     /// Set if the ring overwrites its oldest records.
     pub(super) recorder: Option<CachePadded<Recorder>>,
+    pub(super) activation: Activation,
     /// The open reservations of an ended ring that the drain stepped over.
     pub(super) stepped_over: Mutex<Vec<SteppedOver>>,
 }
@@ -52,6 +54,8 @@ impl<M: Memory> Ring<M> {
             drained: CachePadded::new(Ledger::new(origin)),
             lanes: Lanes::new(),
             recorder: None,
+            // A recovery writes everything that it finds.
+            activation: Activation::until(extend(origin.pos, head.pos)),
             stepped_over: Mutex::new(Vec::new()),
         }
     }

@@ -3,6 +3,7 @@
 //! This file owns the cursor and moves the tail. It never waits for an owner.
 
 mod copy;
+mod quiet;
 mod stream;
 
 pub use copy::{Copied, CopyStep};
@@ -43,6 +44,8 @@ pub enum Drained {
     },
     /// The next bytes start at this position, which does not [follow](Drain::follow) the last ones.
     Apart(u64),
+    /// The next bytes wait until something activates the queue.
+    Quiet,
     /// Nothing is claimed after the tail, or after the open span of a lane in which the drain has
     /// taken all committed bytes.
     Empty,
@@ -61,6 +64,8 @@ pub struct Drain {
     cuts_records: bool,
     /// Whether the last byte that the sink took lies inside a record.
     is_within: bool,
+    /// Up to here everything is activated, by records that the drain has found.
+    activated: u64,
     /// Where the next run must start: see [`follow`](Drain::follow).
     follows: Option<u64>,
 }
@@ -86,6 +91,7 @@ impl Drain {
             wanted_before: 0,
             cuts_records: false,
             is_within: false,
+            activated: 0,
             follows: None,
         }
     }
@@ -143,6 +149,7 @@ impl Drain {
     ) -> Result<Drained, E> {
         assert_eq!(self.ring, ring.identity(), "a drain empties its own ring");
         let batch = self.walk(ring, Limit::About(limit), holes);
+        self.note_activated(ring, &batch);
         if let Some(apart) = self.apart(&batch) {
             return Ok(Drained::Apart(apart));
         }
@@ -205,7 +212,8 @@ impl Drain {
         self.commit(ring, &batch, bytes - whole);
     }
 
-    /// Collects posted bytes from the cursor on, up to `limit`. Moves nothing.
+    /// Collects posted bytes from the cursor on, up to `limit`, or to a quiet record that nothing has
+    /// activated. Moves nothing.
     fn walk<M: Memory>(&self, ring: &Ring<M>, limit: Limit, holes: Holes) -> Batch {
         let end = match holes {
             Holes::Wait => None,
@@ -230,6 +238,14 @@ impl Drain {
                 }
                 Some((start, state)) => {
                     self.check(ring, start, state, batch.end.taken);
+                    // A short write has taken only what was permitted before.
+                    let state = match limit {
+                        Limit::Exactly(_) => state,
+                        Limit::About(_) => {
+                            let (span, end) = ((start, state), batch.end);
+                            self.permitted(ring, end, span, &mut batch.activates)
+                        }
+                    };
                     if batch.abandoned > 0 || !batch.take(start, state, limit) {
                         break;
                     }
@@ -334,16 +350,6 @@ impl Drain {
         self.is_posted(ring)
     }
 
-    /// Returns why nothing has moved.
-    fn standstill<M: Memory>(&self, ring: &Ring<M>) -> Drained {
-        if self.has_claims_ahead(ring) {
-            let seq = self.cursor.seq as u32;
-            Drained::Blocked { seq }
-        } else {
-            Drained::Empty
-        }
-    }
-
     /// Returns whether a step would take bytes of the drain's next span, pass it, or ask for it.
     pub fn is_posted<M: Memory>(&self, ring: &Ring<M>) -> bool {
         let Some((_, state)) = ring.span(self.cursor) else {
@@ -358,17 +364,25 @@ impl Drain {
         }
     }
 
-    /// Returns whether anything is claimed after the cursor, apart from the open span of a lane in
-    /// which the cursor stands.
-    pub fn has_claims_ahead<M: Memory>(&self, ring: &Ring<M>) -> bool {
+    /// Returns why nothing has moved: [`Empty`](Drained::Empty) if nothing is claimed after the
+    /// cursor, apart from the open span of a lane in which the cursor stands.
+    pub fn standstill<M: Memory>(&self, ring: &Ring<M>) -> Drained {
         let head = ring.head();
         if self.has_reached(head) {
-            return false;
+            return Drained::Empty;
         }
         let span = ring.span(self.cursor);
+        if span.is_some_and(|span| self.is_quiet(ring, span)) {
+            return Drained::Quiet;
+        }
         let is_all_taken = span.is_some_and(|(_, state)| is_caught_up(self.cursor, state));
         let is_idle = is_all_taken && self.is_newest(head) && !self.seals.is_out(self.cursor.seq);
-        !is_idle || ring.ended().is_some()
+        if is_idle && ring.ended().is_none() {
+            Drained::Empty
+        } else {
+            let seq = self.cursor.seq as u32;
+            Drained::Blocked { seq }
+        }
     }
 
     /// Returns whether the lane's span at the cursor is the last before `head`.

@@ -17,6 +17,7 @@
 //! has not committed. The committed bytes belong to the drain.
 #![allow(unsafe_code)]
 
+mod quiet;
 mod shift;
 
 use core::ptr;
@@ -181,7 +182,7 @@ impl Owner {
 
     /// Copies a whole record to the end of the span and posts it. The record must have been begun.
     #[inline]
-    pub fn append<M: Memory>(&mut self, ring: &Ring<M>, record: &[u8]) -> Posted {
+    pub fn append<M: Memory>(&mut self, ring: &Ring<M>, record: &[u8], activate: bool) -> Posted {
         let len = record.len() as u32;
         debug_assert!(self.single.is_none());
         let first = self.checked(ring, len, self.span.pos(), self.span.room());
@@ -189,7 +190,7 @@ impl Owner {
         // code can have a slice into the ring as the source only through another reservation, which
         // does not overlap this one.
         unsafe { ptr::copy_nonoverlapping(record.as_ptr(), first, record.len()) };
-        self.commit(ring, len)
+        self.commit(ring, len, activate)
     }
 
     /// Returns the pointer to the `len` bytes of the record that was begun.
@@ -216,20 +217,21 @@ impl Owner {
         ring.memory.at(pos)
     }
 
-    /// Posts the first `used` bytes of the record that was begun; 0 posts nothing.
+    /// Posts the first `used` bytes of the record that was begun, quietly unless `activate` is set;
+    /// 0 posts nothing.
     #[inline]
-    pub fn post<M: Memory>(&mut self, ring: &Ring<M>, used: u32) -> Posted {
+    pub fn post<M: Memory>(&mut self, ring: &Ring<M>, used: u32, activate: bool) -> Posted {
         if self.single.is_some() {
-            self.post_single(ring, used)
+            self.post_single(ring, used, activate)
         } else {
-            self.commit(ring, used)
+            self.commit(ring, used, activate)
         }
     }
 
     #[cold]
-    fn post_single<M: Memory>(&mut self, ring: &Ring<M>, used: u32) -> Posted {
+    fn post_single<M: Memory>(&mut self, ring: &Ring<M>, used: u32, activate: bool) -> Posted {
         let single = self.single.take().expect("the caller has looked");
-        let posted = ring.post(single, used);
+        let posted = ring.post(single, used, activate);
         if used > 0 {
             self.position = posted.end;
         }
@@ -237,7 +239,7 @@ impl Owner {
     }
 
     #[inline]
-    fn commit<M: Memory>(&mut self, ring: &Ring<M>, used: u32) -> Posted {
+    fn commit<M: Memory>(&mut self, ring: &Ring<M>, used: u32, activate: bool) -> Posted {
         debug_assert!(used <= self.span.room() && self.shifted == (0, 0));
         let span = &mut self.span;
         let start = span.start + u64::from(span.committed);
@@ -246,11 +248,14 @@ impl Owner {
         if used > 0 {
             ring.memory.end_write(start as u32, used);
             span.committed += used;
+            let mut state = span.state | u64::from(span.committed);
+            if !activate {
+                state |= self.quiet(ring, used);
+            }
             // [lane.commit] Release, pairs with [drain.state]: the bytes are seen.
-            ring.slot(seq).state.store(
-                span.state | u64::from(span.committed),
-                unless_mutant("lane.commit", Ordering::Release),
-            );
+            ring.slot(seq)
+                .state
+                .store(state, unless_mutant("lane.commit", Ordering::Release));
             self.records += 1;
             self.position = end;
         }
@@ -261,6 +266,7 @@ impl Owner {
             end,
             claimed_end: end,
             gave_back: false,
+            activates: activate,
         }
     }
 
@@ -277,7 +283,7 @@ impl Owner {
     pub fn leave<M: Memory>(&mut self, ring: &Ring<M>) -> Option<Left> {
         self.unshift();
         if self.single.is_some() {
-            let Posted { seq, gave_back, .. } = self.post_single(ring, 0);
+            let Posted { seq, gave_back, .. } = self.post_single(ring, 0, true);
             return Some(Left { seq, gave_back });
         }
         if self.span.len == 0 {
@@ -365,7 +371,7 @@ impl Owner {
         for unused in seq + 1..next_seq(seq, Phase::Open) {
             let slot = ring.slot(unused as u32);
             let (before, state) = if unused == seq + 1 {
-                (self.records as u32, State::note(self.block.id))
+                (self.records as u32, State::note(self.block.id, 0))
             } else {
                 (0, 0)
             };

@@ -17,7 +17,7 @@ pub(super) fn append_in_lane(ring: &Ring<Heap>, owner: &mut Owner, record: &[u8]
             return false;
         }
     }
-    owner.append(ring, record);
+    owner.append(ring, record, true);
     true
 }
 
@@ -124,7 +124,7 @@ fn a_busy_span_is_not_sealed() {
     assert!(!drain.is_posted(&ring));
     let (_, outstanding) = ring.outstanding();
     assert_eq!((outstanding.held, outstanding.oldest_held_bytes), (1, 6));
-    owner.append(&ring, b"cd");
+    owner.append(&ring, b"cd", true);
     assert!(drain.is_posted(&ring));
     assert_eq!(step(&ring, &mut drain, 9, Holes::Wait).0, [b"cd"]);
     assert!(!owner.begins(1), "the span was asked for");
@@ -209,7 +209,7 @@ fn an_ended_ring_seals_its_lanes_and_steps_over_busy_ones() {
     assert!(drain.has_reached(ring.ended().unwrap()));
     assert_eq!((ring.accounts().abandoned, ring.fill()), (1, 0));
     assert_eq!(ring.posted_too_late(), Late::default());
-    let late = busy.append(&ring, b"late");
+    let late = busy.append(&ring, b"late", true);
     assert_eq!(
         ring.posted_too_late(),
         Late {

@@ -31,6 +31,7 @@
 //! | `progress` | a tail in two words that other threads read |
 //! | `claims` | the line that every claim reads and writes: head, gate, end |
 //! | `accounts` | the drain's progress and counts, and its tail |
+//! | `activation`, `quiet` | which posted records the drain may write |
 //! | `block`, `lanes` | the words of one lane, and the list of all lanes |
 //! | `core` | the ring, which joins these |
 //! | `reserve`, `reservation` | claim, fill, post |
@@ -42,6 +43,7 @@
 //! | `make`, `recover` | a new ring, or one that a process has left in a file |
 
 mod accounts;
+mod activation;
 mod batch;
 mod block;
 mod claims;
@@ -54,6 +56,7 @@ mod lanes;
 mod make;
 mod overwrite;
 mod progress;
+mod quiet;
 mod read;
 mod recorder;
 #[cfg(all(test, not(alq_model)))]

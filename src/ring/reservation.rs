@@ -87,14 +87,20 @@ impl<M: Memory> Reservation<'_, M> {
     /// Publishes the first `used` bytes, and gives the rest back if nothing was claimed after it.
     #[inline]
     pub fn post(self, used: u32) -> Posted {
+        self.post_as(used, true)
+    }
+
+    /// Posts as [`post`](Reservation::post) does; quietly unless `activate` is set.
+    #[inline]
+    pub fn post_as(self, used: u32, activate: bool) -> Posted {
         let ring = self.ring;
-        ring.post(self.into_claim(), used)
+        ring.post(self.into_claim(), used, activate)
     }
 }
 
 impl<M: Memory> Drop for Reservation<'_, M> {
     /// Posts nothing: the drain steps over the span, and no thread waits for it.
     fn drop(&mut self) {
-        self.ring.post(self.claim.take(), 0);
+        self.ring.post(self.claim.take(), 0, true);
     }
 }

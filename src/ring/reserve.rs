@@ -37,6 +37,8 @@ pub struct Posted {
     pub claimed_end: u64,
     /// Whether a part of the claimed room is free again.
     pub gave_back: bool,
+    /// Whether the post activates the queue.
+    pub activates: bool,
 }
 
 /// A claim: the sequence of its (first) slot, and `len` bytes from `start` on. The compare-and-swap
@@ -126,12 +128,12 @@ impl<M: Memory> Ring<M> {
     /// If the record is longer than the ring.
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "as for `reserve_at_once`")]
-    pub fn append_at_once(&self, record: &[u8]) -> Option<Posted> {
+    pub fn append_at_once(&self, record: &[u8], activate: bool) -> Option<Posted> {
         assert!(record.len() <= self.geometry.capacity() as usize);
         let len = record.len() as u32;
         let claim = self.claim_at_once(len, Width::Slot, 0)?;
         self.copy(&claim, record);
-        Some(self.post(claim, len))
+        Some(self.post(claim, len, activate))
     }
 
     /// Claims `len` bytes. The gate bits in `passed` do not stop this claim.
@@ -235,12 +237,12 @@ impl<M: Memory> Ring<M> {
         unsafe { slice::from_raw_parts_mut(first, claim.len()) }
     }
 
-    /// Publishes the first `used` bytes of a claim of this ring. Gives the rest back if nothing was
-    /// claimed after it.
+    /// Publishes the first `used` bytes of a claim of this ring, quietly unless `activate` is set.
+    /// Gives the rest back if nothing was claimed after it.
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "as for `reserve_at_once`")]
     #[expect(clippy::needless_pass_by_value, reason = "a post spends the claim")]
-    pub fn post(&self, claim: Claim, used: u32) -> Posted {
+    pub fn post(&self, claim: Claim, used: u32, activate: bool) -> Posted {
         debug_assert!(claim.len > 0 && used <= claim.len);
         let (seq, start) = (claim.seq as u32, claim.start as u32);
         // All of the claim: the bytes that are given back may have been written too.
@@ -249,7 +251,11 @@ impl<M: Memory> Ring<M> {
             && self
                 .claims
                 .give_back(Width::Slot.after(seq), start, claim.len, used);
-        let state = State::closed(self.geometry.tag(seq), used);
+        let mut state = State::closed(self.geometry.tag(seq), used);
+        if !activate && !self.is_recorder() {
+            self.activation.note_quiet();
+            state = state.quiet();
+        }
         // [post.state] Release, pairs with [drain.state], [survey.look] and [survey.late]: a thread
         // that sees the span sees its place and its bytes.
         let order = unless_mutant("post.state", Ordering::Release);
@@ -260,6 +266,7 @@ impl<M: Memory> Ring<M> {
             end: claim.start + u64::from(used),
             claimed_end: claim.start + u64::from(claim.len),
             gave_back,
+            activates: activate,
         }
     }
 }

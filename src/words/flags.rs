@@ -26,9 +26,12 @@ bitflags::bitflags! {
         /// [`refuse_when_stalled`](crate::Options::refuse_when_stalled) is set). If an open entry
         /// blocks the drain for the stall limit, fail with [`Error::Held`].
         const WAITOK = 0x2;
-        /// Do not wake the flusher. The record is written, at the latest, with the next post
-        /// without this flag, by [`activate`](crate::Queue::activate), `flush` or `close`, or when
-        /// a caller finds the queue full.
+        /// Leave the record in the ring, and do not wake the flusher, until something activates the
+        /// queue: the next post without this flag; [`activate`](crate::Queue::activate), `flush`,
+        /// `fsync`, a completion, `reopen` or `close`; the end of the process; or a caller that
+        /// finds no room. Then the flusher writes everything that is posted by then, in order. (If
+        /// the process is killed, a [ring file](crate::Options::ring_file) keeps the record, and
+        /// the next queue writes it.) A child of fork(2) writes its records at once.
         const NOACTIVATE = 0x4;
         /// The caller tries again if this call gives up its wait, so [`Error::TimedOut`] and
         /// [`Error::Held`] are no loss: they are not counted in

@@ -89,22 +89,26 @@ impl Place {
     }
 }
 
-/// How far a span has come: `{ tag, phase, committed }`, published with Release by its owner.
+/// How far a span has come: `{ tag, phase, quiet, committed }`, published with Release by its owner.
 ///
 /// ```text
-///  63          34 33  32 31             0
-/// +--------------+------+----------------+
-/// |     tag      | phase|   committed    |
-/// +--------------+------+----------------+
+///  63          34 33  32  31   30        0
+/// +--------------+------+-----+-----------+
+/// |     tag      | phase|quiet| committed |
+/// +--------------+------+-----+-----------+
 /// ```
 ///
-/// phase: 1 open, 2 closed, 3 sealed; 0 is not valid.
+/// phase: 1 open, 2 closed, 3 sealed; 0 is not valid. quiet: the last record in the span was posted
+/// with `NOACTIVATE`. A span of 2^31 bytes, the largest capacity, needs bit 31 for its length: bit
+/// 31 alone is that length, and such a span is never quiet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct State {
     /// The lap that this word belongs to.
     pub tag: Tag,
     /// Whether `committed` may still grow.
     pub phase: Phase,
+    /// Whether the last record of the span waits for an activation.
+    pub is_quiet: bool,
     /// How many bytes from the start of the span are records. Always the end of a record.
     pub committed: u32,
 }
@@ -114,12 +118,16 @@ impl State {
     const CLOSED: u64 = 2;
     const SEALED: u64 = 3;
 
+    /// The bit of a span whose last record is quiet.
+    pub const QUIET: u32 = 1 << 31;
+
     /// A closed span with `committed` bytes of records.
     #[inline]
     pub const fn closed(tag: Tag, committed: u32) -> Self {
         Self {
             tag,
             phase: Phase::Closed,
+            is_quiet: false,
             committed,
         }
     }
@@ -130,7 +138,18 @@ impl State {
         Self {
             tag,
             phase: Phase::Open,
+            is_quiet: false,
             committed,
+        }
+    }
+
+    /// The same span, quiet, if a span of this length can be: one without records cannot.
+    #[inline]
+    #[must_use]
+    pub const fn quiet(self) -> Self {
+        Self {
+            is_quiet: self.committed > 0 && self.committed < Self::QUIET,
+            ..self
         }
     }
 
@@ -144,18 +163,25 @@ impl State {
         }
     }
 
-    /// The state word of the second slot of a lane's span: the number of the lane and no phase, so
-    /// it is not the state of a span. (That slot's place holds the number of records that the lane
-    /// had posted before the span, modulo 2^32: see [`Place::of_none`].)
+    /// The state word of the second slot of a lane's span: the number of the lane, no phase, so it
+    /// is not the state of a span, and, if the span is quiet, how many of its bytes are not. (That
+    /// slot's place holds the number of records that the lane had posted before the span, modulo
+    /// 2^32: see [`Place::of_none`].)
     #[inline]
-    pub const fn note(lane: u32) -> u64 {
-        (lane as u64) << 34
+    pub const fn note(lane: u32, activated: u32) -> u64 {
+        (lane as u64) << 34 | activated as u64
     }
 
     /// Whether `bits` is the note of `lane`.
     #[inline]
     pub const fn is_note(bits: u64, lane: u32) -> bool {
-        bits == Self::note(lane)
+        bits >> 32 == Self::note(lane, 0) >> 32
+    }
+
+    /// How many bytes of a quiet span of a lane are activated, which its note says.
+    #[inline]
+    pub const fn activated_in_note(bits: u64) -> u32 {
+        bits as u32
     }
 
     /// Unpacks the state of lap `tag`. `None` if the slot still holds an earlier lap, or nothing
@@ -171,10 +197,13 @@ impl State {
         if (bits >> 34) as u32 != tag.0 {
             return None;
         }
+        let len = bits as u32;
+        let is_quiet = len > Self::QUIET;
         Some(Self {
             tag,
             phase,
-            committed: bits as u32,
+            is_quiet,
+            committed: if is_quiet { len - Self::QUIET } else { len },
         })
     }
 
@@ -197,7 +226,8 @@ impl State {
             Phase::Closed => Self::CLOSED,
             Phase::Sealed => Self::SEALED,
         };
-        (self.tag.0 as u64) << 34 | phase << 32 | self.committed as u64
+        let quiet = if self.is_quiet { Self::QUIET } else { 0 };
+        (self.tag.0 as u64) << 34 | phase << 32 | (quiet | self.committed) as u64
     }
 }
 
@@ -211,14 +241,26 @@ mod tests {
             for b in [0, 1, 1 << 31, u32::MAX] {
                 let place = Place { seq: a, start: b };
                 assert_eq!(Place::from_bits(place.to_bits()), place);
+            }
+        }
+    }
+
+    #[test]
+    fn states_round_trip_at_the_corners() {
+        for lap in [0, 1, 1 << 30, u32::MAX] {
+            for committed in [0, 1, (1 << 31) - 1, 1 << 31] {
                 for phase in [Phase::Open, Phase::Closed, Phase::Sealed] {
-                    let tag = Tag::of_lap(a);
+                    let tag = Tag::of_lap(lap);
                     let state = State {
                         tag,
                         phase,
-                        committed: b,
+                        is_quiet: false,
+                        committed,
                     };
                     assert_eq!(State::of_lap(state.to_bits(), tag), Some(state));
+                    let quiet = state.quiet();
+                    assert_eq!(State::of_lap(quiet.to_bits(), tag), Some(quiet));
+                    assert_eq!(quiet.is_quiet, committed > 0 && committed < 1 << 31);
                 }
             }
         }
@@ -236,7 +278,7 @@ mod tests {
                 State::closed(other, 3).to_bits(),
                 State::open(tag, 3).to_bits(),
                 State::open(tag, 3).sealed().to_bits(),
-                State::note(3),
+                State::note(3, 0),
                 0,
                 u64::MAX,
             ];
@@ -260,8 +302,10 @@ mod tests {
 
     #[test]
     fn a_note_names_one_lane() {
-        assert_eq!(State::note(3), 3 << 34);
-        assert!(!State::is_note(State::note(3), 4));
+        assert_eq!(State::note(3, 0), 3 << 34);
+        let note = State::note(3, 1 << 31);
+        assert!(State::is_note(note, 3) && !State::is_note(note, 4));
+        assert_eq!(State::activated_in_note(note), 1 << 31);
     }
 
     #[test]
@@ -271,7 +315,7 @@ mod tests {
         assert_eq!(State::of_lap(0, Tag::of_lap(1)), None);
         assert_eq!(State::of_lap(0, Tag::of_lap(0)), None);
         for lane in [0, 7, u32::MAX] {
-            let note = State::note(lane);
+            let note = State::note(lane, u32::MAX);
             assert!(State::is_note(note, lane));
             assert_eq!(State::of_lap(note, Tag::of_lap(lane)), None);
         }

@@ -46,6 +46,8 @@ struct World<'q> {
     has_failed: bool,
     /// How many may be in use, at most.
     slots: usize,
+    /// Only this many bytes may be written: since then everything was posted quietly.
+    activated: Option<usize>,
 }
 
 /// Runs the sequence on a queue of its own.
@@ -68,6 +70,7 @@ pub fn run(settings: Settings, ops: &[Op]) {
         next_sync_fails: false,
         has_failed: false,
         slots: 0,
+        activated: None,
     };
     for op in ops {
         world.step(*op);
@@ -126,6 +129,9 @@ impl World<'_> {
         assert_eq!(stats.posted_records, self.reference.count() as u64);
         assert!(stats.written_bytes <= stats.posted_bytes);
         assert!(stats.written_records <= stats.posted_records);
+        if let Some(activated) = self.activated {
+            assert_eq!(stats.written_bytes, activated as u64);
+        }
         assert!(stats.fill_bytes <= stats.capacity_bytes);
         assert_eq!(
             (stats.held, stats.lanes),
@@ -145,6 +151,9 @@ impl World<'_> {
 /// The operations.
 impl World<'_> {
     fn step(&mut self, op: Op) {
+        if !matches!(op, Op::Write { .. } | Op::Seal { .. }) {
+            self.activated = None;
+        }
         match op {
             Op::Write { who, len, quiet } => self.write(who, len, quiet),
             Op::Reserve { who, len, used } => self.reserve(who, len, used),
@@ -197,6 +206,9 @@ impl World<'_> {
         let must_fit = self.must_fit(record.len());
         let claimed = self.reference.tick();
         self.slots += SLOTS_OF_A_CLAIM;
+        if !must_fit || !flags.contains(Flags::NOACTIVATE) {
+            self.activated = None; // a caller that finds no room activates, too
+        }
         let result = match (who.checked_sub(1), self.is_fixed) {
             (None, false) => self.queue.writen(&record, flags),
             (None, true) => self.queue.write_fixed(&record, flags),
@@ -323,6 +335,7 @@ impl World<'_> {
             self.queue.flush().unwrap();
             self.check_file();
             self.slots = SLOTS_OF_IDLERS;
+            self.activated = Some(self.reference.bytes());
         } else {
             let has_claims_ahead =
                 |(_, claimed): &(Entry<'_>, Tick)| self.reference.has_shared_behind(*claimed);
@@ -393,6 +406,7 @@ impl World<'_> {
             .is_some_and(|(_, trouble)| trouble == Trouble::Failed);
         if fails && self.is_stuck() && !self.has_failed {
             assert_eq!(self.queue.flush(), Err(io_error(Operation::Write)));
+            self.activated = None;
             self.has_failed = true;
         }
     }

@@ -19,6 +19,7 @@ mod held;
 mod lanes;
 mod loss_lines;
 mod ordered;
+mod quiet;
 mod recorder;
 mod refusals;
 mod refuse_when_stalled;

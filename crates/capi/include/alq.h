@@ -63,7 +63,7 @@ struct ale {
 
 #define ALQ_NOWAIT 0x0001     /* do not sleep; wins over ALQ_WAITOK */
 #define ALQ_WAITOK 0x0002     /* sleep until there is room; the default if neither is given */
-#define ALQ_NOACTIVATE 0x0004 /* do not wake the writing thread: see alq_activate */
+#define ALQ_NOACTIVATE 0x0004 /* leave the record in the ring: see alq_activate */
 #define ALQ_ORDERED 0x0010    /* waiting appends get room in the order of their calls */
 
 #define ALQ_DEFAULT_CMODE 0600
@@ -366,8 +366,9 @@ int alq_open_fd(struct alq **alqp, int fd, const struct alq_options *options);
 size_t alq_capacity(const struct alq *alq);
 
 /*
- * Wakes the writing thread for what was posted with ALQ_NOACTIVATE. The next post without that
- * flag, a flush, a close, and an append that finds the queue full do so too. Never blocks.
+ * Has the writing thread write what was posted with ALQ_NOACTIVATE, which stays in the ring until
+ * then. The next post without that flag, a flush, a sync, a completion, a reopen, a close, and an
+ * append that finds the queue full do so too. Never blocks.
  */
 void alq_activate(struct alq *alq);
 

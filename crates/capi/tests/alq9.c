@@ -70,6 +70,41 @@ static void writing(void)
     alq_close(alq);
 }
 
+/* Waits for a byte count of the log, with a limit of 300 s. */
+static void log_grows_to(const char *name, off_t size)
+{
+    struct stat status;
+    int tries;
+    for (tries = 0; tries < 300000; tries++) {
+        CHECK(stat(name, &status) == 0);
+        if (status.st_size >= size)
+            break;
+        usleep(1000);
+    }
+    CHECK(status.st_size == size);
+}
+
+static void quiet_records_stay(void)
+{
+    struct alq *alq = opened("quiet.log", 4096, 0);
+    struct ale *ale;
+    int round;
+    for (round = 0; round < 3; round++) {
+        IS(alq_writen(alq, "loud\n", 5, ALQ_NOWAIT), 0);
+        log_grows_to("quiet.log", 5 + 16 * round); /* so the writing thread naps */
+        IS(alq_writen(alq, "quiet\n", 6, ALQ_NOWAIT | ALQ_NOACTIVATE), 0);
+        ale = alq_getn(alq, 5, ALQ_NOWAIT);
+        CHECK(ale != NULL);
+        memcpy(ale->ae_data, "post\n", 5);
+        alq_post_flags(alq, ale, ALQ_NOACTIVATE);
+    }
+    usleep(50000); /* longer than the thread naps */
+    log_grows_to("quiet.log", 5 + 16 * 2);
+    alq_activate(alq);
+    log_grows_to("quiet.log", 16 * 3);
+    alq_close(alq);
+}
+
 static void writing_fails(void)
 {
     static char big[4097];
@@ -256,6 +291,7 @@ int main(void)
     opening_fails();
     writing();
     writing_fails();
+    quiet_records_stay();
     entries();
     many_entries();
     fixed();

@@ -20,7 +20,7 @@ fn close_against_a_writer() {
             Ok(mut reservation) => {
                 reservation.fill(b"aa");
                 let posted = reservation.post(2);
-                other.intake.posted(posted, true);
+                other.intake.posted(posted);
                 true
             }
             Err(error) => {

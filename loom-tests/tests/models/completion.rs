@@ -119,7 +119,7 @@ static OUTCOMES: Mutex<[bool; 2]> = Mutex::new([false; 2]);
 fn a_wait_added_as_the_queue_ends_gets_a_result() {
     explore("a_wait_added_as_the_queue_ends_gets_a_result", 2, || {
         let (shared, mut flusher, _file) = queue(4, Order::Any);
-        write(&shared, b'a', 1, false);
+        write(&shared, b'a', 1, true);
         flusher.step();
         let theirs = Arc::clone(&shared);
         let end = thread::spawn(move || theirs.finish());

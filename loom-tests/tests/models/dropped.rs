@@ -82,7 +82,7 @@ fn a_completion_of_a_late_post_never_succeeds() {
         });
         held.fill(b"aaa");
         let posted = held.post(3);
-        shared.intake.posted(posted, true);
+        shared.intake.posted(posted);
         let one = Arc::new(Pending::new(posted.end, Reach::Written));
         shared.outcome.watch.add(Arc::clone(&one)).unwrap();
         shared.settle();

@@ -65,14 +65,14 @@ fn no_wait_is_durable_before_a_sync_that_began_after_its_bytes() {
     explore(name, 2, || {
         let disk = std::sync::Arc::new(Disk::default());
         let (shared, mut flusher, durable) = disk.queue();
-        write(&shared, b'a', 1, false);
+        write(&shared, b'a', 1, true);
         flusher.step();
         let first = pending(1, DATA);
         shared.outcome.watch.add(Arc::clone(&first)).unwrap();
         let late = pending(3, DATA);
         let theirs = Arc::clone(&shared);
         let syncer = thread::spawn(move || syncer::step(&theirs));
-        write(&shared, b'b', 2, false);
+        write(&shared, b'b', 2, true);
         shared.outcome.watch.add(Arc::clone(&late)).unwrap();
         shared.settle();
         flusher.step();
@@ -112,7 +112,7 @@ fn the_last_sync_that_is_due_is_done_before_the_end() {
             let sink = std::sync::Arc::new(Memory::default());
             let (shared, mut flusher) = queue_with_sync(4, sink);
             syncer::start(&shared).unwrap();
-            write(&shared, b'a', 1, false);
+            write(&shared, b'a', 1, true);
             let last = pending(1, DATA);
             shared.outcome.watch.add(Arc::clone(&last)).unwrap();
             shared.settle();
@@ -158,7 +158,7 @@ fn bytes_of_a_failed_sync_are_never_durable() {
         let sink = std::sync::Arc::new(Failing::default());
         let cells = sink.cells.clone();
         let (shared, mut flusher) = queue_with_sync(8, std::sync::Arc::<Failing>::clone(&sink));
-        write(&shared, b'a', 1, false);
+        write(&shared, b'a', 1, true);
         flusher.step();
         let full = |target| pending(target, Reach::Durable(SyncOp::Full));
         shared.outcome.watch.add(full(1)).unwrap();
@@ -176,7 +176,7 @@ fn bytes_of_a_failed_sync_are_never_durable() {
         });
         assert!(syncer::step(&shared));
         shared.outcome.durability.replace_sink(sink, 1, true);
-        write(&shared, b'b', 1, false);
+        write(&shared, b'b', 1, true);
         flusher.step();
         shared.outcome.watch.add(full(2)).unwrap();
         while syncer::step(&shared) {}
@@ -199,7 +199,7 @@ fn a_durable_position_is_visible_only_after_its_sync_returned() {
             *sink.has_failed.lock().unwrap() = true; // later syncs succeed
             let cells = sink.cells.clone();
             let (shared, mut flusher) = queue_with_sync(8, sink);
-            write(&shared, b'a', 1, false);
+            write(&shared, b'a', 1, true);
             flusher.step();
             let one = pending(1, Reach::Durable(op));
             shared.outcome.watch.add(one).unwrap();
@@ -228,7 +228,7 @@ fn a_byte_that_is_due_by_policy_wakes_the_sync_thread() {
             let sink = std::sync::Arc::new(Memory::default());
             let (shared, mut flusher) = queue_that_syncs(4, sink, 1);
             syncer::start(&shared).unwrap();
-            write(&shared, b'a', 1, false);
+            write(&shared, b'a', 1, true);
             flusher.step();
             let is_durable = || shared.outcome.durability.verdict(1, SyncOp::Data);
             let result = shared.outcome.progress.wait_until(None, is_durable);
@@ -251,7 +251,7 @@ fn a_wait_that_comes_as_its_bytes_are_written_gets_its_sync() {
         let sink = std::sync::Arc::new(Memory::default());
         let (shared, mut flusher) = queue_with_sync(4, sink);
         syncer::start(&shared).unwrap();
-        write(&shared, b'a', 1, false);
+        write(&shared, b'a', 1, true);
         let theirs = Arc::clone(&shared);
         let asks = thread::spawn(move || {
             let wait = pending(1, DATA);

@@ -37,8 +37,8 @@ fn a_lane_that_the_flusher_waits_for_wakes_it() {
         assert!(owner.begins(1)); // at work
         let thread = start(flusher, &shared);
         let z = write(&shared, b'z', 1, true);
-        let posted = owner.post(&shared.intake.ring, 0); // finished, without a record
-        shared.intake.posted(posted, false);
+        let posted = owner.post(&shared.intake.ring, 0, false); // finished, without a record
+        shared.intake.posted(posted);
         let written = || (shared.intake.ring.tail().pos >= z).then_some(());
         shared.outcome.progress.wait_until(None, written).unwrap();
         assert_eq!(file.contents(), b"az");
@@ -82,7 +82,7 @@ fn a_writer_gets_the_room_of_an_idle_lane() {
         let mut reservation = shared.intake.wait_reserve(16, Kind::Writen, None).unwrap();
         reservation.fill(&[b'w'; 16]);
         let posted = reservation.post(16);
-        shared.intake.posted(posted, true);
+        shared.intake.posted(posted);
         barrier::close(&shared, FOR_EVER()).unwrap();
         thread.join().unwrap();
         assert_eq!(file.contents().len(), 17);
@@ -107,7 +107,7 @@ fn a_writer_gets_the_room_that_a_lane_has_just_taken() {
             });
             let thread = start(flusher, &shared);
             let reservation = shared.intake.wait_reserve(16, Kind::Getn, None).unwrap();
-            shared.intake.posted(reservation.post(0), true);
+            shared.intake.posted(reservation.post(0));
             drop(lane.join().unwrap());
             shared.set_last(Last::Stop);
             thread.join().unwrap();

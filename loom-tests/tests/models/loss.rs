@@ -11,7 +11,7 @@ use loom::thread;
 fn a_loss_line_has_the_bytes_of_the_loss() {
     explore("a_loss_line_has_the_bytes_of_the_loss", 3, || {
         let (shared, mut flusher, file) = queue(4, Order::Any);
-        write(&shared, b'x', 4, false);
+        write(&shared, b'x', 4, true);
         let other = Arc::clone(&shared);
         let refused = thread::spawn(move || {
             let error = other

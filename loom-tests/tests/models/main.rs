@@ -13,6 +13,7 @@ mod lanes;
 mod loss;
 mod ordered;
 mod publish;
+mod quiet;
 mod recorder;
 mod reopen;
 mod seal;

@@ -10,14 +10,14 @@ use loom::thread;
 fn ordered_writers() {
     explore("ordered_writers", 1, || {
         let (shared, mut flusher, file) = queue(4, Order::Arrival);
-        write(&shared, b'x', 4, false);
+        write(&shared, b'x', 4, true);
         let wait = |letter: u8| {
             let shared = Arc::clone(&shared);
             thread::spawn(move || {
                 let mut reservation = shared.intake.wait_reserve(2, Kind::Writen, None).unwrap();
                 reservation.fill(&[letter; 2]);
                 let posted = reservation.post(2);
-                shared.intake.posted(posted, true);
+                shared.intake.posted(posted);
                 posted.end
             })
         };
@@ -38,17 +38,17 @@ fn ordered_writers() {
 fn no_caller_overtakes_an_ordered_writer() {
     explore("no_caller_overtakes_an_ordered_writer", 3, || {
         let (shared, mut flusher, file) = queue(4, Order::Arrival);
-        write(&shared, b'x', 3, false);
+        write(&shared, b'x', 3, true);
         let other = Arc::clone(&shared);
         let writer = thread::spawn(move || {
             let mut reservation = other.intake.wait_reserve(4, Kind::Writen, None).unwrap();
             reservation.fill(b"aaaa");
-            other.intake.posted(reservation.post(4), true);
+            other.intake.posted(reservation.post(4));
         });
         // One byte fits all the time: it is accepted before the writer came, or refused.
         let mine = shared.intake.try_reserve(1).map(|mut reservation| {
             reservation.fill(b"y");
-            shared.intake.posted(reservation.post(1), true);
+            shared.intake.posted(reservation.post(1));
         });
         flusher.step();
         writer.join().unwrap();

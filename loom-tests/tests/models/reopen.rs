@@ -61,7 +61,7 @@ fn a_reopen_resolves_only_after_the_old_sink_is_dropped() {
     let name = "a_reopen_resolves_only_after_the_old_sink_is_dropped";
     explore(name, 3, || {
         let (shared, mut flusher, cells) = queue_on_dropped(4);
-        write(&shared, b'a', 1, false);
+        write(&shared, b'a', 1, true);
         let new = std::sync::Arc::new(Memory::default());
         let reopened = shared.reopen(new, Target::default()).unwrap();
         let subscriber = Subscriber::Callback(Box::new(move |result| {

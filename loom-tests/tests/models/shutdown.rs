@@ -18,7 +18,7 @@ fn shutdown_against_open() {
             Ok(()) => match queue.intake.try_reserve(2) {
                 Ok(mut reservation) => {
                     reservation.fill(b"aa");
-                    queue.intake.posted(reservation.post(2), true);
+                    queue.intake.posted(reservation.post(2));
                     true
                 }
                 Err(error) => {
@@ -53,7 +53,7 @@ fn the_end_of_the_process_against_a_writer() {
         let writer = thread::spawn(move || match other.intake.try_reserve(2) {
             Ok(mut reservation) => {
                 reservation.fill(b"aa");
-                other.intake.posted(reservation.post(2), false);
+                other.intake.posted(reservation.post_as(2, false));
                 false
             }
             Err(error) => {

@@ -60,8 +60,8 @@ fn the_post_that_is_waited_for_wakes_the_flusher() {
             let thread = start(flusher, &shared);
             let poster = thread::spawn(move || write(&other, b'b', 1, true));
             held.fill(b"a");
-            let posted = held.post(1);
-            shared.intake.posted(posted, false);
+            let posted = held.post_as(1, false);
+            shared.intake.posted(posted);
             let all = || (shared.intake.ring.tail().pos == 2).then_some(());
             shared.outcome.progress.wait_until(None, all).unwrap();
             assert_eq!(file.contents(), b"ab");
@@ -83,8 +83,8 @@ fn a_claim_is_enough_to_look_again() {
         let mut held = shared.intake.try_reserve(1).unwrap();
         write(&shared, b'b', 1, true);
         held.fill(b"a");
-        let posted = held.post(1);
-        shared.intake.posted(posted, false);
+        let posted = held.post_as(1, false);
+        shared.intake.posted(posted);
         let all = || (shared.intake.ring.tail().pos == 2).then_some(());
         shared.outcome.progress.wait_until(None, all).unwrap();
         assert_eq!(file.contents(), b"ab");

@@ -27,7 +27,7 @@ fn append(shared: &Shared<Heap>, len: u32) -> Result<(), alq::Error> {
     loop {
         if let Poll::Ready(reserved) = shared.intake.poll_reserve(&mut asker, len, &waker) {
             let reservation = reserved?;
-            shared.intake.posted(reservation.post(len), false);
+            shared.intake.posted(reservation.post_as(len, false));
             return Ok(());
         }
         while woken.0.swap(0, Ordering::Acquire) == 0 {
@@ -73,7 +73,7 @@ fn a_task_and_a_thread_get_their_room() {
             let other = Arc::clone(&shared);
             let writer = thread::spawn(move || {
                 let entry = other.intake.wait_reserve(3, Kind::Writen, None).unwrap();
-                other.intake.posted(entry.post(3), false);
+                other.intake.posted(entry.post_as(3, false));
             });
             let thread = start(flusher, &shared);
             append(&shared, 3).unwrap();

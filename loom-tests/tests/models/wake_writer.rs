@@ -15,7 +15,7 @@ fn a_drain_wakes_the_writer() {
         let mut reservation = shared.intake.wait_reserve(2, Kind::Writen, None).unwrap();
         reservation.fill(b"bb");
         let posted = reservation.post(2);
-        shared.intake.posted(posted, true);
+        shared.intake.posted(posted);
         barrier::close(&shared, FOR_EVER()).unwrap();
         thread.join().unwrap();
         assert_eq!(file.contents(), b"aaabb");
@@ -33,9 +33,9 @@ fn a_give_back_wakes_the_writer() {
         let writer = thread::spawn(move || {
             drop(other.intake.wait_reserve(3, Kind::Getn, None).unwrap());
         });
-        let posted = newest.post(0);
+        let posted = newest.post_as(0, false);
         assert!(posted.gave_back);
-        shared.intake.posted(posted, false);
+        shared.intake.posted(posted);
         writer.join().unwrap();
         shared.set_last(Last::Stop);
         thread.join().unwrap();
@@ -49,7 +49,7 @@ fn a_give_back_wakes_the_writer() {
 fn a_wake_up_carries_the_room() {
     explore("a_wake_up_carries_the_room", 3, || {
         let (shared, mut flusher, _file) = queue(4, Order::Any);
-        write(&shared, b'a', 4, false);
+        write(&shared, b'a', 4, true);
         let ticket = shared.intake.waiters.join(2, || ());
         let drainer = thread::spawn(move || flusher.step());
         let reservation = loop {
@@ -76,7 +76,7 @@ fn a_writer_that_leaves_the_line_makes_the_flusher_look_again() {
         let other = Arc::clone(&shared);
         let append = |shared: &Shared<Heap>| {
             let entry = shared.intake.wait_reserve(3, Kind::Writen, None).unwrap();
-            shared.intake.posted(entry.post(3), false);
+            shared.intake.posted(entry.post_as(3, false));
         };
         let writer = thread::spawn(move || append(&other));
         let thread = start(flusher, &shared);

@@ -82,7 +82,12 @@ impl<'i> Reading<'i> {
         } else {
             i64::from(behind) - (1 << 32)
         };
-        let end = start + i64::from(state as u32);
+        // The highest bit says that the span is quiet, unless no other one is set.
+        let len = match state as u32 {
+            0x8000_0000 => 1 << 31,
+            bits => bits & 0x7fff_ffff,
+        };
+        let end = start + i64::from(len);
         let is_inside = end <= i64::from(self.capacity) && (start >= 0 || (ahead == 0 && end >= 0));
         if (place >> 32) as u32 == seq && line_is_free && is_inside {
             Said::Posted { start, end, width }
