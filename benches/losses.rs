@@ -180,7 +180,7 @@ fn run(case: &str, ours: bool, path: &Path) -> String {
         }
         ("slow", true) => {
             let queue = Options::new()
-                .to_sink(Slow(append_to(path)))
+                .open_sink(Slow(append_to(path)))
                 .expect("a queue");
             for n in 0..2000 {
                 queue
@@ -257,7 +257,7 @@ fn full_ours() -> String {
         .open("/dev/full")
         .expect("it is there");
     let options = Options::new().stall_limit(Some(Duration::from_millis(200)));
-    let queue = options.from_fd(&full).expect("a queue");
+    let queue = options.open_fd(&full).expect("a queue");
     let taken = (0..1000)
         .filter(|n| queue.writen(line(*n).as_bytes(), Flags::WAITOK).is_ok())
         .count();

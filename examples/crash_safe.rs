@@ -17,9 +17,9 @@ fn run(path: &str) -> Result<(), Box<dyn std::error::Error>> {
     let found = queue.recovery().copied().unwrap_or_default();
     println!(
         "{} bytes were posted and not written; {} may be in the log twice",
-        found.bytes, found.possibly_repeated
+        found.bytes, found.possibly_repeated_bytes
     );
-    if found.skipped > 0 {
+    if found.skipped_entries > 0 {
         writeln!(queue, "the last run was cut off")?;
         queue.close(None)?;
         return Ok(());

@@ -20,7 +20,7 @@ fn run(path: &str) -> Result<(), Box<dyn Error>> {
         .on_rotated(|file| println!("done: {}", file.display()))
         .on_error(|error| eprintln!("rotation: {error}"))
         .open(path)?;
-    let queue = Options::new().to_sink(log.clone())?;
+    let queue = Options::new().open_sink(log.clone())?;
 
     thread::scope(|scope| {
         for worker in 0..2 {

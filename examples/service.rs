@@ -36,7 +36,7 @@ fn open(path: &str) -> Result<Queue, Box<dyn Error>> {
         .ring_optional(true) // without it the service starts too, and `on_error` says why
         .on_error(|report| eprintln!("alq: {report}"))
         .loss_lines(Duration::from_secs(1)) // the log says where records were dropped
-        .to_sink(log)?;
+        .open_sink(log)?;
     if let Some(found) = queue.recovery().filter(|found| found.bytes > 0) {
         eprintln!("{} bytes of an earlier run are written first", found.bytes);
     }

@@ -31,7 +31,7 @@ fn a_frozen_file_system_blocks_only_the_flusher() {
         .compress(Compression::Gzip);
     let log = rotation.open(&path).unwrap();
     let options = small().stall_limit(Some(STALLS_SOON));
-    let queue = options.to_sink(log.clone()).unwrap();
+    let queue = options.open_sink(log.clone()).unwrap();
     let mut expected = String::new();
     let mut append = |text: &str| {
         queue
@@ -88,7 +88,7 @@ fn a_file_system_that_shuts_down_loses_nothing_that_is_not_written() {
         let rotation = Rotation::new().size_bytes(10);
         let rotation = rotation.on_error(move |error| says.send(error.to_string()).unwrap());
         let log = rotation.open(&path).unwrap();
-        let queue = small().to_sink(log.clone()).unwrap();
+        let queue = small().open_sink(log.clone()).unwrap();
         queue.writen(b"before\n", WAIT).unwrap();
         queue.flush().unwrap();
         if !shut_down(&disk) {
@@ -180,7 +180,9 @@ fn btrfs_has_the_log_the_ring_and_the_rotated_files() {
         let options = || Options::new().ring_file(&ring).ring_on_disk(true);
         let record = |number: u32| format!("record {number:04}\n");
         fork(End::AtOnce, || {
-            let queue = options().to_sink(rotation().open(&path).unwrap()).unwrap();
+            let queue = options()
+                .open_sink(rotation().open(&path).unwrap())
+                .unwrap();
             (0..100).for_each(|number| {
                 queue.writen(record(number).as_bytes(), WAIT).unwrap();
             });
@@ -191,11 +193,14 @@ fn btrfs_has_the_log_the_ring_and_the_rotated_files() {
         let left = ring_file::inspect(&ring).unwrap();
         assert!(!left.in_use);
         let log = rotation().open(&path).unwrap();
-        let queue = options().to_sink(log.clone()).unwrap();
+        let queue = options().open_sink(log.clone()).unwrap();
         assert!(ring_file::inspect(&ring).unwrap().in_use);
         assert!(matches!(options().open(&path), Err(Error::RingFile { .. })));
         let recovery = *queue.recovery().unwrap();
-        assert_eq!((recovery.possibly_repeated, recovery.skipped), (0, 0));
+        assert_eq!(
+            (recovery.possibly_repeated_bytes, recovery.skipped_entries),
+            (0, 0)
+        );
         queue.writen(record(100).as_bytes(), WAIT).unwrap();
         queue.close(None).unwrap();
         log.wait_background(BACKGROUND).unwrap();

@@ -79,7 +79,7 @@ impl Sink for Nowhere {
 /// A queue that never fills up here, because a wait may allocate.
 fn queue() -> Queue {
     let options = Options::new().capacity(1 << 24);
-    options.to_sink(Nowhere).unwrap()
+    options.open_sink(Nowhere).unwrap()
 }
 
 fn plain<W: for<'w> MakeWriter<'w> + Send + Sync + 'static>(writer: W) -> Dispatch {

@@ -123,7 +123,7 @@ const SCRIPTS: [(&str, Script); 8] = [
         drop(after(folder, 71));
         let desk = Desk::new(folder, variable);
         let file = FileSink::new(append_to(&desk.log).into()).unwrap();
-        let queue = (desk.options)().to_sink(Labelled::new(file, 3)).unwrap();
+        let queue = (desk.options)().open_sink(Labelled::new(file, 3)).unwrap();
         post(&queue, &["one\n", "two, longer\n", "three\n"]);
         let mut lane = queue.lane();
         lane.writen(b"in a lane\n", LATER).unwrap();
@@ -235,7 +235,7 @@ fn flip(recorded: &Recorded, bit: usize) {
         // that is reported.
         let is_once = log == [&recorded.log[..size.unwrap_or(recorded.log.len())], bytes].concat();
         let is_again = log == [&recorded.log[..], bytes].concat();
-        let is_in_doubt = recovery.possibly_repeated > 0 || recovery.damaged > 0;
+        let is_in_doubt = recovery.possibly_repeated_bytes > 0 || recovery.damaged_slots > 0;
         let is_there = match held {
             None => is_again,
             Some(held) if bytes.starts_with(held) => is_once || (is_again && is_in_doubt),
@@ -243,7 +243,7 @@ fn flip(recorded: &Recorded, bit: usize) {
             Some(held) if held.starts_with(bytes) => log == recorded.log,
             Some(_) => is_again && is_in_doubt,
         };
-        is_there && (recovery.damaged > 0 || !is_damage)
+        is_there && (recovery.damaged_slots > 0 || !is_damage)
     };
     assert!(
         may_be.iter().any(is_right),

@@ -65,7 +65,7 @@ fn a_child_that_lives_on_does_not_keep_the_ring_file_of_a_parent_that_was_killed
     let folder = ended.folder.path();
     let queue = open(folder);
     let recovery = *queue.recovery().unwrap();
-    assert_eq!((recovery.bytes, recovery.skipped), (7, 1));
+    assert_eq!((recovery.bytes, recovery.skipped_entries), (7, 1));
     queue.flush().unwrap();
     assert_eq!(text(folder), "posted\n");
     queue.writen(b"held back\n", LATER).unwrap();
@@ -123,7 +123,10 @@ fn children_that_drop_post_and_exit_change_nothing_of_the_parents() {
         let folder = ended.folder.path();
         let queue = open(folder);
         let recovery = *queue.recovery().unwrap();
-        assert_eq!((recovery.damaged, recovery.possibly_repeated), (0, 0));
+        assert_eq!(
+            (recovery.damaged_slots, recovery.possibly_repeated_bytes),
+            (0, 0)
+        );
         queue.close(None).unwrap();
         let expected = (0..20).map(|number| format!("record {number}\nentry\n"));
         let expected: String = expected.collect();

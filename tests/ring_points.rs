@@ -74,7 +74,7 @@ fn check_all(place: &Place, images: &[Image], depth: usize, seed: usize) -> usiz
     for (number, image) in images.iter().enumerate() {
         let (recovery, log) = image.recover(place);
         assert_eq!(
-            (recovery.damaged, recovery.possibly_repeated),
+            (recovery.damaged_slots, recovery.possibly_repeated_bytes),
             (0, 0),
             "{}",
             image.label

@@ -73,7 +73,7 @@ fn open(place: &Place, _is_labelled: bool, seed: usize) -> Queue {
         .open(&place.log)
         .unwrap();
     *LOG.lock().unwrap() = Some(log.clone());
-    place.options().to_sink(Labelled(log)).unwrap()
+    place.options().open_sink(Labelled(log)).unwrap()
 }
 
 fn cut(_: &Place, _: &Queue) {
@@ -260,7 +260,7 @@ fn a_rotation_between_the_note_of_a_write_and_its_account_repeats_nothing() {
                     is_armed: AtomicBool::new(false),
                     is_done: AtomicBool::new(false),
                 };
-                let queue = Options::new().ring_file(&ring).to_sink(cut).unwrap();
+                let queue = Options::new().ring_file(&ring).open_sink(cut).unwrap();
                 queue.writen(b"once\n", Flags::WAITOK).unwrap();
                 drop(queue); // waits for the write
                 thread::sleep(common::DEADLINE); // ended by the kill
@@ -268,10 +268,13 @@ fn a_rotation_between_the_note_of_a_write_and_its_account_repeats_nothing() {
             child.join_killed();
             let log = open();
             let queue = Options::new().ring_file(&ring);
-            let queue = queue.to_sink(log.clone()).unwrap();
+            let queue = queue.open_sink(log.clone()).unwrap();
             let recovery = *queue.recovery().unwrap();
             assert_eq!(
-                (recovery.already_written, recovery.possibly_repeated),
+                (
+                    recovery.already_written_bytes,
+                    recovery.possibly_repeated_bytes
+                ),
                 (5, 0)
             );
             queue.close(None).unwrap();

@@ -97,7 +97,7 @@ fn root_packs_nothing_that_another_user_has_put_there() {
         .shared_folder(true)
         .open(home.join("log"))
         .unwrap();
-    let queue = Options::new().to_sink(log.clone()).unwrap();
+    let queue = Options::new().open_sink(log.clone()).unwrap();
     for record in ["one\n", "two\n", "six\n"] {
         queue.writen(record.as_bytes(), WAIT).unwrap();
         queue.flush().unwrap();
@@ -153,7 +153,7 @@ fn no_swap_of_a_folder_moves_text_of_root_into_another_folder() {
         .shared_folder(true)
         .clock(clock);
     let log = rotation.open(logs.join("log")).unwrap();
-    let queue = Options::new().to_sink(log.clone()).unwrap();
+    let queue = Options::new().open_sink(log.clone()).unwrap();
     let attacker = as_other(|| {
         // Relaxed: the flags carry no data.
         while !board.stop.load(Ordering::Relaxed) {
@@ -279,7 +279,7 @@ fn an_unprivileged_process_rotates_its_own_log_and_opens_no_ring_of_root() {
         let rotation = Rotation::new().size_bytes(4).compress(Compression::Gzip);
         let log = rotation.open(&log).unwrap();
         let options = Options::new().ring_file(&ring).ring_optional(true);
-        let queue = options.to_sink(log.clone()).unwrap();
+        let queue = options.open_sink(log.clone()).unwrap();
         for record in ["one\n", "two\n"] {
             queue.writen(record.as_bytes(), WAIT).unwrap();
             queue.flush().unwrap();
@@ -317,7 +317,7 @@ fn a_folder_that_may_not_be_read_is_refused_with_the_missing_right() {
         // The right is taken away while the log is open: records continue into the old file.
         set_mode(&home, 0o711);
         let log = open().unwrap();
-        let queue = Options::new().to_sink(log.clone()).unwrap();
+        let queue = Options::new().open_sink(log.clone()).unwrap();
         set_mode(&home, 0o111);
         for record in ["two\n", "six\n"] {
             queue.writen(record.as_bytes(), WAIT).unwrap();

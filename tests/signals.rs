@@ -123,7 +123,7 @@ fn no_append_that_does_not_wait_allocates_or_changes_errno() {
     for ordered in [false, true] {
         let (reader, writer) = pipe().unwrap();
         fill_up(&writer);
-        let full = small().ordered(ordered).from_fd(&writer).unwrap();
+        let full = small().ordered(ordered).open_fd(&writer).unwrap();
         let held = full.getn(64, TRY).unwrap();
         drop(writer);
         safely(|| filled(&full, 4096 - 64, b'f').post());

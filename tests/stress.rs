@@ -20,9 +20,9 @@ fn duration() -> Duration {
 fn everything_arrives(producers: usize, is_nonblocking: bool) {
     let (reader, writer) = pipe().unwrap();
     let queue = if is_nonblocking {
-        small().from_fd(nonblocking(&writer)).unwrap()
+        small().open_fd(nonblocking(&writer)).unwrap()
     } else {
-        small().from_fd(&writer).unwrap()
+        small().open_fd(&writer).unwrap()
     };
     drop(writer);
     let reader = spawn(move || parse(&consume(reader)));

@@ -186,7 +186,7 @@ fn queues_leave_nothing_behind() {
         if round % 10 == 0 {
             assert!(
                 small()
-                    .from_fd(fs::File::open("/dev/null").unwrap())
+                    .open_fd(fs::File::open("/dev/null").unwrap())
                     .is_err()
             );
             assert!(small().open("/no/such/directory/test.log").is_err());

@@ -15,7 +15,7 @@ fn options() -> Options {
 
 fn open(options: Options, mood: Mood) -> (Queue, FarEnd, Ledger) {
     let far_end = FarEnd::new(mood);
-    let queue = options.to_sink(far_end.clone()).unwrap();
+    let queue = options.open_sink(far_end.clone()).unwrap();
     (queue, far_end, Ledger::default())
 }
 

@@ -78,8 +78,8 @@ impl Inheritance {
         Recovery {
             bytes: self.bytes,
             spans: spans.filter(|span| span.unwritten() > 0).count() as u64,
-            skipped: self.found.skipped,
-            damaged: self.found.damaged,
+            skipped_entries: self.found.skipped,
+            damaged_slots: self.found.damaged,
             ..Recovery::default()
         }
     }
@@ -140,12 +140,12 @@ impl Inheritance {
     /// how many of them the log holds, if that is known.
     pub fn account(&self, recovery: &mut Recovery, outcome: Option<(u32, Option<u32>)>) {
         match outcome {
-            Some((_, Some(written))) => recovery.already_written = u64::from(written),
-            Some((bytes, None)) => recovery.possibly_repeated = u64::from(bytes),
+            Some((_, Some(written))) => recovery.already_written_bytes = u64::from(written),
+            Some((bytes, None)) => recovery.possibly_repeated_bytes = u64::from(bytes),
             None if self.entries.has_damaged_intent() => {
                 // A write of unknown bytes may have been in progress.
-                recovery.damaged += 1;
-                recovery.possibly_repeated = self.bytes;
+                recovery.damaged_slots += 1;
+                recovery.possibly_repeated_bytes = self.bytes;
             }
             None => {}
         }
@@ -192,7 +192,7 @@ impl Inheritance {
         drain.cut_records(sink.cuts_records());
         if let Some(written) = at.and_then(|at| at.written) {
             drain.pass_written(&ring, written, |_| Some(written as usize));
-            recovery.already_written = u64::from(written);
+            recovery.already_written_bytes = u64::from(written);
         } else {
             let outcome = self.pass_held(&ring, &mut drain, sink);
             self.account(&mut recovery, outcome);

@@ -51,7 +51,7 @@ use crate::words::{LogEnd, SyncOp};
 /// # let dir = tempfile::tempdir()?;
 /// let log = File::options().append(true).create(true).open(dir.path().join("app.log"))?;
 /// let writes = Arc::default();
-/// let queue = Options::new().to_sink(Counted(FileSink::new(log.into())?, Arc::clone(&writes)))?;
+/// let queue = Options::new().open_sink(Counted(FileSink::new(log.into())?, Arc::clone(&writes)))?;
 /// queue.writen(b"a record\n", Flags::WAITOK)?;
 /// queue.close(None)?;
 /// assert_eq!(writes.load(Ordering::Relaxed), 1);
@@ -90,7 +90,7 @@ impl FileSink {
     /// # let dir = tempfile::tempdir()?;
     /// let path = dir.path().join("app.log");
     /// let log = std::fs::File::options().append(true).create(true).open(path)?;
-    /// let queue = alq::Options::new().to_sink(alq::FileSink::new(log.into())?)?;
+    /// let queue = alq::Options::new().open_sink(alq::FileSink::new(log.into())?)?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn new(fd: OwnedFd) -> io::Result<Self> {

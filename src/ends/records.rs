@@ -41,7 +41,7 @@ use crate::words::Framing;
 /// }
 ///
 /// let (sender, messages) = channel();
-/// let queue = Options::new().framing(Framing::Lines).to_sink(Messages(sender))?;
+/// let queue = Options::new().framing(Framing::Lines).open_sink(Messages(sender))?;
 /// queue.writen(b"one", Flags::WAITOK)?;
 /// queue.writen(b"two\n", Flags::WAITOK)?;
 /// queue.close(None)?;

@@ -10,7 +10,7 @@ use crate::primitives::sync::sleep;
 use crate::words::{LogEnd, RingId, SyncOp};
 
 /// Receives the bytes of a queue, in place of a file or a descriptor. Pass it to
-/// [`Options::to_sink`](crate::Options::to_sink). Only [`write`](Sink::write) is required; a sink
+/// [`Options::open_sink`](crate::Options::open_sink). Only [`write`](Sink::write) is required; a sink
 /// that wraps another one also implements [`inner`](Sink::inner).
 ///
 /// The flusher thread calls `write`, `is_in_doubt` and `wait_ready`, one at a time. The sync thread calls `sync`,
@@ -40,7 +40,7 @@ use crate::words::{LogEnd, RingId, SyncOp};
 /// }
 ///
 /// let bytes = Arc::default();
-/// let queue = Options::new().to_sink(Memory(Arc::clone(&bytes)))?;
+/// let queue = Options::new().open_sink(Memory(Arc::clone(&bytes)))?;
 /// queue.writen(b"one record", Flags::WAITOK)?;
 /// queue.flush()?;
 /// assert_eq!(*bytes.lock().unwrap(), b"one record");
@@ -79,7 +79,7 @@ pub trait Sink: Send + Sync {
     /// as write(2) does. A sink with an [`inner`](Sink::inner) sink asks that one.
     ///
     /// The bytes of a call in doubt are repeated, in this process and in the next one. After a kill,
-    /// [`Recovery::possibly_repeated`](crate::Recovery::possibly_repeated) counts them.
+    /// [`Recovery::possibly_repeated_bytes`](crate::Recovery::possibly_repeated_bytes) counts them.
     ///
     /// ```
     /// use std::io::{self, IoSlice, Read, Write};
@@ -276,9 +276,9 @@ pub trait Sink: Send + Sync {
     ///
     /// # let dir = tempfile::tempdir()?;
     /// let ring = |name| Options::new().ring_file(dir.path().join(name));
-    /// drop(ring("first").to_sink(Owned)?);
-    /// drop(ring("first").to_sink(Owned)?);
-    /// let error = ring("second").to_sink(Owned).unwrap_err();
+    /// drop(ring("first").open_sink(Owned)?);
+    /// drop(ring("first").open_sink(Owned)?);
+    /// let error = ring("second").open_sink(Owned).unwrap_err();
     /// assert!(error.to_string().contains("writes here"));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```

@@ -308,7 +308,7 @@ impl<'fd> AsyncAppend<'fd> {
     }
 
     fn begin(&mut self) {
-        match self.options.clone().from_fd(self.fd) {
+        match self.options.clone().open_fd(self.fd) {
             Ok(queue) => self.mode = Mode::Async(queue.lane()),
             Err(_) if matches!(self.mode, Mode::Waiting) => self.mode = Mode::Sync,
             Err(_) => {} // keeps the parent's queue, which writes on this thread

@@ -146,7 +146,7 @@ impl Options {
         let is_behind = plan.wrap.is_checked()
             && end > drain.position()
             && recovery.bytes > 0
-            && recovery.already_written == recovery.bytes;
+            && recovery.already_written_bytes == recovery.bytes;
         if plan.wrap.is_checked() {
             drain.follow(end);
         }

@@ -15,7 +15,7 @@ impl Options {
     ///
     /// If the log ends with a torn record, it is put right first: a torn line gets its newline
     /// ([`end_torn_line`](Options::end_torn_line)), any other torn record is cut off.
-    /// [`Recovery::torn`](crate::Recovery::torn) counts its bytes. Two queues must not have one log
+    /// [`Recovery::torn_bytes`](crate::Recovery::torn_bytes) counts its bytes. Two queues must not have one log
     /// with lengths or of fixed records open at the same time. (A file that is not open for
     /// appending, a pipe and a socket are not looked at.)
     ///
@@ -46,7 +46,7 @@ impl Options {
     /// default with [`Framing::Lines`], otherwise off.
     ///
     /// It matters for a regular file that is open for appending and that this user may read.
-    /// [`Recovery::torn`](crate::Recovery::torn) counts the bytes of the torn line.
+    /// [`Recovery::torn_bytes`](crate::Recovery::torn_bytes) counts the bytes of the torn line.
     ///
     /// ```
     /// use alq::{Flags, Options};

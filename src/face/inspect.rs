@@ -53,7 +53,7 @@ pub struct State {
     pub in_use: bool,
     /// That process, if it is visible from here (`/proc/locks`).
     pub pid: Option<u32>,
-    /// What a recovery would find. While the file is in use, `skipped` counts the open
+    /// What a recovery would find. While the file is in use, `skipped_entries` counts the open
     /// reservations, and it is not known what is being written or damaged.
     pub pending: Recovery,
     /// How many bytes of the ring are in use, padding included, up to the last posted record.
@@ -105,7 +105,7 @@ pub fn inspect(path: impl AsRef<Path>) -> Result<State, Error> {
     let in_use = pid.is_some() || was_locked || is_locked(&file);
     let mut pending = inheritance.summary();
     if in_use {
-        pending.damaged = 0; // contradicting words were read while they changed
+        pending.damaged_slots = 0; // contradicting words were read while they changed
     } else {
         let outcome = inheritance.under_way().map(|(intent, runs)| {
             let log = image.log.as_ref().and_then(|note| note.path.as_deref());
@@ -173,7 +173,7 @@ fn look(
     let mut looks = 0;
     loop {
         let (image, found) = Inheritance::read(file, layout)?;
-        let is_sound = |found: &Inheritance| found.summary().damaged == 0;
+        let is_sound = |found: &Inheritance| found.summary().damaged_slots == 0;
         looks += 1;
         if !in_use || found.as_ref().is_ok_and(is_sound) || looks == LOOKS {
             return Ok((image, found));

@@ -73,12 +73,12 @@ impl Options {
     /// ```
     /// use alq::{Error, Options};
     ///
-    /// let queue = Options::new().from_fd(std::io::stderr())?;
+    /// let queue = Options::new().open_fd(std::io::stderr())?;
     /// let read_only = std::fs::File::open("/dev/null")?;
-    /// assert_eq!(Options::new().from_fd(&read_only).unwrap_err(), Error::BadDescriptor);
+    /// assert_eq!(Options::new().open_fd(&read_only).unwrap_err(), Error::BadDescriptor);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn from_fd(self, fd: impl AsFd) -> Result<Queue, Error> {
+    pub fn open_fd(self, fd: impl AsFd) -> Result<Queue, Error> {
         let layout = self.layout()?;
         let (sink, target) = self.opening.duplicate(fd.as_fd())?;
         let sink = self
@@ -116,12 +116,12 @@ impl Options {
     ///     }
     /// }
     ///
-    /// let queue = alq::Options::new().to_sink(Screen)?;
+    /// let queue = alq::Options::new().open_sink(Screen)?;
     /// queue.writen(b"hello\n", alq::Flags::WAITOK)?;
     /// queue.close(None)?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn to_sink(self, sink: impl Sink + 'static) -> Result<Queue, Error> {
+    pub fn open_sink(self, sink: impl Sink + 'static) -> Result<Queue, Error> {
         let layout = self.layout()?;
         let path = || sink.path().map(|path| Target::from(&*path));
         let target = sink
@@ -170,7 +170,7 @@ impl Options {
                 return Ok(queue);
             }
             before = queue.recovery().copied().unwrap_or_default();
-            before.drained = before.bytes;
+            before.drained_bytes = before.bytes;
             drop(queue); // releases the ring file, which is empty now
         }
     }
@@ -221,8 +221,8 @@ impl Options {
         let is_looked_at = self.opening.framing != Framing::Raw || mended.torn_bytes > 0;
         let mut recovery = recovery.or(is_looked_at.then(Recovery::default));
         if let Some(recovery) = &mut recovery {
-            recovery.torn += mended.torn_bytes;
-            recovery.unreadable += mended.damaged_bytes;
+            recovery.torn_bytes += mended.torn_bytes;
+            recovery.unreadable_bytes += mended.damaged_bytes;
         }
         let found = (recovery, ring_file);
         let queue = Queue::new(Arc::clone(&shared), entry_len, self.clone(), found);

@@ -12,7 +12,7 @@ use crate::words::{Order, Report, SyncPolicy};
 
 /// Opens a [`Queue`](crate::Queue), with options.
 ///
-/// [`open`](Options::open), [`from_fd`](Options::from_fd) and [`to_sink`](Options::to_sink) check
+/// [`open`](Options::open), [`open_fd`](Options::open_fd) and [`open_sink`](Options::open_sink) check
 /// the options and open the queue. The other methods set one option each, and never fail.
 ///
 /// | purpose | option | default |
@@ -54,7 +54,7 @@ use crate::words::{Order, Report, SyncPolicy};
 /// ```
 #[derive(Clone, Debug)]
 #[allow(clippy::struct_excessive_bools)] // each is an option of its own, not a state
-#[must_use = "options do nothing until `open` or `from_fd`"]
+#[must_use = "options do nothing until `open`, `open_fd` or `open_sink`"]
 pub struct Options {
     pub(super) capacity_bytes: usize,
     pub(super) opening: Opening,
@@ -210,7 +210,7 @@ impl Options {
     ///
     /// let mut filter = Command::new("cat").stdin(Stdio::piped()).spawn()?;
     /// let pipe = filter.stdin.take().expect("it was asked for");
-    /// let queue = alq::Options::new().sole_writer(true).from_fd(&pipe)?;
+    /// let queue = alq::Options::new().sole_writer(true).open_fd(&pipe)?;
     /// # queue.close(None)?;
     /// # drop(pipe);
     /// # filter.wait()?;
@@ -268,7 +268,7 @@ impl Options {
     /// use alq::{Error, Flags, Options};
     ///
     /// let full = std::fs::File::options().append(true).open("/dev/full")?;
-    /// let queue = Options::new().capacity(4096).refuse_when_stalled(true).from_fd(&full)?;
+    /// let queue = Options::new().capacity(4096).refuse_when_stalled(true).open_fd(&full)?;
     /// queue.writen(&[b'x'; 4096], Flags::WAITOK)?;
     /// let refused = queue.writen(b"one more", Flags::WAITOK);
     /// assert!(matches!(refused, Err(Error::Stalled { errno: 28, .. }))); // ENOSPC
@@ -325,7 +325,7 @@ impl Options {
     /// let (reader, writer) = std::os::unix::net::UnixStream::pair()?;
     /// let queue = Options::new()
     ///     .on_error(move |report: &Report| sender.send(report.clone()).unwrap())
-    ///     .from_fd(&writer)?;
+    ///     .open_fd(&writer)?;
     /// drop(reader);
     /// queue.writen(b"no reader\n", Flags::NOWAIT)?;
     /// let report = reports.recv()?;

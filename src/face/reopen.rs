@@ -53,7 +53,7 @@ impl Queue {
     /// syncs then work as usual, and the parent is not affected. Entries that are open in the child
     /// are not part of the new queue.
     ///
-    /// A queue [to a sink](crate::Options::to_sink) can be reopened too: the sink is dropped, and
+    /// A queue [to a sink](crate::Options::open_sink) can be reopened too: the sink is dropped, and
     /// the descriptor replaces it.
     ///
     /// # Errors

@@ -36,7 +36,7 @@ impl Options {
     /// let queue = Options::new().sync_every(policy).open(dir.path().join("app.log"))?;
     ///
     /// let (_other, socket) = std::os::unix::net::UnixStream::pair()?;
-    /// let error = Options::new().sync_every(policy).from_fd(socket).unwrap_err();
+    /// let error = Options::new().sync_every(policy).open_fd(socket).unwrap_err();
     /// assert_eq!(error, Error::NotSyncable);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```

@@ -12,7 +12,7 @@ use crate::ends::Sink;
 use crate::primitives::sync::PlainArc;
 use crate::words::{Error, LogEnd, Operation, SyncOp};
 
-/// A log that is cut into files: a [`Sink`] for [`Options::to_sink`](crate::Options::to_sink).
+/// A log that is cut into files: a [`Sink`] for [`Options::open_sink`](crate::Options::open_sink).
 ///
 /// [`Rotation::open`] creates it. One queue has one clone; the caller keeps another one to ask for
 /// rotations.
@@ -28,7 +28,7 @@ use crate::words::{Error, LogEnd, Operation, SyncOp};
 /// # let dir = tempfile::tempdir()?;
 /// # let path = dir.path().join("app.log");
 /// let log = Rotation::new().open(&path)?;
-/// let queue = Options::new().to_sink(log.clone())?;
+/// let queue = Options::new().open_sink(log.clone())?;
 /// queue.writen(b"a record\n", Flags::WAITOK)?;
 /// queue.flush()?;
 /// log.rotate();
@@ -62,7 +62,7 @@ impl RotatingFile {
     /// # let dir = tempfile::tempdir()?;
     /// # let path = dir.path().join("app.log");
     /// # let log = Rotation::new().open(&path)?;
-    /// # let queue = Options::new().to_sink(log.clone())?;
+    /// # let queue = Options::new().open_sink(log.clone())?;
     /// # queue.writen(b"a record\n", Flags::WAITOK)?;
     /// # queue.flush()?;
     /// log.rotate();
@@ -89,7 +89,7 @@ impl RotatingFile {
     /// # let dir = tempfile::tempdir()?;
     /// # let path = dir.path().join("app.log");
     /// # let log = Rotation::new().open(&path)?;
-    /// # let queue = Options::new().to_sink(log.clone())?;
+    /// # let queue = Options::new().open_sink(log.clone())?;
     /// std::fs::rename(&path, dir.path().join("app.log.1"))?;
     /// log.reopen();
     /// queue.writen(b"to a new file\n", Flags::WAITOK)?;
@@ -176,7 +176,7 @@ impl RotatingFile {
     /// # let dir = tempfile::tempdir()?;
     /// # let path = dir.path().join("app.log");
     /// # let log = Rotation::new().open(&path)?;
-    /// # let queue = Options::new().to_sink(log.clone())?;
+    /// # let queue = Options::new().open_sink(log.clone())?;
     /// queue.close(None)?;
     /// log.wait_background(Some(Duration::from_secs(10)))?; // what was cut off is packed now
     /// # Ok::<(), Box<dyn std::error::Error>>(())

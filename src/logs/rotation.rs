@@ -41,7 +41,7 @@ type Clock = dyn Fn() -> SystemTime + Send + Sync;
 ///     .every(Every::Day)
 ///     .keep_files(30)
 ///     .open(dir.path().join("app.log"))?;
-/// let queue = Options::new().to_sink(log.clone())?;
+/// let queue = Options::new().open_sink(log.clone())?;
 /// queue.writen(b"a record is never cut\n", Flags::WAITOK)?;
 /// log.rotate();
 /// queue.close(None)?;
@@ -127,7 +127,7 @@ impl Rotation {
     ///
     /// # let dir = tempfile::tempdir()?;
     /// # let path = dir.path().join("app.log");
-    /// let queue = Options::new().to_sink(Rotation::new().size_bytes(10).open(&path)?)?;
+    /// let queue = Options::new().open_sink(Rotation::new().size_bytes(10).open(&path)?)?;
     /// queue.writen(b"seven b\n", Flags::WAITOK)?;
     /// queue.writen(b"and more\n", Flags::WAITOK)?; // would be 17 bytes
     /// queue.close(None)?;
@@ -155,7 +155,7 @@ impl Rotation {
     /// # let dir = tempfile::tempdir()?;
     /// # let path = dir.path().join("app.log");
     /// let log = Rotation::new().size_bytes(8).whole_lines(1 << 16).open(&path)?;
-    /// let queue = Options::new().to_sink(log)?;
+    /// let queue = Options::new().open_sink(log)?;
     /// queue.writen(b"one\ntwo\nthr", Flags::WAITOK)?;
     /// queue.writen(b"ee\nfour\n", Flags::WAITOK)?;
     /// queue.close(None)?;
@@ -207,7 +207,7 @@ impl Rotation {
     /// # let dir = tempfile::tempdir()?;
     /// # let path = dir.path().join("app.log");
     /// std::fs::write(&path, "of the last run\n")?;
-    /// let queue = Options::new().to_sink(Rotation::new().at_start(true).open(&path)?)?;
+    /// let queue = Options::new().open_sink(Rotation::new().at_start(true).open(&path)?)?;
     /// queue.writen(b"of this one\n", Flags::WAITOK)?;
     /// queue.close(None)?;
     /// assert_eq!(std::fs::read(&path)?, b"of this one\n");

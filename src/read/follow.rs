@@ -14,7 +14,7 @@ impl Reader {
     ///
     /// Those of `inotify_init1(2)`: `EMFILE` if the user has too many inotify instances
     /// (`fs.inotify.max_user_instances`). `Unsupported` for a reader of a
-    /// [descriptor](super::ReadOptions::from_fd).
+    /// [descriptor](super::ReadOptions::open_fd).
     ///
     /// ```
     /// use alq::read::Reader;

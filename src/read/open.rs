@@ -55,13 +55,13 @@ impl ReadOptions {
     /// let mut to = std::fs::File::from(to);
     /// to.write_all(b"one\ntwo\n")?;
     /// drop(to);
-    /// let mut reader = ReadOptions::new().from_fd(&from)?;
+    /// let mut reader = ReadOptions::new().open_fd(&from)?;
     /// let Some(Item::Record(record)) = reader.next()? else { panic!("no record") };
     /// assert_eq!((record.bytes(), record.offset()), (&b"one"[..], 0));
     /// assert!(reader.seek_last(1).is_err());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn from_fd(self, fd: impl AsFd) -> Result<Reader, ReadError> {
+    pub fn open_fd(self, fd: impl AsFd) -> Result<Reader, ReadError> {
         let fd = fd.as_fd();
         let path = PathBuf::from(format!("/dev/fd/{}", fd.as_raw_fd()));
         let failed = |error| ReadError::new("read the descriptor", &path, error);

@@ -15,8 +15,8 @@ use super::target::Escaped;
 /// # let (log, ring) = (dir.path().join("app.log"), dir.path().join("app.ring"));
 /// let queue = alq::Options::new().ring_file(&ring).open(&log)?;
 /// let found = queue.recovery().expect("it has a ring file");
-/// if found.possibly_repeated > 0 {
-///     eprintln!("up to {} bytes may be in the log twice", found.possibly_repeated);
+/// if found.possibly_repeated_bytes > 0 {
+///     eprintln!("up to {} bytes may be in the log twice", found.possibly_repeated_bytes);
 /// }
 /// # assert_eq!(found.bytes, 0);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -25,31 +25,31 @@ use super::target::Escaped;
 #[non_exhaustive]
 pub struct Recovery {
     /// Bytes that were posted and, according to the ring file, not written. The log may hold some
-    /// of them already: see `already_written`.
+    /// of them already: see `already_written_bytes`.
     pub bytes: u64,
     /// The number of spans that held these bytes. A span is one record, or a run of records of a
     /// [lane](crate::Lane).
     pub spans: u64,
     /// Reservations that were never posted. They are not written.
-    pub skipped: u64,
+    pub skipped_entries: u64,
     /// The part of `bytes` that the log already held. The rest is appended before any new record.
-    pub already_written: u64,
+    pub already_written_bytes: u64,
     /// The part of `bytes` that is appended although a log may hold it already. This happens if a
     /// write was in progress when the process was killed, and the log is not a regular file, or
     /// another process has written to it, truncated it or replaced it since. It also happens if a
     /// [sink](crate::Sink::is_in_doubt) did not know whether its bytes arrived.
-    pub possibly_repeated: u64,
+    pub possibly_repeated_bytes: u64,
     /// Bytes of a torn record at the end of the log, which an earlier writer has left. The queue has
     /// [ended that line, or cut the record off](crate::Options::framing).
-    pub torn: u64,
+    pub torn_bytes: u64,
     /// Bytes of the log before its end that are in no [frame](crate::Framing): it is damaged there.
     /// They stay as they are.
-    pub unreadable: u64,
+    pub unreadable_bytes: u64,
     /// Slots with invalid words. The spans that they described are not written, and all others are.
-    pub damaged: u64,
+    pub damaged_slots: u64,
     /// The part of `bytes` that was appended before the queue opened, because the ring had another
     /// capacity and was created again. The [`Stats`](crate::Stats) of the queue do not count it.
-    pub drained: u64,
+    pub drained_bytes: u64,
 }
 
 impl Recovery {
@@ -58,13 +58,13 @@ impl Recovery {
         Self {
             bytes: self.bytes + before.bytes,
             spans: self.spans + before.spans,
-            skipped: self.skipped + before.skipped,
-            already_written: self.already_written + before.already_written,
-            possibly_repeated: self.possibly_repeated + before.possibly_repeated,
-            damaged: self.damaged + before.damaged,
-            drained: self.drained + before.drained,
-            torn: self.torn + before.torn,
-            unreadable: self.unreadable + before.unreadable,
+            skipped_entries: self.skipped_entries + before.skipped_entries,
+            already_written_bytes: self.already_written_bytes + before.already_written_bytes,
+            possibly_repeated_bytes: self.possibly_repeated_bytes + before.possibly_repeated_bytes,
+            damaged_slots: self.damaged_slots + before.damaged_slots,
+            drained_bytes: self.drained_bytes + before.drained_bytes,
+            torn_bytes: self.torn_bytes + before.torn_bytes,
+            unreadable_bytes: self.unreadable_bytes + before.unreadable_bytes,
         }
     }
 }

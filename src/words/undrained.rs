@@ -16,7 +16,7 @@ use super::Error;
 /// // A socket whose other end reads nothing: it accepts a few hundred KiB.
 /// let (_reader, writer) = std::os::unix::net::UnixStream::pair()?;
 /// let options = Options::new().stall_limit(Some(Duration::from_millis(50)));
-/// let queue = options.from_fd(&writer)?;
+/// let queue = options.open_fd(&writer)?;
 /// queue.writen(&[b'x'; 1 << 20], Flags::WAITOK)?;
 /// let left = queue.close(None).unwrap_err();
 /// assert!(left.bytes > 0 && left.records == 1);

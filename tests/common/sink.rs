@@ -225,7 +225,7 @@ impl Sink for Script {
 
 /// A queue on the sink `script`.
 pub fn queue_to(script: &Arc<Script>, options: Options) -> Queue {
-    options.to_sink(Arc::clone(script)).unwrap()
+    options.open_sink(Arc::clone(script)).unwrap()
 }
 
 /// A queue that is larger than a test fills, and its scripted sink.

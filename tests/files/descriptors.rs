@@ -15,7 +15,7 @@ use alq::{AsyncAppend, Options, Queue};
 fn the_queue_keeps_a_duplicate_of_the_descriptor() {
     let log = Log::new();
     let file = append_to(log.path());
-    let queue = small().from_fd(&file).unwrap();
+    let queue = small().open_fd(&file).unwrap();
     queue.writen(b"one\n", TRY).unwrap();
     drop(file);
     queue.writen(b"two\n", TRY).unwrap();
@@ -28,7 +28,7 @@ fn without_append_mode_bytes_go_to_the_offset_that_is_shared_with_the_caller() {
     let log = Log::new();
     let mut file = File::create(log.path()).unwrap();
     file.write_all(b"head\n").unwrap();
-    let queue = small().from_fd(&file).unwrap();
+    let queue = small().open_fd(&file).unwrap();
     queue.writen(b"queue\n", TRY).unwrap();
     queue.flush().unwrap();
     file.write_all(b"tail\n").unwrap();
@@ -72,7 +72,7 @@ fn a_nonblocking_pipe_with_a_slow_reader_loses_nothing() {
     for capacity in [4096, 1 << 15] {
         let (mut reader, writer) = pipe().unwrap();
         let options = small().capacity(capacity);
-        let queue = options.from_fd(nonblocking(&writer)).unwrap();
+        let queue = options.open_fd(nonblocking(&writer)).unwrap();
         drop(writer);
         pour(queue, 1500, || {
             spawn(move || {
@@ -95,7 +95,7 @@ fn sockets_work_blocking_and_nonblocking() {
     for nonblocking in [false, true] {
         let (reader, writer) = UnixStream::pair().unwrap();
         writer.set_nonblocking(nonblocking).unwrap();
-        let queue = small().from_fd(&writer).unwrap();
+        let queue = small().open_fd(&writer).unwrap();
         drop(writer);
         pour(queue, 3000, || read_all(reader));
     }
@@ -106,7 +106,7 @@ fn a_write_ends_where_a_record_ends() {
     // A datagram socket shows each write by itself.
     let (reader, writer) = UnixDatagram::pair().unwrap();
     reader.set_read_timeout(Some(DEADLINE)).unwrap();
-    let queue = small().from_fd(&writer).unwrap();
+    let queue = small().open_fd(&writer).unwrap();
     let held = queue.getn(1, TRY).unwrap(); // so that the rest goes out at once
     for seq in 0..60 {
         let record = Record {

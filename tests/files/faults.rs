@@ -128,7 +128,7 @@ impl Run {
         let old = Log::new();
         let sink = Faulty::new(&old, fault);
         Self {
-            queue: options.to_sink(Arc::clone(&sink)).unwrap(),
+            queue: options.open_sink(Arc::clone(&sink)).unwrap(),
             sink,
             old,
             posted: Vec::new(),

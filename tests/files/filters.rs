@@ -93,7 +93,7 @@ fn everything_goes_on() {
         reader.read_to_end(&mut text).unwrap();
         text
     });
-    let queue = options().from_fd(&writer).unwrap();
+    let queue = options().open_fd(&writer).unwrap();
     drop(writer);
     append(&queue, 10_000);
     drop(queue);
@@ -109,7 +109,7 @@ fn full_and_shared(mut reader: impl Read, writer: &impl AsFd, len: usize) {
             .map_err(|error| error.kind())
     };
     assert_eq!(write(), Err(io::ErrorKind::WouldBlock));
-    let queue = options().from_fd(writer).unwrap();
+    let queue = options().open_fd(writer).unwrap();
     fork(End::AtOnce, || {
         assert_eq!(
             queue.writen(b"in a child\n", TRY).map(drop),

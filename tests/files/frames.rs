@@ -31,7 +31,7 @@ fn every_record_has_a_frame_and_positions_go_on_over_openings() {
     let mut end = 0;
     for opening in 0..3 {
         let queue = log.open(checked());
-        assert_eq!(queue.recovery().unwrap().torn, 0);
+        assert_eq!(queue.recovery().unwrap().torn_bytes, 0);
         assert_eq!(queue.position().bytes(), end, "opening {opening}");
         expected.extend(append_in_all_ways(&queue));
         queue.close(None).unwrap();
@@ -181,7 +181,7 @@ fn every_torn_end_is_cut_off_and_the_log_goes_on() {
     for len in 0..=whole.len() {
         fs::write(log.path(), &whole[..len]).unwrap();
         let queue = log.open(checked());
-        let torn = queue.recovery().unwrap().torn;
+        let torn = queue.recovery().unwrap().torn_bytes;
         queue.writen(b"next", WAIT).unwrap();
         queue.close(None).unwrap();
         let file = read(log.path());
@@ -208,7 +208,7 @@ fn damage_in_the_middle_is_reported_and_loses_nothing_after_it() {
     fs::write(log.path(), &bytes).unwrap();
     let queue = log.open(checked());
     let found = queue.recovery().unwrap();
-    assert_eq!((found.unreadable, found.torn), (19, 0));
+    assert_eq!((found.unreadable_bytes, found.torn_bytes), (19, 0));
     assert_eq!(queue.position().bytes(), 19 + 19 + 21);
     queue.close(None).unwrap();
     assert_eq!(log.bytes(), bytes);
@@ -244,7 +244,7 @@ fn a_log_and_a_queue_of_different_framings_refuse_each_other() {
     assert_eq!(refused(checked()), FramingProblem::DamagedHeader);
     let file = fs::File::create(log.path()).unwrap(); // not open for appending
     fs::write(log.path(), &whole).unwrap();
-    let error = checked().from_fd(&file).unwrap_err();
+    let error = checked().open_fd(&file).unwrap_err();
     assert_eq!(problem(&error), FramingProblem::Unreadable);
 }
 
@@ -283,7 +283,7 @@ fn every_rotated_file_has_a_header_and_the_positions_go_on() {
     let log = Log::new();
     let rotation = || Rotation::new().size_bytes(4096);
     let file = rotation().open(log.path()).unwrap();
-    let queue = checked().to_sink(file.clone()).unwrap();
+    let queue = checked().open_sink(file.clone()).unwrap();
     let mut expected = Vec::new();
     for number in 0..500 {
         let record = vec![b'r'; 20 + number % 100];
@@ -302,7 +302,7 @@ fn every_rotated_file_has_a_header_and_the_positions_go_on() {
     drop((queue, file));
     // The next queue goes on in the last file.
     let file = rotation().open(log.path()).unwrap();
-    let queue = checked().to_sink(file.clone()).unwrap();
+    let queue = checked().open_sink(file.clone()).unwrap();
     queue.writen(b"another process", WAIT).unwrap();
     expected.push(b"another process".to_vec());
     queue.flush().unwrap();
@@ -346,14 +346,14 @@ fn a_log_that_is_cut_between_lines_cannot_have_frames() {
     let log = Log::new();
     let rotation = alq::rotate::Rotation::new().whole_lines(1000);
     let file = rotation.open(log.path()).unwrap();
-    let error = checked().to_sink(file).unwrap_err();
+    let error = checked().open_sink(file).unwrap_err();
     assert_eq!(problem(&error), FramingProblem::CutsRecords);
 }
 
 #[test]
 fn a_pipe_gets_the_header_first() {
     let (mut reader, writer) = pipe().unwrap();
-    let queue = checked().from_fd(&writer).unwrap();
+    let queue = checked().open_fd(&writer).unwrap();
     queue.writen(b"to a pipe", WAIT).unwrap();
     queue.close(None).unwrap();
     drop((queue, writer));

@@ -63,7 +63,7 @@ fn frames_of_a_killed_process_are_written_once_and_holes_are_gaps() {
         let found = *queue.recovery().unwrap();
         if opening == 0 {
             assert_eq!((found.bytes, found.spans), (42, 2));
-            assert_eq!((found.skipped, found.damaged), (1, 0));
+            assert_eq!((found.skipped_entries, found.damaged_slots), (1, 0));
         } else {
             assert_eq!(found, Recovery::default());
         }
@@ -186,9 +186,9 @@ fn a_torn_frame_is_continued_from_the_ring_or_cut() {
             let queue = open(folder);
             let found = *queue.recovery().unwrap();
             let (written, cut) = if is_ours { (torn, 0) } else { (0, torn) };
-            assert_eq!(found.already_written, written as u64);
-            assert_eq!(found.torn, cut as u64);
-            assert_eq!(found.possibly_repeated, 0);
+            assert_eq!(found.already_written_bytes, written as u64);
+            assert_eq!(found.torn_bytes, cut as u64);
+            assert_eq!(found.possibly_repeated_bytes, 0);
             queue.close(None).unwrap();
             drop(queue);
             let expected: [&[u8]; 3] = [b"written", b"left", b"behind"];

@@ -203,7 +203,7 @@ fn continued(before: &[u8], options: Options) -> (Vec<u8>, Option<u64>) {
     let queue = options.open(log.path()).unwrap();
     queue.writen(b"next\n", Flags::WAITOK).unwrap();
     queue.close(None).unwrap();
-    (log.bytes(), queue.recovery().map(|found| found.torn))
+    (log.bytes(), queue.recovery().map(|found| found.torn_bytes))
 }
 
 #[test]
@@ -272,7 +272,7 @@ fn a_descriptor_and_a_reopened_file_are_put_right_too() {
     let other = log.path().with_extension("other");
     fs::write(&other, b"also torn").unwrap();
     let lines = Options::new().framing(Framing::Lines);
-    let queue = lines.from_fd(append_to(log.path())).unwrap();
+    let queue = lines.open_fd(append_to(log.path())).unwrap();
     queue.writen(b"one", Flags::WAITOK).unwrap();
     queue.reopen(append_to(&other)).unwrap().wait().unwrap();
     queue.writen(b"two", Flags::WAITOK).unwrap();
@@ -306,8 +306,8 @@ fn a_disk_that_is_full_at_the_start_gets_the_newline_first() {
     fs::write(log.path(), b"torn").unwrap();
     let file = FileSink::new(append_to(log.path()).into()).unwrap();
     let lines = Options::new().framing(Framing::Lines);
-    let queue = lines.to_sink(Full(file, AtomicU32::new(3))).unwrap();
-    assert_eq!(queue.recovery().unwrap().torn, 4);
+    let queue = lines.open_sink(Full(file, AtomicU32::new(3))).unwrap();
+    assert_eq!(queue.recovery().unwrap().torn_bytes, 4);
     assert_eq!(log.bytes(), b"torn");
     queue.writen(b"next", WAIT).unwrap();
     queue.close(None).unwrap();

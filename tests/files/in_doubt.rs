@@ -89,11 +89,11 @@ impl Sink for Next {
 /// Returns what the next process finds, and then the text at the far end.
 fn recover(folder: &Path) -> ((u64, u64), String) {
     let next = Next(append_to(folder.join("far")));
-    let queue = options(folder).to_sink(next).unwrap();
+    let queue = options(folder).open_sink(next).unwrap();
     let found = *queue.recovery().unwrap();
     queue.close(None).unwrap();
     let far = fs::read_to_string(folder.join("far")).unwrap();
-    ((found.bytes, found.possibly_repeated), far)
+    ((found.bytes, found.possibly_repeated_bytes), far)
 }
 
 fn queue_to_far(folder: &Path, answers: &[Answer]) -> Queue {
@@ -102,7 +102,7 @@ fn queue_to_far(folder: &Path, answers: &[Answer]) -> Queue {
         answers: Mutex::new(answers.iter().copied().collect()),
         in_doubt: AtomicBool::new(false),
     };
-    options(folder).to_sink(far).unwrap()
+    options(folder).open_sink(far).unwrap()
 }
 
 /// The answers until the kill, and what the next process finds: bytes that are not written, and
@@ -254,7 +254,7 @@ fn an_append_past_the_ring_that_is_in_doubt_is_not_said_to_be_refused() {
         let made = queue
             .lock()
             .unwrap()
-            .insert(small().to_sink(sink).unwrap())
+            .insert(small().open_sink(sink).unwrap())
             .clone();
         made.writen(b"a", WAIT).unwrap();
     });

@@ -49,7 +49,7 @@ fn a_hundred_queues_at_once_have_each_its_own_records() {
 fn a_queue_whose_descriptor_takes_nothing_holds_up_no_other() {
     let (reader, writer) = pipe().unwrap();
     let filler = fill_up(&writer);
-    let stuck = small().from_fd(&writer).unwrap();
+    let stuck = small().open_fd(&writer).unwrap();
     drop(writer);
     stuck.writen(&[b's'; 4096], TRY).unwrap();
     let sleeper = {

@@ -88,7 +88,7 @@ fn synchronous_appends_raise_no_signal() {
 fn the_flusher_raises_no_signal() {
     in_child("the_flusher_raises_no_signal", || {
         append_in_vain(|file| {
-            let queue: Queue = small().from_fd(file).unwrap();
+            let queue: Queue = small().open_fd(file).unwrap();
             queue.writen(b"12345678", TRY).unwrap();
             queue.flush().unwrap_err()
         });

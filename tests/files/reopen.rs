@@ -349,7 +349,7 @@ fn a_full_disk_that_has_room_again_gets_what_was_posted_before() {
 fn a_reader_that_is_only_slow_gets_what_was_posted_before() {
     let (mut reader, writer) = pipe().unwrap();
     let filler = fill_up(&writer);
-    let queue = small().from_fd(&writer).unwrap();
+    let queue = small().open_fd(&writer).unwrap();
     drop(writer);
     queue.writen(b"before\n", TRY).unwrap();
     wait_for("the stall", || queue.stats().stalled.is_some());
@@ -375,7 +375,7 @@ fn a_reader_that_has_not_read_for_the_stall_limit_is_left() {
     let queue = Options::new()
         .capacity(1 << 18)
         .stall_limit(Some(STALLS_SOON))
-        .from_fd(&writer)
+        .open_fd(&writer)
         .unwrap();
     drop(writer);
     let record = vec![b'r'; 150_000]; // more than a pipe holds: it is cut
@@ -502,7 +502,7 @@ fn a_queue_whose_flusher_has_gone_cannot_be_reopened() {
             Ok(())
         }
     }
-    let queue = small().to_sink(Panics).unwrap();
+    let queue = small().open_sink(Panics).unwrap();
     queue.writen(b"record\n", TRY).unwrap();
     let panicked = io(Operation::Flusher, libc::EIO);
     assert_eq!(queue.flush(), Err(panicked.clone()));
@@ -515,7 +515,7 @@ fn a_queue_whose_flusher_has_gone_cannot_be_reopened() {
 fn writers_that_got_the_failure_may_try_again() {
     let (reader, writer) = pipe().unwrap();
     fill_up(&writer);
-    let queue = small().from_fd(&writer).unwrap();
+    let queue = small().open_fd(&writer).unwrap();
     queue.writen(&[b'x'; 4096], TRY).unwrap();
     let sleeper = {
         let queue = queue.clone();
@@ -734,7 +734,7 @@ fn an_old_file_with_its_data_on_disk_is_synced_in_full_on_request() {
 #[test]
 fn what_went_to_a_pipe_is_never_durable_and_what_goes_to_a_file_is() {
     let (_reader, writer) = pipe().unwrap();
-    let queue = small().from_fd(&writer).unwrap();
+    let queue = small().open_fd(&writer).unwrap();
     let piped = queue.writen(b"piped\n", TRY).unwrap();
     queue.flush().unwrap();
     let log = Log::new();
@@ -809,7 +809,7 @@ fn a_callback_may_reopen_the_queue_that_has_failed() {
         queue.reopen(&file).unwrap().wait().unwrap();
     });
     let (reader, writer) = pipe().unwrap();
-    let queue = options.from_fd(&writer).unwrap();
+    let queue = options.open_fd(&writer).unwrap();
     *handle.lock().unwrap() = Some(queue.clone());
     drop(reader);
     queue.writen(b"kept\n", TRY).unwrap();

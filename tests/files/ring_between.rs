@@ -37,7 +37,7 @@ fn live(folder: &Path, bytes: usize, others: Option<&'static [u8]>) {
         bytes,
         others: others.map(|bytes| (log, bytes)),
     };
-    let queue = options(folder).to_sink(deadly).unwrap();
+    let queue = options(folder).open_sink(deadly).unwrap();
     for record in RUN.split_inclusive('\n') {
         queue.writen(record.as_bytes(), LATER).unwrap();
     }
@@ -65,10 +65,13 @@ fn cut(log: &Path, len: u64) {
 /// Checks that nothing was damaged, and that this many bytes were to be written or in doubt.
 #[track_caller]
 fn assert_found(recovery: Recovery, already_written: usize, possibly_repeated: usize) {
-    let found = (recovery.already_written, recovery.possibly_repeated);
+    let found = (
+        recovery.already_written_bytes,
+        recovery.possibly_repeated_bytes,
+    );
     let expected = (already_written as u64, possibly_repeated as u64);
     assert_eq!(found, expected, "{recovery:?}");
-    let all = (recovery.bytes, recovery.spans, recovery.damaged);
+    let all = (recovery.bytes, recovery.spans, recovery.damaged_slots);
     assert_eq!(all, (RUN.len() as u64, 3, 0));
 }
 
@@ -219,7 +222,7 @@ fn a_record_that_was_cut_before_a_reopen_is_whole_in_the_file_that_is_open_then(
                 left: AtomicUsize::new(6),
                 errno: libc::ENOSPC,
             };
-            let queue = options(folder).to_sink(failing).unwrap();
+            let queue = options(folder).open_sink(failing).unwrap();
             queue.writen(b"one\ntwo\n", WAIT).unwrap();
             wait_for("a cut record", || fs::metadata(&log).unwrap().len() == 6);
             queue.writen(b"three\n", LATER).unwrap();
@@ -234,7 +237,7 @@ fn a_record_that_was_cut_before_a_reopen_is_whole_in_the_file_that_is_open_then(
         let folder = ended.folder.path();
         let queue = options(folder).open(folder.join(name)).unwrap();
         let recovery = *queue.recovery().unwrap();
-        assert_eq!((recovery.bytes, recovery.possibly_repeated), (5, 0));
+        assert_eq!((recovery.bytes, recovery.possibly_repeated_bytes), (5, 0));
         queue.close(None).unwrap();
         let text = fs::read_to_string(folder.join(name)).unwrap();
         assert_eq!(text, "one\ntwo\nthree\nfour\n");
@@ -269,7 +272,7 @@ fn a_pipe_or_a_socket_gets_what_was_posted_at_least_once() {
         let is_socket = way.starts_with("socket");
         let ended = end_of_child(test, way, |folder| {
             let post = |to: &dyn AsFd| {
-                let queue = options(folder).from_fd(to.as_fd()).unwrap();
+                let queue = options(folder).open_fd(to.as_fd()).unwrap();
                 queue.writen(RUN.as_bytes(), LATER).unwrap();
                 if is_tried {
                     queue.activate();
@@ -278,7 +281,7 @@ fn a_pipe_or_a_socket_gets_what_was_posted_at_least_once() {
                 die();
             };
             if way == "killed in a write" {
-                let queue = options(folder).to_sink(Fatal).unwrap();
+                let queue = options(folder).open_sink(Fatal).unwrap();
                 queue.writen(RUN.as_bytes(), WAIT).unwrap();
                 let _ = queue.flush();
             } else if is_socket {
@@ -294,12 +297,12 @@ fn a_pipe_or_a_socket_gets_what_was_posted_at_least_once() {
         });
         let Some(ended) = ended else { continue };
         let check = |to: &dyn AsFd| {
-            let queue = options(ended.folder.path()).from_fd(to.as_fd()).unwrap();
+            let queue = options(ended.folder.path()).open_fd(to.as_fd()).unwrap();
             let recovery = *queue.recovery().unwrap();
             let in_doubt = way == "killed in a write";
             let doubt = if in_doubt { RUN.len() as u64 } else { 0 };
             assert_eq!(recovery.bytes, RUN.len() as u64, "{way}");
-            assert_eq!(recovery.possibly_repeated, doubt, "{way}");
+            assert_eq!(recovery.possibly_repeated_bytes, doubt, "{way}");
             queue.close(None).unwrap();
         };
         let read: Box<dyn Read + Send> = if is_socket {

@@ -30,7 +30,7 @@ fn failing(folder: &Path, errno: i32) -> Queue {
     let options = options(folder)
         .stall_limit(Some(STALLS_SOON))
         .on_error(|_| {});
-    options.to_sink(failing).unwrap()
+    options.open_sink(failing).unwrap()
 }
 
 #[test]
@@ -53,8 +53,11 @@ fn what_a_close_or_a_drop_has_given_up_is_written_by_the_next_queue() {
             println!("errno {errno}, closed {is_closed}");
             let queue = open(folder);
             let recovery = *queue.recovery().unwrap();
-            assert_eq!((recovery.bytes, recovery.already_written), (10, 2));
-            assert_eq!((recovery.possibly_repeated, recovery.damaged), (0, 0));
+            assert_eq!((recovery.bytes, recovery.already_written_bytes), (10, 2));
+            assert_eq!(
+                (recovery.possibly_repeated_bytes, recovery.damaged_slots),
+                (0, 0)
+            );
             queue.writen(b"four\n", TRY).unwrap();
             queue.close(None).unwrap();
             let text = fs::read_to_string(folder.join("log")).unwrap();

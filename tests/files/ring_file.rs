@@ -73,15 +73,21 @@ fn what_was_posted_and_not_written_is_written_by_the_next_process() {
     let Some(ended) = ended else { return };
     let folder = ended.folder.path();
     let state = alq::ring_file::inspect(folder.join("ring")).unwrap();
-    assert_eq!((state.pending.bytes, state.pending.skipped), (22, 1));
+    assert_eq!(
+        (state.pending.bytes, state.pending.skipped_entries),
+        (22, 1)
+    );
     assert_eq!(state.pid, None);
     let (recovery, text) = recover(folder);
     assert_eq!(text, "written\none\ntwo\nlane 1\nlane 2\n");
     assert_eq!(
-        (recovery.bytes, recovery.spans, recovery.skipped),
+        (recovery.bytes, recovery.spans, recovery.skipped_entries),
         (22, 3, 1)
     );
-    assert_eq!((recovery.damaged, recovery.possibly_repeated), (0, 0));
+    assert_eq!(
+        (recovery.damaged_slots, recovery.possibly_repeated_bytes),
+        (0, 0)
+    );
     let (recovery, text) = recover(folder);
     assert_eq!(recovery, alq::Recovery::default(), "once");
     assert_eq!(text.len(), 30);

@@ -52,7 +52,10 @@ fn records_are_written_as_they_were_framed_and_then_the_new_framing_begins() {
         let queue = queue.open(folder.join("log")).unwrap();
         let found = queue.recovery().unwrap();
         let is_drained = before != after;
-        assert_eq!(found.drained, if is_drained { found.bytes } else { 0 });
+        assert_eq!(
+            found.drained_bytes,
+            if is_drained { found.bytes } else { 0 }
+        );
         let new = if way == "fixed" { "ne" } else { "new" };
         queue.writen(new.as_bytes(), LATER).unwrap();
         queue.close(None).unwrap();

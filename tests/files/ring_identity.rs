@@ -134,7 +134,7 @@ fn a_sink_learns_which_ring_its_queue_has_and_may_refuse_it() {
     sink.refusal = Some("0a0b writes here");
     for optional in [false, true] {
         let options = options(folder).ring_optional(optional);
-        let error = options.to_sink(Wrapper(sink.clone())).unwrap_err();
+        let error = options.open_sink(Wrapper(sink.clone())).unwrap_err();
         let log = folder.join("log");
         let text = "refuses the ring file of this queue: 0a0b writes here";
         assert_eq!(error.to_string(), format!("{}: {text}", log.display()));
@@ -142,12 +142,12 @@ fn a_sink_learns_which_ring_its_queue_has_and_may_refuse_it() {
     }
     assert_eq!(log(folder), "", "nothing is written, and nothing is lost");
     sink.refusal = None;
-    let queue = options(folder).to_sink(Wrapper(sink.clone())).unwrap();
+    let queue = options(folder).open_sink(Wrapper(sink.clone())).unwrap();
     assert_eq!(queue.recovery().unwrap().bytes, 5);
     queue.close(None).unwrap();
     assert_eq!(log(folder), "left\n");
     assert_eq!(*sink.rings.lock().unwrap(), [id(folder); 3]);
-    drop(Options::new().to_sink(sink.clone()).unwrap());
+    drop(Options::new().open_sink(sink.clone()).unwrap());
     assert_eq!(sink.rings.lock().unwrap().len(), 3, "only with a ring file");
 }
 
@@ -156,7 +156,7 @@ fn records_for_a_place_wait_for_that_place_and_never_go_to_a_path() {
     const PLACE: &str = "far://host#stream/subject";
     let test = "records_for_a_place_wait_for_that_place_and_never_go_to_a_path";
     let ended = end_of_child(test, "", |folder| {
-        let queue = options(folder).to_sink(Far::at(folder, PLACE)).unwrap();
+        let queue = options(folder).open_sink(Far::at(folder, PLACE)).unwrap();
         queue.writen(b"left\n", LATER).unwrap();
         die();
     });
@@ -167,13 +167,13 @@ fn records_for_a_place_wait_for_that_place_and_never_go_to_a_path() {
     assert_eq!(state.log, None);
     let elsewhere = [
         problem(options(folder).open(folder.join("log"))),
-        problem(options(folder).to_sink(Far::at(folder, "far://host#other"))),
+        problem(options(folder).open_sink(Far::at(folder, "far://host#other"))),
     ];
     for problem in elsewhere {
         let log = PLACE.into();
         assert_eq!(problem, Problem::OtherLog { log, bytes: 5 });
     }
-    let queue = options(folder).to_sink(Far::at(folder, PLACE)).unwrap();
+    let queue = options(folder).open_sink(Far::at(folder, PLACE)).unwrap();
     assert_eq!(queue.recovery().unwrap().bytes, 5);
     queue.close(None).unwrap();
     assert_eq!(log(folder), "left\n");
@@ -185,7 +185,7 @@ fn the_place_is_in_the_errors() {
     let folder = tempfile::tempdir().unwrap();
     let mut sink = Far::at(folder.path(), "far://host/\u{1b}[2J");
     sink.refusal = Some("no");
-    let error = options(folder.path()).to_sink(sink).unwrap_err();
+    let error = options(folder.path()).open_sink(sink).unwrap_err();
     let text = "far://host/\\u{1b}[2J: refuses the ring file of this queue: no";
     assert_eq!(error.to_string(), text);
     assert_eq!(error.target().unwrap().path(), None);
@@ -217,7 +217,7 @@ fn a_sink_without_these_methods_is_the_log_of_any_ring() {
     }
     let folder = tempfile::tempdir().unwrap();
     for _ in 0..2 {
-        let queue = options(folder.path()).to_sink(Nowhere).unwrap();
+        let queue = options(folder.path()).open_sink(Nowhere).unwrap();
         let state = inspect(folder.path().join("ring")).unwrap();
         assert_eq!((state.log, state.place, state.log_end), (None, None, None));
         queue.close(Some(DEADLINE)).unwrap();

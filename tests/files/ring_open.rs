@@ -162,7 +162,7 @@ fn the_log_is_not_its_own_ring_file() {
     fs::remove_file(&ring).unwrap();
     drop(options(&ring).open(ring.with_extension("log")).unwrap());
     assert_eq!(problem(options(&ring).open(&ring)), Problem::IsTheLog);
-    let result = options(&ring).from_fd(append_to(&ring));
+    let result = options(&ring).open_fd(append_to(&ring));
     assert_eq!(problem(result), Problem::IsTheLog);
 }
 
@@ -229,7 +229,7 @@ fn a_log_that_is_not_appended_to_is_refused() {
     let (_folder, ring, log) = places();
     let file = fs::File::create(&log).unwrap();
     for optional in [false, true] {
-        let result = options(&ring).ring_optional(optional).from_fd(&file);
+        let result = options(&ring).ring_optional(optional).open_fd(&file);
         assert_eq!(problem(result), Problem::NotAppending);
     }
     let queue = options(&ring).open(&log).unwrap();

@@ -105,8 +105,8 @@ fn what_a_ring_of_another_capacity_holds_is_written_first() {
         let left = b"left by a process that was killed\n".repeat(100);
         let recovery = *queue.recovery().unwrap();
         let len = left.len() as u64;
-        assert_eq!((recovery.bytes, recovery.drained), (len, len));
-        assert_eq!((recovery.spans, recovery.skipped), (100, 1));
+        assert_eq!((recovery.bytes, recovery.drained_bytes), (len, len));
+        assert_eq!((recovery.spans, recovery.skipped_entries), (100, 1));
         assert!(fs::read(&log).unwrap() == left, "before the queue opens");
         assert_eq!(queue.stats().written_bytes, 0);
         assert_works(&queue, &log, &left);

@@ -90,11 +90,11 @@ fn a_ring_of_version_1_is_recovered_and_becomes_version_2() {
         let queue = options(folder).capacity(capacity);
         let queue = queue.open(folder.join("log")).unwrap();
         let mut found = *queue.recovery().unwrap();
-        assert_eq!(found.drained, if capacity == 4096 { 0 } else { 42 });
-        found.drained = 0;
+        assert_eq!(found.drained_bytes, if capacity == 4096 { 0 } else { 42 });
+        found.drained_bytes = 0;
         assert_eq!(found, state.pending, "what an inspection tells");
         assert_eq!((found.bytes, found.spans), (42, 4));
-        assert_eq!((found.already_written, found.damaged), (37, 0));
+        assert_eq!((found.already_written_bytes, found.damaged_slots), (37, 0));
         queue.flush().unwrap();
         let live = inspect(folder.join("ring")).unwrap();
         assert_eq!(live.framing, Some(Framing::Raw));
@@ -116,14 +116,14 @@ fn a_ring_of_version_1_that_was_just_converted_has_its_records() {
     ];
     let mut sink = Far::new(folder);
     sink.refusal = Some("not now");
-    let error = options(folder).to_sink(sink).unwrap_err();
+    let error = options(folder).open_sink(sink).unwrap_err();
     assert!(matches!(error, Error::SinkRefused { .. }), "{error}");
     let ring = fs::read(folder.join("ring")).unwrap();
     let is_same = |range: std::ops::Range<usize>| ring[range.clone()] == before[0][range];
     assert!(is_same(64..384) && is_same(448..ring.len()));
     assert_eq!(fs::read(folder.join("log")).unwrap(), before[1]);
     let converted = id(folder);
-    assert_eq!(open(folder).recovery().unwrap().already_written, 37);
+    assert_eq!(open(folder).recovery().unwrap().already_written_bytes, 37);
     assert_eq!(id(folder), converted);
     assert_converted(folder);
 }

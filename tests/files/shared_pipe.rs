@@ -14,7 +14,7 @@ const RECORDS: u32 = 20_000;
 
 /// Two writers of one process, one with a lane and one without: 40,000 records of 20 to 219 bytes.
 fn write_records(first: usize) {
-    let queue = Options::new().from_fd(std::io::stdout()).unwrap();
+    let queue = Options::new().open_fd(std::io::stdout()).unwrap();
     let record = |writer, seq: u32| {
         let len = Record::MIN_LEN + (seq as usize * 37 + writer) % 200;
         Record { writer, seq, len }.text()

@@ -73,7 +73,7 @@ fn waits(queue: &Queue, answers: &Sender<(&'static str, Result<(), Error>)>) {
 #[test]
 fn every_wait_on_the_flusher_thread_is_refused() {
     let sink = Arc::new(Calls::default());
-    let queue = small().to_sink(Arc::clone(&sink)).unwrap();
+    let queue = small().open_sink(Arc::clone(&sink)).unwrap();
     let (answers, answered) = channel();
     let own = queue.clone();
     put(&sink.in_write, move || waits(&own, &answers));
@@ -89,7 +89,7 @@ fn every_wait_on_the_flusher_thread_is_refused() {
 #[test]
 fn every_wait_on_the_sync_thread_is_refused() {
     let sink = Arc::new(Calls::default());
-    let queue = small().to_sink(Arc::clone(&sink)).unwrap();
+    let queue = small().open_sink(Arc::clone(&sink)).unwrap();
     let (answers, answered) = channel();
     let own = queue.clone();
     put(&sink.in_sync, move || {
@@ -112,7 +112,7 @@ fn every_wait_on_the_sync_thread_is_refused() {
 #[test]
 fn on_the_flusher_thread_waitok_acts_as_nowait() {
     let sink = Arc::new(Calls::default());
-    let queue = small().to_sink(Arc::clone(&sink)).unwrap();
+    let queue = small().open_sink(Arc::clone(&sink)).unwrap();
     let (answers, answered) = channel();
     let own = queue.clone();
     put(&sink.in_write, move || {
@@ -134,7 +134,7 @@ fn on_the_flusher_thread_waitok_acts_as_nowait() {
 #[test]
 fn on_the_flusher_thread_of_a_closed_queue_waitok_says_closed() {
     let sink = Arc::new(Calls::default());
-    let queue = small().to_sink(Arc::clone(&sink)).unwrap();
+    let queue = small().open_sink(Arc::clone(&sink)).unwrap();
     let (answers, answered) = channel();
     let own = queue.clone();
     put(&sink.in_write, move || {
@@ -150,7 +150,7 @@ fn on_the_flusher_thread_of_a_closed_queue_waitok_says_closed() {
 #[test]
 fn a_close_on_the_flusher_thread_does_not_wait_and_takes_effect() {
     let sink = Arc::new(Calls::default());
-    let queue = small().to_sink(Arc::clone(&sink)).unwrap();
+    let queue = small().open_sink(Arc::clone(&sink)).unwrap();
     let own = queue.clone();
     put(&sink.in_write, move || {
         let undrained = own.close(None).unwrap_err();
@@ -167,7 +167,7 @@ fn a_close_on_the_flusher_thread_does_not_wait_and_takes_effect() {
 /// Drops the last handle in `place` of a sink, and waits for the end of the queue.
 fn drops_the_last_handle(place: fn(&Calls) -> &Mutex<Option<Call>>) {
     let sink = Arc::new(Calls::default());
-    let queue = small().to_sink(Arc::clone(&sink)).unwrap();
+    let queue = small().open_sink(Arc::clone(&sink)).unwrap();
     let last = Arc::new(OnceLock::new());
     let theirs = Arc::clone(&last);
     put(place(&sink), move || drop(theirs.wait_and_take()));
@@ -213,7 +213,7 @@ fn a_sink_may_call_into_its_queue_when_it_is_dropped() {
             answers.send(queue.writen(b"x", TRY).map(drop)).unwrap();
             answers.send(queue.fsync(SyncOp::Data).map(drop)).unwrap();
         });
-        let queue = small().to_sink(sink).unwrap();
+        let queue = small().open_sink(sink).unwrap();
         own.set(queue.clone()).unwrap();
         if with_sync_thread {
             queue.fsync(SyncOp::Data).unwrap();
@@ -229,7 +229,7 @@ fn a_sink_may_call_into_its_queue_when_it_is_dropped() {
 #[test]
 fn a_panic_in_write_fails_the_queue_and_every_completion() {
     let sink = Arc::new(Calls::default());
-    let queue = small().to_sink(Arc::clone(&sink)).unwrap();
+    let queue = small().open_sink(Arc::clone(&sink)).unwrap();
     put(&sink.in_write, || {
         panic!("this sink panics in write, as it was told")
     });
@@ -321,7 +321,7 @@ fn a_wrapper_with_write_and_inner_is_to_a_queue_what_it_wraps() {
     assert_eq!(counted.writes.load(Ordering::Relaxed), 3);
 
     // The same file: the next write continues at the next byte, and errors name the file.
-    let queue = small().to_sink(Arc::clone(&counted)).unwrap();
+    let queue = small().open_sink(Arc::clone(&counted)).unwrap();
     queue.writen(b"record\n", TRY).unwrap();
     queue.fsync(SyncOp::Full).unwrap().wait().unwrap();
     queue.reopen(append_to(log.path())).unwrap().wait().unwrap();
@@ -330,7 +330,7 @@ fn a_wrapper_with_write_and_inner_is_to_a_queue_what_it_wraps() {
     assert_eq!(log.text(), "0\n2\n4\nrecord\n");
 
     let (_reader, writer) = UnixStream::pair().unwrap();
-    let queue = small().to_sink(Counted::new(writer)).unwrap();
+    let queue = small().open_sink(Counted::new(writer)).unwrap();
     assert_eq!(queue.fsync(SyncOp::Data).unwrap_err(), Error::NotSyncable);
 }
 
@@ -360,7 +360,7 @@ impl Sink for Letters {
 fn a_write_has_whole_records_and_no_more_than_the_sink_has_room_for() {
     let letters = Arc::<Letters>::default();
     let options = Options::new().framing(Framing::Lengths);
-    let queue = options.to_sink(Arc::clone(&letters)).unwrap();
+    let queue = options.open_sink(Arc::clone(&letters)).unwrap();
     let mut lane = queue.lane();
     let mut expected = Vec::new();
     for len in (1..=60).cycle().take(500).chain([300]) {
@@ -393,7 +393,7 @@ fn a_sink_that_cannot_sync_and_does_not_say_so_fails_the_sync_alone() {
     }
 
     assert!(Nowhere.is_in_doubt(), "it does not say that it knows");
-    let queue = small().to_sink(Nowhere).unwrap();
+    let queue = small().open_sink(Nowhere).unwrap();
     queue.writen(b"record\n", TRY).unwrap();
     let failed = queue.fsync(SyncOp::Data).unwrap().wait().unwrap_err();
     assert!(

@@ -30,7 +30,7 @@ fn a_removed_end_is_kept_after_those_before_it() {
     let (log, aside) = torn();
     for opening in 1..=3 {
         let queue = log.open(keeping());
-        assert_eq!(queue.recovery().unwrap().torn, TORN.len() as u64);
+        assert_eq!(queue.recovery().unwrap().torn_bytes, TORN.len() as u64);
         queue.close(None).unwrap();
         assert_eq!(log.bytes(), WHOLE);
         assert_eq!(fs::read(&aside).unwrap(), TORN.repeat(opening));
@@ -67,7 +67,7 @@ fn a_torn_frame_and_a_torn_header_are_kept() {
     fs::write(log.path(), &whole[..whole.len() - 1]).unwrap();
     fs::remove_file(&aside).unwrap();
     let queue = log.open(checked());
-    assert_eq!(queue.recovery().unwrap().torn, 23);
+    assert_eq!(queue.recovery().unwrap().torn_bytes, 23);
     queue.close(None).unwrap();
     assert_eq!(fs::read(&aside).unwrap(), frame[..23]);
 }

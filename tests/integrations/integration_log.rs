@@ -280,7 +280,7 @@ fn a_record_never_becomes_a_part_of_a_torn_line() {
 #[test]
 fn a_sink_that_logs_to_its_own_queue_never_waits() {
     let sink = Arc::<Chatty>::default();
-    let queue = small().to_sink(Arc::clone(&sink)).unwrap();
+    let queue = small().open_sink(Arc::clone(&sink)).unwrap();
     let logger = || Logger::new(&queue).format(bare);
     sink.logger.get_or_init(logger);
     for filler in [4096, 4000] {

@@ -102,7 +102,7 @@ fn a_shutdown_drains_and_syncs_and_ends_this_writer_alone() {
 #[test]
 fn a_shutdown_of_what_cannot_be_synced_drains() {
     let (reader, writer) = pipe().unwrap();
-    let queue = small().from_fd(&writer).unwrap();
+    let queue = small().open_fd(&writer).unwrap();
     drop(writer);
     let bytes = read_all(reader);
     run(async {

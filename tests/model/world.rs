@@ -57,7 +57,7 @@ struct World<'q> {
 /// If the queue does anything but what it promises.
 pub fn run(settings: Settings, ops: &[Op]) {
     let memory = Memory::default();
-    let queue = options(settings).to_sink(memory.clone()).unwrap();
+    let queue = options(settings).open_sink(memory.clone()).unwrap();
     let mut world = World {
         queue: &queue,
         is_fixed: settings.fixed.is_some(),

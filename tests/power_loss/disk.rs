@@ -207,7 +207,7 @@ impl Disk {
 
     fn write(&mut self, call: &Call) {
         let mut bytes = call.texts.concat();
-        bytes.truncate(call.result as usize);
+        bytes.truncate(usize::try_from(call.result).expect("it succeeded"));
         match self.opened(call, 0) {
             Some(Open::Acknowledgements) => {
                 let text = String::from_utf8(bytes).expect("text");

@@ -64,7 +64,7 @@ fn open(folder: &Path) -> Result<(Queue, RotatingFile), Error> {
     let rotation = Rotation::new().size_bytes(8192).compress(Compression::Gzip);
     let log = rotation.open(folder.join("app.log")).unwrap();
     let options = Options::new().framing(Framing::Checked);
-    Ok((options.to_sink(log.clone())?, log))
+    Ok((options.open_sink(log.clone())?, log))
 }
 
 fn sync(queue: &Queue) {
@@ -257,7 +257,8 @@ fn goes_on(folder: &Path, found: &[usize], what: &str) -> bool {
 fn store(files: &Files, folder: &Path) {
     fs::create_dir(folder).unwrap();
     let born = |path: &Path| fs::metadata(path).unwrap().created().ok();
-    let is_within_cut = files.iter().any(|(name, _)| name.ends_with(".fresh"));
+    let is_fresh = |name: &str| Path::new(name).extension() == Some("fresh".as_ref());
+    let is_within_cut = files.iter().any(|(name, _)| is_fresh(name));
     let mut last = None;
     for (name, bytes) in files {
         let path = folder.join(name);

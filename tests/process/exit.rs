@@ -88,7 +88,7 @@ fn a_closed_queue_stays_closed_at_exit_and_its_loss_is_reported_once() {
         queue.close(None).unwrap();
         let (reader, writer) = pipe().unwrap();
         fill_up(&writer);
-        let stuck = small().from_fd(&writer).unwrap();
+        let stuck = small().open_fd(&writer).unwrap();
         stuck.writen(b"never\n", TRY).unwrap();
         stuck.close(Some(Duration::ZERO)).unwrap_err();
         mem::forget((reader, writer));
@@ -99,7 +99,7 @@ fn a_closed_queue_stays_closed_at_exit_and_its_loss_is_reported_once() {
         // the process.
         let is_called: &'static AtomicBool = Box::leak(Box::default());
         let sink = Hangs(is_called);
-        let hangs = small().stall_limit(None).to_sink(sink).unwrap();
+        let hangs = small().stall_limit(None).open_sink(sink).unwrap();
         hangs.writen(b"x", TRY).unwrap();
         wait_for("it hangs", || is_called.load(Ordering::Relaxed));
         hangs.close(Some(Duration::ZERO)).unwrap_err();
@@ -171,7 +171,7 @@ fn a_descriptor_that_takes_nothing_ends_the_wait_and_says_so_and_the_others_are_
             fill_up(&writer);
             let queue = small()
                 .stall_limit(Some(STALLS_SOON))
-                .from_fd(&writer)
+                .open_fd(&writer)
                 .unwrap();
             queue.writen(b"never\n", TRY).unwrap();
             stuck.lock().unwrap().push((queue, reader, writer));
@@ -210,7 +210,7 @@ fn a_sink_that_ends_the_process_does_not_wait_for_itself() {
     let ended = end_of_child(test, "", |folder| {
         let queue = small().open(log(folder)).unwrap();
         post_some(&queue);
-        let ends = small().stall_limit(None).to_sink(Ends).unwrap();
+        let ends = small().stall_limit(None).open_sink(Ends).unwrap();
         ends.writen(b"1234", TRY).unwrap();
         wait_for("the end", || false);
     });
@@ -242,7 +242,7 @@ fn on_error_reports_what_the_end_of_the_process_leaves() {
         // The limit is reached only at the end, so nothing is reported earlier.
         let options = small().stall_limit(Some(STALLS_SOON));
         let options = options.on_error(|report| println!("told: {report}"));
-        let queue = options.from_fd(&writer).unwrap();
+        let queue = options.open_fd(&writer).unwrap();
         queue.writen(b"never\n", LATER).unwrap();
         mem::forget((queue, reader, writer));
     });

@@ -134,7 +134,7 @@ fn without_waiting_a_full_pipe_refuses_also_after_the_drain() {
             assert_eq!(refused, Err(Error::WouldBlock));
             println!("refused");
         });
-        queue.get_or_init(|| small().from_fd(fd).unwrap());
+        queue.get_or_init(|| small().open_fd(fd).unwrap());
         mem::forget(reader);
     });
     let Some(ended) = ended else { return };
@@ -169,7 +169,7 @@ fn a_sink_of_the_caller_goes_on_after_the_drain() {
             assert_eq!(*bytes.lock().unwrap(), b"before after");
             println!("both");
         });
-        let queue = queue.get_or_init(|| small().to_sink(sink).unwrap());
+        let queue = queue.get_or_init(|| small().open_sink(sink).unwrap());
         queue.writen(b"before ", LATER).unwrap();
     });
     let Some(ended) = ended else { return };
@@ -189,7 +189,7 @@ fn writers_that_sleep_for_room_go_on_past_the_ring() {
         });
         let (mut reader, writer) = pipe().unwrap();
         fill_up(&writer);
-        let queue: &'static Queue = Box::leak(Box::new(small().from_fd(&writer).unwrap()));
+        let queue: &'static Queue = Box::leak(Box::new(small().open_fd(&writer).unwrap()));
         drop(writer);
         filled(queue, 4096, b'f').post();
         let (sender, tasks) = std::sync::mpsc::channel();

@@ -41,7 +41,7 @@ fn flush_all_tells_of_one_that_fails_and_flushes_the_others() {
             let first = logs[0].open(small());
             let (reader, writer) = pipe().unwrap();
             drop(reader);
-            let failing = small().from_fd(&writer).unwrap();
+            let failing = small().open_fd(&writer).unwrap();
             let last = logs[1].open(small());
             for queue in [&first, &failing, &last] {
                 queue.writen(b"posted\n", LATER).unwrap();
@@ -70,7 +70,7 @@ fn flush_all_flushes_the_others_also_when_one_takes_all_of_its_time() {
             fill_up(&writer);
             let stuck = small()
                 .stall_limit(Some(STALLS_SOON))
-                .from_fd(&writer)
+                .open_fd(&writer)
                 .unwrap();
             stuck.writen(b"stuck\n", TRY).unwrap();
             let logs: Vec<_> = (0..5).map(|_| Log::new()).collect();

@@ -79,7 +79,7 @@ fn the_end_of_a_child_does_not_wait_for_what_holds_up_its_parent() {
         || {
             let (reader, writer) = pipe().unwrap();
             let filler = fill_up(&writer);
-            let stuck = small().from_fd(&writer).unwrap();
+            let stuck = small().open_fd(&writer).unwrap();
             stuck.writen(b"stuck\n", TRY).unwrap();
             let log = Log::new();
             let queue = log.open(small());

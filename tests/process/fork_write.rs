@@ -66,7 +66,7 @@ fn a_child_appends_to_the_file_that_a_sink_wraps() {
     in_child("a_child_appends_to_the_file_that_a_sink_wraps", || {
         let log = Log::new();
         let file = FileSink::new(append_to(log.path()).into()).unwrap();
-        let queue = small().to_sink(Wraps(file)).unwrap();
+        let queue = small().open_sink(Wraps(file)).unwrap();
         fork(End::WithHandlers, || {
             queue.writen(b"child\n", WAIT).unwrap();
         })
@@ -82,7 +82,7 @@ fn a_sink_of_the_caller_is_not_called_in_the_child() {
         for says_so in [false, true] {
             let log = Log::new();
             let file = append_to(log.path());
-            let queue = small().to_sink(Arc::new(Ends { file, says_so })).unwrap();
+            let queue = small().open_sink(Arc::new(Ends { file, says_so })).unwrap();
             let expected = if says_so { Ok(()) } else { Err(Error::Forked) };
             fork(End::WithHandlers, || {
                 assert_eq!(queue.writen(b"child\n", WAIT).map(drop), expected);
@@ -114,7 +114,7 @@ fn an_error_in_a_child_names_the_log() {
         let queue = small().open(full).unwrap();
         let (file, synchronous) = (append_to(full), append_to(full));
         let mut appender = AsyncAppend::new(&synchronous);
-        let of_descriptor = small().from_fd(&file).unwrap();
+        let of_descriptor = small().open_fd(&file).unwrap();
         fork(End::AtOnce, || {
             let why = "cannot be written: No space left on device (os error 28)";
             let number = |file: &File| format!("descriptor {}", file.as_raw_fd());
@@ -140,7 +140,7 @@ fn default_action(signo: libc::c_int) {
 fn a_synchronous_append_raises_no_signal() {
     in_child("a_synchronous_append_raises_no_signal", || {
         let (reader, writer) = pipe().unwrap();
-        let broken = small().from_fd(&writer).unwrap();
+        let broken = small().open_fd(&writer).unwrap();
         let broken_fd = writer.as_fd().try_clone_to_owned().unwrap();
         let log = Log::new();
         let queue = log.open(small());
@@ -173,7 +173,7 @@ fn a_child_waits_for_a_descriptor_that_is_in_nonblocking_mode() {
         || {
             let (reader, writer) = pipe().unwrap();
             let filler = fill_up(&writer);
-            let queue = Options::new().from_fd(nonblocking(&writer)).unwrap();
+            let queue = Options::new().open_fd(nonblocking(&writer)).unwrap();
             drop(writer);
             let record: Vec<u8> = (0..500_000_u32).map(|i| (i * 7 + i / 251) as u8).collect();
             let (mut was_refused, mut tell) = pipe().unwrap();

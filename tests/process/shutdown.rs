@@ -22,7 +22,7 @@ const LATER: Flags = TRY.union(Flags::NOACTIVATE);
 fn stuck(options: Options, record: &[u8]) -> (impl Read + Send + use<>, Queue) {
     let (reader, writer) = pipe().unwrap();
     fill_up(&writer);
-    let queue = options.from_fd(&writer).unwrap();
+    let queue = options.open_fd(&writer).unwrap();
     queue.writen(record, TRY).unwrap();
     (reader, queue)
 }
@@ -56,7 +56,7 @@ fn shutdown_writes_everything_and_refuses_everything_after() {
             }
             assert_eq!(small().open(logs[0].path()).unwrap_err(), Error::Closed);
             let null = OpenOptions::new().write(true).open("/dev/null").unwrap();
-            assert_eq!(small().from_fd(&null).unwrap_err(), Error::Closed);
+            assert_eq!(small().open_fd(&null).unwrap_err(), Error::Closed);
             wait_for("all threads end, also of refused queues", || {
                 Task::named("alq-flusher").is_empty()
             });

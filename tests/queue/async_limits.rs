@@ -64,7 +64,7 @@ fn without_descriptors_appenders_are_synchronous_and_lose_nothing() {
                 set_limit(Resource::Nofile, free + more);
                 let is_async = append_three(&file, &mut expected);
                 assert_eq!(is_async, refused.is_none(), "{more} descriptors");
-                let error = Options::new().from_fd(&file).err();
+                let error = Options::new().open_fd(&file).err();
                 assert_eq!(error, refused.map(|step| io_error(step, libc::EMFILE)));
             }
             set_limit(Resource::Nofile, before);
@@ -143,7 +143,7 @@ fn a_small_file_size_limit_does_not_limit_a_ring_in_memory() {
             let mut expected = Vec::new();
             assert!(append_three(&file, &mut expected));
             assert_eq!(log.bytes(), expected);
-            let large = Options::new().capacity(1 << 20).from_fd(&file).unwrap();
+            let large = Options::new().capacity(1 << 20).open_fd(&file).unwrap();
             large.close(None).unwrap();
         },
     );

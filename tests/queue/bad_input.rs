@@ -84,7 +84,7 @@ fn the_capacity_is_checked_and_rounded_up() {
             other => panic!("{other:?}"),
         }
         let sink = OpenOptions::new().write(true).open("/dev/null").unwrap();
-        let error = Options::new().capacity(bytes).from_fd(&sink).unwrap_err();
+        let error = Options::new().capacity(bytes).open_fd(&sink).unwrap_err();
         assert_eq!(error.errno(), libc::EINVAL);
     }
     assert!(!log.path().exists(), "options are checked before the file");
@@ -168,15 +168,15 @@ fn a_descriptor_that_is_not_open_for_writing_is_bad() {
         .unwrap();
     let (pipe_reader, _pipe_writer) = pipe().unwrap();
     assert_eq!(
-        small().from_fd(&read_only).unwrap_err(),
+        small().open_fd(&read_only).unwrap_err(),
         Error::BadDescriptor
     );
     assert_eq!(
-        small().from_fd(&path_only).unwrap_err(),
+        small().open_fd(&path_only).unwrap_err(),
         Error::BadDescriptor
     );
     assert_eq!(
-        small().from_fd(&pipe_reader).unwrap_err(),
+        small().open_fd(&pipe_reader).unwrap_err(),
         Error::BadDescriptor
     );
     assert_eq!(Error::BadDescriptor.errno(), libc::EBADF);

@@ -99,7 +99,7 @@ fn of_active_writers_exactly_what_was_taken_is_in_the_file() {
 #[test]
 fn writers_asleep_on_a_full_ring_return_at_once() {
     let (reader, writer) = pipe().unwrap();
-    let queue = small().from_fd(&writer).unwrap();
+    let queue = small().open_fd(&writer).unwrap();
     drop(writer);
     let writers = writers_until_closed(&queue);
     // The pipe is full and has no active reader, so in the end all writers sleep.
@@ -180,7 +180,7 @@ fn close_on_a_pipe_without_an_active_reader_counts_every_byte_that_is_left() {
         let queue = small()
             .capacity(capacity)
             .stall_limit(Some(STALLS_SOON))
-            .from_fd(nonblocking(&writer))
+            .open_fd(nonblocking(&writer))
             .unwrap();
         drop(writer);
         let posted = fill_ring_and_pipe(&queue);
@@ -207,7 +207,7 @@ fn close_on_a_pipe_without_an_active_reader_counts_every_byte_that_is_left() {
 fn close_with_a_timeout_gives_up_when_it_is_over_and_counts_what_is_left() {
     let (reader, writer) = pipe().unwrap();
     fill_up(&writer);
-    let queue = small().from_fd(nonblocking(&writer)).unwrap();
+    let queue = small().open_fd(nonblocking(&writer)).unwrap();
     queue.writen(b"12345\n", TRY).unwrap();
     queue.writen(b"123\n", TRY).unwrap();
     let closer = queue.clone();
@@ -229,9 +229,9 @@ fn the_drop_of_the_last_handle_gives_up_on_a_pipe_without_an_active_reader() {
     for nonblocking_mode in [true, false] {
         let options = small().stall_limit(Some(STALLS_SOON));
         let queue = if nonblocking_mode {
-            options.from_fd(nonblocking(&writer)).unwrap()
+            options.open_fd(nonblocking(&writer)).unwrap()
         } else {
-            options.from_fd(&writer).unwrap()
+            options.open_fd(&writer).unwrap()
         };
         queue.writen(b"never read\n", TRY).unwrap();
         spawn(move || drop(queue)).join();

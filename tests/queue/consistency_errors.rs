@@ -287,8 +287,8 @@ fn pipes_and_sockets_cannot_be_synced_but_tell_what_is_written() {
     let (_reader, writer) = pipe().unwrap();
     let (_theirs, ours) = UnixStream::pair().unwrap();
     for queue in [
-        small().from_fd(&writer).unwrap(),
-        small().from_fd(&ours).unwrap(),
+        small().open_fd(&writer).unwrap(),
+        small().open_fd(&ours).unwrap(),
     ] {
         let position = queue.writen(b"record\n", TRY).unwrap();
         for op in [SyncOp::Data, SyncOp::Full] {
@@ -308,7 +308,7 @@ fn a_descriptor_that_is_not_open_for_writing_is_bad() {
     drop(log.open(Options::new()));
     let read_only = std::fs::File::open(log.path()).unwrap();
     assert_eq!(
-        Options::new().from_fd(&read_only).unwrap_err(),
+        Options::new().open_fd(&read_only).unwrap_err(),
         Error::BadDescriptor
     );
 }

@@ -82,7 +82,7 @@ fn what_is_reported_names_its_queue() {
     let (_reader, writer) = pipe().unwrap();
     fill_up(&writer);
     let stalling = options.clone().stall_limit(Some(STALLS_SOON));
-    let queue = stalling.from_fd(&writer).unwrap();
+    let queue = stalling.open_fd(&writer).unwrap();
     queue.writen(b"record\n", TRY).unwrap();
     let report = reports.recv_timeout(DEADLINE).unwrap();
     let name = format!("descriptor {}", writer.as_raw_fd());

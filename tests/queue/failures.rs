@@ -56,8 +56,8 @@ fn fails_for_good(queue: &Queue, errno: i32) {
 fn a_closed_pipe_fails_the_queue_and_close_counts_every_byte() {
     let (reader, writer) = pipe().unwrap();
     drop(reader);
-    fails_for_good(&small().from_fd(&writer).unwrap(), libc::EPIPE);
-    fails_for_good(&small().from_fd(nonblocking(&writer)).unwrap(), libc::EPIPE);
+    fails_for_good(&small().open_fd(&writer).unwrap(), libc::EPIPE);
+    fails_for_good(&small().open_fd(nonblocking(&writer)).unwrap(), libc::EPIPE);
 }
 
 #[test]
@@ -66,7 +66,7 @@ fn a_closed_socket_fails_the_queue_and_close_counts_every_byte() {
         let (theirs, ours) = UnixStream::pair().unwrap();
         ours.set_nonblocking(nonblocking).unwrap();
         drop(theirs);
-        fails_for_good(&small().from_fd(&ours).unwrap(), libc::EPIPE);
+        fails_for_good(&small().open_fd(&ours).unwrap(), libc::EPIPE);
     }
 }
 
@@ -75,7 +75,7 @@ fn writers_asleep_on_a_full_ring_are_told_when_the_descriptor_fails() {
     let (reader, writer) = pipe().unwrap();
     let taken = fill_up(&writer) as u64;
     assert!(taken >= 4096);
-    let queue = small().from_fd(&writer).unwrap();
+    let queue = small().open_fd(&writer).unwrap();
     queue.writen(&[b'x'; 4096], TRY).unwrap();
     let writers: Vec<_> = (0..3)
         .map(|_| {

@@ -145,7 +145,7 @@ fn flush_of_an_idle_queue_returns_at_once_and_wakes_no_thread() {
 fn flush_timeout_ends_after_at_least_its_time_and_keeps_the_data() {
     let (reader, writer) = pipe().unwrap();
     let filler = fill_up(&writer);
-    let queue = small().from_fd(&writer).unwrap();
+    let queue = small().open_fd(&writer).unwrap();
     drop(writer);
     post(&queue, 0, 0, TRY);
     for millis in [0, 30] {
@@ -179,7 +179,7 @@ fn a_sink_that_takes_nothing_ends_a_flush_after_the_stall_limit() {
     let filler = fill_up(&writer);
     let queue = small()
         .stall_limit(Some(STALLS_SOON))
-        .from_fd(&writer)
+        .open_fd(&writer)
         .unwrap();
     drop(writer);
     post(&queue, 0, 0, TRY);

@@ -119,7 +119,7 @@ impl Sink for Cutting {
 fn no_line_is_inside_of_a_record_that_is_cut() {
     let script = Script::new();
     let sink = Cutting(Arc::clone(&script));
-    let queue = small().loss_lines(RARELY).to_sink(sink).unwrap();
+    let queue = small().loss_lines(RARELY).open_sink(sink).unwrap();
     let lose = |record: &[u8]| {
         let held = queue.getn(4096, TRY).unwrap();
         assert_eq!(queue.writen(b"lost\n", TRY), Err(Error::WouldBlock));

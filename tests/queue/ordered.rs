@@ -236,7 +236,7 @@ fn waiters_in_line_return_when_the_queue_closes_or_fails() {
     for told in [Error::Closed, full] {
         let (reader, writer) = pipe().unwrap();
         fill_up(&writer);
-        let queue = small().ordered(true).from_fd(&writer).unwrap();
+        let queue = small().ordered(true).open_fd(&writer).unwrap();
         drop(writer);
         queue.writen(&[b'#'; 4096], TRY).unwrap();
         let calls = [Call::Writen, Call::Getn, Call::Getn, Call::Writen];

@@ -9,7 +9,7 @@ use alq::{Amount, Error, Flags, Queue, Refusals};
 const SOON: Duration = Duration::from_millis(1);
 
 fn stuck() -> Queue {
-    let queue = small().from_fd(append_to("/dev/full")).unwrap();
+    let queue = small().open_fd(append_to("/dev/full")).unwrap();
     queue.writen(&[b'#'; 4096], WAIT).unwrap();
     queue
 }

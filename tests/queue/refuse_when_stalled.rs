@@ -33,7 +33,7 @@ fn full() -> File {
 
 /// A queue whose ring is full in front of a file that has no room.
 fn stuck() -> Queue {
-    let queue = refusing().from_fd(full()).unwrap();
+    let queue = refusing().open_fd(full()).unwrap();
     queue.writen(&[b'x'; 4096], WAIT).unwrap();
     queue
 }
@@ -136,7 +136,7 @@ fn each_call_has_the_file_tried_once_more() {
 fn a_reader_that_is_only_slow_is_waited_for() {
     let (reader, writer) = pipe().unwrap();
     let filler = fill_up(&writer);
-    let queue = Arc::new(refusing().from_fd(writer).unwrap());
+    let queue = Arc::new(refusing().open_fd(writer).unwrap());
     queue.writen(&[b'x'; 4096], WAIT).unwrap();
     wait_for("the stall", || queue.stats().stalled.is_some());
     let waiting = {

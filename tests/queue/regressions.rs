@@ -28,7 +28,7 @@ fn a_blocking_sink_that_takes_nothing_is_not_reported_as_a_held_entry() {
     fill_up(&writer);
     let queue = small()
         .stall_limit(Some(STALLS_SOON))
-        .from_fd(&writer)
+        .open_fd(&writer)
         .unwrap();
     let held = queue.getn(10, TRY).unwrap();
     queue.writen(b"behind\n", TRY).unwrap();
@@ -49,7 +49,7 @@ fn a_post_during_the_last_drain_does_not_shift_what_is_written() {
     writer.set_write_timeout(Some(write_timeout)).unwrap();
     let queue = Options::new()
         .stall_limit(Some(Duration::from_secs(2)))
-        .from_fd(&writer)
+        .open_fd(&writer)
         .unwrap();
     drop(writer);
     let mut held = queue.getn(1000, TRY).unwrap();
@@ -80,7 +80,7 @@ fn a_write_of_a_large_ring_ends_where_a_record_ends() {
     reader
         .set_read_timeout(Some(crate::common::DEADLINE))
         .unwrap();
-    let queue = small().capacity(1 << 17).from_fd(&writer).unwrap();
+    let queue = small().capacity(1 << 17).open_fd(&writer).unwrap();
     let held = queue.getn(1, TRY).unwrap(); // so that the other records are written together
     for seq in 0..1000 {
         let record = Record {
@@ -117,7 +117,7 @@ fn close_on_a_blocking_pipe_counts_what_is_never_written() {
     let filler = fill_up(&writer);
     let queue = small()
         .stall_limit(Some(STALLS_SOON))
-        .from_fd(&writer)
+        .open_fd(&writer)
         .unwrap();
     drop(writer);
     queue.writen(&[b'x'; 1000], TRY).unwrap();
@@ -132,7 +132,7 @@ fn close_on_a_blocking_pipe_counts_what_is_never_written() {
 fn after_close_the_descriptor_is_closed() {
     for round in 0..2000 {
         let (reader, writer) = UnixStream::pair().unwrap();
-        let queue = small().from_fd(&writer).unwrap();
+        let queue = small().open_fd(&writer).unwrap();
         drop(writer);
         queue.writen(b"x", TRY).unwrap();
         queue.close(None).unwrap();
@@ -167,7 +167,7 @@ fn text_that_does_not_fit_is_an_error_whatever_its_display_says() {
 fn a_lane_with_room_in_its_span_takes_nothing_after_a_close_that_gave_up() {
     let (_reader, writer) = pipe().unwrap();
     fill_up(&writer);
-    let queue = small().from_fd(nonblocking(&writer)).unwrap();
+    let queue = small().open_fd(nonblocking(&writer)).unwrap();
     let mut lane = queue.lane();
     lane.writen(b"before\n", TRY).unwrap();
     let undrained = queue.close(Some(Duration::from_millis(1))).unwrap_err();

@@ -433,7 +433,7 @@ fn a_shutdown_with_several_full_disks_names_the_cause_and_the_sums() {
 fn dev_full() {
     let full = OpenOptions::new().write(true).open("/dev/full").unwrap();
     let (options, errors) = errors_of(soon());
-    let queue = options.from_fd(&full).unwrap();
+    let queue = options.open_fd(&full).unwrap();
     queue.writen(b"record\n", TRY).unwrap();
     assert_eq!(queue.flush(), Err(stalled(libc::ENOSPC)));
     assert_eq!(errors.recv_timeout(DEADLINE), Ok(stalled(libc::ENOSPC)));
@@ -509,7 +509,7 @@ fn a_reader_that_does_not_read_is_a_stall_until_it_does() {
     let (reader, writer) = pipe().unwrap();
     let filler = fill_up(&writer);
     let (options, errors) = errors_of(soon());
-    let queue = options.from_fd(&writer).unwrap();
+    let queue = options.open_fd(&writer).unwrap();
     drop(writer);
     queue.writen(b"patient\n", TRY).unwrap();
     wait_for("the stall", || stall_errno(&queue) == Some(libc::EAGAIN));
@@ -572,7 +572,7 @@ fn a_stopped_reader_process() {
     let reader = Reader::start(theirs);
     let queue = small()
         .stall_limit(Some(NEVER_STALLS))
-        .from_fd(&ours)
+        .open_fd(&ours)
         .unwrap();
     drop(ours);
     let line = b"0123456789abcdefghijklmnopqrstuvwxyz\n";
@@ -722,7 +722,7 @@ fn options_with_a_callback_can_be_cloned_and_shown() {
 fn a_reader_that_starts_late_misses_nothing() {
     let (mut reader, writer) = pipe().unwrap();
     let filler = fill_up(&writer);
-    let queue = small().from_fd(&writer).unwrap();
+    let queue = small().open_fd(&writer).unwrap();
     drop(writer);
     let posted = fill(&queue);
     wait_for("the stall", || stall_errno(&queue) == Some(libc::EAGAIN));

@@ -220,7 +220,7 @@ fn a_policy_without_a_limit_and_a_limit_of_0_are_refused() {
 #[test]
 fn a_descriptor_that_cannot_be_synced_is_refused_by_open_and_reopen() {
     let (_reader, writer) = pipe().unwrap();
-    let refused = small().sync_every(soon()).from_fd(&writer).unwrap_err();
+    let refused = small().sync_every(soon()).open_fd(&writer).unwrap_err();
     assert_eq!(refused, Error::NotSyncable);
     let log = Log::new();
     let queue = log.open(small().sync_every(soon()));

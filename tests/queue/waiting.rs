@@ -217,7 +217,7 @@ fn a_writer_waits_for_a_slow_descriptor_beyond_the_stall_limit() {
         let (reader, writer) = pipe().unwrap();
         let filler = fill_up(&writer);
         let options = small().ordered(ordered).stall_limit(Some(STALLS_SOON));
-        let queue = options.from_fd(&writer).unwrap();
+        let queue = options.open_fd(&writer).unwrap();
         drop(writer);
         queue.writen(&[b'f'; 4096], TRY).unwrap();
         let (_, one) = waiter(&queue, writes(100));

@@ -19,7 +19,7 @@ fn a_pipe_is_read_as_it_comes_also_in_non_blocking_mode() {
     for flags in [PipeFlags::CLOEXEC, PipeFlags::CLOEXEC | PipeFlags::NONBLOCK] {
         let (from, to) = pipe_with(flags).unwrap();
         rustix::fs::fcntl_setfl(&to, rustix::fs::OFlags::empty()).unwrap();
-        let mut reader = ReadOptions::new().from_fd(&from).unwrap();
+        let mut reader = ReadOptions::new().open_fd(&from).unwrap();
         drop(from); // the reader has its own
         let mut to = File::from(to);
         to.write_all(b"one\ntw").unwrap();
@@ -42,7 +42,7 @@ fn a_descriptor_is_read_from_its_offset_and_not_again() {
     std::fs::write(&path, "one\ntwo\n").unwrap();
     let file = File::open(&path).unwrap();
     rustix::fs::seek(&file, rustix::fs::SeekFrom::Start(4)).unwrap();
-    let mut reader = ReadOptions::new().from_fd(&file).unwrap();
+    let mut reader = ReadOptions::new().open_fd(&file).unwrap();
     let cursor: Cursor = {
         let mut other = Reader::open(&path).unwrap();
         other.next().unwrap();
@@ -61,7 +61,7 @@ fn a_descriptor_is_read_from_its_offset_and_not_again() {
     assert!(reader.next().unwrap().is_none());
     assert!(reader.follow().is_err());
     let write_only = File::create(dir.path().join("other")).unwrap();
-    let mut reader = ReadOptions::new().from_fd(&write_only).unwrap();
+    let mut reader = ReadOptions::new().open_fd(&write_only).unwrap();
     let error = reader.next().unwrap_err();
     assert_eq!(error.io_error().raw_os_error(), Some(9)); // EBADF
     assert!(error.to_string().starts_with("/dev/fd/"), "{error}");

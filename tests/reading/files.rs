@@ -35,7 +35,7 @@ impl Log {
     fn fill(&self, from: usize, count: usize, form: Compression) {
         let log = Rotation::new().size_bytes(1000).compress(form);
         let log = log.open(&self.path).unwrap();
-        let queue = Options::new().to_sink(log.clone()).unwrap();
+        let queue = Options::new().open_sink(log.clone()).unwrap();
         for n in from..from + count {
             let line = line(n) + "\n";
             queue.writen(line.as_bytes(), Flags::WAITOK).unwrap();

@@ -200,7 +200,7 @@ fn a_follower_sleeps_until_something_is_written() {
 fn catch(path: &Path, size: u64, count: u64, form: Compression) {
     let log = Rotation::new().size_bytes(size).compress(form);
     let log = log.open(path).unwrap();
-    let queue = Options::new().to_sink(log.clone()).unwrap();
+    let queue = Options::new().open_sink(log.clone()).unwrap();
     for n in 0..count {
         let line = format!("{n} {:1$}\n", "", (n % 50) as usize);
         queue.writen(line.as_bytes(), Flags::WAITOK).unwrap();

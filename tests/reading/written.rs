@@ -34,7 +34,7 @@ fn checked_records_of_a_queue_have_their_positions_over_rotated_and_packed_files
         let rotation = Rotation::new().size_bytes(4096);
         let file = rotation.compress(Compression::Gzip).open(&log).unwrap();
         let options = Options::new().framing(Framing::Checked).stamps(true);
-        let queue = options.to_sink(file.clone()).unwrap();
+        let queue = options.open_sink(file.clone()).unwrap();
         let mut lane = queue.lane();
         for number in 0..300 {
             let text = format!("record {number} of opening {opening}");

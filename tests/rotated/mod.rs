@@ -30,7 +30,7 @@ impl Folder {
 
     pub fn open(&self, rotation: Rotation) -> (RotatingFile, Queue) {
         let log = rotation.open(self.log()).unwrap();
-        let queue = Options::new().to_sink(log.clone()).unwrap();
+        let queue = Options::new().open_sink(log.clone()).unwrap();
         (log, queue)
     }
 

@@ -46,7 +46,7 @@ fn under_load_with_tiny_bounds_nothing_is_lost_and_no_record_is_split() {
         let rotation = Rotation::new().size_bytes(size_bytes).compress(form);
         let log = rotation.open(folder.log()).unwrap();
         let options = Options::new().capacity(1 << 16);
-        let queue = options.to_sink(log.clone()).unwrap();
+        let queue = options.open_sink(log.clone()).unwrap();
         let counts = load(&queue, &log);
         queue.close(None).unwrap();
         log.wait_background(BACKGROUND).unwrap();

@@ -118,7 +118,7 @@ fn records_of_a_child_do_not_hinder_the_next_process() {
     let open = || {
         let log = Rotation::new().open(folder.log()).unwrap();
         let options = Options::new().ring_file(&ring);
-        (log.clone(), options.to_sink(log).unwrap())
+        (log.clone(), options.open_sink(log).unwrap())
     };
     let (log, queue) = open();
     queue.writen(record(0, 0).as_bytes(), WAIT).unwrap();
@@ -139,7 +139,7 @@ fn records_of_a_child_do_not_hinder_the_next_process() {
     });
     let queue = Options::new()
         .ring_file(&ring)
-        .to_sink(again.unwrap())
+        .open_sink(again.unwrap())
         .unwrap();
     queue.writen(record(0, 1).as_bytes(), WAIT).unwrap();
     queue.close(None).unwrap();

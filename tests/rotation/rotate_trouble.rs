@@ -92,7 +92,7 @@ fn a_directory_that_vanishes_and_returns() {
     fs::create_dir(&logs).unwrap();
     let (rotation, clock, errors) = watched(Rotation::new().size_bytes(8));
     let log = rotation.open(&path).unwrap();
-    let queue = small().to_sink(log.clone()).unwrap();
+    let queue = small().open_sink(log.clone()).unwrap();
     put(&queue, "one\n");
     settle(&log); // no thread reads the folder any more
     let away = folder.path().join("away");
@@ -203,7 +203,7 @@ fn a_disk_that_fills_up_and_is_emptied() {
         .compress(Compression::Gzip);
     let log = rotation.open(&path).unwrap();
     let options = small().stall_limit(Some(STALLS_SOON));
-    let queue = options.to_sink(log.clone()).unwrap();
+    let queue = options.open_sink(log.clone()).unwrap();
     let mut count = 0;
     for _ in 0..3 {
         disk.fill();

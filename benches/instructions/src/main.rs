@@ -63,7 +63,7 @@ fn with_queue(framing: Framing, append: impl FnOnce(&Queue)) {
     let queue = Options::new()
         .capacity(1 << 20)
         .framing(framing)
-        .to_sink(sink);
+        .open_sink(sink);
     let queue = queue.expect("a queue");
     queue.writen(&RECORD, Flags::WAITOK).expect("there is room");
     queue.activate();
@@ -112,7 +112,7 @@ fn refused(queue: &Queue) {
 
 /// To a recorder that is full: each record overwrites older ones.
 fn recorder(_: &Queue) {
-    let queue = Options::new().recorder(true).from_fd(io::stderr());
+    let queue = Options::new().recorder(true).open_fd(io::stderr());
     let queue = queue.expect("a queue");
     for _ in 0..queue.capacity() / RECORD.len() {
         queue.writen(&RECORD, Flags::NOWAIT).expect("room");

@@ -59,7 +59,7 @@ fn summon(part: Part, index: usize) {
     let is_missing = desks()[index].stations[part as usize].is_none();
     if is_missing {
         let options = Options::new().capacity(4096).max_delay(NAP_MAX);
-        let Ok(queue) = options.to_sink(Carrier(part, index)) else {
+        let Ok(queue) = options.open_sink(Carrier(part, index)) else {
             return carry_here(part, index);
         };
         // Another thread may have made one at the same time: that queue is dropped without the

@@ -165,7 +165,7 @@ pub unsafe extern "C" fn alq_open_fd(
         let options = unsafe { AlqOptions::of(options) }?;
         // SAFETY: it is used in this call only.
         let fd = unsafe { borrow(fd) }?;
-        Alq::open(options, |options| options.from_fd(fd))
+        Alq::open(options, |options| options.open_fd(fd))
     };
     // SAFETY: the header requires it.
     unsafe { open(alq, queue) }

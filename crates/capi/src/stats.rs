@@ -179,10 +179,10 @@ impl From<&Recovery> for AlqRecovery {
         Self {
             bytes: found.bytes,
             spans: found.spans,
-            skipped: found.skipped,
-            already_written: found.already_written,
-            possibly_repeated: found.possibly_repeated,
-            damaged: found.damaged,
+            skipped: found.skipped_entries,
+            already_written: found.already_written_bytes,
+            possibly_repeated: found.possibly_repeated_bytes,
+            damaged: found.damaged_slots,
         }
     }
 }

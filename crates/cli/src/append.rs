@@ -141,7 +141,7 @@ fn report_torn(options: &Append, target: &Target<'_>) {
         return;
     };
     let place = target.place();
-    match (found.torn, options.framing.framing) {
+    match (found.torn_bytes, options.framing.framing) {
         (0, _) => {}
         (torn, Framing::Raw | Framing::Lines) => report::line(&format_args!(
             "{place}: its last line was torn after {torn} bytes; it is ended there"
@@ -153,10 +153,10 @@ fn report_torn(options: &Append, target: &Target<'_>) {
             "{place}: its last record was torn after {torn} bytes; they are removed"
         )),
     }
-    if options.framing.is_on() && found.unreadable > 0 {
+    if options.framing.is_on() && found.unreadable_bytes > 0 {
         report::line(&format_args!(
             "{place}: {} bytes before its end are damaged; `alq check` says where",
-            found.unreadable
+            found.unreadable_bytes
         ));
     }
 }

@@ -100,7 +100,7 @@ fn main() -> ExitCode {
         Command::Follow(options) => follow::run(options).map(signals::die_by),
         Command::Check(options) => check::run(&options).map(code_of_faults),
         Command::Recover(options) => {
-            recover::run(&options).map(|recovery| match recovery.damaged {
+            recover::run(&options).map(|recovery| match recovery.damaged_slots {
                 0 => ExitCode::SUCCESS,
                 _ => ExitCode::from(DAMAGED),
             })

@@ -215,7 +215,7 @@ fn hex(bytes: &[u8]) -> String {
 /// Opens the log, or standard input if it is `-`.
 pub fn open(log: &Path, options: ReadOptions) -> Result<Reader, ReadError> {
     if log.as_os_str() == "-" {
-        options.from_fd(rustix::stdio::stdin())
+        options.open_fd(rustix::stdio::stdin())
     } else {
         options.open(log)
     }

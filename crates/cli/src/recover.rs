@@ -52,10 +52,10 @@ pub fn run(options: &Recover) -> Result<Recovery, Failure> {
         dry_run: *dry_run,
         bytes: recovery.bytes,
         spans: recovery.spans,
-        already_written: recovery.already_written,
-        possibly_repeated: recovery.possibly_repeated,
-        skipped: recovery.skipped,
-        damaged: recovery.damaged,
+        already_written: recovery.already_written_bytes,
+        possibly_repeated: recovery.possibly_repeated_bytes,
+        skipped: recovery.skipped_entries,
+        damaged: recovery.damaged_slots,
     };
     if *json {
         report::json(&report)?;

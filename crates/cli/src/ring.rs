@@ -151,15 +151,18 @@ fn way_out(path: &Path, errno: i32) -> &'static str {
 /// Reports what an earlier run left in the ring file at `path`, if it left anything.
 pub fn report_recovery(path: &Path, recovery: &Recovery) {
     let mut in_ring = *recovery;
-    in_ring.torn = 0; // that is at the end of the log
+    in_ring.torn_bytes = 0; // that is at the end of the log
     if in_ring == Recovery::default() {
         return;
     }
     let counts = [
-        (recovery.already_written, "of them already written"),
-        (recovery.possibly_repeated, "of them possibly written twice"),
-        (recovery.skipped, "reservations never posted"),
-        (recovery.damaged, "damaged slots left out"),
+        (recovery.already_written_bytes, "of them already written"),
+        (
+            recovery.possibly_repeated_bytes,
+            "of them possibly written twice",
+        ),
+        (recovery.skipped_entries, "reservations never posted"),
+        (recovery.damaged_slots, "damaged slots left out"),
     ];
     let mut text = format!(
         "{} bytes of an earlier run are appended first",

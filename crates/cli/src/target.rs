@@ -90,14 +90,14 @@ impl<'a> Target<'a> {
         // the name may belong to another file or to no file.
         let (queue, kind) = match place {
             Place::Output => {
-                let queue = queue.from_fd(io::stdout()).map_err(refused)?;
+                let queue = queue.open_fd(io::stdout()).map_err(refused)?;
                 (queue, Kind::of(io::stdout()).map_err(failed))
             }
             Place::File(_) if options.rotation.is_on() => {
                 let file = log.insert(rotate::open(options).map_err(refused)?);
                 let kind = file.descriptor().map(Kind::of).transpose();
                 let kind = kind.map_err(failed)?.unwrap_or_default();
-                (queue.to_sink(file.clone()).map_err(refused)?, Ok(kind))
+                (queue.open_sink(file.clone()).map_err(refused)?, Ok(kind))
             }
             Place::File(path) => {
                 let queue = queue.open(path).map_err(refused)?;
@@ -138,7 +138,7 @@ impl<'a> Target<'a> {
     ) -> Result<Self, Failure> {
         let sizes = sizes.stall_limit(None).ring_file(ring).other_log(true);
         let queue = match &file {
-            Some(file) => sizes.from_fd(file),
+            Some(file) => sizes.open_fd(file),
             None => sizes.open(path),
         };
         let queue = queue.map_err(|error| match error {
@@ -192,7 +192,7 @@ impl<'a> Target<'a> {
 
     /// The number of bytes of the input that are written, without those found in the ring file.
     pub fn written_bytes(&self) -> u64 {
-        let found = |recovery: &Recovery| recovery.bytes - recovery.drained;
+        let found = |recovery: &Recovery| recovery.bytes - recovery.drained_bytes;
         let found = self.queue.recovery().map_or(0, found);
         self.queue.stats().written_bytes.saturating_sub(found)
     }

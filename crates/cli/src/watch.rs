@@ -163,7 +163,7 @@ impl<'a> Watch<'a> {
         now: Instant,
     ) -> Option<Duration> {
         let has_moved = change.is_none_or(|change| change.written_bytes > 0);
-        let has_nothing = state.pending.bytes == 0 && state.pending.skipped == 0;
+        let has_nothing = state.pending.bytes == 0 && state.pending.skipped_entries == 0;
         if has_moved || has_nothing || !state.in_use {
             self.standing_since = None;
             return None;
@@ -195,7 +195,7 @@ impl<'a> Watch<'a> {
         } else {
             parts.push(format!("written {} bytes", live.written_bytes));
         }
-        parts.push(format!("open {}", state.pending.skipped));
+        parts.push(format!("open {}", state.pending.skipped_entries));
         parts.extend(standing.map(|time| format!("standing {}", stat::seconds(time))));
         parts.extend(stat::stall(live).map(|stall| format!("stall {stall}")));
         parts.extend(stat::errno_name(live.failure_errno).map(|name| format!("failure {name}")));
@@ -300,7 +300,7 @@ fn trouble(state: &State, change: Option<&Change>, standing: Option<Duration>) -
         live.refused_records,
         change.map(|change| change.refused_records),
     );
-    let behind = if pending.skipped > 0 {
+    let behind = if pending.skipped_entries > 0 {
         " after the oldest"
     } else {
         ""
@@ -315,7 +315,7 @@ fn trouble(state: &State, change: Option<&Change>, standing: Option<Duration>) -
     vec![
         (
             "open",
-            format!("{} reservations{standing}", pending.skipped),
+            format!("{} reservations{standing}", pending.skipped_entries),
         ),
         ("waits", format!("{waits}, the longest {longest}")),
         ("refused", format!("{refused} records")),

@@ -166,7 +166,7 @@ fn connect(cluster: &Cluster, packing: Packing) -> NatsSink {
 
 fn queue(cluster: &Cluster, packing: Packing) -> Queue {
     let options = Options::new().capacity(16 << 20).framing(Framing::Lines);
-    options.to_sink(connect(cluster, packing)).unwrap()
+    options.open_sink(connect(cluster, packing)).unwrap()
 }
 
 fn ship(cluster: &Cluster, packing: Packing, count: usize) {

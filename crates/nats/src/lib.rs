@@ -13,7 +13,7 @@
 //!     .capacity(alq_nats::ring_capacity(3_000_000)) // outlasts the loss of a server at 3 MB/s
 //!     .framing(Framing::Lines)
 //!     .ring_file("/run/app/ring")
-//!     .to_sink(NatsSink::connect(target)?)?;
+//!     .open_sink(NatsSink::connect(target)?)?;
 //! queue.writen(b"a record", Flags::WAITOK)?;
 //! queue.close(None)?;
 //! # Ok::<(), Box<dyn std::error::Error>>(())

@@ -26,7 +26,7 @@ enum Command {
 }
 
 /// A JetStream subject as the log of a queue. Pass it to
-/// [`Options::to_sink`](alq::Options::to_sink).
+/// [`Options::open_sink`](alq::Options::open_sink).
 ///
 /// A write returns once a quorum of the stream's servers has stored the records, so
 /// [`Level::Written`](alq::Level::Written) means that. [`Level::Durable`](alq::Level::Durable)
@@ -49,7 +49,7 @@ enum Command {
 ///     .capacity(64 << 20)
 ///     .framing(Framing::Lines)
 ///     .ring_file("/run/app/ring")
-///     .to_sink(NatsSink::connect(target.create(3))?)?;
+///     .open_sink(NatsSink::connect(target.create(3))?)?;
 /// queue.writen(b"a record", Flags::WAITOK)?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```

@@ -92,11 +92,11 @@ fn client(folder: &Path) {
         .ring_file(folder.join("ring"))
         .ring_on_disk(true)
         .stall_limit(None)
-        .to_sink(sink)
+        .open_sink(sink)
         .unwrap();
     let recovery = queue.recovery().unwrap();
     assert_eq!(
-        (recovery.possibly_repeated, recovery.damaged),
+        (recovery.possibly_repeated_bytes, recovery.damaged_slots),
         (0, 0),
         "{recovery:?}"
     );

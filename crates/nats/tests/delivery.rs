@@ -72,7 +72,7 @@ fn ship(cluster: &Cluster, name: &str, packing: Packing, lines: usize) -> Vec<Me
     let sink = NatsSink::connect(target(cluster, name).packing(packing)).unwrap();
     let queue = Options::new()
         .framing(Framing::Lines)
-        .to_sink(sink)
+        .open_sink(sink)
         .unwrap();
     append(&queue, 0..lines);
     queue.close(None).unwrap();

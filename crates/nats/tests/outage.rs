@@ -25,7 +25,7 @@ fn without_a_quorum_appends_go_on_and_the_reason_is_said_in_words() {
         .framing(Framing::Lines)
         .ring_file(&ring)
         .ring_on_disk(true)
-        .to_sink(sink.clone())
+        .open_sink(sink.clone())
         .unwrap();
     let append = |number: usize| {
         let record = format!("{number} {}", "-".repeat(90));

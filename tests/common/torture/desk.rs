@@ -65,10 +65,10 @@ impl Desk {
         };
         let recovery = *queue.recovery().unwrap();
         let mut told = told.unwrap().pending;
-        if told.possibly_repeated > 0 {
+        if told.possibly_repeated_bytes > 0 {
             // The inspection uses the noted path, which may be damaged.
-            told.already_written = recovery.already_written;
-            told.possibly_repeated = recovery.possibly_repeated;
+            told.already_written_bytes = recovery.already_written_bytes;
+            told.possibly_repeated_bytes = recovery.possibly_repeated_bytes;
         }
         assert_eq!(told, recovery, "what an inspection tells");
         queue.flush().unwrap(); // otherwise the append may wait for room without end
@@ -80,7 +80,8 @@ impl Desk {
         queue.close(None).unwrap();
         drop(queue);
         let mut text = fs::read(&self.log).unwrap();
-        let grown = (log.len() + after.len()) as u64 + recovery.bytes - recovery.already_written;
+        let grown =
+            (log.len() + after.len()) as u64 + recovery.bytes - recovery.already_written_bytes;
         assert_eq!(text.len() as u64, grown, "{recovery:?}");
         assert!(text.starts_with(log) && text.ends_with(after));
         text.truncate(text.len() - after.len());

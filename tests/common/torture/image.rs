@@ -104,7 +104,7 @@ impl Camera {
             album: album.clone(),
             numbers: Mutex::new(Numbers::new(seed)),
         };
-        place.options().to_sink(camera).unwrap()
+        place.options().open_sink(camera).unwrap()
     }
 
     fn take(&self, label: &str) {

@@ -74,7 +74,7 @@ impl Place {
     fn open_log(&self, is_labelled: bool, seed: usize) -> Queue {
         if is_labelled {
             let file = FileSink::new(append_to(&self.log).into()).unwrap();
-            self.options().to_sink(Labelled::new(file, seed)).unwrap()
+            self.options().open_sink(Labelled::new(file, seed)).unwrap()
         } else {
             self.options().open(&self.log).unwrap()
         }

@@ -125,12 +125,15 @@ impl Oracle {
     /// Notes what a process has found in its ring file. Only kills have happened, so nothing may be
     /// in doubt.
     pub fn found(self, recovery: &alq::Recovery) {
-        assert_eq!((recovery.damaged, recovery.possibly_repeated), (0, 0));
+        assert_eq!(
+            (recovery.damaged_slots, recovery.possibly_repeated_bytes),
+            (0, 0)
+        );
         let found = [
             1,
             recovery.bytes,
-            recovery.already_written,
-            recovery.skipped,
+            recovery.already_written_bytes,
+            recovery.skipped_entries,
         ];
         for (sum, more) in self.0.found.iter().zip(found) {
             sum.fetch_add(more, Ordering::Relaxed);

@@ -268,7 +268,7 @@ fn what_was_for_a_place_is_named_and_goes_to_no_path() {
     let ring = folder.path().join("ring");
     let queue = Options::new().ring_file(&ring).ring_on_disk(true);
     let queue = queue.stall_limit(Some(Duration::from_millis(1)));
-    let queue = queue.framing(Framing::Lengths).to_sink(Far).unwrap();
+    let queue = queue.framing(Framing::Lengths).open_sink(Far).unwrap();
     queue.writen(b"left", Flags::NOWAIT).unwrap();
     let _ = queue.close(None); // the sink accepts nothing
     drop(queue);

@@ -103,7 +103,7 @@ fn a_write_that_does_not_return_is_shown_as_a_stall() {
     let ring = dir.path().join("ring");
     let (end, ended) = std::sync::mpsc::channel();
     let sink = Hangs(std::sync::Mutex::new(ended));
-    let queue = Options::new().ring_file(&ring).to_sink(sink).unwrap();
+    let queue = Options::new().ring_file(&ring).open_sink(sink).unwrap();
     assert_eq!(number(&stat(&ring), "write_ns"), 0);
     queue.writen(b"hello\n", Flags::WAITOK).unwrap();
     wait_until("a long write", || {
@@ -177,7 +177,7 @@ fn refusals_and_a_failure_are_shown() {
     let queue = Options::new()
         .fixed(8, 2)
         .ring_file(&ring)
-        .from_fd(&writer)
+        .open_fd(&writer)
         .unwrap();
     let held = queue.get(Flags::NOWAIT).unwrap();
     queue.write_fixed(b"posted1\n", Flags::NOWAIT).unwrap();

@@ -62,7 +62,7 @@ pub fn run(options: &Options) -> Result<(), String> {
         .capacity(options.capacity)
         .ring_file(&options.ring)
         .stall_limit(None)
-        .to_sink(sink.clone());
+        .open_sink(sink.clone());
     let queue = queue.map_err(|error| format!("{}: {error}", options.to.place()))?;
     let (events, received) = mpsc::channel();
     let mut signals = Signals::new([SIGINT, SIGTERM]).map_err(|error| error.to_string())?;

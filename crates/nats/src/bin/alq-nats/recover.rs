@@ -26,7 +26,7 @@ pub fn run(options: &Options) -> Result<(), String> {
         None => alq::Options::new().capacity(state.capacity_bytes as usize),
     };
     let queue = sizes.ring_file(ring).ring_on_disk(true);
-    let queue = queue.to_sink(to.connect(false)?);
+    let queue = queue.open_sink(to.connect(false)?);
     let queue = queue.map_err(|error| format!("{shown}: {error}"))?;
     let found = queue.recovery().copied().unwrap_or_default();
     queue
@@ -35,13 +35,13 @@ pub fn run(options: &Options) -> Result<(), String> {
     println!(
         "{shown}: found {} bytes, {} of them stored already; the rest is stored now in {}",
         found.bytes,
-        found.already_written,
+        found.already_written_bytes,
         to.place()
     );
-    if found.damaged > 0 {
+    if found.damaged_slots > 0 {
         return Err(format!(
             "{shown}: {} slots are damaged, and lost",
-            found.damaged
+            found.damaged_slots
         ));
     }
     Ok(())
