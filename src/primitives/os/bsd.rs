@@ -11,7 +11,6 @@ pub mod watch;
 
 use std::io;
 
-#[cfg(feature = "frames")]
 use super::call::check;
 
 /// Fails: no such system maps shared memory again without a file.
@@ -42,7 +41,6 @@ pub fn membarrier() -> bool {
 /// # Errors
 ///
 /// Its errors.
-#[cfg(feature = "frames")]
 pub fn random() -> io::Result<[u8; 16]> {
     let mut bytes = [0; 16];
     // SAFETY: the pointer and the length are those of an array that lives over the call.

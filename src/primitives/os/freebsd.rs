@@ -17,7 +17,6 @@ use super::call::{check, set_of, timespec};
 
 #[cfg(feature = "rotate")]
 pub use super::bsd::has_more_rights;
-#[cfg(feature = "frames")]
 pub use super::bsd::random;
 #[cfg(feature = "read")]
 pub use super::bsd::watch;

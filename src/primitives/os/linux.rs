@@ -10,7 +10,8 @@ pub mod file;
 pub mod watch;
 
 use std::ffi::CStr;
-use std::io;
+use std::fs::File;
+use std::io::{self, Read};
 use std::mem::MaybeUninit;
 use std::ptr::{self, NonNull};
 use std::time::Duration;
@@ -63,20 +64,19 @@ pub unsafe fn wipe_in_children(page: NonNull<u8>, len: usize) -> io::Result<()> 
     check(unsafe { libc::madvise(page.as_ptr().cast(), len, libc::MADV_WIPEONFORK) }).map(drop)
 }
 
-/// Returns 16 random bytes. Source: getrandom(2).
+/// Returns 16 random bytes. Source: getrandom(2); /dev/urandom where a filter denies that.
 ///
 /// # Errors
 ///
-/// Its errors.
+/// Those of reading /dev/urandom.
 pub fn random() -> io::Result<[u8; 16]> {
     let mut bytes = [0; 16];
     // SAFETY: the pointer and the length are those of an array that lives over the call.
     let count = unsafe { libc::getrandom(bytes.as_mut_ptr().cast(), bytes.len(), 0) };
-    if usize::try_from(count) == Ok(bytes.len()) {
-        Ok(bytes)
-    } else {
-        Err(io::Error::last_os_error())
+    if usize::try_from(count) != Ok(bytes.len()) {
+        File::open("/dev/urandom")?.read_exact(&mut bytes)?;
     }
+    Ok(bytes)
 }
 
 /// Sleeps while `word` is `expected`, for at most `limit`. Source: futex(2), `FUTEX_WAIT_PRIVATE`.
