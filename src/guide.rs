@@ -15,8 +15,9 @@
 //! | `crates/capi/` | the C headers, and example programs in C |
 //! | `docs/aio.md`, `crates/aio/` | the calls of `<aio.h>`, for programs that use `aio_write` |
 //! | `docs/ring.md`, `docs/ordering.md` | the protocol of the ring, and its memory orderings |
-//! | `docs/testing.md`, `tests/`, `loom-tests/`, `shuttle-tests/`, `fuzz/` | the tests |
+//! | `docs/testing.md`, `tests/`, `loom-tests/`, `shuttle-tests/`, `proof/`, `fuzz/` | the tests |
 //! | `docs/shipping.md`, `crates/nats/` | a sink and a program for NATS JetStream: a log on other machines |
+//! | `docs/platforms.md` | which systems it runs on, and what was run there |
 //! | `docs/containers.md` | the tool in a container: process 1, sidecars, rings, exit codes |
 //! | `docs/benchmarks.md` | figures, and how they were measured |
 //! | `ARCHITECTURE.md`, `CONTRIBUTING.md` | what is where, and how to make a change |

@@ -16,7 +16,8 @@ struct World<'r> {
     posted: Vec<(u64, Vec<u8>)>,
     /// Where records start that were posted quietly.
     quiet: Vec<u64>,
-    /// Up to here the drain may write. A record that is posted later in front of it is written, too.
+    /// Up to here the drain may write. A record that is posted later in front of it is written,
+    /// too.
     permitted: u64,
     /// Where the last record ends that has activated the queue, and how many were posted by then.
     activated: (u64, usize),

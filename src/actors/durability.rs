@@ -131,8 +131,8 @@ impl Durability {
     /// `None` while neither is known.
     pub fn verdict(&self, target: u64, op: SyncOp) -> Option<Result<(), Error>> {
         let is_reached = target <= self.reached(op);
-        // Relaxed: a position that was raised over a doubt was raised after the doubt was noted. So a
-        // thread that has seen the position sees the doubt. The lock protects the gap itself, and
+        // Relaxed: a position that was raised over a doubt was raised after the doubt was noted. So
+        // a thread that has seen the position sees the doubt. The lock protects the gap itself, and
         // the doubt was set under it.
         if !self.is_doubted.load(Ordering::Relaxed) {
             return is_reached.then_some(Ok(()));
@@ -237,8 +237,8 @@ impl Durability {
         self.look();
     }
 
-    /// Returns the position from which on nothing in the current sink is synced; `None` if a sync of
-    /// it has failed.
+    /// Returns the position from which on nothing in the current sink is synced; `None` if a sync
+    /// of it has failed.
     pub(super) fn unsynced_from(&self) -> Option<u64> {
         let state = self.state.lock();
         let from = self.reached(SyncOp::Data).max(state.begin);
@@ -246,9 +246,9 @@ impl Durability {
     }
 
     /// Returns the sync that is due next. A replaced sink is always synced, the oldest first. The
-    /// current sink is synced if a caller waits for it. `written` returns the tail; `wanted` returns
-    /// the strongest sync that is needed up to a position, of those for which its second argument
-    /// returns true.
+    /// current sink is synced if a caller waits for it. `written` returns the tail; `wanted`
+    /// returns the strongest sync that is needed up to a position, of those for which its second
+    /// argument returns true.
     pub(super) fn next_job(
         &self,
         written: impl FnOnce() -> u64,

@@ -106,8 +106,8 @@ impl Gaps {
         self.at.load(Ordering::Relaxed).checked_sub(1)
     }
 
-    /// Takes what the line that is due reports, if there is one: what `counters` show and `reported`
-    /// does not, and its text. For the flusher.
+    /// Takes what the line that is due reports, if there is one: what `counters` show and
+    /// `reported` does not, and its text. For the flusher.
     fn take(&self, counters: &RefusalCounters, reported: &mut Refusals) -> Option<Loss> {
         // [gap.take] Acquire, pairs with [gap.note].
         let order = unless_mutant("gap.take", Ordering::Acquire);

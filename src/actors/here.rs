@@ -1,8 +1,8 @@
 //! Whether a call may touch its queue, and why an append gets no room in the ring.
 //!
 //! In a child of fork(2), threads that do not exist there may hold the locks of a queue, and the
-//! ring belongs to the parent. So every call first asks [`Shared::here`](super::Shared::here), which
-//! gives access only in the process that created the queue.
+//! ring belongs to the parent. So every call first asks [`Shared::here`](super::Shared::here),
+//! which gives access only in the process that created the queue.
 
 use crate::words::Error;
 

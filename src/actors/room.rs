@@ -121,8 +121,8 @@ impl<M: Memory> Intake<M> {
         }
     }
 
-    /// Returns whether at most `percent` of the bytes, and of the spans, are in use with a record of
-    /// `len` bytes more.
+    /// Returns whether at most `percent` of the bytes, and of the spans, are in use with a record
+    /// of `len` bytes more.
     pub fn fits_below(&self, len: u64, percent: u8) -> bool {
         if self.ring.is_recorder() {
             return true; // the oldest records make room

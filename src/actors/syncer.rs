@@ -66,7 +66,8 @@ fn spawn<M: Memory + 'static>(shared: &Arc<Shared<M>>) -> Result<(), Error> {
     outcome.durability.start_thread(start, over)
 }
 
-/// Syncs once if a caller waits for a sync or the policy asks for one; returns `false` if not. For the sync thread only.
+/// Syncs once if a caller waits for a sync or the policy asks for one; returns `false` if not. For
+/// the sync thread only.
 ///
 /// One system call serves all callers whose records are written when it begins. A caller that comes
 /// during the sync is looked at after it, and needs another sync only if this one has not covered

@@ -114,8 +114,8 @@ impl Trouble {
         self.is_stalled() || self.standstill.was_told()
     }
 
-    /// Returns the errno if the sink has no room for data, or a write hangs, and calls must not wait
-    /// for that.
+    /// Returns the errno if the sink has no room for data, or a write hangs, and calls must not
+    /// wait for that.
     pub fn no_room(&self) -> Option<i32> {
         if !self.refuse_when_stalled {
             return None;

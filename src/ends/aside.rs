@@ -92,8 +92,8 @@ impl Aside {
         sink.as_ref().and_then(PlainWeak::upgrade)
     }
 
-    /// Returns why the sink accepts no data, in its own words or in those for `errno`. Any thread may
-    /// call it, also while the flusher is in a write.
+    /// Returns why the sink accepts no data, in its own words or in those for `errno`. Any thread
+    /// may call it, also while the flusher is in a write.
     pub fn stall_reason(&self, errno: i32, is_hung: bool) -> String {
         let ask = || self.sink()?.stall_reason();
         // A panic there must not end the thread that asks.
@@ -125,8 +125,8 @@ impl Aside {
         drop(kept); // not under the lock: its drop may call into the queue
     }
 
-    /// Appends `record` in the process that created the queue, after its ring was drained. Its first
-    /// part is the header of a file, and is written only if the file is empty. Calls
+    /// Appends `record` in the process that created the queue, after its ring was drained. Its
+    /// first part is the header of a file, and is written only if the file is empty. Calls
     /// `position` once the record is written and before any other record can be. Without `wait` it
     /// returns an error if another thread holds the lock or if the sink accepts no data.
     ///
@@ -160,10 +160,9 @@ impl Aside {
         Ok(position())
     }
 
-    /// Appends `record`, as [`append`](Aside::append) does, in a child of the process that created the
-    /// queue. It writes to the
-    /// descriptor and waits for no lock: in a child, the parent's thread that holds a lock does not
-    /// exist.
+    /// Appends `record`, as [`append`](Aside::append) does, in a child of the process that created
+    /// the queue. It writes to the descriptor and waits for no lock: in a child, the parent's
+    /// thread that holds a lock does not exist.
     ///
     /// # Errors
     ///

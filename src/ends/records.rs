@@ -10,8 +10,8 @@ use crate::words::Framing;
 /// records on one by one, as messages or rows. `framing` is that of the queue
 /// ([`Options::framing`](crate::Options::framing)).
 ///
-/// Nothing is copied, except a record that lies in several runs: only an append past the ring, at
-/// the [end of the process](crate::Queue#exit), is given to a sink like that.
+/// Nothing is copied, except a record that lies in several runs. That happens only with an append
+/// that bypasses the ring, at the [end of the process](crate::Queue#exit).
 ///
 /// The runs begin and end with a record, as long as the sink takes whole records: the number of
 /// bytes that it returns must be a sum of [`framed_len`](FramedRecord::framed_len). It may take any

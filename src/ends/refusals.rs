@@ -23,7 +23,8 @@ use crate::words::Error;
 pub struct Amount {
     /// The number of records.
     pub records: u64,
-    /// Their bytes. (For a reservation: the bytes that it asked for, of which less than 2^32 count.)
+    /// Their bytes. (For a reservation: the bytes that it asked for, of which less than 2^32
+    /// count.)
     pub bytes: u64,
 }
 

@@ -10,13 +10,13 @@ use crate::primitives::sync::sleep;
 use crate::words::{LogEnd, RingId, SyncOp};
 
 /// Receives the bytes of a queue, in place of a file or a descriptor. Pass it to
-/// [`Options::open_sink`](crate::Options::open_sink). Only [`write`](Sink::write) is required; a sink
-/// that wraps another one also implements [`inner`](Sink::inner).
+/// [`Options::open_sink`](crate::Options::open_sink). Only [`write`](Sink::write) is required; a
+/// sink that wraps another one also implements [`inner`](Sink::inner).
 ///
-/// The flusher thread calls `write`, `is_in_doubt` and `wait_ready`, one at a time. The sync thread calls `sync`,
-/// possibly at the same time. Once the process [ends](crate::Queue#exit), the appending threads
-/// call them, one at a time. A sink that calls into its own queue does so on
-/// the flusher thread: there `WAITOK` acts as `NOWAIT`, and every wait returns
+/// The flusher thread calls `write`, `is_in_doubt` and `wait_ready`, one at a time. The sync thread
+/// calls `sync`, possibly at the same time. Once the process [ends](crate::Queue#exit), the
+/// appending threads call them, one at a time. A sink that calls into its own queue does so on the
+/// flusher thread: there `WAITOK` acts as `NOWAIT`, and every wait returns
 /// [`Error::WouldDeadlock`](crate::Error::WouldDeadlock). A panic of the sink fails the queue.
 ///
 /// ```
@@ -61,25 +61,26 @@ pub trait Sink: Send + Sync {
     /// | any other, or a panic | fails the queue |
     ///
     /// An error means that the sink has taken nothing, or that it [does not
-    /// know](Sink::is_in_doubt). If the sink knows that it has taken some bytes before the error, it
-    /// must return their number, and return the error from the next call.
+    /// know](Sink::is_in_doubt). If the sink knows that it has taken some bytes before the error,
+    /// it must return their number, and return the error from the next call.
     ///
     /// After one of the first three errors the sink gets the same bytes again, from the same byte
     /// on. The next call may have more of them, or fewer if [`room`](Sink::room) says so. After any
-    /// other error the queue has failed until it is [reopened](crate::Queue::reopen) (after a panic,
-    /// for good). A queue with a [ring file](crate::Options::ring_file) asks [`holds`](Sink::holds)
-    /// how many bytes arrived; any other queue keeps all of them.
+    /// other error the queue has failed until it is [reopened](crate::Queue::reopen) (after a
+    /// panic, for good). A queue with a [ring file](crate::Options::ring_file) asks
+    /// [`holds`](Sink::holds) how many bytes arrived; any other queue keeps all of them.
     fn write(&self, runs: &[IoSlice<'_>]) -> io::Result<usize>;
 
     /// Returns whether bytes may have arrived that the last [`write`](Sink::write) did not report.
     /// The flusher asks after each write that took fewer bytes than it was given, or none.
     ///
     /// `true` by default: a sink that sends its bytes to another program may get no answer, and the
-    /// bytes have arrived all the same. Return `false` if the last call knew how many bytes it took,
-    /// as write(2) does. A sink with an [`inner`](Sink::inner) sink asks that one.
+    /// bytes have arrived all the same. Return `false` if the last call knew how many bytes it
+    /// took, as write(2) does. A sink with an [`inner`](Sink::inner) sink asks that one.
     ///
-    /// The bytes of a call in doubt are repeated, in this process and in the next one. After a kill,
-    /// [`Recovery::possibly_repeated_bytes`](crate::Recovery::possibly_repeated_bytes) counts them.
+    /// The bytes of a call in doubt are repeated, in this process and in the next one. After a
+    /// kill, [`Recovery::possibly_repeated_bytes`](crate::Recovery::possibly_repeated_bytes) counts
+    /// them.
     ///
     /// ```
     /// use std::io::{self, IoSlice, Read, Write};
@@ -135,9 +136,9 @@ pub trait Sink: Send + Sync {
     /// without other records. The flusher asks before each write, after it has accounted for the
     /// earlier ones. No bound by default.
     ///
-    /// All that a [lane](crate::Lane) has posted in one span by then comes in one write. If the sink
-    /// is no file (it has no [`path`](Sink::path)), these spans are at most as long as `room` says
-    /// when the queue is opened.
+    /// All that a [lane](crate::Lane) has posted in one span by then comes in one write. If the
+    /// sink is no file (it has no [`path`](Sink::path)), these spans are at most as long as `room`
+    /// says when the queue is opened.
     fn room(&self) -> u64 {
         self.inner().map_or(u64::MAX, Sink::room)
     }
@@ -232,8 +233,8 @@ pub trait Sink: Send + Sync {
     }
 
     /// Returns the place of a log that is no file, as a URI, such as `nats://host#stream/subject`.
-    /// `None` by default. It must not contain a password: the [ring file](crate::Options::ring_file)
-    /// notes it, and `alq stat` shows it.
+    /// `None` by default. It must not contain a password: the [ring
+    /// file](crate::Options::ring_file) notes it, and `alq stat` shows it.
     ///
     /// Records in a ring file go only to a sink with the same place (see
     /// [`other_log`](crate::Options::other_log)). A place longer than 4056 bytes is not noted.

@@ -11,8 +11,8 @@ use crate::words::Error;
 /// A snapshot of what a queue has done, from [`Queue::stats`](crate::Queue::stats).
 ///
 /// Bytes are exact: `posted_bytes` is always the sum of `written_bytes`, `overwritten_bytes`,
-/// `lost_bytes` and the bytes still in the ring. While other threads post, each counter is exact for some moment, but not all
-/// counters for the same moment.
+/// `lost_bytes` and the bytes still in the ring. While other threads post, each counter is exact
+/// for some moment, but not all counters for the same moment.
 ///
 /// ```
 /// use alq::{Flags, Options};
@@ -75,9 +75,9 @@ pub struct Stats {
     /// Refused appends that came while open spans of [lanes](crate::Lane) took room. The queue has
     /// these spans sealed then, so the next try may find more room.
     pub refused_for_lanes: u64,
-    /// Refused appends, at once or after a wait, that came while the sink accepted no data: the disk
-    /// was full, or the other side did not read. While a write does not return, they count from the
-    /// [report](crate::Options::on_error) of that on, or if the queue [refuses
+    /// Refused appends, at once or after a wait, that came while the sink accepted no data: the
+    /// disk was full, or the other side did not read. While a write does not return, they count
+    /// from the [report](crate::Options::on_error) of that on, or if the queue [refuses
     /// them](crate::Options::refuse_when_stalled) for it.
     pub refused_for_stall: u64,
     /// Appends that had to wait, by what they waited for.

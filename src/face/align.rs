@@ -1,5 +1,5 @@
-//! How the frames in a ring file and the log go together: which of them the log holds, and where its
-//! stream continues.
+//! How the frames in a ring file and the log go together: which of them the log holds, and where
+//! its stream continues.
 //!
 //! This file compares both and changes neither. The positions in the frames say what the log holds,
 //! so nothing here depends on the notes of writes in progress, except in a log without a header.

@@ -28,8 +28,8 @@ pub(super) struct Begun {
     /// What was found in the ring; `None` if it is in memory.
     pub recovery: Option<Recovery>,
     pub mended: Mended,
-    /// Whether the ring has the sizes that the options ask for, and is where the log is. If not, its
-    /// records come first.
+    /// Whether the ring has the sizes that the options ask for, and is where the log is. If not,
+    /// its records come first.
     pub has_sizes: bool,
     /// Whether its records are framed as the options ask for. If not, its records come first.
     pub has_framing: bool,
@@ -55,8 +55,8 @@ struct Kept {
 
 impl Options {
     /// Makes the ring that the options ask for. If its file holds records, it may have other sizes
-    /// and another framing than asked for. `before` was found in the file earlier, and is in the log
-    /// already.
+    /// and another framing than asked for. `before` was found in the file earlier, and is in the
+    /// log already.
     pub(super) fn begin(
         &self,
         layout: Layout,

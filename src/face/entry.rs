@@ -235,7 +235,8 @@ impl<'q, R: Reserved> Entry<'q, R> {
     }
 
     /// Posts as [`post`](Entry::post) does, with flags: [`Flags::NOACTIVATE`] leaves the
-    /// record in the ring until something activates the queue. Other flags have no effect here. Source: `alq_post_flags` in alq(9).
+    /// record in the ring until something activates the queue. Other flags have no effect here.
+    /// Source: `alq_post_flags` in alq(9).
     ///
     /// ```
     /// # let dir = tempfile::tempdir()?;

@@ -15,9 +15,9 @@ impl Options {
     ///
     /// If the log ends with a torn record, it is put right first: a torn line gets its newline
     /// ([`end_torn_line`](Options::end_torn_line)), any other torn record is cut off.
-    /// [`Recovery::torn_bytes`](crate::Recovery::torn_bytes) counts its bytes. Two queues must not have one log
-    /// with lengths or of fixed records open at the same time. (A file that is not open for
-    /// appending, a pipe and a socket are not looked at.)
+    /// [`Recovery::torn_bytes`](crate::Recovery::torn_bytes) counts its bytes. Two queues must not
+    /// have one log with lengths or of fixed records open at the same time. (A file that is not
+    /// open for appending, a pipe and a socket are not looked at.)
     ///
     /// # Errors
     ///
@@ -41,8 +41,8 @@ impl Options {
         self
     }
 
-    /// Sets whether a line that an earlier writer has left open at the end of the log is ended with a
-    /// newline when the queue opens, so that the first record does not become a part of it. On by
+    /// Sets whether a line that an earlier writer has left open at the end of the log is ended with
+    /// a newline when the queue opens, so that the first record does not become a part of it. On by
     /// default with [`Framing::Lines`], otherwise off.
     ///
     /// It matters for a regular file that is open for appending and that this user may read.
@@ -55,7 +55,7 @@ impl Options {
     /// # let path = dir.path().join("app.log");
     /// std::fs::write(&path, b"a line that a crash")?;
     /// let queue = Options::new().end_torn_line(true).open(&path)?;
-    /// assert_eq!(queue.recovery().unwrap().torn, 19);
+    /// assert_eq!(queue.recovery().unwrap().torn_bytes, 19);
     /// queue.writen(b"next\n", Flags::WAITOK)?;
     /// queue.close(None)?;
     /// assert_eq!(std::fs::read(&path)?, b"a line that a crash\nnext\n");
@@ -66,8 +66,8 @@ impl Options {
         self
     }
 
-    /// Sets whether a torn record that is cut off the log is kept: its bytes are appended to the file
-    /// at the path of the log with `.torn` after it. Off by default.
+    /// Sets whether a torn record that is cut off the log is kept: its bytes are appended to the
+    /// file at the path of the log with `.torn` after it. Off by default.
     ///
     /// The file is created with the permissions 0600, and its bytes are on disk before they are
     /// removed from the log. It is never a symbolic link, nor a file of another user or with a
@@ -85,7 +85,7 @@ impl Options {
     /// # let path = dir.path().join("app.log");
     /// std::fs::write(&path, b"\x03\0\0\0abc\x09\0\0\0torn")?;
     /// let queue = Options::new().framing(Framing::Lengths).keep_torn(true).open(&path)?;
-    /// assert_eq!(queue.recovery().unwrap().torn, 8);
+    /// assert_eq!(queue.recovery().unwrap().torn_bytes, 8);
     /// assert_eq!(std::fs::read(&path)?, b"\x03\0\0\0abc");
     /// assert_eq!(std::fs::read(dir.path().join("app.log.torn"))?, b"\x09\0\0\0torn");
     /// # Ok::<(), Box<dyn std::error::Error>>(())

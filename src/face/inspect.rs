@@ -33,8 +33,8 @@ pub struct State {
     pub capacity_bytes: u64,
     /// The length and the number of the entries of a fixed queue; `None` on a variable queue.
     pub fixed: Option<(usize, usize)>,
-    /// The path at which the log was opened; `None` for a pipe, a socket or a log with a `place`, and
-    /// if it is not known.
+    /// The path at which the log was opened; `None` for a pipe, a socket or a log with a `place`,
+    /// and if it is not known.
     pub log: Option<PathBuf>,
     /// Where the log is, if it is no file: the [place](crate::Sink::place) that its sink has given.
     pub place: Option<String>,

@@ -1,7 +1,8 @@
 //! Queue options: how to open a queue, and how it behaves.
 //!
-//! Every method stores its value and cannot fail. `open.rs` checks the values. `ring_file.rs` has the
-//! options of the ring file, and `sync_every.rs` has the sync policy. A new option gets a row in the table of [`Options`].
+//! Every method stores its value and cannot fail. `open.rs` checks the values. `ring_file.rs` has
+//! the options of the ring file, and `sync_every.rs` has the sync policy. A new option gets a row
+//! in the table of [`Options`].
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -12,8 +13,8 @@ use crate::words::{Order, Report, SyncPolicy};
 
 /// Opens a [`Queue`](crate::Queue), with options.
 ///
-/// [`open`](Options::open), [`open_fd`](Options::open_fd) and [`open_sink`](Options::open_sink) check
-/// the options and open the queue. The other methods set one option each, and never fail.
+/// [`open`](Options::open), [`open_fd`](Options::open_fd) and [`open_sink`](Options::open_sink)
+/// check the options and open the queue. The other methods set one option each, and never fail.
 ///
 /// | purpose | option | default |
 /// |---|---|---|

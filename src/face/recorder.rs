@@ -16,13 +16,13 @@ impl Options {
     /// and writes nothing until a dump is asked for. An append that finds no room overwrites the
     /// oldest whole records.
     ///
-    /// An append to a recorder never waits, with [`WAITOK`](crate::Flags::WAITOK) either. It is
+    /// An append to a recorder never waits, even with [`WAITOK`](crate::Flags::WAITOK). It is
     /// refused, and [counted](crate::Stats::refused), in two cases:
     ///
-    /// - [`Error::Held`]: the oldest record is an [`Entry`](crate::Entry) that has stayed open for a
-    ///   whole lap of the ring. An open entry cannot be overwritten;
-    /// - [`Error::WouldBlock`]: a dump is copying the oldest 4 KiB out of the ring, and was
-    ///   preempted in that. The append has tried for some microseconds.
+    /// - [`Error::Held`]: the oldest record is an [`Entry`](crate::Entry) that has stayed open for
+    ///   a whole lap of the ring. An open entry cannot be overwritten;
+    /// - [`Error::WouldBlock`]: a dump is copying the oldest 4 KiB out of the ring, and the append
+    ///   has tried for some microseconds: the flusher was preempted in the copy.
     ///
     /// The ring has the size of the [`capacity`](Options::capacity), at most 1 GiB here, and
     /// describes at most one record for 64 bytes of it. The newest records are kept up to 63/64 of
@@ -36,18 +36,18 @@ impl Options {
     /// - a panic, after [`dump_on_panic`](crate::dump_on_panic).
     ///
     /// A dump empties the ring, so no record is written twice (see [`Dump::held`] for the
-    /// exception). What no dump has asked for is dropped with the queue: `close`, the drop of the
-    /// last handle and the end of the process write only dumps that were asked for before, and the
-    /// end of the process closes the queue. [`flush`](Queue::flush) waits for the dumps that were
-    /// asked for. [`fsync`](Queue::fsync) and [`completion`](Queue::completion) return
+    /// exception). Records that are in no dump are discarded with the queue: `close`, the drop of
+    /// the last handle and the end of the process write only dumps that were asked for before, and
+    /// the end of the process closes the queue. [`flush`](Queue::flush) waits for the dumps that
+    /// were asked for. [`fsync`](Queue::fsync) and [`completion`](Queue::completion) return
     /// [`Error::WrongMode`]. A [`Lane`](crate::Lane) appends as the queue does. In a child of
     /// fork(2), an append returns [`Error::Forked`] until a [`reopen`](Queue::reopen).
     ///
-    /// [`loss_lines`](Options::loss_lines) and [`sync_every`](Options::sync_every) cannot be
-    /// combined with it, nor [`Framing::Checked`](crate::Framing::Checked), nor a
+    /// A recorder cannot have [`loss_lines`](Options::loss_lines),
+    /// [`sync_every`](Options::sync_every), [`Framing::Checked`](crate::Framing::Checked) or a
     /// [`ring_file`](Options::ring_file).
     ///
-    /// Two queues may append to one log: one records everything, and the other one writes the
+    /// Two queues may append to one log: a recorder keeps everything, and another queue writes the
     /// important records at once.
     ///
     /// ```
@@ -265,10 +265,10 @@ pub fn dump_all(reason: &str) -> Result<(), Error> {
     result
 }
 
-/// Has every panic of the process dump all [recorders](Options::recorder), after the panic hook
+/// Makes every panic of the process dump all [recorders](Options::recorder), after the panic hook
 /// that is installed now has run. The reason is the place and the text of the panic. A panic waits
-/// for the dumps as [`dump_all`] does. Their errors are dropped: `on_error` gets them. Later calls
-/// change nothing.
+/// for the dumps as [`dump_all`] does. Their errors go to [`on_error`](Options::on_error) only.
+/// Later calls change nothing.
 ///
 /// Call it after the program has installed its own panic hook: a hook that is installed later
 /// replaces this one.

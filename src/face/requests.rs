@@ -57,8 +57,8 @@ impl Queue {
     /// `level`. Returns at once.
     ///
     /// The completion returns errors: [`Error::WrongMode`] on a
-    /// [recorder](crate::Options::recorder), [`Error::InvalidPosition`] if the position is of another
-    /// queue or after everything posted, and the errors of [`fsync`](Queue::fsync).
+    /// [recorder](crate::Options::recorder), [`Error::InvalidPosition`] if the position is of
+    /// another queue or after everything posted, and the errors of [`fsync`](Queue::fsync).
     ///
     /// ```
     /// # let dir = tempfile::tempdir()?;

@@ -39,8 +39,8 @@ pub trait Reserved {
     /// Publishes the first `used` bytes, quietly unless `activate` is set.
     fn post(taken: Self::Taken<'_>, ring: &Ring<Mirror>, used: u32, activate: bool) -> Posted;
 
-    /// Ends an entry that needs more than a post: one with a framing, one with memory outside of the
-    /// ring (`own`), or, in a child of fork(2), one that the parent opened.
+    /// Ends an entry that needs more than a post: one with a framing, one with memory outside of
+    /// the ring (`own`), or, in a child of fork(2), one that the parent opened.
     fn end_elsewhere(
         taken: Self::Taken<'_>,
         shared: &Shared<Mirror>,

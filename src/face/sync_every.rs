@@ -15,9 +15,9 @@ impl Options {
     /// once. While everything is synced, no thread wakes up. A close, a drop and a
     /// [`shutdown`](crate::shutdown) sync what is left.
     ///
-    /// A failed sync has the same consequences as one that was requested: `on_error` gets the error,
-    /// and nothing becomes durable until the queue is [reopened](crate::Queue::reopen). A reopen on
-    /// a descriptor that cannot be synced is refused.
+    /// A failed sync has the same consequences as one that was requested: `on_error` gets the
+    /// error, and nothing becomes durable until the queue is [reopened](crate::Queue::reopen). A
+    /// reopen on a descriptor that cannot be synced is refused.
     ///
     /// The policy does not cover bytes that bypass the ring: the appends of a child of fork(2), and
     /// those at the end of the process after the queue is drained.

@@ -6,14 +6,14 @@ use crate::actors::OnStart;
 impl Options {
     /// Sets a function that each thread of the queue calls when it starts, with its name:
     /// `alq-flusher`, and `alq-sync` if the queue syncs. No function by default. It may set the
-    /// priority of the calling thread, or pin it to a core: the threads then leave the cores of the
-    /// program alone. A child of fork(2) has no such threads.
+    /// priority of the calling thread, or pin it to a core, so that the threads of the queue do not
+    /// run on the cores of the program. A child of fork(2) has no such threads.
     ///
     /// It runs on that thread, before the thread writes or syncs anything, and possibly after the
     /// queue has been opened. Both threads may call it at the same time. A wait for the queue there
     /// returns [`Error::WouldDeadlock`](crate::Error::WouldDeadlock). A panic in it ends only that
-    /// call. The last `on_thread_start` counts. The threads that run callbacks or pack rotated files
-    /// belong to no queue, and do not call it.
+    /// call. The last `on_thread_start` counts. The threads that run callbacks or pack rotated
+    /// files belong to no queue, and do not call it.
     ///
     /// ```
     /// use alq::{Flags, Options};

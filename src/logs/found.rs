@@ -53,11 +53,12 @@ pub(crate) fn list(folder: &Folder, names: &Names) -> io::Result<Vec<Found>> {
     Ok(found)
 }
 
-/// Returns the file with the content that follows that of the log: a crash of the machine has undone
-/// the swap of their names, and kept what was written after it. `None` if a file system does not say
-/// when files were created.
+/// Returns the file with the content that follows that of the log: a crash of the machine has
+/// undone the swap of their names, and kept what was written after it. `None` if a file system does
+/// not say when files were created.
 ///
-/// Otherwise a `.fresh` file with content is the file that was cut off, which is older than the log.
+/// Otherwise a `.fresh` file with content is the file that was cut off, which is older than the
+/// log.
 pub(crate) fn successor(found: &[Found], folder: &Folder, log: &OsStr) -> Option<Found> {
     let born = |name: &OsStr| {
         let metadata = folder.open_existing(name).ok()?.metadata().ok()?;

@@ -57,8 +57,8 @@ struct TailWords {
 pub struct Journal {
     header: NonNull<Header>,
     opened_ns: u64,
-    /// How many bytes after the tail may be in the log although no write has reported them. Only the
-    /// thread that stores uses it, so every access is Relaxed.
+    /// How many bytes after the tail may be in the log although no write has reported them. Only
+    /// the thread that stores uses it, so every access is Relaxed.
     doubt: AtomicU32,
 }
 
@@ -121,8 +121,8 @@ impl Journal {
         }
     }
 
-    /// Withdraws the newest intent, because the write has written nothing. If an earlier write is in
-    /// doubt, its intent counts again.
+    /// Withdraws the newest intent, because the write has written nothing. If an earlier write is
+    /// in doubt, its intent counts again.
     pub fn withdraw(&self) {
         if let Some(newest) = self.read().newest() {
             self.clear(|words| Intent::from_words(words) == Some(newest));

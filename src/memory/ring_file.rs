@@ -28,7 +28,8 @@ pub struct RingFile {
     pub(super) lock: Kept,
     pub layout: Layout,
     pub identity: Identity,
-    /// Whether the file has version 1, without an identity. Then `identity` is the one that it gets.
+    /// Whether the file has version 1, without an identity. Then `identity` is the one that it
+    /// gets.
     pub is_old: bool,
 }
 

@@ -36,8 +36,8 @@ pub(super) struct FrameWalk {
 
 /// Whether a file with these first bytes is framed. `None` if it takes more bytes to say.
 ///
-/// `is_after_frames` says that an earlier file of the log is framed. Then one that begins with a zero
-/// is framed, too: a crash of the machine has left zeros in place of its header.
+/// `is_after_frames` says that an earlier file of the log is framed. Then one that begins with a
+/// zero is framed, too: a crash of the machine has left zeros in place of its header.
 pub(super) fn is_framed(bytes: &[u8], is_after_frames: bool) -> Option<bool> {
     if is_after_frames && bytes.first() == Some(&0) {
         return Some(true);

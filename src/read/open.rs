@@ -44,8 +44,8 @@ impl ReadOptions {
     ///
     /// # Errors
     ///
-    /// `InvalidInput` if an option is out of range; those of dup(2). If the descriptor is not open for
-    /// reading, `EBADF` comes from the first read.
+    /// `InvalidInput` if an option is out of range; those of dup(2). If the descriptor is not open
+    /// for reading, `EBADF` comes from the first read.
     ///
     /// ```
     /// use alq::read::{Item, ReadOptions};

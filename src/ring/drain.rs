@@ -212,8 +212,8 @@ impl Drain {
         self.commit(ring, &batch, bytes - whole);
     }
 
-    /// Collects posted bytes from the cursor on, up to `limit`, or to a quiet record that nothing has
-    /// activated. Moves nothing.
+    /// Collects posted bytes from the cursor on, up to `limit`, or to a quiet record that nothing
+    /// has activated. Moves nothing.
     fn walk<M: Memory>(&self, ring: &Ring<M>, limit: Limit, holes: Holes) -> Batch {
         let end = match holes {
             Holes::Wait => None,

@@ -1,5 +1,5 @@
-//! The words of a ring that overwrites its oldest records. `overwrite.rs` moves them for claims, and
-//! `drain/copy.rs` for the flusher.
+//! The words of a ring that overwrites its oldest records. `overwrite.rs` moves them for claims,
+//! and `drain/copy.rs` for the flusher.
 //!
 //! This file owns which span is the oldest, and whether the flusher is copying it. It moves by
 //! compare-and-swap only, so a thread that stops anywhere stops no other one. The exception is a

@@ -81,8 +81,8 @@ pub enum Error {
         /// The flags of the call.
         flags: Flags,
     },
-    /// A call for [fixed](crate::Options::fixed) queues on a variable one, or the reverse; or a call
-    /// for [recorders](crate::Options::recorder) on another queue, or the reverse.
+    /// A call for [fixed](crate::Options::fixed) queues on a variable one, or the reverse; or a
+    /// call for [recorders](crate::Options::recorder) on another queue, or the reverse.
     WrongMode,
     /// An option has a value out of its range.
     InvalidOption {
@@ -103,8 +103,8 @@ pub enum Error {
     /// limit](crate::Options::stall_limit). It may be the caller's own. Nothing is lost: the
     /// records after it are written once it is posted or dropped.
     ///
-    /// From an append to a [recorder](crate::Options::recorder): the oldest record is an open entry,
-    /// which cannot be overwritten, so there is no room for this record. The age is 0.
+    /// From an append to a [recorder](crate::Options::recorder): the oldest record is an open
+    /// entry, which cannot be overwritten, so there is no room for this record. The age is 0.
     Held {
         /// Where the drain is blocked.
         position: Position,
@@ -153,7 +153,8 @@ pub enum Error {
         /// What is wrong with it.
         problem: Box<FramingProblem>,
     },
-    /// A sink refuses to be the log of the queue's ring file ([`Sink::opened`](crate::Sink::opened)).
+    /// A sink refuses to be the log of the queue's ring file
+    /// ([`Sink::opened`](crate::Sink::opened)).
     SinkRefused {
         /// The place or the path of the sink's log.
         target: Target,

@@ -107,9 +107,9 @@ pub struct Frame<'a> {
 }
 
 impl Frame<'_> {
-    /// Returns where the next frame begins, unless a gap follows, if the frame before this one ended
-    /// at `end`. `None` if this frame cannot follow there. Only a record takes room in the stream of
-    /// the log; notes stand between two positions, and other frames have none.
+    /// Returns where the next frame begins, unless a gap follows, if the frame before this one
+    /// ended at `end`. `None` if this frame cannot follow there. Only a record takes room in the
+    /// stream of the log; notes stand between two positions, and other frames have none.
     pub const fn end_after(&self, end: u64) -> Option<u64> {
         match self.kind {
             kind if !kind.has_place() => Some(end),
@@ -203,7 +203,8 @@ impl Frames {
         }
     }
 
-    /// Writes what comes before `payload` in a frame to `front`, and returns how many bytes that is.
+    /// Writes what comes before `payload` in a frame to `front`, and returns how many bytes that
+    /// is.
     pub fn head(
         &self,
         front: &mut [u8; 24],
@@ -235,8 +236,8 @@ impl Frames {
         self.seal(&mut out[start..], kind, position, stamp_ns);
     }
 
-    /// Reads what follows in a file after a frame that ended at position `end`: the next frame, or a
-    /// header of this log between two frames.
+    /// Reads what follows in a file after a frame that ended at position `end`: the next frame, or
+    /// a header of this log between two frames.
     ///
     /// # Errors
     ///

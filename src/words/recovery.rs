@@ -5,8 +5,9 @@ use std::path::PathBuf;
 
 use super::target::Escaped;
 
-/// Counts what a queue found in its [ring file](crate::Options::ring_file) and at the end of its log
-/// when it was opened, and what it did with that. From [`Queue::recovery`](crate::Queue::recovery).
+/// Counts what a queue found in its [ring file](crate::Options::ring_file) and at the end of its
+/// log when it was opened, and what it did with that. From
+/// [`Queue::recovery`](crate::Queue::recovery).
 ///
 /// All counts are 0 if both were new, or if an earlier process had drained it.
 ///
@@ -39,8 +40,8 @@ pub struct Recovery {
     /// another process has written to it, truncated it or replaced it since. It also happens if a
     /// [sink](crate::Sink::is_in_doubt) did not know whether its bytes arrived.
     pub possibly_repeated_bytes: u64,
-    /// Bytes of a torn record at the end of the log, which an earlier writer has left. The queue has
-    /// [ended that line, or cut the record off](crate::Options::framing).
+    /// Bytes of a torn record at the end of the log, which an earlier writer has left. The queue
+    /// has [ended that line, or cut the record off](crate::Options::framing).
     pub torn_bytes: u64,
     /// Bytes of the log before its end that are in no [frame](crate::Framing): it is damaged there.
     /// They stay as they are.
@@ -145,8 +146,8 @@ pub enum RingFileProblem {
         /// The options with which it is opened now.
         asked: String,
     },
-    /// It holds records that are framed in another way, and they cannot be written first: the log is
-    /// another one ([`other_log`](crate::Options::other_log)), or this build lacks the framing.
+    /// It holds records that are framed in another way, and they cannot be written first: the log
+    /// is another one ([`other_log`](crate::Options::other_log)), or this build lacks the framing.
     OtherFraming {
         /// The [framing](crate::Framing) of the records.
         found: String,

@@ -89,7 +89,8 @@ impl Place {
     }
 }
 
-/// How far a span has come: `{ tag, phase, quiet, committed }`, published with Release by its owner.
+/// How far a span has come: `{ tag, phase, quiet, committed }`, published with Release by its
+/// owner.
 ///
 /// ```text
 ///  63          34 33  32  31   30        0

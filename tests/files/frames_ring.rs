@@ -1,5 +1,5 @@
-//! A log of checked frames whose queue has a ring file: each frame is written once, at its position,
-//! and the stream goes on over kills, openings and files.
+//! A log of checked frames whose queue has a ring file: each frame is written once, at its
+//! position, and the stream goes on over kills, openings and files.
 
 use std::fs;
 use std::path::Path;

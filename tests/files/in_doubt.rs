@@ -180,7 +180,8 @@ fn what_a_sink_is_in_doubt_about_is_possibly_repeated_after_a_kill() {
         let (found, far) = recover(ended.folder.path());
         assert_eq!(found, expected, "case {number}");
         assert!(far.ends_with(&RUN[RUN.len() - found.0 as usize..]), "{far}");
-        // Sure or not, this process itself repeats what it was in doubt about: at most 8 bytes here.
+        // Sure or not, this process itself repeats what it was in doubt about: at most 8 bytes
+        // here.
         assert!(found.1 > 0 || far.len() <= RUN.len() + 8, "{far}");
     }
 }

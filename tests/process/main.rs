@@ -1,4 +1,5 @@
-//! What a queue promises when its process forks, ends, or forbids system calls. Each file says which promise it holds.
+//! What a queue promises when its process forks, ends, or forbids system calls. Each file says
+//! which promise it holds.
 
 #[path = "../common/mod.rs"]
 mod common;

@@ -1,4 +1,5 @@
-//! What a queue promises its callers: appends, waits, flushes, closes, completions. Each file says which promise it holds.
+//! What a queue promises its callers: appends, waits, flushes, closes, completions. Each file says
+//! which promise it holds.
 
 #[path = "../common/mod.rs"]
 mod common;

@@ -1,4 +1,5 @@
-//! Files of every form and framing, each also with damage that is the same in every run. `ALQ_FUZZ_RUNS` is the number of damaged inputs for each.
+//! Files of every form and framing, each also with damage that is the same in every run.
+//! `ALQ_FUZZ_RUNS` is the number of damaged inputs for each.
 
 use std::fs;
 use std::path::Path;

@@ -336,7 +336,8 @@ int alq_options_lane_span(struct alq_options *options, size_t bytes);
 /*
  * Sets the callback for errors that no call returns: a write or a sync that has failed, a stall,
  * and what alq_close could not write. It also gets the reason if opening fails. error is an
- * errno number; 0 if a stall is over that was given to it. message is one line of text, valid during the call. NULL removes the callback.
+ * errno number, or 0 if a stall is over that the callback was called for. message is one line of
+ * text, valid during the call. NULL removes the callback.
  *
  * A thread of the library calls it, which runs all callbacks of the process one after another, or
  * alq_close, alq_open_path and alq_open_fd call it themselves. Two threads never call it at once
@@ -366,7 +367,7 @@ int alq_open_fd(struct alq **alqp, int fd, const struct alq_options *options);
 size_t alq_capacity(const struct alq *alq);
 
 /*
- * Has the writing thread write what was posted with ALQ_NOACTIVATE, which stays in the ring until
+ * Makes the writing thread write what was posted with ALQ_NOACTIVATE, which stays in the ring until
  * then. The next post without that flag, a flush, a sync, a completion, a reopen, a close, and an
  * append that finds the queue full do so too. Never blocks.
  */

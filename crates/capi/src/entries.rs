@@ -144,8 +144,8 @@ impl Entries {
         Ok((detached, used))
     }
 
-    /// Returns the position of an open entry, which only the caller holds; `None` if it bypasses the
-    /// ring.
+    /// Returns the position of an open entry, which only the caller holds; `None` if it bypasses
+    /// the ring.
     ///
     /// # Errors
     ///

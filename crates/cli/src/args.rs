@@ -228,8 +228,8 @@ impl Append {
         self.lines.line_max(capacity, self.framing.is_on())
     }
 
-    /// Returns true if a line that FILE ends inside of is ended first. With --resume it is not: what
-    /// follows in standard input is its rest.
+    /// Returns true if a line that FILE ends inside of is ended first. With --resume it is not:
+    /// what follows in standard input is its rest.
     pub fn ends_torn_line(&self) -> bool {
         self.is_lines() && !self.resume && !self.lines.keep_torn_line
     }

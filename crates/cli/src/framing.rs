@@ -13,9 +13,9 @@ const FIXED_MAX: usize = 1 << 31;
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Framing")]
 pub struct FramingOptions {
-    /// How records are separated in FILE: raw (only the bytes of input), lines, fixed:BYTES, lengths,
-    /// or checked (frames with checksums, for `alq check`). A record is a line of input with its
-    /// newline, or BYTES bytes
+    /// How records are separated in FILE: raw (only the bytes of input), lines, fixed:BYTES,
+    /// lengths, or checked (frames with checksums, for `alq check`). A record is a line of input
+    /// with its newline, or BYTES bytes
     #[arg(long, value_name = "FRAMING", default_value = "raw", value_parser = written)]
     pub framing: Framing,
 

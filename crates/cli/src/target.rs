@@ -311,8 +311,8 @@ impl<'a> Target<'a> {
         }
     }
 
-    /// Returns true if FILE is lines, and ends inside one. First waits until the bytes found in the ring file
-    /// are written.
+    /// Returns true if FILE is lines, and ends inside one. First waits until the bytes found in the
+    /// ring file are written.
     pub fn ends_inside_line(&self) -> bool {
         let may_be = self.kind.is_file() && !self.is_framed;
         may_be && self.flush().is_ok() && rotate::ends_inside_line(self.place.path())

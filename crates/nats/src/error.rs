@@ -4,8 +4,8 @@ use std::fmt;
 use std::io;
 use std::time::Duration;
 
-/// Says why a [`NatsSink`](crate::NatsSink) cannot be made, or why it has stopped. Each message says
-/// what to do.
+/// Says why a [`NatsSink`](crate::NatsSink) cannot be made, or why it has stopped. Each message
+/// says what to do.
 ///
 /// ```
 /// use alq_nats::{Error, NatsSink, Target};

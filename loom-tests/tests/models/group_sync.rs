@@ -217,8 +217,8 @@ fn a_durable_position_is_visible_only_after_its_sync_returned() {
 }
 
 /// A queue with a policy. The flusher writes while the sync thread looks for the last time before
-/// it sleeps. Either the thread sees the byte, or the flusher sees the alarm and wakes it. No caller
-/// waits for the sync, so no other wake-up comes.
+/// it sleeps. Either the thread sees the byte, or the flusher sees the alarm and wakes it. No
+/// caller waits for the sync, so no other wake-up comes.
 #[test]
 fn a_byte_that_is_due_by_policy_wakes_the_sync_thread() {
     explore(

@@ -107,7 +107,8 @@ fn a_refused_caller_activates_a_quiet_record() {
 }
 
 /// An entry is posted, and activates the queue. A quiet record was posted before, in bytes that lie
-/// after it and after another entry. The drain has passed the first entry when the second is posted.
+/// after it and after another entry. The drain has passed the first entry when the second is
+/// posted.
 #[test]
 fn a_post_activates_what_follows_an_open_reservation() {
     let name = "a_post_activates_what_follows_an_open_reservation";

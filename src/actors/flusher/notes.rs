@@ -99,8 +99,8 @@ fn note(frames: &Frames, position: u64, gap: Gap) -> Vec<u8> {
     note
 }
 
-/// Returns the note that records were refused, in the framing of the log: a frame of its own kind, or
-/// the line as a record.
+/// Returns the note that records were refused, in the framing of the log: a frame of its own kind,
+/// or the line as a record.
 #[cfg_attr(
     not(feature = "frames"),
     expect(unused_variables, reason = "for frames")

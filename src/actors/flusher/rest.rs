@@ -1,4 +1,5 @@
-//! What the flusher asks before it rests: a quiet record may be needed, and a line may be due later.
+//! What the flusher asks before it rests: a quiet record may be needed, and a line may be due
+//! later.
 
 use std::time::Duration;
 

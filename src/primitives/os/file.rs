@@ -292,7 +292,8 @@ pub fn effective_user() -> u32 {
     unsafe { libc::geteuid() }
 }
 
-/// Opens a file for appending that nobody else shall read, and creates it if needed. Source: open(2).
+/// Opens a file for appending that nobody else shall read, and creates it if needed. Source:
+/// open(2).
 ///
 /// # Errors
 ///

@@ -9,9 +9,9 @@ use crate::primitives::sync::is_mutant;
 use crate::words::{Phase, State};
 
 impl Drain {
-    /// Returns the part of the span at `cursor` that the drain may take; if the rest of it is quiet,
-    /// as the state of an open span. Sets `activates` if the span, or one after it, activates the
-    /// queue.
+    /// Returns the part of the span at `cursor` that the drain may take; if the rest of it is
+    /// quiet, as the state of an open span. Sets `activates` if the span, or one after it,
+    /// activates the queue.
     pub(super) fn permitted<M: Memory>(
         &self,
         ring: &Ring<M>,

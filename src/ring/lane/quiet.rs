@@ -8,7 +8,8 @@ use crate::words::State;
 
 impl Owner {
     /// Returns the bit of a quiet state, for the record of `used` bytes that is about to be
-    /// committed. If the record before it was not quiet, notes that all before this one is activated.
+    /// committed. If the record before it was not quiet, notes that all before this one is
+    /// activated.
     #[cold]
     pub(super) fn quiet<M: Memory>(&self, ring: &Ring<M>, used: u32) -> u64 {
         let seq = self.span.seq as u32;

@@ -38,8 +38,8 @@ impl Search {
     }
 
     /// Returns the first good frame that begins at `from` or later. If more bytes follow
-    /// (`is_open`), also the first place where a frame may begin that these bytes do not hold to its
-    /// end.
+    /// (`is_open`), also the first place where a frame may begin that these bytes do not hold to
+    /// its end.
     pub fn first(&self, bytes: &[u8], from: usize, is_open: bool) -> Option<Candidate> {
         let mut sums = Sums::default();
         for at in from..bytes.len() {
