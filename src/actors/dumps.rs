@@ -13,7 +13,7 @@ pub struct Dumps {
     /// The number of the last request that was made.
     came: AtomicU64,
     line: Mutex<Line>,
-    /// `None` if a dump has no line of its own.
+    /// `None` if dumps begin without a line.
     format: Option<DumpLine>,
 }
 

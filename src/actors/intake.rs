@@ -95,7 +95,7 @@ impl<M: Memory> Intake<M> {
         }
     }
 
-    /// Has the flusher write what is posted before `position`, however it was posted.
+    /// Makes the flusher write what is posted before `position`, however it was posted.
     pub fn activate_until(&self, position: u64) {
         self.ring.activate_until(position);
         self.bell.ring();

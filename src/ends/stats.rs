@@ -76,9 +76,9 @@ pub struct Stats {
     /// these spans sealed then, so the next try may find more room.
     pub refused_for_lanes: u64,
     /// Refused appends, at once or after a wait, that came while the sink accepted no data: the
-    /// disk was full, or the other side did not read. While a write does not return, they count
-    /// from the [report](crate::Options::on_error) of that on, or if the queue [refuses
-    /// them](crate::Options::refuse_when_stalled) for it.
+    /// disk was full, or the other side did not read. While a write does not return, an append
+    /// counts here once that was [reported](crate::Options::on_error), or if the queue [refuses
+    /// appends](crate::Options::refuse_when_stalled) because of it.
     pub refused_for_stall: u64,
     /// Appends that had to wait, by what they waited for.
     pub waits: Waits,

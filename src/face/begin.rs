@@ -1,5 +1,5 @@
-//! The ring of a queue that opens: in memory, or the one in its ring file, from which the next
-//! process writes what an earlier one has posted.
+//! The ring of a queue that opens: in memory, or in its ring file, which may hold records that an
+//! earlier process has posted.
 //!
 //! This file decides whether a queue may use the ring file, and what happens to the records in it.
 //! It may not overwrite records before all checks have passed.

@@ -255,7 +255,7 @@ impl Queue {
         }
     }
 
-    /// Has the flusher write the records that were posted with
+    /// Makes the flusher write the records that were posted with
     /// [`NOACTIVATE`](crate::Flags::NOACTIVATE) before the call. Returns at once.
     ///
     /// ```

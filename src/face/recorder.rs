@@ -30,10 +30,9 @@ impl Options {
     ///
     /// What asks for a dump:
     ///
-    /// - [`Queue::dump`], which waits until it is written; [`dump_all`](crate::dump_all) for all
-    ///   recorders;
+    /// - [`Queue::dump`], which waits until it is written; [`dump_all`] for all recorders;
     /// - [`Queue::request_dump`], which does not wait, for a signal handler;
-    /// - a panic, after [`dump_on_panic`](crate::dump_on_panic).
+    /// - a panic, after [`dump_on_panic`].
     ///
     /// A dump empties the ring, so no record is written twice (see [`Dump::held`] for the
     /// exception). Records that are in no dump are discarded with the queue: `close`, the drop of

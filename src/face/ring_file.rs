@@ -46,8 +46,8 @@ impl Options {
     /// Opening the queue fails with [`Error::RingFile`] if the file is in use, not a ring file,
     /// made for entries of another length, damaged, or holds records for another log
     /// ([`other_log`](Options::other_log)). The file is not changed then. It fails with
-    /// [`Error::Io`] and [`Operation::RingFile`] if the system denies access to the file
-    /// ([`ring_optional`](Options::ring_optional)).
+    /// [`Error::Io`] and [`Operation::RingFile`](crate::Operation::RingFile) if the system denies
+    /// access to the file ([`ring_optional`](Options::ring_optional)).
     ///
     /// ```
     /// use alq::{Flags, Options};

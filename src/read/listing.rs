@@ -2,10 +2,12 @@
 //!
 //! A listing of a folder may miss a file that is renamed or replaced while it runs: a rotation
 //! renames `K.fresh` to `K`, and packing puts `K.gz` in the place of `K`. These are all changes of
-//! a file, so of three listings, one after the other, at least one has it. But that holds only for
-//! files that are older than the listings. Of files that come during a listing, it may have a later
-//! one and not an earlier one. So only files up to the newest of the first listing count, unless
-//! the log stayed the same meanwhile: then none came.
+//! a file, so of three listings, one after the other, at least one has it.
+//!
+//! That holds only for files that existed before the first listing. Of two files that come during a
+//! listing, the listing may have the later one and lack the earlier one. So a file that is newer
+//! than the newest of the first listing does not count. If the log is still the same file after the
+//! listings, no file came, and all count.
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};

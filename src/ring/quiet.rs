@@ -1,6 +1,7 @@
-//! Quiet records: posted with `NOACTIVATE`, as their slots say. What of the ring is activated?
+//! Quiet records are posted with `NOACTIVATE`, and their slots say so. This file tells which part
+//! of the ring is activated.
 //!
-//! This file moves nothing; `drain/quiet.rs` says what the drain does about it.
+//! It moves nothing; `drain/quiet.rs` says where the drain stops.
 
 use super::batch::Cursor;
 use super::core::Ring;

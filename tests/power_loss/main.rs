@@ -1,11 +1,11 @@
-//! Holds the promise that a record which was acknowledged as durable survives a loss of power: the
-//! reader finds all of them, in order, each once, and nothing that was never posted. The log has
-//! checked frames, is rotated every few records, and packed.
+//! Checks that records which were acknowledged as durable survive a loss of power: the reader finds
+//! all of them, in order, each once, and nothing that was never posted. The log has checked frames,
+//! is rotated every few records, and packed.
 //!
 //! A process appends and syncs under strace. From its system calls, `disk.rs` makes folders as they
 //! may be after a crash of the machine at any moment. Each is read, and then opened again and
-//! appended to. The next process begins with one of them, so the repair of a torn end is also cut
-//! off. Without strace, the test prints that it is skipped.
+//! appended to. The next process begins with one of them, so crashes also interrupt the repair of a
+//! torn end. Without strace, the test prints that it is skipped.
 //!
 //! `ALQ_CRASHES=20000` is the long form, `ALQ_SEED=7` another history.
 

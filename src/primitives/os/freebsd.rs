@@ -1,5 +1,5 @@
-//! What FreeBSD has of its own: sleeps, memory that a child does not inherit, signals and the name
-//! of a thread.
+//! What only FreeBSD has: sleeps, memory that a child does not inherit, signals and the name of a
+//! thread.
 //!
 //! # Safety
 //!

@@ -1,4 +1,4 @@
-//! What Linux has of its own: memory, sleeps, fences, signals and the name of a thread.
+//! What only Linux has: memory, sleeps, fences, signals and the name of a thread.
 //!
 //! # Safety
 //!

@@ -74,7 +74,7 @@ pub fn now_ns() -> u64 {
     now.map_or(0, |now| now.as_nanos() as u64)
 }
 
-/// Executes one write of a part of `runs`, for a system without [`write_nowait`]. Fails with
+/// Executes one write of a part of `runs`, for a system without `pwritev2(2)`. Fails with
 /// `WouldBlock` instead of waiting, in whichever mode the descriptor is. Source: poll(2), pipe(7).
 ///
 /// On a socket this is certain. A pipe or a terminal that poll(2) calls writable takes at least
