@@ -7,13 +7,11 @@ use async_nats::connection::State;
 use async_nats::jetstream::publish::PublishAck;
 use async_nats::jetstream::response::Response;
 use async_nats::jetstream::stream::{Config, Stream};
-use async_nats::jetstream::{Context, ErrorCode, context};
+use async_nats::jetstream::{self, Context, ErrorCode, context};
 use async_nats::{HeaderMap, Subject};
-use futures_util::StreamExt;
-use futures_util::stream::FuturesOrdered;
 
 use crate::mark::{MORE, Mark, log_number, random};
-use crate::pack::Piece;
+use crate::pack::{BATCH_MAX, Piece};
 use crate::session::{NO_CONNECTION, Shared};
 use crate::target::without_secrets;
 use crate::{Error, Packing, Target, settings};
@@ -25,7 +23,6 @@ const HEADERS_MAX: usize = 2048;
 const PAUSE: Duration = Duration::from_millis(50);
 
 const LAST_OF_SUBJECT: &str = "Nats-Expected-Last-Subject-Sequence";
-const LAST_OF_STREAM: &str = "Nats-Expected-Last-Sequence";
 const BATCH_ID: &str = "Nats-Batch-Id";
 const BATCH_SEQUENCE: &str = "Nats-Batch-Sequence";
 const BATCH_COMMIT: &str = "Nats-Batch-Commit";
@@ -71,11 +68,16 @@ impl Contact {
         self.stream.as_ref().map(|(stream, _)| stream.clone())
     }
 
-    /// Returns whether the server has said that the stream accepts atomic batches. A server that
-    /// does not know the setting ignores it in silence, and does not say so.
-    pub fn has_batches(&self) -> bool {
+    /// Returns the most messages of one attempt, which arrive together or not at all: 1 unless the
+    /// server has said that the stream accepts atomic batches. A server that does not know the
+    /// setting ignores it in silence, and does not say so.
+    pub fn max_messages(&self) -> usize {
         let config = self.stream.as_ref().map(|(_, config)| config);
-        config.is_some_and(|config| config.allow_atomic_publish)
+        if config.is_some_and(|config| config.allow_atomic_publish) {
+            BATCH_MAX
+        } else {
+            1
+        }
     }
 
     /// Returns the most bytes of one payload.
@@ -105,8 +107,12 @@ impl Contact {
                         stream: self.stream_name.clone(),
                         problem,
                     })?;
-                    shared.with(|known| known.warnings = settings::warnings(&config));
+                    let warnings = settings::warnings(&config);
                     self.stream = Some((stream, config));
+                    shared.with(|known| {
+                        known.warnings = warnings;
+                        known.max_messages = self.max_messages();
+                    });
                     break;
                 }
                 Err(Missing::Stream) => {
@@ -142,7 +148,12 @@ impl Contact {
         let is_missing = matches!(error.kind(), GetStreamErrorKind::JetStream(said)
             if said.error_code() == ErrorCode::STREAM_NOT_FOUND);
         let replicas = match self.create {
-            _ if !is_missing => return Err(Missing::For(self.no_answer(&error))),
+            _ if !is_missing => {
+                return Err(Missing::For(match error.kind() {
+                    GetStreamErrorKind::JetStream(said) => refusal(&said),
+                    _ => self.no_answer(&error),
+                }));
+            }
             None => return Err(Missing::Stream),
             Some(replicas) => replicas,
         };
@@ -150,7 +161,7 @@ impl Contact {
         match self.context.create_stream(config).await {
             Ok(stream) => Ok(stream),
             Err(error) => match error.kind() {
-                CreateStreamErrorKind::JetStream(said) => Err(Missing::Refused(said.to_string())),
+                CreateStreamErrorKind::JetStream(said) => Err(Missing::Refused(refusal(&said))),
                 _ => Err(Missing::For(self.no_answer(&error))),
             },
         }
@@ -196,49 +207,6 @@ impl Contact {
         self.send(last, headers).await
     }
 
-    /// Publishes each message alone, after the message `after`. Returns the number of the last
-    /// message that was acknowledged, with the length of the log there, and why the next one was
-    /// not.
-    ///
-    /// If the stream has no other subject, the number of each message follows from the one before
-    /// it, so none waits for an acknowledgement.
-    pub async fn publish_apart(
-        &self,
-        marked: Vec<(&Piece, Mark)>,
-        after: u64,
-    ) -> (Option<(u64, u64)>, Option<String>) {
-        let config = self.stream.as_ref().map(|(_, config)| config);
-        let is_alone = config.is_some_and(|config| settings::is_alone(config, &self.subject));
-        let mut stored = None;
-        if !is_alone {
-            let mut after = after;
-            for (piece, mark) in marked {
-                match self.publish(piece, after, &mark).await {
-                    Ok(seq) => after = seq,
-                    Err(reason) => return (stored, Some(reason)),
-                }
-                stored = Some((after, mark.end));
-            }
-            return (stored, None);
-        }
-        let mut answers = FuturesOrdered::new();
-        for ((piece, mark), before) in marked.into_iter().zip(after..) {
-            answers.push_back(async move {
-                let mut headers = headers_of(piece);
-                headers.insert(LAST_OF_STREAM, before.to_string());
-                mark.put(&mut headers);
-                (mark.end, self.send(piece, headers).await)
-            });
-        }
-        while let Some((end, answer)) = answers.next().await {
-            match answer {
-                Ok(seq) => stored = Some((seq, end)),
-                Err(reason) => return (stored, Some(reason)),
-            }
-        }
-        (stored, None)
-    }
-
     /// Sends a message and waits for its acknowledgement. Returns its number.
     async fn send(&self, piece: &Piece, headers: HeaderMap) -> Result<u64, String> {
         let request = Request::new()
@@ -255,7 +223,7 @@ impl Contact {
         })?;
         match serde_json::from_slice(&answer.payload) {
             Ok(Response::Ok(PublishAck { sequence, .. })) if sequence > 0 => Ok(sequence),
-            Ok(Response::Err { error }) => Err(error.to_string()),
+            Ok(Response::Err { error }) => Err(refusal(&error)),
             _ => Err("the server sent an answer that is no acknowledgement".to_owned()),
         }
     }
@@ -284,13 +252,13 @@ impl Contact {
 
     fn no_quorum(&self) -> String {
         let info = self.client.server_info();
-        let replicas = self.stream.as_ref().map(|(_, config)| config.num_replicas);
-        format!(
-            "no quorum: stream {} has no leader ({} of {} servers)",
-            self.stream_name,
-            info.connect_urls.len().max(1),
-            replicas.unwrap_or_default()
-        )
+        let running = info.connect_urls.len().max(1);
+        let of = match &self.stream {
+            Some((_, config)) => format!("{running} of {} servers", config.num_replicas),
+            None => format!("servers: {running}"),
+        };
+        let stream = &self.stream_name;
+        format!("no quorum: stream {stream} has no leader ({of})")
     }
 
     pub fn unreachable(&self, reason: &str, waited: Duration) -> Error {
@@ -310,10 +278,35 @@ enum Missing {
     Refused(String),
 }
 
+/// Says in words why a server refuses a request.
+pub fn refusal(said: &jetstream::Error) -> String {
+    match said.error_code() {
+        ErrorCode::CLUSTER_NOT_AVAILABLE => {
+            "no quorum: the servers have not agreed on a leader yet (JetStream error 10008)".into()
+        }
+        _ => said.to_string(),
+    }
+}
+
 fn headers_of(piece: &Piece) -> HeaderMap {
     let mut headers = HeaderMap::new();
     if piece.more {
         headers.insert(MORE, "1");
     }
     headers
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn servers_without_a_leader_are_a_missing_quorum() {
+        let said = |text| refusal(&serde_json::from_str(text).unwrap());
+        let description = "JetStream system temporarily unavailable";
+        let text = format!(r#"{{"code":503,"err_code":10008,"description":"{description}"}}"#);
+        assert!(said(&text).starts_with("no quorum: "), "{}", said(&text));
+        let other = r#"{"code":400,"err_code":10071,"description":"wrong last sequence: 3"}"#;
+        assert!(said(other).starts_with("wrong last sequence: 3"));
+    }
 }

@@ -30,17 +30,17 @@
 //! | header | content |
 //! |---|---|
 //! | `Alq-End` | the length of the log in bytes, up to the end of this message, with newlines |
-//! | `Alq-Write` | a random number of the write, in hexadecimal: the same for all its messages |
+//! | `Alq-Write` | a random number of the publish, in hexadecimal: the same if it is repeated |
 //! | `Alq-Writer` | the identity of the ring file, or a random number for a queue without one |
 //! | `Alq-More` | `1`: the record continues in the next message. Any message may have it |
 //!
 //! # How a record gets there once
 //!
-//! - Each publish has `Nats-Expected-Last-Subject-Sequence` (or, on a stream without batches that
-//!   has no other subject, `Nats-Expected-Last-Sequence`). So of all attempts at one place the
-//!   leader of the stream accepts one.
-//! - Before each write, the queue notes in its ring file where the write begins: the number of the
-//!   last message, `Alq-End` and the next `Alq-Write`.
+//! - Each publish, a message or an atomic batch, has `Nats-Expected-Last-Subject-Sequence`. So of
+//!   all attempts at one place the leader of the stream accepts one.
+//! - Before each publish, the queue notes in its ring file where it begins: the number of the last
+//!   message, `Alq-End` and the next `Alq-Write`. So what arrives late is what was noted, or is
+//!   refused.
 //! - After an error or a time-out, and after a restart, the sink asks the leader for the last
 //!   message of the subject. If it has the number of the write, `Alq-End` says how much arrived;
 //!   otherwise nothing has. An answer that is out of date is harmless, because the next publish is

@@ -5,6 +5,12 @@
 //! minutes. After an attempt without an answer the session is *in doubt*. Before it publishes
 //! again, it asks the leader for the last message of the subject, which says how much arrived.
 //! An answer that is out of date is harmless: the next publish is refused.
+//!
+//! A write makes one attempt, a message or an atomic batch, and the queue notes each write first.
+//! So if a part of what was noted has arrived, it was the whole attempt, and no rest of it can
+//! follow: not after a kill either, when the part is accounted for and no intent names the rest.
+//! Several messages on the way would not be safe even with a message that closes the place behind
+//! the part: each names only the number of the one before it, which that message then has.
 
 mod doubt;
 
@@ -12,12 +18,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use alq::LogEnd;
-use async_nats::jetstream::stream::{LastRawMessageErrorKind, Stream};
+use async_nats::jetstream::stream::{LastRawMessageErrorKind, RawMessageError, Stream};
 use bytes::Bytes;
 use doubt::Found;
 
 use crate::Error;
-use crate::contact::Contact;
+use crate::contact::{Contact, refusal};
 use crate::mark::{Base, Mark, Tail};
 use crate::pack;
 
@@ -37,6 +43,8 @@ pub struct Known {
     /// The last complaint of a server or of the client, since there was a connection.
     pub complaint: Option<String>,
     pub warnings: Vec<String>,
+    /// The most messages of one attempt; 0 until the first answer.
+    pub max_messages: usize,
     /// Why nothing is published any more.
     pub fault: Option<String>,
 }
@@ -163,8 +171,8 @@ impl Session {
         }
     }
 
-    /// Publishes `bytes`, or their beginning.
-    pub async fn write(&mut self, bytes: &Bytes) -> Written {
+    /// Publishes the beginning of `bytes`, which are the beginning of the `len` bytes of the write.
+    pub async fn write(&mut self, bytes: &Bytes, len: usize) -> Written {
         let (Some(stream), Some(_)) = (self.contact.known_stream(), self.base) else {
             return self.begin_late().await;
         };
@@ -176,7 +184,7 @@ impl Session {
         }
         loop {
             if self.in_doubt {
-                match self.resolve(&stream, bytes.len()).await {
+                match self.resolve(&stream, len).await {
                     Ok(Found::Nothing) => self.in_doubt = false,
                     Ok(Found::Bytes(count)) => return Written::Taken(count),
                     Ok(Found::Moved) => return Written::Moved,
@@ -185,9 +193,12 @@ impl Session {
                 }
             }
             if !self.in_doubt {
-                let taken = self.publish_all(bytes).await;
-                if taken > 0 {
-                    return Written::Taken(taken);
+                match self.publish(bytes).await {
+                    Ok(count) => return Written::Taken(count),
+                    Err(reason) => {
+                        self.in_doubt = true;
+                        self.shared.note(&reason);
+                    }
                 }
             }
             if Instant::now() >= deadline {
@@ -209,72 +220,23 @@ impl Session {
         }
     }
 
-    /// Publishes `bytes` at the base, batch by batch, until an attempt fails. Returns how many bytes
-    /// were acknowledged.
-    async fn publish_all(&mut self, bytes: &Bytes) -> usize {
-        let mut taken = 0;
-        while taken < bytes.len() && !self.in_doubt {
-            let rest = bytes.slice(taken..);
-            let (packing, most) = (self.contact.packing, self.contact.max_bytes());
-            let pieces = pack::pieces(&rest, packing, most, taken == 0);
-            if pieces.is_empty() {
-                break;
-            }
-            match self.publish(&pieces).await {
-                Ok(count) => taken += count,
-                Err(reason) => {
-                    self.in_doubt = true;
-                    self.shared.note(&reason);
-                }
-            }
-        }
-        if !self.in_doubt {
-            self.shared.with(|known| known.reason = None);
-            if let Some(base) = self.base {
-                self.move_to(Base::after(base.seq, base.end)); // the next write has its own number
-            }
-        }
-        taken
-    }
-
-    /// Publishes `pieces` at the base, and moves the base past them. Returns their bytes.
-    async fn publish(&mut self, pieces: &[pack::Piece]) -> Result<usize, String> {
+    /// Publishes the beginning of `bytes` at the base, in one attempt, and moves the base past it.
+    /// Returns how many bytes that was.
+    async fn publish(&mut self, bytes: &Bytes) -> Result<usize, String> {
         let mut base = self.base.unwrap_or_else(|| Base::after(0, 0));
+        let (packing, most) = (self.contact.packing, self.contact.max_messages());
+        let pieces = pack::pieces(bytes, packing, self.contact.max_bytes(), most);
         let takes: usize = pieces.iter().map(|piece| piece.takes).sum();
-        if let ([_, _, ..], false) = (pieces, self.contact.has_batches()) {
-            return self.publish_apart(pieces).await;
-        }
         base.end += takes as u64;
         let mark = self.mark(base);
-        base.seq = match pieces {
+        base.seq = match &pieces[..] {
             [piece] => self.contact.publish(piece, base.seq, &mark).await?,
-            _ => self.contact.publish_batch(pieces, base.seq, &mark).await?,
+            pieces => self.contact.publish_batch(pieces, base.seq, &mark).await?,
         };
         self.is_confirmed = true;
-        self.move_to(base);
+        self.move_to(Base::after(base.seq, base.end)); // the next attempt has its own number
+        self.shared.with(|known| known.reason = None);
         Ok(takes)
-    }
-
-    /// Publishes each piece alone. Returns the bytes of those that were acknowledged, in order.
-    async fn publish_apart(&mut self, pieces: &[pack::Piece]) -> Result<usize, String> {
-        let base = self.base.unwrap_or_else(|| Base::after(0, 0));
-        let mut end = base.end;
-        let marked = pieces.iter().map(|piece| {
-            end += piece.takes as u64;
-            (piece, self.mark(Base { end, ..base }))
-        });
-        let marked = marked.collect();
-        let (stored, failed) = self.contact.publish_apart(marked, base.seq).await;
-        let Some((seq, end)) = stored else {
-            return Err(failed.unwrap_or_default());
-        };
-        if let Some(reason) = failed {
-            self.in_doubt = true;
-            self.shared.note(&reason);
-        }
-        self.is_confirmed = true;
-        self.move_to(Base { seq, end, ..base });
-        Ok((end - base.end) as usize)
     }
 
     /// Takes over the intent of an earlier process, which may have published after `end`. Returns
@@ -320,7 +282,15 @@ impl Session {
             Err(error) if error.kind() == LastRawMessageErrorKind::NoMessageFound => {
                 Ok(Tail::default())
             }
-            Err(error) => Err(self.contact.no_answer(&error)),
+            Err(error) => Err(self.refused(&error)),
+        }
+    }
+
+    /// Says in words why a question about a message was not answered.
+    fn refused(&self, error: &RawMessageError) -> String {
+        match error.kind() {
+            LastRawMessageErrorKind::JetStream(said) => refusal(&said),
+            _ => self.contact.no_answer(error),
         }
     }
 

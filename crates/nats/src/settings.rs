@@ -23,9 +23,8 @@ pub fn of_new(stream: &str, subject: &str, replicas: usize) -> Config {
     }
 }
 
-/// Returns whether the stream has no other subject: then the numbers of its messages can be
-/// foretold.
-pub fn is_alone(config: &Config, subject: &str) -> bool {
+/// Returns whether the stream has no other subject.
+fn is_alone(config: &Config, subject: &str) -> bool {
     config.subjects == [subject] && config.sources.as_ref().is_none_or(Vec::is_empty)
 }
 

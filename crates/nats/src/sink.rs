@@ -10,17 +10,19 @@ use std::time::Duration;
 
 use alq::{LogEnd, RingId, Sink, SyncOp};
 use async_nats::{ConnectOptions, Event};
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use crate::contact::Contact;
 use crate::mark::{log_number, random};
-use crate::session::{Session, Shared, Written};
+use crate::pack::beginning;
+use crate::session::{Known, Session, Shared, Written};
 use crate::{Error, Packing, Target};
 
 /// A request to the thread of the client.
 enum Command {
-    Write(Bytes, SyncSender<Written>),
+    /// The beginning of a write, and the length of all of it.
+    Write(Bytes, usize, SyncSender<Written>),
     Holds(LogEnd, usize, SyncSender<Option<usize>>),
     WriteAs(String, SyncSender<Result<(), Error>>),
 }
@@ -58,7 +60,7 @@ pub struct NatsSink {
     shared: Shared,
     log: u64,
     place: String,
-    room: u64,
+    packing: Packing,
     process: u32,
 }
 
@@ -88,10 +90,7 @@ impl NatsSink {
             log: log_number(&target.stream, &target.subject),
             // Without the servers, whose addresses may change.
             place: format!("nats:{}/{}", target.stream, target.subject),
-            room: match target.packing {
-                Packing::Run { max_bytes } => max_bytes as u64,
-                Packing::Records => u64::MAX,
-            },
+            packing: target.packing,
             process: process::id(),
         };
         let options = options_of(&mut target, &shared);
@@ -145,16 +144,14 @@ impl Drop for NatsSink {
 
 impl Sink for NatsSink {
     fn write(&self, runs: &[IoSlice<'_>]) -> io::Result<usize> {
-        if let Some(fault) = self.shared.with(|known| known.fault.clone()) {
+        let known = |known: &mut Known| (known.fault.clone(), known.max_messages.max(1));
+        let (fault, most) = self.shared.with(known);
+        if let Some(fault) = fault {
             return Err(io::Error::other(fault));
         }
         let len = runs.iter().map(|run| run.len()).sum();
-        let mut bytes = BytesMut::with_capacity(len);
-        for run in runs {
-            bytes.extend_from_slice(run);
-        }
-        let bytes = bytes.freeze();
-        match self.ask(|answer| Command::Write(bytes, answer))? {
+        let bytes = beginning(runs, self.packing, most);
+        match self.ask(|answer| Command::Write(bytes, len, answer))? {
             Written::Taken(count) => Ok(count),
             Written::Moved => Err(ErrorKind::Interrupted.into()),
             Written::InDoubt => Err(ErrorKind::WouldBlock.into()),
@@ -167,7 +164,10 @@ impl Sink for NatsSink {
     }
 
     fn room(&self) -> u64 {
-        self.room
+        match self.packing {
+            Packing::Run { max_bytes } => max_bytes as u64,
+            Packing::Records => u64::MAX,
+        }
     }
 
     fn cuts_records(&self) -> bool {
@@ -258,8 +258,8 @@ async fn serve(
     }
     while let Some(command) = commands.recv().await {
         match command {
-            Command::Write(bytes, answer) => {
-                let written = session.write(&bytes).await;
+            Command::Write(bytes, len, answer) => {
+                let written = session.write(&bytes, len).await;
                 let _ = answer.send(written);
             }
             Command::Holds(end, len, answer) => {

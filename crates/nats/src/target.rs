@@ -21,8 +21,8 @@ pub enum Packing {
     /// Each record, which is a line, is one message without its newline. The default.
     ///
     /// If the stream [allows it](crate::Target::create), up to 1000 messages are published as one
-    /// atomic batch. Otherwise each message is published alone, without waiting for the ones
-    /// before it if the stream has no other subject.
+    /// atomic batch. Otherwise each message is published alone, and waits for the acknowledgement
+    /// of the one before it: about the time of one write to disk each.
     ///
     /// A record that is too long for one message becomes several: each but the last has the header
     /// `Alq-More`.

@@ -5,7 +5,7 @@ mod common;
 use std::io::{self, IoSlice};
 use std::time::{Duration, Instant};
 
-use alq::{Flags, Framing, Options, Queue, RingId, Sink};
+use alq::{Flags, Framing, LogEnd, Options, Queue, RingId, Sink};
 use alq_nats::async_nats::jetstream::stream;
 use alq_nats::{Error, NatsSink, Packing, Target};
 
@@ -36,18 +36,23 @@ fn write(sink: &NatsSink, bytes: &str) -> io::Result<usize> {
     sink.write(&[IoSlice::new(bytes.as_bytes())])
 }
 
-/// Writes all of it, as the flusher does.
-fn write_all(sink: &NatsSink, mut bytes: &str) {
+/// Writes all of it, as the flusher does. Returns where the last write began, in `bytes` and in the
+/// log: what a ring file notes before that write.
+fn write_all(sink: &NatsSink, bytes: &str) -> (usize, LogEnd) {
     let begun = Instant::now();
-    while !bytes.is_empty() {
+    let mut at = 0;
+    let mut noted = (at, sink.end().unwrap());
+    while at < bytes.len() {
         assert!(begun.elapsed() < DEADLINE, "{:?}", sink.trouble());
-        match write(sink, bytes) {
-            Ok(taken) => bytes = &bytes[taken..],
+        noted = (at, sink.end().unwrap());
+        match write(sink, &bytes[at..]) {
+            Ok(taken) => at += taken,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
             Err(error) => panic!("{error}"),
         }
     }
+    noted
 }
 
 /// Connects as the writer with this number.
@@ -201,18 +206,18 @@ fn the_next_process_finds_what_a_killed_one_has_published() {
         let mut from = 10;
         for published in [0, 1, 5, 10] {
             let killed = connect();
-            let noted = killed.end().unwrap();
             let all = numbers(from..from + 10);
-            write_all(&killed, &numbers(from..from + published));
+            let (began, noted) = write_all(&killed, &numbers(from..from + published));
             drop(killed);
             let next = connect();
-            let held = next.holds(&noted, &[IoSlice::new(all.as_bytes())]).unwrap();
+            let rest = IoSlice::new(&all.as_bytes()[began..]);
+            let stored = began + next.holds(&noted, &[rest]).unwrap();
             assert_eq!(
-                held,
+                stored,
                 numbers(from..from + published).len(),
                 "{name} {published}"
             );
-            write_all(&next, &all[held..]);
+            write_all(&next, &all[stored..]);
             from += 10;
         }
         let messages = reader::read(&cluster.urls(), name);
@@ -234,12 +239,15 @@ fn an_attempt_that_was_longer_than_the_next_write_is_accounted_for_in_parts() {
     let Some(cluster) = common::cluster(1) else {
         return;
     };
-    reader::create(&cluster.urls(), &config("parts"));
+    let batches = stream::Config {
+        allow_atomic_publish: true,
+        ..config("parts")
+    };
+    reader::create(&cluster.urls(), &batches);
     let connect = || connect_as(1, target(&cluster, "parts"));
     let killed = connect();
     write_all(&killed, "a\n");
-    let noted = killed.end().unwrap();
-    write_all(&killed, "b\nc\nd\n");
+    let (_, noted) = write_all(&killed, "b\nc\nd\n");
     let next = connect();
     assert_eq!(next.holds(&noted, &[IoSlice::new(b"b\n")]), Some(2));
     let noted = next.end().unwrap();
@@ -335,12 +343,11 @@ fn a_writer_that_was_taken_over_finds_what_had_arrived() {
         );
         let connect = |writer| connect_as(writer, target(&cluster, name).take_over(true));
         let killed = connect(1);
-        let noted = killed.end().unwrap();
-        write_all(&killed, "a\nb\n");
+        let (began, noted) = write_all(&killed, "a\nb\n");
         write_all(&connect(2), "x\n");
         let back = connect(1);
-        let held = back.holds(&noted, &[IoSlice::new(b"a\nb\nc\n")]);
-        assert_eq!(held, Some(4));
+        let held = back.holds(&noted, &[IoSlice::new(&b"a\nb\nc\n"[began..])]);
+        assert_eq!(held, Some(4 - began));
         write_all(&back, "c\n");
         let read = texts(&reader::read(&cluster.urls(), name));
         assert_eq!(read, ["a", "b", "x", "c"]);

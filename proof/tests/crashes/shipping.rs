@@ -1,6 +1,7 @@
 //! A sink that publishes to a replicated log (crates/nats): lost acknowledgements, publishes that
 //! arrive late, also after their process was killed, answers that are out of date, and a leader that
-//! is replaced before a quorum has what it accepted. A record is one message.
+//! is replaced before a quorum has what it accepted. A record is one message. A write makes one
+//! attempt, whose messages arrive together, and takes at most a batch of what is noted.
 //!
 //! | action | function |
 //! |---|---|
@@ -27,12 +28,16 @@ enum Fault {
     NoIntent,
     /// A process continues an intent with a new number.
     NewNumber,
-    /// The messages of a publish arrive one by one (`Session::publish_apart`).
+    /// The messages of a publish arrive one by one.
     Apart,
+    /// A write makes several attempts, each after the acknowledgement of the one before it.
+    Several,
 }
 
 struct Shipping {
     records: usize,
+    /// The most records of one attempt.
+    batch: usize,
     kills: u8,
     fault: Fault,
 }
@@ -60,6 +65,8 @@ struct Intent {
 struct Session {
     base: usize,
     write: u8,
+    /// How many records of this write are acknowledged; not 0 only with [`Fault::Several`].
+    stored: usize,
     step: Step,
 }
 
@@ -68,7 +75,8 @@ enum Step {
     Idle,
     /// This many records are handed to the sink.
     Noted(usize),
-    Waiting(usize),
+    /// So many are handed to the sink, and so many are published.
+    Waiting(usize, usize),
     InDoubt(usize),
     /// The log is known to have this many records after the tail.
     Taken(usize),
@@ -124,7 +132,12 @@ impl Shipping {
     fn resolve(&self, state: &mut State, end: usize, count: usize) -> Step {
         let session = state.session.as_mut().expect("it asks");
         if end == session.base {
-            return Step::Idle; // nothing has arrived: the same is published again
+            // Nothing has arrived: the same is published again.
+            return if session.stored > 0 {
+                Step::Noted(count)
+            } else {
+                Step::Idle
+            };
         }
         let last = state.log[end - 1];
         if last.write != session.write {
@@ -133,7 +146,7 @@ impl Shipping {
         }
         let found = (end - session.base).min(count);
         session.base += found;
-        Step::Taken(found)
+        Step::Taken(session.stored + found)
     }
 }
 
@@ -152,6 +165,7 @@ impl Model for Shipping {
             session: Some(Session {
                 base: 0,
                 write: 1,
+                stored: 0,
                 step: Step::Idle,
             }),
             writes: 1,
@@ -184,8 +198,8 @@ impl Model for Shipping {
             Step::Idle => {}
             Step::Noted(_) if state.attempts > 0 => actions.push(Action::Publish),
             Step::Noted(_) => {}
-            Step::Waiting(count) => {
-                if self.is_acknowledged(state, session, count) {
+            Step::Waiting(_, sent) => {
+                if self.is_acknowledged(state, session, sent) {
                     actions.push(Action::Acknowledge);
                 }
                 actions.push(Action::TimeOut);
@@ -193,7 +207,7 @@ impl Model for Shipping {
             Step::InDoubt(_) => {
                 let log = &state.log;
                 let is_end = |end: &usize| {
-                    self.fault == Fault::Apart
+                    matches!(self.fault, Fault::Apart | Fault::Several)
                         || *end == 0
                         || *end == log.len()
                         || log[*end - 1].write != log[*end].write
@@ -300,24 +314,32 @@ impl Shipping {
             }
             (Action::Publish, Step::Noted(count)) => {
                 let write = session.write;
-                let messages = (tail..tail + count).map(|record| Message { record, write });
+                let from = tail + session.stored;
+                let sent = (count - session.stored).min(self.batch);
+                let messages = (from..from + sent).map(|record| Message { record, write });
                 let messages = messages.collect();
                 state.on_the_way.push(Attempt {
                     follows: session.base,
                     messages,
                 });
                 state.attempts -= 1;
-                session.step = Step::Waiting(count);
+                session.step = Step::Waiting(count, sent);
             }
-            (Action::Acknowledge, Step::Waiting(count)) => {
-                session.base += count;
-                session.step = Step::Taken(count);
+            (Action::Acknowledge, Step::Waiting(count, sent)) => {
+                session.base += sent;
+                let stored = session.stored + sent;
+                if self.fault == Fault::Several && stored < count {
+                    session.stored = stored;
+                    session.step = Step::Noted(count);
+                } else {
+                    session.step = Step::Taken(stored);
+                }
             }
-            (Action::TimeOut, Step::Waiting(count)) => {
+            (Action::TimeOut, Step::Waiting(count, sent)) => {
                 session.step = Step::InDoubt(count);
                 if self.fault == Fault::NoQuestion {
-                    session.base += count;
-                    session.step = Step::Taken(count);
+                    session.base += sent;
+                    session.step = Step::Taken(sent);
                 }
             }
             (Action::Ask(end), Step::InDoubt(count)) => {
@@ -328,6 +350,7 @@ impl Shipping {
                 state.tail += count;
                 state.writes += 1;
                 session.write = state.writes;
+                session.stored = 0;
                 session.step = Step::Idle;
             }
             _ => unreachable!(),
@@ -347,11 +370,13 @@ impl Shipping {
                 } else {
                     write
                 },
+                stored: 0,
                 step: Step::InDoubt(state.posted - state.tail),
             },
             None => Session {
                 base: state.log.len(),
                 write: fresh,
+                stored: 0,
                 step: Step::Idle,
             },
         });
@@ -360,8 +385,9 @@ impl Shipping {
 
 fn shipping(fault: Fault) -> Shipping {
     Shipping {
-        records: 2,
-        kills: 1,
+        records: 3,
+        batch: if fault == Fault::Several { 1 } else { 2 },
+        kills: 2,
         fault,
     }
 }
@@ -404,13 +430,33 @@ fn without_the_intent_a_record_is_shipped_twice() {
 }
 
 /// The process finds a part of its write, accounts for it and is killed before it notes the next
-/// write. Then the rest arrives. So records are published apart only where a stream has no atomic
-/// batches.
+/// write. Then the rest arrives. So a write to a stream without atomic batches is one message.
 #[test]
 fn the_rest_of_a_write_whose_messages_arrive_one_by_one_can_be_there_twice() {
     breaks(
         "shipping",
         shipping(Fault::Apart),
+        "nothing twice, in order",
+    );
+}
+
+/// The second attempt of a write arrives after the next process has found the first one, and has
+/// begun another write.
+#[test]
+fn a_late_second_attempt_of_a_write_is_taken_for_a_message_of_another() {
+    breaks(
+        "shipping",
+        shipping(Fault::Several),
+        "no writer is fenced by itself",
+    );
+}
+
+/// The same, with a kill before the next process notes its first write.
+#[test]
+fn a_late_second_attempt_of_a_write_can_be_there_twice() {
+    breaks(
+        "shipping",
+        shipping(Fault::Several),
         "nothing twice, in order",
     );
 }

@@ -60,7 +60,10 @@ impl Session {
             return Ok(Found::Bytes(len));
         }
         self.in_doubt = false;
-        self.is_confirmed |= count > 0;
+        if count > 0 {
+            self.is_confirmed = true;
+            self.shared.with(|known| known.reason = None);
+        }
         self.move_to(Base::after(tail.seq, tail.end()));
         Ok(match count {
             0 => Found::Moved,
@@ -87,7 +90,7 @@ impl Session {
             let message = match next {
                 Ok(message) => message,
                 Err(error) if error.kind() == LastRawMessageErrorKind::NoMessageFound => break,
-                Err(error) => return Err(self.contact.no_answer(&error)),
+                Err(error) => return Err(self.refused(&error)),
             };
             seq = message.sequence;
             match Mark::of(&message.headers) {
