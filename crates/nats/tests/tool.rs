@@ -48,10 +48,9 @@ fn lines_are_appended_and_another_ring_file_is_refused_until_it_takes_over() {
     let first = append(&cluster, &ring);
     let output = run(first, "a\n");
     assert_eq!(output.status.code(), Some(1));
-    assert!(
-        text(&output.stderr).contains("there is no stream tool"),
-        "{output:?}"
-    );
+    let message = text(&output.stderr);
+    assert!(message.contains("there is no stream tool"), "{message}");
+    assert!(message.contains("(--create REPLICAS)"), "{message}");
 
     let mut created = append(&cluster, &ring);
     created.args(["--create", "1"]);
@@ -63,10 +62,9 @@ fn lines_are_appended_and_another_ring_file_is_refused_until_it_takes_over() {
 
     let output = run(append(&cluster, &other), "lost\n");
     assert_eq!(output.status.code(), Some(1));
-    assert!(
-        text(&output.stderr).contains("a subject has one writer"),
-        "{output:?}"
-    );
+    let message = text(&output.stderr);
+    assert!(message.contains("a subject has one writer"), "{message}");
+    assert!(message.contains("take over (--take-over)"), "{message}");
     let mut taken = append(&cluster, &other);
     taken.arg("--take-over");
     let output = run(taken, "of the other\n");

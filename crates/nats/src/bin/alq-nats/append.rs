@@ -13,7 +13,7 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use signal_hook::low_level::emulate_default_handler;
 
-use crate::To;
+use crate::{To, with_options};
 
 #[derive(Args, Debug)]
 pub struct Options {
@@ -88,7 +88,7 @@ pub fn run(options: &Options) -> Result<(), String> {
         Event::End(ended) => ended.and(closed),
         Event::Signal(signal) => {
             if let Err(message) = closed {
-                eprintln!("alq-nats: {message}");
+                eprintln!("alq-nats: {}", with_options(&message));
             }
             let _ = emulate_default_handler(signal);
             Ok(())
@@ -199,6 +199,7 @@ impl<'a> Watch<'a> {
         }
         if self.has_line {
             let state = trouble.unwrap_or_else(|| "stored by a quorum".to_owned());
+            let state = with_options(&state);
             let written = stats.written_bytes as f64 / 1e6;
             eprint!(
                 "\r\x1b[K{place}: {written:.1} MB stored, {kept} bytes in the ring, {:.1} MB/s; {state}",
@@ -249,6 +250,6 @@ impl<'a> Watch<'a> {
 
     fn say(&self, message: &str) {
         let clear = if self.has_line { "\r\x1b[K" } else { "" };
-        eprintln!("{clear}alq-nats: {message}");
+        eprintln!("{clear}alq-nats: {}", with_options(message));
     }
 }

@@ -114,6 +114,13 @@ impl To {
     }
 }
 
+/// Names the options of this program where an error of the library names its methods.
+fn with_options(message: &str) -> String {
+    message
+        .replace("Target::take_over", "--take-over")
+        .replace("Target::create", "--create REPLICAS")
+}
+
 fn main() -> ExitCode {
     let ended = match Cli::parse().command {
         Command::Append(options) => append::run(&options),
@@ -122,7 +129,7 @@ fn main() -> ExitCode {
     match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(message) => {
-            eprintln!("alq-nats: {message}");
+            eprintln!("alq-nats: {}", with_options(&message));
             ExitCode::FAILURE
         }
     }
