@@ -1,4 +1,4 @@
-//! What FreeBSD has of its own for files.
+//! Calls on files that only FreeBSD has.
 //!
 //! # Safety
 //!

@@ -1,4 +1,4 @@
-//! What Linux has of its own for files: writes that never wait, locks that others can see, memory
+//! Calls on files that only Linux has: writes that never wait, locks that others can see, memory
 //! files, and names that change in one step.
 //!
 //! # Safety
