@@ -86,7 +86,7 @@ pub mod model {
     pub use crate::memory::{Memory, heap::Heap};
     pub use crate::primitives::{Doorbell, Event, Interest, sync};
     pub use crate::ring::{
-        Copied, CopyStep, Drain, Drained, Holes, Owner, Posted, Refusal, Reservation, Ring,
+        Copied, CopyStep, Drain, Drained, Holes, Missed, Owner, Posted, Refusal, Reservation, Ring,
     };
     #[cfg(all(fuzzing, feature = "frames"))]
     pub use crate::words::frame;

@@ -131,7 +131,7 @@ impl<M: Memory> Flusher<M> {
         if intake.take_room_given() {
             intake.room_came();
         }
-        intake.note_fill();
+        intake.note_fill(intake.ring.fill().into());
         let is_last = intake.ring.ended().is_some();
         let limit = match self.gap_line.place(&intake.gaps, is_last) {
             Some(place) => self.room_before(place),

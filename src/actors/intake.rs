@@ -150,9 +150,8 @@ impl<M: Memory> Intake<M> {
         }
     }
 
-    /// Raises the largest fill to the current one. For the flusher.
-    pub(super) fn note_fill(&self) {
-        let fill = u64::from(self.ring.fill());
+    /// Raises the largest fill to `fill` bytes.
+    pub(super) fn note_fill(&self, fill: u64) {
         let most = &self.counts.high_water_bytes;
         if fill > most.get() {
             most.raise(fill);

@@ -3,6 +3,7 @@
 //! A thread waits in the line of [`Waiters`](crate::primitives::Waiters). A task has no place in
 //! the line: it is woken when room comes, and tries again.
 
+use core::ops::Range;
 use core::task::{Poll, Waker};
 use std::time::{Duration, Instant};
 
@@ -60,12 +61,7 @@ impl<M: Memory> Intake<M> {
     fn refused(&self, refusal: Refusal, len: u32) -> Refused {
         let error = match refusal {
             Refusal::Full => {
-                self.note_full();
-                self.refuse(Cause::Full, len.into());
-                if self.want_room_of_lanes() {
-                    self.counts.refused_for_lanes.add(1);
-                }
-                self.schedule();
+                self.refuse_full(self.ring.used(), len);
                 Error::WouldBlock
             }
             Refusal::Held => self.held(Duration::ZERO),
@@ -86,6 +82,24 @@ impl<M: Memory> Intake<M> {
             }
         };
         Refused::Error(error)
+    }
+
+    /// Refuses an append whose first claim found no room at `head`, if the ring is full. Returns
+    /// whether it is.
+    pub fn refuse_if_full(&self, head: u64, len: u32) -> bool {
+        let used = self.ring.used_if_full(head, len);
+        used.map(|used| self.refuse_full(used, len)).is_some()
+    }
+
+    /// Counts an append for which the ring, of which `used` is in use, has no room, and sees to it
+    /// that room comes.
+    fn refuse_full(&self, used: Range<u64>, len: u32) {
+        self.note_fill(used.end - used.start);
+        self.refuse(Cause::Full, len.into());
+        if self.want_room_of_lanes() {
+            self.counts.refused_for_lanes.add(1);
+        }
+        self.schedule_until(used.end);
     }
 
     /// Counts an append of `len` bytes that did not get in. Async-signal-safe.
@@ -142,7 +156,11 @@ impl<M: Memory> Intake<M> {
     /// A flusher that waits for an open reservation is left alone. So is one with a sink that
     /// accepts no data, since it tries again without a wake-up.
     pub fn schedule(&self) {
-        self.ring.activate_until(self.ring.claimed_end());
+        self.schedule_until(self.ring.claimed_end());
+    }
+
+    fn schedule_until(&self, position: u64) {
+        self.ring.activate_until(position);
         if self.trouble.is_stalled() {
             return;
         }
@@ -165,14 +183,6 @@ impl<M: Memory> Intake<M> {
             lanes.want_room();
         }
         hold_room
-    }
-
-    fn note_full(&self) {
-        let fill = u64::from(self.ring.fill());
-        let most = &self.counts.high_water_bytes;
-        if fill > most.get() {
-            most.raise(fill);
-        }
     }
 
     #[cold]
@@ -239,7 +249,7 @@ impl<M: Memory> Intake<M> {
                     Err(refusal) => return Err(self.refused(refusal, len)),
                 }
                 self.refuse_if_stalled(len)?;
-                self.note_full();
+                self.note_fill(self.ring.fill().into());
                 self.want_room_of_lanes();
                 // The records that fill the ring may be quiet: the flusher then writes them.
                 self.bell.ring();
@@ -318,7 +328,7 @@ impl<M: Memory> Intake<M> {
                     self.withdraw(asker);
                     return Poll::Ready(Err(stalled.into()));
                 }
-                self.note_full();
+                self.note_fill(self.ring.fill().into());
                 self.want_room_of_lanes();
                 // The records that fill the ring may be quiet: the flusher then writes them.
                 self.bell.ring();

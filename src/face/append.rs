@@ -13,6 +13,7 @@ use super::framed;
 use super::lane::Lane;
 use super::queue::Queue;
 use crate::ends::Kind;
+use crate::ring::Missed;
 use crate::words::{Error, Flags, Position};
 
 /// Appending to a variable queue.
@@ -245,9 +246,15 @@ impl Queue {
         timeout: Option<Duration>,
     ) -> Result<Position, Error> {
         if let Some(intake) = self.shared().direct() {
-            if let Some(posted) = intake.ring.append_at_once(record, flags.activates()) {
-                intake.posted(posted);
-                return Ok(intake.position(posted.end));
+            match intake.ring.append_at_once(record, flags.activates()) {
+                Ok(posted) => {
+                    intake.posted(posted);
+                    return Ok(intake.position(posted.end));
+                }
+                Err(Missed::NoRoom(head)) => {
+                    return self.append_without_room(head, record, flags, timeout);
+                }
+                Err(Missed::Head(_)) => {}
             }
         }
         self.append_later(record, flags, timeout)
@@ -258,11 +265,38 @@ impl Queue {
     fn entry(&self, len: u32, flags: Flags, timeout: Option<Duration>) -> Result<Entry<'_>, Error> {
         let shared = self.shared();
         if let Some(intake) = shared.direct() {
-            if let Some(reservation) = intake.ring.reserve_at_once(len) {
-                return Ok(Entry::new(shared, reservation));
+            match intake.ring.reserve_at_once(len) {
+                Ok(reservation) => return Ok(Entry::new(shared, reservation)),
+                Err(Missed::NoRoom(head)) if self.refuses(head, len, flags) => {
+                    return Err(Error::WouldBlock);
+                }
+                Err(_) => {}
             }
         }
         self.entry_later(len, flags, timeout)
+    }
+
+    /// Appends a record for which the fast path has found no room at `head`. (A function of its
+    /// own: a second place that makes the result would cost the fast path an instruction.)
+    #[cold]
+    fn append_without_room(
+        &self,
+        head: u64,
+        record: &[u8],
+        flags: Flags,
+        timeout: Option<Duration>,
+    ) -> Result<Position, Error> {
+        if self.refuses(head, record.len() as u32, flags) {
+            return Err(Error::WouldBlock);
+        }
+        self.append_later(record, flags, timeout)
+    }
+
+    /// Refuses an append that does not wait and found no room at `head`, if one more look shows that
+    /// the ring is full: the frequent refusal needs no second claim. Returns whether it refuses.
+    #[cold]
+    fn refuses(&self, head: u64, len: u32, flags: Flags) -> bool {
+        !flags.contains(Flags::WAITOK) && self.shared().intake.refuse_if_full(head, len)
     }
 
     /// Appends a record that the fast path could not append: with a framing, once there is room, or

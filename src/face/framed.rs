@@ -61,7 +61,7 @@ pub(super) fn reserve(
 ) -> Result<Reservation<'_, Mirror>, Refused> {
     let intake = shared.here()?;
     if !shared.wrap.is_raw() {
-        if let Some(reservation) = intake.ring.reserve_at_once(len) {
+        if let Ok(reservation) = intake.ring.reserve_at_once(len) {
             return Ok(reservation);
         }
     }

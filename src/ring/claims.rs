@@ -84,7 +84,8 @@ pub(super) struct Wish {
 }
 
 /// Why a try did not claim.
-pub(super) enum Missed {
+#[derive(Clone, Copy, Debug)]
+pub enum Missed {
     /// The head has changed to this.
     Head(u64),
     /// There seems to be no room at this head.

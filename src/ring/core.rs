@@ -9,6 +9,8 @@
 //! The only `unsafe` code here is the access to a slot without a bounds check, in [`Ring::slot`].
 #![allow(unsafe_code)]
 
+use core::ops::Range;
+
 use crossbeam_utils::CachePadded;
 
 use super::accounts::{Accounts, Ledger};
@@ -132,15 +134,16 @@ impl<M: Memory> Ring<M> {
 
     /// Returns the bytes between the tail and the head: records, padding, and open reservations.
     pub fn fill(&self) -> u32 {
+        let used = self.used();
+        (used.end - used.start) as u32
+    }
+
+    /// Returns the positions of the tail and the head.
+    pub fn used(&self) -> Range<u64> {
         // The head first: a tail that is read later may have moved past it, and then the ring was
         // empty. In the other order, a full ring could seem to hold more than it can.
         let head = self.head();
-        let used = self.tail().bytes_to(head);
-        if used > self.geometry.capacity() {
-            0
-        } else {
-            used
-        }
+        self.tail().until(head, self.geometry.capacity())
     }
 
     /// Returns what is free, in bytes and in spans. While no thread claims, at least that much is

@@ -72,7 +72,7 @@ pub mod survey;
 mod tests;
 
 pub use self::core::Ring;
-pub use claims::Refusal;
+pub use claims::{Missed, Refusal};
 pub use drain::{Copied, CopyStep, Drain, Drained, Holes};
 pub use lane::Owner;
 pub use recorder::Count;

@@ -13,6 +13,7 @@
 #![allow(unsafe_code)]
 
 use core::mem;
+use core::ops::Range;
 use core::ptr;
 use core::slice;
 
@@ -120,20 +121,23 @@ impl Claim {
 }
 
 impl<M: Memory> Ring<M> {
-    /// Tries once to append a whole record: claims, copies and posts it. Returns `None` if one try
-    /// cannot tell whether there is room.
+    /// Tries once to append a whole record: claims, copies and posts it.
+    ///
+    /// # Errors
+    ///
+    /// [`Missed`]: one try cannot tell whether there is room.
     ///
     /// # Panics
     ///
     /// If the record is longer than the ring.
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "as for `reserve_at_once`")]
-    pub fn append_at_once(&self, record: &[u8], activate: bool) -> Option<Posted> {
+    pub fn append_at_once(&self, record: &[u8], activate: bool) -> Result<Posted, Missed> {
         assert!(record.len() <= self.geometry.capacity() as usize);
         let len = record.len() as u32;
         let claim = self.claim_at_once(len, Width::Slot, 0)?;
         self.copy(&claim, record);
-        Some(self.post(claim, len, activate))
+        Ok(self.post(claim, len, activate))
     }
 
     /// Claims `len` bytes. The gate bits in `passed` do not stop this claim.
@@ -171,12 +175,34 @@ impl<M: Memory> Ring<M> {
     /// Tries [`claim`](Ring::claim) once.
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "as for `reserve_at_once`")]
-    pub(super) fn claim_at_once(&self, len: u32, width: Width, passed: u32) -> Option<Claim> {
+    pub(super) fn claim_at_once(
+        &self,
+        len: u32,
+        width: Width,
+        passed: u32,
+    ) -> Result<Claim, Missed> {
         debug_assert!(len > 0 && len <= self.geometry.capacity());
         let wish = Wish { len, width, passed };
-        let taken = self.claims.take(self.claims.look(), self.geometry, wish);
-        let (head, tail) = taken.ok()?;
-        Some(self.claimed(head, tail, len))
+        let (head, tail) = self.claims.take(self.claims.look(), self.geometry, wish)?;
+        Ok(self.claimed(head, tail, len))
+    }
+
+    /// Looks again after a try that found no room at the head `bits`. Returns what is in use if
+    /// [`reserve`](Ring::reserve) of `len` bytes would be refused with [`Refusal::Full`], as far as
+    /// one look can tell.
+    pub fn used_if_full(&self, bits: u64, len: u32) -> Option<Range<u64>> {
+        if self.is_recorder() {
+            return None; // the oldest records make room
+        }
+        let wish = Wish {
+            len,
+            width: Width::Slot,
+            passed: 0,
+        };
+        let drained = self.drained.tail.load();
+        let looked = self.claims.look_again(bits, drained, self.geometry, wish);
+        let is_full = looked == Err(Refusal::Full);
+        is_full.then(|| drained.until(Head::from_bits(bits), self.geometry.capacity()))
     }
 
     /// Writes the place of a span that was just claimed at `head`.

@@ -1,5 +1,7 @@
 //! The sizes of a ring and the arithmetic that follows from them.
 
+use core::ops::Range;
+
 use super::{Head, Phase, Tag};
 
 /// How far the drain has come. Both halves count from the start of the queue and only grow.
@@ -16,6 +18,15 @@ impl Tail {
     #[inline]
     pub const fn bytes_to(self, head: Head) -> u32 {
         head.pos.wrapping_sub(self.pos as u32)
+    }
+
+    /// The positions in use from here to `head`, at most `capacity` bytes. Empty if `head` is older
+    /// than this tail.
+    #[inline]
+    pub const fn until(self, head: Head, capacity: u32) -> Range<u64> {
+        let used = self.bytes_to(head);
+        let used = if used > capacity { 0 } else { used };
+        self.pos..self.pos + used as u64
     }
 }
 

@@ -1,7 +1,7 @@
 //! A full ring: a claim that does not fit is refused, and a claim that fits is not refused, even if
 //! it has read an old head or tail.
 
-use alq::model::{Geometry, Heap, Refusal, Ring};
+use alq::model::{Geometry, Heap, Missed, Refusal, Ring};
 use alq_loom_tests::{append, explore, ring, ring_before_wrap, take};
 use loom::sync::Arc;
 use loom::thread;
@@ -46,7 +46,12 @@ fn nothing_is_refused_for_a_stale_head_or_tail() {
             let ring = Arc::new(ring);
             let other = Arc::clone(&ring);
             let claimer = thread::spawn(move || {
-                let mut reservation = other.reserve(2).expect("half of the ring is free");
+                let tried = other.reserve_at_once(2);
+                if let Err(Missed::NoRoom(head)) = tried {
+                    assert_eq!(other.used_if_full(head, 2), None, "half of it is free");
+                }
+                let reserved = tried.or_else(|_| other.reserve(2));
+                let mut reservation = reserved.expect("half of the ring is free");
                 reservation.fill(b"aa");
                 reservation.post(2);
             });

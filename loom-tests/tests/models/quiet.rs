@@ -1,7 +1,7 @@
 //! Quiet records: posted with `NOACTIVATE`, they stay in the ring until something activates the
 //! queue. Then the flusher writes them although none of their posts has woken it.
 
-use alq::model::{Flusher, Heap, Kind, Last, Order, Shared};
+use alq::model::{Flusher, Heap, Kind, Last, Missed, Order, Shared};
 use alq_loom_tests::{explore, queue, queue_for_lanes, start, wait_written, write};
 use loom::sync::Arc;
 use loom::thread;
@@ -95,7 +95,11 @@ fn a_refused_caller_activates_a_quiet_record() {
             held
         };
         let act = |shared: &Shared<Heap>, held| {
-            assert!(shared.intake.try_reserve(1).is_err());
+            let missed = shared.intake.ring.reserve_at_once(1).err();
+            let Some(Missed::NoRoom(head)) = missed else {
+                panic!("the ring is full: {missed:?}");
+            };
+            assert!(shared.intake.refuse_if_full(head, 1));
             shared
                 .intake
                 .posted(shared.intake.ring.post(held, 0, false));
@@ -167,7 +171,7 @@ fn a_writer_gets_the_room_of_quiet_records() {
         let other = Arc::clone(&shared);
         let quick = thread::spawn(move || {
             // Without a call of `try_reserve`, whose refusal would activate the queue.
-            if let Some(entry) = other.intake.ring.reserve_at_once(1) {
+            if let Ok(entry) = other.intake.ring.reserve_at_once(1) {
                 other.intake.posted(entry.post_as(1, false));
             }
         });
