@@ -27,7 +27,7 @@ pub struct Hook {
     /// Held while the callback runs.
     running: Mutex<()>,
     /// The thread on which the callback runs.
-    runs_on: Mutex<Option<libc::pthread_t>>,
+    runs_on: Mutex<Option<usize>>,
 }
 
 impl Hook {
@@ -72,7 +72,7 @@ impl Hook {
         }
     }
 
-    fn set_runs_on(&self, thread: Option<libc::pthread_t>) {
+    fn set_runs_on(&self, thread: Option<usize>) {
         *self.runs_on.lock().unwrap_or_else(PoisonError::into_inner) = thread;
     }
 
@@ -83,8 +83,9 @@ impl Hook {
     }
 }
 
-/// The calling thread. `std::thread::current` would allocate, which leak checkers report.
-fn this_thread() -> libc::pthread_t {
+/// The calling thread, as a number: to some C libraries it is a pointer. `std::thread::current`
+/// would allocate, which leak checkers report.
+fn this_thread() -> usize {
     // SAFETY: the call has no arguments.
-    unsafe { libc::pthread_self() }
+    unsafe { libc::pthread_self() as usize }
 }

@@ -36,7 +36,7 @@ pub fn view(fd: BorrowedFd<'_>) -> ManuallyDrop<File> {
 
 pub fn timespec(time: Duration) -> libc::timespec {
     libc::timespec {
-        tv_sec: libc::time_t::try_from(time.as_secs()).unwrap_or(libc::time_t::MAX),
+        tv_sec: i64::try_from(time.as_secs()).unwrap_or(i64::MAX),
         tv_nsec: i32::try_from(time.subsec_nanos()).map_or(0, Into::into), // less than 10^9
     }
 }

@@ -27,6 +27,10 @@ struct Start<F> {
 #[derive(Debug)]
 pub struct Thread(libc::pthread_t);
 
+// SAFETY: POSIX lets every thread of the process join or detach a thread. The C library may give a
+// handle as a pointer (musl does); nothing here follows it.
+unsafe impl Send for Thread {}
+
 impl Thread {
     /// Waits until the thread has executed its last instruction. Source: `pthread_join(3)`.
     pub fn join(self) {
