@@ -76,7 +76,7 @@ static void log_grows_to(const char *name, off_t size)
     struct stat status;
     int tries;
     for (tries = 0; tries < 300000; tries++) {
-        CHECK(stat(name, &status) == 0);
+        CHECK(stat(path(name), &status) == 0);
         if (status.st_size >= size)
             break;
         usleep(1000);
