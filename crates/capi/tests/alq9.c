@@ -70,20 +70,6 @@ static void writing(void)
     alq_close(alq);
 }
 
-/* Waits for a byte count of the log, with a limit of 300 s. */
-static void log_grows_to(const char *name, off_t size)
-{
-    struct stat status;
-    int tries;
-    for (tries = 0; tries < 300000; tries++) {
-        CHECK(stat(path(name), &status) == 0);
-        if (status.st_size >= size)
-            break;
-        usleep(1000);
-    }
-    CHECK(status.st_size == size);
-}
-
 static void quiet_records_stay(void)
 {
     struct alq *alq = opened("quiet.log", 4096, 0);

@@ -67,6 +67,20 @@ static inline int test_end(const char *name)
     return 0;
 }
 
+/* Waits for a byte count of the log, with a limit of 300 s. */
+static inline void log_grows_to(const char *name, off_t size)
+{
+    struct stat status;
+    int tries;
+    for (tries = 0; tries < 300000; tries++) {
+        CHECK(stat(path(name), &status) == 0);
+        if (status.st_size >= size)
+            break;
+        usleep(1000);
+    }
+    CHECK(status.st_size == size);
+}
+
 /* Checks that a file contains exactly this text. */
 static inline void file_is(const char *name, const char *expected)
 {

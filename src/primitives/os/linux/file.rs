@@ -47,7 +47,7 @@ pub fn write_nowait(fd: BorrowedFd<'_>, runs: &[IoSlice<'_>]) -> io::Result<usiz
     let count = libc::c_long::from(count_of(runs));
     let [low, high] = AT_ITS_OFFSET;
     // SAFETY: `IoSlice` has the layout of `iovec`. The slice of `count` of them lives over the call
-    // and is only read.
+    // and is only read. The last argument lies on the stack, so it must be a whole long.
     let taken = unsafe {
         libc::syscall(
             libc::SYS_pwritev2,
@@ -56,7 +56,7 @@ pub fn write_nowait(fd: BorrowedFd<'_>, runs: &[IoSlice<'_>]) -> io::Result<usiz
             count,
             low,
             high,
-            libc::RWF_NOWAIT,
+            libc::c_long::from(libc::RWF_NOWAIT),
         )
     };
     usize::try_from(taken).map_err(|_| io::Error::last_os_error())
