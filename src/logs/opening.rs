@@ -31,15 +31,12 @@ impl Log {
         let names = Names::of(name);
         check_names(&folder, &names)?;
         let lock = take_lock(&folder, &names)?;
-        redo_swap(&folder, &names).map_err(RotateError::refusal)?;
+        let found = redo_swap(&folder, &names).map_err(RotateError::refusal)?;
         let file = folder.open_log(names.log(), rotation.mode, false);
         let file = PlainArc::new(file.map_err(failed)?);
         let descriptor = file.try_clone().map_err(failed)?.into();
         let metadata = file.metadata().map_err(failed)?;
         let id = (metadata.dev(), metadata.ino());
-        let found = found::list(&folder, &names).map_err(|error| {
-            RotateError::new("list the rotated files", folder.path(), error).refusal()
-        })?;
         let link = rotation.link.as_deref().map(|link| {
             place_of_link(link, rotation.shared_folder).map_err(|e| refused_folder(link, e))
         });
@@ -116,12 +113,15 @@ impl Log {
 }
 
 /// Finishes a cut of which a crash of the machine has kept the bytes in the new file, and not the
-/// swap of the names.
-fn redo_swap(folder: &Folder, names: &Names) -> Result<(), RotateError> {
-    let list = found::list(folder, names)
-        .map_err(|error| RotateError::new("list the rotated files", folder.path(), error))?;
-    let Some(next) = found::successor(&list, folder, names.log()) else {
-        return Ok(());
+/// swap of the names. Returns the files as they are then.
+fn redo_swap(folder: &Folder, names: &Names) -> Result<Vec<Found>, RotateError> {
+    let list = || {
+        found::list(folder, names)
+            .map_err(|error| RotateError::new("list the rotated files", folder.path(), error))
+    };
+    let found = list()?;
+    let Some(next) = found::successor(&found, folder, names.log()) else {
+        return Ok(found);
     };
     let swapped = match folder.exchange(&next.name, names.log()) {
         // The log is the `.fresh` file now, and gets its name as after any cut.
@@ -134,7 +134,8 @@ fn redo_swap(folder: &Folder, names: &Names) -> Result<(), RotateError> {
         Err(error) => Err(error),
     };
     let path = || folder.path_of(&next.name);
-    swapped.map_err(|error| RotateError::new("put this file in the log's place", path(), error))
+    swapped.map_err(|error| RotateError::new("put this file in the log's place", path(), error))?;
+    list()
 }
 
 /// Checks that the longest name beside the log is possible, and that an existing log is a regular

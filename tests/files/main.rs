@@ -19,6 +19,7 @@ mod reopen;
 mod ring_between;
 mod ring_close;
 mod ring_file;
+mod ring_folder;
 mod ring_framing;
 mod ring_identity;
 mod ring_open;

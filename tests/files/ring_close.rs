@@ -6,19 +6,9 @@ use std::path::Path;
 use std::sync::atomic::AtomicUsize;
 
 use crate::common::torture::label::Failing;
-use crate::common::{LATER, NEVER_STALLS, Numbers, STALLS_SOON, TRY, WAIT, append_to};
-use alq::{FileSink, Flags, Options, Queue, Recovery, SyncOp};
-
-fn options(folder: &Path) -> Options {
-    Options::new()
-        .capacity(4096)
-        .stall_limit(Some(NEVER_STALLS))
-        .ring_file(folder.join("ring"))
-}
-
-fn open(folder: &Path) -> Queue {
-    options(folder).open(folder.join("log")).unwrap()
-}
+use crate::common::{LATER, Numbers, STALLS_SOON, TRY, WAIT, append_to};
+use crate::ring_folder::{open, options};
+use alq::{FileSink, Flags, Queue, Recovery, SyncOp};
 
 /// A log that accepts 6 bytes and then fails.
 fn failing(folder: &Path, errno: i32) -> Queue {

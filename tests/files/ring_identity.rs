@@ -2,35 +2,16 @@
 
 use std::fs;
 use std::io::{self, IoSlice};
-use std::path::Path;
 
 use crate::common::child::end_of_child;
 use crate::common::far::Far;
 use crate::common::torture::damage::store_checked;
 use crate::common::torture::label::die;
-use crate::common::{DEADLINE, LATER, NEVER_STALLS};
+use crate::common::{DEADLINE, LATER};
+use crate::ring_folder::{id, log, open, options};
 use alq::ring_file::inspect;
 use alq::{Error, Options, Queue, Recovery, RingFileProblem as Problem, RingId, Sink};
 use rustix::process::{Resource, Rlimit, setrlimit};
-
-fn options(folder: &Path) -> Options {
-    Options::new()
-        .capacity(4096)
-        .stall_limit(Some(NEVER_STALLS))
-        .ring_file(folder.join("ring"))
-}
-
-fn open(folder: &Path) -> Queue {
-    options(folder).open(folder.join("log")).unwrap()
-}
-
-fn log(folder: &Path) -> String {
-    fs::read_to_string(folder.join("log")).unwrap()
-}
-
-fn id(folder: &Path) -> RingId {
-    inspect(folder.join("ring")).unwrap().id.unwrap()
-}
 
 #[track_caller]
 fn problem(result: Result<Queue, Error>) -> Problem {

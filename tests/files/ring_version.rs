@@ -6,31 +6,12 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::UNIX_EPOCH;
 
-use crate::common::NEVER_STALLS;
 use crate::common::far::Far;
 use crate::common::torture::damage::store_checked;
+use crate::ring_folder::{id, log, open, options};
 use alq::ring_file::inspect;
-use alq::{Error, Framing, Options, Queue, Recovery, RingId};
+use alq::{Error, Framing, Recovery};
 use flate2::read::GzDecoder;
-
-fn options(folder: &Path) -> Options {
-    Options::new()
-        .capacity(4096)
-        .stall_limit(Some(NEVER_STALLS))
-        .ring_file(folder.join("ring"))
-}
-
-fn open(folder: &Path) -> Queue {
-    options(folder).open(folder.join("log")).unwrap()
-}
-
-fn log(folder: &Path) -> String {
-    fs::read_to_string(folder.join("log")).unwrap()
-}
-
-fn id(folder: &Path) -> RingId {
-    inspect(folder.join("ring")).unwrap().id.unwrap()
-}
 
 /// A folder with the ring file and the log that a process with format version 1 has left: in the
 /// middle of a write, with records of a lane in an open span.

@@ -137,7 +137,7 @@ impl NatsSink {
 impl Drop for NatsSink {
     fn drop(&mut self) {
         if process::id() != self.process {
-            mem::forget(self.commands.take()); // in a child of fork(2), locks may be held for ever
+            mem::forget(self.commands.take()); // in a child of fork(2), no thread releases its locks
         }
     }
 }
