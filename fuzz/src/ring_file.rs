@@ -127,7 +127,11 @@ fn born(log: &Metadata) -> u64 {
 }
 
 pub fn ring_file(input: &[u8]) {
-    let version = if input.last().is_some_and(|last| last % 4 == 0) { 1 } else { 2 };
+    let version = if input.last().is_some_and(|last| last % 4 == 0) {
+        1
+    } else {
+        2
+    };
     let mut input = Bytes(input);
     let (slots, count) = [(64, None), (64, None), (4, Some(3)), (8, Some(5))][input.below(4)];
     let sizes = Sizes {

@@ -3,8 +3,8 @@
 
 use std::io::IoSlice;
 
-use alq::{Framing, Records};
 use alq::model::{Geometry, Head, Phase, Place, State, Tail, Width, extend, next_seq};
+use alq::{Framing, Records};
 
 use crate::bytes::Bytes;
 
@@ -35,7 +35,10 @@ fn records(bytes: &[u8]) {
     for framing in [Framing::Lines, Framing::Lengths, fixed] {
         let found = Records::new(framing, &one);
         assert!(found.clone().eq(Records::new(framing, &two)));
-        assert_eq!(found.map(|record| record.framed_len).sum::<usize>(), bytes.len());
+        assert_eq!(
+            found.map(|record| record.framed_len).sum::<usize>(),
+            bytes.len()
+        );
     }
 }
 
