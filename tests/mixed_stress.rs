@@ -176,7 +176,7 @@ fn round(ordered: bool, number: usize) {
     queue.close(None).unwrap();
     let stats = queue.stats();
     assert_eq!(
-        (stats.written_bytes, stats.repeated),
+        (stats.written_bytes, stats.repeated_bytes),
         (stats.posted_bytes, 0)
     );
     let reopened = pieces.len() - 1;

@@ -170,7 +170,7 @@ fn failure_and_reopen() {
         join(producers);
         queue.close(None).unwrap();
         let mut bytes = far_end.bytes();
-        let repeated = queue.stats().repeated as usize;
+        let repeated = queue.stats().repeated_bytes as usize;
         bytes.truncate(bytes.len() - repeated);
         bytes.extend(fs::read(next.path()).unwrap());
         let expected = ledger.expected();

@@ -336,7 +336,7 @@ impl<M: Memory> Flusher<M> {
         let is_same = before.is_some() && before == request.sink.file_id();
         if !is_same {
             let again = self.drain.restart(&intake.ring) + self.dumping.restart();
-            outcome.counts.repeated.add_alone(u64::from(again));
+            outcome.counts.repeated_bytes.add_alone(u64::from(again));
             self.gap_line.restart();
             self.head = notes::Head::default();
         }

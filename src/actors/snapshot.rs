@@ -58,7 +58,7 @@ pub(super) fn of<M: Memory>(intake: &Intake<M>, outcome: &Outcome, aside: &Aside
         drains: drained.drains.get(),
         wakeups: drained.wakeups.get(),
         stalled,
-        repeated: drained.repeated.get(),
+        repeated_bytes: drained.repeated_bytes.get(),
         loss_line_bytes: drained.loss_line_bytes.get(),
         syncs: outcome.syncs.now(),
         last_error: intake.failure_so_far(),

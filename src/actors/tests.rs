@@ -198,7 +198,10 @@ fn a_second_sink_gets_the_record_in_hand_from_its_first_byte_on() {
         assert_eq!(first.file(), &b"abcdef"[..taken]);
         assert_eq!(second.file(), &b"abcdef"[taken - torn..]);
         let stats = shared.stats();
-        assert_eq!((stats.written_bytes, stats.repeated), (6, torn as u64));
+        assert_eq!(
+            (stats.written_bytes, stats.repeated_bytes),
+            (6, torn as u64)
+        );
     }
 }
 

@@ -104,7 +104,7 @@ pub struct Stats {
     /// Bytes that a [`reopen`](crate::Queue::reopen) has left at the end of a file: the beginning
     /// of a record of which only a part was written. The whole record is written to the next file;
     /// `written_bytes` counts it there and does not count these bytes.
-    pub repeated: u64,
+    pub repeated_bytes: u64,
     /// Bytes of the lines that report losses ([`Options::loss_lines`](crate::Options::loss_lines)),
     /// and of the lines that [dumps](crate::Queue::dump) begin with. They are in the file, and no
     /// other count includes them.
@@ -251,7 +251,7 @@ pub struct WaitCounters {
 pub struct DrainCounters {
     pub drains: Counter,
     pub wakeups: Counter,
-    pub repeated: Counter,
+    pub repeated_bytes: Counter,
     pub loss_line_bytes: Counter,
 }
 

@@ -35,8 +35,9 @@ impl Queue {
     ///
     /// If `fd` is the same file (by device and inode), the next write continues at the very byte
     /// where the last one ended. In any other file, a record that was partly written is written
-    /// from its first byte on. It is whole there, and [`Stats::repeated`](crate::Stats::repeated)
-    /// counts the bytes that are in both files.
+    /// from its first byte on. It is whole there, and
+    /// [`Stats::repeated_bytes`](crate::Stats::repeated_bytes) counts the bytes that are in both
+    /// files.
     ///
     /// # Durability
     ///

@@ -106,7 +106,7 @@ impl Publisher {
             drains,
             wakeups,
             stalled,
-            repeated,
+            repeated_bytes,
             loss_line_bytes,
             syncs,
             last_error,
@@ -131,7 +131,7 @@ impl Publisher {
         self.count("alq_drains_total", drains);
         self.count("alq_wakeups_total", wakeups);
         self.count("alq_padding_bytes_total", padding_bytes);
-        self.count("alq_repeated_bytes_total", repeated);
+        self.count("alq_repeated_bytes_total", repeated_bytes);
         self.count("alq_loss_line_bytes_total", loss_line_bytes);
 
         self.set("alq_capacity_bytes", capacity_bytes as f64);

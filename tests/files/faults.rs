@@ -190,10 +190,10 @@ impl Run {
         );
         assert_eq!(
             (old.len() + new.len()) as u64,
-            stats.written_bytes + stats.repeated,
+            stats.written_bytes + stats.repeated_bytes,
             "{context}"
         );
-        let repeated = stats.repeated as usize;
+        let repeated = stats.repeated_bytes as usize;
         let files = [&old[..old.len() - repeated], new].concat();
         assert!(self.posted.starts_with(&files), "{context}");
         assert!(

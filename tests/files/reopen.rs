@@ -82,7 +82,7 @@ fn before_the_call_is_the_old_file_and_after_the_completion_the_new_one() {
         assert_eq!(text, format!("after {}\nbefore {number}\n", number - 1));
     }
     let stats = queue.stats();
-    assert_eq!((stats.repeated, stats.lost_bytes), (0, 0));
+    assert_eq!((stats.repeated_bytes, stats.lost_bytes), (0, 0));
 }
 
 /// Writers of all kinds never pause, and a rotation never waits for them, like logrotate's
@@ -117,7 +117,7 @@ fn under_load_rotation_loses_nothing_and_splits_nothing() {
     assert_complete(&records, &counts);
     let bytes = files.iter().map(|file| fs::metadata(file).unwrap().len());
     assert_accounts(&queue, bytes.sum(), 0);
-    assert_eq!(queue.stats().repeated, 0);
+    assert_eq!(queue.stats().repeated_bytes, 0);
 }
 
 /// The last writer has a lane.
@@ -205,10 +205,10 @@ fn a_record_that_was_cut_is_whole_in_another_file() {
         assert_eq!(log.text(), expected, "after {room} bytes");
         assert_eq!(script.bytes(), five_records().as_bytes()[..room]);
         let stats = queue.stats();
-        assert_eq!(stats.repeated, torn as u64);
+        assert_eq!(stats.repeated_bytes, torn as u64);
         assert_eq!(
             (room + log.bytes().len()) as u64,
-            stats.written_bytes + stats.repeated
+            stats.written_bytes + stats.repeated_bytes
         );
         assert_accounts(&queue, 150 + 24, 0);
         assert_eq!((stats.written_records, stats.lost_bytes), (6, 0));
@@ -232,7 +232,7 @@ fn a_record_that_was_cut_twice_is_whole_in_the_third_file() {
                 queue.stats().last_error == Some(io(Operation::Write, libc::EFBIG))
             });
             assert_eq!(second.text(), five_records()[30..37]);
-            assert_eq!(queue.stats().repeated, 15);
+            assert_eq!(queue.stats().repeated_bytes, 15);
             assert_eq!(queue.stats().written_bytes, 30 + 7);
             // The same file first: it continues at the next byte.
             limit_files(10);
@@ -245,7 +245,7 @@ fn a_record_that_was_cut_twice_is_whole_in_the_third_file() {
             queue.reopen(&file).unwrap().wait().unwrap();
             queue.close(None).unwrap();
             assert_eq!(third.text(), five_records()[30..]);
-            assert_eq!(queue.stats().repeated, 10 + 15);
+            assert_eq!(queue.stats().repeated_bytes, 10 + 15);
             assert_accounts(&queue, 150, 0);
         },
     );
@@ -275,7 +275,7 @@ fn on_the_same_file_it_goes_on_at_the_very_byte() {
         queue.reopen_path(log.path()).unwrap().wait().unwrap();
         queue.close(None).unwrap();
         assert_eq!(log.text(), five_records());
-        assert_eq!(queue.stats().repeated, 0);
+        assert_eq!(queue.stats().repeated_bytes, 0);
         assert_accounts(&queue, 150, 0);
     });
 }
@@ -305,7 +305,7 @@ fn a_sink_that_goes_on_is_not_left_inside_a_record() {
         assert_eq!(old.len() % 30, 0, "{piece}");
         assert!(old.len() >= 90, "what was posted before the call");
         assert_eq!([old, new].concat(), five_records().as_bytes());
-        assert_eq!(queue.stats().repeated, 0);
+        assert_eq!(queue.stats().repeated_bytes, 0);
     }
 }
 
@@ -323,7 +323,7 @@ fn a_full_disk_is_left_at_once() {
         queue.flush_timeout(crate::common::DEADLINE).unwrap();
         assert_eq!(log.text(), five_records()[30..]);
         let stats = queue.stats();
-        assert_eq!((stats.repeated, stats.stalled), (10, None));
+        assert_eq!((stats.repeated_bytes, stats.stalled), (10, None));
         assert_accounts(&queue, 150, 0);
     }
 }
@@ -394,7 +394,7 @@ fn a_reader_that_has_not_read_for_the_stall_limit_is_left() {
     let mut head = Vec::new();
     reader.read_to_end(&mut head).unwrap();
     assert!(!head.is_empty() && record.starts_with(&head));
-    assert_eq!(queue.stats().repeated, head.len() as u64);
+    assert_eq!(queue.stats().repeated_bytes, head.len() as u64);
     assert_accounts(&queue, 150_009, 0);
 }
 

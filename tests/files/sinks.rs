@@ -325,7 +325,7 @@ fn a_wrapper_with_write_and_inner_is_to_a_queue_what_it_wraps() {
     queue.writen(b"record\n", TRY).unwrap();
     queue.fsync(SyncOp::Full).unwrap().wait().unwrap();
     queue.reopen(append_to(log.path())).unwrap().wait().unwrap();
-    assert_eq!(queue.stats().repeated, 0);
+    assert_eq!(queue.stats().repeated_bytes, 0);
     queue.close(None).unwrap();
     assert_eq!(log.text(), "0\n2\n4\nrecord\n");
 

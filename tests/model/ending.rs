@@ -70,7 +70,7 @@ impl Ending {
         );
         let claimed = queue.position().bytes();
         assert_eq!(claimed, stats.written_bytes + stats.padding_bytes);
-        assert_eq!(stats.repeated, self.check_files() as u64);
+        assert_eq!(stats.repeated_bytes, self.check_files() as u64);
         self.check_refusals(queue, &Error::Closed);
         queue.close(None).unwrap();
     }

@@ -144,7 +144,7 @@ impl World<'_> {
     /// Everything that was posted is in the file.
     fn check_file(&self) {
         let repeated = check(&self.reference, &self.memory.bytes(), &self.files.bytes());
-        assert_eq!(self.queue.stats().repeated, repeated as u64);
+        assert_eq!(self.queue.stats().repeated_bytes, repeated as u64);
     }
 }
 

@@ -61,7 +61,7 @@ fn files_are_full_of_whole_lines_and_nothing_is_lost() {
         let stats = queue.stats();
         assert_eq!(stats.written_bytes, text.len() as u64);
         assert_eq!(stats.written_records, stats.posted_records);
-        assert_eq!((stats.lost_bytes, stats.repeated), (0, 0));
+        assert_eq!((stats.lost_bytes, stats.repeated_bytes), (0, 0));
     }
 }
 

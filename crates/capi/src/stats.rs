@@ -100,7 +100,7 @@ impl From<Stats> for AlqStats {
             lanes: stats.lanes,
             drains: stats.drains,
             wakeups: stats.wakeups,
-            repeated_bytes: stats.repeated,
+            repeated_bytes: stats.repeated_bytes,
             loss_line_bytes: stats.loss_line_bytes,
             stalled_ns: stats
                 .stalled
