@@ -41,8 +41,9 @@ impl Log {
             return Ok(left);
         }
         let plain = Kind::Rotated(Compression::None);
-        let in_hand = self.durable.id();
-        for one in found::list(&self.folder.snapshot()?, &self.names)? {
+        let found = found::list(&self.folder.snapshot()?, &self.names)?;
+        let in_hand = self.durable.id(); // after the list, as in a pass
+        for one in found {
             if one.kind == plain && one.is_ours && one.id != in_hand {
                 left.files += 1;
                 left.bytes += one.len;

@@ -26,8 +26,9 @@ use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
 
 use super::folder::{is_file, is_unsupported};
+use super::found::{self, Found};
 use super::log::Log;
-use super::name::Key;
+use super::name::{Key, Kind};
 use super::packing::lock_writers_out;
 use super::point::point;
 use super::state::{Failure, Period, State};
@@ -118,9 +119,19 @@ impl Log {
         let file = self
             .folder
             .open_log(self.names.log(), self.rotation.mode, false);
-        let switched = file.and_then(|file| self.switch_to(state, file, None, now));
+        let key = self.key_of_current(state);
+        state.last = state.last.max(key);
+        let switched = file.and_then(|file| self.switch_to(state, file, key, now));
         switched.map_err(anew)?;
         Ok(true)
+    }
+
+    /// The key of the current file, if a cut has renamed it and has failed after that.
+    fn key_of_current(&self, state: &State) -> Option<Key> {
+        let found = found::list(&self.folder, &self.names).ok()?;
+        let plain = Kind::Rotated(Compression::None);
+        let is_current = |one: &&Found| one.id == state.id && one.kind == plain;
+        found.iter().find(is_current).map(|one| one.key)
     }
 
     /// Does the three steps of a cut.

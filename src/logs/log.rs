@@ -102,6 +102,11 @@ impl Log {
         Ok(taken)
     }
 
+    /// The queue has a ring file, whose notes name files of this log.
+    pub fn expect_notes(&self) {
+        self.state.lock().account.expect_notes();
+    }
+
     /// Where the next write begins, unless a rotation comes first.
     pub fn end(&self) -> Option<LogEnd> {
         let mut state = self.state.lock();
@@ -124,7 +129,6 @@ impl Log {
         }
         let found = found::list(&self.folder, &self.names).ok()?;
         let found = found.iter().find(|one| one.id == (end.device, end.inode))?;
-        self.worker.pin(found.key); // if this process is killed soon, the next one asks again
         let file = self.folder.open_existing(&found.name).ok()?;
         let held = log_file::held(&file, end, runs).ok()??;
         if held > 0 {

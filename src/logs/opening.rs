@@ -79,7 +79,7 @@ impl Log {
     }
 
     /// Removes the unfinished files of a killed process, and gives a file that it was about to cut
-    /// off its name.
+    /// off its name. Pins the rotated files: the ring file of the next queue may name any of them.
     fn finish_left(&self, found: &[Found], log: (u64, u64)) {
         for one in found {
             let is_log = one.id == log;
@@ -98,6 +98,7 @@ impl Log {
             } else if one.kind == Kind::Fresh && one.len > 0 {
                 match self.move_aside(&one.name, one.key) {
                     Ok(key) if one.is_ours => {
+                        self.worker.pin(key);
                         let last = &mut self.state.lock().last;
                         *last = (*last).max(Some(key));
                     }
@@ -107,6 +108,8 @@ impl Log {
                         self.worker.report(error);
                     }
                 }
+            } else {
+                self.worker.pin(one.key);
             }
         }
     }

@@ -91,9 +91,11 @@ impl Log {
     }
 
     fn rotated(&self, folder: &Folder) -> io::Result<Vec<Rotated>> {
+        let found = found::list(folder, &self.names)?;
+        // Read after the list: a cut renames the log before another file takes over.
         let log = self.durable.id();
         let mut rotated: Vec<Rotated> = Vec::new();
-        for found in found::list(folder, &self.names)? {
+        for found in found {
             let Kind::Rotated(form) = found.kind else {
                 continue;
             };

@@ -10,7 +10,7 @@ use super::log::Log;
 use super::{Background, Rotation, background};
 use crate::ends::Sink;
 use crate::primitives::sync::PlainArc;
-use crate::words::{Error, LogEnd, Operation, SyncOp};
+use crate::words::{Error, LogEnd, Operation, RingId, SyncOp};
 
 /// A log that is cut into files: a [`Sink`] for [`Options::open_sink`](crate::Options::open_sink).
 ///
@@ -162,6 +162,9 @@ impl RotatingFile {
     /// It does not wait for a rotation that fails. `None` sets no limit: the wait never ends if a
     /// queue was given up in the middle of a record.
     ///
+    /// Nothing is packed or deleted before a queue has the log, or with a ring file before the
+    /// queue's first write: a note in the ring file may name the file.
+    ///
     /// # Errors
     ///
     /// - [`Error::TimedOut`].
@@ -231,6 +234,11 @@ impl Sink for RotatingFile {
 
     fn holds(&self, end: &LogEnd, runs: &[IoSlice<'_>]) -> Option<usize> {
         self.log.holds(end, runs)
+    }
+
+    fn opened(&self, _: RingId) -> io::Result<()> {
+        self.log.expect_notes();
+        Ok(())
     }
 
     fn path(&self) -> Option<PathBuf> {

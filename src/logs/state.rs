@@ -60,17 +60,20 @@ pub(super) struct Failure {
 
 /// How far the queue has accounted for writes, and what its ring file notes about the next one.
 ///
-/// | from | room is asked for | a write is noted | written | cut |
-/// |---|---|---|---|---|
-/// | `Opened` | | `Unsure` | `Written` | |
-/// | `Unsure` | | | `Written` | `Stale`, pins the file |
-/// | `Stale` | | `Unsure` | refused: `Unsure` | pins the file |
-/// | `Settled` | unpins | `Noted` | `Written` | |
-/// | `Noted` | `Settled`, unpins | | `Written` | `Stale`, pins the file |
-/// | `Written` | `Settled`, unpins | `Noted` | | |
+/// | from | a ring file is named | room is asked for | a write is noted | written | cut |
+/// |---|---|---|---|---|---|
+/// | `Opened` | `Unsure` | `Settled`, unpins | `Unsure` | `Written` | pins the file |
+/// | `Unsure` | | | | `Written` | `Stale`, pins the file |
+/// | `Stale` | | | `Unsure` | refused: `Unsure` | pins the file |
+/// | `Settled` | | unpins | `Noted` | `Written` | |
+/// | `Noted` | | `Settled`, unpins | | `Written` | `Stale`, pins the file |
+/// | `Written` | | `Settled`, unpins | `Noted` | | |
+///
+/// The rotated files that are there when the log is opened are pinned, too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Account {
-    /// Nothing was written or noted since the log was opened.
+    /// No queue has this log yet, and the ring file of the next one may name any file. Or a queue
+    /// without a ring file has it and has not asked for room.
     Opened,
     /// The ring file may hold an older note, of another file or process. Pinned files stay pinned
     /// until something is written.
@@ -90,11 +93,18 @@ impl Account {
     /// The queue has accounted for all writes. Returns whether it is certain that no ring file
     /// names a file that was cut off.
     pub fn settle(&mut self) -> bool {
-        let is_settled = matches!(self, Self::Settled | Self::Noted | Self::Written);
+        let is_settled = !matches!(self, Self::Unsure | Self::Stale);
         if is_settled {
             *self = Self::Settled;
         }
         is_settled
+    }
+
+    /// The queue has a ring file.
+    pub fn expect_notes(&mut self) {
+        if *self == Self::Opened {
+            *self = Self::Unsure;
+        }
     }
 
     /// The queue is about to note where the next write begins.
@@ -111,7 +121,7 @@ impl Account {
         if is_noted {
             *self = Self::Stale;
         }
-        is_noted
+        is_noted || *self == Self::Opened
     }
 
     /// Returns whether the note of the next write is stale. The queue learns it only from this
@@ -162,8 +172,10 @@ mod tests {
     #[test]
     fn a_file_that_a_note_may_name_is_pinned_until_something_is_written_elsewhere() {
         let mut account = Opened;
-        assert!(!account.cut() && !account.settle(), "no note, no pin");
-        account.note();
+        assert!(account.cut() && account == Opened, "a ring file may come");
+        assert!(account.settle(), "none has come");
+        account = Opened;
+        account.expect_notes();
         assert!(
             !account.settle(),
             "an earlier process may have noted a file"

@@ -2,5 +2,6 @@
 //! wrong or missing; the checker must find these.
 
 mod ring_file;
+mod rotation;
 mod shipping;
 mod wrap;

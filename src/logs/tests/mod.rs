@@ -3,6 +3,7 @@
 mod clocks;
 mod ends;
 mod keeping;
+mod notes;
 mod owners;
 mod trouble;
 
@@ -62,6 +63,13 @@ impl Place {
     }
 
     pub fn open_at(&self, rotation: Rotation, path: &Path) -> Log {
+        let log = self.open_alone(rotation, path);
+        log.room(); // as a queue without a ring file does
+        log
+    }
+
+    /// Opens a log that no queue has yet.
+    pub fn open_alone(&self, rotation: Rotation, path: &Path) -> Log {
         let (clock, errors) = (Arc::clone(&self.clock), Arc::clone(&self.errors));
         // Relaxed: as above.
         let now = move || UNIX_EPOCH + Duration::from_secs(clock.load(Ordering::Relaxed));
