@@ -27,6 +27,8 @@ mod refuse_when_stalled;
 mod regressions;
 mod reservations;
 mod reserve;
+mod slow_readers;
+mod stall_reports;
 mod stalls;
 mod suspend;
 mod sync_every;
