@@ -28,6 +28,7 @@ claim.again:skip                 full::nothing_is_refused_for_a_stale_head_or_ta
 claim.head                       short_post::given_back_bytes_change_hands
 claim.retry                      short_post::a_claim_in_progress_takes_bytes_given_back
 claim.take                       full::a_fixed_ring_never_seems_to_hold_more_than_its_entries
+discard.begin                    reopen::a_record_that_is_discarded_never_counts_as_written
 drain.state                      publish::two_producers_and_a_drain
 durable.data                     group_sync::bytes_of_a_failed_sync_are_never_durable
 durable.full                     group_sync::bytes_of_a_failed_sync_are_never_durable

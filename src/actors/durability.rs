@@ -2,6 +2,7 @@
 //!
 //! This file owns the record of it; `syncer` has the thread. No lock is held during a sync.
 
+use core::ops::Range;
 use std::collections::VecDeque;
 use std::time::Instant;
 
@@ -285,8 +286,8 @@ impl Durability {
         })
     }
 
-    /// Notes that `job` has succeeded. Returns how many bytes it has made durable.
-    pub(super) fn has_synced(&self, job: &Job) -> u64 {
+    /// Notes that `job` has succeeded. Returns the range of the stream that it has made durable.
+    pub(super) fn has_synced(&self, job: &Job) -> Range<u64> {
         let mut state = self.state.lock();
         let is_retired = |one: &Retired| one.era == job.era && one.end == job.end;
         let is_all = job.op == SyncOp::Full;
@@ -295,12 +296,13 @@ impl Durability {
             .front()
             .is_some_and(|one| is_all && is_retired(one))
             .then(|| state.retired.pop_front());
-        let bytes = job.end.saturating_sub(state.known);
-        state.known += bytes;
+        let before = state.known;
+        state.known = before.max(job.end);
+        let range = before..state.known;
         drop(state);
         drop(done_with);
         self.raise(job.op, job.end);
-        bytes
+        range
     }
 
     /// Notes that `job` has failed: what its sink has got by now is never durable, except what was

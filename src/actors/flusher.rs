@@ -11,12 +11,11 @@ use super::config::Last;
 mod dump;
 mod notes;
 mod rest;
+mod switch;
 
 use super::gap::GapLine;
 use super::intake::Intake;
 use super::outcome::Outcome;
-use super::recovery::note_of;
-use super::reopen::Request;
 use super::shared::Shared;
 use crate::ends::Sink;
 use crate::memory::{Journal, Memory};
@@ -64,6 +63,7 @@ pub struct Flusher<M> {
     drain: Drain,
     gap_line: GapLine,
     head: notes::Head,
+    discarding: switch::Discarding,
     dumping: dump::Dumping,
     batch_limit: u32,
 }
@@ -97,6 +97,7 @@ impl<M: Memory> Flusher<M> {
             drain,
             gap_line: GapLine::default(),
             head: notes::Head::default(),
+            discarding: switch::Discarding::default(),
             dumping: dump::Dumping::default(),
             batch_limit,
         }
@@ -121,6 +122,7 @@ impl<M: Memory> Flusher<M> {
         let intake = &self.shared.intake;
         if intake.trouble.failure().is_some() {
             return match intake.ring.ended() {
+                _ if self.must_discard() => self.discard(holes),
                 Some(_) => Step::Finished,
                 None => Step::Failed,
             };
@@ -290,6 +292,9 @@ impl<M: Memory> Flusher<M> {
                 }
             },
         };
+        if self.must_discard() {
+            return Step::Again;
+        }
         match self.outcome().reopening.take(|_| true) {
             Some(request) => {
                 self.reopen(request);
@@ -297,67 +302,6 @@ impl<M: Memory> Flusher<M> {
             }
             None => step,
         }
-    }
-
-    /// Switches to another sink if a request waits and is due. Returns whether only the end of a
-    /// record is missing.
-    ///
-    /// A request is due when everything that was posted before it is written, up to the end of a
-    /// record; or at once, if this sink has failed.
-    fn reopen_if_due(&mut self) -> bool {
-        let reopening = &self.shared.outcome.reopening;
-        if !reopening.is_wanted() {
-            return false;
-        }
-        let position = self.drain.position();
-        let is_at_end = !self.drain.is_within() && !self.is_torn();
-        let has_failed = self.shared.failure().is_some();
-        let mut is_overdue = false;
-        let is_due = |cut| {
-            is_overdue = !is_at_end && position >= cut;
-            has_failed || (is_at_end && position >= cut)
-        };
-        if let Some(request) = reopening.take(is_due) {
-            self.reopen(request);
-        }
-        is_overdue
-    }
-
-    /// Switches to the sink of `request`. If it is the same file, the next write continues at the
-    /// very next byte. Another file gets the current record from its first byte on.
-    fn reopen(&mut self, request: Request) {
-        let Shared {
-            intake,
-            outcome,
-            aside,
-            ..
-        } = &*self.shared;
-        let before = self.sink.file_id();
-        let is_same = before.is_some() && before == request.sink.file_id();
-        if !is_same {
-            let again = self.drain.restart(&intake.ring) + self.dumping.restart();
-            outcome.counts.repeated_bytes.add_alone(u64::from(again));
-            self.gap_line.restart();
-            self.head = notes::Head::default();
-        }
-        self.drain.cut_records(request.sink.cuts_records());
-        let can_sync = self.sink.can_sync();
-        if let Some(journal) = intake.ring.journal() {
-            journal.note_log(&note_of(&*request.sink));
-            if !is_same {
-                journal.forget_doubt(); // those bytes are not in this log
-            }
-        }
-        intake.trouble.reporter.set_target(request.target);
-        aside.switch_to(&request.sink);
-        let before = core::mem::replace(&mut self.sink, PlainArc::clone(&request.sink));
-        let cut = self.drain.position();
-        outcome.durability.replace_sink(request.sink, cut, can_sync);
-        drop(before);
-        intake.trouble.end_stall();
-        intake.recover();
-        outcome.reopening.set_met(request.number);
-        let _ = outcome.settle(intake);
     }
 }
 

@@ -192,6 +192,12 @@ impl GapLine {
         (self.taken, self.head_len) = (0, 0);
     }
 
+    /// Adds `bytes` to what is to be written, of which nothing is written yet.
+    #[cfg(feature = "frames")]
+    pub(super) fn add(&mut self, bytes: &[u8]) {
+        self.text.extend_from_slice(bytes);
+    }
+
     /// Puts `head` before the line, in the place of another one. Nothing is written of it yet.
     #[cfg(any(test, feature = "frames"))]
     pub(super) fn put_first(&mut self, head: &[u8]) {

@@ -37,7 +37,7 @@
 //! | `durability`, `doubts` | what is durable, and what never will be |
 //! | `syncer`, `job` | the thread that syncs, and one sync |
 //! | `rhythm` | when it syncs although no caller waits |
-//! | `reopen` | requests for another sink |
+//! | `reopen`, `discards` | requests for another sink, and what they have discarded |
 //! | `dumps` | requests for dumps of a recorder |
 //! | `gap` | lines in the log that report refused records |
 //! | `recovery` | what an earlier process left in a ring file |
@@ -48,6 +48,7 @@
 
 mod config;
 mod crew;
+mod discards;
 mod doubts;
 mod dumps;
 mod durability;

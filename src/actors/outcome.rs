@@ -7,6 +7,7 @@
 use crossbeam_utils::CachePadded;
 
 use super::config::{Config, Last};
+use super::discards::Discards;
 use super::dumps::Dumps;
 use super::durability::Durability;
 use super::intake::Intake;
@@ -33,6 +34,8 @@ pub struct Outcome {
     pub(super) syncs: SyncCounters,
     /// Pending reopen requests.
     pub(super) reopening: Reopening,
+    /// What reopens have discarded.
+    pub discards: Discards,
     /// Requests for dumps.
     pub dumps: Dumps,
     /// Why the first close that gave up did so.
@@ -52,6 +55,7 @@ impl Outcome {
             rhythm: Rhythm::new(config.sync_policy),
             syncs: SyncCounters::default(),
             reopening: Reopening::new(),
+            discards: Discards::new(),
             dumps: Dumps::new(config.dump_line.clone()),
             obstacle: Mutex::new(None),
             last: AtomicU32::new(Last::Drain as u32),
@@ -150,6 +154,11 @@ impl Outcome {
             && intake.ring.is_too_late(pending.target)
         {
             return Some(Err(Error::Closed));
+        }
+        if is_record && is_written {
+            if let Some(error) = self.discards.error_at(pending.target) {
+                return Some(Err(error));
+            }
         }
         let known = match pending.reach {
             Reach::Written => is_written.then_some(Ok(())),

@@ -36,7 +36,13 @@ pub struct Request {
     pub sink: PlainArc<dyn Sink>,
     /// The target that errors name after the switch.
     pub target: Target,
+    /// If the queue has failed, what is in the ring is discarded first.
+    pub discards: bool,
 }
+
+/// What takes over: the sink, the target that errors name then, and whether a failed queue discards
+/// what is in the ring.
+pub type Next = (PlainArc<dyn Sink>, Target, bool);
 
 impl core::fmt::Debug for Request {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
@@ -65,13 +71,13 @@ impl Reopening {
         self.is_wanted.load(Ordering::Relaxed)
     }
 
-    /// Takes the first request out of the line if `is_due` accepts its cut. For the flusher.
-    pub fn take(&self, is_due: impl FnOnce(u64) -> bool) -> Option<Request> {
+    /// Takes the first request out of the line if `is_due` accepts it. For the flusher.
+    pub fn take(&self, is_due: impl FnOnce(&Request) -> bool) -> Option<Request> {
         if !self.is_wanted() {
             return None;
         }
         let mut line = self.line.lock();
-        if !is_due(line.requests.front()?.cut) {
+        if !is_due(line.requests.front()?) {
             return None;
         }
         let request = line.requests.pop_front();
@@ -79,6 +85,12 @@ impl Reopening {
         self.is_wanted
             .store(!line.requests.is_empty(), Ordering::Relaxed);
         request
+    }
+
+    /// Returns whether the first request in the line discards. For the flusher.
+    pub fn discards(&self) -> bool {
+        let is_next = |line: &Line| line.requests.front().is_some_and(|next| next.discards);
+        self.is_wanted() && is_next(&self.line.lock())
     }
 
     /// Puts a request in the line. `announce` gets its number before the flusher can meet it.
@@ -90,7 +102,7 @@ impl Reopening {
     pub fn ask<T>(
         &self,
         cut: u64,
-        (sink, target): (PlainArc<dyn Sink>, Target),
+        (sink, target, discards): Next,
         announce: impl FnOnce(u64) -> Result<T, Error>,
     ) -> Result<Option<T>, Error> {
         let mut line = self.line.lock();
@@ -105,6 +117,7 @@ impl Reopening {
             cut,
             sink,
             target,
+            discards,
         });
         // Relaxed: see `is_wanted`.
         self.is_wanted.store(true, Ordering::Relaxed);

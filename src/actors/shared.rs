@@ -16,6 +16,7 @@ use super::config::{Config, Last};
 use super::here::Past;
 use super::intake::Intake;
 use super::outcome::Outcome;
+use super::reopen::Next;
 use super::report::Reporter;
 use super::standstill::Worked;
 use super::trouble::Trouble;
@@ -27,7 +28,7 @@ use crate::primitives::sync::{Arc, PlainArc, is_mutant};
 #[cfg(any(test, alq_model))]
 use crate::ring::Drain;
 use crate::ring::Ring;
-use crate::words::{Error, Operation, Target, Wrap};
+use crate::words::{Error, Operation, Wrap};
 
 /// The shared state of one queue.
 #[derive(Debug)]
@@ -208,13 +209,14 @@ impl<M: Memory> Shared<M> {
     }
 
     /// Requests that `sink` takes over after the last record that was posted before the call. The
-    /// returned completion is done when the flusher has switched.
+    /// returned completion is done when the flusher has switched. If the queue has failed and the
+    /// request says so, everything that is in the ring is discarded first.
     ///
     /// # Errors
     ///
     /// [`Error::TooManyOutstanding`]; [`Error::Closed`] if the queue is closed; the failure of the
     /// queue if its thread has ended.
-    pub fn reopen(&self, sink: PlainArc<dyn Sink>, target: Target) -> Result<Arc<Pending>, Error> {
+    pub fn reopen(&self, (sink, target, discards): Next) -> Result<Arc<Pending>, Error> {
         let Self {
             intake, outcome, ..
         } = self;
@@ -222,17 +224,18 @@ impl<M: Memory> Shared<M> {
         if intake.ring.ended().is_some() {
             return Err(over());
         }
-        let cut = if intake.ring.is_recorder() {
+        let is_recorder = intake.ring.is_recorder();
+        let cut = if is_recorder {
             0 // a dump continues in the other file
         } else {
             intake.ring.posted_end()
         };
+        let next = (sink, target, discards && !is_recorder);
         let announce = |number| {
             let pending = Arc::new(Pending::new(cut, Reach::Reopened(number)));
             let added = outcome.watch.add(Arc::clone(&pending));
             added.map(|()| pending)
         };
-        let next = (sink, target);
         let pending = outcome.reopening.ask(cut, next, announce)?;
         let pending = pending.ok_or_else(over)?;
         // No `settle` here: to meet the request, or to end the line, the flusher takes the lock

@@ -2,7 +2,7 @@
 
 use super::intake::Intake;
 use super::outcome::Outcome;
-use crate::ends::{Aside, Stall, Stats};
+use crate::ends::{Amount, Aside, Stall, Stats};
 use crate::memory::Memory;
 
 /// Returns a snapshot of all counters, in the process that created the queue.
@@ -18,7 +18,9 @@ pub(super) fn of<M: Memory>(intake: &Intake<M>, outcome: &Outcome, aside: &Aside
         reason: aside.stall_reason(stall.errno, stall.is_hung),
     });
     let aside = aside.stats();
-    let refused = posted.refused.now().plus(&aside.refused);
+    let mut refused = posted.refused.now().plus(&aside.refused);
+    refused.discarded = Amount::default(); // these were posted
+    let discarded = drained.discarded();
     // A ring file keeps it, and a recorder has not lost what it was not asked for.
     let is_lost = finished && ring.journal().is_none() && !ring.is_recorder();
     let left = |outstanding| if is_lost { outstanding } else { 0 };
@@ -33,15 +35,23 @@ pub(super) fn of<M: Memory>(intake: &Intake<M>, outcome: &Outcome, aside: &Aside
         high_water_bytes: posted.high_water_bytes.get(),
         posted_bytes: done.bytes + outstanding.bytes + late.bytes + aside.posted_bytes,
         posted_records: written_records + outstanding.records + late.records + aside.posted_records,
-        written_bytes: done.bytes.saturating_sub(overwritten.bytes) + aside.written_bytes,
-        written_records: written_records.saturating_sub(overwritten.records)
+        written_bytes: done
+            .bytes
+            .saturating_sub(overwritten.bytes + discarded.bytes)
+            + aside.written_bytes,
+        written_records: written_records.saturating_sub(overwritten.records + discarded.records)
             + aside.written_records,
         overwritten_bytes: overwritten.bytes,
         overwritten_records: overwritten.records,
-        lost_bytes: left(outstanding.bytes) + late.bytes + aside.lost_bytes,
-        lost_records: left(outstanding.records) + late.records + aside.lost_records,
+        lost_bytes: left(outstanding.bytes) + late.bytes + discarded.bytes + aside.lost_bytes,
+        lost_records: left(outstanding.records)
+            + late.records
+            + discarded.records
+            + aside.lost_records,
         late_bytes: late.bytes,
         late_records: late.records,
+        discarded_bytes: discarded.bytes,
+        discarded_records: discarded.records,
         lost_to: (left(outstanding.bytes) > 0).then(lost_to).flatten(),
         padding_bytes: done.padding,
         refused_records: refused.total().records,

@@ -90,7 +90,8 @@ pub fn step<M: Memory>(shared: &Shared<M>) -> bool {
     };
     match job.run() {
         Ok(()) => {
-            let bytes = durability.has_synced(&job);
+            let range = durability.has_synced(&job);
+            let bytes = range.end - range.start - outcome.discards.within(&range);
             outcome.rhythm.has_synced(job.began);
             outcome.syncs.count(bytes, job.began.elapsed());
         }

@@ -189,7 +189,11 @@ fn a_second_sink_gets_the_record_in_hand_from_its_first_byte_on() {
         }
         let second = Scripted::new([Act::Take(1), Act::Fail(libc::EINTR), Act::Take(1)]);
         let reopened = shared
-            .reopen(Arc::new(second.clone()), crate::words::Target::default())
+            .reopen((
+                Arc::new(second.clone()),
+                crate::words::Target::default(),
+                false,
+            ))
             .unwrap();
         while flusher.step() != Step::Empty {}
         assert_eq!(reopened.result(), Some(Ok(())));

@@ -73,6 +73,10 @@ pub struct Refusals {
     pub closed: Amount,
     /// The process was a child of fork(2) that cannot write to the sink: [`Error::Forked`].
     pub forked: Amount,
+    /// The record was posted, and a reopen [discarded](crate::Queue::reopen_discarding) it. Only a
+    /// loss line has this amount: in [`Stats::refused`](crate::Stats::refused) it is 0, and
+    /// [`Stats::discarded_records`](crate::Stats::discarded_records) has it.
+    pub discarded: Amount,
 }
 
 impl Refusals {
@@ -133,6 +137,7 @@ impl Refusals {
             failed: amount(Cause::Failed),
             closed: amount(Cause::Closed),
             forked: amount(Cause::Forked),
+            discarded: amount(Cause::Discarded),
         }
     }
 
@@ -146,6 +151,7 @@ impl Refusals {
             Cause::Failed => self.failed,
             Cause::Closed => self.closed,
             Cause::Forked => self.forked,
+            Cause::Discarded => self.discarded,
         }
     }
 }
@@ -180,11 +186,12 @@ pub enum Cause {
     Failed,
     Closed,
     Forked,
+    Discarded,
 }
 
 impl Cause {
     /// Every cause, in the order of their numbers.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Full,
         Self::TimedOut,
         Self::Headroom,
@@ -193,6 +200,7 @@ impl Cause {
         Self::Failed,
         Self::Closed,
         Self::Forked,
+        Self::Discarded,
     ];
 
     /// Returns the cause of an append that failed with `error`; `None` if its arguments were wrong.
@@ -219,6 +227,7 @@ impl Cause {
             Self::Failed => "failed",
             Self::Closed => "closed",
             Self::Forked => "forked",
+            Self::Discarded => "discarded",
         }
     }
 
@@ -232,6 +241,7 @@ impl Cause {
             Self::Failed => "write failed",
             Self::Closed => "queue closed",
             Self::Forked => "in a child process",
+            Self::Discarded => "discarded by a reopen",
         }
     }
 }
@@ -249,6 +259,12 @@ impl RefusalCounters {
     pub fn add(&self, cause: Cause, len: u64) {
         self.records[cause as usize].add(1);
         self.bytes[cause as usize].add(len.min(u32::MAX.into()));
+    }
+
+    /// Counts `records` records with `bytes` bytes.
+    pub fn add_all(&self, cause: Cause, records: u64, bytes: u64) {
+        self.records[cause as usize].add(records);
+        self.bytes[cause as usize].add(bytes);
     }
 
     /// The counts so far.
@@ -272,15 +288,15 @@ mod tests {
         }
         let now = counters.now();
         let records: Vec<_> = now.by_cause().iter().map(|(_, of)| of.records).collect();
-        assert_eq!(records, [1, 2, 3, 4, 5, 6, 7, 8]);
+        assert_eq!(records, [1, 2, 3, 4, 5, 6, 7, 8, 9]);
         let total = now.total();
-        assert_eq!((total.records, total.bytes), (36, 360));
+        assert_eq!((total.records, total.bytes), (45, 450));
         assert_eq!(now.since(&now), Refusals::default());
         assert_eq!(now.plus(&now).closed.bytes, 140);
         let mut names: Vec<_> = now.by_cause().iter().map(|(name, _)| *name).collect();
         names.sort_unstable();
         names.dedup();
-        assert_eq!(names.len(), 8);
+        assert_eq!(names.len(), 9);
     }
 
     #[test]

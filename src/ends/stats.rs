@@ -5,7 +5,7 @@ use std::time::Duration;
 use crossbeam_utils::CachePadded;
 
 use super::counter::Counter;
-use super::refusals::{RefusalCounters, Refusals};
+use super::refusals::{Amount, RefusalCounters, Refusals};
 use crate::words::Error;
 
 /// A snapshot of what a queue has done, from [`Queue::stats`](crate::Queue::stats).
@@ -51,16 +51,23 @@ pub struct Stats {
     /// Records that a recorder has overwritten.
     pub overwritten_records: u64,
     /// Bytes of records that were posted and will never be written: a close gave up and left them,
-    /// or they were posted after a close had stepped over their reservation. (Bytes that a close
-    /// leaves in a [ring file](crate::Options::ring_file) are not lost, but still in the ring.)
+    /// they were posted after a close had stepped over their reservation, or a reopen discarded
+    /// them. (Bytes that a close leaves in a [ring file](crate::Options::ring_file) are not lost,
+    /// but still in the ring.)
     pub lost_bytes: u64,
     /// The records to which `lost_bytes` belong.
     pub lost_records: u64,
-    /// The part of `lost_bytes` that was posted after a close had stepped over its reservation. The
-    /// rest was left by a close that gave up.
+    /// The part of `lost_bytes` that was posted after a close had stepped over its reservation.
     pub late_bytes: u64,
     /// The records to which `late_bytes` belong.
     pub late_records: u64,
+    /// The part of `lost_bytes` that a reopen after a failure has
+    /// [discarded](crate::Queue::reopen_discarding). The rest, without `late_bytes`, was left by a
+    /// close that gave up.
+    pub discarded_bytes: u64,
+    /// The records to which `discarded_bytes` belong. If a span of a [lane](crate::Lane) was
+    /// written in part, this counts all of its records.
+    pub discarded_records: u64,
     /// Why a close gave up and left bytes, if one did.
     pub lost_to: Option<Error>,
     /// Bytes that were reserved and not used, and could not be given back because a later span was
@@ -102,8 +109,8 @@ pub struct Stats {
     /// read.
     pub stalled: Option<Stall>,
     /// Bytes that a [`reopen`](crate::Queue::reopen) has left at the end of a file: the beginning
-    /// of a record of which only a part was written. The whole record is written to the next file;
-    /// `written_bytes` counts it there and does not count these bytes.
+    /// of a record of which only a part was written. The whole record is written to the next file,
+    /// or [discarded](crate::Queue::reopen_discarding); `written_bytes` does not count these bytes.
     pub repeated_bytes: u64,
     /// Bytes of the lines that report losses ([`Options::loss_lines`](crate::Options::loss_lines)),
     /// and of the lines that [dumps](crate::Queue::dump) begin with. They are in the file, and no
@@ -252,7 +259,19 @@ pub struct DrainCounters {
     pub drains: Counter,
     pub wakeups: Counter,
     pub repeated_bytes: Counter,
+    pub discarded_bytes: Counter,
+    pub discarded_records: Counter,
     pub loss_line_bytes: Counter,
+}
+
+impl DrainCounters {
+    /// Records that a reopen has discarded.
+    pub fn discarded(&self) -> Amount {
+        Amount {
+            records: self.discarded_records.get(),
+            bytes: self.discarded_bytes.get(),
+        }
+    }
 }
 
 /// What callers count outside of the fast path.

@@ -191,7 +191,8 @@ pub fn flush_to<M: Memory>(
         // Read first: if the flusher has finished, the tail and the failure are final.
         let has_finished = outcome.has_finished();
         if is_reached() {
-            Some(Ok(()))
+            let discarded = outcome.discards.error_at(target);
+            Some(discarded.map_or(Ok(()), Err))
         } else if let Some(error) = intake.trouble.failure() {
             Some(Err(error))
         } else {

@@ -86,7 +86,7 @@ impl Queue {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn reopen(&self, fd: impl AsFd) -> Result<Completion, Error> {
-        self.reopen_on(self.options().opening.duplicate(fd.as_fd())?)
+        self.reopen_on(self.options().opening.duplicate(fd.as_fd())?, false)
     }
 
     /// Continues the queue in the log at `path`, as [`reopen`](Queue::reopen) does; creates the log
@@ -109,10 +109,80 @@ impl Queue {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn reopen_path(&self, path: impl AsRef<Path>) -> Result<Completion, Error> {
-        self.reopen_on(self.options().opening.open(path.as_ref())?)
+        self.reopen_on(self.options().opening.open(path.as_ref())?, false)
     }
 
-    fn reopen_on(&self, (mut sink, target): (FileSink, Target)) -> Result<Completion, Error> {
+    /// Continues the queue in another descriptor, as [`reopen`](Queue::reopen) does. If a write has
+    /// failed, the records that the old file has not taken are discarded first: the new file does
+    /// not get them. For a write-ahead log whose writers have aborted what failed.
+    ///
+    /// An append, a flush or a completion that fails after a failed write does not say whether the
+    /// new file gets the record. After a plain `reopen` it does. After this call it does not: each
+    /// record that was reserved before the new file takes over, and that the old file has not
+    /// taken, is in no file when the returned completion is done. A [ring
+    /// file](crate::Options::ring_file) does not keep these records either. Completions and flushes
+    /// for their positions go on to return the error of the write. Later positions continue after
+    /// them, so the stream has a gap there.
+    ///
+    /// If no write has failed before the call, nothing is discarded. A full disk, or a reader that does not read,
+    /// is no failure; nor is a failed sync, after which the file has the records and only their
+    /// durability is unknown.
+    ///
+    /// # What the files hold
+    ///
+    /// The old file may end with the first part of a record that is discarded;
+    /// [`Stats::repeated_bytes`](crate::Stats::repeated_bytes) counts its bytes. (In a lane, that
+    /// part may contain whole records.) If `fd` is the same file, such a part is ended or removed
+    /// as the [framing](crate::Options::framing) says. `Framing::Raw` leaves it, and the next
+    /// record follows it: shorten the file before the call, or use another file. A queue with
+    /// `Framing::Checked` needs another file.
+    ///
+    /// [`Stats::discarded_records`](crate::Stats::discarded_records) counts what was discarded. A
+    /// log with [loss lines](crate::Options::loss_lines) gets a line about it, and a log of checked
+    /// frames gets a gap with the count.
+    ///
+    /// # Waiting
+    ///
+    /// The call returns at once. If an entry that was reserved before is still open, the new file
+    /// takes over once it is posted or dropped, and its record is discarded too. Until then the
+    /// queue stays failed, and a wait for the completion returns [`Error::Held`] after the stall
+    /// limit. In a child of fork(2), and on a [recorder](crate::Options::recorder), the call is the
+    /// same as `reopen`.
+    ///
+    /// # Errors
+    ///
+    /// As [`reopen`](Queue::reopen). In each case nothing is discarded.
+    ///
+    /// ```
+    /// use std::fs::{self, File};
+    ///
+    /// use alq::{Flags, Options};
+    ///
+    /// # let dir = tempfile::tempdir()?;
+    /// # let segment = dir.path().join("wal.2");
+    /// let (reader, socket) = std::os::unix::net::UnixStream::pair()?;
+    /// let queue = Options::new().open_fd(socket)?;
+    /// drop(reader); // every write fails from now on
+    /// queue.writen(b"begin, commit\n", Flags::WAITOK)?;
+    /// assert!(queue.flush().is_err()); // the caller aborts the transaction
+    ///
+    /// let next = File::options().append(true).create(true).open(&segment)?;
+    /// queue.reopen_discarding(&next)?.wait()?;
+    /// queue.writen(b"begin, abort\n", Flags::WAITOK)?;
+    /// queue.flush()?;
+    /// assert_eq!(fs::read(&segment)?, b"begin, abort\n");
+    /// assert_eq!(queue.stats().discarded_records, 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn reopen_discarding(&self, fd: impl AsFd) -> Result<Completion, Error> {
+        self.reopen_on(self.options().opening.duplicate(fd.as_fd())?, true)
+    }
+
+    fn reopen_on(
+        &self,
+        (mut sink, target): (FileSink, Target),
+        discards: bool,
+    ) -> Result<Completion, Error> {
         let Ok(here) = self.here() else {
             return self.reopen_in_child(sink, target);
         };
@@ -120,7 +190,8 @@ impl Queue {
             check_appending(ring_file, &sink)?;
         }
         let current = here.shared().aside.sink().and_then(|sink| sink.file_id());
-        if current.is_none() || current != sink.file_id() {
+        let discards = discards && here.shared().failure().is_some();
+        if discards || current.is_none() || current != sink.file_id() {
             // Nothing of this queue is being written there.
             let opening = self.options().opening;
             let next = || {
@@ -131,7 +202,9 @@ impl Queue {
             sink = next().map_err(|error| error.about(&target))?;
         }
         syncer::start_before(here.handle(), &sink)?;
-        let pending = here.shared().reopen(PlainArc::new(sink), target)?;
+        let pending = here
+            .shared()
+            .reopen((PlainArc::new(sink), target, discards))?;
         Ok(Completion::new(here.handle(), pending))
     }
 

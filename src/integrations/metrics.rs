@@ -90,11 +90,13 @@ impl Publisher {
             lost_records,
             late_bytes,
             late_records,
+            discarded_bytes,
+            discarded_records,
             lost_to: _,
             padding_bytes,
             refused_records: _,
             refused_bytes: _,
-            refused,
+            mut refused,
             refused_for_lanes,
             refused_for_stall,
             waits,
@@ -118,11 +120,9 @@ impl Publisher {
         self.count("alq_written_bytes_total", written_bytes);
         self.count("alq_overwritten_records_total", overwritten_records);
         self.count("alq_overwritten_bytes_total", overwritten_bytes);
-        let lost = [
-            ("left", lost_records - late_records, lost_bytes - late_bytes),
-            ("late", late_records, late_bytes),
-        ];
-        self.publish_dropped(&refused, lost);
+        (refused.discarded.records, refused.discarded.bytes) = (discarded_records, discarded_bytes);
+        let (lost, late) = ((lost_records, lost_bytes), (late_records, late_bytes));
+        self.publish_dropped(&refused, lost, late);
         self.count("alq_refused_for_lanes_total", refused_for_lanes);
         self.count("alq_refused_for_stall_total", refused_for_stall);
         self.publish_waits(waits);
@@ -144,7 +144,13 @@ impl Publisher {
         self.set("alq_failed", f64::from(u8::from(last_error.is_some())));
     }
 
-    fn publish_dropped(&self, refused: &Refusals, lost: [(&'static str, u64, u64); 2]) {
+    /// Publishes what was refused, with what was discarded; and the rest of what was lost, which
+    /// was posted late or left by a close. `lost` and `late` are records and bytes.
+    fn publish_dropped(&self, refused: &Refusals, lost: (u64, u64), late: (u64, u64)) {
+        let discarded = refused.discarded;
+        let left_records = lost.0 - late.0 - discarded.records;
+        let left_bytes = lost.1 - late.1 - discarded.bytes;
+        let lost = [("left", left_records, left_bytes), ("late", late.0, late.1)];
         let refused = refused.by_cause().into_iter();
         let refused = refused.map(|(cause, of_it)| (cause, of_it.records, of_it.bytes));
         for (cause, records, bytes) in refused.chain(lost) {

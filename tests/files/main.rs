@@ -4,6 +4,7 @@
 mod common;
 
 mod descriptors;
+mod discard;
 mod faults;
 mod filters;
 #[cfg(feature = "frames")]

@@ -270,7 +270,8 @@ int alq_options_loss_lines(struct alq_options *options, const struct timespec *e
 
 /*
  * What was refused since the last such line: the sum, and the records of each cause. The causes are
- * those of alq_stats; failed is its refused_for_failure. New members are added at the end.
+ * those of alq_stats; failed is its refused_for_failure, and discarded its discarded_records. New
+ * members are added at the end.
  */
 struct alq_refused {
     uint64_t records;
@@ -283,6 +284,7 @@ struct alq_refused {
     uint64_t failed;
     uint64_t closed;
     uint64_t forked;
+    uint64_t discarded;
 };
 
 /*
@@ -425,6 +427,16 @@ int alq_reopen(struct alq *alq, int fd, struct alq_req **req);
 int alq_reopen_path(struct alq *alq, const char *file, struct alq_req **req);
 
 /*
+ * The same as alq_reopen. If a write has failed before the call, the records that the old file has
+ * not taken are discarded: they are in no file once the request is done, and requests and flushes
+ * for their positions go on to fail. For a write-ahead log whose writers have aborted what failed.
+ * Until an entry that was open before is posted or dropped, the request is not done. The old file
+ * may end with the first part of a record: shorten it first if fd is the same file. Member
+ * discarded_records of alq_stats counts what was discarded.
+ */
+int alq_reopen_discarding(struct alq *alq, int fd, struct alq_req **req);
+
+/*
  * Counters of a queue. posted_bytes is always the sum of written_bytes, lost_bytes and what is
  * still outstanding. New members are added at the end.
  */
@@ -477,6 +489,8 @@ struct alq_stats {
     uint64_t refused_too_large;     /* by cause: longer than the queue */
     uint64_t refused_closed;        /* by cause: the queue was closed */
     uint64_t refused_forked;        /* by cause: a child of fork(2) could not write */
+    uint64_t discarded_bytes;       /* of the lost: discarded by alq_reopen_discarding */
+    uint64_t discarded_records;     /* the records of the discarded bytes */
 };
 
 /*

@@ -104,7 +104,8 @@ fn layouts() -> String {
         too_large,
         failed,
         closed,
-        forked
+        forked,
+        discarded
     );
     layout!(
         out,
@@ -172,7 +173,9 @@ fn layout_of_stats() -> String {
         refused_held,
         refused_too_large,
         refused_closed,
-        refused_forked
+        refused_forked,
+        discarded_bytes,
+        discarded_records
     );
     out
 }

@@ -1,11 +1,12 @@
 //! `struct alq`: flush, reopen and close.
 
 use std::ffi::{c_char, c_int};
+use std::os::fd::BorrowedFd;
 use std::ptr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use alq::{Queue, Undrained};
+use alq::{Completion, Error, Queue, Undrained};
 use libc::timespec;
 
 use crate::arguments::{borrow, duration, path_of};
@@ -176,17 +177,42 @@ pub unsafe extern "C" fn alq_close_timeout(
     })
 }
 
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn alq_reopen(alq: *mut Alq, fd: c_int, req: *mut *mut AlqReq) -> c_int {
+/// Reopens a queue on a descriptor, as `reopen` says.
+///
+/// # Safety
+///
+/// As for [`alq_reopen`].
+unsafe fn reopen_on(
+    alq: *mut Alq,
+    fd: c_int,
+    req: *mut *mut AlqReq,
+    reopen: impl FnOnce(&Queue, BorrowedFd<'_>) -> Result<Completion, Error>,
+) -> c_int {
     let reopen = || {
         // SAFETY: the header requires it.
         let Alq { queue, .. } = unsafe { QUEUES.get(alq) }.ok_or(libc::EINVAL)?;
         // SAFETY: it is used during this call only.
         let fd = unsafe { borrow(fd) }?;
-        queue.reopen(fd).map_err(|error| error.errno())
+        reopen(queue, fd).map_err(|error| error.errno())
     };
     // SAFETY: the header requires it.
     unsafe { give_out(req, uncancelled(reopen)) }
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn alq_reopen(alq: *mut Alq, fd: c_int, req: *mut *mut AlqReq) -> c_int {
+    // SAFETY: the header requires the same.
+    unsafe { reopen_on(alq, fd, req, |queue, fd| queue.reopen(fd)) }
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn alq_reopen_discarding(
+    alq: *mut Alq,
+    fd: c_int,
+    req: *mut *mut AlqReq,
+) -> c_int {
+    // SAFETY: the header requires the same.
+    unsafe { reopen_on(alq, fd, req, |queue, fd| queue.reopen_discarding(fd)) }
 }
 
 #[unsafe(no_mangle)]

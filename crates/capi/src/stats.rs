@@ -60,6 +60,8 @@ pub struct AlqStats {
     pub refused_too_large: u64,
     pub refused_closed: u64,
     pub refused_forked: u64,
+    pub discarded_bytes: u64,
+    pub discarded_records: u64,
 }
 
 fn nanoseconds(time: Duration) -> u64 {
@@ -124,6 +126,8 @@ impl From<Stats> for AlqStats {
             refused_too_large: stats.refused.too_large.records,
             refused_closed: stats.refused.closed.records,
             refused_forked: stats.refused.forked.records,
+            discarded_bytes: stats.discarded_bytes,
+            discarded_records: stats.discarded_records,
         }
     }
 }
@@ -142,6 +146,7 @@ pub struct AlqRefused {
     pub failed: u64,
     pub closed: u64,
     pub forked: u64,
+    pub discarded: u64,
 }
 
 impl From<&Refusals> for AlqRefused {
@@ -158,6 +163,7 @@ impl From<&Refusals> for AlqRefused {
             failed: refused.failed.records,
             closed: refused.closed.records,
             forked: refused.forked.records,
+            discarded: refused.discarded.records,
         }
     }
 }

@@ -274,6 +274,35 @@ static void reopened(void)
     file_is("r.log.1", "one\n");
 }
 
+static void discarded(void)
+{
+    struct alq *alq;
+    struct alq_req *req;
+    struct alq_stats stats;
+    int fd, pipes[2];
+    CHECK(pipe(pipes) == 0);
+    IS(alq_open_fd(&alq, pipes[1], NULL), 0);
+    close(pipes[0]);
+    close(pipes[1]);
+    IS(alq_writen(alq, "aborted\n", 8, ALQ_WAITOK), 0);
+    FAILS(alq_flush(alq), EPIPE);
+    fd = open(path("next.log"), O_WRONLY | O_CREAT | O_APPEND, 0600);
+    IS(alq_reopen_discarding(alq, -1, &req), EBADF);
+    IS(alq_reopen_discarding(alq, fd, &req), 0);
+    IS(alq_suspend(&req, 1, NULL), 0);
+    IS(alq_return(req), 0);
+    close(fd);
+    FAILS(alq_flush(alq), EPIPE);
+    IS(alq_writen(alq, "after\n", 6, ALQ_WAITOK), 0);
+    IS(alq_flush_timeout(alq, NULL), 0);
+    IS(alq_get_stats(alq, &stats, sizeof stats), 0);
+    CHECK(stats.discarded_bytes == 8 && stats.discarded_records == 1);
+    CHECK(stats.lost_bytes == 8 && stats.written_bytes == 6);
+    alq_close(alq);
+    IS(alq_reopen_discarding(alq, 1, &req), EINVAL);
+    file_is("next.log", "after\n");
+}
+
 static void synced_by_policy(void)
 {
     struct alq_options *options = alq_options_new();
@@ -575,6 +604,7 @@ int main(void)
     options_fail();
     descriptors();
     reopened();
+    discarded();
     synced_by_policy();
     counts();
     errors_are_told();

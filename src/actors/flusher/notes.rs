@@ -73,6 +73,17 @@ impl<M: Memory> Flusher<M> {
         self.drain.follow(position);
     }
 
+    /// Has a note written that records of the stream before this position are discarded.
+    #[cfg(feature = "frames")]
+    pub(super) fn note_lost(&mut self, records: u64, bytes: u64) {
+        if let Wrap::Checked(frames) = self.shared.wrap {
+            let position = self.drain.position();
+            let note = note(&frames, position, Gap { records, bytes });
+            self.gap_line.add(&note);
+            self.drain.follow(position);
+        }
+    }
+
     /// Begins the note of a loss.
     pub(super) fn begin_loss(&mut self) {
         let position = self.drain.position();
