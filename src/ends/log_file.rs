@@ -4,9 +4,8 @@ use std::fs::File;
 use std::io::{self, IoSlice};
 use std::os::fd::AsFd;
 use std::os::unix::fs::{FileExt, MetadataExt};
-use std::time::UNIX_EPOCH;
 
-use crate::primitives::os::file::reader_of;
+use crate::primitives::os::file::{created, reader_of};
 use crate::words::LogEnd;
 
 /// Returns where `file` ends now.
@@ -16,8 +15,7 @@ use crate::words::LogEnd;
 /// The errors of statx(2).
 pub fn end_of(file: &File) -> io::Result<LogEnd> {
     let metadata = file.metadata()?;
-    let born = metadata.created().ok();
-    let born = born.and_then(|born| born.duration_since(UNIX_EPOCH).ok());
+    let born = created(file, &metadata);
     Ok(LogEnd {
         device: metadata.dev(),
         inode: metadata.ino(),

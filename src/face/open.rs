@@ -24,6 +24,13 @@ use crate::words::{Error, Framing, Geometry, Layout, Operation, Recovery, Target
 /// mapped twice.
 const CAPACITY_MIN: u64 = 4096;
 
+/// The largest capacity, and how an error says it. A ring is mapped twice, and where a pointer has
+/// 32 bits, a process has few gigabytes of addresses.
+const CAPACITY_MAX: (u64, &str) = match usize::BITS {
+    64 => (Geometry::MAX_CAPACITY, "1 byte to 2 GiB"),
+    _ => (1 << 29, "1 byte to 512 MiB"),
+};
+
 /// How many bytes of the ring there are for each slot. Records that are shorter than this
 /// fill the ring by number, not by bytes.
 const BYTES_PER_SLOT: u32 = 64;
@@ -339,11 +346,12 @@ const STALL_LIMIT_MIN: Duration = Duration::from_millis(1);
 
 /// Checks a number of bytes of a ring.
 fn check_bytes(option: &'static str, bytes: u64) -> Result<(), Error> {
-    if bytes == 0 || bytes > Geometry::MAX_CAPACITY {
+    let (most, allowed) = CAPACITY_MAX;
+    if bytes == 0 || bytes > most {
         return Err(Error::InvalidOption {
             option,
             value: bytes,
-            allowed: "1 byte to 2 GiB",
+            allowed,
         });
     }
     Ok(())

@@ -113,9 +113,10 @@ impl Options {
         }
     }
 
-    /// Sets the size of the ring: 1 byte to 2 GiB, 1 MiB by default. It is rounded up to a power of
-    /// two, at least 4096, and at least one page. [`Queue::capacity`](crate::Queue::capacity)
-    /// returns the result. The value is checked when the queue is opened.
+    /// Sets the size of the ring: 1 byte to 2 GiB (on a 32-bit system 512 MiB), 1 MiB by default.
+    /// It is rounded up to a power of two, at least 4096, and at least the size of a page.
+    /// [`Queue::capacity`](crate::Queue::capacity) returns the result. The value is checked when
+    /// the queue is opened.
     ///
     /// The whole ring is allocated and touched when the queue is opened, so that no append pays for
     /// a page fault. The slots, which describe the records, take a quarter more memory. If they
@@ -139,7 +140,8 @@ impl Options {
     /// `entry_len` bytes. Source: `alq_open` in alq(9).
     ///
     /// Replaces [`capacity`](Options::capacity). The values are checked when the queue is opened:
-    /// `count * entry_len` is 1 byte to 2 GiB, and `count` at most 2^26.
+    /// `count * entry_len` is 1 byte to the largest [`capacity`](Options::capacity), and `count` at
+    /// most 2^26.
     ///
     /// ```
     /// use alq::{Error, Flags, Options};
@@ -339,10 +341,10 @@ impl Options {
         self
     }
 
-    /// Sets how many bytes a [`Lane`](crate::Lane) claims at once, at most: 1 byte to 2 GiB, 16 KiB
-    /// by default. A span is never more than a quarter of the capacity. The first span of a lane is
-    /// shorter. A span that was sealed early is followed by a shorter one, a full span by a longer
-    /// one.
+    /// Sets how many bytes a [`Lane`](crate::Lane) claims at once, at most: 1 byte to the largest
+    /// [`capacity`](Options::capacity), 16 KiB by default. A span is never more than a quarter of
+    /// the capacity. The first span of a lane is shorter. A span that was sealed early is followed
+    /// by a shorter one, a full span by a longer one.
     ///
     /// ```
     /// # let dir = tempfile::tempdir()?;

@@ -33,7 +33,7 @@ use super::packing::lock_writers_out;
 use super::point::point;
 use super::state::{Failure, Period, State};
 use super::{Compression, RotateError};
-use crate::primitives::os::file::duplicate_onto;
+use crate::primitives::os::file::{duplicate_onto, id_of};
 use crate::primitives::sync::{Ordering, PlainArc};
 
 impl Log {
@@ -103,7 +103,7 @@ impl Log {
         let anew = |error| RotateError::new("create the log again", path(), error);
         self.folder.follow_path().map_err(anew)?;
         match self.folder.stat(self.names.log()) {
-            Ok(stat) if (stat.st_dev, stat.st_ino) == state.id => {
+            Ok(stat) if id_of(&stat) == state.id => {
                 state.size_bytes = stat.st_size.unsigned_abs(); // it may have been truncated
                 return Ok(false);
             }
@@ -207,7 +207,7 @@ impl Log {
         let is_unused = || {
             lock_writers_out(file)?;
             let (there, here) = (self.folder.stat(fresh)?, file.metadata()?);
-            let is_here = (there.st_dev, there.st_ino) == (here.dev(), here.ino());
+            let is_here = id_of(&there) == (here.dev(), here.ino());
             io::Result::Ok(is_here && here.len() == 0)
         };
         if is_unused().is_ok_and(|is_unused| is_unused) {

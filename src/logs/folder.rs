@@ -21,7 +21,7 @@ use rustix::process::{getegid, geteuid, getgid, getuid};
 
 use super::point::point;
 use crate::primitives::os::file::{
-    Step, duplicate_onto, exchange, rename_new, step, sync_folder, unless_unsupported,
+    Step, duplicate_onto, exchange, id_of, rename_new, step, sync_folder, unless_unsupported,
 };
 use crate::primitives::os::process::has_more_rights;
 
@@ -113,7 +113,7 @@ impl Folder {
     pub fn follow_path(&self) -> io::Result<()> {
         let there = fs::symlink_metadata(&self.path)?;
         let here = fstat(&self.fd)?;
-        if (there.dev(), there.ino()) == (here.st_dev, here.st_ino) {
+        if (there.dev(), there.ino()) == id_of(&here) {
             return Ok(());
         }
         let (next, _) = walk(&self.path, self.is_checked, 0)?;
@@ -238,11 +238,17 @@ impl AsFd for Folder {
 /// Whether a call that renames in one step has failed because the system, the file system, or a
 /// filter does not support it.
 pub(super) fn is_unsupported(error: &io::Error) -> bool {
-    let errno = error.raw_os_error();
-    matches!(
-        errno,
-        Some(libc::EINVAL | libc::ENOSYS | libc::EPERM | libc::EOPNOTSUPP)
-    )
+    // On some platforms two of these are one.
+    let unsupported = [
+        libc::EINVAL,
+        libc::ENOSYS,
+        libc::EPERM,
+        libc::EOPNOTSUPP,
+        libc::ENOTSUP,
+    ];
+    error
+        .raw_os_error()
+        .is_some_and(|errno| unsupported.contains(&errno))
 }
 
 pub(crate) fn is_file(stat: &Stat) -> bool {

@@ -5,6 +5,7 @@ use std::io;
 
 use super::folder::{Folder, is_file, is_ours};
 use super::name::{Key, Kind, Names};
+use crate::primitives::os::file::{created, id_of};
 
 /// A regular file whose name is one of ours.
 #[derive(Clone, Debug)]
@@ -43,7 +44,7 @@ pub(crate) fn list(folder: &Folder, names: &Names) -> io::Result<Vec<Found>> {
                 kind,
                 name,
                 len: stat.st_size.unsigned_abs(),
-                id: (stat.st_dev, stat.st_ino),
+                id: id_of(&stat),
                 modified: stat.st_mtime,
                 is_ours: is_ours(&stat),
             });
@@ -61,8 +62,8 @@ pub(crate) fn list(folder: &Folder, names: &Names) -> io::Result<Vec<Found>> {
 /// log.
 pub(crate) fn successor(found: &[Found], folder: &Folder, log: &OsStr) -> Option<Found> {
     let born = |name: &OsStr| {
-        let metadata = folder.open_existing(name).ok()?.metadata().ok()?;
-        metadata.created().ok()
+        let file = folder.open_existing(name).ok()?;
+        created(&file, &file.metadata().ok()?)
     };
     let last = found.iter().rev().find(|one| one.kind == Kind::Fresh)?;
     let is_next = last.len > 0 && last.is_ours && born(&last.name)? > born(log)?;

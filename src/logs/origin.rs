@@ -12,7 +12,8 @@
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt};
-use std::time::UNIX_EPOCH;
+
+use crate::primitives::os::file::created;
 
 /// Identifies a file of one machine, also after its name has changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -33,8 +34,7 @@ impl FileId {
     /// Those of fstat(2).
     pub fn of(file: &File) -> io::Result<Self> {
         let metadata = file.metadata()?;
-        let born = metadata.created().ok();
-        let born = born.and_then(|born| born.duration_since(UNIX_EPOCH).ok());
+        let born = created(file, &metadata);
         let born_ns = born.and_then(|born| i64::try_from(born.as_nanos()).ok());
         Ok(Self {
             device: metadata.dev(),

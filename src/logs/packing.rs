@@ -22,6 +22,7 @@ use super::name::{Key, Kind};
 use super::pass::{Packed, Rotated, unless_gone};
 use super::point::point;
 use super::{Compression, RotateError};
+use crate::primitives::os::file::id_of;
 use crate::primitives::os::try_map;
 use crate::primitives::sync::sleep;
 
@@ -82,7 +83,7 @@ impl Log {
     fn pack_into(&self, folder: &Folder, plain: &Found, form: Compression) -> io::Result<Found> {
         let from = folder.open_existing(&plain.name)?;
         let stat = fstat(&from)?;
-        if !is_ours(&stat) || (stat.st_dev, stat.st_ino) != plain.id {
+        if !is_ours(&stat) || id_of(&stat) != plain.id {
             return Err(io::Error::other("it was replaced by another file"));
         }
         let check = || {

@@ -5,9 +5,10 @@
 //! | module | what it has |
 //! |---|---|
 //! | `unix`, `file`, `process`, `thread` | what POSIX gives every platform, by subject |
-//! | `linux`, `freebsd` | the same names on each platform, by calls of its own or by a stand-in. The target has one of them |
-//! | `bsd` | what other systems of its family share with FreeBSD |
-//! | `call` | what all of these calls share |
+//! | `linux`, `freebsd`, `apple` | the same names on each platform, by calls of its own or by a stand-in. The target has one of them |
+//! | `bsd` | what FreeBSD and Apple's systems share |
+//! | `names` | what Linux and Apple's systems share |
+//! | `call`, `watch` | what all of them share |
 //!
 //! docs/platforms.md lists the stand-ins.
 
@@ -16,29 +17,34 @@ pub mod file;
 pub mod process;
 pub mod thread;
 mod unix;
+#[cfg(feature = "read")]
+pub mod watch;
 
-#[cfg(target_os = "freebsd")]
+#[cfg(target_vendor = "apple")]
+mod apple;
+#[cfg(any(target_vendor = "apple", target_os = "freebsd"))]
 mod bsd;
 #[cfg(target_os = "freebsd")]
 mod freebsd;
 #[cfg(target_os = "linux")]
 mod linux;
+#[cfg(all(feature = "rotate", any(target_vendor = "apple", target_os = "linux")))]
+mod names;
 
+#[cfg(target_vendor = "apple")]
+use apple as platform;
 #[cfg(target_os = "freebsd")]
 use freebsd as platform;
 #[cfg(target_os = "linux")]
 use linux as platform;
 
-#[cfg(not(all(
-    any(target_os = "freebsd", target_os = "linux"),
-    target_pointer_width = "64"
-)))]
-compile_error!("alq is written for 64-bit Linux and FreeBSD: see docs/platforms.md");
+#[cfg(not(any(target_vendor = "apple", target_os = "freebsd", target_os = "linux")))]
+compile_error!("alq is written for Linux, FreeBSD and macOS: see docs/platforms.md");
 
 pub use platform::file::write_nowait;
 pub use platform::random;
 #[cfg(feature = "read")]
-pub use platform::watch;
+pub use platform::watch::Events;
 pub use platform::{
     futex_wait, futex_wake_all, is_signal, map_again, membarrier, membarrier_register, queue_signal,
 };

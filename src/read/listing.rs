@@ -14,6 +14,7 @@ use std::ffi::{OsStr, OsString};
 use std::io;
 
 use crate::logs::{Compression, Folder, Key, Kind, Names, list, successor};
+use crate::primitives::os::file::id_of;
 
 /// How many listings, one after the other, have each file.
 const LISTINGS: usize = 3;
@@ -86,7 +87,7 @@ impl Listing {
             let log = Form {
                 is_packed: false,
                 name: names.log().to_owned(),
-                id: (stat.st_dev, stat.st_ino),
+                id: id_of(&stat),
             };
             listing.add(next.key, log);
             listing.newest = next.name;

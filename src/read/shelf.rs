@@ -13,6 +13,7 @@ use super::ReadError;
 use super::listing::{Form, Listing};
 use super::source::Source;
 use crate::logs::{Compression, FileId, Folder, Key, Kind, Names, is_file, origin, place_of};
+use crate::primitives::os::file::id_of;
 
 /// The folder of a log, and the names of its files.
 #[derive(Debug)]
@@ -64,7 +65,7 @@ impl Shelf {
     /// Whether the other one is the same folder and the same log.
     pub fn is_same(&self, other: &Self) -> io::Result<bool> {
         let (here, there) = (fstat(&self.folder)?, fstat(&other.folder)?);
-        let is_same_folder = (here.st_dev, here.st_ino) == (there.st_dev, there.st_ino);
+        let is_same_folder = id_of(&here) == id_of(&there);
         Ok(is_same_folder && self.names.log() == other.names.log())
     }
 
@@ -134,7 +135,7 @@ impl Shelf {
     /// Those of fstatat(2).
     pub fn log_id(&self) -> Result<Option<(u64, u64)>, ReadError> {
         match self.folder.stat(&self.listing.newest) {
-            Ok(stat) => Ok(Some((stat.st_dev, stat.st_ino))),
+            Ok(stat) => Ok(Some(id_of(&stat))),
             Err(error) if is_gone(&error) => Ok(None),
             Err(error) => Err(ReadError::new("check the log", self.path(), error)),
         }

@@ -19,8 +19,9 @@ use std::path::{Component, Path, PathBuf};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 
+use crate::primitives::os::Events;
 pub(super) use crate::primitives::os::watch::Came;
-use crate::primitives::os::watch::{Events, What};
+use crate::primitives::os::watch::What;
 
 /// How many symbolic links one path may contain. Source: `path_resolution(7)`.
 const LINKS_MAX: u32 = 40;

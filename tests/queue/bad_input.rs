@@ -72,10 +72,28 @@ fn a_symbolic_link_is_refused_unless_links_are_followed() {
     assert_eq!(fs::read(&target).unwrap(), b"through\n");
 }
 
+/// The largest capacity: a ring is mapped twice, so 32 bits of addresses allow less.
+const CAPACITY_MAX: usize = 1 << if usize::BITS == 32 { 29 } else { 31 };
+
+#[test]
+#[cfg(target_pointer_width = "32")]
+fn the_largest_ring_of_32_bits_takes_its_capacity() {
+    let log = Log::new();
+    let queue = log.open(Options::new().capacity(CAPACITY_MAX));
+    assert_eq!(queue.capacity(), CAPACITY_MAX);
+    let record = vec![b'x'; CAPACITY_MAX / 4 + 1]; // the fourth one is over the end of the ring
+    for _ in 0..4 {
+        queue.writen(&record, Flags::WAITOK).unwrap();
+    }
+    queue.close(None).unwrap();
+    let written = fs::metadata(log.path()).unwrap().len();
+    assert_eq!(written, 4 * record.len() as u64);
+}
+
 #[test]
 fn the_capacity_is_checked_and_rounded_up() {
     let log = Log::new();
-    for bytes in [0, (1 << 31) + 1, usize::MAX] {
+    for bytes in [0, CAPACITY_MAX + 1, usize::MAX] {
         let error = Options::new().capacity(bytes).open(log.path()).unwrap_err();
         match error {
             Error::InvalidOption { option, value, .. } => {

@@ -1,4 +1,4 @@
-//! What other systems of its family share with FreeBSD, and the stand-ins for what they lack.
+//! What FreeBSD and Apple's systems share, and the stand-ins for what they lack.
 //!
 //! # Safety
 //!

@@ -12,7 +12,13 @@ use std::io::{self, IoSlice};
 use std::mem::{ManuallyDrop, MaybeUninit};
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd};
 use std::os::unix::fs::MetadataExt;
+#[cfg(not(target_vendor = "apple"))] // its calls take numbers
 use std::time::Duration;
+#[cfg(feature = "rotate")]
+use std::{os::fd::OwnedFd, path::PathBuf};
+
+#[cfg(feature = "rotate")]
+use rustix::fs::Stat;
 
 pub fn check(result: libc::c_int) -> io::Result<libc::c_int> {
     if result < 0 {
@@ -34,9 +40,10 @@ pub fn view(fd: BorrowedFd<'_>) -> ManuallyDrop<File> {
     ManuallyDrop::new(unsafe { File::from_raw_fd(fd.as_raw_fd()) })
 }
 
+#[cfg(not(target_vendor = "apple"))]
 pub fn timespec(time: Duration) -> libc::timespec {
     libc::timespec {
-        tv_sec: i64::try_from(time.as_secs()).unwrap_or(i64::MAX),
+        tv_sec: time.as_secs().try_into().unwrap_or(i32::MAX.into()), // 68 years or more
         tv_nsec: i32::try_from(time.subsec_nanos()).map_or(0, Into::into), // less than 10^9
     }
 }
@@ -58,4 +65,12 @@ pub fn set_of(signals: &[libc::c_int]) -> libc::sigset_t {
     }
     // SAFETY: as above.
     unsafe { set.assume_init() }
+}
+
+/// What is under a name on the path of a folder.
+#[cfg(feature = "rotate")]
+pub enum Step {
+    Link(Stat, PathBuf),
+    /// A folder, or what is no folder: then the next step fails.
+    Place(OwnedFd, Stat),
 }

@@ -16,16 +16,21 @@ use std::path::Path;
 #[cfg(feature = "rotate")]
 use std::time::Duration;
 
+#[cfg(feature = "rotate")]
+use rustix::fs::Stat;
+
 use super::call::{check, view};
 
 use super::platform;
 #[cfg(feature = "rotate")]
 use super::platform::file::large::{fstat, fstatat, openat, stat};
 
-pub use super::call::file_id;
 #[cfg(feature = "rotate")]
-pub use super::platform::file::{Step, exchange, rename_new, step};
-pub use super::platform::file::{disk_of, holder_of, is_locked, path_of, reader_of};
+pub use super::call::Step;
+pub use super::call::file_id;
+pub use super::platform::file::{created, disk_of, holder_of, is_locked, path_of, reader_of};
+#[cfg(feature = "rotate")]
+pub use super::platform::file::{exchange, rename_new, step};
 
 /// Tries to take the lock on the file of `fd`. Returns `false` if another descriptor has it. The
 /// lock lasts as long as this descriptor or a copy of it is open. Source: flock(2).
@@ -46,6 +51,18 @@ pub fn unlock(fd: BorrowedFd<'_>) -> io::Result<()> {
     platform::file::hide_lock(fd);
     // SAFETY: as in `try_lock`.
     check(unsafe { libc::flock(fd.as_raw_fd(), libc::LOCK_UN) }).map(drop)
+}
+
+/// Returns the device and the inode.
+#[cfg(feature = "rotate")]
+pub fn id_of(stat: &Stat) -> (u64, u64) {
+    #[allow(
+        clippy::cast_sign_loss,
+        clippy::unnecessary_cast,
+        reason = "as in the standard library; the types differ between platforms"
+    )]
+    let device = stat.st_dev as u64;
+    (device, stat.st_ino)
 }
 
 /// Returns the process that has the lock on `file`, if the system shows it.
@@ -239,8 +256,16 @@ pub fn sync_folder(folder: BorrowedFd<'_>) -> io::Result<()> {
 /// Turns the error of a file system that cannot sync folders (some of CIFS and FUSE) into success.
 /// Source: fsync(2), `EINVAL` and `EROFS`.
 pub fn unless_unsupported(error: io::Error) -> io::Result<()> {
+    // On some platforms two of these are one.
+    let unsupported = [
+        libc::EINVAL,
+        libc::EOPNOTSUPP,
+        libc::ENOTSUP,
+        libc::ENOSYS,
+        libc::EROFS,
+    ];
     match error.raw_os_error() {
-        Some(libc::EINVAL | libc::EOPNOTSUPP | libc::ENOSYS | libc::EROFS) => Ok(()),
+        Some(errno) if unsupported.contains(&errno) => Ok(()),
         _ => Err(error),
     }
 }

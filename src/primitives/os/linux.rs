@@ -79,6 +79,10 @@ pub fn random() -> io::Result<[u8; 16]> {
     Ok(bytes)
 }
 
+// This kernel call takes the time in two longs. Where a pointer has 32 bits, a C library with times
+// of 64 bits (musl) has another form.
+const _: () = assert!(size_of::<libc::timespec>() == 2 * size_of::<libc::c_long>());
+
 /// Sleeps while `word` is `expected`, for at most `limit`. Source: futex(2), `FUTEX_WAIT_PRIVATE`.
 ///
 /// Returns `None` if it was woken, otherwise the errno with which the sleep ended. With a limit, a

@@ -1,27 +1,26 @@
-//! Calls on files that other systems of its family share with FreeBSD, and the stand-ins for what
-//! they lack.
+//! Calls on files that FreeBSD and Apple's systems share, and the stand-ins for what they lack.
 //!
 //! # Safety
 //!
 //! As in call.rs: every block is one call into libc, and argues about its pointers.
 #![allow(unsafe_code)]
 
+use std::ffi::CStr;
 #[cfg(feature = "rotate")]
 use std::ffi::{OsStr, OsString};
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io::{self, IoSlice};
 use std::mem::MaybeUninit;
-#[cfg(feature = "rotate")]
-use std::os::fd::OwnedFd;
 use std::os::fd::{AsRawFd, BorrowedFd};
 #[cfg(feature = "rotate")]
 use std::os::unix::ffi::OsStringExt;
-#[cfg(feature = "rotate")]
-use std::path::PathBuf;
+use std::time::{Duration, UNIX_EPOCH};
 
 #[cfg(feature = "rotate")]
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat, fstat, openat, readlinkat, statat};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, fstat, openat, readlinkat, statat};
 
+#[cfg(feature = "rotate")]
+use crate::primitives::os::call::Step;
 use crate::primitives::os::call::check;
 
 /// The calls that know files of more than 2 GiB.
@@ -38,6 +37,11 @@ pub mod large {
 /// Always `ENOSYS`.
 pub fn write_nowait(_fd: BorrowedFd<'_>, _runs: &[IoSlice<'_>]) -> io::Result<usize> {
     Err(io::Error::from_raw_os_error(libc::ENOSYS))
+}
+
+/// Returns when the file of `metadata` was created; `None` if the file system does not say.
+pub fn created(_file: &File, metadata: &Metadata) -> Option<Duration> {
+    metadata.created().ok()?.duration_since(UNIX_EPOCH).ok()
 }
 
 /// Does nothing: a flock(2) is shown to fcntl(2), which sees both kinds of locks.
@@ -65,6 +69,23 @@ pub fn holder_of(_file: &File, _noted: Option<u32>) -> Option<u32> {
     None
 }
 
+/// Returns the type of the file system of `file`; `None` if that file system is in memory. Source:
+/// statfs(2).
+///
+/// # Errors
+///
+/// The errors of fstatfs(2).
+pub fn disk_of(file: &File) -> io::Result<Option<u64>> {
+    let mut stat = MaybeUninit::<libc::statfs>::uninit();
+    // SAFETY: the descriptor is open, and the pointer leads to room for one `statfs`.
+    check(unsafe { libc::fstatfs(file.as_raw_fd(), stat.as_mut_ptr()) })?;
+    // SAFETY: fstatfs succeeded.
+    let stat = unsafe { stat.assume_init() };
+    // SAFETY: the kernel ends the name with a NUL.
+    let name = unsafe { CStr::from_ptr(stat.f_fstypename.as_ptr()) };
+    Ok((name != c"tmpfs").then_some(u64::from(stat.f_type)))
+}
+
 /// Fails: no call makes one file system durable.
 ///
 /// # Errors
@@ -72,13 +93,6 @@ pub fn holder_of(_file: &File, _noted: Option<u32>) -> Option<u32> {
 /// Always `EACCES`, the error of the folder that could not be opened for its own sync.
 pub fn sync_file_system(_file: BorrowedFd<'_>) -> io::Result<()> {
     Err(io::Error::from_raw_os_error(libc::EACCES))
-}
-
-/// What is under a name on the path of a folder.
-#[cfg(feature = "rotate")]
-pub enum Step {
-    Link(Stat, PathBuf),
-    Place(OwnedFd, Stat),
 }
 
 /// Looks at what is under `name` in `folder`, and opens it if it is a folder. Another user could

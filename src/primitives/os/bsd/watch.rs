@@ -20,40 +20,7 @@ use rustix::event::kqueue::{Event, EventFilter, EventFlags, VnodeEvents, kevent,
 use rustix::io::{Errno, FdFlags, fcntl_setfd};
 
 use crate::primitives::os::call::file_id;
-
-/// What is watched of one file, folder or link.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum What {
-    /// Its bytes, its names and its end.
-    File,
-    /// Its names and its end.
-    Folder,
-    /// As a folder; and new names in it.
-    NewNames,
-    /// The link: a change of the names in its folder, because a link itself is not opened.
-    Link,
-}
-
-impl What {
-    fn events(self) -> VnodeEvents {
-        let of_folder = VnodeEvents::DELETE | VnodeEvents::RENAME | VnodeEvents::REVOKE;
-        match self {
-            Self::File => {
-                of_folder | VnodeEvents::WRITE | VnodeEvents::EXTEND | VnodeEvents::ATTRIBUTES
-            }
-            Self::Folder => of_folder,
-            Self::NewNames | Self::Link => of_folder | VnodeEvents::WRITE,
-        }
-    }
-}
-
-/// What came since the last look.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Came {
-    pub any: bool,
-    /// Something else than new bytes: the watches may have to change.
-    pub is_structural: bool,
-}
+use crate::primitives::os::watch::{Came, What};
 
 /// The watches of one reader. The descriptor becomes readable when an event has come. A child of
 /// fork(2) does not inherit it.
@@ -115,7 +82,7 @@ impl Events {
         let event = Event::new(
             EventFilter::Vnode {
                 vnode: fd.as_raw_fd(),
-                flags: what.events(),
+                flags: events_of(what),
             },
             EventFlags::ADD | EventFlags::CLEAR,
             ptr::without_provenance_mut(usize::from(is_folder)),
@@ -151,6 +118,17 @@ impl Events {
                 is_folder || !new_bytes.contains(flags)
             });
         }
+    }
+}
+
+fn events_of(what: What) -> VnodeEvents {
+    let of_folder = VnodeEvents::DELETE | VnodeEvents::RENAME | VnodeEvents::REVOKE;
+    match what {
+        What::File => {
+            of_folder | VnodeEvents::WRITE | VnodeEvents::EXTEND | VnodeEvents::ATTRIBUTES
+        }
+        What::Folder => of_folder,
+        What::NewNames | What::Link => of_folder | VnodeEvents::WRITE,
     }
 }
 

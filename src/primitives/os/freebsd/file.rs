@@ -15,11 +15,11 @@ use std::path::PathBuf;
 
 use crate::primitives::os::call::check;
 
-#[cfg(feature = "rotate")]
-pub use crate::primitives::os::bsd::file::{Step, large, step};
 pub use crate::primitives::os::bsd::file::{
-    hide_lock, holder_of, is_locked, show_lock, sync_file_system, write_nowait,
+    created, disk_of, hide_lock, holder_of, is_locked, show_lock, sync_file_system, write_nowait,
 };
+#[cfg(feature = "rotate")]
+pub use crate::primitives::os::bsd::file::{large, step};
 
 /// The flag of a descriptor that only names a file.
 pub const ONLY_NAMES: libc::c_int = libc::O_PATH;
@@ -32,23 +32,6 @@ pub fn memory_file() -> io::Result<File> {
     let fd = check(unsafe { libc::shm_open(libc::SHM_ANON, how, 0o600) })?;
     // SAFETY: shm_open returned a new descriptor, which no other value owns.
     Ok(File::from(unsafe { OwnedFd::from_raw_fd(fd) }))
-}
-
-/// Returns the type of the file system of `file`; `None` if that file system is in memory. Source:
-/// statfs(2).
-///
-/// # Errors
-///
-/// The errors of fstatfs(2).
-pub fn disk_of(file: &File) -> io::Result<Option<u64>> {
-    let mut stat = MaybeUninit::<libc::statfs>::uninit();
-    // SAFETY: the descriptor is open, and the pointer leads to room for one `statfs`.
-    check(unsafe { libc::fstatfs(file.as_raw_fd(), stat.as_mut_ptr()) })?;
-    // SAFETY: fstatfs succeeded.
-    let stat = unsafe { stat.assume_init() };
-    // SAFETY: the kernel ends the name with a NUL.
-    let name = unsafe { CStr::from_ptr(stat.f_fstypename.as_ptr()) };
-    Ok((name != c"tmpfs").then_some(u64::from(stat.f_type)))
 }
 
 /// Makes the number of `onto` refer to the file of `fd`, in one step. Source: dup3(3).

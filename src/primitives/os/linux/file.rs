@@ -8,7 +8,7 @@
 
 #[cfg(feature = "rotate")]
 use std::ffi::{OsStr, OsString};
-use std::fs::{self, File};
+use std::fs::{self, File, Metadata};
 use std::io::{self, IoSlice};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
@@ -16,13 +16,16 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
+use std::time::{Duration, UNIX_EPOCH};
 
 #[cfg(feature = "rotate")]
-use rustix::fs::{
-    FileType, Mode, OFlags, RenameFlags, Stat, fstat, openat, readlinkat, renameat_with,
-};
+use rustix::fs::{FileType, Mode, OFlags, fstat, openat, readlinkat};
 
+#[cfg(feature = "rotate")]
+use crate::primitives::os::call::Step;
 use crate::primitives::os::call::{check, count_of};
+#[cfg(feature = "rotate")]
+pub use crate::primitives::os::names::{exchange, rename_new};
 
 /// The calls that know files of more than 2 GiB also where a pointer has 32 bits.
 #[cfg(feature = "rotate")]
@@ -131,6 +134,36 @@ pub fn holder_of(file: &File, noted: Option<u32>) -> Option<u32> {
     is_here.or_else(is_noted).map(|(pid, _)| *pid)
 }
 
+/// Returns when `file` was created; `None` if the file system does not say. Source: statx(2).
+///
+/// The standard library asks statx(2) itself, but not with every C library. It is called by its
+/// number, because musl has no function for it before version 1.2.5.
+pub fn created(file: &File, metadata: &Metadata) -> Option<Duration> {
+    if let Ok(created) = metadata.created() {
+        return created.duration_since(UNIX_EPOCH).ok();
+    }
+    let mut found = MaybeUninit::<libc::statx>::zeroed();
+    // SAFETY: the descriptor is open, and the name is a NUL-terminated literal. The pointer leads to
+    // room for one `statx`.
+    let result = unsafe {
+        libc::syscall(
+            libc::SYS_statx,
+            file.as_raw_fd(),
+            c"".as_ptr(),
+            libc::AT_EMPTY_PATH,
+            libc::STATX_BTIME,
+            found.as_mut_ptr(),
+        )
+    };
+    // SAFETY: all zeros are a valid `statx`, in which nothing is known.
+    let found = unsafe { found.assume_init() };
+    if result != 0 || found.stx_mask & libc::STATX_BTIME == 0 {
+        return None;
+    }
+    let seconds = u64::try_from(found.stx_btime.tv_sec).ok()?;
+    Some(Duration::new(seconds, found.stx_btime.tv_nsec))
+}
+
 /// Returns the type of the file system of `file`; `None` if that file system is in memory. Source:
 /// statfs(2).
 ///
@@ -168,38 +201,6 @@ pub fn sync_file_system(file: BorrowedFd<'_>) -> io::Result<()> {
     check(unsafe { libc::syncfs(file.as_raw_fd()) }).map(drop)
 }
 
-/// Renames a file in one step; fails with `AlreadyExists` if `to` exists. Source: renameat2(2).
-///
-/// # Errors
-///
-/// Those of renameat2(2): several mean that the file system, or a filter, does not support it.
-#[cfg(feature = "rotate")]
-pub fn rename_new(folder: BorrowedFd<'_>, from: &OsStr, to: &OsStr) -> io::Result<()> {
-    Ok(renameat_with(
-        folder,
-        from,
-        folder,
-        to,
-        RenameFlags::NOREPLACE,
-    )?)
-}
-
-/// Swaps two files in one step. Source: renameat2(2).
-///
-/// # Errors
-///
-/// As [`rename_new`].
-#[cfg(feature = "rotate")]
-pub fn exchange(folder: BorrowedFd<'_>, one: &OsStr, other: &OsStr) -> io::Result<()> {
-    Ok(renameat_with(
-        folder,
-        one,
-        folder,
-        other,
-        RenameFlags::EXCHANGE,
-    )?)
-}
-
 /// Returns the path of `file`, as the kernel knows it now.
 pub fn path_of(file: BorrowedFd<'_>) -> io::Result<PathBuf> {
     fs::read_link(in_proc(file))
@@ -218,14 +219,6 @@ pub fn reader_of(fd: BorrowedFd<'_>) -> io::Result<File> {
 /// The path under which the kernel shows the descriptor.
 pub(super) fn in_proc(fd: BorrowedFd<'_>) -> PathBuf {
     format!("/proc/self/fd/{}", fd.as_raw_fd()).into()
-}
-
-/// What is under a name on the path of a folder.
-#[cfg(feature = "rotate")]
-pub enum Step {
-    Link(Stat, PathBuf),
-    /// A folder, or what is no folder: then the next step fails.
-    Place(OwnedFd, Stat),
 }
 
 /// Opens what is under `name` in `folder`, and looks at it, in this order: so both are the same.

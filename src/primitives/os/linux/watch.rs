@@ -10,39 +10,7 @@ use rustix::fs::inotify::{self, CreateFlags, ReadFlags, WatchFlags};
 use rustix::io::Errno;
 
 use super::file::in_proc;
-
-/// What is watched of one file, folder or link.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum What {
-    /// Its bytes, its names and its end.
-    File,
-    /// Its names and its end.
-    Folder,
-    /// As a folder; and new names in it.
-    NewNames,
-    /// Its end, and its other names: that of the link, not of the file that it leads to.
-    Link,
-}
-
-impl What {
-    fn flags(self) -> WatchFlags {
-        let of_folder = WatchFlags::MOVE_SELF | WatchFlags::DELETE_SELF;
-        match self {
-            Self::File => of_folder | WatchFlags::MODIFY | WatchFlags::ATTRIB,
-            Self::Folder => of_folder,
-            Self::NewNames => of_folder | WatchFlags::CREATE | WatchFlags::MOVED_TO,
-            Self::Link => of_folder | WatchFlags::ATTRIB | WatchFlags::DONT_FOLLOW,
-        }
-    }
-}
-
-/// What came since the last look.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Came {
-    pub any: bool,
-    /// Something else than new bytes: the watches may have to change.
-    pub is_structural: bool,
-}
+use crate::primitives::os::watch::{Came, What};
 
 /// The watches of one reader. The descriptor becomes readable when an event has come.
 #[derive(Debug)]
@@ -81,7 +49,7 @@ impl Events {
 
     /// Watches what is at `path`.
     pub fn add(&mut self, path: &Path, what: What) -> io::Result<()> {
-        let added = inotify::add_watch(&self.inotify, path, what.flags())?;
+        let added = inotify::add_watch(&self.inotify, path, flags_of(what))?;
         self.watches.insert(added);
         Ok(())
     }
@@ -102,6 +70,16 @@ impl Events {
                 Err(error) => return Err(error.into()),
             }
         }
+    }
+}
+
+fn flags_of(what: What) -> WatchFlags {
+    let of_folder = WatchFlags::MOVE_SELF | WatchFlags::DELETE_SELF;
+    match what {
+        What::File => of_folder | WatchFlags::MODIFY | WatchFlags::ATTRIB,
+        What::Folder => of_folder,
+        What::NewNames => of_folder | WatchFlags::CREATE | WatchFlags::MOVED_TO,
+        What::Link => of_folder | WatchFlags::ATTRIB | WatchFlags::DONT_FOLLOW,
     }
 }
 
