@@ -118,7 +118,7 @@ fn a_file_system_that_shuts_down_loses_nothing_that_is_not_written() {
 /// number of `XFS_IOC_GOINGDOWN`.
 #[allow(unsafe_code, reason = "this request of ioctl(2) has no safe form")]
 fn shut_down(disk: &LoopDisk) -> bool {
-    const SHUTDOWN: libc::c_ulong = 0x8004_587d; // _IOR('X', 125, u32)
+    const SHUTDOWN: libc::Ioctl = 0x8004_587d_u32 as _; // _IOR('X', 125, u32)
     let without_log = 2_u32;
     let folder = File::open(disk.path()).unwrap();
     // SAFETY: the kernel reads one `u32`, which lives over the call.

@@ -121,10 +121,10 @@ fn bother(queue: &Queue, numbers: &mut Numbers) {
 }
 
 /// Signals one of the producers, at any moment.
-fn storm(target: Pthread, stop: &AtomicBool) {
+fn storm(target: usize, stop: &AtomicBool) {
     let mut numbers = Numbers::new(3);
     while !stop.load(Ordering::Relaxed) {
-        pthread_kill(target, Signal::SIGUSR1).unwrap();
+        pthread_kill(target as Pthread, Signal::SIGUSR1).unwrap();
         (0..numbers.below(20_000)).for_each(|_| std::hint::spin_loop());
     }
 }
@@ -142,7 +142,7 @@ fn round(ordered: bool, number: usize) {
         spawn(move || {
             let calm = Arc::new(AtomicBool::new(false));
             let storming = (writer == 0).then(|| {
-                let (target, calm) = (pthread_self(), Arc::clone(&calm));
+                let (target, calm) = (pthread_self() as usize, Arc::clone(&calm));
                 spawn(move || storm(target, &calm))
             });
             let counts = produce(queue, 2 * writer, &stop);

@@ -22,6 +22,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use alq::{Entry, Flags, Options, Queue, Stats};
+use rustix::fs::{AtFlags, CWD, StatxFlags, statx};
 use tempfile::TempDir;
 
 /// The longest wait of a test. Only a failing test waits that long.
@@ -68,6 +69,14 @@ impl<T> Watched<T> {
     pub fn is_running(&self) -> bool {
         !self.0.is_finished()
     }
+}
+
+/// When the file at `path` was created, in nanoseconds since 1970. 0 if its disk does not say.
+pub fn born_ns(path: &Path) -> u64 {
+    // The standard library does not know it with every C library.
+    let time = statx(CWD, path, AtFlags::empty(), StatxFlags::BTIME).unwrap();
+    let time = time.stx_btime;
+    time.tv_sec.unsigned_abs() * 1_000_000_000 + u64::from(time.tv_nsec)
 }
 
 /// Options of the smallest ring: 4096 bytes, 64 slots.

@@ -4,8 +4,8 @@ use std::fs;
 use std::io::Read;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
-use std::time::UNIX_EPOCH;
 
+use crate::common::born_ns;
 use crate::common::far::Far;
 use crate::common::torture::damage::store_checked;
 use crate::ring_folder::{id, log, open, options};
@@ -27,8 +27,7 @@ fn version_1() -> tempfile::TempDir {
     fs::write(&log, unpacked(include_bytes!("ring_version_1/log.gz"))).unwrap();
     // The file is another one now: its numbers are those of this log.
     let of = fs::metadata(&log).unwrap();
-    let born = of.created().unwrap().duration_since(UNIX_EPOCH).unwrap();
-    let [device, inode, born] = [of.dev(), of.ino(), born.as_nanos() as u64];
+    let [device, inode, born] = [of.dev(), of.ino(), born_ns(&log)];
     for intent in [128, 192] {
         let words = [(4, device), (5, inode), (6, born)];
         store_checked(&mut ring, intent, 56, &words);

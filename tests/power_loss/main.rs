@@ -26,8 +26,8 @@ use alq::read::{Item, ReadOptions};
 use alq::rotate::{Compression, RotatingFile, Rotation};
 use alq::{Error, Flags, Framing, Options, Queue, SyncOp};
 
-use common::Numbers;
 use common::torture::run::seed;
+use common::{Numbers, born_ns};
 use disk::{Disk, Files};
 
 /// In the process that appends: the folder, and the number of its first record.
@@ -256,19 +256,18 @@ fn goes_on(folder: &Path, found: &[usize], what: &str) -> bool {
 /// was not finished, each is younger than the one before.
 fn store(files: &Files, folder: &Path) {
     fs::create_dir(folder).unwrap();
-    let born = |path: &Path| fs::metadata(path).unwrap().created().ok();
     let is_fresh = |name: &str| Path::new(name).extension() == Some("fresh".as_ref());
     let is_within_cut = files.iter().any(|(name, _)| is_fresh(name));
-    let mut last = None;
+    let mut last_ns = 0;
     for (name, bytes) in files {
         let path = folder.join(name);
         loop {
             fs::write(&path, bytes).unwrap();
-            if !is_within_cut || last.is_none() || born(&path) > last {
+            if !is_within_cut || last_ns == 0 || born_ns(&path) > last_ns {
                 break;
             }
             fs::remove_file(&path).unwrap();
         }
-        last = born(&path);
+        last_ns = born_ns(&path);
     }
 }

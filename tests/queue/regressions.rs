@@ -6,6 +6,7 @@ use std::io::Read;
 use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::time::Duration;
 
+use crate::common::child::in_child;
 use crate::common::{
     Log, Record, STALLS_SOON, TRY, WAIT, fill_up, nonblocking, parse, pipe, read_all, small, spawn,
 };
@@ -128,22 +129,26 @@ fn close_on_a_blocking_pipe_counts_what_is_never_written() {
     assert_eq!((bytes.len() - filler) as u64 + undrained.bytes, 1000);
 }
 
+/// In its own process: between the fork and the exec of another test's process, that process has a
+/// copy of the descriptor.
 #[test]
 fn after_close_the_descriptor_is_closed() {
-    for round in 0..2000 {
-        let (reader, writer) = UnixStream::pair().unwrap();
-        let queue = small().open_fd(&writer).unwrap();
-        drop(writer);
-        queue.writen(b"x", TRY).unwrap();
-        queue.close(None).unwrap();
-        reader.set_nonblocking(true).unwrap();
-        let mut bytes = Vec::new();
-        let result = (&reader).read_to_end(&mut bytes);
-        assert!(
-            result.is_ok(),
-            "no end of file in round {round}: {result:?}"
-        );
-    }
+    in_child("after_close_the_descriptor_is_closed", || {
+        for round in 0..2000 {
+            let (reader, writer) = UnixStream::pair().unwrap();
+            let queue = small().open_fd(&writer).unwrap();
+            drop(writer);
+            queue.writen(b"x", TRY).unwrap();
+            queue.close(None).unwrap();
+            reader.set_nonblocking(true).unwrap();
+            let mut bytes = Vec::new();
+            let result = (&reader).read_to_end(&mut bytes);
+            assert!(
+                result.is_ok(),
+                "no end of file in round {round}: {result:?}"
+            );
+        }
+    });
 }
 
 #[test]

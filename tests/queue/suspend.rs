@@ -11,7 +11,7 @@ use crate::common::sink::{Script, scripted, sync_error};
 use crate::common::task::Task;
 use crate::common::{DEADLINE, TRY, Watched, spawn, wait_for};
 use alq::{Completion, Error, Level, Notify, Queue, Status, SyncOp, suspend};
-use nix::sys::pthread::{pthread_kill, pthread_self};
+use nix::sys::pthread::{Pthread, pthread_kill, pthread_self};
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
 
 /// Longer than any step here takes, and finite, so that a failing test does not hang.
@@ -157,13 +157,13 @@ fn interrupted(restart: SaFlags) {
         let completion = one.completion.clone();
         let (sender, receiver) = channel();
         let thread = spawn(move || {
-            sender.send(pthread_self()).unwrap();
+            sender.send(pthread_self() as usize).unwrap();
             suspend(&[Some(&completion)], timeout)
         });
         let target = receiver.recv().unwrap();
         wait_for("the interruption", || {
             // The thread is not yet joined, so it still exists.
-            let _ = pthread_kill(target, Signal::SIGUSR2);
+            let _ = pthread_kill(target as Pthread, Signal::SIGUSR2);
             !thread.is_running()
         });
         assert_eq!(thread.join(), Err(Error::Interrupted));

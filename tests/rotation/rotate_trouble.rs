@@ -1,6 +1,7 @@
 //! Other things that happen to a log and its folder: no record is lost by them.
 
 use std::fs::{self, File};
+use std::io;
 use std::os::fd::AsRawFd;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, channel};
@@ -140,8 +141,9 @@ fn without_descriptors_the_old_file_gets_the_records_until_there_is_one() {
             put(&queue, record);
         }
         let error = errors.recv_timeout(DEADLINE).unwrap();
+        let why = io::Error::from_raw_os_error(libc::EMFILE);
         assert!(
-            error.contains("cannot rotate the log: Too many open files"),
+            error.contains(&format!("cannot rotate the log: {why}")),
             "{error}"
         );
         limit.current = before;
