@@ -213,7 +213,16 @@ impl Inheritance {
         sink: &dyn Sink,
     ) -> Option<(u32, Option<u32>)> {
         let intent = self.entries.intent()?;
-        let holds = |runs: &[IoSlice<'_>]| sink.holds(&intent.end, runs);
+        let holds = |runs: &[IoSlice<'_>]| {
+            let held = sink.holds(&intent.end, runs);
+            if sink.is_in_doubt() {
+                // The rest may arrive later, and the next write may have less of it.
+                if let Some(journal) = ring.journal() {
+                    journal.doubt(intent.bytes);
+                }
+            }
+            held
+        };
         Some(drain.pass_written(ring, intent.bytes, holds))
     }
 }

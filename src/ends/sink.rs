@@ -72,7 +72,8 @@ pub trait Sink: Send + Sync {
     fn write(&self, runs: &[IoSlice<'_>]) -> io::Result<usize>;
 
     /// Returns whether bytes may have arrived that the last [`write`](Sink::write) did not report.
-    /// The flusher asks after each write that took fewer bytes than it was given, or none.
+    /// The flusher asks after each write that took fewer bytes than it was given, or none. A recovery
+    /// asks after [`holds`](Sink::holds): bytes of the killed process may arrive after that answer.
     ///
     /// `true` by default: a sink that sends its bytes to another program may get no answer, and the
     /// bytes have arrived all the same. Return `false` if the last call knew how many bytes it

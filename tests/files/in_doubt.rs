@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, IoSlice, Write};
 use std::os::fd::AsFd;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -184,6 +184,43 @@ fn what_a_sink_is_in_doubt_about_is_possibly_repeated_after_a_kill() {
         // here.
         assert!(found.1 > 0 || far.len() <= RUN.len() + 8, "{far}");
     }
+}
+
+/// A sink with little room. Its first write keeps the ring file as a kill would leave it then.
+struct Narrow(PathBuf);
+
+impl Sink for Narrow {
+    fn room(&self) -> u64 {
+        4
+    }
+
+    fn write(&self, runs: &[IoSlice<'_>]) -> io::Result<usize> {
+        let killed = self.0.join("killed");
+        if !killed.exists() {
+            fs::copy(self.0.join("ring"), killed)?;
+        }
+        Ok(runs.iter().map(|run| run.len()).sum())
+    }
+}
+
+/// What a killed process has sent may arrive until a later write has reported it, also if the next
+/// process sends less at a time and is killed, too.
+#[test]
+fn a_restart_with_less_room_keeps_the_doubt() {
+    let test = "a_restart_with_less_room_keeps_the_doubt";
+    let ended = end_of_child(test, "", |folder| {
+        let queue = queue_to_far(folder, &[(ALL, Errno(libc::EAGAIN), DOUBT)]);
+        for record in RUN.split_inclusive('\n') {
+            queue.writen(record.as_bytes(), LATER).unwrap();
+        }
+        let _ = queue.flush();
+    });
+    let Some(ended) = ended else { return };
+    let folder = ended.folder.path();
+    let queue = options(folder).open_sink(Narrow(folder.into())).unwrap();
+    queue.close(None).unwrap();
+    fs::rename(folder.join("killed"), folder.join("ring")).unwrap();
+    assert_eq!(recover(folder).0, (14, 14));
 }
 
 /// The bytes in doubt are not in the next log.
