@@ -3,7 +3,8 @@
 /// The titles in their order, each with the title of its section in the manual page. In the help a
 /// title is a separate line and ends with a colon.
 #[cfg(test)]
-pub const TITLES: [(&str, &str); 3] = [
+pub const TITLES: [(&str, &str); 4] = [
+    ("NATS JetStream:", "NATS JETSTREAM"),
     ("Signals:", "SIGNALS"),
     ("Exit codes:", "EXIT STATUS"),
     ("Examples:", "EXAMPLES"),
@@ -18,6 +19,11 @@ Exit codes:
 See also the help of each command.";
 
 pub const APPEND: &str = "\
+NATS JetStream:
+  alq append --nats URLS --stream NAME --subject SUBJECT --ring RING
+runs the program alq-nats, which appends lines to a stream on other machines, each once
+and in order. It has options of its own: alq append --nats URLS --help.
+
 Signals:
   SIGTERM, SIGINT  write what was read, then die by the signal. If that takes longer
                    than half a second, another signal ends alq at once
@@ -89,6 +95,10 @@ Examples:
   alq check --json wal.log";
 
 pub const RECOVER: &str = "\
+NATS JetStream:
+  alq recover RING --nats URLS --stream NAME --subject SUBJECT
+publishes what a killed alq append --nats left, by the program alq-nats.
+
 Exit codes:
   0  everything that RING holds is written, or nothing was left
   1  RING cannot be used, or the log cannot be written; the rest stays in RING

@@ -5,6 +5,7 @@
 //!  append: signals -> pump -> intake (straight, or copied by lines and records) -> target (queue, rotate) -> FILE
 //!  cat, follow, check: alq::read -> records (prints) or report
 //!  recover, stat, watch: ring (opens and describes a ring file)
+//!  append, recover with --nats: shipping (runs alq-nats)
 //!  bench: turn (a separate process) -> work -> summary -> table, page
 //! ```
 //!
@@ -56,6 +57,7 @@ mod ring;
 mod rotate;
 mod rotate_args;
 mod screen;
+mod shipping;
 mod signals;
 mod stamp;
 mod stat;
@@ -78,6 +80,10 @@ const DAMAGED: u8 = 3;
 fn main() -> ExitCode {
     if let Some(code) = bench::turn::asked() {
         return code;
+    }
+    if let Some(failure) = shipping::hand_over() {
+        report::line(&failure);
+        return ExitCode::from(failure.code());
     }
     signals::hold();
     let cli = match Cli::read() {

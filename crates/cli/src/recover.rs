@@ -13,6 +13,7 @@ use serde::Serialize;
 use crate::args::Recover;
 use crate::report::{self, Failure, Row};
 use crate::ring;
+use crate::shipping;
 use crate::target::Target;
 
 /// The report. The names of the fields are those of `--json`.
@@ -107,9 +108,11 @@ fn noted_log<'a>(ring: &Path, state: &'a State) -> Result<(&'a Path, File), Fail
         Err(Failure::new(report::shown(ring), problem))
     };
     if let Some(place) = &state.place {
+        let how = shipping::recovery(ring, place).unwrap_or_else(|| {
+            "start the program that writes there, which goes on with it".to_owned()
+        });
         return refuse(format!(
-            "its log is no file, but {}: start the program that writes there, which goes on with it, \
-             or take the records out",
+            "its log is no file, but {}: {how}, or take the records out",
             report::visible(place)
         ));
     }

@@ -16,6 +16,7 @@ mod recover;
 mod report;
 mod ring;
 mod rotation;
+mod shipping;
 mod signals;
 mod stalls;
 mod stat;
