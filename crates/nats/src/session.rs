@@ -27,8 +27,8 @@ use crate::contact::{Contact, refusal};
 use crate::mark::{Base, Mark, Tail};
 use crate::pack;
 
-/// The pause between two questions.
-const PAUSE: Duration = Duration::from_millis(50);
+/// The pause between two questions, or two attempts to connect.
+pub const PAUSE: Duration = Duration::from_millis(50);
 
 /// How a reason begins that the last complaint of the client explains.
 pub const NO_CONNECTION: &str = "no connection";
@@ -47,6 +47,41 @@ pub struct Known {
     pub max_messages: usize,
     /// Why nothing is published any more.
     pub fault: Option<String>,
+}
+
+impl Known {
+    /// Notes a complaint of the client. Its first error names the cause, and later ones often only
+    /// the kind, so a text that the last complaint begins with changes nothing.
+    pub fn complain(&mut self, text: &str) {
+        let mut parts: Vec<_> = text.split(": ").filter(|part| *part != "nats").collect();
+        parts.dedup();
+        let text = parts.join(": ");
+        let last = self.complaint.as_deref();
+        if last.is_none_or(|last| !last.starts_with(&text)) {
+            self.complaint = Some(format!("{text}{}", advice(&text)));
+        }
+    }
+}
+
+/// How a server begins to say that a user may not do something.
+const FORBIDDEN: &str = "Permissions Violation";
+
+/// Returns what to do about a complaint.
+fn advice(text: &str) -> &'static str {
+    if text.contains("authorization violation") {
+        ": the servers refuse the user, password, token or credentials"
+    } else if text.contains("signing nonce") {
+        ": the seed of the nkey or of the credentials cannot be read"
+    } else if text.contains("peer certificate") {
+        ": name the certificate of the authority that signed the servers' certificates, and the \
+         servers by the names in theirs"
+    } else if text.contains("fatal alert") {
+        ": the servers refuse the certificate of this client, or that there is none"
+    } else if text.starts_with(FORBIDDEN) {
+        ": allow the user the subject of the log, $JS.API.> and _INBOX.>"
+    } else {
+        ""
+    }
 }
 
 /// [`Known`], shared with the session.
@@ -70,6 +105,10 @@ impl Shared {
             Some(match &known.complaint {
                 Some(complaint) if known.fault.is_none() && reason.starts_with(NO_CONNECTION) => {
                     format!("{reason} ({complaint})")
+                }
+                // A server does not answer a request that it does not allow.
+                Some(complaint) if known.fault.is_none() && complaint.starts_with(FORBIDDEN) => {
+                    complaint.clone()
                 }
                 _ => reason.clone(),
             })

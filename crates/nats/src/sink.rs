@@ -6,17 +6,19 @@ use std::mem;
 use std::process;
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use alq::{LogEnd, RingId, Sink, SyncOp};
-use async_nats::{ConnectOptions, Event};
+use async_nats::{Client, ConnectOptions, Event, ServerAddr};
 use bytes::Bytes;
+use percent_encoding::percent_decode_str;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::time::sleep;
 
 use crate::contact::Contact;
 use crate::mark::{log_number, random};
 use crate::pack::beginning;
-use crate::session::{Known, Session, Shared, Written};
+use crate::session::{Known, NO_CONNECTION, PAUSE, Session, Shared, Written};
 use crate::{Error, Packing, Target};
 
 /// A request to the thread of the client.
@@ -93,7 +95,7 @@ impl NatsSink {
             packing: target.packing,
             process: process::id(),
         };
-        let options = options_of(&mut target, &shared);
+        let options = options_of(&mut target, &servers, &shared);
         let body = move || {
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .enable_all()
@@ -184,6 +186,9 @@ impl Sink for NatsSink {
     }
 
     fn holds(&self, end: &LogEnd, runs: &[IoSlice<'_>]) -> Option<usize> {
+        if *end == LogEnd::default() {
+            return Some(0); // no server had answered yet, so nothing was published
+        }
         let len = runs.iter().map(|run| run.len()).sum();
         self.ask(|answer| Command::Holds(*end, len, answer)).ok()?
     }
@@ -202,11 +207,10 @@ impl Sink for NatsSink {
 }
 
 /// Returns the options of the client.
-fn options_of(target: &mut Target, shared: &Shared) -> ConnectOptions {
+fn options_of(target: &mut Target, servers: &[ServerAddr], shared: &Shared) -> ConnectOptions {
     let shared = shared.clone();
-    let options = ConnectOptions::new()
+    let options = with_user(ConnectOptions::new(), servers)
         .name("alq")
-        .retry_on_initial_connect()
         .connection_timeout(Duration::from_secs(2))
         .ping_interval(Duration::from_secs(2))
         .reconnect_delay_callback(|attempts| {
@@ -215,8 +219,8 @@ fn options_of(target: &mut Target, shared: &Shared) -> ConnectOptions {
         .event_callback(move |event| {
             shared.with(|known| match event {
                 Event::Connected => known.complaint = None,
-                Event::ServerError(error) => known.complaint = Some(error.to_string()),
-                Event::ClientError(error) => known.complaint = Some(error.to_string()),
+                Event::ServerError(error) => known.complain(&error.to_string()),
+                Event::ClientError(error) => known.complain(&error.to_string()),
                 _ => {}
             });
             async {}
@@ -227,30 +231,84 @@ fn options_of(target: &mut Target, shared: &Shared) -> ConnectOptions {
     }
 }
 
+/// Adds the user or token of the first address that has one: the client itself ignores it.
+fn with_user(options: ConnectOptions, servers: &[ServerAddr]) -> ConnectOptions {
+    let plain = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
+    let user = |server: &ServerAddr| {
+        let password = server.password().map(plain);
+        Some((server.username().map(plain)?, password))
+    };
+    match servers.iter().find_map(user) {
+        Some((user, Some(password))) => options.user_and_password(user, password),
+        Some((token, None)) => options.token(token),
+        None => options,
+    }
+}
+
+/// Tries to connect, at least once, until `limit` has passed. Each attempt is one of its own: a client
+/// that tries by itself says only of which kind an error is.
+async fn connect(
+    options: &ConnectOptions,
+    servers: &[ServerAddr],
+    limit: Duration,
+    shared: &Shared,
+) -> Option<Client> {
+    let begun = Instant::now();
+    loop {
+        match options.clone().connect(servers).await {
+            Ok(client) => return Some(client),
+            Err(error) => shared.with(|known| known.complain(&error.to_string())),
+        }
+        if begun.elapsed() >= limit {
+            shared.note(NO_CONNECTION);
+            return None;
+        }
+        sleep(PAUSE).await;
+    }
+}
+
 /// Connects, reports that, and then carries out commands until the sink is dropped.
 async fn serve(
     options: ConnectOptions,
-    servers: Vec<async_nats::ServerAddr>,
+    servers: Vec<ServerAddr>,
     target: Target,
     shared: Shared,
     mut commands: UnboundedReceiver<Command>,
     report: SyncSender<Result<(), Error>>,
 ) {
-    let client = match options.connect(servers).await {
-        Ok(client) => client,
-        Err(error) => {
-            let _ = report.send(Err(Error::Unreachable {
-                servers: crate::target::without_secrets(&target.servers),
-                waited: Duration::ZERO,
-                reason: error.to_string(),
-            }));
+    let begun = Instant::now();
+    let limit = if target.offline {
+        Duration::ZERO // one attempt: records are accepted at once
+    } else {
+        target.connect_timeout
+    };
+    let unreachable = |reason| Error::Unreachable {
+        servers: crate::target::without_secrets(&target.servers),
+        waited: target.connect_timeout,
+        reason,
+    };
+    let client = match connect(&options, &servers, limit, &shared).await {
+        Some(client) => client,
+        None if target.offline => match options.retry_on_initial_connect().connect(servers).await {
+            Ok(client) => client,
+            Err(error) => {
+                let _ = report.send(Err(unreachable(error.to_string())));
+                return;
+            }
+        },
+        None => {
+            let reason = shared.trouble().unwrap_or_default();
+            let _ = report.send(Err(unreachable(reason)));
             return;
         }
     };
     let contact = Contact::new(client, &target);
     let writer = format!("{:016x}{:016x}", random(), random());
     let mut session = Session::new(contact, writer, shared);
-    let begun = session.begin(target.connect_timeout).await;
+    let begun = match session.begin(limit.saturating_sub(begun.elapsed())).await {
+        Err(Error::Unreachable { reason, .. }) => Err(unreachable(reason)),
+        begun => begun,
+    };
     let is_begun = begun.is_ok() || target.offline;
     let begun = begun.or_else(|error| if target.offline { Ok(()) } else { Err(error) });
     if report.send(begun).is_err() || !is_begun {

@@ -77,7 +77,8 @@ impl fmt::Debug for Target {
 
 impl Target {
     /// Names the servers, separated by commas: `nats://host:port`, `tls://host:port`, with the port
-    /// 4222 by default, and `user:password@` or `token@` before the host if needed. Name several
+    /// 4222 by default, and `user:password@` or `token@` before the host if needed, with `%` before
+    /// the hexadecimal code of a special character. All servers get the first of these. Name several
     /// servers of the cluster: the client connects to any of them, and learns of the others.
     pub fn new(servers: impl Into<String>) -> Self {
         Self {
@@ -134,8 +135,9 @@ impl Target {
         self
     }
 
-    /// Lets the sink start while no server answers. The checks of the stream then come with the
-    /// first answer, and fail the queue if they fail. By default [`NatsSink::connect`] fails.
+    /// Lets the sink start while no server answers: [`NatsSink::connect`] makes one attempt, and
+    /// does not wait. The checks of the stream then come with the first answer, and fail the queue
+    /// if they fail. By default [`NatsSink::connect`] fails.
     ///
     /// [`NatsSink::connect`]: crate::NatsSink::connect
     #[must_use]

@@ -5,72 +5,13 @@ mod common;
 use std::io::{self, IoSlice};
 use std::time::{Duration, Instant};
 
-use alq::{Flags, Framing, LogEnd, Options, Queue, RingId, Sink};
+use alq::{Flags, Framing, Options, Queue, Sink};
 use alq_nats::async_nats::jetstream::stream;
 use alq_nats::{Error, NatsSink, Packing, Target};
 
 use common::reader::{self, Message};
+use common::writing::{config, connect_as, numbers, target, texts, write, write_all};
 use common::{Cluster, DEADLINE};
-
-/// The subject of the log in the stream of this name.
-fn subject(name: &str) -> String {
-    format!("{name}.app")
-}
-
-fn target(cluster: &Cluster, name: &str) -> Target {
-    Target::new(cluster.urls())
-        .stream(name)
-        .subject(subject(name))
-        .connect_timeout(DEADLINE)
-}
-
-fn config(name: &str) -> stream::Config {
-    stream::Config {
-        name: name.to_owned(),
-        subjects: vec![subject(name)],
-        ..stream::Config::default()
-    }
-}
-
-fn write(sink: &NatsSink, bytes: &str) -> io::Result<usize> {
-    sink.write(&[IoSlice::new(bytes.as_bytes())])
-}
-
-/// Writes all of it, as the flusher does. Returns where the last write began, in `bytes` and in the
-/// log: what a ring file notes before that write.
-fn write_all(sink: &NatsSink, bytes: &str) -> (usize, LogEnd) {
-    let begun = Instant::now();
-    let mut at = 0;
-    let mut noted = (at, sink.end().unwrap());
-    while at < bytes.len() {
-        assert!(begun.elapsed() < DEADLINE, "{:?}", sink.trouble());
-        noted = (at, sink.end().unwrap());
-        match write(sink, &bytes[at..]) {
-            Ok(taken) => at += taken,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-            Err(error) => panic!("{error}"),
-        }
-    }
-    noted
-}
-
-/// Connects as the writer with this number.
-fn connect_as(writer: u8, target: Target) -> NatsSink {
-    let sink = NatsSink::connect(target).unwrap();
-    sink.opened(RingId::from_bytes([writer; 16])).unwrap();
-    sink
-}
-
-fn texts(messages: &[Message]) -> Vec<String> {
-    let text = |message: &Message| String::from_utf8(message.payload.clone()).unwrap();
-    messages.iter().map(text).collect()
-}
-
-fn numbers(range: std::ops::Range<usize>) -> String {
-    let lines: Vec<_> = range.map(|number| format!("{number}\n")).collect();
-    lines.concat()
-}
 
 /// Appends lines through a queue, and returns the messages.
 fn ship(cluster: &Cluster, name: &str, packing: Packing, lines: usize) -> Vec<Message> {
@@ -282,79 +223,6 @@ fn a_write_at_an_end_that_is_out_of_date_is_refused_and_repeated_at_the_right_on
 }
 
 #[test]
-fn two_writers_are_refused_and_not_mixed() {
-    let Some(cluster) = common::cluster(1) else {
-        return;
-    };
-    let name = "fence";
-    reader::create(&cluster.urls(), &config(name));
-    // Both begin on an empty subject, as two services with a copied configuration do.
-    let one = connect_as(1, target(&cluster, name));
-    let two = connect_as(2, target(&cluster, name));
-    write_all(&one, "of one\n");
-    let error = write(&two, "of two\n").unwrap_err().to_string();
-    assert!(error.contains(&"01".repeat(16)), "{error}");
-    assert!(error.contains(&"02".repeat(16)), "{error}");
-    let again = write(&two, "of two\n").unwrap_err().to_string();
-    assert_eq!(again, error);
-    write_all(&one, "of one again\n");
-
-    let late = NatsSink::connect(target(&cluster, name)).unwrap();
-    let error = late.opened(RingId::from_bytes([3; 16])).unwrap_err();
-    assert!(error.to_string().contains("take_over"), "{error}");
-    write(&late, "of three\n").unwrap_err();
-
-    let three = connect_as(3, target(&cluster, name).take_over(true));
-    write_all(&three, "of three\n");
-    let error = write(&one, "lost\n").unwrap_err().to_string();
-    assert!(error.contains("take_over"), "{error}");
-    let read = texts(&reader::read(&cluster.urls(), name));
-    assert_eq!(read, ["of one", "of one again", "of three"]);
-}
-
-#[test]
-fn a_copy_of_a_ring_file_is_refused_once_both_write() {
-    let Some(cluster) = common::cluster(1) else {
-        return;
-    };
-    reader::create(&cluster.urls(), &config("copy"));
-    let one = connect_as(1, target(&cluster, "copy"));
-    let copy = connect_as(1, target(&cluster, "copy"));
-    write_all(&one, "of one\n");
-    write_all(&copy, "of the copy\n"); // as a restart would
-    let error = write(&one, "again\n").unwrap_err().to_string();
-    assert!(error.contains("copy of this ring file"), "{error}");
-}
-
-/// The process that was taken over comes back, and takes over in turn: it must know what of its
-/// last write arrived, although messages of another writer follow.
-#[test]
-fn a_writer_that_was_taken_over_finds_what_had_arrived() {
-    let Some(cluster) = common::cluster(1) else {
-        return;
-    };
-    for (name, batches) in [("turns", true), ("turns2", false)] {
-        reader::create(
-            &cluster.urls(),
-            &stream::Config {
-                allow_atomic_publish: batches,
-                ..config(name)
-            },
-        );
-        let connect = |writer| connect_as(writer, target(&cluster, name).take_over(true));
-        let killed = connect(1);
-        let (began, noted) = write_all(&killed, "a\nb\n");
-        write_all(&connect(2), "x\n");
-        let back = connect(1);
-        let held = back.holds(&noted, &[IoSlice::new(&b"a\nb\nc\n"[began..])]);
-        assert_eq!(held, Some(4 - began));
-        write_all(&back, "c\n");
-        let read = texts(&reader::read(&cluster.urls(), name));
-        assert_eq!(read, ["a", "b", "x", "c"]);
-    }
-}
-
-#[test]
 fn a_stream_that_cannot_hold_a_log_is_refused_with_the_setting() {
     let Some(cluster) = common::cluster(1) else {
         return;
@@ -409,4 +277,43 @@ fn a_queue_may_be_used_on_a_thread_of_a_runtime() {
         texts(&reader::read(&cluster.urls(), "within")),
         ["a record"]
     );
+}
+
+/// What a process without servers accepts survives it, and the next one delivers it.
+#[test]
+fn records_are_accepted_at_once_while_no_server_runs() {
+    let Some(mut cluster) = common::cluster(1) else {
+        return;
+    };
+    reader::create(&cluster.urls(), &config("away"));
+    cluster.kill_node(0);
+    let folder = tempfile::tempdir().unwrap();
+    let open = || {
+        let begun = Instant::now();
+        let target = target(&cluster, "away").offline(true);
+        let sink = NatsSink::connect(target.connect_timeout(2 * DEADLINE)).unwrap();
+        assert!(begun.elapsed() < DEADLINE, "it waited for a server");
+        let options = Options::new().framing(Framing::Lines).stall_limit(None);
+        let options = options.ring_file(folder.path().join("ring"));
+        options.ring_on_disk(true).open_sink(sink).unwrap()
+    };
+    let queue = open();
+    append(&queue, 0..10);
+    let (ring, killed) = (folder.path().join("ring"), folder.path().join("killed"));
+    common::until("the first write to be noted", || {
+        std::fs::copy(&ring, &killed).unwrap(); // as a kill leaves it
+        let left = alq::ring_file::inspect(&killed).ok()?;
+        (left.pending.possibly_repeated_bytes > 0).then_some(())
+    });
+    queue.close(Some(Duration::from_millis(1))).unwrap_err();
+    drop(queue);
+    std::fs::rename(&killed, &ring).unwrap();
+    let queue = open();
+    let found = queue.recovery().unwrap();
+    assert_eq!((found.bytes, found.possibly_repeated_bytes), (20, 0)); // nothing was published
+    append(&queue, 10..20);
+    cluster.start_node(0);
+    common::until("the server", || queue.flush().ok());
+    let messages = reader::read(&cluster.urls(), "away");
+    assert_eq!(texts(&messages).join("\n") + "\n", numbers(0..20));
 }

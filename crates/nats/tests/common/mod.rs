@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "each test uses a part of it")]
 
 pub mod reader;
+pub mod writing;
 
 use std::env;
 use std::fs;
@@ -31,11 +32,16 @@ pub fn server() -> Option<PathBuf> {
 
 /// Starts a cluster, or says that the test is skipped.
 pub fn cluster(count: usize) -> Option<Cluster> {
+    cluster_with(count, "")
+}
+
+/// Starts a cluster whose servers have more settings, or says that the test is skipped.
+pub fn cluster_with(count: usize, settings: &str) -> Option<Cluster> {
     let Some(program) = server() else {
         eprintln!("skipped: no nats-server in PATH or ALQ_NATS_SERVER (ci/nats.sh installs one)");
         return None;
     };
-    Some(Cluster::start(program, count))
+    Some(Cluster::start(program, count, settings))
 }
 
 /// Servers with JetStream. They are killed when this is dropped.
@@ -44,6 +50,8 @@ pub struct Cluster {
     program: PathBuf,
     folder: TempDir,
     nodes: Vec<Node>,
+    /// More settings of each server.
+    settings: String,
 }
 
 #[derive(Debug)]
@@ -54,7 +62,7 @@ struct Node {
 }
 
 impl Cluster {
-    fn start(program: PathBuf, count: usize) -> Self {
+    fn start(program: PathBuf, count: usize, settings: &str) -> Self {
         // All ports are taken at the same time, so that they differ.
         let ports: Vec<_> = (0..2 * count)
             .map(|_| TcpListener::bind("127.0.0.1:0").unwrap())
@@ -72,6 +80,7 @@ impl Cluster {
             program,
             folder: tempfile::tempdir().unwrap(),
             nodes: nodes.collect(),
+            settings: settings.to_owned(),
         };
         for at in 0..count {
             cluster.configure(at);
@@ -113,8 +122,9 @@ impl Cluster {
         };
         let config = format!(
             "server_name: n{at}\nlisten: \"127.0.0.1:{port}\"\n{cluster}\
-             jetstream {{ store_dir: \"{}\", sync_interval: always }}\n",
-            folder.display()
+             jetstream {{ store_dir: \"{}\", sync_interval: always }}\n{}\n",
+            folder.display(),
+            self.settings
         );
         fs::write(self.config(at), config).unwrap();
     }

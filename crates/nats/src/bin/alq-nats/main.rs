@@ -3,7 +3,9 @@
 mod append;
 mod recover;
 
-use std::path::PathBuf;
+use std::fmt::Display;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -50,9 +52,18 @@ struct To {
     /// File with credentials (a user's JWT and seed), as `nsc` and `nats` write it
     #[arg(long, value_name = "FILE")]
     creds: Option<PathBuf>,
+    /// File with the seed of an nkey, which begins with SU
+    #[arg(long, value_name = "FILE", conflicts_with = "creds")]
+    nkey: Option<PathBuf>,
     /// File with the certificate of the authority that signed those of the servers
     #[arg(long, value_name = "FILE")]
     ca: Option<PathBuf>,
+    /// File with the certificate of this client, for servers that ask for one
+    #[arg(long, value_name = "FILE", requires = "key")]
+    cert: Option<PathBuf>,
+    /// File with the private key of that certificate
+    #[arg(long, value_name = "FILE", requires = "cert")]
+    key: Option<PathBuf>,
     /// One message for each line, or for each write of many lines
     #[arg(long, value_enum, value_name = "FORM", default_value_t = Form::Lines)]
     messages: Form,
@@ -72,6 +83,17 @@ enum Form {
 /// The most bytes of a message with many lines: half of what servers accept by default.
 const RUN_MAX: usize = 512 << 10;
 
+/// A change to the options of the client.
+type Access = Box<dyn FnOnce(ConnectOptions) -> ConnectOptions + Send>;
+
+fn read(path: &Path) -> Result<String, String> {
+    fs::read_to_string(path).map_err(|error| shown(path, &error))
+}
+
+fn shown(path: &Path, error: &dyn Display) -> String {
+    format!("{}: {error}", path.display())
+}
+
 impl To {
     /// Connects. With `offline`, also if no server answers.
     fn connect(&self, offline: bool) -> Result<Arc<NatsSink>, String> {
@@ -88,24 +110,41 @@ impl To {
         if let Some(replicas) = self.create {
             target = target.create(replicas);
         }
-        let shown =
-            |path: &PathBuf, error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
-        if let Some(path) = &self.creds {
-            let text = std::fs::read_to_string(path).map_err(|error| shown(path, &error))?;
-            // The text is read once here, so that a mistake is reported now.
-            ConnectOptions::with_credentials(&text).map_err(|error| shown(path, &error))?;
-            target = target.options(move |options| match options.credentials(&text) {
-                Ok(options) => options,
-                Err(_) => unreachable!("these credentials were read before"),
-            });
-        }
-        if let Some(path) = self.ca.clone() {
-            std::fs::File::open(&path).map_err(|error| shown(&path, &error))?;
-            target = target.options(move |options| options.add_root_certificates(path));
-        }
+        let access = self.access()?;
+        target =
+            target.options(move |options| access.into_iter().fold(options, |all, one| one(all)));
         NatsSink::connect(target)
             .map(Arc::new)
             .map_err(|error| error.to_string())
+    }
+
+    /// Reads the files with credentials and certificates, so that a mistake is reported now.
+    fn access(&self) -> Result<Vec<Access>, String> {
+        let mut access: Vec<Access> = Vec::new();
+        if let Some(path) = &self.creds {
+            let text = read(path)?;
+            ConnectOptions::with_credentials(&text).map_err(|error| shown(path, &error))?;
+            access.push(Box::new(move |options| match options.credentials(&text) {
+                Ok(options) => options,
+                Err(_) => unreachable!("these credentials were read before"),
+            }));
+        }
+        if let Some(path) = &self.nkey {
+            let seed = read(path)?.trim().to_owned();
+            access.push(Box::new(|options| options.nkey(seed)));
+        }
+        if let Some(path) = self.ca.clone() {
+            read(&path)?;
+            access.push(Box::new(|options| options.add_root_certificates(path)));
+        }
+        if let (Some(cert), Some(key)) = (self.cert.clone(), self.key.clone()) {
+            read(&cert)?;
+            read(&key)?;
+            access.push(Box::new(|options| {
+                options.add_client_certificate(cert, key)
+            }));
+        }
+        Ok(access)
     }
 
     /// The place, for messages.
