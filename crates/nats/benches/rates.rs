@@ -18,6 +18,7 @@
 mod common;
 
 use std::env;
+use std::io;
 use std::process;
 use std::time::{Duration, Instant};
 
@@ -180,7 +181,8 @@ fn ship(cluster: &Cluster, packing: Packing, count: usize) {
 }
 
 /// What `writen` costs its caller: with a file, with the sink, and with the sink while there is no
-/// quorum. Bursts of 64 records without waiting, and a pause of 200 us after each.
+/// quorum; and what a full ring costs, beside that of a pipe that nobody reads. Bursts of 64 records
+/// without waiting, and a pause of 200 us after each.
 fn callers(cluster: &mut Cluster) {
     println!("\nan append without waiting, in ns (with the clock), in bursts of 64");
     println!(
@@ -190,7 +192,7 @@ fn callers(cluster: &mut Cluster) {
     create(cluster, true);
     let file = tempfile::NamedTempFile::new().unwrap();
     let options = Options::new().capacity(16 << 20).framing(Framing::Lines);
-    let to_file = options.open(file.path()).unwrap();
+    let to_file = options.clone().open(file.path()).unwrap();
     let to_nats = queue(cluster, Packing::Records);
     for _ in 0..3 {
         append("file", &to_file);
@@ -203,8 +205,16 @@ fn callers(cluster: &mut Cluster) {
         append("file", &to_file);
         append("nats, no quorum", &to_nats);
     }
-    while to_nats.writen(&[b'x'; LEN], Flags::NOWAIT).is_ok() {}
-    append("nats, no quorum, full", &to_nats);
+    let (reader, writer) = io::pipe().unwrap();
+    let to_pipe = options.open_fd(&writer).unwrap();
+    for queue in [&to_pipe, &to_nats] {
+        while queue.writen(&[b'x'; LEN], Flags::NOWAIT).is_ok() {}
+    }
+    for _ in 0..3 {
+        append("pipe, full", &to_pipe);
+        append("nats, no quorum, full", &to_nats);
+    }
+    drop(reader); // otherwise the end of the queue waits for a reader
     cluster.start_node(1);
     cluster.start_node(2);
     common::until("a leader", || to_nats.flush().ok());
