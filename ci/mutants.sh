@@ -76,6 +76,7 @@ oldest.again                     recorder::nothing_is_refused_for_a_span_that_wa
 oldest.look                      recorder::overwritten_bytes_change_hands
 oldest.release                   recorder::a_copy_against_a_producer
 oldest.state                     recorder::overwritten_bytes_change_hands
+oldest.taken                     recorder::a_copy_against_a_producer
 oldest.take                      recorder::overwritten_bytes_change_hands
 park.fence                       wake_flusher::a_post_wakes_the_flusher
 park.look                        wake_flusher::a_post_wakes_the_flusher

@@ -29,8 +29,8 @@ pub use face::{
     dump_on_panic, flush_all, shutdown, suspend,
 };
 pub use words::{
-    Dump, Error, Flags, Framing, FramingProblem, Level, LogEnd, Operation, Position, Recovery,
-    Report, RingFileProblem, RingId, RotationProblem, Status, SyncOp, SyncPolicy, Target,
+    AfterKill, Dump, Error, Flags, Framing, FramingProblem, Level, LogEnd, Operation, Position,
+    Recovery, Report, RingFileProblem, RingId, RotationProblem, Status, SyncOp, SyncPolicy, Target,
     Undrained,
 };
 
@@ -55,6 +55,7 @@ pub mod async_append {
 /// Inspects a [ring file](Options::ring_file) from outside, also while a process uses it.
 pub mod ring_file {
     pub use crate::face::inspect::{State, inspect, on_disk};
+    pub use crate::face::ring_dump::{RingDump, dump};
     pub use crate::words::Live;
 }
 

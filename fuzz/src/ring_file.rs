@@ -4,7 +4,8 @@ use std::fs::{self, Metadata};
 use std::os::unix::fs::MetadataExt;
 use std::time::UNIX_EPOCH;
 
-use alq::Options;
+use alq::ring_file::dump;
+use alq::{Error, Flags, Options};
 
 use crate::bytes::Bytes;
 use crate::desk::{Desk, put};
@@ -132,6 +133,7 @@ pub fn ring_file(input: &[u8]) {
     } else {
         2
     };
+    let is_recorder = input.last().is_some_and(|last| last % 8 == 5);
     let mut input = Bytes(input);
     let (slots, count) = [(64, None), (64, None), (4, Some(3)), (8, Some(5))][input.below(4)];
     let sizes = Sizes {
@@ -162,11 +164,15 @@ pub fn ring_file(input: &[u8]) {
     }
     image.set(0, &sizes.words(version));
     if version == 2 {
-        // An id, and the framing `Raw`.
-        image.set(384, &checked([7, 7, 0, 0, 0, 0, 0, 0]));
+        // An id, the mode, and the framing `Raw`.
+        image.set(384, &checked([7, 7, u64::from(is_recorder), 0, 0, 0, 0, 0]));
     }
     let word = u64::from(tail.0) << 32 | u64::from(tail.1);
     image.set(64, &[u64::from(input.u8()), word, !word]);
+    if is_recorder {
+        let [seq, pos] = [tail.0, tail.1].map(u64::from);
+        image.set(88, &[seq, pos, u64::from(input.u8()), 0]);
+    }
     let end = image.describe(&mut input);
 
     // The log: some bytes of earlier writes, and a part of the run.
@@ -207,5 +213,37 @@ pub fn ring_file(input: &[u8]) {
         let at = input.u32() as usize % image.bytes.len();
         image.bytes[at] ^= input.u8();
     }
-    let _ = desk.recover(&image.bytes, &log, AFTER);
+    if is_recorder {
+        recorder(&desk, &image.bytes, sizes.options());
+    } else {
+        let _ = desk.recover(&image.bytes, &log, AFTER);
+    }
+}
+
+/// Copies the records of a recorder from outside, and opens it. Both find the same, or refuse the
+/// file.
+fn recorder(desk: &Desk, ring: &[u8], options: Options) {
+    put(&desk.ring, ring);
+    put(&desk.log, b"");
+    let outside = dump(&desk.ring, "");
+    let queue = options.recorder(true).ring_file(&desk.ring).open(&desk.log);
+    let (Ok(outside), Ok(queue)) = (&outside, &queue) else {
+        assert!(outside.is_err() && queue.is_err(), "{outside:?}, {queue:?}");
+        assert_eq!(fs::read(&desk.ring).unwrap(), ring);
+        return;
+    };
+    queue.flush().unwrap();
+    let log = fs::read(&desk.log).unwrap();
+    assert!(log.ends_with(outside.bytes()));
+    let found = queue.recovery().unwrap();
+    assert_eq!(
+        (found.bytes, found.damaged_slots),
+        (outside.dump.bytes, outside.damaged_slots)
+    );
+    let posted = match queue.writen(AFTER, Flags::NOWAIT) {
+        Err(Error::WrongMode) => queue.write_fixed(AFTER, Flags::NOWAIT),
+        posted => posted,
+    };
+    posted.unwrap();
+    assert_eq!(queue.dump("").unwrap().records, 1);
 }

@@ -91,6 +91,7 @@ impl<M: Memory> Flusher<M> {
         } else {
             (capacity / 4).min(BATCH_MAX)
         };
+        let dumping = dump::Dumping::after(intake.ring.journal());
         Self {
             shared,
             sink,
@@ -98,7 +99,7 @@ impl<M: Memory> Flusher<M> {
             gap_line: GapLine::default(),
             head: notes::Head::default(),
             discarding: switch::Discarding::default(),
-            dumping: dump::Dumping::default(),
+            dumping,
             batch_limit,
         }
     }

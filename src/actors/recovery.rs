@@ -13,7 +13,8 @@ use crate::ring::{Drain, Found, Ring, find};
 #[cfg(feature = "frames")]
 use crate::words::extend;
 use crate::words::{
-    Entries, Geometry, Head, Intent, Layout, LogNote, Recovery, RingFileProblem as Problem, Tail,
+    Entries, Geometry, Head, Intent, Layout, LogNote, Mode, Oldest, Recovery,
+    RingFileProblem as Problem, Tail,
 };
 
 /// The content of a ring file, before any of it is changed.
@@ -22,6 +23,8 @@ pub struct Inheritance {
     entries: Entries,
     tail: Head,
     found: Found,
+    /// Where the oldest record is, if it is the ring of a recorder.
+    oldest: Option<Oldest>,
     /// How many bytes are posted and, by the words of the ring file, not written.
     bytes: u64,
 }
@@ -32,12 +35,14 @@ impl Inheritance {
     /// # Errors
     ///
     /// The problem with the ring.
-    pub fn look<M: Memory>(memory: &M, journal: &Journal) -> Result<Self, Problem> {
+    pub fn look<M: Memory>(memory: &M, journal: &Journal, mode: Mode) -> Result<Self, Problem> {
         let words = |slot: usize| memory.slots()[slot].words();
-        Self::of(memory.geometry(), journal.read(), words)
+        let oldest = (mode == Mode::Recorder).then(|| journal.oldest());
+        Self::of(memory.geometry(), journal.read(), oldest, words)
     }
 
-    /// Reads a ring from words. `words` gives the place and the state of each slot.
+    /// Reads a ring from words. `words` gives the place and the state of each slot. `oldest` is set
+    /// for a recorder.
     ///
     /// # Errors
     ///
@@ -45,30 +50,48 @@ impl Inheritance {
     pub fn of(
         geometry: Geometry,
         entries: Entries,
+        oldest: Option<Oldest>,
         words: impl Fn(usize) -> (u64, u64),
     ) -> Result<Self, Problem> {
-        let tail = entries.tail().ok_or(Problem::Damaged {
+        let (tail, mode) = match oldest {
+            Some(oldest) => (Some(oldest.head()), Mode::Recorder),
+            None => (entries.tail(), Mode::Queue),
+        };
+        let tail = tail.ok_or(Problem::Damaged {
             part: "the words of its tail",
         })?;
-        let found = find(geometry, tail, words);
+        let found = find(geometry, tail, mode, words);
         let bytes = found.spans.iter().map(|span| span.unwritten()).sum();
         Ok(Self {
             entries,
             tail,
             found,
+            oldest,
             bytes,
         })
     }
 
     /// Reads the ring in `file`, which has this layout; also returns its other words. The file is
-    /// not changed. Words that contradict each other are an error of the inner kind.
+    /// not changed. Words that contradict each other are an error of the inner kind, unless the
+    /// file is in use: then they may have changed between two looks.
     ///
     /// # Errors
     ///
     /// The errors of read(2).
-    pub fn read(file: &File, layout: Layout) -> io::Result<(Image, Result<Self, Problem>)> {
+    pub fn read(
+        file: &File,
+        layout: Layout,
+        mode: Mode,
+        in_use: bool,
+    ) -> io::Result<(Image, Result<Self, Problem>)> {
         let image = Image::read(file, layout)?;
-        let found = Self::of(layout.geometry, image.entries, |at| image.slot(at));
+        let oldest = (mode == Mode::Recorder).then_some(image.oldest);
+        let checked = match oldest {
+            Some(oldest) if !in_use => oldest.check(layout.geometry, |at| image.slot(at)),
+            _ => Ok(()),
+        };
+        let found = checked
+            .and_then(|()| Self::of(layout.geometry, image.entries, oldest, |at| image.slot(at)));
         Ok((image, found))
     }
 
@@ -82,6 +105,20 @@ impl Inheritance {
             damaged_slots: self.found.damaged,
             ..Recovery::default()
         }
+    }
+
+    /// Returns the spans: the distances of its sequence and of its start from the tail, and its
+    /// length. Of a recorder only, where no part of a span is written.
+    pub fn spans(&self) -> impl Iterator<Item = (u32, u32, u32)> {
+        let spans = self.found.spans.iter();
+        spans.map(|span| (span.ahead, span.unwritten_from(), span.committed))
+    }
+
+    /// Leaves out the spans after the one at this distance from the tail; all, without one.
+    pub fn up_to(mut self, last: Option<u32>) -> Self {
+        let spans = &mut self.found.spans;
+        spans.retain(|span| last.is_some_and(|last| span.ahead <= last));
+        self
     }
 
     /// Returns the bytes from the tail to the end of the last span.
@@ -201,6 +238,14 @@ impl Inheritance {
             journal.clear_damaged();
             journal.advance(drain.tail(), 0, drain.ahead());
         }
+        (ring, drain, recovery)
+    }
+
+    /// Continues with the ring of a recorder, which has all records that were found.
+    pub fn take_over_recorder<M: Memory>(self, memory: M) -> (Ring<M>, Drain, Recovery) {
+        let recovery = self.summary();
+        let oldest = self.oldest.expect("it is the ring of a recorder");
+        let (ring, drain) = Ring::resume(memory, oldest.tail, &self.found.spans);
         (ring, drain, recovery)
     }
 

@@ -17,8 +17,8 @@ use crate::ends::Sink;
 use crate::memory::{Memory, Mirror, RingFile, random_id};
 use crate::ring::{Drain, Ring};
 use crate::words::{
-    Error, Framing, Identity, Layout, LogNote, Operation, Recovery, RingFileProblem as Problem,
-    RingFraming, RingId, Tail,
+    AfterKill, Error, Framing, Identity, Layout, LogNote, Mode, Operation, Recovery,
+    RingFileProblem as Problem, RingFraming, RingId, Tail,
 };
 
 /// A ring, and the end of the log that it is drained to.
@@ -33,6 +33,8 @@ pub(super) struct Begun {
     pub has_sizes: bool,
     /// Whether its records are framed as the options ask for. If not, its records come first.
     pub has_framing: bool,
+    /// Whether a recorder shall dump what a killed process has left.
+    pub is_dump_due: bool,
 }
 
 /// A ring file that the queue may use. Its records, if it holds any, are not changed yet.
@@ -95,6 +97,7 @@ impl Options {
             mended,
             has_sizes: true,
             has_framing: true,
+            is_dump_due: false,
         })
     }
 
@@ -106,7 +109,6 @@ impl Options {
         reporter: &Reporter,
     ) -> Result<Begun, Error> {
         let system = |error: io::Error| Error::io(Operation::RingFile, &error).about(&path.into());
-        let wrong = |problem| Error::ring_file(path, problem);
         let kept = self.keep(path, layout, sink)?;
         let opening = Opening {
             framing: kept.framing,
@@ -123,23 +125,29 @@ impl Options {
         } = kept;
         let identity = Identity {
             id,
+            mode: self.ring_mode(),
             framing: RingFraming::of(plan.wrap),
         };
         opened.identify(identity).map_err(system)?;
         sink.opened(id)
             .map_err(|error| Error::sink_refused(&error))?;
         let has_sizes = opened.layout == layout;
-        let disk = opened.disk().filter(|_| !self.ring_on_disk);
-        let memory = Mirror::map_file(opened).map_err(system)?;
-        let journal = memory.journal().expect("a mapped file has one");
-        let inheritance = Inheritance::look(&memory, journal).map_err(wrong)?;
-        if let Some(file_system) = disk {
-            reporter.report(wrong(Problem::OnDisk { file_system }));
+        let has_framing = framing == self.opening.framing;
+        let (memory, inheritance) = self.map(path, opened, reporter)?;
+        memory.journal().expect("it is mapped").note_log(&note);
+        let (ring, mut drain, mut recovery) = if self.recorder {
+            inheritance.take_over_recorder(memory)
+        } else {
+            inheritance.take_over(memory, sink, plan.standing)
+        };
+        let can_stay = has_sizes && has_framing && self.after_kill == AfterKill::Keep;
+        let is_dump_due = self.recorder && recovery.bytes > 0 && !can_stay;
+        if is_dump_due {
+            recovery.dumped_bytes = recovery.bytes;
         }
-        journal.note_log(&note);
-        let (ring, mut drain, recovery) = inheritance.take_over(memory, sink, plan.standing);
         // A log of lines may end inside a record whose rest is in the ring.
-        let is_continued = drain.ahead() > 0 || (sink.cuts_records() && recovery.bytes > 0);
+        let may_continue = sink.cuts_records() && recovery.bytes > 0 && !self.recorder;
+        let is_continued = drain.ahead() > 0 || may_continue;
         let end = plan.end.unwrap_or(drain.position());
         // If the log went on after the last record of the ring, the ring goes on there once it is
         // empty.
@@ -157,8 +165,28 @@ impl Options {
             recovery: Some(recovery.after(cleared)),
             mended,
             has_sizes: has_sizes && !is_behind,
-            has_framing: framing == self.opening.framing,
+            has_framing,
+            is_dump_due,
         })
+    }
+
+    /// Maps the ring file, and finds what it holds.
+    fn map(
+        &self,
+        path: &Path,
+        opened: RingFile,
+        reporter: &Reporter,
+    ) -> Result<(Mirror, Inheritance), Error> {
+        let wrong = |problem| Error::ring_file(path, problem);
+        let disk = opened.disk().filter(|_| !self.ring_on_disk);
+        let memory = Mirror::map_file(opened)
+            .map_err(|error| Error::io(Operation::RingFile, &error).about(&path.into()))?;
+        let journal = memory.journal().expect("a mapped file has one");
+        let inheritance = Inheritance::look(&memory, journal, self.ring_mode()).map_err(wrong)?;
+        if let Some(file_system) = disk {
+            reporter.report(wrong(Problem::OnDisk { file_system }));
+        }
+        Ok((memory, inheritance))
     }
 
     /// Opens the ring file, and checks that its records may go to the log of `sink`. Makes it anew
@@ -166,24 +194,32 @@ impl Options {
     fn keep(&self, path: &Path, layout: Layout, sink: &dyn Sink) -> Result<Kept, Error> {
         let system = |error: io::Error| Error::io(Operation::RingFile, &error).about(&path.into());
         let wrong = |problem| Error::ring_file(path, problem);
-        let asked = self.opening.framing;
-        let mut opened = RingFile::open(path, layout, sink.file_id())?;
+        let (asked, mode) = (self.opening.framing, self.ring_mode());
+        let mut opened = RingFile::open(path, layout, mode, sink.file_id())?;
         if opened.layout.entry_len != layout.entry_len {
             return Err(wrong(Problem::OtherGeometry {
                 found: opened.layout.to_string(),
                 asked: layout.to_string(),
             }));
         }
-        let (image, found) = Inheritance::read(&opened.file, opened.layout).map_err(system)?;
+        let had = opened.identity.mode;
+        let (image, found) =
+            Inheritance::read(&opened.file, opened.layout, had, false).map_err(system)?;
         let found = found.map_err(wrong)?;
         let Recovery { bytes, .. } = found.summary();
+        if bytes > 0 && had != mode {
+            let is_recorder = had == Mode::Recorder;
+            return Err(wrong(Problem::OtherUse { is_recorder, bytes }));
+        }
         let note = note_of(sink);
         let is_same = image.log.as_ref().is_none_or(|log| log.is_same_log(&note));
         if !self.other_log {
             found.check_log(image.log, &note).map_err(wrong)?;
         }
+        let is_discarded =
+            bytes > 0 && mode == Mode::Recorder && self.after_kill == AfterKill::Discard;
         let noted = opened.identity.framing;
-        let framing = if bytes == 0 || (opened.is_old && !is_checked(asked)) {
+        let framing = if bytes == 0 || is_discarded || (opened.is_old && !is_checked(asked)) {
             Some(asked) // version 1 does not say
         } else {
             noted.option()
@@ -201,10 +237,12 @@ impl Options {
             _ => random_id().map_err(system)?,
         };
         let mut cleared = Recovery::default();
-        if bytes == 0 && opened.layout != layout {
-            opened.identity.id = id;
+        let is_other = opened.layout != layout || had != mode;
+        if is_discarded || (bytes == 0 && is_other) {
+            (opened.identity.id, opened.identity.mode) = (id, mode);
             opened.make_anew(layout).map_err(system)?;
             cleared = found.summary();
+            cleared.discarded_bytes = bytes;
         }
         Ok(Kept {
             opened,

@@ -11,7 +11,8 @@ use crate::ends::log_file;
 use crate::memory::{Image, check_owner, noted_pid, read_title};
 use crate::primitives::os::file::{disk_of, holder_of, is_locked, open_existing};
 use crate::words::{
-    Error, Framing, Intent, Layout, Live, LogEnd, Operation, Recovery, RingFileProblem, RingId,
+    Error, Framing, Intent, Layout, Live, LogEnd, Mode, Operation, Recovery, RingFileProblem,
+    RingId,
 };
 
 /// Describes what a ring file holds, and what its queue is doing.
@@ -46,6 +47,10 @@ pub struct State {
     /// The identity of the log's file when it was opened, without its size; `None` for a pipe or a
     /// socket, and if it is not known. By now another file may have that path.
     pub log_end: Option<LogEnd>,
+    /// Whether it is the ring of a [recorder](crate::Options::recorder). Its records are in
+    /// `pending`: they are written when a dump is asked for, or when the next process opens the ring
+    /// of a killed one.
+    pub is_recorder: bool,
     /// Why a queue of this user would not open the file: another user can write to it. Its content
     /// must not be trusted then, and `inspect` opens no file that it names.
     pub untrusted: Option<RingFileProblem>,
@@ -94,15 +99,11 @@ pub fn inspect(path: impl AsRef<Path>) -> Result<State, Error> {
         });
     };
     let untrusted = check_owner(&file).map_err(system)?.err();
-    // When a process ends, it loses the lock that `is_locked` sees before the one that `holder`
-    // sees. With `holder` asked first, it is never mistaken for a process of another namespace.
-    let holder = || holder_of(&file, noted_pid(&file));
-    let pid = holder();
-    let was_locked = pid.is_some() || is_locked(&file);
-    let (image, inheritance) = look(&file, layout, was_locked).map_err(system)?;
+    let Owner { pid, in_use } = owner(&file);
+    let (image, inheritance) = look(&file, layout, title.mode(), in_use).map_err(system)?;
     let inheritance = inheritance.map_err(wrong)?;
-    let pid = pid.or_else(holder);
-    let in_use = pid.is_some() || was_locked || is_locked(&file);
+    let pid = pid.or_else(|| holder_of(&file, noted_pid(&file)));
+    let in_use = in_use || pid.is_some() || is_locked(&file);
     let mut pending = inheritance.summary();
     if in_use {
         pending.damaged_slots = 0; // contradicting words were read while they changed
@@ -126,6 +127,7 @@ pub fn inspect(path: impl AsRef<Path>) -> Result<State, Error> {
         place: note.place,
         framing: title.identity.and_then(|of| of.framing.option()),
         id: title.identity.map(|identity| identity.id),
+        is_recorder: title.mode() == Mode::Recorder,
         untrusted,
         in_use,
         pid,
@@ -133,6 +135,22 @@ pub fn inspect(path: impl AsRef<Path>) -> Result<State, Error> {
         fill_bytes: inheritance.fill_bytes(),
         live: image.live,
     })
+}
+
+/// Which process uses a ring file.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Owner {
+    /// The process, if it is visible from here.
+    pub pid: Option<u32>,
+    pub in_use: bool,
+}
+
+pub(super) fn owner(file: &File) -> Owner {
+    // When a process ends, it loses the lock that `is_locked` sees before the one that `holder_of`
+    // sees. With `holder_of` asked first, it is never mistaken for a process of another namespace.
+    let pid = holder_of(file, noted_pid(file));
+    let in_use = pid.is_some() || is_locked(file);
+    Owner { pid, in_use }
 }
 
 /// Returns the warning that [`on_error`](crate::Options::on_error) gets if the ring file at `path`
@@ -168,11 +186,12 @@ const LOOKS: usize = 10;
 fn look(
     file: &File,
     layout: Layout,
+    mode: Mode,
     in_use: bool,
 ) -> io::Result<(Image, Result<Inheritance, RingFileProblem>)> {
     let mut looks = 0;
     loop {
-        let (image, found) = Inheritance::read(file, layout)?;
+        let (image, found) = Inheritance::read(file, layout, mode, in_use)?;
         let is_sound = |found: &Inheritance| found.summary().damaged_slots == 0;
         looks += 1;
         if !in_use || found.as_ref().is_ok_and(is_sound) || looks == LOOKS {

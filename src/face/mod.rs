@@ -43,7 +43,7 @@
 //! | `registry`, `exit` | all queues of the process, its end, and fork(2) |
 //! | `aside` | appends that bypass the ring |
 //! | `async_append` | the simple interface: one appender, one descriptor |
-//! | `inspect` | a look at a ring file from outside |
+//! | `inspect`, `ring_dump` | a look at a ring file from outside, and a copy of its records |
 
 #[cfg(feature = "frames")]
 mod align;
@@ -74,6 +74,7 @@ mod reopen;
 mod requests;
 mod reserve;
 mod reserved;
+pub mod ring_dump;
 mod ring_file;
 mod suspend;
 mod sync_every;

@@ -194,6 +194,7 @@ impl Options {
             drain,
             recovery,
             mended,
+            is_dump_due,
             ..
         } = begun;
         let config = Config {
@@ -222,6 +223,9 @@ impl Options {
         let shared = Arc::new(shared);
         let mut flusher = Flusher::new(Arc::clone(&shared), drain, sink);
         flusher.owe(&mended.owed, mended.has_head);
+        if is_dump_due {
+            flusher.dump_what_was_left()?;
+        }
         start(flusher, self.max_delay / 4).map_err(|error| Error::io(Operation::Spawn, &error))?;
         let entry_len = self.fixed.map(|(len, _)| len as u32);
         let ring_file = recovery.and(self.ring_file.clone());

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::opening::Opening;
 use crate::actors::{Callback, DumpLine, LossLines, OnStart};
-use crate::words::{Order, Report, SyncPolicy};
+use crate::words::{AfterKill, Order, Report, SyncPolicy};
 
 /// Opens a [`Queue`](crate::Queue), with options.
 ///
@@ -70,6 +70,7 @@ pub struct Options {
     pub(super) refuse_when_stalled: bool,
     pub(super) recorder: bool,
     pub(super) dump_line: DumpLine,
+    pub(super) after_kill: AfterKill,
     pub(super) sync_policy: Option<SyncPolicy>,
     pub(super) ring_file: Option<PathBuf>,
     pub(super) other_log: bool,
@@ -104,6 +105,7 @@ impl Options {
             refuse_when_stalled: false,
             recorder: false,
             dump_line: DumpLine::default(),
+            after_kill: AfterKill::default(),
             sync_policy: None,
             ring_file: None,
             other_log: false,

@@ -1,4 +1,4 @@
-//! Recorders: queues that keep the newest records in memory and write them when they are asked to.
+//! Recorders: queues that keep the newest records and write them when they are asked to.
 
 use std::panic;
 use std::sync::Once;
@@ -9,7 +9,7 @@ use super::queue::Queue;
 use super::registry::{self, Registry};
 use crate::actors::{DumpLine, Shared};
 use crate::memory::Memory;
-use crate::words::{Dump, Error};
+use crate::words::{AfterKill, Dump, Error, Geometry, Mode};
 
 impl Options {
     /// Makes the queue a recorder; off by default. A recorder keeps the newest records in its ring
@@ -42,9 +42,11 @@ impl Options {
     /// [`Error::WrongMode`]. A [`Lane`](crate::Lane) appends as the queue does. In a child of
     /// fork(2), an append returns [`Error::Forked`] until a [`reopen`](Queue::reopen).
     ///
+    /// With a [`ring_file`](Options::ring_file), the records also survive a process that is killed:
+    /// see [`after_kill`](Options::after_kill).
+    ///
     /// A recorder cannot have [`loss_lines`](Options::loss_lines),
-    /// [`sync_every`](Options::sync_every), [`Framing::Checked`](crate::Framing::Checked) or a
-    /// [`ring_file`](Options::ring_file).
+    /// [`sync_every`](Options::sync_every) or [`Framing::Checked`](crate::Framing::Checked).
     ///
     /// Two queues may append to one log: a recorder keeps everything, and another queue writes the
     /// important records at once.
@@ -101,6 +103,47 @@ impl Options {
         self
     }
 
+    /// Sets what a recorder does with the records that a killed process has left in its [ring
+    /// file](Options::ring_file): the default is [`AfterKill::Dump`].
+    ///
+    /// Killed means that the process ended without closing the queue: by a signal, `abort` or
+    /// `_exit`. A close, the drop of the last handle and an ordinary end of the process discard the
+    /// records in the ring file, as they do in memory; a dump that could not be written stays.
+    /// [`Queue::recovery`](crate::Queue::recovery) says how much was found, and how much of it is
+    /// [dumped](crate::Recovery::dumped_bytes) or
+    /// [discarded](crate::Recovery::discarded_bytes). [`ring_file::dump`](crate::ring_file::dump)
+    /// copies the records from outside, also while the process runs.
+    ///
+    /// The records are whole and in order, up to the last one whose append returned. A process that
+    /// is killed in a dump leaves all records of that dump, so the log may have some of them twice.
+    /// A queue without [`recorder`](Options::recorder) ignores this option.
+    ///
+    /// ```
+    /// use alq::{AfterKill, Options};
+    ///
+    /// # let dir = tempfile::tempdir()?;
+    /// # let (log, ring) = (dir.path().join("app.log"), dir.path().join("app.ring"));
+    /// let options = Options::new().recorder(true).ring_file(&ring).after_kill(AfterKill::Keep);
+    /// let queue = options.open(&log)?;
+    /// let found = queue.recovery().expect("it has a ring file");
+    /// println!("a killed process has left {} bytes", found.bytes);
+    /// # assert_eq!(found.bytes, 0);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn after_kill(mut self, policy: AfterKill) -> Self {
+        self.after_kill = policy;
+        self
+    }
+
+    /// Returns what a ring with these options is for.
+    pub(super) const fn ring_mode(&self) -> Mode {
+        if self.recorder {
+            Mode::Recorder
+        } else {
+            Mode::Queue
+        }
+    }
+
     /// Checks what cannot be combined with a recorder.
     pub(super) fn check_recorder(&self) -> Result<(), Error> {
         let wrong = |option, value, allowed| {
@@ -124,25 +167,18 @@ impl Options {
                 "left out on a recorder, which has no syncs",
             );
         }
-        if self.ring_file.is_some() {
-            return wrong("ring_file", 1, "left out on a recorder");
-        }
         #[cfg(feature = "frames")]
         if self.opening.framing == crate::words::Framing::Checked {
             return wrong("framing", 1, "any but Checked on a recorder");
         }
         let (bytes, count) = self.fixed.unwrap_or((self.capacity_bytes, 1));
         let bytes = (bytes as u64).saturating_mul(count as u64);
-        if bytes > RECORDER_MAX {
+        if bytes > u64::from(Geometry::RECORDER_MAX) {
             return wrong("capacity", bytes, "1 GiB at most on a recorder");
         }
         Ok(())
     }
 }
-
-/// The largest capacity of a recorder in bytes. Its oldest record may be two laps behind a head
-/// that another thread moves, and 32 bits must tell the two apart.
-const RECORDER_MAX: u64 = 1 << 30;
 
 impl Queue {
     /// Writes the records of a [recorder](Options::recorder) to its log, after a line that counts

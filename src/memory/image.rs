@@ -5,10 +5,11 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 
-use crate::words::{Entries, Layout, Live, LogNote};
+use crate::words::{Entries, Layout, Live, LogNote, Oldest};
 
 /// Offsets in the header, in words.
 const TAIL_AT: usize = 8;
+const OLDEST_AT: usize = 11;
 const INTENTS_AT: usize = 16;
 const LIVE_AT: usize = 32;
 const WRITING_AT: usize = 56;
@@ -17,6 +18,8 @@ const WRITING_AT: usize = 56;
 #[derive(Debug)]
 pub struct Image {
     pub entries: Entries,
+    /// Where the oldest record of a recorder is.
+    pub oldest: Oldest,
     pub log: Option<LogNote>,
     pub live: Live,
     /// The words of the slots, in pieces; `None` for a piece of zeros. So a file that claims
@@ -46,6 +49,7 @@ impl Image {
                 tail: words_at(&header, TAIL_AT),
                 intents: [INTENTS_AT, INTENTS_AT + 8].map(|at| words_at(&header, at)),
             },
+            oldest: Oldest::from_words(words_at(&header, OLDEST_AT)),
             log: LogNote::from_words(&header[Layout::PATH_AT / 8..]),
             live: Live {
                 write_began_ns: header[WRITING_AT],
@@ -53,6 +57,16 @@ impl Image {
             },
             slots: pieces.collect::<io::Result<_>>()?,
         })
+    }
+
+    /// Reads where the oldest record of a recorder is.
+    ///
+    /// # Errors
+    ///
+    /// The errors of read(2).
+    pub fn oldest(file: &File) -> io::Result<Oldest> {
+        let words = read_words(file, 8 * OLDEST_AT, Oldest::WORDS)?;
+        Ok(Oldest::from_words(words_at(&words, 0)))
     }
 
     /// Returns the place and the state of a slot.

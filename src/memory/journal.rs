@@ -4,7 +4,7 @@
 //! A killed process stops between two instructions, and everything that it has stored before is in
 //! the file. So after each single store here the file can be recovered; docs/format.md goes through
 //! the stores one by one. One thread at a time stores: first the thread that opens the file, then
-//! the flusher. Readers of a live file are other processes: Release and Acquire keep the order for
+//! the flusher. (In a recorder, any thread moves the oldest record.) Readers of a live file are other processes: Release and Acquire keep the order for
 //! them, and keep the compiler from changing it.
 //!
 //! # Safety
@@ -18,7 +18,7 @@ use std::process;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::primitives::sync::{AtomicU32, AtomicU64, Ordering};
-use crate::words::{Entries, Head, Intent, Layout, Live, LogNote};
+use crate::words::{Entries, Head, Intent, Layout, Live, LogNote, Oldest, Tail};
 
 /// One cache line of words.
 type Line = [AtomicU64; 8];
@@ -50,6 +50,8 @@ struct TailWords {
     tail: AtomicU64,
     /// The complement of the tail, so that a damaged word is detected.
     check: AtomicU64,
+    /// Where the oldest record of a recorder is.
+    oldest: [AtomicU64; Oldest::WORDS],
 }
 
 /// The header of a mapped ring file.
@@ -98,6 +100,42 @@ impl Journal {
                 .intents
                 .each_ref()
                 .map(|line| line.each_ref().map(load)),
+        }
+    }
+
+    /// Reads where the oldest record of a recorder is.
+    pub fn oldest(&self) -> Oldest {
+        Oldest::from_words(self.header().tail.oldest.each_ref().map(load))
+    }
+
+    /// Moves the oldest record of a recorder to `tail`, never back. Any thread may call it, before
+    /// the room in front of `tail` is used again.
+    ///
+    /// The sequence comes first. A kill between the two leaves a position that is too early by what
+    /// has just become free, and no claim has used that yet.
+    pub fn free_to(&self, tail: Tail) {
+        let [seq, pos, ..] = &self.header().tail.oldest;
+        // [journal.oldest] Release on both, pairs with [journal.load]: a reader in another process
+        // that copies bytes of a later owner sees, when it looks again, that they were free.
+        seq.fetch_max(tail.seq, Ordering::Release);
+        pos.fetch_max(tail.pos, Ordering::Release);
+    }
+
+    /// Counts records that a recorder has overwritten, and their bytes. Any thread may call it.
+    pub fn count_overwritten(&self, counts: [u64; 2]) {
+        for (word, count) in self.header().tail.oldest[2..].iter().zip(counts) {
+            // Relaxed: they only inform.
+            word.fetch_add(count, Ordering::Relaxed);
+        }
+    }
+
+    /// Takes records out of that count, because a dump has counted them.
+    pub fn report_overwritten(&self, counts: [u64; 2]) {
+        for (word, count) in self.header().tail.oldest[2..].iter().zip(counts) {
+            // Relaxed on both: as above.
+            let _ = word.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |now| {
+                Some(now.saturating_sub(count))
+            });
         }
     }
 

@@ -16,8 +16,8 @@ use crate::primitives::os::file::{
     create_new, disk_of, effective_user, file_id, holder_of, make_zeros, open_existing, try_lock,
 };
 use crate::words::{
-    Error, Head, Identity, Layout, Operation, RingFileProblem as Problem, RingFraming, RingId,
-    Title,
+    Error, Head, Identity, Layout, Mode, Oldest, Operation, RingFileProblem as Problem,
+    RingFraming, RingId, Title,
 };
 
 /// A ring file that is open and locked.
@@ -37,13 +37,19 @@ impl RingFile {
     /// Opens the ring file at `path` and locks it. Creates it with `layout` if it does not exist or
     /// holds nothing at all. An existing file may have other sizes.
     ///
-    /// `log` is the device and the inode of the log: the ring file must not be that file.
+    /// `mode` is what a new ring is for. `log` is the device and the inode of the log: the ring file
+    /// must not be that file.
     ///
     /// # Errors
     ///
     /// [`Error::RingFile`] if the file must not be used like this; [`Error::Io`] with the error of
     /// the system.
-    pub fn open(path: &Path, layout: Layout, log: Option<(u64, u64)>) -> Result<Self, Error> {
+    pub fn open(
+        path: &Path,
+        layout: Layout,
+        mode: Mode,
+        log: Option<(u64, u64)>,
+    ) -> Result<Self, Error> {
         let system = |error| Error::io(Operation::RingFile, &error).about(&path.into());
         loop {
             let (file, is_new) = match open_existing(path, true) {
@@ -53,7 +59,7 @@ impl RingFile {
                 },
                 file => (file.map_err(system)?, false),
             };
-            let locked = Self::lock(path, file, layout, log);
+            let locked = Self::lock(path, file, (layout, mode), log);
             if is_new && locked.is_err() {
                 let _ = fs::remove_file(path); // it is empty; `locked` has the error
             }
@@ -68,7 +74,7 @@ impl RingFile {
     fn lock(
         path: &Path,
         file: File,
-        layout: Layout,
+        (layout, mode): (Layout, Mode),
         log: Option<(u64, u64)>,
     ) -> Result<Option<Self>, Error> {
         let system = |error: io::Error| Error::io(Operation::RingFile, &error).about(&path.into());
@@ -99,6 +105,7 @@ impl RingFile {
             Some(identity) => identity,
             None => Identity {
                 id: random_id().map_err(system)?,
+                mode: found.layout.map_or(mode, |_| Mode::Queue), // version 1 has no other
                 framing: RingFraming::default(),
             },
         };
@@ -252,6 +259,10 @@ fn first_page(layout: Option<Layout>, identity: Identity) -> Vec<u8> {
         // There is no previous tail: 0. If `previous` were equal to the tail, a damaged tail would
         // pass, since the complement may match either of them.
         words[Layout::FIXED_WORDS..][..3].copy_from_slice(&[0, tail, !tail]);
+        if identity.mode == Mode::Recorder {
+            let oldest = Oldest::of_new(layout.geometry).to_words();
+            words[Layout::FIXED_WORDS + 3..][..Oldest::WORDS].copy_from_slice(&oldest);
+        }
     }
     bytes_of(&words)
 }

@@ -16,7 +16,7 @@ use super::core::Ring;
 use super::recorder::{Count, Recorder};
 use crate::memory::{Memory, Slot};
 use crate::primitives::sync::{Ordering, unless_mutant};
-use crate::words::{Geometry, Head, Phase, Place, SLOTS_PER_LINE, State, Tail};
+use crate::words::{Geometry, Head, Phase, Place, SLOTS_PER_LINE, State, Tail, extend};
 
 /// Each time that there is no room, at most this part of the ring more is overwritten than the
 /// record needs, so that not every record has to look.
@@ -87,6 +87,19 @@ impl<M: Memory> Ring<M> {
         recorder.map_or_else(Default::default, |recorder| recorder.counts())
     }
 
+    /// Discards what is in the ring file: a queue that was closed leaves only what a dump should
+    /// have written.
+    pub fn discard(&self) {
+        let (tail, head) = (self.tail(), self.head());
+        if let Some(journal) = self.journal() {
+            journal.free_to(Tail {
+                seq: extend(tail.seq, head.seq),
+                pos: extend(tail.pos, head.pos),
+            });
+            journal.report_overwritten([u64::MAX; 2]);
+        }
+    }
+
     /// Overwrites the oldest records, so that a claim finds room that found none at `head`. After
     /// `Ok` the claim looks again.
     ///
@@ -122,6 +135,9 @@ impl<M: Memory> Ring<M> {
         let to = seq + u64::from(found.spans);
         if recorder.take(word, to) {
             recorder.count_overwritten(found.count);
+            if let Some(journal) = self.journal() {
+                journal.count_overwritten(found.count.to_words());
+            }
             self.store_tail(Tail {
                 seq: to,
                 pos: tail.pos + u64::from(found.end),
@@ -214,6 +230,9 @@ impl<M: Memory> Ring<M> {
 
     /// Stores the tail, unless another thread has stored a later one.
     pub(super) fn store_tail(&self, tail: Tail) {
+        if let Some(journal) = self.journal() {
+            journal.free_to(tail); // before another claim can take the room
+        }
         self.drained.tail.raise(tail);
         self.claims.see(tail);
     }

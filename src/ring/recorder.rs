@@ -9,7 +9,7 @@
 use crossbeam_utils::Backoff;
 
 use super::claims::Refusal;
-use crate::primitives::sync::{AtomicU64, Ordering, is_mutant, unless_mutant};
+use crate::primitives::sync::{AtomicU64, Ordering, is_mutant, or_mutant, unless_mutant};
 use crate::words::Tail;
 
 /// The words of a ring that overwrites.
@@ -22,6 +22,8 @@ pub(super) struct Recorder {
     pub(super) origin: u64,
     overwritten: Counts,
     copied: Counts,
+    /// The part of `overwritten` that is part of `copied` too.
+    kept: Counts,
 }
 
 /// Records, and their bytes. They only inform, so every access is Relaxed.
@@ -54,6 +56,33 @@ pub struct Count {
     pub bytes: u64,
 }
 
+impl Count {
+    pub fn plus(self, other: Self) -> Self {
+        Self {
+            records: self.records + other.records,
+            bytes: self.bytes + other.bytes,
+        }
+    }
+
+    /// Returns the two numbers, as a ring file has them.
+    pub fn to_words(self) -> [u64; 2] {
+        [self.records, self.bytes]
+    }
+
+    /// Returns the count of these two numbers.
+    pub fn from_words([records, bytes]: [u64; 2]) -> Self {
+        Self { records, bytes }
+    }
+
+    /// Returns the difference. It is never below 0: another thread may not have counted yet.
+    pub fn minus(self, other: Self) -> Self {
+        Self {
+            records: self.records.saturating_sub(other.records),
+            bytes: self.bytes.saturating_sub(other.bytes),
+        }
+    }
+}
+
 const COPYING: u64 = 1;
 
 impl Recorder {
@@ -63,6 +92,7 @@ impl Recorder {
             origin: origin.pos,
             overwritten: Counts::default(),
             copied: Counts::default(),
+            kept: Counts::default(),
         }
     }
 
@@ -104,8 +134,11 @@ impl Recorder {
     /// Moves from the word `from` to the span `to`. Returns whether this thread did it.
     pub(super) fn take(&self, from: u64, to: u64) -> bool {
         // [oldest.take] Release, pairs with [oldest.look]: this thread has seen the spans in
-        // between posted. No Acquire: the load that returned `from` has read the same store.
-        let order = unless_mutant("oldest.take", Ordering::Release);
+        // between posted.
+        // [oldest.taken] Acquire, pairs with [oldest.release]: a piece may have been copied since
+        // the load that returned `from`, which leaves the same word.
+        let order = or_mutant("oldest.take", Ordering::Acquire, Ordering::AcqRel);
+        let order = or_mutant("oldest.taken", Ordering::Release, order);
         self.oldest
             .compare_exchange(from, to << 1, order, Ordering::Relaxed)
             .is_ok()
@@ -129,11 +162,11 @@ impl Recorder {
         }
     }
 
-    /// Ends the copy. The oldest span is now `to`.
-    pub(super) fn end_copy(&self, to: u64) {
-        // [oldest.release] Release, pairs with [oldest.look]: the bytes before `to` are read.
+    /// Ends the copy of a piece. The oldest span is still `oldest`.
+    pub(super) fn end_copy(&self, oldest: u64) {
+        // [oldest.release] Release, pairs with [oldest.look]: the bytes of the piece are read.
         let order = unless_mutant("oldest.release", Ordering::Release);
-        self.oldest.store(to << 1, order);
+        self.oldest.store(oldest << 1, order);
     }
 
     pub(super) fn count_overwritten(&self, count: Count) {
@@ -144,8 +177,14 @@ impl Recorder {
         self.copied.add(count);
     }
 
-    /// Returns what was overwritten, and what was copied.
+    /// Counts what was copied before it was overwritten.
+    pub(super) fn count_kept(&self, count: Count) {
+        self.kept.add(count);
+    }
+
+    /// Returns what was overwritten and is in no copy, and what was copied.
     pub(super) fn counts(&self) -> (Count, Count) {
-        (self.overwritten.now(), self.copied.now())
+        let kept = self.kept.now();
+        (self.overwritten.now().minus(kept), self.copied.now())
     }
 }

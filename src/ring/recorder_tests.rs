@@ -26,7 +26,7 @@ fn copy(ring: &Ring<Heap>, drain: &mut Drain, steps_over: bool) -> Option<(Vec<V
             CopyStep::Done => break,
         }
     }
-    drain.end_copy(ring, &mut copied);
+    drain.free(ring, &copied);
     let mut records = Vec::new();
     let mut from = 0;
     for end in &copied.ends {
@@ -98,8 +98,44 @@ fn a_copy_that_is_overtaken_has_no_gap() {
     while drain.copy(&ring, until, false, &mut copied).unwrap() != CopyStep::Done {}
     let expected: Vec<u8> = (3..11).flat_map(record).collect();
     assert!(copied.bytes == expected, "{:?}", copied.ends);
-    assert_eq!(drain.end_copy(&ring, &mut copied).records, 3);
-    assert_eq!(ring.accounts().records, 11);
+    assert_eq!(copied.overwritten.records, 3);
+    drain.free(&ring, &copied);
+    assert_eq!((ring.accounts().records, ring.fill()), (11, 0));
+}
+
+/// Until a copy is written, it is in the ring too. Claims overwrite it there, and it counts as
+/// copied all the same.
+#[test]
+fn what_is_copied_stays_in_the_ring_until_it_is_written() {
+    let (ring, mut drain) = recorder(16, 8);
+    (b'a'..=b'f').for_each(|letter| append(&ring, &[letter; 4])); // `c` to `f` are kept
+    drop(ring.reserve(1).unwrap()); // `d` to `f`
+    let mut copied = Copied::default();
+    while drain.copy(&ring, ring.head(), false, &mut copied) != Ok(CopyStep::Done) {}
+    assert_eq!(
+        (&copied.bytes[..], copied.ends.len()),
+        (&b"ddddeeeeffff"[..], 3)
+    );
+    assert_eq!((ring.fill(), ring.recorded().0.records), (12, 3));
+    append(&ring, b"gggggg"); // in place of `d`
+    assert_eq!(ring.recorded().0.records, 4);
+    drain.free(&ring, &copied);
+    let counts = ring.recorded();
+    assert_eq!((counts.0.records, counts.0.bytes), (3, 12));
+    assert_eq!((counts.1.records, counts.1.bytes), (3, 12));
+    assert_eq!(copy(&ring, &mut drain, false).unwrap().0, [b"gggggg"]);
+    // All of a copy may be overwritten, and a copy that is never written frees nothing.
+    for record in [b'h', b'i'] {
+        append(&ring, &[record; 16]);
+        let mut copied = Copied::default();
+        while drain.copy(&ring, ring.head(), false, &mut copied) != Ok(CopyStep::Done) {}
+    }
+    let mut copied = Copied::default();
+    while drain.copy(&ring, ring.head(), false, &mut copied) != Ok(CopyStep::Done) {}
+    assert_eq!(copied.overwritten.records, 4);
+    append(&ring, &[b'j'; 16]);
+    drain.free(&ring, &copied);
+    assert_eq!((ring.recorded().0.records, ring.fill()), (4, 16));
 }
 
 /// A sequence of pseudo-random numbers.

@@ -8,7 +8,7 @@ use super::core::Ring;
 use super::drain::Drain;
 use crate::memory::{Memory, Slot};
 use crate::primitives::sync::Ordering;
-use crate::words::{Geometry, Head, Phase, Place, State, Tail, next_seq};
+use crate::words::{Geometry, Head, Mode, Phase, Place, State, Tail, next_seq};
 
 /// The content of a ring's slots from its tail on.
 #[derive(Debug, Default)]
@@ -38,6 +38,11 @@ impl Span {
         self.start + i64::from(self.committed)
     }
 
+    /// Returns whether a ring of this mode can have such a span.
+    fn fits(self, mode: Mode) -> bool {
+        mode == Mode::Queue || (self.phase == Phase::Closed && self.start >= 0)
+    }
+
     /// Returns the distance from the tail to the first unwritten byte, in bytes.
     pub fn unwritten_from(self) -> u32 {
         self.start.max(0).unsigned_abs() as u32
@@ -63,16 +68,23 @@ enum Kind {
 }
 
 /// Reads all slots of the ring, whose tail is `tail`. `words` returns the place and the state
-/// of the slot with a given index.
+/// of the slot with a given index. The spans of a recorder are all closed, and none begins before
+/// the tail.
 ///
 /// No word stores where the ring ends. A slot belongs to this lap if its own words say so.
-pub fn find(geometry: Geometry, tail: Head, words: impl Fn(usize) -> (u64, u64)) -> Found {
+pub fn find(
+    geometry: Geometry,
+    tail: Head,
+    mode: Mode,
+    words: impl Fn(usize) -> (u64, u64),
+) -> Found {
     let mut found = Found::default();
     let mut posted = Vec::new();
     let mut ahead = 0;
     while ahead < geometry.slots() {
         let mut next = ahead + 1;
         match read(geometry, tail, ahead, &words) {
+            Kind::Posted(span) if !span.fits(mode) => found.damaged += 1,
             Kind::Posted(span) => {
                 let seq = u64::from(tail.seq.wrapping_add(ahead));
                 next = ahead + (next_seq(seq, span.phase) - seq) as u32;

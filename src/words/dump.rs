@@ -1,4 +1,4 @@
-//! What one dump of a recorder has written.
+//! What one dump of a recorder has written, and what becomes of the records of a killed process.
 
 use core::fmt::{self, Write};
 
@@ -34,6 +34,33 @@ pub struct Dump {
     pub held: u64,
     /// Why it was made. If one dump serves several requests, their reasons are joined with `, `.
     pub reason: String,
+}
+
+/// What a [recorder](crate::Options::recorder) does with the records that a killed process has left
+/// in its [ring file](crate::Options::ring_file). See
+/// [`Options::after_kill`](crate::Options::after_kill).
+///
+/// ```
+/// assert_eq!(alq::AfterKill::default(), alq::AfterKill::Dump);
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum AfterKill {
+    /// It writes them to the log first, after a line that counts them; its reason is `the process
+    /// was killed`.
+    #[default]
+    Dump,
+    /// It keeps them, as if it had appended them: they are in the next dump, unless they are
+    /// overwritten. If the file has another capacity or framing than the options ask for, they are
+    /// dumped.
+    Keep,
+    /// It discards them.
+    Discard,
+}
+
+impl Dump {
+    /// The reason of a dump of what a killed process has left.
+    pub(crate) const KILLED: &str = "the process was killed";
 }
 
 impl fmt::Display for Dump {

@@ -99,6 +99,10 @@ impl Geometry {
     /// space, so a head that lags behind the tail cannot be mistaken for one that is ahead of it.
     pub const MAX_CAPACITY: u64 = 1 << 31;
 
+    /// The largest capacity of a recorder, 1 GiB. Its oldest record may be two laps behind a head
+    /// that another thread moves, and 32 bits must tell the two apart.
+    pub const RECORDER_MAX: u32 = 1 << 30;
+
     /// The fewest slots for which a tag of 30 bits suffices.
     pub const MIN_SLOTS: u32 = 4;
 

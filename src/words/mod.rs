@@ -31,6 +31,7 @@ mod ring_identity;
 #[cfg(test)]
 mod ring_kills;
 mod ring_notes;
+mod ring_oldest;
 mod ring_writes;
 mod rotation;
 mod slot;
@@ -39,7 +40,7 @@ mod target;
 mod undrained;
 mod wrap;
 
-pub use dump::Dump;
+pub use dump::{AfterKill, Dump};
 pub use error::{Error, Operation, errno_of};
 pub use flags::{Flags, Order, WhenFull};
 pub use framing::{FRAMED_MAGIC, Framing, FramingProblem};
@@ -50,8 +51,9 @@ pub use position::Position;
 pub use recovery::{Recovery, RingFileProblem};
 pub use report::Report;
 pub use ring_file::{Layout, LogEnd};
-pub use ring_identity::{Identity, RingFraming, RingId, Title};
+pub use ring_identity::{Identity, Mode, RingFraming, RingId, Title};
 pub use ring_notes::{Live, LogNote};
+pub use ring_oldest::Oldest;
 pub use ring_writes::{Entries, Intent};
 pub use rotation::RotationProblem;
 pub use slot::{Phase, Place, State, Tag};

@@ -51,6 +51,11 @@ pub struct Recovery {
     /// The part of `bytes` that was appended before the queue opened, because the ring had another
     /// capacity and was created again. The [`Stats`](crate::Stats) of the queue do not count it.
     pub drained_bytes: u64,
+    /// The part of `bytes` that a [recorder](crate::Options::recorder) writes as a dump, before any
+    /// record that is appended now ([`after_kill`](crate::Options::after_kill)).
+    pub dumped_bytes: u64,
+    /// The part of `bytes` that a recorder has discarded.
+    pub discarded_bytes: u64,
 }
 
 impl Recovery {
@@ -64,6 +69,8 @@ impl Recovery {
             possibly_repeated_bytes: self.possibly_repeated_bytes + before.possibly_repeated_bytes,
             damaged_slots: self.damaged_slots + before.damaged_slots,
             drained_bytes: self.drained_bytes + before.drained_bytes,
+            dumped_bytes: self.dumped_bytes + before.dumped_bytes,
+            discarded_bytes: self.discarded_bytes + before.discarded_bytes,
             torn_bytes: self.torn_bytes + before.torn_bytes,
             unreadable_bytes: self.unreadable_bytes + before.unreadable_bytes,
         }
@@ -125,6 +132,18 @@ pub enum RingFileProblem {
         /// The mode in its header: 0 is a queue, 1 a recorder.
         mode: u64,
     },
+    /// It holds records of a queue that is no [recorder](crate::Options::recorder), and is opened
+    /// for one, or the reverse.
+    OtherUse {
+        /// Whether the records are those of a recorder.
+        is_recorder: bool,
+        /// The number of bytes of these records.
+        bytes: u64,
+    },
+    /// It is the ring of a queue, and not of a recorder: there is nothing to dump.
+    NotARecorder,
+    /// A process has overwritten its records again and again while they were copied.
+    KeepsChanging,
     /// It was created on a machine with the other byte order.
     OtherByteOrder,
     /// It is shorter or longer than its header says.
@@ -237,6 +256,10 @@ impl fmt::Display for RingFileProblem {
                 "the log must be open for appending (O_APPEND), so that a recovery finds what \
                  is written",
             ),
+            Self::KeepsChanging => f.write_str(
+                "its process overwrites all records while they are copied: try again, or give the \
+                 recorder a larger capacity",
+            ),
             Self::IsTheLog => f.write_str("it is the log itself: give it another path"),
             Self::OnDisk { file_system } => write!(
                 f,
@@ -247,6 +270,8 @@ impl fmt::Display for RingFileProblem {
             Self::OtherVersion { .. }
             | Self::OtherMode { .. }
             | Self::OtherByteOrder
+            | Self::OtherUse { .. }
+            | Self::NotARecorder
             | Self::OtherGeometry { .. }
             | Self::OtherFraming { .. }
             | Self::OtherFrames { .. }
@@ -267,8 +292,25 @@ impl RingFileProblem {
             ),
             Self::OtherMode { mode } => write!(
                 f,
-                "it is a ring of mode {mode}, and this release only has queues (mode 0): open it \
-                 with the release that made it, or give another path"
+                "it is a ring of mode {mode}, and this release has queues (0) and recorders (1): \
+                 open it with the release that made it, or give another path"
+            ),
+            Self::OtherUse {
+                is_recorder: true,
+                bytes,
+            } => write!(
+                f,
+                "it holds {bytes} bytes of a recorder: open it as a recorder, or write them \
+                 (`alq dump`) and remove it"
+            ),
+            Self::OtherUse { bytes, .. } => write!(
+                f,
+                "it holds {bytes} bytes of a queue that is no recorder: recover it first \
+                 (`alq recover`)"
+            ),
+            Self::NotARecorder => f.write_str(
+                "it is the ring of a queue that writes all its records: `alq recover` writes what a \
+                 killed process has left",
             ),
             Self::OtherByteOrder => f.write_str(
                 "it was created on a machine with the other byte order: recover it on such a \

@@ -4,7 +4,7 @@
 use core::fmt;
 
 use super::ring_file::checksum;
-use super::{Framing, Layout, RingFileProblem as Problem, Wrap};
+use super::{Framing, Geometry, Layout, RingFileProblem as Problem, Wrap};
 
 /// Identifies a ring file: 128 random bits, which are made with the file.
 ///
@@ -149,18 +149,27 @@ impl fmt::Display for RingFraming {
     }
 }
 
+/// What a ring is for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Mode {
+    /// It is drained to a log.
+    #[default]
+    Queue,
+    /// It keeps its newest records.
+    Recorder,
+}
+
 /// The line of the header that says which ring this is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Identity {
     pub id: RingId,
+    pub mode: Mode,
     pub framing: RingFraming,
 }
 
 impl Identity {
     /// The number of words: one cache line.
     pub const WORDS: usize = 8;
-    /// The mode of a ring that is drained to a log. 1 is reserved for a recorder.
-    const QUEUE: u64 = 0;
 
     /// Packs this identity.
     pub fn to_words(self) -> [u64; Self::WORDS] {
@@ -169,7 +178,7 @@ impl Identity {
         let mut words = [
             first,
             second,
-            Self::QUEUE,
+            self.mode as u64,
             kind,
             more,
             log_first,
@@ -201,9 +210,13 @@ impl Identity {
             None => Err(Problem::Damaged {
                 part: "the words of its identity",
             }),
-            Some(_) if mode != Self::QUEUE => Err(Problem::OtherMode { mode }),
             Some(framing) => Ok(Self {
                 id: RingId(joined([first, second])),
+                mode: match mode {
+                    0 => Mode::Queue,
+                    1 => Mode::Recorder,
+                    mode => return Err(Problem::OtherMode { mode }),
+                },
                 framing,
             }),
         }
@@ -251,7 +264,19 @@ impl Title {
             1 => None,
             _ => Some(Identity::from_words(identity)?),
         };
-        Ok(Self { layout, identity })
+        let title = Self { layout, identity };
+        let capacity = layout.map_or(0, |layout| layout.geometry.capacity());
+        if title.mode() == Mode::Recorder && capacity > Geometry::RECORDER_MAX {
+            return Err(Problem::Damaged {
+                part: "the sizes in its header",
+            });
+        }
+        Ok(title)
+    }
+
+    /// Returns what the ring is for.
+    pub fn mode(&self) -> Mode {
+        self.identity.map_or(Mode::Queue, |identity| identity.mode)
     }
 
     /// Stores a title of the present version in `words`.
@@ -263,7 +288,7 @@ impl Title {
 
 #[cfg(test)]
 mod tests {
-    use super::{Identity, Problem, RingFraming, RingId, checksum};
+    use super::{Identity, Mode, Problem, RingFraming, RingId, checksum};
 
     const FRAMINGS: [RingFraming; 5] = [
         RingFraming::Raw,
@@ -278,7 +303,11 @@ mod tests {
 
     fn identity(framing: RingFraming) -> Identity {
         let id = RingId::from_bytes(*b"0123456789abcdef");
-        Identity { id, framing }
+        let mode = match framing {
+            RingFraming::Lines => Mode::Recorder,
+            _ => Mode::Queue,
+        };
+        Identity { id, mode, framing }
     }
 
     #[test]
@@ -304,7 +333,7 @@ mod tests {
             words[7] = checksum(&words[..7]);
             Identity::from_words(&words)
         };
-        assert_eq!(with(2, 1), Err(Problem::OtherMode { mode: 1 }));
+        assert_eq!(with(2, 2), Err(Problem::OtherMode { mode: 2 }));
         for (at, value) in [(3, 5), (3, u64::MAX), (4, 1), (4, 1 << 32), (5, 1)] {
             assert!(matches!(with(at, value), Err(Problem::Damaged { .. })));
         }

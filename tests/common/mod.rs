@@ -209,6 +209,11 @@ impl Record {
         out.write_char('\n')
     }
 
+    /// Returns the record of a whole and undamaged line, which is given without its end.
+    pub fn of_line(line: &str) -> Option<Self> {
+        Self::parse(line).filter(|record| record.text().trim_end_matches('\n') == line)
+    }
+
     fn parse(line: &str) -> Option<Self> {
         let mut fields = line.splitn(4, ':');
         let record = Self {

@@ -28,6 +28,8 @@ mod ring_framing;
 mod ring_identity;
 mod ring_open;
 mod ring_places;
+mod ring_recorder;
+mod ring_recorder_damage;
 mod ring_sizes;
 mod ring_version;
 mod shared_pipe;

@@ -364,10 +364,6 @@ fn calls_and_options_of_other_queues_are_refused() {
             "sync_every",
             recorder().sync_every(alq::SyncPolicy::new().bytes(1)),
         ),
-        (
-            "ring_file",
-            recorder().ring_file(log.path().with_extension("ring")),
-        ),
         ("capacity", recorder().capacity((1 << 30) + 1)),
     ];
     for (name, options) in wrong {

@@ -28,6 +28,9 @@ _alq() {
             alq,check)
                 cmd="alq__subcmd__check"
                 ;;
+            alq,dump)
+                cmd="alq__subcmd__dump"
+                ;;
             alq,follow)
                 cmd="alq__subcmd__follow"
                 ;;
@@ -44,7 +47,7 @@ _alq() {
 
     case "${cmd}" in
         alq)
-            opts="-h -V --help --version append cat follow check recover stat bench"
+            opts="-h -V --help --version append cat follow check recover dump stat bench"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -223,6 +226,28 @@ _alq() {
             fi
             case "${prev}" in
                 --framing)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        alq__subcmd__dump)
+            opts="-h --to --reason --json --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --to)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --reason)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

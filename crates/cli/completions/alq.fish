@@ -31,6 +31,7 @@ complete -c alq -n "__fish_alq_needs_command" -f -a "cat" -d 'Print the records 
 complete -c alq -n "__fish_alq_needs_command" -f -a "follow" -d 'Print the records of LOG as they are written, over any number of rotations'
 complete -c alq -n "__fish_alq_needs_command" -f -a "check" -d 'Check LOG and its rotated files: frames, their order, gaps, torn ends, packed files'
 complete -c alq -n "__fish_alq_needs_command" -f -a "recover" -d 'Write what a killed process left in RING'
+complete -c alq -n "__fish_alq_needs_command" -f -a "dump" -d 'Write the records that a recorder keeps in RING, oldest first'
 complete -c alq -n "__fish_alq_needs_command" -f -a "stat" -d 'Show what RING holds and what its queue is doing'
 complete -c alq -n "__fish_alq_needs_command" -f -a "bench" -d 'Measure what an append costs on this machine'
 complete -c alq -n "__fish_alq_using_subcommand append" -l capacity -d 'Size of the ring: 1 byte to 2G; K, M and G are powers of 1024 [default: 1M, or the size of an existing RING]' -r
@@ -99,6 +100,10 @@ complete -c alq -n "__fish_alq_using_subcommand recover" -l into -d 'Append to F
 complete -c alq -n "__fish_alq_using_subcommand recover" -l dry-run -d 'Change nothing, and print what would be done'
 complete -c alq -n "__fish_alq_using_subcommand recover" -l json -d 'Print one JSON object'
 complete -c alq -n "__fish_alq_using_subcommand recover" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c alq -n "__fish_alq_using_subcommand dump" -l to -d 'Append to LOG, created if it does not exist, instead of writing to standard output' -r -F
+complete -c alq -n "__fish_alq_using_subcommand dump" -l reason -d 'The reason in the first line [default: alq dump]' -r
+complete -c alq -n "__fish_alq_using_subcommand dump" -l json -d 'Print one JSON object that counts the records, which are written only with --to'
+complete -c alq -n "__fish_alq_using_subcommand dump" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c alq -n "__fish_alq_using_subcommand stat" -l interval -d 'Time between two readings of --watch, 0.01 to 86400' -r
 complete -c alq -n "__fish_alq_using_subcommand stat" -l json -d 'Print one JSON object; with --watch, one per line'
 complete -c alq -n "__fish_alq_using_subcommand stat" -l watch -d 'Read RING again and again: on a terminal one screen is redrawn, otherwise each reading is a line'

@@ -9,6 +9,7 @@ use clap::{Args, Parser, Subcommand};
 
 pub use crate::bench::args::Bench;
 use crate::catch_args::LineOptions;
+use crate::dump_args::Dump;
 use crate::framing::FramingOptions;
 use crate::help;
 use crate::read_args::{Cat, Check, Follow};
@@ -40,6 +41,7 @@ pub enum Command {
     Follow(Follow),
     Check(Check),
     Recover(Recover),
+    Dump(Dump),
     Stat(Stat),
     Bench(Bench),
 }

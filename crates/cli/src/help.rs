@@ -110,6 +110,18 @@ Examples:
   alq recover --dry-run /run/app.ring
   alq recover --into rescued.log /run/app.ring";
 
+pub const DUMP: &str = "\
+Exit codes:
+  0  everything that RING holds is written
+  1  RING cannot be used or is not that of a recorder, or LOG cannot be written
+  2  wrong usage
+  3  as 0, but parts of RING were damaged and are not written
+
+Examples:
+  alq dump /run/app.ring | less
+  alq dump --to app.log --reason 'it hangs' /run/app.ring
+  alq dump --json /run/app.ring | jq .records";
+
 pub const STAT: &str = "\
 Exit codes:
   0  printed

@@ -4,7 +4,7 @@
 //! ```text
 //!  append: signals -> pump -> intake (straight, or copied by lines and records) -> target (queue, rotate) -> FILE
 //!  cat, follow, check: alq::read -> records (prints) or report
-//!  recover, stat, watch: ring (opens and describes a ring file)
+//!  recover, dump, stat, watch: ring (opens and describes a ring file)
 //!  append, recover with --nats: shipping (runs alq-nats)
 //!  bench: turn (a separate process) -> work -> summary -> table, page
 //! ```
@@ -20,7 +20,7 @@
 //! | 0 | done; after `append`, all input is written (with `--fsync`, it is on disk) |
 //! | 1 | an input or output error; the message says how much was not written |
 //! | 2 | wrong usage |
-//! | 3 | `alq recover`: as 0, but parts of the ring file were damaged; `alq cat`, `alq check`: the log has faults |
+//! | 3 | `alq recover`, `alq dump`: as 0, but parts of the ring file were damaged; `alq cat`, `alq check`: the log has faults |
 //! | 125 | `alq append FILE -- command`: alq itself failed |
 //! | 126, 127 | `alq append FILE -- command`: the command cannot be run; it does not exist |
 //!
@@ -35,6 +35,8 @@ mod catch_args;
 mod check;
 mod children;
 mod copied;
+mod dump;
+mod dump_args;
 mod follow;
 mod framing;
 #[cfg(test)]
@@ -105,6 +107,7 @@ fn main() -> ExitCode {
         Command::Cat(options) => cat::run(options).map(code_of_faults),
         Command::Follow(options) => follow::run(options).map(signals::die_by),
         Command::Check(options) => check::run(&options).map(code_of_faults),
+        Command::Dump(options) => dump::run(&options).map(code_of_faults),
         Command::Recover(options) => {
             recover::run(&options).map(|recovery| match recovery.damaged_slots {
                 0 => ExitCode::SUCCESS,

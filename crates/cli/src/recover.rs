@@ -69,6 +69,11 @@ pub fn run(options: &Recover) -> Result<Recovery, Failure> {
 /// Refuses a ring file that is in use, or that another user may write to: it could name any file
 /// and hold anything.
 fn check(ring: &Path, state: &State) -> Result<(), Failure> {
+    if state.is_recorder {
+        let problem = "it is the ring of a recorder, which writes only dumps: \
+                       `alq dump` writes what it keeps";
+        return Err(Failure::new(report::shown(ring), problem));
+    }
     if let Some(problem) = &state.untrusted {
         return Err(Failure::new(report::shown(ring), problem));
     }

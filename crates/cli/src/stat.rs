@@ -23,6 +23,8 @@ struct Report {
     framing: Option<String>,
     /// Why the ring file is not trusted.
     untrusted: Option<String>,
+    /// Whether it is the ring of a recorder.
+    recorder: bool,
     in_use: bool,
     /// The process that has the ring file open.
     pid: Option<u32>,
@@ -85,6 +87,7 @@ impl Report {
             id: state.id.as_ref().map(ToString::to_string),
             framing: state.framing.map(|framing| format!("{framing:?}")),
             untrusted: state.untrusted.as_ref().map(ToString::to_string),
+            recorder: state.is_recorder,
             in_use: state.in_use,
             pid: state.pid,
             shown_by: (live.shown_ns > 0).then_some(live.pid),
@@ -125,6 +128,14 @@ impl Report {
             Row::text("id", self.id.as_deref().unwrap_or("none")),
             Row::text("log", &self.log()),
             Row::text("framing", self.framing.as_deref().unwrap_or("not known")),
+            Row::text(
+                "use",
+                if self.recorder {
+                    "a recorder"
+                } else {
+                    "a queue"
+                },
+            ),
             Row::text("owner", &self.owner()),
             Row::text("shown", &self.age(self.shown_ns)),
             Row::count("capacity", self.capacity_bytes, "bytes"),
@@ -139,10 +150,14 @@ impl Report {
         rows.extend([
             Row::count("fill", self.fill_bytes, "bytes"),
             Row::count("high water", self.high_water_bytes, "bytes"),
-            Row::count("pending", self.pending_bytes, "bytes"),
+            Row::count(
+                if self.recorder { "kept" } else { "pending" },
+                self.pending_bytes,
+                "bytes",
+            ),
             Row::count("", self.pending_spans, "spans"),
         ]);
-        if !self.in_use {
+        if !self.in_use && !self.recorder {
             rows.push(Row::count(
                 "already written",
                 self.already_written_bytes,

@@ -20,7 +20,7 @@ fn copy(drain: &mut Drain, ring: &Ring<Heap>, until: Head, file: &mut Vec<u8>) {
     while drain.copy(ring, until, false, &mut copied) != Ok(CopyStep::Done) {
         loom::thread::yield_now();
     }
-    drain.end_copy(ring, &mut copied);
+    drain.free(ring, &copied);
     file.append(&mut copied.bytes);
 }
 

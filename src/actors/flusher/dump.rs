@@ -1,7 +1,8 @@
 //! The flusher of a recorder: it writes nothing but dumps.
 //!
 //! A dump copies the records out of the ring first and writes the copy then. So no append waits for
-//! the sink, and a dump has no gap.
+//! the sink, and a dump has no gap. The records stay in the ring until the copy is written, unless
+//! appends overwrite them: a ring file has them if the process is killed meanwhile.
 
 use core::mem::take;
 use std::collections::TryReserveError;
@@ -11,7 +12,7 @@ use std::time::{Duration, Instant};
 use super::{Flusher, Step, write};
 use crate::actors::config::Last;
 use crate::actors::dumps::Order;
-use crate::memory::Memory;
+use crate::memory::{Journal, Memory};
 use crate::primitives::Interest;
 use crate::ring::{Copied, CopyStep, Count};
 use crate::words::{Dump, Error, Head, Operation};
@@ -20,8 +21,10 @@ use crate::words::{Dump, Error, Head, Operation};
 #[derive(Debug, Default)]
 pub(super) struct Dumping {
     job: Option<Job>,
-    /// What was overwritten by the end of the last dump.
+    /// What was overwritten and is counted in the dumps so far.
     overwritten: Count,
+    /// What earlier processes have overwritten in the ring file and counted in no dump.
+    before: Count,
 }
 
 /// One dump.
@@ -62,10 +65,12 @@ impl<M: Memory> Flusher<M> {
     pub(super) fn step_of_recorder(&mut self) -> Step {
         if self.dumping.job.is_none() {
             let Some(order) = self.outcome().dumps.take() else {
-                return match self.intake().ring.ended() {
-                    Some(_) => Step::Finished,
-                    None => Step::Empty,
-                };
+                let ring = &self.intake().ring;
+                if ring.ended().is_none() {
+                    return Step::Empty;
+                }
+                ring.discard();
+                return Step::Finished;
             };
             self.dumping.job = Some(Job {
                 order,
@@ -94,10 +99,26 @@ impl<M: Memory> Flusher<M> {
         }
     }
 
+    /// Begins the dump of what a killed process has left in the ring file. For the thread that opens
+    /// the queue, before any append.
+    ///
+    /// # Errors
+    ///
+    /// If there is no memory for the copy. Nothing is changed then.
+    pub fn dump_what_was_left(&mut self) -> Result<(), Error> {
+        let (_, request) = self.outcome().dumps.ask(Dump::KILLED);
+        let _ = self.step_of_recorder();
+        request.result().map_or(Ok(()), |result| result.map(drop))
+    }
+
     /// Copies the records of the dump. Returns the step if an open entry blocks it.
     fn copy_for_dump(&mut self) -> Result<Option<Step>, TryReserveError> {
         let ring = &self.shared.intake.ring;
-        let Dumping { job, overwritten } = &mut self.dumping;
+        let Dumping {
+            job,
+            overwritten,
+            before: earlier,
+        } = &mut self.dumping;
         let job = job.as_mut().expect("a dump is in progress");
         if job.copied.bytes.is_empty() {
             job.copied.bytes.try_reserve_exact(ring.fill() as usize)?;
@@ -110,14 +131,16 @@ impl<M: Memory> Flusher<M> {
                 CopyStep::Done => break,
             }
         }
-        let mut records = take(&mut job.copied);
+        let records = take(&mut job.copied);
         let before = *overwritten;
-        *overwritten = self.drain.end_copy(ring, &mut records);
+        *overwritten = records.overwritten;
+        let earlier = take(earlier);
+        let since = overwritten.minus(before).plus(earlier);
         let dump = Dump {
             records: records.ends.len() as u64,
             bytes: records.bytes.len() as u64,
-            overwritten_records: overwritten.records - before.records,
-            overwritten_bytes: overwritten.bytes - before.bytes,
+            overwritten_records: since.records,
+            overwritten_bytes: since.bytes,
             held: records.held,
             reason: take(&mut job.order.reason),
         };
@@ -140,6 +163,16 @@ impl<M: Memory> Flusher<M> {
         let text = self.dumping.text().expect("everything is copied");
         let (line, records) = text.next(usize::try_from(room).unwrap_or(usize::MAX));
         if line.len() + records.len() == 0 {
+            let ring = &self.shared.intake.ring;
+            self.drain.free(ring, &text.records);
+            if let Some(journal) = ring.journal() {
+                let Dump {
+                    overwritten_records,
+                    overwritten_bytes,
+                    ..
+                } = text.dump;
+                journal.report_overwritten([overwritten_records, overwritten_bytes]);
+            }
             return self.end_dump(Ok(()));
         }
         let runs = [IoSlice::new(line), IoSlice::new(records)];
@@ -202,6 +235,15 @@ impl<M: Memory> Flusher<M> {
 }
 
 impl Dumping {
+    /// Begins with what earlier processes have overwritten, if there is a ring file.
+    pub fn after(journal: Option<&Journal>) -> Self {
+        let before = journal.map(|journal| Count::from_words(journal.oldest().overwritten));
+        Self {
+            before: before.unwrap_or_default(),
+            ..Self::default()
+        }
+    }
+
     fn text(&mut self) -> Option<&mut Text> {
         self.job.as_mut()?.text.as_mut()
     }

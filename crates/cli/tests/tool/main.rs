@@ -5,6 +5,7 @@ mod common;
 mod bench;
 mod command;
 mod content;
+mod dump;
 mod errors;
 mod framing;
 mod kill;
