@@ -248,6 +248,12 @@ impl Queue {
         }
     }
 
+    /// Returns whether a dump would have records, or may have.
+    #[cfg(any(feature = "log", feature = "tracing"))]
+    pub(crate) fn has_records(&self) -> bool {
+        self.shared().intake.ring.fill() > 0
+    }
+
     /// Returns whether the queue is a [recorder](Options::recorder).
     ///
     /// ```

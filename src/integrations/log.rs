@@ -9,6 +9,7 @@ use ::log::{Level, LevelFilter, Log, Metadata, Record, SetLoggerError};
 pub use super::losses::Lost;
 use super::losses::Severity;
 use super::policy::{Memory, Policy};
+use super::split::Split;
 use crate::face::{Queue, with_text};
 use crate::primitives::sync::Arc;
 
@@ -52,6 +53,7 @@ pub struct Logger {
     policy: Policy,
     format: Box<Format>,
     memory: Memory,
+    split: Option<Split>,
 }
 
 impl fmt::Debug for Logger {
@@ -87,6 +89,7 @@ impl Logger {
             policy: Policy::WAIT,
             format: Box::new(plain),
             memory: Memory::default(),
+            split: None,
         }
     }
 
@@ -185,6 +188,36 @@ impl Logger {
         Self { policy, ..self }
     }
 
+    /// Sends records of `level`, and less severe ones, to `recorder`, a
+    /// [recorder](crate::Options::recorder) with the same log. A record of level `Error` first has it
+    /// [dumped](Queue::dump), so what led to the error stands before it; the record waits until the
+    /// dump is written, or for the stall limit. If the recorder is empty, there is no dump. Errors
+    /// themselves never go to the recorder.
+    ///
+    /// ```standalone_crate
+    /// use alq::{Options, log::Logger};
+    ///
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("app.log");
+    /// let queue = Options::new().open(&path)?;
+    /// let recorder = Options::new().recorder(true).open(&path)?; // the last MiB
+    /// Logger::new(&queue).recorder(&recorder, log::Level::Debug).install()?;
+    ///
+    /// log::debug!("cache miss");
+    /// log::error!("no answer");
+    /// log::logger().flush();
+    /// let text = std::fs::read_to_string(&path)?;
+    /// let lines: Vec<&str> = text.lines().collect();
+    /// assert!(lines[0].starts_with("--- 1 record "));
+    /// assert!(lines[1].ends_with("cache miss") && lines[2].ends_with("no answer"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn recorder(self, recorder: &Queue, level: Level) -> Self {
+        let split = Some(Split::new(recorder, level));
+        Self { split, ..self }
+    }
+
     /// Makes it the logger of the process, and sets the maximum level of the `log` macros to its
     /// level.
     ///
@@ -241,8 +274,11 @@ impl Logger {
             record,
         };
         let patience = self.policy.patience(record.level(), &self.memory);
-        let appended = with_text(format_args!("{line}"), |text| {
-            patience.append(&self.queue, text)
+        let split = self.split.as_ref();
+        let recorder = split.and_then(|split| split.recorder_for(record.level(), record.target()));
+        let appended = with_text(format_args!("{line}"), |text| match recorder {
+            Some(recorder) => patience.in_recorder().append(recorder, text),
+            None => patience.append(&self.queue, text),
         });
         let _ = patience.settle(appended); // counted; `Log::log` returns no error
     }

@@ -14,6 +14,8 @@
 //! - The lock of a thread's lane is never held while foreign code may run, because it may log.
 
 #[cfg(feature = "tracing")]
+mod event;
+#[cfg(feature = "tracing")]
 mod lanes;
 #[cfg(feature = "log")]
 pub mod log;
@@ -23,6 +25,8 @@ mod losses;
 pub mod metrics;
 #[cfg(any(feature = "log", feature = "tracing"))]
 mod policy;
+#[cfg(any(feature = "log", feature = "tracing"))]
+mod split;
 #[cfg(feature = "tokio")]
 pub mod tokio;
 #[cfg(feature = "tracing")]

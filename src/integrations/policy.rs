@@ -94,6 +94,14 @@ pub(super) struct Patience<'a> {
 }
 
 impl Patience<'_> {
+    /// How the same event is appended to a recorder, which is always full and always has room.
+    pub(super) fn in_recorder(self) -> Self {
+        Self {
+            fill_max: None,
+            ..self
+        }
+    }
+
     /// Returns whether an event of `len` bytes leaves room for more severe ones. If not, counts it
     /// as lost.
     pub(super) fn admits(&self, queue: &Queue, len: usize) -> bool {

@@ -56,6 +56,41 @@ fn the_macros_write_whole_lines_and_a_flush_waits() {
     });
 }
 
+/// Debug records stay in the recorder until an error comes, and stand before it. An error that
+/// nothing led to dumps nothing.
+#[test]
+fn a_recorder_takes_debug_and_is_dumped_before_an_error() {
+    let file = LogFile::new();
+    let queue = file.open(small());
+    let recorder = file.open(small().recorder(true));
+    let logger = Logger::new(&queue).recorder(&recorder, Level::Debug);
+    let logger = logger.drop_above(Level::Debug, 1); // that is for the queue
+    let logger = logger.format(|out, record| writeln!(out, "{}", record.args()));
+    log(&logger, Level::Info, format_args!("info"));
+    logger.flush();
+    for i in 0..1000 {
+        log(&logger, Level::Debug, format_args!("debug {i}"));
+        log(&logger, Level::Trace, format_args!("trace {i}"));
+    }
+    logger.flush();
+    assert_eq!(file.text(), "info\n");
+    for number in 1..=2 {
+        log(&logger, Level::Error, format_args!("error {number}"));
+    }
+    logger.flush();
+    let text = file.text();
+    assert!(text.starts_with("info\n--- 64 records ("), "{text}");
+    assert!(
+        text.contains("; 1936 older ones were overwritten; reason: error in "),
+        "{text}"
+    );
+    assert!(
+        text.ends_with("\ntrace 998\ndebug 999\ntrace 999\nerror 1\nerror 2\n"),
+        "{text}"
+    );
+    assert_eq!((text.lines().count(), logger.lost().total()), (68, 0));
+}
+
 /// Short lines and lines that are longer than the stack's buffer, from four threads, on a ring that
 /// is often full.
 #[test]

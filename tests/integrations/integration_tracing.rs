@@ -60,6 +60,44 @@ fn shut(options: Options) -> (Queue, Arc<Script>) {
     (queue_to(&script, options), script)
 }
 
+/// Debug events stay in the recorder until an error comes, and stand before it, also if the other
+/// events go to lanes. An error that nothing led to dumps nothing.
+#[test]
+fn a_recorder_takes_debug_and_is_dumped_before_an_error() {
+    for in_lanes in [false, true] {
+        let log = Log::new();
+        let queue = log.open(small());
+        let recorder = log.open(small().recorder(true));
+        let writer = Writer::new(&queue).lanes(in_lanes);
+        let writer = writer.drop_above(Level::DEBUG, 1); // that is for the queue
+        let writer = writer.recorder(&recorder, Level::DEBUG);
+        within(&bare(&writer), || {
+            event(Level::INFO, "info");
+            queue.flush().unwrap();
+            for _ in 0..1000 {
+                event(Level::DEBUG, "debug");
+                event(Level::TRACE, "trace");
+            }
+            queue.flush().unwrap();
+            assert_eq!(log.text(), "info\n");
+            event(Level::ERROR, "error 1");
+            event(Level::ERROR, "error 2");
+        });
+        queue.flush().unwrap();
+        let text = log.text();
+        assert!(text.starts_with("info\n--- 64 records ("), "{text}");
+        assert!(
+            text.contains("; 1936 older ones were overwritten; reason: error in "),
+            "{text}"
+        );
+        assert!(
+            text.ends_with("\ndebug\ntrace\nerror 1\nerror 2\n"),
+            "{text}"
+        );
+        assert_eq!((text.lines().count(), writer.lost()), (68, Lost::default()));
+    }
+}
+
 const WRITERS: usize = 4;
 const EACH: u32 = 2000;
 
