@@ -287,7 +287,9 @@ async fn serve(
         waited: target.connect_timeout,
         reason,
     };
-    let client = match connect(&options, &servers, limit, &shared).await {
+    let connected = connect(&options, &servers, limit, &shared).await;
+    let is_connected = connected.is_some();
+    let client = match connected {
         Some(client) => client,
         None if target.offline => match options.retry_on_initial_connect().connect(servers).await {
             Ok(client) => client,
@@ -305,12 +307,15 @@ async fn serve(
     let contact = Contact::new(client, &target);
     let writer = format!("{:016x}{:016x}", random(), random());
     let mut session = Session::new(contact, writer, shared);
-    let begun = match session.begin(limit.saturating_sub(begun.elapsed())).await {
-        Err(Error::Unreachable { reason, .. }) => Err(unreachable(reason)),
-        begun => begun,
+    let begun = match limit.saturating_sub(begun.elapsed()) {
+        _ if !is_connected => Ok(()), // a request would wait for the connection
+        left => match session.begin(left).await {
+            Err(_) if target.offline => Ok(()),
+            Err(Error::Unreachable { reason, .. }) => Err(unreachable(reason)),
+            begun => begun,
+        },
     };
-    let is_begun = begun.is_ok() || target.offline;
-    let begun = begun.or_else(|error| if target.offline { Ok(()) } else { Err(error) });
+    let is_begun = begun.is_ok();
     if report.send(begun).is_err() || !is_begun {
         return;
     }
