@@ -24,6 +24,9 @@ use crate::words::{Error, SyncOp};
 pub struct Outcome {
     /// Notified when the tail has moved, and when the queue has failed or finished.
     pub progress: Event,
+    /// Notified when a completion has got its result. A thread that waits for a completion sleeps
+    /// here, so that no write wakes it before the sync that it waits for.
+    pub resolved: Event,
     pub(super) counts: CachePadded<DrainCounters>,
     /// Pending completions: writes, syncs and reopens.
     pub watch: Watch,
@@ -49,6 +52,7 @@ impl Outcome {
     pub fn new(config: &Config, sink: Option<PlainArc<dyn Sink>>) -> Self {
         Self {
             progress: Event::new(),
+            resolved: Event::new(),
             counts: CachePadded::default(),
             watch: Watch::new(config.outstanding_max),
             durability: Durability::new(sink),
@@ -130,8 +134,11 @@ impl Outcome {
             // Read first: the loads below then see everything that came before the end.
             let has_finished = self.has_finished();
             let written = intake.ring.tail().pos;
-            self.watch
-                .settle(|pending| self.result_of(pending, intake, written, has_finished));
+            let result_of =
+                |pending: &Pending| self.result_of(pending, intake, written, has_finished);
+            if self.watch.settle(result_of) {
+                self.resolved.notify();
+            }
         }
         self.progress.notify();
         is_awaited

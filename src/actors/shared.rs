@@ -155,6 +155,7 @@ impl<M: Memory> Shared<M> {
             // Callers that wait because the disk is full look again, and give up.
             self.intake.waiters.wake_all();
             self.outcome.progress.notify();
+            self.outcome.resolved.notify();
         }
         trouble.report_stall(errno, || self.aside.stall_reason(errno, false))
     }

@@ -192,8 +192,8 @@ impl Watch {
         self.count.load(Ordering::Relaxed) != 0
     }
 
-    /// Resolves the waits for which `outcome` returns a result.
-    pub fn settle(&self, outcome: impl Fn(&Pending) -> Option<Result<(), Error>>) {
+    /// Resolves the waits for which `outcome` returns a result. Returns whether there was one.
+    pub fn settle(&self, outcome: impl Fn(&Pending) -> Option<Result<(), Error>>) -> bool {
         let mut settled = Vec::new();
         self.list.lock().retain(|pending| match outcome(pending) {
             None => true,
@@ -205,9 +205,11 @@ impl Watch {
         // Relaxed: a count that is too high only costs taking the lock.
         self.count
             .fetch_sub(settled.len() as u32, Ordering::Relaxed);
+        let is_any = !settled.is_empty();
         for (pending, result) in settled {
             pending.resolve(&result);
         }
+        is_any
     }
 
     /// The strongest sync that a wait needs and that can be done now, according to `is_due`.

@@ -116,7 +116,7 @@ fn ready(shared: &Shared<Mirror>, refused: Refused, waiting: Waiting) -> Result<
         }
         let finished = || outcome.has_finished().then_some(Ok(()));
         let patience = Patience::of(shared, waiting.timeout);
-        patience.wait_for(shared, finished)?;
+        patience.wait_for(shared, &shared.outcome.progress, finished)?;
     }
     // Nothing may bypass records that are stuck in the ring: the order would change.
     match intake.trouble.failure() {

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use crate::actors::{Last, Shared, Trouble};
 use crate::memory::Memory;
+use crate::primitives::Event;
 use crate::words::{Error, Tail, Undrained};
 
 /// The time that a close may add to its timeout, to write what is posted after open reservations.
@@ -48,7 +49,8 @@ impl Patience {
         Self { for_sync, ..self }
     }
 
-    /// Waits until `ready` returns a result, or until a limit is reached.
+    /// Waits until `ready` returns a result, or until a limit is reached. `event` is notified when
+    /// `ready` may have a result.
     ///
     /// # Errors
     ///
@@ -57,6 +59,7 @@ impl Patience {
     pub fn wait_for<M: Memory>(
         self,
         shared: &Shared<M>,
+        event: &Event,
         mut ready: impl FnMut() -> Option<Result<(), Error>>,
     ) -> Result<(), Error> {
         if let Some(result) = ready() {
@@ -66,7 +69,7 @@ impl Patience {
             return Err(Error::WouldDeadlock);
         }
         let Shared { intake, .. } = shared;
-        match self.wait(shared, ready) {
+        match self.wait(shared, event, ready) {
             Ok(result) => result,
             Err(Ended::Deadline) => Err(Error::TimedOut),
             Err(Ended::Stall) if self.for_sync => Err(intake.trouble.stall_error(NO_RETURN)),
@@ -96,11 +99,10 @@ impl Patience {
     fn wait<M: Memory, T>(
         self,
         shared: &Shared<M>,
+        event: &Event,
         mut ready: impl FnMut() -> Option<T>,
     ) -> Result<T, Ended> {
-        let Shared {
-            intake, outcome, ..
-        } = shared;
+        let Shared { intake, .. } = shared;
         let trouble = &intake.trouble;
         let refusals = trouble.refusals();
         loop {
@@ -120,7 +122,7 @@ impl Patience {
                     None
                 }
             };
-            if let Some(ended) = outcome.progress.wait_until(until, look) {
+            if let Some(ended) = event.wait_until(until, look) {
                 return ended;
             }
             if self.deadline.is_some_and(|at| at <= Instant::now()) {
@@ -200,7 +202,7 @@ pub fn flush_to<M: Memory>(
         }
     };
     intake.ring.activate_until(target); // the wait rings the bell
-    patience.wait_for(shared, ready)
+    patience.wait_for(shared, &outcome.progress, ready)
 }
 
 /// Returns what blocks the flusher.
@@ -253,7 +255,7 @@ pub fn finish<M: Memory>(shared: &Shared<M>, patience: Patience) -> Result<(), U
         return account(shared);
     }
     let finished = || shared.has_finished().then_some(());
-    let Err(ended) = patience.wait(shared, finished) else {
+    let Err(ended) = patience.wait(shared, &shared.outcome.progress, finished) else {
         return account(shared);
     };
     let obstacle = match obstacle(shared) {
@@ -267,7 +269,7 @@ pub fn finish<M: Memory>(shared: &Shared<M>, patience: Patience) -> Result<(), U
             Ended::Deadline => Patience::new(Some(STEP_OVER_TIME), None),
             Ended::Stall => patience,
         };
-        let _ = last_patience.wait(shared, finished); // `account` counts what is left
+        let _ = last_patience.wait(shared, &outcome.progress, finished); // `account` counts what is left
     }
     // The flusher stops, unless it is inside a write. So nothing is written after `account` has
     // counted it as left.
@@ -282,7 +284,10 @@ pub fn finish<M: Memory>(shared: &Shared<M>, patience: Patience) -> Result<(), U
 pub fn has_stopped<M: Memory>(shared: &Shared<M>) -> bool {
     let finished = || shared.has_finished().then_some(());
     let patience = Patience::new(Some(STEP_OVER_TIME), None);
-    !shared.is_servant() && patience.wait(shared, finished).is_ok()
+    !shared.is_servant()
+        && patience
+            .wait(shared, &shared.outcome.progress, finished)
+            .is_ok()
 }
 
 /// Counts what a closed queue has left unwritten.

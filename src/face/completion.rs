@@ -169,9 +169,10 @@ impl Completion {
     fn wait_with(&self, patience: Patience) -> Result<(), Error> {
         let is_written = self.pending.target <= self.shared.intake.ring.tail().pos;
         let for_sync = is_written && matches!(self.pending.reach, Reach::Durable(_));
+        let resolved = &self.shared.outcome.resolved;
         patience
             .for_sync(for_sync)
-            .wait_for(&self.shared, || self.result())
+            .wait_for(&self.shared, resolved, || self.result())
     }
 
     /// Returns whether this thread would wait for itself.

@@ -2,10 +2,11 @@
 //! exactly when the bytes before it are written or durable.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Barrier};
+use std::sync::{Arc, Barrier, mpsc};
 use std::thread;
 
 use crate::common::sink::{Script, queue_to, scripted};
+use crate::common::task::Task;
 use crate::common::{Log, NEVER_STALLS, Numbers, TRY, WAIT, Watched, small, spawn, wait_for};
 use alq::{Completion, Error, Level, Options, Position, Status, SyncOp};
 
@@ -243,6 +244,33 @@ fn who_comes_during_a_sync_gets_another_one_only_if_that_one_does_not_cover_it()
     late.wait().unwrap();
     let written: Vec<_> = script.syncs().iter().map(|sync| sync.written).collect();
     assert_eq!(written, [8, 18]);
+}
+
+/// Otherwise each write would wake every thread that waits for a sync, only to sleep again.
+#[test]
+fn a_write_does_not_wake_a_thread_that_waits_for_a_sync() {
+    const WRITES: u64 = 200;
+    let (queue, script) = scripted();
+    script.shut_sync();
+    let first = queue.writen(b"first", WAIT).unwrap();
+    let completion = queue.completion(first, Level::Durable);
+    let (sender, receiver) = mpsc::channel();
+    let waiter = spawn(move || {
+        sender.send(Task::current()).unwrap();
+        completion.wait()
+    });
+    let waiter_task = receiver.recv().unwrap();
+    script.wait_for_sync(1);
+    wait_for("the waiter to sleep", || waiter_task.is_asleep());
+    let before = waiter_task.sleeps();
+    for _ in 0..WRITES {
+        queue.writen(b"more", WAIT).unwrap();
+        queue.flush().unwrap();
+    }
+    let wakes = waiter_task.sleeps() - before;
+    script.open_sync();
+    waiter.join().unwrap();
+    assert!(wakes < WRITES / 10, "{wakes} wake-ups by {WRITES} writes");
 }
 
 #[test]

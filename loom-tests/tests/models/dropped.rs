@@ -87,7 +87,7 @@ fn a_completion_of_a_late_post_never_succeeds() {
         shared.outcome.watch.add(Arc::clone(&one)).unwrap();
         shared.settle();
         let result = || one.result();
-        let result = shared.outcome.progress.wait_until(None, result).unwrap();
+        let result = shared.outcome.resolved.wait_until(None, result).unwrap();
         end.join().unwrap();
         match result {
             Ok(()) => assert_eq!(file.contents(), b"aaa"),

@@ -256,7 +256,7 @@ fn a_wait_that_comes_as_its_bytes_are_written_gets_its_sync() {
         let asks = thread::spawn(move || {
             let wait = pending(1, DATA);
             theirs.watch(Arc::clone(&wait)).unwrap();
-            let result = theirs.outcome.progress.wait_until(None, || wait.result());
+            let result = theirs.outcome.resolved.wait_until(None, || wait.result());
             assert_eq!(result, Some(Ok(())));
         });
         flusher.step();

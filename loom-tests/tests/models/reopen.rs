@@ -20,7 +20,7 @@ fn a_reopen_wakes_the_flusher_and_cuts_between_before_and_after() {
             .reopen((std::sync::Arc::new(new.clone()), Target::default(), false))
             .unwrap();
         let done = || reopened.result();
-        assert_eq!(shared.outcome.progress.wait_until(None, done), Some(Ok(())));
+        assert_eq!(shared.outcome.resolved.wait_until(None, done), Some(Ok(())));
         write(&shared, b'b', 1, true);
         shared.intake.ring.close();
         shared.intake.bell.ring();
@@ -49,7 +49,7 @@ fn a_reopen_as_the_queue_ends_gets_a_result() {
         )) {
             Ok(reopened) => {
                 let done = || reopened.result();
-                let result = shared.outcome.progress.wait_until(None, done);
+                let result = shared.outcome.resolved.wait_until(None, done);
                 assert!(matches!(result, Some(Ok(()) | Err(Error::Closed))));
             }
             Err(error) => assert_eq!(error, Error::Closed),
