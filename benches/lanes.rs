@@ -15,7 +15,7 @@ mod common;
 use std::process::ExitCode;
 
 use alq_measure::limits::{COPY_AND_CAS, LOCKED, WRITE_64K};
-use alq_measure::queues::{LANES, SHARED};
+use alq_measure::queues::{LANES, SHARED, THREAD_LANES};
 use alq_measure::work::Work;
 use common::rounds::{Case, Place, run};
 
@@ -31,7 +31,7 @@ fn main() -> ExitCode {
     let mut cases = Vec::new();
     for len in [100, 16] {
         for producers in [1, 2, 4] {
-            let all = [WRITE_64K, COPY_AND_CAS, LOCKED, SHARED, LANES];
+            let all = [WRITE_64K, COPY_AND_CAS, LOCKED, SHARED, LANES, THREAD_LANES];
             cases.extend(all.map(|contestant| Case {
                 contestant,
                 work: Work::sustained(producers, len, bytes),

@@ -30,7 +30,7 @@ count() {
     awk '/Collected :/ { printf "%d\n", ($4 + 50) / 100 }' "$work/said"
 }
 
-cases='writen getn+post lane.writen lane.getn+post writen-refused writen-recorder AsyncAppend.write'
+cases='writen getn+post lane.writen thread.writen lane.getn+post writen-refused writen-recorder AsyncAppend.write'
 if [ "${1:-}" = framings ]; then
     for case in writen getn+post lane.writen lane.getn+post; do
         for framing in '' /lines /lengths /checked; do

@@ -101,6 +101,22 @@ fn appends(queue: &Queue) {
 }
 
 #[test]
+fn no_append_that_does_not_wait_allocates_where_threads_have_lanes() {
+    let log = Log::new();
+    let queue = log.open(small().thread_lanes(true));
+    let handle = queue.clone();
+    let first_call = move || {
+        appends(&handle);
+        assert_eq!(handle.stats().lanes, 0);
+        handle.writen(b"1\n", WAIT).unwrap();
+        assert_eq!(handle.stats().lanes, 1);
+        appends(&handle);
+    };
+    spawn(first_call).join();
+    queue.close(None).unwrap();
+}
+
+#[test]
 fn no_append_that_does_not_wait_allocates_or_changes_errno() {
     let log = Log::new();
     let queue = log.open(small());
@@ -290,49 +306,79 @@ fn call_everything(queue: &Queue, numbers: &mut Numbers, seq: &mut u32) {
     }
 }
 
+/// Appends mostly with `writen`: other appends leave the span of a thread's lane.
+fn call_in_lane(queue: &Queue, numbers: &mut Numbers, seq: &mut u32) {
+    if numbers.below(256) == 0 {
+        return call_everything(queue, numbers, seq);
+    }
+    let record = Record {
+        writer: 0,
+        seq: *seq,
+        len: Record::MIN_LEN,
+    };
+    queue.writen(record.text().as_bytes(), WAIT).unwrap();
+    *seq += 1;
+}
+
 #[test]
 fn a_storm_of_signals_appends_while_the_same_thread_does() {
-    in_child(
+    storm(
         "a_storm_of_signals_appends_while_the_same_thread_does",
-        || {
-            let seconds = std::env::var("ALQ_STRESS_SECONDS").map(|text| text.parse().unwrap());
-            let lasts = Duration::from_secs(seconds.unwrap_or(1));
-            let log = Log::new();
-            let options = small().stall_limit(Some(NEVER_STALLS));
-            let queue: &'static Queue = Box::leak(Box::new(log.open(options)));
-            install_handler();
-            QUEUE.store(ptr::from_ref(queue).cast_mut(), Ordering::Release);
-            // SAFETY: the call has no arguments.
-            let this = unsafe { libc::pthread_self() };
-            let stop = Arc::new(AtomicBool::new(false));
-            let sender = {
-                let (stop, this) = (Arc::clone(&stop), this as usize);
-                spawn(move || {
-                    let mut numbers = Numbers::new(7);
-                    while !stop.load(Ordering::Relaxed) {
-                        // SAFETY: the thread lives until this one has ended.
-                        unsafe { libc::pthread_kill(this as libc::pthread_t, libc::SIGPROF) };
-                        (0..numbers.below(2000)).for_each(|_| std::hint::spin_loop());
-                    }
-                })
-            };
-            start_timer();
-            let (mut numbers, mut seq) = (Numbers::new(8), 0);
-            let end = Instant::now() + lasts;
-            while Instant::now() < end {
-                call_everything(queue, &mut numbers, &mut seq);
-            }
-            stop.store(true, Ordering::Relaxed);
-            sender.join();
-            QUEUE.store(ptr::null_mut(), Ordering::Release);
-            queue.close(None).unwrap();
-            let wrong = WRONG.load(Ordering::Relaxed);
-            assert_eq!(wrong, 0, "1: allocated, 2: changed errno, 4: another error");
-            let taken = TAKEN.load(Ordering::Relaxed);
-            assert!(taken > 100 && seq > 100, "{taken} {seq}");
-            common::assert_complete(&parse(&log.bytes()), &[seq, taken]);
-            let refused = queue.stats().refused_records;
-            assert_eq!(refused, REFUSED.load(Ordering::Relaxed));
-        },
+        &small(),
+        call_everything,
     );
+}
+
+#[test]
+fn a_storm_of_signals_appends_while_the_same_thread_does_in_its_lane() {
+    storm(
+        "a_storm_of_signals_appends_while_the_same_thread_does_in_its_lane",
+        // A large ring: the drain seals spans less often.
+        &Options::new()
+            .thread_lanes(true)
+            .stall_limit(Some(NEVER_STALLS)),
+        call_in_lane,
+    );
+}
+
+fn storm(name: &str, options: &Options, call: fn(&Queue, &mut Numbers, &mut u32)) {
+    in_child(name, || {
+        let seconds = std::env::var("ALQ_STRESS_SECONDS").map(|text| text.parse().unwrap());
+        let lasts = Duration::from_secs(seconds.unwrap_or(1));
+        let log = Log::new();
+        let queue: &'static Queue = Box::leak(Box::new(log.open(options.clone())));
+        install_handler();
+        QUEUE.store(ptr::from_ref(queue).cast_mut(), Ordering::Release);
+        // SAFETY: the call has no arguments.
+        let this = unsafe { libc::pthread_self() };
+        let stop = Arc::new(AtomicBool::new(false));
+        let sender = {
+            let (stop, this) = (Arc::clone(&stop), this as usize);
+            spawn(move || {
+                let mut numbers = Numbers::new(7);
+                while !stop.load(Ordering::Relaxed) {
+                    // SAFETY: the thread lives until this one has ended.
+                    unsafe { libc::pthread_kill(this as libc::pthread_t, libc::SIGPROF) };
+                    (0..numbers.below(2000)).for_each(|_| std::hint::spin_loop());
+                }
+            })
+        };
+        start_timer();
+        let (mut numbers, mut seq) = (Numbers::new(8), 0);
+        let end = Instant::now() + lasts;
+        let is_enough = |seq| seq > 100 && TAKEN.load(Ordering::Relaxed) > 100;
+        while Instant::now() < end || !is_enough(seq) {
+            call(queue, &mut numbers, &mut seq);
+        }
+        stop.store(true, Ordering::Relaxed);
+        sender.join();
+        QUEUE.store(ptr::null_mut(), Ordering::Release);
+        queue.close(None).unwrap();
+        let wrong = WRONG.load(Ordering::Relaxed);
+        assert_eq!(wrong, 0, "1: allocated, 2: changed errno, 4: another error");
+        let taken = TAKEN.load(Ordering::Relaxed);
+        common::assert_complete(&parse(&log.bytes()), &[seq, taken]);
+        let refused = queue.stats().refused_records;
+        assert_eq!(refused, REFUSED.load(Ordering::Relaxed));
+    });
 }

@@ -131,6 +131,7 @@ impl World<'_> {
         if !owner.begins(record.len()) {
             owner.leave(self.ring);
             if owner.open(self.ring, record.len() as u32).is_err() {
+                owner.leave(self.ring);
                 return;
             }
         }

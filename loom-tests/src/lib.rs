@@ -107,6 +107,7 @@ pub fn try_append_in_lane(ring: &Ring<Heap>, owner: &mut Owner, letter: u8, len:
     if !owner.begins(len as usize) {
         owner.leave(ring);
         if owner.open(ring, len).is_err() {
+            owner.leave(ring);
             return false;
         }
     }

@@ -153,20 +153,18 @@ static bool open_span(u32 len) {
     if (is_mutant("lane.opened:early"))
         set_open(got.seq, got.len);
     light_at("lane.gate");
-    if (refusal() != TAKEN) {
-        pthread_mutex_lock(&blocks_lock);
-        ask_block(got.seq);
-        pthread_mutex_unlock(&blocks_lock);
-    }
-    return true;
+    return refusal() == TAKEN;
 }
 
-// One record of one byte: `Owner::begins`, and `leave` and `open` if that fails.
+// One record of one byte: `Owner::begins`, and `leave` and `open` if that fails. A span that was
+// opened at a closed gate is left.
 static bool append_in_lane(uint8_t letter, u32 span_len) {
     if (own.committed == own.len || !begin()) {
         leave();
-        if (!open_span(span_len))
+        if (!open_span(span_len)) {
+            leave();
             return false;
+        }
     }
     commit(letter);
     return true;

@@ -210,12 +210,13 @@ impl<M: Memory> Intake<M> {
         deadline: Option<Instant>,
     ) -> Result<(), Refused> {
         let left = self.leave_lane(owner);
-        if owner.open(&self.ring, len).is_ok() {
-            // Until now the drain could believe that this thread still writes in the previous span.
-            if let Some(left) = left {
-                self.moved_on(left);
-            }
-        } else {
+        let opened = owner.open(&self.ring, len);
+        // Until now the drain could believe that this thread still writes in the previous span.
+        if let Some(left) = left {
+            self.moved_on(left);
+        }
+        if opened.is_err() {
+            self.leave_lane(owner);
             owner.adopt(self.reserve(len, when_full, kind, deadline)?);
         }
         Ok(())

@@ -35,7 +35,8 @@ use crate::words::{Error, Operation, Wrap};
 pub struct Shared<M> {
     /// The process that created the queue; [`here`](Shared::here) checks it.
     home: Home,
-    /// The same, unless records need a framing; [`direct`](Shared::direct) checks it.
+    /// The same, unless records need a framing or go to lanes of threads; [`direct`](Shared::direct)
+    /// checks it.
     direct: Home,
     /// The framing of the records.
     pub wrap: Wrap,
@@ -80,15 +81,18 @@ impl<M: Memory> Shared<M> {
     /// Gives the records of the queue a framing. Only before the queue is shared.
     pub fn set_wrap(&mut self, wrap: Wrap) {
         self.wrap = wrap;
-        self.direct = if wrap.is_raw() {
-            self.home
-        } else {
-            self.home.nowhere()
-        };
+        if !wrap.is_raw() {
+            self.set_indirect();
+        }
     }
 
-    /// Returns the append side, if the calling process created the queue and the records need no
-    /// framing. The fast paths ask only this; everything else is on their slow path.
+    /// Sends every append to its slow path. Only before the queue is shared.
+    pub fn set_indirect(&mut self) {
+        self.direct = self.home.nowhere();
+    }
+
+    /// Returns the append side, if the calling process created the queue and nothing sends appends
+    /// to the slow path. The fast paths ask only this; everything else is on their slow path.
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "as for `here`")]
     pub fn direct(&self) -> Option<&Intake<M>> {

@@ -299,8 +299,8 @@ impl Queue {
         !flags.contains(Flags::WAITOK) && self.shared().intake.refuse_if_full(head, len)
     }
 
-    /// Appends a record that the fast path could not append: with a framing, once there is room, or
-    /// without the ring if the queue accepts records that way.
+    /// Appends a record that the fast path could not append: in the lane of the thread, with a
+    /// framing, once there is room, or without the ring if the queue accepts records that way.
     #[cold]
     fn append_later(
         &self,
@@ -308,6 +308,9 @@ impl Queue {
         flags: Flags,
         timeout: Option<Duration>,
     ) -> Result<Position, Error> {
+        if self.has_thread_lanes {
+            return self.append_in_thread(record, flags, timeout);
+        }
         framed::append(self.current().shared(), record, flags, timeout)
     }
 
@@ -321,7 +324,9 @@ impl Queue {
     ) -> Result<Entry<'_>, Error> {
         let shared = self.current().shared();
         let total = framed::total(shared, len as usize)?;
-        match framed::reserve(shared, total, flags, Kind::Getn, timeout) {
+        let reserved = framed::reserve(shared, total, flags, Kind::Getn, timeout);
+        self.pass_thread_lane();
+        match reserved {
             Ok(reservation) => Ok(Entry::framed(shared, reservation)),
             Err(refused) => {
                 let waiting = Waiting::new(flags, timeout);

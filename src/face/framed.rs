@@ -60,7 +60,7 @@ pub(super) fn reserve(
     timeout: Option<Duration>,
 ) -> Result<Reservation<'_, Mirror>, Refused> {
     let intake = shared.here()?;
-    if !shared.wrap.is_raw() {
+    if shared.direct().is_none() {
         if let Ok(reservation) = intake.ring.reserve_at_once(len) {
             return Ok(reservation);
         }
@@ -191,8 +191,8 @@ fn begin(
 ) -> Result<(), Refused> {
     let intake = shared.here()?;
     owner.unshift(); // the entry before this one may have been forgotten
-    if !shared.wrap.is_raw() && owner.begins(len as usize) {
-        return Ok(());
+    if owner.begins(len as usize) {
+        return Ok(()); // the fast path did not look
     }
     let deadline = timeout.and_then(deadline_in);
     let begun = intake.begin_elsewhere(owner, len, flags.when_full()?, kind, deadline);

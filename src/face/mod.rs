@@ -33,6 +33,7 @@
 //! | `mend` | a torn record at the end of the log |
 //! | `queue`, `append`, `write` | the handle, its appends, and its use as a writer |
 //! | `lane` | the handle of one producer, and its appends |
+//! | `thread_lanes`, `places` | the lanes behind `writen`, one for each thread |
 //! | `entry`, `reserved`, `fill`, `detached` | an open reservation |
 //! | `framed` | appends to a queue whose records have a framing |
 //! | `reserve` | a reservation as a future |
@@ -66,6 +67,7 @@ mod mend;
 mod open;
 mod opening;
 mod options;
+mod places;
 mod pressure;
 mod queue;
 mod recorder;
@@ -78,6 +80,7 @@ pub mod ring_dump;
 mod ring_file;
 mod suspend;
 mod sync_every;
+mod thread_lanes;
 mod threads;
 mod write;
 

@@ -215,6 +215,9 @@ impl Options {
         };
         let mut shared = Shared::with(ring, &config, Some(PlainArc::clone(&sink)), reporter);
         shared.set_wrap(mended.wrap);
+        if self.have_thread_lanes() {
+            shared.set_indirect();
+        }
         shared.intake.crew.on_start = self.on_thread_start.clone();
         let (id, reporter) = (shared.intake.id, &shared.intake.trouble.reporter);
         if reporter.target().is_unknown() {

@@ -21,6 +21,7 @@ use crate::words::{AfterKill, Order, Report, SyncPolicy};
 /// | size of the ring | [`capacity`](Options::capacity), in bytes | 1 MiB |
 /// | | [`fixed`](Options::fixed): entries of one length | off |
 /// | | [`lane_span`](Options::lane_span), in bytes | 16 KiB |
+/// | many threads | [`thread_lanes`](Options::thread_lanes): a lane for each thread | off |
 /// | the log file | [`mode`](Options::mode), its permissions | 0600 |
 /// | | [`follow_links`](Options::follow_links) | off |
 /// | | [`sole_writer`](Options::sole_writer), for pipes | off |
@@ -65,6 +66,7 @@ pub struct Options {
     pub(super) on_error: Callback,
     pub(super) on_thread_start: OnStart,
     pub(super) lane_span_bytes: usize,
+    pub(super) thread_lanes: bool,
     pub(super) max_delay: Duration,
     pub(super) loss_lines: Option<LossLines>,
     pub(super) refuse_when_stalled: bool,
@@ -100,6 +102,7 @@ impl Options {
             on_error: Callback::default(),
             on_thread_start: OnStart::default(),
             lane_span_bytes: 1 << 14,
+            thread_lanes: false,
             max_delay: Duration::from_millis(10),
             loss_lines: None,
             refuse_when_stalled: false,

@@ -6,13 +6,14 @@ use std::time::Duration;
 use super::barrier::Patience;
 use super::exit;
 use super::options::Options;
+use super::places::Places;
 use super::registry::registry;
 use super::{aside, barrier};
 use crate::actors::{Past, Shared};
 use crate::ends::Stats;
 use crate::memory::Mirror;
 use crate::primitives::Once;
-use crate::primitives::sync::Arc;
+use crate::primitives::sync::{Arc, PlainArc};
 use crate::words::{Error, Geometry, Position, Recovery, Undrained};
 
 /// An append queue: records go into a preallocated ring, and one flusher thread writes them to a
@@ -95,6 +96,8 @@ pub struct Queue {
     /// The longest record that `writen` may append; 0 on a fixed queue, so that one comparison
     /// refuses both.
     pub(super) len_max: u32,
+    /// Whether threads have lanes. The fast path does not ask: it finds no [`Shared::direct`].
+    pub(super) has_thread_lanes: bool,
     owner: Arc<Owner>,
 }
 
@@ -110,6 +113,7 @@ struct Owner {
     options: Options,
     /// In a child of fork(2): the queue with which a reopen in the child has replaced this one.
     heir: Once<Queue>,
+    thread_places: PlainArc<Places>,
 }
 
 impl Drop for Owner {
@@ -137,18 +141,22 @@ impl Queue {
         options: Options,
         (recovery, ring_file): (Option<Recovery>, Option<PathBuf>),
     ) -> Self {
-        let len_max = entry_len.map_or(shared.intake.ring.geometry().capacity(), |_| 0);
+        let capacity = shared.intake.ring.geometry().capacity();
+        let len_max = entry_len.map_or(capacity, |_| 0);
+        let has_thread_lanes = options.have_thread_lanes();
         let owner = Arc::new(Owner {
             shared: Arc::clone(&shared),
             recovery,
             ring_file,
             options,
             heir: Once::new(),
+            thread_places: PlainArc::new(Places::new(capacity)),
         });
         Self {
             shared,
             entry_len,
             len_max,
+            has_thread_lanes,
             owner,
         }
     }
@@ -212,6 +220,10 @@ impl Queue {
             Ok(Self { shared, .. }) => barrier::flush(shared, Patience::of(shared, timeout)),
             Err(_) => Ok(()), // appends of this process are synchronous, so they are written
         }
+    }
+
+    pub(super) fn thread_places(&self) -> &PlainArc<Places> {
+        &self.owner.thread_places
     }
 
     pub(super) fn handle(&self) -> &Arc<Shared<Mirror>> {

@@ -111,6 +111,7 @@ impl Queue {
             Ok(intake) => core::task::ready!(intake.poll_reserve(asker, total, waker)),
             Err(past) => Err(past.into()),
         };
+        self.pass_thread_lane();
         Poll::Ready(match reserved {
             Ok(reservation) => Ok(Entry::framed(shared, reservation)),
             Err(refused) => {

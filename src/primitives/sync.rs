@@ -35,7 +35,7 @@ pub fn unique_number() -> u64 {
 pub mod plain {
     pub use std::sync::Mutex;
     pub use std::sync::atomic::{
-        AtomicBool, AtomicI32, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering,
+        AtomicBool, AtomicI32, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering,
     };
 }
 

@@ -141,8 +141,7 @@ impl Block {
     }
 
     /// Asks the owner to leave `seq` and all earlier spans. Returns `false` if it was asked before.
-    /// The caller holds the lock of the list and, unless it is the owner, issues a heavy fence
-    /// before it releases the lock.
+    /// The caller holds the lock of the list, and issues a heavy fence before it releases the lock.
     pub(super) fn ask(&self, seq: u64) -> bool {
         // Relaxed on both: the lock admits one requester at a time, and the fence orders the store.
         // Loaded first: a store would take the line from the owner.

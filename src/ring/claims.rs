@@ -158,6 +158,7 @@ impl Claims {
 
     /// Looks again after a try that found no room at the head `bits`; the drain is now known to be
     /// at `drained`. Returns the head to try next. Refuses only if the head is still current.
+    #[inline] // a refusal of a full ring calls it
     pub(super) fn look_again(
         &self,
         bits: u64,

@@ -310,12 +310,13 @@ impl Owner {
     }
 
     /// Opens a span and begins a record of `len` bytes in it. The caller has left the previous
-    /// span.
+    /// span. Takes no lock.
     ///
     /// # Errors
     ///
     /// The ring's refusal. It is [`Refusal::Full`] also if the record is longer than a span may be,
-    /// or if open spans hold a quarter of the ring: the record may then have a separate claim.
+    /// or if open spans hold a quarter of the ring: the record may then have a separate claim. If
+    /// the gate has closed meanwhile, the span is open: the caller must [`leave`](Owner::leave) it.
     pub fn open<M: Memory>(&mut self, ring: &Ring<M>, len: u32) -> Result<(), Refusal> {
         debug_assert!(self.span.len == 0);
         let span_len = self.next_len.max(len);
@@ -353,13 +354,7 @@ impl Owner {
         // [lane.gate] Light, pairs with [lanes.gate]: either that finds this span, or we find the
         // gate shut.
         self.fences.light_at("lane.gate");
-        if ring.refusal().is_some() {
-            // This record is the last one. No fence is needed: this owner sees its own request, and
-            // the lock shows the drain that the owner is busy.
-            let _lock = ring.lanes.blocks.lock();
-            self.block.ask(claim.seq);
-        }
-        Ok(())
+        ring.refusal().map_or(Ok(()), Err)
     }
 
     /// Writes the other slots of the span's line. The second slot gets the note: which lane the

@@ -14,6 +14,7 @@ pub(super) fn append_in_lane(ring: &Ring<Heap>, owner: &mut Owner, record: &[u8]
     if !owner.begins(record.len()) {
         owner.leave(ring);
         if owner.open(ring, record.len() as u32).is_err() {
+            owner.leave(ring);
             return false;
         }
     }

@@ -151,3 +151,33 @@ fn appenders_of_the_parent_are_asynchronous_again_once_a_child_enables_them() {
         },
     );
 }
+
+/// A child of fork(2) has the thread-local lanes of the thread that forked. It uses none of them on
+/// the queue of its parent, and has a lane of its own on a queue that it has reopened.
+#[test]
+fn a_child_has_no_lane_of_a_thread_of_its_parent() {
+    in_child("a_child_has_no_lane_of_a_thread_of_its_parent", || {
+        let (log, other) = (Log::new(), Log::new());
+        let queue = log.open(small().thread_lanes(true));
+        queue.writen(b"parent\n", WAIT).unwrap();
+        queue.flush().unwrap();
+        fork(End::WithHandlers, || {
+            queue.writen(b"child\n", WAIT).unwrap();
+            queue.writen(b"child\n", TRY).unwrap();
+            assert_eq!(log.text(), "parent\nchild\nchild\n");
+            queue.reopen(append_to(other.path())).unwrap();
+            for _ in 0..3 {
+                queue.writen(b"reopened\n", WAIT).unwrap();
+                queue.writen(b"reopened\n", TRY).unwrap();
+                assert_eq!(queue.stats().lanes, 1);
+            }
+            queue.close(None).unwrap();
+        })
+        .join();
+        assert_eq!(other.text(), "reopened\n".repeat(6));
+        queue.writen(b"parent again\n", WAIT).unwrap();
+        queue.flush().unwrap();
+        assert_eq!(log.text(), "parent\nchild\nchild\nparent again\n");
+        assert_eq!((queue.stats().lanes, queue.stats().posted_records), (1, 2));
+    });
+}

@@ -32,5 +32,6 @@ mod stall_reports;
 mod stalls;
 mod suspend;
 mod sync_every;
+mod thread_lanes;
 mod waiting;
 mod writer;

@@ -51,8 +51,8 @@ impl Sink for Stuck {
     }
 }
 
-/// Runs `append` with a queue with this framing whose flusher is stuck.
-fn with_queue(framing: Framing, append: impl FnOnce(&Queue)) {
+/// Runs `append` with a queue whose flusher is stuck.
+fn with_queue(options: Options, append: impl FnOnce(&Queue)) {
     let released = Arc::new(Mutex::new(()));
     let held = released.lock().expect("nobody panicked");
     let (entered, is_entered): (_, Receiver<()>) = channel();
@@ -60,10 +60,7 @@ fn with_queue(framing: Framing, append: impl FnOnce(&Queue)) {
         entered,
         released: released.clone(),
     };
-    let queue = Options::new()
-        .capacity(1 << 20)
-        .framing(framing)
-        .open_sink(sink);
+    let queue = options.capacity(1 << 20).open_sink(sink);
     let queue = queue.expect("a queue");
     queue.writen(&RECORD, Flags::WAITOK).expect("there is room");
     queue.activate();
@@ -92,6 +89,13 @@ fn lane_writen(queue: &Queue) {
     measured(&mut |record| {
         lane.writen(record, Flags::NOWAIT).expect("room");
     });
+}
+
+/// In the lane of the thread.
+fn thread_writen(queue: &Queue) {
+    queue.writen(&RECORD, Flags::WAITOK).expect("room");
+    assert_eq!(queue.stats().lanes, 1);
+    writen(queue);
 }
 
 fn lane_getn(queue: &Queue) {
@@ -144,10 +148,11 @@ fn facade() {
 
 type Case = (&'static str, fn(&Queue));
 
-const CASES: [Case; 6] = [
+const CASES: [Case; 7] = [
     ("writen", writen),
     ("getn+post", getn),
     ("lane.writen", lane_writen),
+    ("thread.writen", thread_writen),
     ("lane.getn+post", lane_getn),
     ("writen-refused", refused),
     ("writen-recorder", recorder),
@@ -168,7 +173,10 @@ fn main() {
     };
     let found = CASES.iter().find(|(name, _)| *name == case);
     match found {
-        Some((_, append)) => with_queue(framing, append),
+        Some((_, append)) => {
+            let options = Options::new().framing(framing);
+            with_queue(options.thread_lanes(case == "thread.writen"), append);
+        }
         None => {
             let _ = writeln!(io::stdout(), "ci/instructions.sh runs this");
         }

@@ -334,6 +334,13 @@ int alq_options_sync_every(struct alq_options *options, uint64_t ms, uint64_t by
 int alq_options_outstanding_max(struct alq_options *options, size_t requests);
 /* The most bytes that a lane claims at once: 1 to 2^31, 16 KiB by default. */
 int alq_options_lane_span(struct alq_options *options, size_t bytes);
+/*
+ * Gives each thread a lane behind alq_writen: its records keep their order, and those of different
+ * threads have none. Off by default. A thread gets its lane with its first ALQ_WAITOK; until then,
+ * it appends as without the option. ALQ_NOWAIT stays async-signal-safe, except for the first append
+ * of a thread in a library that dlopen(3) has loaded.
+ */
+int alq_options_thread_lanes(struct alq_options *options, int on);
 
 /*
  * Sets the callback for errors that no call returns: a write or a sync that has failed, a stall,

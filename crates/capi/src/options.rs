@@ -313,6 +313,15 @@ pub unsafe extern "C" fn alq_options_lane_span(
 }
 
 #[unsafe(no_mangle)]
+pub unsafe extern "C" fn alq_options_thread_lanes(
+    options: *mut AlqOptionsCell,
+    on: c_int,
+) -> c_int {
+    // SAFETY: the header requires it.
+    unsafe { set(options, |all| all.thread_lanes(on != 0)) }
+}
+
+#[unsafe(no_mangle)]
 pub unsafe extern "C" fn alq_options_ring_file(
     options: *mut AlqOptionsCell,
     file: *const c_char,

@@ -223,11 +223,32 @@ static void options_fail(void)
     IS(alq_options_outstanding_max(options, 1), EINVAL);
     IS(alq_options_sync_every(options, 1, 1), EINVAL);
     IS(alq_options_lane_span(options, 1), EINVAL);
+    IS(alq_options_thread_lanes(options, 1), EINVAL);
     IS(alq_options_on_error(options, NULL, NULL), EINVAL);
     IS(alq_open_path(&alq, path("o.log"), options), EINVAL);
     IS(alq_open_fd(&alq, 1, options), EINVAL);
     alq_options_free(options);
     alq_options_free(NULL);
+}
+
+static void thread_lanes(void)
+{
+    struct alq_options *options = alq_options_new();
+    struct alq_stats stats;
+    struct alq *alq;
+    struct ale *ale;
+    IS(alq_options_thread_lanes(options, 1), 0);
+    IS(alq_open_path(&alq, path("lanes.log"), options), 0);
+    alq_options_free(options);
+    IS(alq_writen(alq, "1\n", 2, ALQ_WAITOK), 0);
+    ale = alq_getn(alq, 2, ALQ_WAITOK);
+    IS(alq_writen(alq, "3\n", 2, ALQ_NOWAIT), 0);
+    memcpy(ale->ae_data, "2\n", 2);
+    alq_post(alq, ale);
+    IS(alq_get_stats(alq, &stats, sizeof stats), 0);
+    IS(stats.lanes, 1);
+    alq_close(alq);
+    file_is("lanes.log", "1\n2\n3\n");
 }
 
 static void descriptors(void)
@@ -602,6 +623,7 @@ int main(void)
     entries_know_their_positions_before_the_post();
     losses_are_counted_by_cause_and_reported_as_asked();
     options_fail();
+    thread_lanes();
     descriptors();
     reopened();
     discarded();

@@ -10,9 +10,8 @@ use crate::Outcome;
 use crate::contestant::{Append, Contestant, Log};
 use crate::limits::{CAPACITY, append_to};
 
-fn open(path: &Path) -> Outcome<Queue> {
-    let options = Options::new().capacity(CAPACITY).follow_links(true);
-    Ok(options.open(path)?)
+fn options() -> Options {
+    Options::new().capacity(CAPACITY).follow_links(true)
 }
 
 /// `Queue::writen`.
@@ -27,6 +26,10 @@ pub struct SharedInPlace(Queue);
 #[derive(Debug)]
 pub struct Lanes(Queue);
 
+/// `Queue::writen` of a queue with `Options::thread_lanes`.
+#[derive(Debug)]
+pub struct ThreadLanes(Queue);
+
 /// `Lane::getn`, filled in place, and `LaneEntry::post`.
 #[derive(Debug)]
 pub struct LanesInPlace(Queue);
@@ -37,23 +40,32 @@ pub const SHARED: Contestant = Contestant::of::<Shared>();
 pub const SHARED_IN_PLACE: Contestant = Contestant::of::<SharedInPlace>();
 /// [`Lanes`], as a value.
 pub const LANES: Contestant = Contestant::of::<Lanes>();
+/// [`ThreadLanes`], as a value.
+pub const THREAD_LANES: Contestant = Contestant::of::<ThreadLanes>();
 /// [`LanesInPlace`], as a value.
 pub const LANES_IN_PLACE: Contestant = Contestant::of::<LanesInPlace>();
 /// [`Facade`], as a value.
 pub const FACADE: Contestant = Contestant::of::<Facade>();
 
 /// All of them.
-pub const ALL: [Contestant; 5] = [SHARED, SHARED_IN_PLACE, LANES, LANES_IN_PLACE, FACADE];
+pub const ALL: [Contestant; 6] = [
+    SHARED,
+    SHARED_IN_PLACE,
+    LANES,
+    THREAD_LANES,
+    LANES_IN_PLACE,
+    FACADE,
+];
 
 /// The log of one way to append to a queue.
 macro_rules! log {
-    ($log:ident, $name:literal, $producer:ty, $of:expr) => {
+    ($log:ident, $name:literal, $options:expr, $producer:ty, $of:expr) => {
         impl Log for $log {
             const NAME: &'static str = $name;
             type Producer = $producer;
 
             fn open(path: &Path) -> Outcome<Self> {
-                open(path).map(Self)
+                Ok(Self($options.open(path)?))
             }
 
             fn producer(&mut self) -> Outcome<$producer> {
@@ -68,21 +80,38 @@ macro_rules! log {
     };
 }
 
-log!(Shared, "queue: writen", Writen<Queue>, |queue: &Queue| {
-    Writen(queue.clone())
-});
+log!(
+    Shared,
+    "queue: writen",
+    options(),
+    Writen<Queue>,
+    |queue: &Queue| Writen(queue.clone())
+);
 log!(
     SharedInPlace,
     "queue: getn + post",
+    options(),
     Getn<Queue>,
     |queue: &Queue| Getn(queue.clone())
 );
-log!(Lanes, "lane: writen", Writen<Lane>, |queue: &Queue| Writen(
-    queue.lane()
-));
+log!(
+    Lanes,
+    "lane: writen",
+    options(),
+    Writen<Lane>,
+    |queue: &Queue| Writen(queue.lane())
+);
+log!(
+    ThreadLanes,
+    "thread lanes: writen",
+    options().thread_lanes(true),
+    Writen<Queue>,
+    |queue: &Queue| Writen(queue.clone())
+);
 log!(
     LanesInPlace,
     "lane: getn + post",
+    options(),
     Getn<Lane>,
     |queue: &Queue| Getn(queue.lane())
 );

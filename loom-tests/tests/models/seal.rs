@@ -273,6 +273,33 @@ fn a_lane_that_goes_away_is_counted_once() {
     });
 }
 
+/// A thread ends and leaves its lane with an open span. The drain seals the span for the record that
+/// follows it, and the record of the lane stays counted.
+#[test]
+fn a_lane_that_is_dropped_with_an_open_span_is_sealed() {
+    let name = "a_lane_that_is_dropped_with_an_open_span_is_sealed";
+    explore(name, [2, 3], || {
+        let (ring, mut drain) = ring_for_lanes(16, 4);
+        let mut owner = ring.enter_lane(SPAN);
+        let ring = Arc::new(ring);
+        let other = Arc::clone(&ring);
+        let lane = thread::spawn(move || {
+            append_in_lane(&other, &mut owner, b'a', 1);
+            owner.drop_lane();
+        });
+        append(&ring, b'z', 1);
+        let mut file = Vec::new();
+        take(&mut drain, &ring, &mut file);
+        lane.join().unwrap();
+        while !matches!(take(&mut drain, &ring, &mut file), Drained::Empty) {}
+        file.sort_unstable();
+        assert_eq!(file, b"az");
+        let (_, outstanding) = ring.outstanding();
+        let counted = (outstanding.lanes, outstanding.lane_records_posted);
+        assert_eq!(counted, (0, 1));
+    });
+}
+
 /// A record that a lane has counted is in the ring or written, even if the drain has just sealed
 /// its span.
 #[test]
