@@ -238,7 +238,7 @@ static void thread_lanes(void)
     struct alq *alq;
     struct ale *ale;
     IS(alq_options_thread_lanes(options, 1), 0);
-    IS(alq_open_path(&alq, path("lanes.log"), options), 0);
+    IS(alq_open_path(&alq, path("thread_lanes.log"), options), 0);
     alq_options_free(options);
     IS(alq_writen(alq, "1\n", 2, ALQ_WAITOK), 0);
     ale = alq_getn(alq, 2, ALQ_WAITOK);
@@ -248,7 +248,7 @@ static void thread_lanes(void)
     IS(alq_get_stats(alq, &stats, sizeof stats), 0);
     IS(stats.lanes, 1);
     alq_close(alq);
-    file_is("lanes.log", "1\n2\n3\n");
+    file_is("thread_lanes.log", "1\n2\n3\n");
 }
 
 static void descriptors(void)
