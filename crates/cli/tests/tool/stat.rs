@@ -140,6 +140,7 @@ ring               {}
 id                 {}
 log                {}
 framing            Raw
+use                a queue
 capacity           1048576 bytes
 fill                    24 bytes
 pending                 16 bytes
