@@ -70,8 +70,8 @@ fn settled(task: &Path) -> u64 {
 }
 
 /// All 64 signals, but those that cannot be blocked (9 and 19) and those that the C library keeps
-/// for itself (32, 33).
-const BLOCKABLE: u64 = !(1 << 8 | 1 << 18 | 1 << 31 | 1 << 32);
+/// for itself (32, 33; with musl also 34).
+const BLOCKABLE: u64 = !(1 << 8 | 1 << 18 | 1 << 31 | 1 << 32 | 1 << 33);
 
 fn the_flusher_has_a_name_and_takes_no_signals() {
     let log = Log::new();

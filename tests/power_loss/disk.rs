@@ -114,7 +114,7 @@ impl Disk {
     fn carry_out(&mut self, call: &Call, folder: &Path, acknowledgements: &Path) {
         let result = call.result as i32;
         match call.name.as_str() {
-            "openat" => {
+            "open" | "openat" => {
                 let path = self.path(call, 0);
                 let open = if call.has("O_PATH") || call.has("O_DIRECTORY") {
                     Some(Open::Folder(path))
@@ -159,7 +159,7 @@ impl Disk {
                     self.change(Name::Removed(name), call.ended);
                 }
             }
-            "open" | "rename" | "unlink" | "link" => panic!("not modelled yet: {call:?}"),
+            "rename" | "unlink" | "link" => panic!("not modelled yet: {call:?}"),
             "linkat" | "fallocate" | "copy_file_range" | "sendfile" | "pwrite64" | "pwritev"
             | "lseek" => {
                 let is_ours = |at| matches!(self.opened(call, at), Some(Open::File { .. }));
