@@ -4,6 +4,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 rustup component add clippy 2>/dev/null || true
 cargo clippy --workspace --all-targets --all-features --locked -- -D warnings
+cargo clippy -p alq --no-default-features --locked -- -D warnings
 (cd fuzz && cargo clippy --all-targets --no-default-features --locked -- -D warnings)
 (cd shuttle-tests && cargo clippy --all-targets --locked -- -D warnings)
 (cd proof && cargo clippy --all-targets --locked -- -D warnings)

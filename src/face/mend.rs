@@ -10,7 +10,6 @@ use super::opening::Opening;
 use super::queue::Queue;
 use crate::actors::Standing;
 #[cfg(feature = "frames")]
-#[cfg(feature = "frames")]
 use crate::ends::stream::{self, Stream};
 use crate::ends::tail::{self, Tail};
 use crate::ends::{FileSink, Sink};
@@ -40,6 +39,10 @@ impl Found {
     }
 
     /// Returns where the stream of the log continues: 0, unless it has frames.
+    #[cfg_attr(
+        not(feature = "frames"),
+        expect(clippy::unused_self, reason = "for frames")
+    )]
     pub fn end(self) -> u64 {
         #[cfg(feature = "frames")]
         if let Some(stream) = self.stream {
@@ -165,7 +168,8 @@ impl Opening {
         let tail = tail::look(sink, framing).map_err(failed)?;
         Ok(Found {
             tail: tail.map_err(Error::framing)?,
-            ..Found::default()
+            #[cfg(feature = "frames")]
+            stream: None,
         })
     }
 
