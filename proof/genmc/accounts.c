@@ -13,6 +13,8 @@ static void *reader(void *_) {
     progress_load(&drained.tail, &tail);
     u64 taken = load(drained.bytes, Relaxed);
     u64 records = load(drained.records, Relaxed);
+    u64 lost_bytes = load(drained.lost_bytes, Relaxed);
+    u64 lost_records = load(drained.lost_records, Relaxed);
     u64 padding = load(drained.padding, Relaxed);
     u64 abandoned = load(drained.abandoned, Relaxed);
     u64 ahead = load(drained.ahead, Relaxed);
@@ -21,7 +23,8 @@ static void *reader(void *_) {
     bool is_one_moment = version % 2 == 0 && load(drained.version, Relaxed) == version;
     if (is_one_moment) // otherwise it reads again
         assert(tail.pos == taken - ahead + padding && tail.seq - SLOTS == taken && records == taken
-               && abandoned == 0);
+               && abandoned == 0
+               && lost_bytes + lost_records == 0);
     return 0;
 }
 

@@ -45,7 +45,7 @@ static struct { // src/ring/claims.rs, Claims
 static struct { // src/ring/accounts.rs, Ledger
     AtomicU64 version;
     Progress tail;
-    AtomicU64 bytes, records, padding, abandoned, ahead;
+    AtomicU64 bytes, records, lost_bytes, lost_records, padding, abandoned, ahead;
 } drained = {0, {SLOTS, 0}, 0, 0, 0, 0, 0};
 
 static Slot slots[SLOTS];
@@ -239,6 +239,8 @@ static void accounts_publish(const Tail *tail, u64 taken) {
         fence(Release);
     store(drained.bytes, taken, Relaxed);
     store(drained.records, taken, Relaxed);
+    store(drained.lost_bytes, 0, Relaxed);
+    store(drained.lost_records, 0, Relaxed);
     store(drained.padding, 0, Relaxed);
     store(drained.abandoned, 0, Relaxed);
     store(drained.ahead, 0, Relaxed);

@@ -1,12 +1,16 @@
-//! Ranges of the stream that a reopen has discarded: no file gets them, although later records are
-//! written.
+//! Ranges of the stream that a reopen has discarded, or that were too long for the sink: no file gets
+//! them, although later records are written.
 
 use core::ops::Range;
 
 use crate::primitives::sync::{AtomicBool, Mutex, Ordering};
 use crate::words::Error;
 
-/// What the reopens of one queue have discarded.
+/// How many ranges are known one by one. Of more, the oldest two become one, so that a wait for a
+/// record between them fails too.
+const RANGES_MAX: usize = 1024;
+
+/// What the reopens of one queue have discarded, and records that were too long for the sink.
 #[derive(Debug)]
 pub struct Discards {
     /// Whether the list has an entry.
@@ -31,8 +35,21 @@ impl Discards {
     /// Notes that everything from `start` on is discarded because of `error`, until
     /// [`end`](Discards::end). For the flusher, before the tail moves past `start`.
     pub(super) fn begin(&self, start: u64, error: Error) {
-        let range = start..u64::MAX;
-        self.list.lock().push(Discard { range, error });
+        let mut list = self.list.lock();
+        match list.last_mut() {
+            Some(last) if last.range.end == start && last.error == error => {
+                last.range.end = u64::MAX;
+            }
+            _ => {
+                let range = start..u64::MAX;
+                list.push(Discard { range, error });
+            }
+        }
+        if list.len() > RANGES_MAX {
+            let oldest = list.remove(0);
+            list[0].range.start = oldest.range.start;
+        }
+        drop(list);
         // Relaxed: a thread asks about a position that the tail has passed. The load of the tail
         // orders its look after this store.
         self.is_any.store(true, Ordering::Relaxed);
@@ -78,7 +95,7 @@ impl Discards {
 
 #[cfg(all(test, not(alq_model)))]
 mod tests {
-    use super::Discards;
+    use super::{Discards, RANGES_MAX};
     use crate::words::Error;
 
     #[test]
@@ -98,5 +115,25 @@ mod tests {
         assert_eq!(discards.within(&(0..100)), 20);
         assert_eq!(discards.within(&(15..35)), 10);
         assert_eq!(discards.within(&(20..30)), 0);
+    }
+
+    #[test]
+    fn neighbours_are_one_range_and_of_many_ranges_the_oldest_become_one() {
+        let discards = Discards::new();
+        for start in [10, 20] {
+            discards.begin(start, Error::Closed);
+            discards.end(start + 10);
+        }
+        assert_eq!(discards.list.lock().len(), 1);
+        let discards = Discards::new();
+        let count = RANGES_MAX as u64 + 2;
+        for at in 0..count {
+            discards.begin(at * 10, Error::Closed);
+            discards.end(at * 10 + 5);
+        }
+        assert_eq!(discards.list.lock().len(), RANGES_MAX);
+        let is_lost = |position| discards.error_at(position).is_some();
+        assert!(is_lost(3) && is_lost(8) && is_lost(23) && !is_lost(28));
+        assert!(is_lost(count * 10 - 5) && !is_lost(count * 10));
     }
 }

@@ -12,17 +12,18 @@ mod dump;
 mod notes;
 mod rest;
 mod switch;
+mod write;
 
 use super::gap::GapLine;
 use super::intake::Intake;
 use super::outcome::Outcome;
 use super::shared::Shared;
 use crate::ends::Sink;
-use crate::memory::{Journal, Memory};
+use crate::memory::Memory;
 use crate::primitives::Interest;
 use crate::primitives::sync::{Arc, PlainArc, is_mutant};
 use crate::ring::{Drain, Drained, Holes};
-use crate::words::{Head, Intent, LogEnd, Operation, errno_of};
+use crate::words::{Operation, errno_of};
 
 /// The result of one step. It says what the loop of the flusher does next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,6 +67,7 @@ pub struct Flusher<M> {
     discarding: switch::Discarding,
     dumping: dump::Dumping,
     batch_limit: u32,
+    messages: write::Messages,
 }
 
 impl<M> fmt::Debug for Flusher<M> {
@@ -83,7 +85,8 @@ const SMALL_RING: u32 = 1 << 16;
 
 impl<M: Memory> Flusher<M> {
     pub fn new(shared: Arc<Shared<M>>, mut drain: Drain, sink: PlainArc<dyn Sink>) -> Self {
-        drain.cut_records(sink.cuts_records());
+        let messages = write::Messages::of(&*sink);
+        drain.cut_records(sink.cuts_records() || messages.are_on());
         let Shared { intake, .. } = &*shared;
         let capacity = intake.ring.geometry().capacity();
         let batch_limit = if capacity <= SMALL_RING {
@@ -101,6 +104,7 @@ impl<M: Memory> Flusher<M> {
             discarding: switch::Discarding::default(),
             dumping,
             batch_limit,
+            messages,
         }
     }
 
@@ -145,7 +149,8 @@ impl<M: Memory> Flusher<M> {
         }
         // A sink that takes few bytes at a time might never stop at the end of a record. So an
         // overdue reopen offers it one record only.
-        let room = if is_overdue { 1 } else { self.sink.room() };
+        let is_single = is_overdue || self.messages.are_on();
+        let room = if is_single { 1 } else { self.sink.room() };
         let limit = limit.min(u32::try_from(room).unwrap_or(u32::MAX)).max(1);
         if self.head.is_due || !self.gap_line.rest().is_empty() {
             return self.write_gap_line();
@@ -159,37 +164,9 @@ impl<M: Memory> Flusher<M> {
             Ok(Drained::Blocked { seq }) => Step::Blocked { seq },
             Ok(Drained::Quiet) => self.quiet(),
             Ok(Drained::Empty) => self.empty(),
+            Err(error) if self.is_misfit(&error) => self.lose_record(holes),
             Err(error) => self.refused(&error),
         }
-    }
-
-    /// Has the drain write at most `limit` bytes, unless the first record is longer.
-    fn drain_once(&mut self, limit: u32, holes: Holes) -> io::Result<Drained> {
-        let intake = &self.shared.intake;
-        let (sink, wrap, head) = (&*self.sink, self.shared.wrap, &mut self.head);
-        let (start, ahead) = (self.drain.position(), self.drain.ahead());
-        let start = (self.drain.tail(), (start >> 32) as u32);
-        self.drain.step(&intake.ring, limit, holes, |runs| {
-            intake.trouble.standstill.set_blocked(false); // the flusher now waits for the sink
-            if ahead == 0 && head.is_missing(wrap, sink) {
-                head.is_due = true;
-                return Err(io::ErrorKind::Interrupted.into());
-            }
-            let Some(journal) = intake.ring.journal() else {
-                return write(sink, runs);
-            };
-            let given: usize = runs.iter().map(|run| run.len()).sum();
-            let all = ahead + given as u32;
-            intend(journal, sink, start, ahead, all);
-            journal.write_begins();
-            let taken = write(sink, runs);
-            if taken.as_ref().ok() != Some(&given) && sink.is_in_doubt() {
-                journal.doubt(all);
-            } else if taken.as_ref().is_err_and(took_nothing) && ahead == 0 {
-                journal.withdraw(); // other processes may write to the log before the next try
-            }
-            taken
-        })
     }
 
     /// Passes on that the tail has moved, after a write of `bytes`.
@@ -236,7 +213,7 @@ impl<M: Memory> Flusher<M> {
         } = &*self.shared;
         intake.trouble.standstill.set_blocked(false);
         let rest = self.gap_line.rest();
-        match write(&*self.sink, &[IoSlice::new(rest)]) {
+        match write::write(&*self.sink, &[IoSlice::new(rest)]) {
             Ok(taken) => {
                 assert!(taken <= rest.len(), "a sink took more than it was given");
                 self.gap_line.advance(taken);
@@ -245,6 +222,7 @@ impl<M: Memory> Flusher<M> {
                 outcome.counts.loss_line_bytes.add_alone(taken as u64);
                 Step::Again
             }
+            Err(error) if self.is_misfit(&error) => self.lose_gap_line(),
             Err(error) => self.refused(&error),
         }
     }
@@ -303,38 +281,5 @@ impl<M: Memory> Flusher<M> {
             }
             None => step,
         }
-    }
-}
-
-/// Notes in the ring file what the next write will append, in case the process is killed during the
-/// write: `bytes` from `start` on, of which the log holds `ahead`.
-fn intend(journal: &Journal, sink: &dyn Sink, (start, high): (Head, u32), ahead: u32, bytes: u32) {
-    let end = sink.end().unwrap_or_default();
-    journal.intend(Intent {
-        generation: 0,
-        start,
-        bytes,
-        high,
-        end: LogEnd {
-            size_bytes: end.size_bytes.saturating_sub(u64::from(ahead)),
-            ..end
-        },
-    });
-}
-
-/// Returns whether an error of a sink that knows what it took means that it took nothing.
-fn took_nothing(error: &io::Error) -> bool {
-    let errno = errno_of(error);
-    matches!(
-        error.kind(),
-        io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted
-    ) || matches!(errno, libc::ENOSPC | libc::EDQUOT)
-}
-
-/// Writes once. A sink that takes 0 bytes is an error.
-fn write(sink: &dyn Sink, runs: &[IoSlice<'_>]) -> io::Result<usize> {
-    match sink.write(runs)? {
-        0 => Err(io::ErrorKind::WriteZero.into()),
-        taken => Ok(taken),
     }
 }

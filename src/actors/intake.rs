@@ -186,6 +186,11 @@ impl<M: Memory> Intake<M> {
         true
     }
 
+    /// Returns whether lanes have spans of their own, of several records.
+    pub(super) fn has_spans_of_lanes(&self) -> bool {
+        self.lane_span > 0
+    }
+
     /// Creates a lane. In a child of fork(2), it is one in which nothing can be claimed.
     pub fn enter_lane(&self, is_here: bool) -> Owner {
         if is_here {

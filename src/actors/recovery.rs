@@ -121,6 +121,12 @@ impl Inheritance {
         self
     }
 
+    /// Returns whether a lane has posted any of the unwritten bytes. Its records have no boundaries.
+    pub fn has_lanes(&self) -> bool {
+        let mut spans = self.found.spans.iter();
+        spans.any(|span| span.unwritten() > 0 && span.phase.is_of_lane())
+    }
+
     /// Returns the bytes from the tail to the end of the last span.
     pub fn fill_bytes(&self) -> u64 {
         let last = self.found.spans.last();

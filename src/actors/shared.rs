@@ -40,6 +40,8 @@ pub struct Shared<M> {
     direct: Home,
     /// The framing of the records.
     pub wrap: Wrap,
+    /// The longest record with its framing, in bytes.
+    pub len_max: u32,
     /// The append side.
     pub intake: Intake<M>,
     /// What becomes of the records.
@@ -68,10 +70,15 @@ impl<M: Memory> Shared<M> {
         } else {
             ring
         };
+        let capacity = ring.geometry().capacity();
         Self {
             home: Home::here(),
             direct: Home::here(),
             wrap: Wrap::Raw,
+            len_max: sink.as_ref().map_or(capacity, |sink| {
+                let max = sink.message_max().unwrap_or(u64::MAX);
+                capacity.min(u32::try_from(max).unwrap_or(capacity))
+            }),
             aside: Aside::new(sink.as_ref()),
             intake: Intake::new(ring, config, Trouble::new(config, reporter)),
             outcome: Outcome::new(config, sink),
@@ -84,6 +91,13 @@ impl<M: Memory> Shared<M> {
         if !wrap.is_raw() {
             self.set_indirect();
         }
+    }
+
+    /// Returns whether the records in the ring can be told apart, also those of lanes. Those of a
+    /// recorder are written together.
+    pub fn keeps_records_apart(&self) -> bool {
+        let are_apart = !self.wrap.is_raw() || !self.intake.has_spans_of_lanes();
+        are_apart && !self.intake.ring.is_recorder()
     }
 
     /// Sends every append to its slow path. Only before the queue is shared.

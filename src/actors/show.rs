@@ -18,11 +18,11 @@ pub(super) fn show<M: Memory>(intake: &Intake<M>, outcome: &Outcome) {
     let (posted, drained) = (&intake.counts, &outcome.counts);
     let waits = posted.waits_now();
     let refused = posted.refused.now().total();
-    let written_bytes = intake.ring.accounts().bytes;
+    let done = intake.ring.accounts();
     let now = SystemTime::now().duration_since(UNIX_EPOCH);
     journal.show(&Live {
         shown_ns: now.unwrap_or_default().as_nanos() as u64,
-        written_bytes,
+        written_bytes: done.bytes - done.lost_bytes,
         refused_records: refused.records,
         refused_bytes: refused.bytes,
         drains: drained.drains.get(),
@@ -30,7 +30,10 @@ pub(super) fn show<M: Memory>(intake: &Intake<M>, outcome: &Outcome) {
         stall_errno: stall.map_or(0, |stall| stall.errno.unsigned_abs()),
         stall_ns: age.as_nanos() as u64,
         failure_errno: failure.map_or(0, |error| error.errno().unsigned_abs()),
-        written_records: intake.ring.written_records(),
+        written_records: intake
+            .ring
+            .written_records()
+            .saturating_sub(done.lost_records),
         waits: waits.writen_turn + waits.writen_room + waits.getn_turn + waits.getn_room,
         longest_wait_ns: waits.longest.as_nanos() as u64,
         wakeups: drained.wakeups.get(),

@@ -26,6 +26,8 @@ pub(super) fn of<M: Memory>(intake: &Intake<M>, outcome: &Outcome, aside: &Aside
     let left = |outstanding| if is_lost { outstanding } else { 0 };
     let lost_to = || trouble.failure().or_else(|| outcome.obstacle());
     let overwritten = ring.recorded().0;
+    let gone_bytes = discarded.bytes + done.lost_bytes;
+    let gone_records = discarded.records + done.lost_records;
     let lane_records_left = outstanding.lane_records + late.lane_records;
     let written_records =
         (done.records + outstanding.lane_records_posted).saturating_sub(lane_records_left);
@@ -35,23 +37,20 @@ pub(super) fn of<M: Memory>(intake: &Intake<M>, outcome: &Outcome, aside: &Aside
         high_water_bytes: posted.high_water_bytes.get(),
         posted_bytes: done.bytes + outstanding.bytes + late.bytes + aside.posted_bytes,
         posted_records: written_records + outstanding.records + late.records + aside.posted_records,
-        written_bytes: done
-            .bytes
-            .saturating_sub(overwritten.bytes + discarded.bytes)
+        written_bytes: done.bytes.saturating_sub(overwritten.bytes + gone_bytes)
             + aside.written_bytes,
-        written_records: written_records.saturating_sub(overwritten.records + discarded.records)
+        written_records: written_records.saturating_sub(overwritten.records + gone_records)
             + aside.written_records,
         overwritten_bytes: overwritten.bytes,
         overwritten_records: overwritten.records,
-        lost_bytes: left(outstanding.bytes) + late.bytes + discarded.bytes + aside.lost_bytes,
-        lost_records: left(outstanding.records)
-            + late.records
-            + discarded.records
-            + aside.lost_records,
+        lost_bytes: left(outstanding.bytes) + late.bytes + gone_bytes + aside.lost_bytes,
+        lost_records: left(outstanding.records) + late.records + gone_records + aside.lost_records,
         late_bytes: late.bytes,
         late_records: late.records,
         discarded_bytes: discarded.bytes,
         discarded_records: discarded.records,
+        too_long_bytes: done.lost_bytes,
+        too_long_records: done.lost_records,
         lost_to: (left(outstanding.bytes) > 0).then(lost_to).flatten(),
         padding_bytes: done.padding,
         refused_records: refused.total().records,

@@ -10,7 +10,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use super::counter::Counter;
-use super::descriptor::is_unsupported;
+use super::descriptor::{is_unsupported, too_long};
 use super::refusals::RefusalCounters;
 use super::sink::Sink;
 use super::stats::Stats;
@@ -147,6 +147,13 @@ impl Aside {
         };
         let sink = kept.as_ref().ok_or(Error::Closed)?;
         let record = without_head(record, || sink.end().is_some_and(|end| end.size_bytes == 0));
+        let whole;
+        let record = if sink.message_max().is_some() {
+            whole = record.concat(); // a message is one run
+            [&[][..], &[], &whole, &[]]
+        } else {
+            record
+        };
         let write = |runs: &[IoSlice<'_>]| sink.write(runs);
         let wait_ready = |limit| sink.wait_ready(limit);
         write_all(record, wait, write, wait_ready).map_err(|error| match error {
@@ -184,6 +191,10 @@ impl Aside {
             None => sink.descriptor().ok_or(Error::Forked)?,
         };
         let record = without_head(record, || os::file::is_empty(fd));
+        let len: usize = record.iter().map(|part| part.len()).sum();
+        if sink.message_max().is_some_and(|max| len as u64 > max) {
+            return Err(Error::io(Operation::Write, &too_long()));
+        }
         append_parts_to(fd, record, wait)?;
         self.count(record);
         Ok(())
@@ -264,7 +275,7 @@ fn append_parts_to(fd: BorrowedFd<'_>, parts: [&[u8]; 4], wait: bool) -> Result<
             return os::write_runs(fd, runs);
         }
         let taken = match os::write_nowait(fd, runs) {
-            Err(error) if is_unsupported(&error) && os::file::is_regular(fd) => {
+            Err(error) if is_unsupported(&error) && os::file::never_waits(fd) => {
                 os::write_runs(fd, runs)
             }
             Err(error) if is_unsupported(&error) => os::write_when_ready(fd, runs),

@@ -26,6 +26,9 @@ use crate::words::{LogEnd, SyncOp};
 /// of the descriptor, which other processes may share. A descriptor that the queue opened itself is
 /// made non-blocking, because the kernel has no other way to write to a FIFO without waiting.
 ///
+/// A socket of datagrams or packets, a pipe in packet mode (`O_DIRECT`) and `/dev/kmsg` take
+/// messages: each write is one record ([`message_max`](Sink::message_max)).
+///
 /// ```
 /// use std::fs::File;
 /// use std::io::{self, IoSlice};
@@ -64,11 +67,13 @@ pub struct FileSink {
     /// but a regular file must not wait in the kernel.
     has_nowait: AtomicBool,
     can_sync: bool,
-    is_file: bool,
+    kind: Kind,
     is_appending: bool,
     file_id: (u64, u64),
     /// The most bytes of one write. A longer write could be mixed with those of other writers.
     room: u64,
+    /// The most bytes of one message, if each write is a message.
+    message_max: Option<u64>,
     /// The folder of a log that was created, until its entry is durable.
     folder: Mutex<Option<PathBuf>>,
     /// Keeps other queues from a log that can have one writer.
@@ -76,8 +81,23 @@ pub struct FileSink {
     _lock: Option<FileLock>,
 }
 
+/// How a descriptor takes bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    /// A regular file: at once.
+    File,
+    /// /dev/kmsg: at once, and poll(2) never calls it writable.
+    KernelLog,
+    /// It may wait for a reader.
+    Other,
+}
+
 /// The longest write to a pipe that is not mixed with other writes, in bytes. Source: pipe(7).
 const PIPE_BUF: u64 = libc::PIPE_BUF as u64;
+
+/// The longest record that /dev/kmsg takes, in bytes: 1024 since Linux 6.6, and 976 or 992 before.
+/// Source: kernel/printk/printk.c.
+const KERNEL_LOG_MAX: u64 = 1024;
 
 impl FileSink {
     /// Makes a sink on `fd`, which must be open for writing.
@@ -97,13 +117,28 @@ impl FileSink {
         let file = File::from(fd);
         let metadata = file.metadata()?;
         let kind = metadata.file_type();
+        let is_kernel_log = kind.is_char_device() && os::file::is_kernel_log(metadata.rdev());
+        let message_max = if kind.is_socket() && os::file::is_message_socket(file.as_fd())? {
+            Some(u64::MAX)
+        } else if kind.is_fifo() && os::file::is_packet_pipe(file.as_fd())? {
+            Some(PIPE_BUF)
+        } else {
+            is_kernel_log.then_some(KERNEL_LOG_MAX)
+        };
         Ok(Self {
             has_nowait: AtomicBool::new(true),
             can_sync: kind.is_file() || kind.is_block_device(),
-            is_file: kind.is_file(),
+            kind: if kind.is_file() {
+                Kind::File
+            } else if is_kernel_log {
+                Kind::KernelLog
+            } else {
+                Kind::Other
+            },
             is_appending: os::file::is_appending(file.as_fd())?,
             file_id: (metadata.dev(), metadata.ino()),
             room: if kind.is_fifo() { PIPE_BUF } else { u64::MAX },
+            message_max,
             folder: Mutex::new(None),
             #[cfg(feature = "frames")]
             _lock: None,
@@ -145,7 +180,7 @@ impl FileSink {
     ///
     /// The errors of `fcntl(2)`.
     pub(crate) fn never_wait(&self) -> io::Result<()> {
-        if self.is_file {
+        if self.kind == Kind::File {
             return Ok(());
         }
         os::file::set_nonblocking(self.file.as_fd())
@@ -154,7 +189,7 @@ impl FileSink {
     /// Whether a recovery can find out where a write began. A file must be open for appending; for
     /// other descriptors a recovery does not ask.
     pub(crate) fn is_recoverable(&self) -> bool {
-        !self.is_file || self.is_appending
+        self.kind != Kind::File || self.is_appending
     }
 
     fn write_waiting(&self, runs: &[IoSlice<'_>]) -> io::Result<usize> {
@@ -167,8 +202,20 @@ impl FileSink {
 
 impl Sink for FileSink {
     fn write(&self, runs: &[IoSlice<'_>]) -> io::Result<usize> {
-        if self.is_file {
+        if self.kind == Kind::File {
             return self.write_waiting(runs);
+        }
+        if let Some(max) = self.message_max {
+            let len: usize = runs.iter().map(|run| run.len()).sum();
+            if len as u64 > max {
+                return Err(too_long());
+            }
+        }
+        if self.kind == Kind::KernelLog {
+            return self.write_waiting(runs).map_err(|error| match error {
+                error if error.raw_os_error() == Some(libc::EINVAL) => too_long(),
+                error => error,
+            });
         }
         // Relaxed: only the flusher calls it.
         if self.has_nowait.load(Ordering::Relaxed) {
@@ -194,6 +241,12 @@ impl Sink for FileSink {
         self.room
     }
 
+    /// Known for a pipe in packet mode (`PIPE_BUF`) and for `/dev/kmsg` (1024 bytes; older kernels
+    /// take 976). The system decides what is too long for a socket.
+    fn message_max(&self) -> Option<u64> {
+        self.message_max
+    }
+
     fn wait_ready(&self, limit: Duration) -> io::Result<()> {
         os::wait_writable(self.file.as_fd(), limit).map(drop)
     }
@@ -211,7 +264,7 @@ impl Sink for FileSink {
     }
 
     fn end(&self) -> Option<LogEnd> {
-        let is_log = self.is_file && self.is_appending;
+        let is_log = self.kind == Kind::File && self.is_appending;
         is_log.then(|| log_file::end_of(&self.file).ok())?
     }
 
@@ -220,8 +273,7 @@ impl Sink for FileSink {
     }
 
     fn path(&self) -> Option<PathBuf> {
-        self.is_file
-            .then(|| os::file::path_of(self.file.as_fd()).ok())?
+        (self.kind == Kind::File).then(|| os::file::path_of(self.file.as_fd()).ok())?
     }
 
     /// The first sync of a new log also covers its directory entry. Without the entry, the whole
@@ -238,6 +290,11 @@ impl Sink for FileSink {
         }
         Ok(())
     }
+}
+
+/// The error of a record that does not fit into one message.
+pub(super) fn too_long() -> io::Error {
+    io::Error::from_raw_os_error(libc::EMSGSIZE)
 }
 
 /// Whether `error` of pwritev2(2) means that it cannot write without waiting here. Nothing was

@@ -210,6 +210,7 @@ impl Cause {
             Error::TimedOut => Self::TimedOut,
             Error::Held { .. } => Self::Held,
             Error::TooLarge { .. } => Self::TooLarge,
+            Error::Io { errno, .. } if *errno == libc::EMSGSIZE => Self::TooLarge,
             Error::Io { .. } => Self::Failed,
             Error::Closed => Self::Closed,
             Error::Forked => Self::Forked,

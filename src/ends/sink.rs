@@ -58,6 +58,7 @@ pub trait Sink: Send + Sync {
     /// | `Interrupted` | calls again at once |
     /// | `WouldBlock` | calls again after [`wait_ready`](Sink::wait_ready) |
     /// | `ENOSPC`, `EDQUOT`, or `Ok(0)` | calls again after a while |
+    /// | `EMSGSIZE`, of a sink that takes [messages](Sink::message_max) | loses this record, and goes on |
     /// | any other, or a panic | fails the queue |
     ///
     /// An error means that the sink has taken nothing, or that it [does not
@@ -142,6 +143,37 @@ pub trait Sink: Send + Sync {
     /// says when the queue is opened.
     fn room(&self) -> u64 {
         self.inner().map_or(u64::MAX, Sink::room)
+    }
+
+    /// Returns the most bytes of one message, if the sink passes each write on as a message of its
+    /// own: a datagram, a row. [`write`](Sink::write) then gets one run, which is one record, with
+    /// its framing. `u64::MAX` if the bound is not known. `None` by default: the sink takes a
+    /// stream. It must return the same value every time.
+    ///
+    /// A longer record is refused with [`Error::TooLarge`](crate::Error::TooLarge). If `write`
+    /// finds a record too long, it returns `EMSGSIZE`. That record is lost alone:
+    /// [`Stats::too_long_records`](crate::Stats::too_long_records) counts it, its completion fails,
+    /// and [`on_error`](crate::Options::on_error) is called once.
+    ///
+    /// ```
+    /// use std::io::{self, IoSlice};
+    /// use std::os::unix::net::UnixDatagram;
+    ///
+    /// /// Sends each record as a datagram.
+    /// struct Datagrams(UnixDatagram);
+    ///
+    /// impl alq::Sink for Datagrams {
+    ///     fn write(&self, runs: &[IoSlice<'_>]) -> io::Result<usize> {
+    ///         self.0.send(&runs[0])
+    ///     }
+    ///
+    ///     fn message_max(&self) -> Option<u64> {
+    ///         Some(1200)
+    ///     }
+    /// }
+    /// ```
+    fn message_max(&self) -> Option<u64> {
+        self.inner().and_then(Sink::message_max)
     }
 
     /// Returns whether this sink may cut a record at any byte, so that the rest goes to another

@@ -51,9 +51,9 @@ pub struct Stats {
     /// Records that a recorder has overwritten.
     pub overwritten_records: u64,
     /// Bytes of records that were posted and will never be written: a close gave up and left them,
-    /// they were posted after a close had stepped over their reservation, or a reopen discarded
-    /// them. (Bytes that a close leaves in a [ring file](crate::Options::ring_file) are not lost,
-    /// but still in the ring.)
+    /// they were posted after a close had stepped over their reservation, a reopen discarded them,
+    /// or the record was too long for one message. (Bytes that a close leaves in a [ring
+    /// file](crate::Options::ring_file) are not lost, but still in the ring.)
     pub lost_bytes: u64,
     /// The records to which `lost_bytes` belong.
     pub lost_records: u64,
@@ -62,12 +62,15 @@ pub struct Stats {
     /// The records to which `late_bytes` belong.
     pub late_records: u64,
     /// The part of `lost_bytes` that a reopen after a failure has
-    /// [discarded](crate::Queue::reopen_discarding). The rest, without `late_bytes`, was left by a
-    /// close that gave up.
+    /// [discarded](crate::Queue::reopen_discarding).
     pub discarded_bytes: u64,
     /// The records to which `discarded_bytes` belong. If a span of a [lane](crate::Lane) was
     /// written in part, this counts all of its records.
     pub discarded_records: u64,
+    /// The part of `lost_bytes` that was too long for one [message](crate::Sink::message_max).
+    pub too_long_bytes: u64,
+    /// The records to which `too_long_bytes` belong.
+    pub too_long_records: u64,
     /// Why a close gave up and left bytes, if one did.
     pub lost_to: Option<Error>,
     /// Bytes that were reserved and not used, and could not be given back because a later span was

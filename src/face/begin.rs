@@ -17,8 +17,8 @@ use crate::ends::Sink;
 use crate::memory::{Memory, Mirror, RingFile, random_id};
 use crate::ring::{Drain, Ring};
 use crate::words::{
-    AfterKill, Error, Framing, Identity, Layout, LogNote, Mode, Operation, Recovery,
-    RingFileProblem as Problem, RingFraming, RingId, Tail,
+    AfterKill, Error, Framing, FramingProblem, Identity, Layout, LogNote, Mode, Operation,
+    Recovery, RingFileProblem as Problem, RingFraming, RingId, Tail,
 };
 
 /// A ring, and the end of the log that it is drained to.
@@ -49,7 +49,6 @@ struct Kept {
     note: LogNote,
     /// How the records in it are framed; if there are none, what the options ask for.
     framing: Framing,
-    #[cfg_attr(not(feature = "frames"), expect(dead_code, reason = "for frames"))]
     found: Inheritance,
     /// What was found in a ring that was made anew since.
     cleared: Recovery,
@@ -263,6 +262,9 @@ impl Kept {
         expect(unused_variables, clippy::unused_self, reason = "for frames")
     )]
     fn plan(&self, path: &Path, opening: Opening, sink: &dyn Sink) -> Result<Plan, Error> {
+        if sink.message_max().is_some() && self.framing == Framing::Raw && self.found.has_lanes() {
+            return Err(Error::framing(FramingProblem::Messages));
+        }
         #[cfg(feature = "frames")]
         if opening.framing == Framing::Checked {
             let ring = align::Ring {

@@ -41,8 +41,7 @@ pub(super) fn append(
 
 /// Returns how many bytes a record of `len` bytes takes in the ring.
 pub(super) fn total(shared: &Shared<Mirror>, len: usize) -> Result<u32, Error> {
-    let capacity = shared.intake.ring.geometry().capacity();
-    let total = shared.wrap.total(len, capacity);
+    let total = shared.wrap.total(len, shared.len_max);
     if matches!(total, Err(Error::TooLarge { .. })) {
         refuse(shared, Cause::TooLarge, len);
     }

@@ -154,6 +154,9 @@ impl Opening {
         let failed = |error: io::Error| Error::io(Operation::Open, &error);
         #[cfg(feature = "frames")]
         if self.framing == Framing::Checked {
+            if sink.message_max().is_some() {
+                return Err(Error::framing(FramingProblem::Messages));
+            }
             let stream = stream::look(sink, mark).map_err(failed)?;
             return Ok(Found {
                 tail: None,

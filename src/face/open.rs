@@ -18,7 +18,9 @@ use crate::actors::{Config, Flusher, Reporter, Shared, start, syncer};
 use crate::ends::Sink;
 use crate::primitives::os::page_len;
 use crate::primitives::sync::{Arc, PlainArc};
-use crate::words::{Error, Framing, Geometry, Layout, Operation, Recovery, Target, Wrap};
+use crate::words::{
+    Error, Framing, FramingProblem, Geometry, Layout, Operation, Recovery, Target, Wrap,
+};
 
 /// The smallest capacity. Where pages are larger, it is a page: the smallest unit that can be
 /// mapped twice.
@@ -156,6 +158,7 @@ impl Options {
         target: &Target,
     ) -> Result<Queue, Error> {
         self.check_syncable(&**sink)?;
+        self.check_messages(&**sink)?;
         exit::arm()?;
         self.on_error.start()?;
         let mut before = Recovery::default();
@@ -249,12 +252,37 @@ impl Options {
         Ok(queue)
     }
 
-    /// Returns the longest span of a lane. A write does not end inside what a lane has posted in
+    /// Checks that the records fit into the messages of a sink that takes messages.
+    fn check_messages(&self, sink: &dyn Sink) -> Result<(), Error> {
+        let Some(max) = sink.message_max() else {
+            return Ok(());
+        };
+        if self.recorder {
+            return Err(Error::framing(FramingProblem::Messages));
+        }
+        let fixed = match self.opening.framing {
+            Framing::Fixed(len) => Some(("framing", len)),
+            _ => self.fixed.map(|(len, _)| ("fixed", len)),
+        };
+        match fixed {
+            Some((option, len)) if self.entry_bytes(len)? > max => Err(Error::InvalidOption {
+                option,
+                value: len as u64,
+                allowed: "at most as long as a message: 4096 bytes for a pipe in packet mode, 1024 \
+                          for /dev/kmsg",
+            }),
+            _ => Ok(()),
+        }
+    }
+
+    /// Returns the longest span of a lane: 0, and each record has its own, if the sink takes
+    /// messages. A write does not end inside what a lane has posted in
     /// one span, so the spans for a sink with a bound have no more bytes than that. (The room of a
     /// file changes: a rotation cuts the file there.)
     fn lane_span_on(&self, sink: &dyn Sink) -> u32 {
         let asked = self.lane_span_bytes as u32;
         match sink.path() {
+            _ if sink.message_max().is_some() => 0,
             Some(_) => asked,
             None => asked.min(u32::try_from(sink.room()).unwrap_or(asked).max(1)),
         }

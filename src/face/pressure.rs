@@ -7,6 +7,32 @@ use crate::memory::Mirror;
 use crate::words::Error;
 
 impl Queue {
+    /// Returns the most bytes of one message, if each record is a message of its own: to a socket of
+    /// packets or datagrams, a pipe in packet mode, `/dev/kmsg`, or a [sink that says
+    /// so](crate::Sink::message_max). `u64::MAX` if the bound is not known. `None` for a file or a
+    /// stream, and when the queue has ended. It counts the [framing](crate::Options::framing) of
+    /// the record too.
+    ///
+    /// ```
+    /// use std::os::unix::net::UnixDatagram;
+    ///
+    /// use alq::{Flags, Options};
+    ///
+    /// let (reader, writer) = UnixDatagram::pair()?;
+    /// let queue = Options::new().open_fd(&writer)?;
+    /// assert_eq!(queue.message_max(), Some(u64::MAX));
+    /// queue.writen(b"one", Flags::WAITOK)?;
+    /// queue.writen(b"two", Flags::WAITOK)?;
+    /// let mut message = [0; 100];
+    /// assert_eq!(reader.recv(&mut message)?, 3);
+    /// assert_eq!(&message[..3], b"one");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn message_max(&self) -> Option<u64> {
+        self.current().shared().aside.sink()?.message_max()
+    }
+
     /// Counts a record of `len` bytes that is longer than the ring, and returns the error.
     /// Async-signal-safe.
     #[cold]
@@ -14,7 +40,7 @@ impl Queue {
         self.refuse(Cause::TooLarge, len);
         Error::TooLarge {
             len,
-            max: self.capacity(),
+            max: self.current().shared().len_max as usize,
         }
     }
 

@@ -142,7 +142,7 @@ impl Queue {
         (recovery, ring_file): (Option<Recovery>, Option<PathBuf>),
     ) -> Self {
         let capacity = shared.intake.ring.geometry().capacity();
-        let len_max = entry_len.map_or(capacity, |_| 0);
+        let len_max = entry_len.map_or(shared.len_max, |_| 0);
         let has_thread_lanes = options.have_thread_lanes();
         let owner = Arc::new(Owner {
             shared: Arc::clone(&shared),

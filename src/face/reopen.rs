@@ -13,7 +13,7 @@ use super::ring_file::check_appending;
 use crate::actors::syncer;
 use crate::ends::{FileSink, Sink};
 use crate::primitives::sync::PlainArc;
-use crate::words::{Error, Target};
+use crate::words::{Error, FramingProblem, Target};
 
 /// Continuing in another file.
 impl Queue {
@@ -188,6 +188,9 @@ impl Queue {
         };
         if let Some(ring_file) = here.in_file() {
             check_appending(ring_file, &sink)?;
+        }
+        if sink.message_max().is_some() && !here.shared().keeps_records_apart() {
+            return Err(Error::framing(FramingProblem::Messages).about(&target));
         }
         let current = here.shared().aside.sink().and_then(|sink| sink.file_id());
         let discards = discards && here.shared().failure().is_some();

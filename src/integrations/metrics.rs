@@ -3,7 +3,7 @@
 
 use ::metrics::{SharedString, Unit, counter, describe_counter, describe_gauge, gauge};
 
-use crate::ends::{Refusals, Stats, Syncs, Waits};
+use crate::ends::{Stats, Syncs, Waits};
 use crate::face::Queue;
 
 /// Publishes the [`Stats`] of a queue to the recorder that is current when
@@ -75,6 +75,8 @@ impl Publisher {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn publish(&self) {
+        let stats = self.queue.stats();
+        self.publish_dropped(&stats);
         // Lists every field, so that a new field cannot be forgotten here.
         let Stats {
             capacity_bytes,
@@ -86,17 +88,19 @@ impl Publisher {
             written_records,
             overwritten_bytes,
             overwritten_records,
-            lost_bytes,
-            lost_records,
-            late_bytes,
-            late_records,
-            discarded_bytes,
-            discarded_records,
+            lost_bytes: _,
+            lost_records: _,
+            late_bytes: _,
+            late_records: _,
+            discarded_bytes: _,
+            discarded_records: _,
+            too_long_bytes: _,
+            too_long_records: _,
             lost_to: _,
             padding_bytes,
             refused_records: _,
             refused_bytes: _,
-            mut refused,
+            refused: _,
             refused_for_lanes,
             refused_for_stall,
             waits,
@@ -112,7 +116,7 @@ impl Publisher {
             loss_line_bytes,
             syncs,
             last_error,
-        } = self.queue.stats();
+        } = stats;
 
         self.count("alq_posted_records_total", posted_records);
         self.count("alq_posted_bytes_total", posted_bytes);
@@ -120,9 +124,6 @@ impl Publisher {
         self.count("alq_written_bytes_total", written_bytes);
         self.count("alq_overwritten_records_total", overwritten_records);
         self.count("alq_overwritten_bytes_total", overwritten_bytes);
-        (refused.discarded.records, refused.discarded.bytes) = (discarded_records, discarded_bytes);
-        let (lost, late) = ((lost_records, lost_bytes), (late_records, late_bytes));
-        self.publish_dropped(&refused, lost, late);
         self.count("alq_refused_for_lanes_total", refused_for_lanes);
         self.count("alq_refused_for_stall_total", refused_for_stall);
         self.publish_waits(waits);
@@ -144,16 +145,21 @@ impl Publisher {
         self.set("alq_failed", f64::from(u8::from(last_error.is_some())));
     }
 
-    /// Publishes what was refused, with what was discarded; and the rest of what was lost, which
-    /// was posted late or left by a close. `lost` and `late` are records and bytes.
-    fn publish_dropped(&self, refused: &Refusals, lost: (u64, u64), late: (u64, u64)) {
-        let discarded = refused.discarded;
-        let left_records = lost.0 - late.0 - discarded.records;
-        let left_bytes = lost.1 - late.1 - discarded.bytes;
-        let lost = [("left", left_records, left_bytes), ("late", late.0, late.1)];
+    /// Publishes what was refused, and what was lost, by cause.
+    fn publish_dropped(&self, stats: &Stats) {
+        let discarded = (stats.discarded_records, stats.discarded_bytes);
+        let late = (stats.late_records, stats.late_bytes);
+        let too_long = (stats.too_long_records, stats.too_long_bytes);
+        let left = (
+            stats.lost_records - late.0 - discarded.0 - too_long.0,
+            stats.lost_bytes - late.1 - discarded.1 - too_long.1,
+        );
+        let mut refused = stats.refused;
+        (refused.discarded.records, refused.discarded.bytes) = discarded;
         let refused = refused.by_cause().into_iter();
-        let refused = refused.map(|(cause, of_it)| (cause, of_it.records, of_it.bytes));
-        for (cause, records, bytes) in refused.chain(lost) {
+        let refused = refused.map(|(cause, of_it)| (cause, (of_it.records, of_it.bytes)));
+        let lost = [("left", left), ("late", late), ("too_long", too_long)];
+        for (cause, (records, bytes)) in refused.chain(lost) {
             self.count_by("alq_dropped_records_total", "cause", cause, records);
             self.count_by("alq_dropped_bytes_total", "cause", cause, bytes);
         }
@@ -229,7 +235,7 @@ const COUNTERS: [Described; 20] = [
     (
         "alq_dropped_records_total",
         Unit::Count,
-        "Records that were refused, left by a close, or posted too late, by cause",
+        "Records that were refused, left by a close, too late, or too long, by cause",
     ),
     (
         "alq_dropped_bytes_total",

@@ -13,10 +13,14 @@ use crate::words::Tail;
 pub struct Accounts {
     /// The tail.
     pub tail: Tail,
-    /// Bytes of records taken.
+    /// Bytes of records taken, with those that are lost.
     pub bytes: u64,
-    /// Records taken to their last byte.
+    /// Records taken to their last byte, with those that are lost.
     pub records: u64,
+    /// Bytes of records that the sink cannot take.
+    pub lost_bytes: u64,
+    /// Records that the sink cannot take.
+    pub lost_records: u64,
     /// Bytes stepped over.
     pub padding: u64,
     /// Open reservations stepped over.
@@ -36,6 +40,8 @@ pub(super) struct Ledger {
     pub(super) tail: Progress,
     bytes: AtomicU64,
     records: AtomicU64,
+    lost_bytes: AtomicU64,
+    lost_records: AtomicU64,
     padding: AtomicU64,
     abandoned: AtomicU64,
     ahead: AtomicU64,
@@ -48,6 +54,8 @@ impl Ledger {
             tail: Progress::new(origin),
             bytes: AtomicU64::new(0),
             records: AtomicU64::new(0),
+            lost_bytes: AtomicU64::new(0),
+            lost_records: AtomicU64::new(0),
             padding: AtomicU64::new(0),
             abandoned: AtomicU64::new(0),
             ahead: AtomicU64::new(0),
@@ -68,6 +76,10 @@ impl Ledger {
         // Relaxed: the version holds these words together.
         self.bytes.store(accounts.bytes, Ordering::Relaxed);
         self.records.store(accounts.records, Ordering::Relaxed);
+        self.lost_bytes
+            .store(accounts.lost_bytes, Ordering::Relaxed);
+        self.lost_records
+            .store(accounts.lost_records, Ordering::Relaxed);
         self.padding.store(accounts.padding, Ordering::Relaxed);
         self.abandoned.store(accounts.abandoned, Ordering::Relaxed);
         self.ahead
@@ -91,6 +103,8 @@ impl Ledger {
                 tail: self.tail.load(),
                 bytes: self.bytes.load(Ordering::Relaxed),
                 records: self.records.load(Ordering::Relaxed),
+                lost_bytes: self.lost_bytes.load(Ordering::Relaxed),
+                lost_records: self.lost_records.load(Ordering::Relaxed),
                 padding: self.padding.load(Ordering::Relaxed),
                 abandoned: self.abandoned.load(Ordering::Relaxed),
                 ahead: self.ahead.load(Ordering::Relaxed) as u32,

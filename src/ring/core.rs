@@ -119,6 +119,8 @@ impl<M: Memory> Ring<M> {
             tail,
             bytes,
             records: overwritten.records + copied.records,
+            lost_bytes: 0,
+            lost_records: 0,
             padding: (tail.pos - recorder.origin).saturating_sub(bytes),
             abandoned: 0,
             ahead: 0,

@@ -83,6 +83,8 @@ impl Drain {
                 tail: origin,
                 bytes: 0,
                 records: 0,
+                lost_bytes: 0,
+                lost_records: 0,
                 padding: 0,
                 abandoned: 0,
                 ahead: 0,
@@ -313,6 +315,7 @@ impl Drain {
             padding: self.done.padding + batch.padding + u64::from(unused),
             abandoned: self.done.abandoned + batch.abandoned,
             ahead,
+            ..self.done
         };
         if let Some(journal) = ring.journal() {
             // Before another claim can take the room.

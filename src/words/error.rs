@@ -167,7 +167,8 @@ pub enum Error {
     Rotation(Box<RotationProblem>),
     /// A system call failed. After a failed write the queue has failed until it is
     /// [reopened](crate::Queue::reopen): data that is posted and not written stays in the ring, and
-    /// later appends return the same error.
+    /// later appends return the same error. (`EMSGSIZE` is no failure of the queue: a record was too
+    /// long for one [message](crate::Sink::message_max), and is lost alone.)
     Io {
         /// The step that failed.
         operation: Operation,

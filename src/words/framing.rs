@@ -99,6 +99,9 @@ pub enum FramingProblem {
     OtherLog,
     /// The log may be cut inside a record.
     CutsRecords,
+    /// The target takes one record in each message, and this queue may write several as one, or is
+    /// a stream of frames.
+    Messages,
 }
 
 impl FramingProblem {
@@ -152,6 +155,10 @@ impl fmt::Display for FramingProblem {
             Self::CutsRecords => f.write_str(
                 "its rotation keeps lines whole, not records, so it cannot hold this framing: \
                  leave one of both out",
+            ),
+            Self::Messages => f.write_str(
+                "it takes one record in each message, and this queue does not keep its records \
+                 apart: open a new queue on it, and no recorder or log of checked frames",
             ),
         }
     }

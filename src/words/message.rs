@@ -159,6 +159,7 @@ const fn way_out(operation: Operation, errno: i32) -> &'static str {
             "; it is a symbolic link: name the file itself, or allow follow_links"
         }
         (Operation::Map, libc::ENOMEM) => "; a smaller capacity needs less",
+        (Operation::Write, libc::EMSGSIZE) => "; this record is lost, and the queue goes on",
         (Operation::Write, _) => "; reopen the queue to go on",
         (Operation::Flusher, _) => "; open another queue: this one writes nothing more",
         _ => "",

@@ -60,6 +60,16 @@ impl Wrap {
         matches!(self, Self::Raw)
     }
 
+    /// The framing; of frames only that they are no simple one.
+    pub const fn framing(self) -> Framing {
+        match self {
+            Self::Lines => Framing::Lines,
+            Self::Fixed(len) => Framing::Fixed(len as usize),
+            Self::Lengths => Framing::Lengths,
+            _ => Framing::Raw,
+        }
+    }
+
     /// Returns whether records have frames.
     pub const fn is_checked(self) -> bool {
         match self {

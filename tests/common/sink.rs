@@ -243,3 +243,22 @@ pub fn sync_error(errno: i32) -> Error {
         target: alq::Target::default(),
     }
 }
+
+/// Keeps the bytes of each write by itself.
+#[derive(Clone, Default)]
+pub struct Writes(Arc<Mutex<Vec<Vec<u8>>>>);
+
+impl Writes {
+    pub fn all(&self) -> Vec<Vec<u8>> {
+        self.0.lock().unwrap().clone()
+    }
+}
+
+impl Sink for Writes {
+    fn write(&self, runs: &[IoSlice<'_>]) -> io::Result<usize> {
+        let bytes: Vec<u8> = runs.iter().flat_map(|run| run.to_vec()).collect();
+        let len = bytes.len();
+        self.0.lock().unwrap().push(bytes);
+        Ok(len)
+    }
+}

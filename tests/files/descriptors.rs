@@ -3,8 +3,9 @@
 
 use std::fs::File;
 use std::io::{Read, Write};
-use std::os::unix::net::{UnixDatagram, UnixStream};
+use std::os::unix::net::UnixStream;
 
+use crate::common::sink::Writes;
 use crate::common::{
     DEADLINE, Log, Numbers, Record, TRY, WAIT, append_to, assert_complete, fill_up, nonblocking,
     parse, pipe, read_all, room_waits, small, spawn, wait_for,
@@ -103,10 +104,8 @@ fn sockets_work_blocking_and_nonblocking() {
 
 #[test]
 fn a_write_ends_where_a_record_ends() {
-    // A datagram socket shows each write by itself.
-    let (reader, writer) = UnixDatagram::pair().unwrap();
-    reader.set_read_timeout(Some(DEADLINE)).unwrap();
-    let queue = small().open_fd(&writer).unwrap();
+    let writes = Writes::default();
+    let queue = small().open_sink(writes.clone()).unwrap();
     let held = queue.getn(1, TRY).unwrap(); // so that the rest goes out at once
     for seq in 0..60 {
         let record = Record {
@@ -118,13 +117,7 @@ fn a_write_ends_where_a_record_ends() {
     }
     drop(held);
     queue.close(None).unwrap();
-    drop((queue, writer));
-    let mut piece = [0; 8192];
-    let mut records = Vec::new();
-    while records.len() < 60 {
-        let len = reader.recv(&mut piece).unwrap();
-        records.extend(parse(&piece[..len]));
-    }
+    let records: Vec<_> = writes.all().iter().flat_map(|one| parse(one)).collect();
     assert_complete(&records, &[60]);
 }
 

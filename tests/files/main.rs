@@ -15,6 +15,8 @@ mod framing;
 mod in_doubt;
 mod logrotate;
 mod many_queues;
+mod messages;
+mod messages_too_long;
 mod quiet_writes;
 mod reopen;
 mod reopen_cut;

@@ -498,6 +498,8 @@ struct alq_stats {
     uint64_t refused_forked;        /* by cause: a child of fork(2) could not write */
     uint64_t discarded_bytes;       /* of the lost: discarded by alq_reopen_discarding */
     uint64_t discarded_records;     /* the records of the discarded bytes */
+    uint64_t too_long_bytes;        /* of the lost: longer than a message of the socket or pipe */
+    uint64_t too_long_records;      /* the records of the too long bytes */
 };
 
 /*

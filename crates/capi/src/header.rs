@@ -175,7 +175,9 @@ fn layout_of_stats() -> String {
         refused_closed,
         refused_forked,
         discarded_bytes,
-        discarded_records
+        discarded_records,
+        too_long_bytes,
+        too_long_records
     );
     out
 }

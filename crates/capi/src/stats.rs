@@ -62,6 +62,8 @@ pub struct AlqStats {
     pub refused_forked: u64,
     pub discarded_bytes: u64,
     pub discarded_records: u64,
+    pub too_long_bytes: u64,
+    pub too_long_records: u64,
 }
 
 fn nanoseconds(time: Duration) -> u64 {
@@ -128,6 +130,8 @@ impl From<Stats> for AlqStats {
             refused_forked: stats.refused.forked.records,
             discarded_bytes: stats.discarded_bytes,
             discarded_records: stats.discarded_records,
+            too_long_bytes: stats.too_long_bytes,
+            too_long_records: stats.too_long_records,
         }
     }
 }

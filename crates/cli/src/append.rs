@@ -110,13 +110,22 @@ fn append(options: &Append, signals: &Signals) -> Result<(), Failure> {
     finish_rotation(&target, signals, finished.is_ok());
     progress.clear(); // before the next message
     finished?;
+    let stats = target.queue().stats();
+    if stats.too_long_records > 0 {
+        let (records, bytes) = (stats.too_long_records, stats.too_long_bytes);
+        let problem = format!(
+            "too long for one message, and lost: {records} records of {bytes} bytes; all others \
+             are written"
+        );
+        return Err(Failure::new(target.place(), problem));
+    }
     if !options.quiet {
         report::line(&Summary {
             lines: tally.lines,
             dropped: tally.dropped,
             elapsed,
             bytes: target.written_bytes(),
-            stats: target.queue().stats(),
+            stats,
         });
     }
     Ok(())

@@ -16,7 +16,7 @@ use crate::args::Append;
 use crate::catch_args::WhenFull;
 use crate::input::{Found, Input};
 use crate::report::Failure;
-use crate::stamp::Stamp;
+use crate::stamp::{Stamp, room_of_line};
 use crate::straight::{Taken, Tally, chunk};
 use crate::target::{CHECK_INTERVAL, Target};
 
@@ -41,6 +41,8 @@ pub struct Copied<'a> {
     is_single: bool,
     /// True if a last line without a newline gets one, because another input continues after it.
     ends_lines: bool,
+    /// Whether FILE takes each line as a message.
+    is_message: bool,
     /// What a record is, if FILE has a framing.
     unit: Option<Unit>,
     line_max: usize,
@@ -117,16 +119,24 @@ impl<'a> Copied<'a> {
         let mut all = vec![open];
         all.resize_with(streams, Stream::default);
         let drops = lines.when_full == WhenFull::Drop;
+        let stamp = lines.timestamp.clone().map(Stamp::new);
+        let mut line_max = options.line_max(queue.capacity())?;
+        let message_max = queue.message_max();
+        if let (Some(max), true) = (message_max, options.is_lines()) {
+            let max = usize::try_from(max).unwrap_or(usize::MAX);
+            line_max = line_max.min(room_of_line(max.min(queue.capacity() / 4), stamp.as_ref()));
+        }
         Ok(Self {
             target,
             lane: queue.lane(),
-            stamp: lines.timestamp.clone().map(Stamp::new),
+            stamp,
             drops,
             is_whole: drops || is_shared || streams > 1 || unit.is_some(),
             is_single: drops || is_shared || unit.is_some(),
-            ends_lines: streams > 1 && unit != Some(Unit::Piece),
+            ends_lines: (streams > 1 || message_max.is_some()) && unit != Some(Unit::Piece),
+            is_message: message_max.is_some(),
             unit,
-            line_max: options.line_max(queue.capacity())?,
+            line_max,
             buffer: vec![0; chunk(queue)],
             stamp_text: String::new(),
             streams: all,
@@ -310,8 +320,13 @@ impl<'a> Copied<'a> {
             return &bytes[..bytes.len().min(self.buffer.len())];
         }
         let len = memchr(b'\n', bytes).map_or(bytes.len(), |end| end + 1);
-        // Lines are dropped whole; they are shorter than a quarter of the ring.
-        let most = if self.drops { len } else { self.buffer.len() };
+        // Lines that are dropped, or are messages, are whole. They are shorter than a quarter of
+        // the ring.
+        let most = if self.drops || self.is_message {
+            len
+        } else {
+            self.buffer.len()
+        };
         &bytes[..len.min(most)]
     }
 
@@ -337,7 +352,7 @@ impl<'a> Copied<'a> {
                     }
                     return Sent::Yes;
                 }
-                Err(Error::WouldBlock) => return Sent::Dropped,
+                Err(Error::WouldBlock | Error::TooLarge { .. }) => return Sent::Dropped,
                 Err(Error::TimedOut) if self.drops => {
                     self.look_whether_stuck();
                     let _ = self.target.is_given_up(); // only to report the stall

@@ -22,8 +22,9 @@ pub enum Intake<'a> {
 impl<'a> Intake<'a> {
     /// Creates an intake for `streams` inputs.
     pub fn new(options: &Append, target: &'a Target<'a>, streams: usize) -> Result<Self, Failure> {
-        // Several processes may write lines to one pipe.
-        let is_shared = options.is_lines() && target.kind().is_pipe();
+        // Several processes may write lines to one pipe. A message is one line.
+        let is_single = target.kind().is_pipe() || target.queue().message_max().is_some();
+        let is_shared = options.is_lines() && is_single;
         let is_plain = options.lines.is_plain() && !options.framing.is_on();
         if is_plain && streams == 1 && !is_shared {
             let straight = Straight::new(target.queue(), !options.quiet);

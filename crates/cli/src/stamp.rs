@@ -91,6 +91,18 @@ impl Stamp {
     }
 }
 
+/// How many bytes of a line fit into a message of at most `max` bytes, beside its stamp and its
+/// framing.
+pub fn room_of_line(max: usize, stamp: Option<&Stamp>) -> usize {
+    /// A stamp may be that much longer later, and so long is a framing at most.
+    const SPARE: usize = 8;
+    let mut text = String::new();
+    if let Some(stamp) = stamp {
+        stamp.write(Timestamp::now(), &mut text);
+    }
+    max.saturating_sub(text.len() + SPARE).max(1)
+}
+
 #[cfg(test)]
 mod tests {
     use jiff::Timestamp;

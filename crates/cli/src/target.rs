@@ -124,6 +124,11 @@ impl<'a> Target<'a> {
         };
         // From here on, an early return drops the target, which does not wait for FILE.
         target.kind = kind?;
+        if target.queue.message_max().is_some() && !options.has_units() {
+            let problem = "it takes messages: send each line as one (--line), or each record \
+                           (--framing fixed:LENGTH)";
+            return Err(Failure::new(place, problem).or_code(2));
+        }
         target.sync()?; // nothing is written yet: this only checks that a sync is possible
         Ok(target)
     }

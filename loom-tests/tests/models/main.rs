@@ -11,6 +11,7 @@ mod full;
 mod group_sync;
 mod lanes;
 mod loss;
+mod misfit;
 mod ordered;
 mod publish;
 mod quiet;

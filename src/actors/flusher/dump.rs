@@ -9,7 +9,8 @@ use std::collections::TryReserveError;
 use std::io::IoSlice;
 use std::time::{Duration, Instant};
 
-use super::{Flusher, Step, write};
+use super::write::write;
+use super::{Flusher, Step};
 use crate::actors::config::Last;
 use crate::actors::dumps::Order;
 use crate::memory::{Journal, Memory};

@@ -4,6 +4,7 @@
 use core::convert::Infallible;
 use std::io::IoSlice;
 
+use super::write::Messages;
 use super::{Flusher, Step, notes};
 use crate::actors::intake::Intake;
 use crate::actors::recovery::note_of;
@@ -69,7 +70,9 @@ impl<M: Memory> Flusher<M> {
             self.gap_line.restart();
             self.head = notes::Head::default();
         }
-        self.drain.cut_records(request.sink.cuts_records());
+        self.messages = Messages::of(&*request.sink);
+        let cuts = request.sink.cuts_records() || self.messages.are_on();
+        self.drain.cut_records(cuts);
         let can_sync = self.sink.can_sync();
         if let Some(journal) = intake.ring.journal() {
             journal.note_log(&note_of(&*request.sink));

@@ -11,7 +11,7 @@ use std::fs::{File, OpenOptions};
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
-use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
 #[cfg(feature = "rotate")]
 use std::time::Duration;
@@ -31,6 +31,7 @@ pub use super::call::file_id;
 pub use super::platform::file::{created, disk_of, holder_of, is_locked, path_of, reader_of};
 #[cfg(feature = "rotate")]
 pub use super::platform::file::{exchange, rename_new, step};
+pub use super::platform::file::{is_kernel_log, is_packet_pipe};
 
 /// Tries to take the lock on the file of `fd`. Returns `false` if another descriptor has it. The
 /// lock lasts as long as this descriptor or a copy of it is open. Source: flock(2).
@@ -290,6 +291,23 @@ pub fn is_appending(fd: BorrowedFd<'_>) -> io::Result<bool> {
     Ok(flags & libc::O_APPEND != 0)
 }
 
+/// Returns whether each write to the socket `fd` is a message of its own. Source: socket(7),
+/// `SO_TYPE`.
+///
+/// # Errors
+///
+/// `ENOTSOCK`.
+pub fn is_message_socket(fd: BorrowedFd<'_>) -> io::Result<bool> {
+    let mut kind: libc::c_int = 0;
+    let mut len = size_of_val(&kind) as libc::socklen_t;
+    let (level, option) = (libc::SOL_SOCKET, libc::SO_TYPE);
+    let place = (&raw mut kind).cast();
+    // SAFETY: the descriptor is open. The pointers lead to an integer and to its size, which live
+    // over the call.
+    check(unsafe { libc::getsockopt(fd.as_raw_fd(), level, option, place, &raw mut len) })?;
+    Ok(kind != libc::SOCK_STREAM)
+}
+
 /// Makes writes to `fd` fail with `WouldBlock` instead of waiting. This affects every descriptor of
 /// the same open(2). Source: fcntl(2).
 pub fn set_nonblocking(fd: BorrowedFd<'_>) -> io::Result<()> {
@@ -338,8 +356,18 @@ pub fn open_private(path: &Path) -> io::Result<File> {
 }
 
 /// Returns whether `fd` is a regular file.
+#[cfg(any(feature = "frames", feature = "rotate"))]
 pub fn is_regular(fd: BorrowedFd<'_>) -> bool {
     regular_len(fd).is_ok_and(|len| len.is_some())
+}
+
+/// Returns whether a write to `fd` never waits for a reader: to a regular file, or to the log of the
+/// kernel.
+pub fn never_waits(fd: BorrowedFd<'_>) -> bool {
+    let metadata = view(fd).metadata();
+    metadata.is_ok_and(|found| {
+        found.is_file() || (found.file_type().is_char_device() && is_kernel_log(found.rdev()))
+    })
 }
 
 /// Returns the length of `fd`, if it is a regular file. Source: fstat(2).

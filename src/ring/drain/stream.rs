@@ -52,6 +52,13 @@ impl Drain {
         ahead
     }
 
+    /// Moves past the next `bytes` posted bytes, a record that the sink cannot take: it is lost.
+    pub fn lose<M: Memory>(&mut self, ring: &Ring<M>, bytes: u32, holes: Holes) {
+        self.done.lost_bytes += u64::from(bytes);
+        self.done.lost_records += 1;
+        self.take(ring, self.done.ahead + bytes, holes);
+    }
+
     /// Moves past bytes that a killed process has written without recording it. `written` gets the
     /// next `bytes` posted bytes and returns how many of them the log holds, or `None` if that is
     /// unknown. Returns how many bytes were compared, and the answer, limited to that number.

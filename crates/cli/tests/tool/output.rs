@@ -3,11 +3,13 @@
 use std::fs::{self, File};
 use std::io::Read;
 use std::os::fd::OwnedFd;
-use std::os::unix::net::UnixStream;
+use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
-use crate::common::{ALQ, Running, append, assert_same, numbers, pipe, refused, scratch};
+use rustix::pipe::{PipeFlags, pipe_with};
+
+use crate::common::{ALQ, DEADLINE, Running, append, assert_same, numbers, pipe, refused, scratch};
 
 #[test]
 fn a_pipe_gets_what_is_read() {
@@ -63,6 +65,79 @@ fn a_socket_gets_it_too() {
         assert_same(&found, &numbers(50_000));
         assert!(tool.end().success());
     }
+}
+
+/// Runs `alq append ARGS -` with `input` and this standard output, and returns its exit code and
+/// what it has said.
+fn append_to(out: OwnedFd, input: &[u8], args: &[&str]) -> (Option<i32>, String) {
+    let (dir, _) = scratch();
+    let source = dir.path().join("source");
+    fs::write(&source, input).unwrap();
+    let mut command = Command::new(ALQ);
+    command.args(["append", "--quiet"]).args(args).arg("-");
+    command.stdin(File::open(&source).unwrap()).stdout(out);
+    let output = command.stderr(Stdio::piped()).output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    (output.status.code(), said)
+}
+
+fn messages(mut read: impl FnMut(&mut [u8]) -> usize, count: usize) -> Vec<String> {
+    let mut piece = vec![0; 1 << 13];
+    let mut message = || {
+        let len = read(&mut piece);
+        String::from_utf8(piece[..len].to_vec()).unwrap()
+    };
+    (0..count).map(|_| message()).collect()
+}
+
+#[test]
+fn a_socket_of_datagrams_gets_each_line_as_one() {
+    let (ours, theirs) = UnixDatagram::pair().unwrap();
+    ours.set_read_timeout(Some(DEADLINE)).unwrap();
+    let theirs = || OwnedFd::from(theirs.try_clone().unwrap());
+    let input = b"one\ntwo\nan open end";
+    for args in [&["--line"][..], &["--framing=lines"], &["--when-full=drop"]] {
+        assert_eq!(append_to(theirs(), input, args), (Some(0), String::new()));
+        let found = messages(|piece| ours.recv(piece).unwrap(), 3);
+        assert_eq!(found, ["one\n", "two\n", "an open end\n"], "{args:?}");
+    }
+    let stamped = append_to(theirs(), b"one\ntwo\n", &["--timestamp=tai64n"]);
+    assert_eq!(stamped, (Some(0), String::new()));
+    for line in messages(|piece| ours.recv(piece).unwrap(), 2) {
+        assert!(line.starts_with('@') && line.len() == 30, "{line}");
+    }
+    let (code, said) = append_to(theirs(), input, &[]);
+    assert_eq!(code, Some(2));
+    assert!(said.contains("it takes messages: send each line"), "{said}");
+}
+
+#[test]
+fn a_line_that_is_too_long_for_a_socket_is_lost_alone_and_that_is_said() {
+    let (ours, theirs) = UnixDatagram::pair().unwrap();
+    ours.set_read_timeout(Some(DEADLINE)).unwrap();
+    let long = "x".repeat(600_000);
+    let input = format!("one\n{long}\ntwo\n");
+    let args = ["--line-max=1M", "--capacity=8M"];
+    let (code, said) = append_to(theirs.into(), input.as_bytes(), &args);
+    assert_eq!(code, Some(1));
+    assert!(said.contains("lost: 1 records of 600001 bytes"), "{said}");
+    let found = messages(|piece| ours.recv(piece).unwrap(), 2);
+    assert_eq!(found, ["one\n", "two\n"]);
+}
+
+/// A line that is longer is split where a longer one than `--line-max` is.
+#[test]
+fn a_pipe_in_packet_mode_gets_packets() {
+    let flags = PipeFlags::CLOEXEC | PipeFlags::DIRECT;
+    let (ours, theirs) = pipe_with(flags).unwrap();
+    let input = format!("one\n{}\ntwo\n", "x".repeat(5000));
+    let run = append_to(theirs, input.as_bytes(), &["--line"]);
+    assert_eq!(run, (Some(0), String::new()));
+    let mut ours = File::from(ours);
+    let found = messages(|piece| ours.read(piece).unwrap(), 4);
+    let lens: Vec<usize> = found.iter().map(String::len).collect();
+    assert_eq!(lens, [4, 4089, 913, 4]);
+    assert!(found.iter().all(|line| line.ends_with('\n')));
 }
 
 #[test]

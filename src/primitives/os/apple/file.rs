@@ -16,7 +16,8 @@ use crate::primitives::os::call::{check, file_id};
 use crate::primitives::sync::unique_number;
 
 pub use crate::primitives::os::bsd::file::{
-    created, disk_of, hide_lock, holder_of, is_locked, show_lock, sync_file_system, write_nowait,
+    created, disk_of, hide_lock, holder_of, is_kernel_log, is_locked, is_packet_pipe, show_lock,
+    sync_file_system, write_nowait,
 };
 #[cfg(feature = "rotate")]
 pub use crate::primitives::os::bsd::file::{large, step};

@@ -44,6 +44,17 @@ pub fn created(_file: &File, metadata: &Metadata) -> Option<Duration> {
     metadata.created().ok()?.duration_since(UNIX_EPOCH).ok()
 }
 
+/// Returns `false`: a pipe here is a stream.
+#[expect(clippy::unnecessary_wraps, reason = "as on Linux")]
+pub fn is_packet_pipe(_fd: BorrowedFd<'_>) -> io::Result<bool> {
+    Ok(false)
+}
+
+/// Returns `false`: /dev/klog is only read.
+pub fn is_kernel_log(_device: u64) -> bool {
+    false
+}
+
 /// Does nothing: a flock(2) is shown to fcntl(2), which sees both kinds of locks.
 pub fn show_lock(_fd: BorrowedFd<'_>) {}
 

@@ -65,6 +65,24 @@ pub fn write_nowait(fd: BorrowedFd<'_>, runs: &[IoSlice<'_>]) -> io::Result<usiz
     usize::try_from(taken).map_err(|_| io::Error::last_os_error())
 }
 
+/// Returns whether each write to the pipe `fd` is a packet, which a read returns by itself. Source:
+/// pipe(2), `O_DIRECT`.
+///
+/// # Errors
+///
+/// The errors of `fcntl(2)`.
+pub fn is_packet_pipe(fd: BorrowedFd<'_>) -> io::Result<bool> {
+    // SAFETY: F_GETFL takes no pointer; the descriptor is borrowed, so it is open.
+    let flags = check(unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_GETFL) })?;
+    Ok(flags & libc::O_DIRECT != 0)
+}
+
+/// Returns whether the character device `device` is /dev/kmsg, where each write is a record of the
+/// kernel's log. Source: the kernel's list of devices.
+pub fn is_kernel_log(device: u64) -> bool {
+    (libc::major(device), libc::minor(device)) == (1, 11)
+}
+
 /// Creates an unnamed file of no bytes in memory, which is closed on exec. Source:
 /// `memfd_create(2)`.
 pub fn memory_file() -> io::Result<File> {
