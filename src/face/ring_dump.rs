@@ -182,20 +182,28 @@ fn copy(
         Ok(found) => found,
         Err(problem) => return Ok(Err(problem)),
     };
-    let first = image.oldest.tail;
+    let mut first = image.oldest.tail;
     let damaged_slots = found.summary().damaged_slots;
     if in_use {
-        // A span that was posted during the first look may stand before one that the look has seen.
-        // So the spans up to the last one that was seen are read again.
-        let last = found.spans().last().map(|span| span.0);
-        let slots = Image::read(file, layout)?;
-        let again = Inheritance::of(layout.geometry, slots.entries, Some(image.oldest), |at| {
-            slots.slot(at)
-        });
-        match again {
-            Ok(again) => found = again.up_to(last),
-            Err(problem) => return Ok(Err(problem)),
-        }
+        // Where the oldest record is after a look: what was seen before that is overwritten. And a
+        // span that was posted during the first look may stand before one that the look has seen. So
+        // the spans up to the last one that was seen are read again.
+        let found_in = |image: &Image, oldest| {
+            let slot = |at| image.slot(at);
+            Inheritance::of(layout.geometry, image.entries, Some(oldest), slot)
+        };
+        let seen = Image::oldest(file)?;
+        let last = found_in(&image, seen).map(|found| found.spans().last().map(|span| span.0));
+        let image = Image::read(file, layout)?;
+        let oldest = Image::oldest(file)?;
+        let (last, again) = match (last, found_in(&image, oldest)) {
+            (Ok(last), Ok(again)) => (last, again),
+            (Err(problem), _) | (_, Err(problem)) => return Ok(Err(problem)),
+        };
+        let moved = oldest.tail.seq.saturating_sub(seen.tail.seq);
+        let last = last.and_then(|last| u64::from(last).checked_sub(moved));
+        found = again.up_to(last.map(|last| last as u32));
+        first = oldest.tail;
     }
     let spans: Vec<_> = found.spans().collect();
     let bytes = read_spans(file, layout, first.pos as u32, &spans)?;
@@ -205,7 +213,7 @@ fn copy(
     let now = Image::oldest(file)?;
     let free = now.tail.seq.saturating_sub(first.seq);
     let kept = spans.partition_point(|span| u64::from(span.0) < free);
-    if kept == spans.len() && !spans.is_empty() {
+    if kept == spans.len() && now.tail.seq != image.oldest.tail.seq {
         return Ok(Ok(None));
     }
     let mut copied = cut(bytes, &spans, kept, free);
