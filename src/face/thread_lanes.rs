@@ -298,6 +298,10 @@ impl Options {
     /// so a thread that only appends with `NOWAIT` has none. Use a [`Lane`](crate::Lane) there. A
     /// signal handler that interrupts an append of its thread appends on the shared path.
     ///
+    /// **Cost.** An append takes more instructions than without the option (229 against 143 for a
+    /// record of 100 bytes; a [`Lane`](crate::Lane) takes 120), so the option pays only where
+    /// threads append at the same time.
+    ///
     /// **Limits.** At most one thread for each 4 KiB of the capacity has a lane (256 threads at 1
     /// MiB); the others append on the shared path. An idle lane takes about 500 bytes, and gives
     /// back the room that it has not used once another producer needs it. A lane ends with its
