@@ -150,7 +150,7 @@ fn compare(log: &Log) {
         place.file.write_all(&log.bytes).expect("a written file");
         let file = place.file.try_clone().expect("a descriptor");
         let sink = FileSink::new(file.into()).expect("a sink");
-        let found = stream::look(&sink, u64::MAX).expect("no error of the system");
+        let found = stream::look(&sink, u64::MAX, &mut |_, _| {}).expect("no error of the system");
         let options = ReadOptions::new().record_max(LOG_MAX);
         let mut reader = options.open(&place.path).expect("a log");
         let mut read = Read::default();

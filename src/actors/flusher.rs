@@ -8,11 +8,17 @@ use core::fmt;
 use std::io::{self, IoSlice};
 
 use super::config::Last;
+mod chain;
+#[cfg(feature = "chain")]
+mod chained;
 mod dump;
 mod notes;
 mod rest;
 mod switch;
 mod write;
+
+#[cfg(feature = "chain")]
+pub use chained::ChainStart;
 
 use super::gap::GapLine;
 use super::intake::Intake;
@@ -20,7 +26,6 @@ use super::outcome::Outcome;
 use super::shared::Shared;
 use crate::ends::Sink;
 use crate::memory::Memory;
-use crate::primitives::Interest;
 use crate::primitives::sync::{Arc, PlainArc, is_mutant};
 use crate::ring::{Drain, Drained, Holes};
 use crate::words::{Operation, errno_of};
@@ -64,6 +69,7 @@ pub struct Flusher<M> {
     drain: Drain,
     gap_line: GapLine,
     head: notes::Head,
+    chain: chain::Chain,
     discarding: switch::Discarding,
     dumping: dump::Dumping,
     batch_limit: u32,
@@ -101,6 +107,7 @@ impl<M: Memory> Flusher<M> {
             drain,
             gap_line: GapLine::default(),
             head: notes::Head::default(),
+            chain: chain::Chain::default(),
             discarding: switch::Discarding::default(),
             dumping,
             batch_limit,
@@ -144,7 +151,8 @@ impl<M: Memory> Flusher<M> {
             Some(place) => self.room_before(place),
             None => self.batch_limit,
         };
-        if limit == 0 {
+        let limit = limit.min(self.chain.room());
+        if limit == 0 && self.gap_line.rest().is_empty() {
             self.begin_loss();
         }
         // A sink that takes few bytes at a time might never stop at the end of a record. So an
@@ -152,7 +160,8 @@ impl<M: Memory> Flusher<M> {
         let is_single = is_overdue || self.messages.are_on();
         let room = if is_single { 1 } else { self.sink.room() };
         let limit = limit.min(u32::try_from(room).unwrap_or(u32::MAX)).max(1);
-        if self.head.is_due || !self.gap_line.rest().is_empty() {
+        let is_note_due = self.head.is_due || self.chain.is_due();
+        if is_note_due || !self.gap_line.rest().is_empty() {
             return self.write_gap_line();
         }
         match self.drain_once(limit, holes) {
@@ -213,7 +222,8 @@ impl<M: Memory> Flusher<M> {
         } = &*self.shared;
         intake.trouble.standstill.set_blocked(false);
         let rest = self.gap_line.rest();
-        match write::write(&*self.sink, &[IoSlice::new(rest)]) {
+        let run = [IoSlice::new(rest)];
+        match self.chain.took(&run, write::write(&*self.sink, &run)) {
             Ok(taken) => {
                 assert!(taken <= rest.len(), "a sink took more than it was given");
                 self.gap_line.advance(taken);
@@ -224,33 +234,6 @@ impl<M: Memory> Flusher<M> {
             }
             Err(error) if self.is_misfit(&error) => self.lose_gap_line(),
             Err(error) => self.refused(&error),
-        }
-    }
-
-    /// Looks once more before the flusher sleeps for `interest`. Returns whether the event has
-    /// already come.
-    ///
-    /// For `Any` a claim is enough, unless all that is ready is quiet. If that claim stays open,
-    /// records after it may have been posted while the flusher was still awake. Then the flusher
-    /// must sleep for that sequence, and not for `Any`.
-    pub fn is_due(&self, interest: Interest) -> bool {
-        let ring = &self.intake().ring;
-        match interest {
-            Interest::Sequence(_) => self.drain.is_posted(ring),
-            Interest::Any => matches!(self.drain.standstill(ring), Drained::Blocked { .. }),
-            Interest::Nothing | Interest::Mark => false,
-        }
-    }
-
-    /// Decides what to do when the drain has caught up with the head.
-    ///
-    /// The queue is finished only if the drain has also reached the end of a closed ring: claims
-    /// before that end may have come after the look.
-    fn empty(&self) -> Step {
-        match self.intake().ring.ended() {
-            // [finish.again] No work is left only at the very end.
-            Some(end) if self.drain.has_reached(end) || is_mutant("finish.again") => Step::Finished,
-            _ => Step::Empty,
         }
     }
 

@@ -11,6 +11,8 @@ use std::time::{Duration, Instant};
 use crate::ends::Amount;
 use crate::ends::{RefusalCounters, Refusals};
 use crate::primitives::sync::{AtomicU64, Ordering, PlainArc, unless_mutant};
+#[cfg(feature = "frames")]
+use crate::words::frame::Kind;
 
 /// Makes the bytes of a line.
 type Format = dyn Fn(&Refusals) -> Vec<u8> + Send + Sync;
@@ -203,6 +205,13 @@ impl GapLine {
     pub(super) fn put_first(&mut self, head: &[u8]) {
         self.text.splice(..self.head_len, head.iter().copied());
         self.head_len = head.len();
+    }
+
+    /// Returns the kind of the frame that is written as the line, if there is one.
+    #[cfg(feature = "frames")]
+    pub(super) fn note_kind(&self) -> Option<Kind> {
+        let note = &self.text[self.head_len..];
+        note.get(15).map(|last| Kind::of_last(*last))
     }
 
     /// Returns the part of the line that the sink has not accepted yet; empty if no line is being

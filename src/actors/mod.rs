@@ -79,6 +79,8 @@ mod trouble;
 pub use config::{Config, Last};
 pub use crew::OnStart;
 pub use dumps::DumpLine;
+#[cfg(feature = "chain")]
+pub use flusher::ChainStart;
 pub use flusher::Flusher;
 pub use gap::LossLines;
 pub use here::{Past, Refused};

@@ -42,6 +42,8 @@ pub struct Shared<M> {
     pub wrap: Wrap,
     /// The longest record with its framing, in bytes.
     pub len_max: u32,
+    /// Whether the log has a chain, so that no record may bypass the flusher.
+    pub is_chained: bool,
     /// The append side.
     pub intake: Intake<M>,
     /// What becomes of the records.
@@ -79,6 +81,7 @@ impl<M: Memory> Shared<M> {
                 let max = sink.message_max().unwrap_or(u64::MAX);
                 capacity.min(u32::try_from(max).unwrap_or(capacity))
             }),
+            is_chained: false,
             aside: Aside::new(sink.as_ref()),
             intake: Intake::new(ring, config, Trouble::new(config, reporter)),
             outcome: Outcome::new(config, sink),

@@ -64,7 +64,8 @@ pub fn drive<M: Memory>(flusher: &mut Flusher<M>, mut pace: Pace) {
     let (bell, standstill) = (&intake.bell, &intake.trouble.standstill);
     let mut back_off = BackOff::new();
     loop {
-        let _ = flusher.gap_line_waits(); // updates whether the line may be written
+        // Both update whether the line, or the checkpoint, may be written.
+        let _ = (flusher.gap_line_waits(), flusher.checkpoint_waits());
         standstill.begin_work();
         let step = flusher.step();
         let worked = standstill.end_work();
@@ -115,9 +116,11 @@ pub fn drive<M: Memory>(flusher: &mut Flusher<M>, mut pace: Pace) {
 
 /// Sleeps as `rest` says. If it parks, it sleeps until the event of `interest`.
 fn rest<M: Memory>(flusher: &mut Flusher<M>, rest: Rest, interest: Interest) {
-    // A line that may be written now is written in its place. For a line that must wait, the
-    // flusher wakes up.
-    let limit = flusher.gap_line_waits().filter(|left| !left.is_zero());
+    // A line that may be written now is written in its place. For a line or a checkpoint that must
+    // wait, the flusher wakes up.
+    let limits = [flusher.gap_line_waits(), flusher.checkpoint_waits()];
+    let limits = limits.into_iter().flatten().filter(|left| !left.is_zero());
+    let limit = limits.min();
     let Shared {
         intake, outcome, ..
     } = &*flusher.shared;

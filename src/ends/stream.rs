@@ -11,7 +11,7 @@ use super::tail::opened;
 use crate::primitives::os::file::{is_appending, regular_len};
 use crate::words::FramingProblem as Problem;
 use crate::words::frame::{
-    FileHeader, FrameProblem, Frames, HEADER_LEN, HeaderProblem, Next, PAYLOAD_MAX, Search,
+    FileHeader, FrameProblem, Frames, HEADER_LEN, HeaderProblem, Kind, Next, PAYLOAD_MAX, Search,
 };
 
 /// What a log of checked frames holds.
@@ -27,12 +27,20 @@ pub struct Stream {
     pub torn_bytes: u64,
     /// How many bytes before that are no frame.
     pub damaged_bytes: u64,
+    /// Whether it has a checkpoint of a chain.
+    pub is_chained: bool,
     /// Where the first record whose position is not below the mark begins in the file, or would
     /// begin.
     pub marked_at: u64,
 }
 
 impl Stream {
+    /// The same log, to be begun anew.
+    #[cfg(feature = "chain")]
+    pub const fn anew(self) -> Self {
+        Self::without_header(self.whole_bytes + self.torn_bytes)
+    }
+
     /// A log without a header, with `torn_bytes` of one.
     const fn without_header(torn_bytes: u64) -> Self {
         Self {
@@ -41,17 +49,26 @@ impl Stream {
             whole_bytes: 0,
             torn_bytes,
             damaged_bytes: 0,
+            is_chained: false,
             marked_at: 0,
         }
     }
 }
 
-/// Reads the log of `sink`, and marks a position; `None` if that is no regular file.
+/// Gets each header and each good frame of a log, in order: all its bytes, and what it is.
+pub type Watch<'w> = dyn FnMut(&[u8], &Next<'_>) + 'w;
+
+/// Reads the log of `sink`, and marks a position; `None` if that is no regular file. `watch` gets
+/// everything that is read.
 ///
 /// # Errors
 ///
 /// The errors of read(2), and why the log cannot be continued.
-pub fn look(sink: &dyn Sink, mark: u64) -> io::Result<Result<Option<Stream>, Problem>> {
+pub fn look(
+    sink: &dyn Sink,
+    mark: u64,
+    watch: &mut Watch<'_>,
+) -> io::Result<Result<Option<Stream>, Problem>> {
     let Some(fd) = sink.descriptor() else {
         return Ok(Ok(None));
     };
@@ -66,7 +83,7 @@ pub fn look(sink: &dyn Sink, mark: u64) -> io::Result<Result<Option<Stream>, Pro
         let empty = Stream::without_header(0);
         return Ok(is_empty.then_some(Some(empty)).ok_or(Problem::Unreadable));
     };
-    read(Window::new(file, len), mark)
+    read(Window::new(file, len), mark, watch)
 }
 
 /// Returns how many bytes the log of `sink` has from byte `at` on that are equal to those that
@@ -96,7 +113,26 @@ pub fn equal_bytes(
     }
 }
 
-fn read(mut window: Window, mark: u64) -> io::Result<Result<Option<Stream>, Problem>> {
+/// Returns the bytes of the log of `sink` from `from` on.
+///
+/// # Errors
+///
+/// The errors of read(2).
+#[cfg(feature = "chain")]
+pub fn bytes_from(sink: &dyn Sink, from: u64) -> io::Result<Vec<u8>> {
+    let Some((file, len)) = opened(sink)? else {
+        return Ok(Vec::new());
+    };
+    let mut bytes = vec![0; len.saturating_sub(from) as usize];
+    file.read_exact_at(&mut bytes, from)?;
+    Ok(bytes)
+}
+
+fn read(
+    mut window: Window,
+    mark: u64,
+    watch: &mut Watch<'_>,
+) -> io::Result<Result<Option<Stream>, Problem>> {
     let header = match FileHeader::from_bytes(window.at(0, HEADER_LEN)?) {
         Ok(header) => header,
         Err(problem) => {
@@ -107,13 +143,15 @@ fn read(mut window: Window, mark: u64) -> io::Result<Result<Option<Stream>, Prob
             return Ok(is_unwritten.then_some(Some(none)).ok_or(refusal(problem)));
         }
     };
+    watch(&window.at(0, HEADER_LEN)?[..HEADER_LEN], &Next::Header);
     let mut walk = Walk {
         frames: header.frames(),
         end: header.first_position,
+        is_chained: false,
     };
     let (mut at, mut damaged_bytes, mut marked_at) = (HEADER_LEN as u64, 0, None);
     while at < window.len {
-        if let Some(len) = walk.step(&mut window, at)? {
+        if let Some(len) = walk.step(&mut window, at, watch)? {
             if walk.end > mark {
                 marked_at.get_or_insert(at);
             }
@@ -132,6 +170,7 @@ fn read(mut window: Window, mark: u64) -> io::Result<Result<Option<Stream>, Prob
         whole_bytes: at,
         torn_bytes: window.len - at,
         damaged_bytes,
+        is_chained: walk.is_chained,
         marked_at: marked_at.unwrap_or(at),
     })))
 }
@@ -150,19 +189,33 @@ struct Walk {
     frames: Frames,
     /// The position after the last good frame.
     end: u64,
+    is_chained: bool,
 }
 
 impl Walk {
     /// Passes the frame at `at`, or a header that stands between two frames. Returns its length;
     /// `None` if it is neither.
-    fn step(&mut self, window: &mut Window, at: u64) -> io::Result<Option<u64>> {
+    fn step(
+        &mut self,
+        window: &mut Window,
+        at: u64,
+        watch: &mut Watch<'_>,
+    ) -> io::Result<Option<u64>> {
         let (mut wanted, left) = (HEADER_LEN, window.len - at);
         loop {
-            match self.frames.next(window.at(at, wanted)?, self.end) {
-                Ok(Next::Header) => return Ok(Some(HEADER_LEN as u64)),
-                Ok(Next::Frame(frame, end)) => {
-                    self.end = end;
-                    return Ok(Some(frame.len as u64));
+            let bytes = window.at(at, wanted)?;
+            match self.frames.next(bytes, self.end) {
+                Ok(next) => {
+                    let len = match next {
+                        Next::Header => HEADER_LEN,
+                        Next::Frame(frame, end) => {
+                            self.end = end;
+                            self.is_chained |= frame.kind == Kind::Checkpoint;
+                            frame.len
+                        }
+                    };
+                    watch(&bytes[..len], &next);
+                    return Ok(Some(len as u64));
                 }
                 Err(FrameProblem::Incomplete { needed })
                     if needed > wanted && needed as u64 <= left =>
@@ -249,134 +302,4 @@ impl Window {
 }
 
 #[cfg(all(test, not(alq_model)))]
-mod tests {
-    use std::os::unix::fs::FileExt;
-
-    use super::{PART, Stream, Window, read};
-    use crate::words::FramingProblem;
-    use crate::words::frame::{FileHeader, Frames, HEADER_LEN, Kind, LogId};
-
-    const HEADER: FileHeader = FileHeader {
-        id: LogId([7; 16]),
-        stamps: false,
-        first_position: 1000,
-        created_ns: 0,
-    };
-
-    /// What is found in a file of `bytes`.
-    fn found(bytes: &[u8]) -> Stream {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("app.log");
-        std::fs::write(&path, bytes).unwrap();
-        let file = std::fs::File::open(&path).unwrap();
-        read(Window::new(file, bytes.len() as u64), 1100)
-            .unwrap()
-            .unwrap()
-            .unwrap()
-    }
-
-    /// A log of two records; a third frame is a note between them.
-    fn log() -> (Vec<u8>, Vec<usize>) {
-        let frames = Frames::new(HEADER.id, false);
-        let mut bytes = HEADER.to_bytes().to_vec();
-        let mut ends = vec![bytes.len()];
-        frames.push(&mut bytes, Kind::Record, 1000, 0, b"first");
-        ends.push(bytes.len());
-        frames.push(&mut bytes, Kind::Gap, 1100, 0, &[0; 16]);
-        ends.push(bytes.len());
-        frames.push(&mut bytes, Kind::Record, 1100, 0, b"second record");
-        ends.push(bytes.len());
-        (bytes, ends)
-    }
-
-    #[test]
-    fn after_damage_the_next_frame_is_found_however_long_both_are() {
-        let frames = Frames::new(HEADER.id, false);
-        let payload: Vec<u8> = (0..900_000_u32).map(|at| (at / 3) as u8).collect();
-        for damaged_bytes in [1, 15, 16, 20_000] {
-            let mut bytes = HEADER.to_bytes().to_vec();
-            // Each of these bytes begins a head whose length the file could hold.
-            bytes.extend([0, 1, 2, 0].iter().cycle().take(damaged_bytes));
-            frames.push(&mut bytes, Kind::Record, 1000, 0, &payload);
-            frames.push(&mut bytes, Kind::Record, 901_016, 0, b"last");
-            let stream = found(&bytes);
-            assert_eq!(stream.damaged_bytes, damaged_bytes as u64);
-            assert_eq!((stream.end, stream.torn_bytes), (901_036, 0));
-        }
-    }
-
-    #[test]
-    fn every_cut_of_a_log_leaves_the_frames_before_it() {
-        let (bytes, ends) = log();
-        let positions = [1000, 1021, 1100, 1129];
-        for len in 0..=bytes.len() {
-            let stream = found(&bytes[..len]);
-            let Some(whole) = ends.iter().rposition(|end| *end <= len) else {
-                assert_eq!(stream.header, None);
-                assert_eq!(stream.torn_bytes, len as u64);
-                continue;
-            };
-            assert_eq!(stream.header, Some(HEADER));
-            assert_eq!(stream.end, positions[whole], "{len}");
-            assert_eq!(stream.whole_bytes, ends[whole] as u64);
-            assert_eq!(stream.torn_bytes, (len - ends[whole]) as u64);
-            // The mark is the position of the second record, after the note.
-            assert_eq!(stream.marked_at, ends[whole.min(2)] as u64);
-            assert_eq!(stream.damaged_bytes, 0);
-        }
-    }
-
-    #[test]
-    fn a_file_of_zeros_has_no_header_yet() {
-        for len in [1, 64, 65, 4096, PART + 1] {
-            let stream = found(&vec![0; len]);
-            assert_eq!((stream.header, stream.torn_bytes), (None, len as u64));
-            let mut bytes = vec![0; len];
-            bytes[len - 1] = 1;
-            let file = tempfile::tempfile().unwrap();
-            file.write_all_at(&bytes, 0).unwrap();
-            let refused = read(Window::new(file, len as u64), u64::MAX).unwrap();
-            assert_eq!(refused, Err(FramingProblem::NotFramed), "{len}");
-        }
-    }
-
-    #[test]
-    fn damage_before_a_good_frame_is_no_torn_end() {
-        let (mut bytes, ends) = log();
-        bytes[HEADER_LEN + 18] ^= 1;
-        let stream = found(&bytes);
-        assert_eq!((stream.end, stream.torn_bytes), (1129, 0));
-        assert_eq!(stream.damaged_bytes, (ends[1] - ends[0]) as u64);
-        bytes.extend([0; 100]); // a hole at the end
-        assert_eq!(found(&bytes).torn_bytes, 100);
-    }
-
-    #[test]
-    fn a_copy_of_the_log_inside_a_torn_record_is_no_frame() {
-        let (mut bytes, ends) = log();
-        let copy = bytes[HEADER_LEN..].to_vec();
-        let len = bytes.len() as u64;
-        let mut torn = Vec::new();
-        Frames::new(HEADER.id, false).push(&mut torn, Kind::Record, 1129, 0, &copy);
-        Frames::new(HEADER.id, false).push(&mut bytes, Kind::Aside, 0, 0, b"of a child");
-        bytes.extend(&torn[..torn.len() - 1]);
-        let stream = found(&bytes);
-        assert_eq!((stream.end, stream.damaged_bytes), (1129, 0));
-        assert_eq!(stream.whole_bytes, len + 16 + 10);
-        assert_eq!(ends.len(), 4);
-    }
-
-    #[test]
-    fn headers_between_frames_and_kinds_of_later_releases_are_no_damage() {
-        let (mut bytes, _) = log();
-        let frames = Frames::new(HEADER.id, false);
-        for position in [0, 1129, 5000] {
-            bytes.extend(HEADER.to_bytes());
-            frames.push(&mut bytes, Kind::Other(9), position, 0, b"later");
-        }
-        frames.push(&mut bytes, Kind::Record, 1129, 0, b"last");
-        let stream = found(&bytes);
-        assert_eq!((stream.end, stream.damaged_bytes), (1129 + 20, 0));
-        assert_eq!(stream.torn_bytes, 0);
-    }
-}
+mod tests;

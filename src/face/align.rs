@@ -53,7 +53,7 @@ impl Opening {
         };
         let found = self.look_for(sink, mark)?;
         let log = found.stream().filter(|stream| stream.header.is_some());
-        let wrap = match (self.wrap(found)?, noted) {
+        let wrap = match (self.wrap(&found)?, noted) {
             (Wrap::Checked(frames), Some(noted))
                 if log.is_some() && bytes > 0 && frames != noted =>
             {
@@ -66,7 +66,11 @@ impl Opening {
             }
             (wrap, _) => wrap,
         };
-        let end = log.map(|stream| stream.end);
+        // An empty file continues after the older ones, or where the records of the ring are.
+        let earlier = found.earlier.filter(|_| bytes == 0);
+        let end = log
+            .map(|stream| stream.end)
+            .or(earlier.map(|earlier| earlier.end));
         // Of damaged frames only the low half of the position is known.
         let tail_pos = ring.found.tail().pos;
         let tail = tail.or((bytes > 0).then(|| extend(end.unwrap_or(0), tail_pos)));

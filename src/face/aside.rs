@@ -101,6 +101,9 @@ fn ready(shared: &Shared<Mirror>, refused: Refused, waiting: Waiting) -> Result<
         Refused::Error(error) => return Err(error),
         // A child has no ring of its own, and its records were not asked for.
         Refused::Past(Past::Child) if intake.ring.is_recorder() => return Err(Error::Forked),
+        // What bypasses the flusher is not in the chain.
+        Refused::Past(Past::Child) if shared.is_chained => return Err(Error::Forked),
+        Refused::Past(Past::Exit) if shared.is_chained => return Err(Error::Closed),
         Refused::Past(Past::Child) => {
             return match intake.ring.refusal() {
                 Some(Refusal::Closed) => Err(Error::Closed), // the parent closed it before the fork

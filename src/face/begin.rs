@@ -84,11 +84,11 @@ impl Options {
             ..Ring::origin(&memory)
         };
         let (ring, mut drain) = Ring::starting_at(memory, origin);
-        let wrap = opening.wrap(found)?;
+        let wrap = opening.wrap(&found)?;
         if wrap.is_checked() {
             drain.follow(found.end());
         }
-        let mended = opening.mend(sink, found, (wrap, found.end()), false)?;
+        let mended = opening.mend(sink, &found, (wrap, found.end()), false)?;
         Ok(Begun {
             ring,
             drain,
@@ -157,7 +157,7 @@ impl Options {
         if plan.wrap.is_checked() {
             drain.follow(end);
         }
-        let mended = opening.mend(sink, plan.found, (plan.wrap, end), is_continued)?;
+        let mended = opening.mend(sink, &plan.found, (plan.wrap, end), is_continued)?;
         Ok(Begun {
             ring,
             drain,
@@ -278,7 +278,7 @@ impl Kept {
         }
         let found = opening.look(sink)?;
         Ok(Plan {
-            wrap: opening.wrap(found)?,
+            wrap: opening.wrap(&found)?,
             found,
             standing: None,
             end: None,

@@ -1,7 +1,10 @@
 //! The options that say how the records of a log are separated.
 
 use super::options::Options;
+use crate::words::Error;
 use crate::words::Framing;
+#[cfg(feature = "chain")]
+use crate::words::frame::chain::ChainKey;
 
 impl Options {
     /// Sets how the records are separated in the file: [`Framing::Raw`] by default, which adds
@@ -93,6 +96,66 @@ impl Options {
     pub fn keep_torn(mut self, keep: bool) -> Self {
         self.opening.keep_torn = keep;
         self
+    }
+
+    /// Adds a keyed chain to a log of [checked](Framing::Checked) frames. Whoever has the key can
+    /// then tell, with [`ReadOptions::chain`](crate::read::ReadOptions::chain) or `alq check
+    /// --chain`, whether a frame was changed, removed, inserted or moved, also across rotated and
+    /// packed files. Off by default.
+    ///
+    /// The flusher hashes each frame as it writes it (BLAKE3, keyed). After 64 KiB, after a second,
+    /// in each new file and at the close, it writes a checkpoint, which proves the frames before
+    /// it. Nothing changes for the threads that append.
+    ///
+    /// Whoever has the key can also forge. So keep it where the log cannot be read from, and never
+    /// in the log's folder. docs/frames.md says what a chain shows, and what it does not show.
+    ///
+    /// With a chain, no record bypasses the ring, because the chain would not have it: in a child
+    /// of fork(2), an append returns [`Error::Forked`](crate::Error::Forked), and after the drain
+    /// at the end of the process [`Error::Closed`](crate::Error::Closed).
+    ///
+    /// # Errors
+    ///
+    /// Opening the queue fails with [`Error::InvalidOption`](crate::Error::InvalidOption) without
+    /// checked frames, and with [`Error::Framing`](crate::Error::Framing) if the log has frames and
+    /// no chain, or a chain with another key. A queue without the key refuses a log with a chain.
+    ///
+    /// ```
+    /// use alq::{Flags, Framing, Options};
+    ///
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("app.log");
+    /// let key = [7; 32]; // from a file that only this user may read
+    /// let queue = Options::new().framing(Framing::Checked).chain(key).open(&path)?;
+    /// queue.writen(b"a record", Flags::WAITOK)?;
+    /// queue.close(None)?;
+    ///
+    /// let other = Options::new().framing(Framing::Checked).chain([8; 32]).open(&path);
+    /// assert!(other.unwrap_err().to_string().contains("another key"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[cfg(feature = "chain")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "chain")))]
+    pub fn chain(mut self, key: [u8; 32]) -> Self {
+        self.opening.chain = Some(ChainKey(key));
+        self
+    }
+
+    /// Checks that there are frames for the chain.
+    #[cfg_attr(
+        not(feature = "chain"),
+        expect(clippy::unnecessary_wraps, clippy::unused_self, reason = "for chains")
+    )]
+    pub(super) fn check_chain(&self) -> Result<(), Error> {
+        #[cfg(feature = "chain")]
+        if self.opening.chain.is_some() && self.opening.framing != Framing::Checked {
+            return Err(Error::InvalidOption {
+                option: "chain",
+                value: 1,
+                allowed: "with Framing::Checked only",
+            });
+        }
+        Ok(())
     }
 
     /// Sets whether the frames of a new [checked](Framing::Checked) log have time stamps: when the

@@ -5,16 +5,21 @@
 
 use std::io::{self, IoSlice};
 
+use super::found::Found;
 use super::opening::Opening;
 #[cfg(any(feature = "log", feature = "tracing"))]
 use super::queue::Queue;
-use crate::actors::Standing;
+#[cfg(feature = "chain")]
+use crate::actors::ChainStart;
+use crate::actors::{Flusher, Standing};
 #[cfg(feature = "frames")]
-use crate::ends::stream::{self, Stream};
-use crate::ends::tail::{self, Tail};
+#[cfg(feature = "chain")]
+use crate::ends::stream;
+use crate::ends::tail;
 use crate::ends::{FileSink, Sink};
 #[cfg(feature = "frames")]
 use crate::memory::FileLock;
+use crate::memory::Memory;
 #[cfg(feature = "frames")]
 use crate::primitives::os;
 #[cfg(any(feature = "log", feature = "tracing"))]
@@ -22,35 +27,6 @@ use crate::words::Flags;
 #[cfg(feature = "frames")]
 use crate::words::frame::{Cut, FileHeader, Frames, Kind, LogId};
 use crate::words::{Error, Framing, FramingProblem, Operation, Target, Wrap};
-
-/// What a look at the end of a log has found.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Found {
-    tail: Option<Tail>,
-    #[cfg(feature = "frames")]
-    stream: Option<Stream>,
-}
-
-impl Found {
-    /// Returns what a log of frames holds; `None` if it is not a regular file.
-    #[cfg(feature = "frames")]
-    pub fn stream(self) -> Option<Stream> {
-        self.stream
-    }
-
-    /// Returns where the stream of the log continues: 0, unless it has frames.
-    #[cfg_attr(
-        not(feature = "frames"),
-        expect(clippy::unused_self, reason = "for frames")
-    )]
-    pub fn end(self) -> u64 {
-        #[cfg(feature = "frames")]
-        if let Some(stream) = self.stream {
-            return stream.end;
-        }
-        0
-    }
-}
 
 /// How a ring file and the log go together.
 pub(super) struct Plan {
@@ -77,6 +53,34 @@ pub(super) struct Mended {
     pub owed: Vec<u8>,
     /// Whether the log has a header of frames.
     pub has_head: bool,
+    /// Where the chain of the log continues.
+    #[cfg(feature = "chain")]
+    pub chain: Option<ChainStart>,
+}
+
+#[cfg_attr(
+    not(feature = "chain"),
+    expect(clippy::unused_self, reason = "for chains")
+)]
+impl Mended {
+    /// Whether the log has a chain.
+    pub const fn is_chained(&self) -> bool {
+        #[cfg(feature = "chain")]
+        return self.chain.is_some();
+        #[cfg(not(feature = "chain"))]
+        false
+    }
+}
+
+impl Mended {
+    /// Has `flusher` go on here.
+    pub fn go_on<M: Memory>(&self, flusher: &mut Flusher<M>) {
+        flusher.owe(&self.owed, self.has_head);
+        #[cfg(feature = "chain")]
+        if let Some(start) = self.chain.clone() {
+            flusher.chain(start);
+        }
+    }
 }
 
 #[cfg(any(feature = "log", feature = "tracing"))]
@@ -95,7 +99,7 @@ impl Queue {
             return;
         };
         // A log that cannot be read is left as it is, as it would be without this.
-        if let Ok(Ok(Some(Tail {
+        if let Ok(Ok(Some(tail::Tail {
             torn_bytes: 1.., ..
         }))) = tail::look(&*sink, Framing::Lines)
         {
@@ -157,11 +161,7 @@ impl Opening {
             if sink.message_max().is_some() {
                 return Err(Error::framing(FramingProblem::Messages));
             }
-            let stream = stream::look(sink, mark).map_err(failed)?;
-            return Ok(Found {
-                tail: None,
-                stream: stream.map_err(Error::framing)?,
-            });
+            return self.look_at_frames(sink, mark);
         }
         let framing = match self.framing {
             Framing::Raw | Framing::Lines if self.ends_torn_line() => Framing::Lines,
@@ -169,11 +169,7 @@ impl Opening {
             framing => framing,
         };
         let tail = tail::look(sink, framing).map_err(failed)?;
-        Ok(Found {
-            tail: tail.map_err(Error::framing)?,
-            #[cfg(feature = "frames")]
-            stream: None,
-        })
+        Ok(Found::of_tail(tail.map_err(Error::framing)?))
     }
 
     /// Returns the framing of the records in a log that ends as `found`: frames get the id and the
@@ -186,9 +182,12 @@ impl Opening {
         not(feature = "frames"),
         expect(unused_variables, reason = "for frames")
     )]
-    pub(super) fn wrap(self, found: Found) -> Result<Wrap, Error> {
+    pub(super) fn wrap(self, found: &Found) -> Result<Wrap, Error> {
         #[cfg(feature = "frames")]
         if self.framing == Framing::Checked {
+            if let Some(earlier) = found.earlier {
+                return Ok(Wrap::Checked(earlier.frames));
+            }
             if let Some(header) = found.stream.and_then(|stream| stream.header) {
                 return Ok(Wrap::Checked(header.frames()));
             }
@@ -215,14 +214,14 @@ impl Opening {
     pub(super) fn mend(
         self,
         sink: &dyn Sink,
-        found: Found,
+        found: &Found,
         (wrap, position): (Wrap, u64),
         is_continued: bool,
     ) -> Result<Mended, Error> {
         #[cfg(feature = "frames")]
         if let Wrap::Checked(frames) = wrap {
             let header = frames.header(position, os::now_ns());
-            return self.mend_frames(sink, found.stream, header, is_continued);
+            return self.mend_frames(sink, found, header, is_continued);
         }
         let torn_bytes = found.tail.map_or(0, |tail| tail.torn_bytes);
         if torn_bytes == 0 || is_continued {
@@ -254,7 +253,7 @@ impl Opening {
     /// # Errors
     ///
     /// [`Error::Framing`]; [`Error::Io`].
-    pub(super) fn mend_next(self, sink: &dyn Sink, found: Found) -> Result<(), Error> {
+    pub(super) fn mend_next(self, sink: &dyn Sink, found: &Found) -> Result<(), Error> {
         #[cfg(feature = "frames")]
         if let Some(stream) = found.stream {
             if stream.header.is_some() {
@@ -279,10 +278,11 @@ impl Opening {
     fn mend_frames(
         self,
         sink: &dyn Sink,
-        stream: Option<Stream>,
+        found: &Found,
         header: FileHeader,
         is_continued: bool,
     ) -> Result<Mended, Error> {
+        let stream = found.stream;
         let mut mended = Mended {
             wrap: Wrap::Checked(header.frames()),
             has_head: true,
@@ -299,6 +299,21 @@ impl Opening {
                 let (kind, now) = (Kind::Cut, os::now_ns());
                 let frames = header.frames();
                 frames.push(&mut mended.owed, kind, stream.end, now, &note.to_bytes());
+            }
+        }
+        #[cfg(feature = "chain")]
+        if let Some(start) = &found.chain {
+            let mut start = start.clone();
+            if let Some(stream) = stream.filter(|_| is_continued) {
+                let torn = stream::bytes_from(sink, stream.whole_bytes);
+                start.torn = torn.map_err(|error| Error::io(Operation::Open, &error))?;
+            }
+            mended.chain = Some(start);
+            if stream.is_none_or(|stream| stream.header.is_none()) {
+                // The flusher writes the header, and a checkpoint after it.
+                mended.has_head = false;
+                mended.owed.clear();
+                return Ok(mended);
             }
         }
         if stream.is_none_or(|stream| stream.header.is_none()) {

@@ -30,7 +30,7 @@
 //! | `options`, `framing`, `loss_lines`, `ring_file`, `sync_every` | options |
 //! | `open`, `opening` | checks, the start of a queue |
 //! | `begin`, `align` | its ring, and what an earlier process has left there |
-//! | `mend` | a torn record at the end of the log |
+//! | `found`, `earlier`, `mend` | the end of the log: what it holds, its chain, a torn record |
 //! | `queue`, `append`, `write` | the handle, its appends, and its use as a writer |
 //! | `lane` | the handle of one producer, and its appends |
 //! | `thread_lanes`, `places` | the lanes behind `writen`, one for each thread |
@@ -55,9 +55,12 @@ pub mod barrier;
 mod begin;
 mod completion;
 mod detached;
+#[cfg(feature = "frames")]
+mod earlier;
 mod entry;
 mod exit;
 mod fill;
+mod found;
 mod framed;
 mod framing;
 pub mod inspect;

@@ -221,6 +221,7 @@ impl Options {
         if self.have_thread_lanes() {
             shared.set_indirect();
         }
+        shared.is_chained = mended.is_chained();
         shared.intake.crew.on_start = self.on_thread_start.clone();
         let (id, reporter) = (shared.intake.id, &shared.intake.trouble.reporter);
         if reporter.target().is_unknown() {
@@ -228,10 +229,10 @@ impl Options {
         }
         let shared = Arc::new(shared);
         let mut flusher = Flusher::new(Arc::clone(&shared), drain, sink);
-        flusher.owe(&mended.owed, mended.has_head);
         if is_dump_due {
             flusher.dump_what_was_left()?;
         }
+        mended.go_on(&mut flusher);
         start(flusher, self.max_delay / 4).map_err(|error| Error::io(Operation::Spawn, &error))?;
         let entry_len = self.fixed.map(|(len, _)| len as u32);
         let ring_file = recovery.and(self.ring_file.clone());
@@ -313,6 +314,7 @@ impl Options {
     /// Checks the options, and returns the sizes of the ring that they ask for.
     fn geometry(&self) -> Result<Geometry, Error> {
         self.check_sync_policy()?;
+        self.check_chain()?;
         check_bytes("lane_span", self.lane_span_bytes as u64)?;
         self.check_recorder()?;
         let is_fixed = self.fixed.is_some() || matches!(self.opening.framing, Framing::Fixed(_));

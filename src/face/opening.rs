@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 
 use crate::ends::FileSink;
 use crate::primitives::os;
+#[cfg(feature = "chain")]
+use crate::words::frame::chain::ChainKey;
 use crate::words::{Error, Framing, Operation, Target};
 
 /// The options with which a log is opened.
@@ -20,6 +22,9 @@ pub struct Opening {
     /// Whether the frames of a new log have time stamps.
     #[cfg(feature = "frames")]
     pub stamps: bool,
+    /// The key of the chain over the frames.
+    #[cfg(feature = "chain")]
+    pub chain: Option<ChainKey>,
     /// Whether a torn record that is removed is kept in another file.
     pub keep_torn: bool,
     /// Whether a torn line at the end of the log is ended first; if not set, a log of lines does.
@@ -35,6 +40,8 @@ impl Default for Opening {
             framing: Framing::Raw,
             #[cfg(feature = "frames")]
             stamps: false,
+            #[cfg(feature = "chain")]
+            chain: None,
             keep_torn: false,
             end_torn_line: None,
         }

@@ -200,7 +200,7 @@ impl Queue {
             let next = || {
                 let sink = opening.lock(sink)?;
                 let found = opening.look(&sink)?;
-                opening.mend_next(&sink, found).map(|()| sink)
+                opening.mend_next(&sink, &found).map(|()| sink)
             };
             sink = next().map_err(|error| error.about(&target))?;
         }

@@ -2,7 +2,7 @@
 //! background thread. The lock of `state` guards all changes.
 
 use std::ffi::{CString, OsStr};
-use std::io::{self, IoSlice, Write};
+use std::io::{self, IoSlice, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::FileExt;
 
@@ -13,7 +13,7 @@ use super::folder::Folder;
 use super::found;
 use super::lines::{self, Inside};
 use super::name::Names;
-use super::state::{Account, State, head_len};
+use super::state::{Account, HEAD_LEN, State, head_len};
 use super::worker::Worker;
 use crate::ends::log_file;
 use crate::memory::FileLock;
@@ -194,10 +194,10 @@ pub(super) fn last_byte(folder: &Folder, log: &OsStr) -> Option<u8> {
     Some(last[0])
 }
 
-/// The first eight bytes of the log, if the log has them and can be read.
-pub(super) fn first_bytes(folder: &Folder, log: &OsStr) -> Option<[u8; 8]> {
+/// The first bytes of the log that say how long the header of its frames is, if it can be read.
+pub(super) fn first_bytes(folder: &Folder, log: &OsStr) -> Option<Vec<u8>> {
     let file = folder.open_existing(log).ok()?;
-    let mut first = [0; 8];
-    file.read_exact_at(&mut first, 0).ok()?;
+    let mut first = Vec::with_capacity(HEAD_LEN);
+    file.take(HEAD_LEN as u64).read_to_end(&mut first).ok()?;
     Some(first)
 }

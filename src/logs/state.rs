@@ -39,11 +39,20 @@ impl State {
     }
 }
 
-/// Returns how many bytes of a file that begins with `first` are the header of frames.
+/// How many bytes of a file [`head_len`] looks at.
+pub(super) const HEAD_LEN: usize = 64 + 24;
+
+/// Returns how many bytes of a file that begins with `first` are the header of frames, with the
+/// checkpoint of a chain that follows it.
 pub(super) fn head_len(first: &[u8]) -> u64 {
     #[cfg(feature = "frames")]
     if first.starts_with(&frame::MAGIC) {
-        return frame::HEADER_LEN as u64;
+        let len = frame::HEADER_LEN as u64;
+        let rest = first.get(frame::HEADER_LEN..).unwrap_or_default();
+        let header = frame::FileHeader::from_bytes(first).ok();
+        let next = header.and_then(|header| header.frames().peek(rest));
+        let checkpoint = next.filter(|next| next.kind == frame::Kind::Checkpoint);
+        return len + checkpoint.map_or(0, |next| next.frame_len as u64);
     }
     let _ = first;
     0

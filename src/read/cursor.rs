@@ -64,7 +64,12 @@ impl Mark {
 impl Cursor {
     pub(super) fn known(&self) -> Option<Known> {
         let (id, stamps, end) = self.frames?;
-        Some(Known { id, stamps, end })
+        Some(Known {
+            id,
+            stamps,
+            is_chained: false,
+            end,
+        })
     }
 }
 

@@ -20,6 +20,8 @@ const MAGIC_FIT: usize = 6;
 pub(super) struct Known {
     pub id: LogId,
     pub stamps: bool,
+    /// Whether it has had a checkpoint.
+    pub is_chained: bool,
     /// The end of the last good frame. No later frame has a smaller position.
     pub end: Option<u64>,
 }
@@ -61,6 +63,12 @@ impl FrameWalk {
             is_at_header: true,
             damaged: None,
         }
+    }
+
+    /// Whether the next good frame is searched for.
+    #[cfg(feature = "chain")]
+    pub const fn is_searching(&self) -> bool {
+        self.damaged.is_some()
     }
 
     /// What is known of the log up to here.
@@ -127,6 +135,7 @@ impl FrameWalk {
         self.known = Some(Known {
             id: header.id,
             stamps: header.stamps,
+            is_chained: before.is_some_and(|before| before.is_chained && !is_other),
             end: end.or(Some(header.first_position)),
         });
         if is_other {
@@ -164,6 +173,12 @@ impl FrameWalk {
             Kind::Cut => {
                 let bytes = Cut::from_bytes(frame.payload).unwrap_or_default().bytes;
                 notice(frame.len, 0, Notice::Cut { bytes })
+            }
+            Kind::Checkpoint => {
+                if let Some(known) = &mut self.known {
+                    known.is_chained = true;
+                }
+                Step::Skip(frame.len)
             }
             Kind::Other(_) => Step::Skip(frame.len),
         }

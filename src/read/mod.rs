@@ -17,11 +17,14 @@
 //! - The memory for a file does not depend on what the file says: at most twice the longest record.
 //! - Nothing here writes, locks, or uses another thread.
 
+#[cfg(feature = "chain")]
+mod chain;
 mod cursor;
 mod error;
 mod follow;
 mod frames;
 mod item;
+mod last;
 mod listing;
 mod notice;
 mod onward;
@@ -38,10 +41,14 @@ mod step;
 mod watch;
 mod window;
 
+#[cfg(feature = "chain")]
+pub use chain::{ParseProvenError, Proven};
 pub use cursor::{Cursor, ParseCursorError};
 pub use error::ReadError;
 pub use follow::Follow;
 pub use item::{End, Item, Record};
+#[cfg_attr(not(test), allow(unused_imports))]
+pub(crate) use last::{Last, last};
 pub use notice::{Notice, Place};
 pub use options::ReadOptions;
 pub use reader::Reader;

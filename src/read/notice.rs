@@ -130,6 +130,39 @@ pub enum Notice {
     /// The file became shorter than what was read of it, or its bytes changed. Reading continues
     /// at its beginning.
     Truncated,
+    /// The frame here is not the one that was written with this number: it was changed, removed,
+    /// inserted or moved. Frames before it are as they were. (Only with a
+    /// [key](super::ReadOptions), as all notices after this one.)
+    Broken {
+        /// The number of the frame, from 0. Headers count, checkpoints do not.
+        frame: u64,
+        /// How many frames stand here between two checkpoints.
+        found: u64,
+        /// How many frames were written there.
+        written: u64,
+    },
+    /// A process was killed before these frames had a checkpoint, and the next one has taken them
+    /// into the chain. Nothing proves what they were between the two.
+    Adopted {
+        /// How many frames.
+        frames: u64,
+    },
+    /// The checkpoints were made with another key, so nothing is proved.
+    OtherKey,
+    /// The log has no checkpoint, so nothing is proved.
+    NoChain,
+    /// The log does not end with the checkpoint of a close: it is in use, its process was killed,
+    /// or its end was cut off.
+    NotClosed {
+        /// How many frames follow the last checkpoint. Nothing proves them.
+        frames: u64,
+    },
+    /// The log is shorter than an earlier proof has found it, or has another past, or the files
+    /// of that past are gone.
+    OtherPast {
+        /// How many frames it had.
+        frames: u64,
+    },
     /// The rest of the file cannot be read: what it was packed into is damaged, or has a form that
     /// was not compiled in, or the frames have a later version. Reading continues in the next file.
     Unreadable {
@@ -140,7 +173,7 @@ pub enum Notice {
 
 impl Notice {
     /// Whether the log is not sound here. The other notices say what a queue has noted itself:
-    /// [`Lost`](Notice::Lost), [`Cut`](Notice::Cut).
+    /// [`Lost`](Notice::Lost), [`Cut`](Notice::Cut), [`Adopted`](Notice::Adopted).
     ///
     /// ```
     /// # use alq::Framing;
@@ -157,7 +190,10 @@ impl Notice {
     /// ```
     #[must_use]
     pub const fn is_fault(&self) -> bool {
-        !matches!(self, Self::Lost { .. } | Self::Cut { .. })
+        !matches!(
+            self,
+            Self::Lost { .. } | Self::Cut { .. } | Self::Adopted { .. }
+        )
     }
 }
 
@@ -179,6 +215,30 @@ impl fmt::Display for Notice {
                 "files before this place are gone: what they held was not read"
             ),
             Self::Truncated => write!(f, "the file was truncated: reading continues at its start"),
+            Self::Broken {
+                frame,
+                found,
+                written,
+            } => write!(
+                f,
+                "frame {frame} of the chain was changed, removed, inserted or moved (between the \
+                 checkpoints, {written} frames were written and {found} are here)"
+            ),
+            Self::Adopted { frames } => write!(
+                f,
+                "{frames} frames were left without a checkpoint by a killed process, and taken in"
+            ),
+            Self::OtherKey => write!(f, "the chain was made with another key: nothing is proved"),
+            Self::NoChain => write!(f, "the log has no checkpoint: nothing is proved"),
+            Self::NotClosed { frames } => write!(
+                f,
+                "the chain does not end with a close, and nothing proves the last {frames} frames: \
+                 the log is in use, its process was killed, or its end was cut off"
+            ),
+            Self::OtherPast { frames } => write!(
+                f,
+                "the first {frames} frames are not those of the earlier proof, or some are gone"
+            ),
             Self::Unreadable { reason } => {
                 write!(f, "the rest of the file is unreadable: {reason}")
             }

@@ -30,6 +30,10 @@ impl Reader {
         if self.is_truncated()? {
             self.notify(Notice::Truncated, self.window.end_offset());
             self.known = None;
+            #[cfg(feature = "chain")]
+            {
+                self.checker = self.options.checker();
+            }
             self.restart();
             return Ok(true);
         }

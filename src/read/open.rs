@@ -93,6 +93,12 @@ impl Reader {
 
     /// Refuses a step that a descriptor cannot make.
     pub(super) fn check_can_seek(&self) -> Result<(), ReadError> {
+        #[cfg(feature = "chain")]
+        if self.options.chain.is_some() {
+            let what = "its chain is proved from the beginning";
+            let error = io::Error::new(io::ErrorKind::Unsupported, what);
+            return Err(ReadError::new("go to another place", &self.path, error));
+        }
         if !self
             .current
             .as_ref()

@@ -2,7 +2,13 @@
 
 use std::io;
 
+#[cfg(feature = "chain")]
+use super::Proven;
+#[cfg(feature = "chain")]
+use super::chain::Checker;
 use crate::words::Framing;
+#[cfg(feature = "chain")]
+use crate::words::frame::chain::ChainKey;
 
 /// The longest record by default: 64 MiB.
 const RECORD_MAX: usize = 64 << 20;
@@ -25,6 +31,10 @@ pub struct ReadOptions {
     pub(super) framing: Framing,
     pub(super) record_max: usize,
     pub(super) may_be_missing: bool,
+    #[cfg(feature = "chain")]
+    pub(super) chain: Option<ChainKey>,
+    #[cfg(feature = "chain")]
+    pub(super) proven: Option<Proven>,
 }
 
 impl Default for ReadOptions {
@@ -45,6 +55,10 @@ impl ReadOptions {
             framing: Framing::Raw,
             record_max: RECORD_MAX,
             may_be_missing: false,
+            #[cfg(feature = "chain")]
+            chain: None,
+            #[cfg(feature = "chain")]
+            proven: None,
         }
     }
 
@@ -112,6 +126,62 @@ impl ReadOptions {
     }
 
     /// Whether every option is in its range.
+    /// Proves the log with the key of its [chain](crate::Options::chain): that no frame was changed,
+    /// removed, inserted or moved, in any of its files. What does not fit is a notice, at the place
+    /// of the first such frame. It follows the records up to the next checkpoint, which the reader
+    /// has returned by then.
+    ///
+    /// The proof begins with the oldest file, so such a reader cannot go to another place.
+    ///
+    /// ```
+    /// use alq::read::{Item, Notice, ReadOptions};
+    /// use alq::{Flags, Framing, Options};
+    ///
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("app.log");
+    /// let key = [7; 32]; // from a file that only this user may read
+    /// let queue = Options::new().framing(Framing::Checked).chain(key).open(&path)?;
+    /// queue.writen(b"a record", Flags::WAITOK)?;
+    /// queue.close(None)?;
+    ///
+    /// let mut reader = ReadOptions::new().chain(key).open(&path)?;
+    /// while let Some(item) = reader.next()? {
+    ///     assert!(matches!(item, Item::Record(_)));
+    /// }
+    /// assert!(reader.finish().is_none()); // nothing is wrong, and the queue was closed
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[cfg(feature = "chain")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "chain")))]
+    pub const fn chain(mut self, key: [u8; 32]) -> Self {
+        self.chain = Some(ChainKey(key));
+        self
+    }
+
+    /// Sets what an earlier proof has found ([`Reader::proven`](super::Reader::proven)). If the log
+    /// no longer holds that, [`Reader::finish`](super::Reader::finish) returns
+    /// [`OtherPast`](super::Notice::OtherPast). Does nothing without [`chain`](Self::chain).
+    ///
+    /// ```
+    /// use alq::read::{Proven, ReadOptions};
+    ///
+    /// let options = ReadOptions::new().chain([7; 32]).proven(Proven::frames_only(1000));
+    /// # let _ = options;
+    /// ```
+    #[cfg(feature = "chain")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "chain")))]
+    pub const fn proven(mut self, proven: Proven) -> Self {
+        self.proven = Some(proven);
+        self
+    }
+
+    /// What proves the frames, if there is a key.
+    #[cfg(feature = "chain")]
+    pub(super) fn checker(&self) -> Option<Box<Checker>> {
+        let key = self.chain?;
+        Some(Box::new(Checker::new(key, self.proven)))
+    }
+
     pub(super) fn check(&self) -> io::Result<()> {
         let is_in_range = (1..=1 << 31).contains(&self.record_max);
         if is_in_range && self.framing != Framing::Fixed(0) {

@@ -7,6 +7,8 @@
 
 use std::path::{Path, PathBuf};
 
+#[cfg(feature = "chain")]
+use super::chain::Checker;
 use super::frames::{FrameWalk, Known, is_framed};
 use super::item::{Item, Record};
 use super::notice::{Notice, Place};
@@ -62,6 +64,9 @@ pub struct Reader {
     pub(super) ready: Option<Piece>,
     /// A notice to return before anything else.
     pub(super) notice: Option<(Notice, Place)>,
+    /// What proves the frames, if there is a key.
+    #[cfg(feature = "chain")]
+    pub(super) checker: Option<Box<Checker>>,
 }
 
 impl Reader {
@@ -100,6 +105,8 @@ impl Reader {
             known: None,
             ready: None,
             notice: None,
+            #[cfg(feature = "chain")]
+            checker: options.checker(),
         }
     }
 
@@ -180,6 +187,7 @@ impl Reader {
     /// Goes on up to the next record or notice. Returns false at the end of the log.
     pub(super) fn has_next(&mut self) -> Result<bool, ReadError> {
         loop {
+            self.take_proof();
             if self.notice.is_some() || self.ready.is_some() {
                 return Ok(true);
             }
@@ -225,10 +233,14 @@ impl Reader {
                 Step::Record(piece) => return Some(self.record(&piece)),
                 Step::More(_) | Step::End => {
                     self.tail = Tail::Now;
-                    return None;
+                    self.finish_proof();
+                    self.take_proof();
+                    let (notice, place) = self.notice.take()?;
+                    return Some(Item::Notice(notice, place));
                 }
                 other => self.pass(other),
             }
+            self.take_proof();
             if let Some((notice, place)) = self.notice.take() {
                 return Some(Item::Notice(notice, place));
             }
@@ -266,9 +278,16 @@ impl Reader {
     pub(super) fn pass(&mut self, step: Step) {
         match step {
             Step::Skip(len) => {
+                self.prove(len);
                 self.window.take(len);
             }
             Step::Notice { len, back, notice } => {
+                if matches!(
+                    notice,
+                    Notice::Lost { .. } | Notice::Cut { .. } | Notice::OtherLog
+                ) {
+                    self.prove(len);
+                }
                 self.notify(notice, self.window.offset() - back);
                 self.window.take(len);
             }
@@ -295,6 +314,7 @@ impl Reader {
 
     /// Counts a record as returned.
     pub(super) fn record(&mut self, piece: &Piece) -> Item<'_> {
+        self.prove(piece.len);
         let offset = self.window.offset();
         let raw = self.window.take(piece.len);
         let file = self

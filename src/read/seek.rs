@@ -130,11 +130,12 @@ impl Reader {
     }
 
     /// Passes over the next `n` records of the current file. Returns how many there were.
-    fn pass_records(&mut self, n: u64) -> Result<u64, ReadError> {
+    pub(super) fn pass_records(&mut self, n: u64) -> Result<u64, ReadError> {
         let mut count = 0;
         while count < n {
             match self.step() {
                 Step::Record(piece) => {
+                    self.prove(piece.len);
                     self.window.take(piece.len);
                     count += u64::from(piece.end != super::End::Continues);
                 }

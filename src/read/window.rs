@@ -90,7 +90,10 @@ impl Window {
             if self.buffer.len() < self.start + wanted {
                 // Doubling keeps the number of copies of a long record low.
                 let len = (self.start + wanted).max(2 * self.buffer.len());
-                self.buffer.resize(len.max(2 * PART_LEN), 0);
+                // The system supplies zeroed pages, which a `resize` would write again.
+                let mut longer = vec![0; len.max(2 * PART_LEN)];
+                longer[..self.end].copy_from_slice(&self.buffer[..self.end]);
+                self.buffer = longer;
             }
         }
         let at = self.end_offset();

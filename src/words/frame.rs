@@ -3,6 +3,8 @@
 //! docs/frames.md describes every byte. This file is the only code that reads or writes them. It
 //! owns no file and no ring: the callers bring the bytes.
 
+#[cfg(feature = "chain")]
+pub mod chain;
 mod header;
 mod notes;
 mod peek;
@@ -57,6 +59,8 @@ pub enum Kind {
     /// A record without a position: of a child of fork(2), or at the end of the process. Only its
     /// place in the file orders it. The position is 0.
     Aside,
+    /// Proves the frames before it, to a reader that has the key of the log. It holds no record.
+    Checkpoint,
     /// A kind of a later release: skip it.
     Other(u8),
 }
@@ -68,6 +72,7 @@ impl Kind {
             Self::Gap => 1,
             Self::Cut => 2,
             Self::Aside => 3,
+            Self::Checkpoint => 4,
             Self::Other(number) => number,
         }
     }
@@ -78,8 +83,14 @@ impl Kind {
             1 => Self::Gap,
             2 => Self::Cut,
             3 => Self::Aside,
+            4 => Self::Checkpoint,
             other => Self::Other(other),
         }
+    }
+
+    /// The kind of a frame whose word ends with this byte.
+    pub const fn of_last(byte: u8) -> Self {
+        Self::of(byte >> (POSITION_BITS - 56))
     }
 
     /// Whether a frame of this kind holds a record.

@@ -102,6 +102,12 @@ pub enum FramingProblem {
     /// The target takes one record in each message, and this queue may write several as one, or is
     /// a stream of frames.
     Messages,
+    /// The log has a [chain](crate::Options), and the queue has no key to continue it.
+    Chained,
+    /// The chain of the log was made with another key.
+    OtherKey,
+    /// The log has frames, and no chain that could be continued.
+    NotChained,
 }
 
 impl FramingProblem {
@@ -159,6 +165,17 @@ impl fmt::Display for FramingProblem {
             Self::Messages => f.write_str(
                 "it takes one record in each message, and this queue does not keep its records \
                  apart: open a new queue on it, and no recorder or log of checked frames",
+            ),
+            Self::Chained => f.write_str(
+                "its frames have a chain, which only its key continues: open it with the key, or \
+                 move it away",
+            ),
+            Self::OtherKey => f.write_str(
+                "its chain was made with another key: open it with that one, or move it away",
+            ),
+            Self::NotChained => f.write_str(
+                "its frames have no chain, or one whose beginning was changed: move it away to \
+                 begin a new log with a chain",
             ),
         }
     }

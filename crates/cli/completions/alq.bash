@@ -61,7 +61,7 @@ _alq() {
             return 0
             ;;
         alq__subcmd__append)
-            opts="-h --capacity --ring --ring-on-disk --ring-optional --resume --fsync --sync-every --sync-bytes --follow-links --mode --stall-limit --until-eof --quiet --framing --stamps --keep-torn-record --line --keep-torn-line --line-max --timestamp --when-full --rotate-size --rotate-every --rotate-at-start --rotate-on-signal --utc --keep --keep-age --keep-bytes --compress --link --shared-folder --help"
+            opts="-h --capacity --ring --ring-on-disk --ring-optional --resume --fsync --sync-every --sync-bytes --follow-links --mode --stall-limit --until-eof --quiet --framing --stamps --chain --keep-torn-record --line --keep-torn-line --line-max --timestamp --when-full --rotate-size --rotate-every --rotate-at-start --rotate-on-signal --utc --keep --keep-age --keep-bytes --compress --link --shared-folder --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -92,6 +92,10 @@ _alq() {
                     return 0
                     ;;
                 --framing)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --chain)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -219,13 +223,21 @@ _alq() {
             return 0
             ;;
         alq__subcmd__check)
-            opts="-h --json --framing --help"
+            opts="-h --json --framing --chain --least --running --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --framing)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --chain)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --least)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

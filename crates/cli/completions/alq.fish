@@ -41,6 +41,7 @@ complete -c alq -n "__fish_alq_using_subcommand append" -l sync-bytes -d 'Sync F
 complete -c alq -n "__fish_alq_using_subcommand append" -l mode -d 'Permissions of a new file, less the umask' -r
 complete -c alq -n "__fish_alq_using_subcommand append" -l stall-limit -d 'Give up when the disk has been full for this long, or never: forever (a reader that pauses is always waited for) [default: 5; forever if input is lines]' -r -f -a "forever\t''"
 complete -c alq -n "__fish_alq_using_subcommand append" -l framing -d 'How records are separated in FILE: raw (only the bytes of input), lines, fixed:BYTES, lengths, or checked (frames with checksums, for `alq check`). A record is a line of input with its newline, or BYTES bytes' -r
+complete -c alq -n "__fish_alq_using_subcommand append" -l chain -d 'With --framing checked: make a chain over the frames with the key in KEYFILE, so that `alq check --chain KEYFILE` finds frames that were changed or removed' -r -F
 complete -c alq -n "__fish_alq_using_subcommand append" -l line-max -d 'A line longer than this may be split; 1K to 1G [default: 64K, or a quarter of the ring]' -r
 complete -c alq -n "__fish_alq_using_subcommand append" -l timestamp -d 'Begin each line with the time its first byte was read: iso (RFC 3339, UTC), local, tai64n, or a strftime(3) format such as \'%b %e %T\'' -r -f -a "iso\t''
 local\t''
@@ -94,7 +95,10 @@ complete -c alq -n "__fish_alq_using_subcommand follow" -l framing -d 'How recor
 complete -c alq -n "__fish_alq_using_subcommand follow" -l json -d 'Print one JSON object per record, with its file, offset, position and stamp'
 complete -c alq -n "__fish_alq_using_subcommand follow" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c alq -n "__fish_alq_using_subcommand check" -l framing -d 'How records are separated, if LOG does not say so itself: fixed:BYTES or lengths' -r
+complete -c alq -n "__fish_alq_using_subcommand check" -l chain -d 'Prove with the key in KEYFILE that no frame was changed, removed, inserted or moved' -r -F
+complete -c alq -n "__fish_alq_using_subcommand check" -l least -d 'With --chain: LOG must hold what an earlier check has proved: FRAMES, or FRAMES:VALUE as `alq check --chain` prints it' -r
 complete -c alq -n "__fish_alq_using_subcommand check" -l json -d 'Print one JSON object'
+complete -c alq -n "__fish_alq_using_subcommand check" -l running -d 'With --chain: LOG is in use, so it need not end with a close'
 complete -c alq -n "__fish_alq_using_subcommand check" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c alq -n "__fish_alq_using_subcommand recover" -l into -d 'Append to FILE, created if it does not exist, instead of the log that RING names (which must still be the same file)' -r -F
 complete -c alq -n "__fish_alq_using_subcommand recover" -l dry-run -d 'Change nothing, and print what would be done'

@@ -1,8 +1,11 @@
 //! `alq check`: reads a log and its rotated files, and reports what is wrong with them.
 
-use alq::read::{End, Item, ReadOptions};
+use std::path::PathBuf;
+
+use alq::read::{End, Item, Notice, ReadOptions};
 use serde::Serialize;
 
+use crate::key;
 use crate::read_args::Check;
 use crate::records::{self, Finding, failure};
 use crate::report::{self, Failure, Row};
@@ -20,6 +23,8 @@ struct Report {
     bytes: u64,
     first_position: Option<u64>,
     last_position: Option<u64>,
+    /// What is proved of a log with a chain.
+    chain: Option<Chain>,
     /// Faults of the log.
     faults: u64,
     /// What the queue has noted itself: lost records, torn ends that were removed.
@@ -28,11 +33,26 @@ struct Report {
     findings: Vec<Finding>,
 }
 
+/// What the chain has proved. The names of the fields are those of `--json`.
+#[derive(Serialize)]
+struct Chain {
+    /// The number of the first frame: 0, unless the oldest files are gone.
+    first_frame: u64,
+    /// For `--least`: the number of the frame after the last proved one, and a value.
+    proven: String,
+}
+
 /// Checks the log. Returns how many faults it has.
 pub fn run(options: &Check) -> Result<u64, Failure> {
     let log = &options.log;
     let failed = |error| failure(log, &error);
-    let reader = ReadOptions::new().framing(options.framing);
+    let mut reader = ReadOptions::new().framing(options.framing);
+    if let Some(file) = &options.chain {
+        reader = reader.chain(key::read(file)?);
+    }
+    if let Some(proven) = options.least {
+        reader = reader.proven(proven);
+    }
     let mut reader = records::open(log, reader).map_err(failed)?;
     let mut report = Report {
         log: report::name(log),
@@ -42,17 +62,22 @@ pub fn run(options: &Check) -> Result<u64, Failure> {
         bytes: 0,
         first_position: None,
         last_position: None,
+        chain: None,
         faults: 0,
         notes: 0,
         findings: Vec::new(),
     };
     let mut file = None;
     while let Some(item) = reader.next().map_err(failed)? {
-        report.take(&item, &mut file);
+        report.take(&item, &mut file, options.running);
     }
     while let Some(item) = reader.finish() {
-        report.take(&item, &mut file);
+        report.take(&item, &mut file, options.running);
     }
+    report.chain = reader.proven().map(|(first_frame, proven)| Chain {
+        first_frame,
+        proven: proven.to_string(),
+    });
     report.is_sound = report.faults == 0;
     if options.json {
         report::json(&report)?;
@@ -63,7 +88,7 @@ pub fn run(options: &Check) -> Result<u64, Failure> {
 }
 
 impl Report {
-    fn take(&mut self, item: &Item<'_>, last: &mut Option<std::path::PathBuf>) {
+    fn take(&mut self, item: &Item<'_>, last: &mut Option<PathBuf>, is_running: bool) {
         let file = match item {
             Item::Record(record) => record.file(),
             Item::Notice(_, place) => place.file(),
@@ -91,7 +116,8 @@ impl Report {
                 }
             }
             Item::Notice(notice, place) => {
-                let count = if notice.is_fault() {
+                let is_expected = is_running && matches!(notice, Notice::NotClosed { .. });
+                let count = if notice.is_fault() && !is_expected {
                     &mut self.faults
                 } else {
                     &mut self.notes
@@ -121,6 +147,14 @@ impl Report {
             Row::count("faults", self.faults, ""),
             Row::count("notes", self.notes, ""),
         ];
+        if let Some(Chain {
+            first_frame,
+            proven,
+        }) = &self.chain
+        {
+            let proved = format!("frames from {first_frame} to {proven}");
+            rows.push(Row::text("proved", &proved));
+        }
         rows.extend(self.findings.iter().map(|finding| {
             let Finding {
                 notice,

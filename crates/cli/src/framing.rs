@@ -1,5 +1,7 @@
 //! `--framing`: how the records of a log are separated.
 
+use std::path::PathBuf;
+
 use alq::Framing;
 use clap::Args;
 
@@ -22,6 +24,11 @@ pub struct FramingOptions {
     /// With --framing checked: each frame of a new FILE has the time at which it was appended
     #[arg(long)]
     pub stamps: bool,
+
+    /// With --framing checked: make a chain over the frames with the key in KEYFILE, so that
+    /// `alq check --chain KEYFILE` finds frames that were changed or removed
+    #[arg(long, value_name = "KEYFILE")]
+    pub chain: Option<PathBuf>,
 
     /// Keep a torn record that is removed from the end of FILE: append its bytes to FILE.torn
     #[arg(long)]
@@ -46,6 +53,12 @@ impl FramingOptions {
             return refuse(
                 "--stamps",
                 "only the frames of --framing checked have stamps",
+            );
+        }
+        if self.chain.is_some() && self.framing != Framing::Checked {
+            return refuse(
+                "--chain",
+                "only the frames of --framing checked have a chain",
             );
         }
         let cuts = !matches!(self.framing, Framing::Raw | Framing::Lines);

@@ -51,7 +51,8 @@ Examples:
   myapp 2>&1 | alq append --until-eof --timestamp --rotate-size 16M --keep 10 app.log
   alq append --timestamp --rotate-every day --keep 30 --compress zstd app.log -- myapp
   until alq append --resume --ring /run/app.ring app.log <input; do sleep 1; done
-  producer | alq append --framing checked wal.log && alq check wal.log";
+  producer | alq append --framing checked wal.log && alq check wal.log
+  producer | alq append --framing checked --chain /etc/wal.key wal.log";
 
 pub const CAT: &str = "\
 Exit codes:
@@ -87,12 +88,15 @@ Exit codes:
   0  the log is sound
   1  LOG cannot be read
   2  wrong usage
-  3  the log has faults: damage, missing positions, a torn end
-Records that a queue has noted as lost, and torn ends that it has removed, are notes.
+  3  the log has faults: damage, missing positions, a torn end; with --chain also frames
+     that were changed, removed, inserted or moved, an end that may be cut off, another key
+Records that a queue has noted as lost, torn ends that it has removed, and frames that it
+has taken in after a kill, are notes.
 
 Examples:
   alq check wal.log || mail -s 'wal.log' root
-  alq check --json wal.log";
+  alq check --json wal.log
+  alq check --chain /etc/wal.key --running --least 5001:f2f43dc6... wal.log";
 
 pub const RECOVER: &str = "\
 NATS JetStream:

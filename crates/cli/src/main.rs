@@ -44,6 +44,7 @@ mod generated;
 mod help;
 mod input;
 mod intake;
+mod key;
 mod kind;
 mod patience;
 mod place;

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
 use alq::Framing;
+use alq::read::Proven;
 use clap::{Args, ValueEnum};
 use jiff::Timestamp;
 use jiff::civil::DateTime;
@@ -85,6 +86,19 @@ pub struct Check {
     /// How records are separated, if LOG does not say so itself: fixed:BYTES or lengths
     #[arg(long, value_name = "FRAMING", default_value = "auto", value_parser = framing::read)]
     pub framing: Framing,
+
+    /// Prove with the key in KEYFILE that no frame was changed, removed, inserted or moved
+    #[arg(long, value_name = "KEYFILE")]
+    pub chain: Option<PathBuf>,
+
+    /// With --chain: LOG must hold what an earlier check has proved: FRAMES, or FRAMES:VALUE as
+    /// `alq check --chain` prints it
+    #[arg(long, value_name = "PROVEN", requires = "chain")]
+    pub least: Option<Proven>,
+
+    /// With --chain: LOG is in use, so it need not end with a close
+    #[arg(long, requires = "chain")]
+    pub running: bool,
 }
 
 /// How records are printed.

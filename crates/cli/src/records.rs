@@ -73,6 +73,12 @@ fn name(notice: &Notice) -> &'static str {
         Notice::Gone => "gone",
         Notice::Truncated => "truncated",
         Notice::Unreadable { .. } => "unreadable",
+        Notice::Broken { .. } => "broken",
+        Notice::Adopted { .. } => "adopted",
+        Notice::OtherKey => "other_key",
+        Notice::NoChain => "no_chain",
+        Notice::NotClosed { .. } => "not_closed",
+        Notice::OtherPast { .. } => "other_past",
         _ => "other",
     }
 }

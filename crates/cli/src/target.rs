@@ -22,7 +22,7 @@ use crate::progress::Progress;
 use crate::refusal::{cannot_open, not_a_disk, refusal};
 use crate::report::{self, Dropped, Failure};
 use crate::stamp::Stamp;
-use crate::{ring, rotate};
+use crate::{key, ring, rotate};
 
 /// The time between two looks at FILE while waiting for something else.
 pub const CHECK_INTERVAL: Duration = Duration::from_millis(100);
@@ -66,6 +66,9 @@ impl<'a> Target<'a> {
             .stamps(options.framing.stamps)
             .keep_torn(options.framing.keep_torn_record)
             .stall_limit(None); // `Patience` limits the wait for a full disk
+        if let Some(file) = &options.framing.chain {
+            queue = queue.chain(key::read(file)?);
+        }
         if !options.framing.is_on() {
             queue = queue.end_torn_line(options.ends_torn_line());
         }

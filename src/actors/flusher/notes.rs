@@ -4,6 +4,8 @@
 //! None of it is part of the ring. It is written before the next record, as a line that reports a
 //! loss is.
 
+#[cfg(feature = "chain")]
+use super::ChainStart;
 use super::Flusher;
 use crate::actors::gap::Loss;
 use crate::actors::intake::Intake;
@@ -47,7 +49,16 @@ impl<M: Memory> Flusher<M> {
         self.head.is_written = has_head;
     }
 
-    /// Puts the header before the note that is about to be written, if the file needs it.
+    /// Has the flusher make a chain of the log.
+    #[cfg(feature = "chain")]
+    pub fn chain(&mut self, start: ChainStart) {
+        if let Wrap::Checked(frames) = self.shared.wrap {
+            self.chain.start(start, frames);
+        }
+    }
+
+    /// Puts the header before the note that is about to be written, if the file needs it. If there
+    /// is no note, a checkpoint is one, if it is due.
     pub(super) fn put_head_first(&mut self) {
         if !self.shared.wrap.is_checked() || self.gap_line.is_torn() {
             return;
@@ -55,11 +66,25 @@ impl<M: Memory> Flusher<M> {
         self.head.is_due = false;
         #[cfg(feature = "frames")]
         if let Wrap::Checked(frames) = self.shared.wrap {
-            let header = frames.header(self.drain.follows(), os::now_ns()).to_bytes();
-            let is_missing = self.head.is_missing(self.shared.wrap, &*self.sink);
-            let head: &[u8] = if is_missing { &header } else { &[] };
-            self.gap_line.put_first(head);
+            self.drop_checkpoint();
+            let mut head = Vec::new();
+            if self.head.is_missing(self.shared.wrap, &*self.sink) {
+                let header = frames.header(self.drain.follows(), os::now_ns()).to_bytes();
+                head.extend_from_slice(&header);
+                head.extend(self.chain.first_checkpoint(&header));
+            } else if self.gap_line.rest().is_empty() && self.chain.is_due() {
+                self.gap_line.set(&self.chain.checkpoint());
+            }
+            self.gap_line.put_first(&head);
             self.head.is_written = true;
+        }
+    }
+
+    /// Drops a checkpoint that is not begun: a header, or a note, changes what it covers.
+    #[cfg(feature = "frames")]
+    pub(super) fn drop_checkpoint(&mut self) {
+        if self.gap_line.note_kind() == Some(Kind::Checkpoint) {
+            self.gap_line.set(&[]);
         }
     }
 

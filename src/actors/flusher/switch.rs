@@ -68,6 +68,7 @@ impl<M: Memory> Flusher<M> {
             let again = self.drain.restart(&intake.ring) + self.dumping.restart();
             outcome.counts.repeated_bytes.add_alone(u64::from(again));
             self.gap_line.restart();
+            self.chain.restart();
             self.head = notes::Head::default();
         }
         self.messages = Messages::of(&*request.sink);
@@ -163,11 +164,13 @@ impl<M: Memory> Flusher<M> {
     fn note_discarded(&mut self) {
         let Discarding { records, bytes, .. } = core::mem::take(&mut self.discarding);
         self.gap_line.restart();
+        self.chain.restart();
         if records == 0 {
             return;
         }
         #[cfg(feature = "frames")]
         if self.shared.wrap.is_checked() {
+            self.drop_checkpoint();
             self.note_lost(records, bytes);
             return;
         }

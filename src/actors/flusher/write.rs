@@ -39,7 +39,7 @@ impl<M: Memory> Flusher<M> {
         let (sink, wrap, head) = (&*self.sink, self.shared.wrap, &mut self.head);
         let (start, ahead) = (self.drain.position(), self.drain.ahead());
         let start = (self.drain.tail(), (start >> 32) as u32);
-        let messages = &mut self.messages;
+        let (messages, chain) = (&mut self.messages, &mut self.chain);
         self.drain.step(&intake.ring, limit, holes, |runs| {
             intake.trouble.standstill.set_blocked(false); // the flusher now waits for the sink
             if ahead == 0 && head.is_missing(wrap, sink) {
@@ -56,12 +56,12 @@ impl<M: Memory> Flusher<M> {
             let given: usize = runs.iter().map(|run| run.len()).sum();
             messages.len = given as u32;
             let Some(journal) = intake.ring.journal() else {
-                return write(sink, runs);
+                return chain.took(runs, write(sink, runs));
             };
             let all = ahead + given as u32;
             intend(journal, sink, start, ahead, all);
             journal.write_begins();
-            let taken = write(sink, runs);
+            let taken = chain.took(runs, write(sink, runs));
             if taken.as_ref().ok() != Some(&given) && sink.is_in_doubt() {
                 journal.doubt(all);
             } else if taken.as_ref().is_err_and(took_nothing) && ahead == 0 {
