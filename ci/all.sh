@@ -29,6 +29,7 @@ step ci/fmt.sh
 step ci/clippy.sh
 step ci/features.sh
 step ci/msrv.sh
+step ci/platforms.sh
 step ci/package.sh
 step ci/doc.sh
 step ci/test.sh

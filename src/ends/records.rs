@@ -153,7 +153,7 @@ impl<'a> Iterator for Records<'a> {
     fn next(&mut self) -> Option<FramedRecord<'a>> {
         let run = self.run()?;
         let left = self.left();
-        let (front, len, back) = match self.framing {
+        let (front, len, back): (usize, usize, usize) = match self.framing {
             Framing::Lines => match self.line_len() {
                 Some(len) => (0, len, 1),
                 None => (0, left, 1),
@@ -166,7 +166,7 @@ impl<'a> Iterator for Records<'a> {
             }
             _ => (0, run.len(), 0),
         };
-        let is_whole = front + len + back <= left;
+        let is_whole = front.saturating_add(len).saturating_add(back) <= left; // 32 bits
         drop(self.bytes(front.min(left)));
         let bytes = self.bytes(len.min(left.saturating_sub(front)));
         if is_whole {

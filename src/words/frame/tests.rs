@@ -142,7 +142,10 @@ fn all_kinds_and_the_largest_position_come_back() {
         let end = frame.end_after(u64::MAX);
         assert_eq!(end, (number > 2).then_some(u64::MAX), "kind {number}");
     }
-    assert_eq!(Kind::of(4), Kind::Other(4));
+    assert_eq!(
+        (Kind::of(4), Kind::of(5)),
+        (Kind::Checkpoint, Kind::Other(5))
+    );
     let cut = Cut { bytes: 77 };
     assert_eq!(Cut::from_bytes(&cut.to_bytes()), Some(cut));
 }
