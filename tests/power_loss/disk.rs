@@ -116,7 +116,8 @@ impl Disk {
         match call.name.as_str() {
             "open" | "openat" => {
                 let path = self.path(call, 0);
-                let open = if call.has("O_PATH") || call.has("O_DIRECTORY") {
+                let is_folder = call.has("O_PATH") || call.has("O_DIRECTORY") || path == folder;
+                let open = if is_folder {
                     Some(Open::Folder(path))
                 } else if path == acknowledgements {
                     Some(Open::Acknowledgements)

@@ -132,9 +132,16 @@ fn live(folder: &Path, first: usize, before: &Files) -> Option<Disk> {
     let disk = Disk::new(before, &calls, folder, &acknowledgements);
     let mut files = disk.now();
     files.sort();
+    let found = read_folder(folder);
+    let sizes = |files: &Files| -> Vec<_> {
+        let size = |(name, bytes): &(String, Vec<u8>)| (name.clone(), bytes.len());
+        files.iter().map(size).collect()
+    };
     assert!(
-        files == read_folder(folder),
-        "the model lacks a system call"
+        files == found,
+        "the model lacks a system call: it has {:?}, the folder {:?}",
+        sizes(&files),
+        sizes(&found)
     );
     Some(disk)
 }
