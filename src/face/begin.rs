@@ -259,7 +259,7 @@ impl Kept {
     /// Looks at the log, and finds out how it and the ring go together.
     #[cfg_attr(
         not(feature = "frames"),
-        expect(unused_variables, clippy::unused_self, reason = "for frames")
+        expect(unused_variables, reason = "for frames")
     )]
     fn plan(&self, path: &Path, opening: Opening, sink: &dyn Sink) -> Result<Plan, Error> {
         if sink.message_max().is_some() && self.framing == Framing::Raw && self.found.has_lanes() {

@@ -13,7 +13,7 @@ impl Options {
     /// What a framing adds takes room in the ring, so a record may have that much less than the
     /// [capacity](Options::capacity). The bytes of an entry are those of the record: the framing
     /// lies around them, in place. With [`Framing::Fixed`], a record of another length is refused
-    /// with [`Error::InvalidLength`](crate::Error::InvalidLength), and an entry that is posted with
+    /// with [`Error::InvalidLength`], and an entry that is posted with
     /// fewer bytes gets zeros for the rest.
     ///
     /// If the log ends with a torn record, it is put right first: a torn line gets its newline
@@ -24,8 +24,8 @@ impl Options {
     ///
     /// # Errors
     ///
-    /// Opening the queue fails with [`Error::Framing`](crate::Error::Framing) if the log cannot be
-    /// continued with this framing, and with [`Error::InvalidOption`](crate::Error::InvalidOption)
+    /// Opening the queue fails with [`Error::Framing`] if the log cannot be
+    /// continued with this framing, and with [`Error::InvalidOption`]
     /// for a length of 0 or above the capacity.
     ///
     /// ```
@@ -79,7 +79,7 @@ impl Options {
     /// # Errors
     ///
     /// If there is a torn record and it cannot be kept, opening fails with
-    /// [`Error::Io`](crate::Error::Io), whose target is that file, and the log stays as it is.
+    /// [`Error::Io`], whose target is that file, and the log stays as it is.
     ///
     /// ```
     /// use alq::{Framing, Options};
@@ -111,13 +111,13 @@ impl Options {
     /// in the log's folder. docs/frames.md says what a chain shows, and what it does not show.
     ///
     /// With a chain, no record bypasses the ring, because the chain would not have it: in a child
-    /// of fork(2), an append returns [`Error::Forked`](crate::Error::Forked), and after the drain
-    /// at the end of the process [`Error::Closed`](crate::Error::Closed).
+    /// of fork(2), an append returns [`Error::Forked`], and after the drain
+    /// at the end of the process [`Error::Closed`].
     ///
     /// # Errors
     ///
-    /// Opening the queue fails with [`Error::InvalidOption`](crate::Error::InvalidOption) without
-    /// checked frames, and with [`Error::Framing`](crate::Error::Framing) if the log has frames and
+    /// Opening the queue fails with [`Error::InvalidOption`] without
+    /// checked frames, and with [`Error::Framing`] if the log has frames and
     /// no chain, or a chain with another key. A queue without the key refuses a log with a chain.
     ///
     /// ```

@@ -45,9 +45,11 @@ pub use platform::file::write_nowait;
 pub use platform::random;
 #[cfg(feature = "read")]
 pub use platform::watch::Events;
+#[cfg_attr(alq_model, expect(unused_imports, reason = "a model has its own"))]
 pub use platform::{
     futex_wait, futex_wake_all, is_signal, map_again, membarrier, membarrier_register, queue_signal,
 };
+#[cfg_attr(alq_model, expect(unused_imports, reason = "a model has its own"))]
 pub use unix::{
     is_writable, map_view, now_ns, open_log, page_len, try_map, wait_writable,
     with_signals_blocked, write_runs, write_when_ready,

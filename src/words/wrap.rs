@@ -66,7 +66,9 @@ impl Wrap {
             Self::Lines => Framing::Lines,
             Self::Fixed(len) => Framing::Fixed(len as usize),
             Self::Lengths => Framing::Lengths,
-            _ => Framing::Raw,
+            Self::Raw => Framing::Raw,
+            #[cfg(feature = "frames")]
+            Self::Checked(_) => Framing::Raw,
         }
     }
 
