@@ -114,7 +114,8 @@ fn what_no_server_takes_stays_in_the_ring_file_and_is_recovered() {
         message.contains("7 bytes are not stored and stay in"),
         "{message}"
     );
-    assert!(message.contains("no connection to"), "{message}");
+    assert!(message.contains("no connection ("), "{message}");
+    assert!(message.contains(&cluster.urls()), "{message}");
     assert_eq!(
         std::os::unix::process::ExitStatusExt::signal(&output.status),
         Some(15)
