@@ -166,7 +166,7 @@ impl<'a> Iterator for Records<'a> {
             }
             _ => (0, run.len(), 0),
         };
-        let is_whole = front.saturating_add(len).saturating_add(back) <= left; // 32 bits
+        let is_whole = front.saturating_add(len).saturating_add(back) <= left;
         drop(self.bytes(front.min(left)));
         let bytes = self.bytes(len.min(left.saturating_sub(front)));
         if is_whole {

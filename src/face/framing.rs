@@ -98,7 +98,7 @@ impl Options {
         self
     }
 
-    /// Adds a keyed chain to a log of [checked](Framing::Checked) frames. Whoever has the key can
+    /// Adds a keyed chain to a log of [checked](Framing::Checked) frames. A holder of the key can
     /// then tell, with [`ReadOptions::chain`](crate::read::ReadOptions::chain) or `alq check
     /// --chain`, whether a frame was changed, removed, inserted or moved, also across rotated and
     /// packed files. Off by default.
@@ -107,7 +107,7 @@ impl Options {
     /// in each new file and at the close, it writes a checkpoint, which proves the frames before
     /// it. Nothing changes for the threads that append.
     ///
-    /// Whoever has the key can also forge. So keep it where the log cannot be read from, and never
+    /// A holder of the key can also forge. So keep it where the log cannot be read from, and never
     /// in the log's folder. docs/frames.md says what a chain shows, and what it does not show.
     ///
     /// With a chain, no record bypasses the ring, because the chain would not have it: in a child

@@ -82,7 +82,7 @@ fn lengths(bytes: &[u8], tail: Tail, max: usize) -> Step {
         let reason = format!("a record of {len} bytes is longer than the limit of {max} bytes");
         return Step::Unreadable(reason);
     }
-    let end = HEAD_LEN.saturating_add(len); // 32 bits
+    let end = HEAD_LEN.saturating_add(len); // does not overflow with 32 bits either
     if bytes.len() >= end {
         return Step::Record(Piece::plain(end, HEAD_LEN..end, End::Whole));
     }

@@ -50,6 +50,7 @@ mod patience;
 mod place;
 mod progress;
 mod pump;
+mod queue_options;
 mod read_args;
 mod records;
 mod recover;

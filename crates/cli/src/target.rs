@@ -11,27 +11,21 @@ use std::time::Duration;
 
 use alq::rotate::RotatingFile;
 use alq::{Completion, Error, Operation, Options, Queue, Recovery, Sink, Stats, SyncOp};
-use jiff::Timestamp;
 
 use crate::args::Append;
-use crate::catch_args::WhenFull;
 use crate::kind::Kind;
 use crate::patience::Patience;
 use crate::place::Place;
 use crate::progress::Progress;
 use crate::refusal::{cannot_open, not_a_disk, refusal};
 use crate::report::{self, Dropped, Failure};
-use crate::stamp::Stamp;
-use crate::{key, ring, rotate};
+use crate::{queue_options, ring, rotate};
 
 /// The time between two looks at FILE while waiting for something else.
 pub const CHECK_INTERVAL: Duration = Duration::from_millis(100);
 
 /// The longest wait of a recovery for a full disk.
 const RECOVERY_STALL_LIMIT: Duration = Duration::from_secs(5);
-
-/// The least time between two lines in FILE about dropped lines.
-const LOSS_LINES_EVERY: Duration = Duration::from_secs(1);
 
 /// FILE, open for appending through a queue.
 #[derive(Debug)]
@@ -58,33 +52,7 @@ impl<'a> Target<'a> {
     /// its reader.
     pub fn open(options: &'a Append) -> Result<Self, Failure> {
         let place = Place::of(&options.file);
-        let mut queue = Options::new()
-            .capacity(ring::capacity(options)?)
-            .mode(options.mode)
-            .follow_links(options.follow_links)
-            .framing(options.framing.framing)
-            .stamps(options.framing.stamps)
-            .keep_torn(options.framing.keep_torn_record)
-            .stall_limit(None); // `Patience` limits the wait for a full disk
-        if let Some(file) = &options.framing.chain {
-            queue = queue.chain(key::read(file)?);
-        }
-        if !options.framing.is_on() {
-            queue = queue.end_torn_line(options.ends_torn_line());
-        }
-        if options.lines.when_full == WhenFull::Drop {
-            queue = match options.lines.timestamp.clone().map(Stamp::new) {
-                None => queue.loss_lines(LOSS_LINES_EVERY),
-                Some(stamp) => queue.loss_lines_with(LOSS_LINES_EVERY, move |lost| {
-                    let mut line = String::new();
-                    stamp.write(Timestamp::now(), &mut line);
-                    line + &format!("{lost}\n")
-                }),
-            };
-        }
-        if let Some(policy) = options.sync.policy() {
-            queue = queue.sync_every(policy);
-        }
+        let queue = queue_options::of(options)?;
         let (queue, refused_ring) = ring::in_file(queue, options);
         let refused = |error| refusal(&error, options);
         let failed = |error| Failure::new(place, error);

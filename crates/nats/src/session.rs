@@ -76,7 +76,7 @@ fn advice(text: &str) -> &'static str {
         ": name the certificate of the authority that signed the servers' certificates, and the \
          servers by the names in theirs"
     } else if text.contains("fatal alert") {
-        ": the servers refuse the certificate of this client, or that there is none"
+        ": the servers refuse the certificate of this client, or it has sent none"
     } else if text.starts_with(FORBIDDEN) {
         ": allow the user the subject of the log, $JS.API.> and _INBOX.>"
     } else {
