@@ -194,6 +194,13 @@ impl GapLine {
         (self.taken, self.head_len) = (0, 0);
     }
 
+    /// Says that the line is the header of the file, and that the sink has accepted `taken` bytes of
+    /// it.
+    pub(super) fn continue_head(&mut self, taken: usize) {
+        self.head_len = self.text.len();
+        self.taken = taken;
+    }
+
     /// Adds `bytes` to what is to be written, of which nothing is written yet.
     #[cfg(feature = "frames")]
     pub(super) fn add(&mut self, bytes: &[u8]) {

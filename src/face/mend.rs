@@ -25,7 +25,7 @@ use crate::primitives::os;
 #[cfg(any(feature = "log", feature = "tracing"))]
 use crate::words::Flags;
 #[cfg(feature = "frames")]
-use crate::words::frame::{Cut, FileHeader, Frames, Kind, LogId};
+use crate::words::frame::{Cut, FileHeader, Frames, HEADER_LEN, Kind, LogId};
 use crate::words::{Error, Framing, FramingProblem, Operation, Target, Wrap};
 
 /// How a ring file and the log go together.
@@ -51,7 +51,9 @@ pub(super) struct Mended {
     pub damaged_bytes: u64,
     /// What the flusher must write before the first record.
     pub owed: Vec<u8>,
-    /// Whether the log has a header of frames.
+    /// How many bytes of a header of frames the log has, if the rest is owed.
+    pub head_taken: usize,
+    /// Whether the log has a header of frames, or a part of the one that is owed.
     pub has_head: bool,
     /// Where the chain of the log continues.
     #[cfg(feature = "chain")]
@@ -75,7 +77,7 @@ impl Mended {
 impl Mended {
     /// Has `flusher` go on here.
     pub fn go_on<M: Memory>(&self, flusher: &mut Flusher<M>) {
-        flusher.owe(&self.owed, self.has_head);
+        flusher.owe(&self.owed, self.head_taken, self.has_head);
         #[cfg(feature = "chain")]
         if let Some(start) = self.chain.clone() {
             flusher.chain(start);
@@ -321,10 +323,12 @@ impl Opening {
             let header = header.to_bytes();
             let written = sink.write(&[IoSlice::new(&header)]).unwrap_or(0);
             mended.has_head = written > 0;
-            mended.owed = match written {
-                0 => Vec::new(), // the flusher finds that the header is missing
-                written => header[written..].to_vec(),
-            };
+            if (1..HEADER_LEN).contains(&written) {
+                mended.owed = header.to_vec();
+                mended.head_taken = written;
+            } else {
+                mended.owed = Vec::new(); // the flusher finds a header that is missing
+            }
         }
         Ok(mended)
     }

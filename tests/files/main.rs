@@ -9,6 +9,8 @@ mod faults;
 mod filters;
 #[cfg(feature = "frames")]
 mod frames;
+#[cfg(feature = "frames")]
+mod frames_header;
 #[cfg(feature = "read")]
 mod frames_ring;
 mod framing;

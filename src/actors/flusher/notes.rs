@@ -43,9 +43,13 @@ impl Head {
 
 impl<M: Memory> Flusher<M> {
     /// Sets what must be written before the next record. `has_head` says that the sink has a header
-    /// of frames.
-    pub fn owe(&mut self, bytes: &[u8], has_head: bool) {
+    /// of frames; if it has only a part, `bytes` is the header, and `head_taken` the length of the
+    /// part.
+    pub fn owe(&mut self, bytes: &[u8], head_taken: usize, has_head: bool) {
         self.gap_line.set(bytes);
+        if head_taken > 0 {
+            self.gap_line.continue_head(head_taken);
+        }
         self.head.is_written = has_head;
     }
 
