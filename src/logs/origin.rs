@@ -148,7 +148,7 @@ fn zstd_origin(bytes: &[u8]) -> Option<FileId> {
 
 #[cfg(all(test, not(alq_model)))]
 mod tests {
-    use super::{FileId, gzip_origin, zstd_origin};
+    use super::FileId;
 
     const ID: FileId = FileId {
         device: 0xfd01,
@@ -199,6 +199,8 @@ mod tests {
     #[test]
     #[cfg(all(feature = "gzip", feature = "zstd"))]
     fn a_note_that_is_cut_short_is_none() {
+        use super::{gzip_origin, zstd_origin};
+
         let mut gzip = vec![0x1f, 0x8b, 8, 4, 0, 0, 0, 0, 0, 0, 28, 0];
         gzip.extend(super::gzip_field(ID));
         let zstd = super::zstd_frame(ID);
