@@ -178,6 +178,36 @@ impl Queue {
         self.reopen_on(self.options().opening.duplicate(fd.as_fd())?, true)
     }
 
+    /// Continues the queue in the log at `path`, as [`reopen_discarding`](Queue::reopen_discarding)
+    /// does. It opens the log as [`reopen_path`](Queue::reopen_path) does: creates it if needed, and
+    /// blocks as open(2) does.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] with the error of open(2); otherwise as [`reopen`](Queue::reopen). In each
+    /// case nothing is discarded.
+    ///
+    /// ```
+    /// use alq::{Flags, Options};
+    ///
+    /// # let dir = tempfile::tempdir()?;
+    /// # let segment = dir.path().join("wal.2");
+    /// let (reader, socket) = std::os::unix::net::UnixStream::pair()?;
+    /// let queue = Options::new().open_fd(socket)?;
+    /// drop(reader); // every write fails from now on
+    /// queue.writen(b"begin, commit\n", Flags::WAITOK)?;
+    /// assert!(queue.flush().is_err());
+    ///
+    /// queue.reopen_discarding_path(&segment)?.wait()?;
+    /// queue.writen(b"begin, abort\n", Flags::WAITOK)?;
+    /// queue.flush()?;
+    /// assert_eq!(std::fs::read(&segment)?, b"begin, abort\n");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn reopen_discarding_path(&self, path: impl AsRef<Path>) -> Result<Completion, Error> {
+        self.reopen_on(self.options().opening.open(path.as_ref())?, true)
+    }
+
     fn reopen_on(
         &self,
         (mut sink, target): (FileSink, Target),

@@ -261,6 +261,17 @@ int alq_options_end_torn_line(struct alq_options *options, int end);
  * another user or with a second name, or ELOOP for a symbolic link.
  */
 int alq_options_keep_torn(struct alq_options *options, int keep);
+/*
+ * Adds a keyed chain to a log with ALQ_CHECKED, which shows a holder of the key (`alq check --chain`)
+ * whether a frame was changed, removed, inserted or moved. Off by default. `key` has `len` bytes,
+ * which must be 32: take them from a random source, not from a text. They are copied, and the caller
+ * may erase its own.
+ *
+ * EINVAL for a key of NULL or of another length. Opening fails with EINVAL without ALQ_CHECKED, if
+ * the log has frames and no chain, or if its chain has another key; it also fails without a key for
+ * a log with a chain. With a chain, an append in a child of fork(2) returns ESRCH (docs/frames.md).
+ */
+int alq_options_chain(struct alq_options *options, const void *key, size_t len);
 
 /*
  * Writes a line into the log where records were refused, at most once in this time. Off by default.
@@ -442,6 +453,8 @@ int alq_reopen_path(struct alq *alq, const char *file, struct alq_req **req);
  * discarded_records of alq_stats counts what was discarded.
  */
 int alq_reopen_discarding(struct alq *alq, int fd, struct alq_req **req);
+/* The same on a path, which is opened as alq_reopen_path does. */
+int alq_reopen_discarding_path(struct alq *alq, const char *file, struct alq_req **req);
 
 /*
  * Counters of a queue. posted_bytes is always the sum of written_bytes, lost_bytes and what is

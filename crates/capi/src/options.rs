@@ -233,6 +233,21 @@ pub unsafe extern "C" fn alq_options_keep_torn(options: *mut AlqOptionsCell, kee
 }
 
 #[unsafe(no_mangle)]
+pub unsafe extern "C" fn alq_options_chain(
+    options: *mut AlqOptionsCell,
+    key: *const c_void,
+    len: usize,
+) -> c_int {
+    if key.is_null() || len != 32 {
+        return libc::EINVAL;
+    }
+    // SAFETY: the header requires `len` bytes there.
+    let key = unsafe { key.cast::<[u8; 32]>().read() };
+    // SAFETY: the header requires it.
+    unsafe { set(options, |all| all.chain(key)) }
+}
+
+#[unsafe(no_mangle)]
 pub unsafe extern "C" fn alq_options_stamps(options: *mut AlqOptionsCell, stamps: c_int) -> c_int {
     // SAFETY: the header requires it.
     unsafe { set(options, |all| all.stamps(stamps != 0)) }

@@ -2,6 +2,7 @@
 
 use std::ffi::{c_char, c_int};
 use std::os::fd::BorrowedFd;
+use std::path::Path;
 use std::ptr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -199,6 +200,28 @@ unsafe fn reopen_on(
     unsafe { give_out(req, uncancelled(reopen)) }
 }
 
+/// Reopens a queue on a path, as `reopen` says.
+///
+/// # Safety
+///
+/// As for [`alq_reopen_path`].
+unsafe fn reopen_path(
+    alq: *mut Alq,
+    file: *const c_char,
+    req: *mut *mut AlqReq,
+    reopen: impl FnOnce(&Queue, &Path) -> Result<Completion, Error>,
+) -> c_int {
+    let reopen = || {
+        // SAFETY: the header requires it.
+        let Alq { queue, .. } = unsafe { QUEUES.get(alq) }.ok_or(libc::EINVAL)?;
+        // SAFETY: the header requires it.
+        let path = unsafe { path_of(file) }?;
+        reopen(queue, path).map_err(|error| error.errno())
+    };
+    // SAFETY: the header requires it.
+    unsafe { give_out(req, uncancelled(reopen)) }
+}
+
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn alq_reopen(alq: *mut Alq, fd: c_int, req: *mut *mut AlqReq) -> c_int {
     // SAFETY: the header requires the same.
@@ -221,14 +244,17 @@ pub unsafe extern "C" fn alq_reopen_path(
     file: *const c_char,
     req: *mut *mut AlqReq,
 ) -> c_int {
-    let reopen = || {
-        // SAFETY: the header requires it.
-        let Alq { queue, .. } = unsafe { QUEUES.get(alq) }.ok_or(libc::EINVAL)?;
-        // SAFETY: the header requires it.
-        let path = unsafe { path_of(file) }?;
-        let completion = queue.reopen_path(path);
-        completion.map_err(|error| error.errno())
-    };
-    // SAFETY: the header requires it.
-    unsafe { give_out(req, uncancelled(reopen)) }
+    // SAFETY: the header requires the same.
+    unsafe { reopen_path(alq, file, req, |queue, path| queue.reopen_path(path)) }
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn alq_reopen_discarding_path(
+    alq: *mut Alq,
+    file: *const c_char,
+    req: *mut *mut AlqReq,
+) -> c_int {
+    let reopen = |queue: &Queue, path: &Path| queue.reopen_discarding_path(path);
+    // SAFETY: the header requires the same.
+    unsafe { reopen_path(alq, file, req, reopen) }
 }
