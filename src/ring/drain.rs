@@ -161,6 +161,8 @@ impl Drain {
             let ahead = self.done.ahead + taken;
             self.followed(&batch, ahead);
             if ahead < batch.bytes {
+                // The rest of a quiet record must be permitted again.
+                self.activated = self.activated.max(batch.end.pos);
                 self.take(ring, ahead, holes);
                 Some(true)
             } else {

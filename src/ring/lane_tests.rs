@@ -222,3 +222,23 @@ fn an_ended_ring_seals_its_lanes_and_steps_over_busy_ones() {
     assert!(ring.is_too_late(late.end) && !ring.is_too_late(late.start));
     assert!(!idle.begins(1));
 }
+
+/// As a quiet record of the shared path: a position inside the last record of a lane activates all
+/// of that record.
+#[test]
+fn a_position_inside_a_quiet_record_of_a_lane_activates_all_of_it() {
+    let (ring, mut drain) = ring(32, 8);
+    let long = ring.reserve(5).unwrap();
+    ring.activate_until(ring.claimed_end());
+    long.post_as(2, false);
+    let mut owner = ring.enter_lane(16);
+    for record in [&b"ab"[..], b"cde"] {
+        assert!(owner.begins(record.len()) || owner.open(&ring, 2).is_ok());
+        owner.append(&ring, record, false);
+    }
+    assert_eq!(step(&ring, &mut drain, 32, Holes::Wait).0, [b"\0\0abcde"]);
+    assert!(owner.begins(1));
+    owner.append(&ring, b"z", false);
+    assert_eq!(step(&ring, &mut drain, 9, Holes::Wait).1, Drained::Quiet);
+    owner.leave(&ring);
+}

@@ -225,3 +225,29 @@ fn a_ring_that_is_set_aside_ends_and_may_be_closed_later() {
     assert!(ring.close() && !ring.set_aside(), "closed is closed");
     assert_eq!(ring.reserve(1).err(), Some(Refusal::Closed));
 }
+
+/// A caller activates what is reserved, and then the reservation gives bytes back: the noted
+/// position lies inside the next record, and no part of that record is handed out by itself.
+#[test]
+fn a_position_inside_a_quiet_record_activates_all_of_it() {
+    for take in [1, 9] {
+        let (ring, mut drain) = ring(16, 8);
+        let long = ring.reserve(8).unwrap();
+        ring.activate_until(ring.claimed_end());
+        long.post_as(2, false);
+        let mut next = ring.reserve(9).unwrap();
+        next.fill(b"abcdefghi");
+        next.post_as(9, false);
+        drain.cut_records(true);
+        let mut file = Vec::new();
+        while file.len() < 11 {
+            let (offered, _) = step(&ring, &mut drain, take, Holes::Wait);
+            assert_eq!(offered.concat(), b"\0\0abcdefghi"[file.len()..]);
+            file.extend_from_slice(&offered.concat()[..take.min(11 - file.len())]);
+        }
+        let mut last = ring.reserve(1).unwrap();
+        last.fill(b"z");
+        last.post_as(1, false);
+        assert_eq!(step(&ring, &mut drain, 9, Holes::Wait).1, Drained::Quiet);
+    }
+}

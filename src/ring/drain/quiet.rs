@@ -9,9 +9,8 @@ use crate::primitives::sync::is_mutant;
 use crate::words::{Phase, State};
 
 impl Drain {
-    /// Returns the part of the span at `cursor` that the drain may take; if the rest of it is
-    /// quiet, as the state of an open span. Sets `activates` if the span, or one after it,
-    /// activates the queue.
+    /// Returns the state of the span at `cursor`; if the rest of it is quiet, the state of an open
+    /// span without that rest. Sets `activates` if the span, or one after it, activates the queue.
     pub(super) fn permitted<M: Memory>(
         &self,
         ring: &Ring<M>,
@@ -24,7 +23,11 @@ impl Drain {
             return state;
         }
         let until = self.activated.max(ring.activated_until());
-        if until >= start + u64::from(state.committed) {
+        let taken = start + u64::from(cursor.taken);
+        let end = start + u64::from(state.committed);
+        // The position may lie inside a record: it may have been the end of a reservation that gave
+        // its rest back since. So all of the span is activated, or none.
+        if until >= end || until > taken {
             return state;
         }
         // [quiet.ahead] A record after this one may activate it.
@@ -32,10 +35,9 @@ impl Drain {
         if *activates {
             return state;
         }
-        let ready = until.saturating_sub(start) as u32; // less than what is committed
         State {
             phase: Phase::Open,
-            committed: ready.max(cursor.taken),
+            committed: cursor.taken,
             ..state
         }
     }
@@ -53,8 +55,7 @@ impl Drain {
     }
 
     /// Notes what the records of `batch` activate: everything that is posted by now. The batch may
-    /// lack a part of that: what follows an open reservation, or exceeds its limit. And a write may
-    /// take less than the batch: the rest of a quiet record must then be permitted again.
+    /// lack a part of that: what follows an open reservation, or exceeds its limit.
     pub(super) fn note_activated<M: Memory>(&mut self, ring: &Ring<M>, batch: &Batch) {
         // [quiet.noted] The drain passes these records, and then nothing shows that they activated
         // what lies behind an open reservation.
