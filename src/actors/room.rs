@@ -160,7 +160,7 @@ impl<M: Memory> Intake<M> {
     }
 
     fn schedule_until(&self, position: u64) {
-        self.ring.activate_until(position);
+        self.ring.activate_reserved(position);
         if self.trouble.is_stalled() {
             return;
         }

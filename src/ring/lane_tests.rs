@@ -229,7 +229,7 @@ fn an_ended_ring_seals_its_lanes_and_steps_over_busy_ones() {
 fn a_position_inside_a_quiet_record_of_a_lane_activates_all_of_it() {
     let (ring, mut drain) = ring(32, 8);
     let long = ring.reserve(5).unwrap();
-    ring.activate_until(ring.claimed_end());
+    ring.activate_reserved(ring.claimed_end());
     long.post_as(2, false);
     let mut owner = ring.enter_lane(16);
     for record in [&b"ab"[..], b"cde"] {

@@ -10,9 +10,16 @@ use crate::primitives::sync::Ordering;
 use crate::words::State;
 
 impl<M: Memory> Ring<M> {
-    /// Activates what is posted before `position`. The caller must wake the flusher.
+    /// Activates what is posted before `position`, where a record ends. The caller must wake the
+    /// flusher.
     pub fn activate_until(&self, position: u64) {
         self.activation.raise(position);
+    }
+
+    /// Activates what is reserved before `position`, which was the end of all reservations. The
+    /// caller must wake the flusher.
+    pub fn activate_reserved(&self, position: u64) {
+        self.activation.raise_reserved(position);
     }
 
     /// Returns up to where callers have activated the ring. A ring that has ended is activated, and

@@ -233,7 +233,7 @@ fn a_position_inside_a_quiet_record_activates_all_of_it() {
     for take in [1, 9] {
         let (ring, mut drain) = ring(16, 8);
         let long = ring.reserve(8).unwrap();
-        ring.activate_until(ring.claimed_end());
+        ring.activate_reserved(ring.claimed_end());
         long.post_as(2, false);
         let mut next = ring.reserve(9).unwrap();
         next.fill(b"abcdefghi");

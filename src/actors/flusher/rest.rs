@@ -63,7 +63,7 @@ impl<M: Memory> Flusher<M> {
         let Intake { ring, waiters, .. } = self.intake();
         // [quiet.awaited] A caller that waits for room has activated only what it saw.
         if waiters.is_awaited() && !is_mutant("quiet.awaited") {
-            ring.activate_until(ring.claimed_end());
+            ring.activate_reserved(ring.claimed_end());
             Step::Again
         } else {
             Step::Empty

@@ -9,8 +9,8 @@ use crate::primitives::sync::is_mutant;
 use crate::words::{Phase, State};
 
 impl Drain {
-    /// Returns the state of the span at `cursor`; if the rest of it is quiet, the state of an open
-    /// span without that rest. Sets `activates` if the span, or one after it, activates the queue.
+    /// Returns the part of the span at `cursor` that the drain may take, which ends with a record; if
+    /// the rest of it is quiet, as the state of an open span. Sets `activates` if the span, or one after it, activates the queue.
     pub(super) fn permitted<M: Memory>(
         &self,
         ring: &Ring<M>,
@@ -23,11 +23,9 @@ impl Drain {
             return state;
         }
         let until = self.activated.max(ring.activated_until());
-        let taken = start + u64::from(cursor.taken);
         let end = start + u64::from(state.committed);
-        // The position may lie inside a record: it may have been the end of a reservation that gave
-        // its rest back since. So all of the span is activated, or none.
-        if until >= end || until > taken {
+        let taken = start + u64::from(cursor.taken);
+        if until >= end || ring.activation.reserved_until() > taken {
             return state;
         }
         // [quiet.ahead] A record after this one may activate it.
@@ -35,9 +33,10 @@ impl Drain {
         if *activates {
             return state;
         }
+        let ready = until.saturating_sub(start) as u32; // less than what is committed
         State {
             phase: Phase::Open,
-            committed: cursor.taken,
+            committed: ready.max(cursor.taken),
             ..state
         }
     }
