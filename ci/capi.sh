@@ -66,7 +66,7 @@ run() {
 }
 memcheck=(valgrind --quiet --error-exitcode=9 --leak-check=full --show-leak-kinds=definite,possible
     --errors-for-leak-kinds=definite,possible --fair-sched=try --suppressions=crates/capi/tests/valgrind.supp)
-tests=(alq9 rest aio async_append vlog consumers ring_file misuse process stress)
+tests=(alq9 rest aio async_append vlog consumers ring_file recorder misuse process stress)
 for test in "${tests[@]}"; do
     source=crates/capi/tests/$test.c
     cxx "$source" -o "$work/$test" "${libs[@]}"

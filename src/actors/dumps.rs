@@ -10,7 +10,9 @@ use crate::words::{Dump, Error};
 /// The requests for dumps of one queue.
 #[derive(Debug)]
 pub struct Dumps {
-    /// The number of the last request that was made.
+    /// The number of the last request that was made, and below it (`SIGNAL`) the last signal for
+    /// which one was made since the last dump. One word, so that a signal handler needs no order of
+    /// two stores.
     came: AtomicU64,
     line: Mutex<Line>,
     /// `None` if dumps begin without a line.
@@ -70,8 +72,11 @@ pub(super) struct Order {
     pub reason: String,
 }
 
-/// The reason of a request that has none.
-const REQUESTED: &str = "requested";
+/// The bits of `came` with the number of a signal; 0 for none.
+const SIGNAL: u64 = 0xff;
+
+/// One request, in `came`.
+const ONE: u64 = SIGNAL + 1;
 
 impl Dumps {
     pub fn new(format: Option<DumpLine>) -> Self {
@@ -91,7 +96,19 @@ impl Dumps {
     /// Requests a dump without waiting for it. The caller rings the bell next. Async-signal-safe.
     pub fn request(&self) {
         // Relaxed: the bell carries it.
-        self.came.fetch_add(1, Ordering::Relaxed);
+        self.came.fetch_add(ONE, Ordering::Relaxed);
+    }
+
+    /// As [`request`](Self::request), for a signal that came: 1 to 255, or 0 for none.
+    pub fn request_for(&self, signal: u8) {
+        if signal == 0 {
+            return self.request();
+        }
+        let count = |came| Some((came & !SIGNAL) + ONE + u64::from(signal));
+        // Relaxed: the bell carries it. It always has a result.
+        let _ = self
+            .came
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, count);
     }
 
     /// Requests a dump, and returns the number of the request. The caller rings the bell next.
@@ -103,14 +120,14 @@ impl Dumps {
         let mut line = self.line.lock();
         line.requests.push(PlainArc::clone(&request));
         // Relaxed: the lock carries it.
-        let before = self.came.fetch_add(1, Ordering::Relaxed);
-        (before + 1, request)
+        let before = self.came.fetch_add(ONE, Ordering::Relaxed);
+        (before / ONE + 1, request)
     }
 
     /// Returns the number of the last request.
     pub fn last(&self) -> u64 {
         // Relaxed: a request that is made at the same time counts as later.
-        self.came.load(Ordering::Relaxed)
+        self.came.load(Ordering::Relaxed) / ONE
     }
 
     /// Returns whether the request with this number, and all before it, are met.
@@ -126,14 +143,17 @@ impl Dumps {
     /// Takes all requests that have come. For the flusher.
     pub(super) fn take(&self) -> Option<Order> {
         let mut line = self.line.lock();
-        let number = self.last();
-        if number == line.met {
+        if self.last() == line.met {
             return None;
         }
+        // Relaxed: as in `last`. The signal goes to one dump.
+        let came = self.came.fetch_and(!SIGNAL, Ordering::Relaxed);
+        let number = came / ONE;
         let requests = core::mem::take(&mut line.requests);
-        let mut reasons: Vec<&str> = requests.iter().map(|one| &*one.reason).collect();
         let without = number - line.met - requests.len() as u64;
-        reasons.extend((without > 0).then_some(REQUESTED));
+        let other = (without > 0).then(|| reason_of((came & SIGNAL) as u8));
+        let reasons = requests.iter().map(|one| one.reason.clone());
+        let mut reasons: Vec<String> = reasons.chain(other).collect();
         reasons.dedup();
         let reason = reasons.join(", ");
         Some(Order {
@@ -156,6 +176,21 @@ impl Dumps {
         let mut line = self.line.lock();
         line.met = order.number;
         line.left = (0, 0);
+    }
+}
+
+/// The reason of a request that a caller made who does not wait: `signal` is 0 or the last signal.
+fn reason_of(signal: u8) -> String {
+    match i32::from(signal) {
+        0 => "requested".to_owned(),
+        libc::SIGHUP => "SIGHUP".to_owned(),
+        libc::SIGINT => "SIGINT".to_owned(),
+        libc::SIGQUIT => "SIGQUIT".to_owned(),
+        libc::SIGUSR1 => "SIGUSR1".to_owned(),
+        libc::SIGUSR2 => "SIGUSR2".to_owned(),
+        libc::SIGALRM => "SIGALRM".to_owned(),
+        libc::SIGTERM => "SIGTERM".to_owned(),
+        number => format!("signal {number}"),
     }
 }
 
@@ -186,5 +221,27 @@ mod tests {
         assert!(dumps.has_met(last) && !dumps.has_met(later));
         assert_eq!(request.result(), Some(Ok(Dump::default())));
         assert_eq!(dumps.take().unwrap().reason, "later");
+    }
+
+    #[test]
+    fn the_last_signal_is_the_reason_of_one_dump() {
+        let dumps = Dumps::new(None);
+        let reason = |dumps: &Dumps| {
+            let order = dumps.take().unwrap();
+            dumps.meet(&order, &Ok(Dump::default()));
+            (order.number, order.reason)
+        };
+        dumps.request_for(libc::SIGUSR1 as u8);
+        dumps.request();
+        assert_eq!(reason(&dumps), (2, "SIGUSR1".to_owned()));
+        dumps.request();
+        assert_eq!(reason(&dumps), (3, "requested".to_owned()));
+        dumps.request_for(libc::SIGUSR1 as u8);
+        let _ = dumps.ask("asked");
+        dumps.request_for(255);
+        assert_eq!(reason(&dumps), (6, "asked, signal 255".to_owned()));
+        dumps.request_for(0);
+        assert_eq!(reason(&dumps), (7, "requested".to_owned()));
+        assert!(dumps.take().is_none());
     }
 }

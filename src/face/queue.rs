@@ -55,9 +55,9 @@ use crate::words::{Error, Geometry, Position, Recovery, Undrained};
 /// With [`NOWAIT`](crate::Flags::NOWAIT), [`writen`](Queue::writen),
 /// [`write_fixed`](Queue::write_fixed), [`getn`](Queue::getn) and [`get`](Queue::get) are
 /// async-signal-safe, and so are the post and the drop of an [`Entry`](crate::Entry), and
-/// [`request_dump`](Queue::request_dump). A signal
-/// handler may call them, no matter what it interrupted. They take no lock, allocate nothing and
-/// preserve errno. (In a child of fork(2), and after the drain at the end of the process, `getn`
+/// [`request_dump`](Queue::request_dump) and [`request_dump_for`](Queue::request_dump_for). A
+/// signal handler may call them, no matter what it interrupted. They take no lock, allocate nothing
+/// and preserve errno. (In a child of fork(2), and after the drain at the end of the process, `getn`
 /// and `get` allocate.) No other call is async-signal-safe, and no call of a [`Lane`](crate::Lane)
 /// is.
 ///

@@ -225,9 +225,9 @@ impl Queue {
     }
 
     /// Asks for a dump of a [recorder](Options::recorder) and returns at once; the flusher makes
-    /// it. Its reason is `requested`. Async-signal-safe: a signal handler may call it, no matter
-    /// what it interrupted. It does nothing on any other queue, after a `close`, and in a child of
-    /// fork(2).
+    /// it. Its reason is `requested`; [`request_dump_for`](Queue::request_dump_for) names a signal.
+    /// Async-signal-safe: a signal handler may call it, no matter what it interrupted. It does
+    /// nothing on any other queue, after a `close`, and in a child of fork(2).
     ///
     /// ```
     /// # let dir = tempfile::tempdir()?;
@@ -240,9 +240,28 @@ impl Queue {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn request_dump(&self) {
+        self.request_dump_for(0);
+    }
+
+    /// As [`request_dump`](Queue::request_dump), for the signal with the number `signal`. The
+    /// reason of the dump is its name, such as `SIGUSR1`, or `signal 34`. If several signals come
+    /// before one dump, it is the last one. A number that is not 1 to 255 is taken for none.
+    /// Async-signal-safe.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("app.log");
+    /// let queue = alq::Options::new().recorder(true).open(&path)?;
+    /// queue.request_dump_for(libc::SIGUSR1); // in a handler, which has the number
+    /// queue.flush()?;
+    /// assert!(std::fs::read_to_string(&path)?.contains("reason: SIGUSR1"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn request_dump_for(&self, signal: i32) {
         if let Ok(here) = self.here() {
             if here.is_recorder() {
-                here.shared().outcome.dumps.request();
+                let signal = u8::try_from(signal).unwrap_or(0);
+                here.shared().outcome.dumps.request_for(signal);
                 here.shared().intake.bell.ring();
             }
         }

@@ -124,11 +124,11 @@ fn a_child_records_nothing_until_it_reopens() {
 
 static IN_HANDLER: OnceLock<Queue> = OnceLock::new();
 
-extern "C" fn handler(_: libc::c_int) {
+extern "C" fn handler(signal: libc::c_int) {
     let queue = IN_HANDLER.get().unwrap();
     // Whatever this has interrupted, it is no dump, so there is room.
     let _ = queue.writen(b"handler\n", TRY);
-    queue.request_dump();
+    queue.request_dump_for(signal);
 }
 
 /// A handler appends to a full recorder and asks for dumps, in the middle of appends that
@@ -164,6 +164,7 @@ fn a_signal_handler_may_append_and_ask_for_a_dump() {
         );
         assert!(stats.posted_records > posted && stats.held == 0);
         let text = log.text();
+        assert!(text.contains("; reason: SIGUSR1 ---\n"), "{text}");
         assert!(
             text.lines()
                 .all(|line| { ["handler", "appends"].contains(&line) || line.starts_with("--- ") })

@@ -233,8 +233,8 @@ int alq_options_max_delay(struct alq_options *options, const struct timespec *de
 /*
  * How the file separates the records; docs/frames.md has the bytes. What a framing adds takes room
  * in the ring, in front of a record or after it; ae_data and the lengths of all calls are those of
- * the record alone. If the log ends with a torn record, ALQ_LINES ends that line, and the others cut
- * it off. Opening fails with EINVAL if the log cannot be continued with this framing.
+ * the record alone. If the log ends with a torn record, ALQ_LINES ends that line, and the others
+ * cut it off. Opening fails with EINVAL if the log cannot be continued with this framing.
  */
 #define ALQ_RAW 0     /* nothing is added: the default */
 #define ALQ_LINES 1   /* a record that does not end with a newline gets one */
@@ -256,9 +256,9 @@ int alq_options_stamps(struct alq_options *options, int stamps);
 int alq_options_end_torn_line(struct alq_options *options, int end);
 /*
  * Whether a torn record that is cut off the log is kept: its bytes are appended to the file at the
- * path of the log with ".torn" after it, which is created with the permissions 0600. Off by default.
- * If they cannot be kept there, opening fails and the log stays as it is: EPERM for a file of
- * another user or with a second name, or ELOOP for a symbolic link.
+ * path of the log with ".torn" after it, which is created with the permissions 0600. Off by
+ * default. If they cannot be kept there, opening fails and the log stays as it is: EPERM for a file
+ * of another user or with a second name, or ELOOP for a symbolic link.
  */
 int alq_options_keep_torn(struct alq_options *options, int keep);
 /*
@@ -331,6 +331,50 @@ int alq_options_ring_optional(struct alq_options *options, int optional);
 /* Whether a ring file may be on a disk without a warning. Off by default: the error callback then
  * gets one warning when the queue opens, because an append waits while such a disk does. */
 int alq_options_ring_on_disk(struct alq_options *options, int on_disk);
+
+/*
+ * Makes the queue a recorder. Off by default. A recorder keeps its newest records in the ring and
+ * writes nothing until a dump is asked for (alq_dump, alq_dump_all, alq_request_dump). An append
+ * that finds no room overwrites the oldest whole records and never waits, even with ALQ_WAITOK. It
+ * returns EDEADLK if the oldest record is an open entry, and EWOULDBLOCK if a dump is copying the
+ * room that it needs.
+ *
+ * Opening the queue gives EINVAL for a capacity above 1 GiB, and with alq_options_loss_lines,
+ * alq_options_sync_every or ALQ_CHECKED. alq_fsync and alq_written give EINVAL on a recorder.
+ * Records that are in no dump are discarded with the queue. In a child of fork(2), an append gives
+ * ESRCH until a reopen. docs/recorder.md describes recorders.
+ */
+int alq_options_recorder(struct alq_options *options, int on);
+
+/*
+ * What a recorder does with the records that a killed process has left in its ring file:
+ * ALQ_KILL_DUMP by default. Another number gives EINVAL. Other queues ignore it.
+ */
+#define ALQ_KILL_DUMP 0    /* writes them to the log first: "the process was killed" */
+#define ALQ_KILL_KEEP 1    /* keeps them, so that the next dump begins with them */
+#define ALQ_KILL_DISCARD 2 /* discards them */
+int alq_options_after_kill(struct alq_options *options, int what);
+
+/* What a dump has written. New members are added at the end. */
+struct alq_dumped {
+    uint64_t records;               /* the records that it has written */
+    uint64_t bytes;                 /* their bytes, with what the framing adds */
+    uint64_t overwritten_records;   /* the records that were overwritten since the last dump */
+    uint64_t overwritten_bytes;     /* their bytes */
+    uint64_t held;                  /* entries that were open, and were stepped over */
+};
+
+/*
+ * Sets the line that each dump begins with: format stores it, with its line end, at line, in at
+ * most size bytes (4096), and returns its length. A longer length writes size bytes; 0 writes no
+ * line. The writing thread of the queue calls it, so it must be short, and must not call the
+ * library. dump and reason are valid during the call. arg must stay valid until the queue is
+ * closed. A format of NULL sets the default line. A queue of fixed records has no such line.
+ */
+int alq_options_dump_line_with(struct alq_options *options,
+                               size_t (*format)(const struct alq_dumped *dump, const char *reason,
+                                                char *line, size_t size, void *arg),
+                               void *arg);
 
 /*
  * Syncs the log (fdatasync) although no caller asks for it: when bytes have been written and not
@@ -457,8 +501,8 @@ int alq_reopen_discarding(struct alq *alq, int fd, struct alq_req **req);
 int alq_reopen_discarding_path(struct alq *alq, const char *file, struct alq_req **req);
 
 /*
- * Counters of a queue. posted_bytes is always the sum of written_bytes, lost_bytes and what is
- * still outstanding. New members are added at the end.
+ * Counters of a queue. posted_bytes is always the sum of written_bytes, overwritten_bytes,
+ * lost_bytes and what is still outstanding. New members are added at the end.
  */
 struct alq_stats {
     uint64_t capacity_bytes;        /* what may be outstanding */
@@ -513,6 +557,8 @@ struct alq_stats {
     uint64_t discarded_records;     /* the records of the discarded bytes */
     uint64_t too_long_bytes;        /* of the lost: longer than a message of the socket or pipe */
     uint64_t too_long_records;      /* the records of the too long bytes */
+    uint64_t overwritten_bytes;     /* of records that a recorder has overwritten */
+    uint64_t overwritten_records;   /* the records of the overwritten bytes */
 };
 
 /*
@@ -532,6 +578,8 @@ struct alq_recovery {
     uint64_t already_written;       /* of bytes: those that the log already held */
     uint64_t possibly_repeated;     /* of bytes: written now, but possibly in a log before */
     uint64_t damaged;               /* invalid slots, whose spans are not written */
+    uint64_t dumped;                /* of bytes: a recorder has dumped them */
+    uint64_t discarded;             /* of bytes: a recorder has discarded them */
 };
 
 /*
@@ -539,6 +587,35 @@ struct alq_recovery {
  * queue without a ring file; EINVAL. Never blocks.
  */
 int alq_get_recovery(const struct alq *alq, struct alq_recovery *recovery, size_t size);
+
+/* ------------------------------------------------------------------------------- recorders ---- */
+
+/*
+ * Writes the records of a recorder (alq_options_recorder) to its log, after a line that counts them
+ * and gives reason, and waits until they are written. Control characters in the reason become
+ * spaces. A dump empties the ring. If dump is not NULL, stores there what was written; size is
+ * sizeof(struct alq_dumped).
+ *
+ * Returns 0; EINVAL for a queue that is no recorder, or a reason of NULL; ENOMEM if there is no
+ * memory for a copy of the records; ESRCH in a child of fork(2) until a reopen; or what
+ * alq_flush_timeout returns. Calls at the same time may be served by one dump. Blocks for the stall
+ * limit at most while nothing moves.
+ */
+int alq_dump(struct alq *alq, const char *reason, struct alq_dumped *dump, size_t size);
+
+/*
+ * Dumps every recorder of the process, one after the other, and returns the first error. Otherwise
+ * like alq_dump.
+ */
+int alq_dump_all(const char *reason);
+
+/*
+ * Asks for a dump and returns at once; the writing thread makes it. signo is the signal that came,
+ * of which the dump gives the name as its reason, or 0: the reason is "requested" then. Returns 0,
+ * or EINVAL for a queue that is no recorder. In a child of fork(2) it does nothing. Never blocks; a
+ * signal handler may call it.
+ */
+int alq_request_dump(struct alq *alq, int signo);
 
 /* --------------------------------------------------- a consistent state, as with POSIX aio ---- */
 

@@ -11,10 +11,11 @@ use std::process::Command;
 use crate::completion::SigEvent;
 use crate::entries::Ale;
 use crate::queue::AlqUndrained;
+use crate::recorder::AlqDump;
 use crate::stats::{AlqRecovery, AlqRefused, AlqStats};
 
 /// The names of each type in Rust and in C.
-const NAMES: [(&str, &str); 12] = [
+const NAMES: [(&str, &str); 13] = [
     ("Alq", "alq"),
     ("Ale", "ale"),
     ("Ucred", "ucred"),
@@ -23,6 +24,7 @@ const NAMES: [(&str, &str); 12] = [
     ("AlqStats", "alq_stats"),
     ("AlqRecovery", "alq_recovery"),
     ("AlqRefused", "alq_refused"),
+    ("AlqDump", "alq_dumped"),
     ("AlqUndrained", "alq_undrained"),
     ("AlqOptionsCell", "alq_options"),
     ("Appender", "async_append"),
@@ -89,7 +91,9 @@ fn layouts() -> String {
         skipped,
         already_written,
         possibly_repeated,
-        damaged
+        damaged,
+        dumped,
+        discarded
     );
     layout!(
         out,
@@ -106,6 +110,16 @@ fn layouts() -> String {
         closed,
         forked,
         discarded
+    );
+    layout!(
+        out,
+        AlqDump,
+        "alq_dumped",
+        records,
+        bytes,
+        overwritten_records,
+        overwritten_bytes,
+        held
     );
     layout!(
         out,
@@ -177,7 +191,9 @@ fn layout_of_stats() -> String {
         discarded_bytes,
         discarded_records,
         too_long_bytes,
-        too_long_records
+        too_long_records,
+        overwritten_bytes,
+        overwritten_records
     );
     out
 }

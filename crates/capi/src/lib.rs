@@ -55,5 +55,6 @@ mod open;
 mod options;
 mod process;
 mod queue;
+mod recorder;
 mod request;
 mod stats;

@@ -11,7 +11,7 @@ use crate::stats::AlqRefused;
 type Format = unsafe extern "C" fn(*const AlqRefused, *mut c_char, usize, *mut c_void) -> usize;
 
 /// The room for a line.
-const LINE_MAX: usize = 4096;
+pub const LINE_MAX: usize = 4096;
 
 /// A formatter as the caller set it in the options.
 struct Formatter {

@@ -80,7 +80,7 @@ impl AlqOptions {
 /// # Safety
 ///
 /// As the header requires of `options`.
-unsafe fn set(options: *mut AlqOptionsCell, change: impl FnOnce(Options) -> Options) -> c_int {
+pub unsafe fn set(options: *mut AlqOptionsCell, change: impl FnOnce(Options) -> Options) -> c_int {
     // SAFETY: this function has the same requirement.
     unsafe { set_all(options, |all| all.options = change(all.options.clone())) }
 }

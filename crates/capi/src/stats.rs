@@ -64,6 +64,8 @@ pub struct AlqStats {
     pub discarded_records: u64,
     pub too_long_bytes: u64,
     pub too_long_records: u64,
+    pub overwritten_bytes: u64,
+    pub overwritten_records: u64,
 }
 
 fn nanoseconds(time: Duration) -> u64 {
@@ -132,6 +134,8 @@ impl From<Stats> for AlqStats {
             discarded_records: stats.discarded_records,
             too_long_bytes: stats.too_long_bytes,
             too_long_records: stats.too_long_records,
+            overwritten_bytes: stats.overwritten_bytes,
+            overwritten_records: stats.overwritten_records,
         }
     }
 }
@@ -182,6 +186,8 @@ pub struct AlqRecovery {
     pub already_written: u64,
     pub possibly_repeated: u64,
     pub damaged: u64,
+    pub dumped: u64,
+    pub discarded: u64,
 }
 
 impl From<&Recovery> for AlqRecovery {
@@ -193,6 +199,8 @@ impl From<&Recovery> for AlqRecovery {
             already_written: found.already_written_bytes,
             possibly_repeated: found.possibly_repeated_bytes,
             damaged: found.damaged_slots,
+            dumped: found.dumped_bytes,
+            discarded: found.discarded_bytes,
         }
     }
 }
