@@ -21,14 +21,14 @@ use super::report::Reporter;
 use super::standstill::Worked;
 use super::trouble::Trouble;
 use super::{show, snapshot};
-use crate::ends::{Aside, Pending, Reach, Sink, Stats};
-use crate::memory::Memory;
+use crate::ends::{Aside, Pending, Reach, Sink, Stats, stall_words};
+use crate::memory::{Journal, Memory};
 use crate::primitives::Home;
 use crate::primitives::sync::{Arc, PlainArc, is_mutant};
 #[cfg(any(test, alq_model))]
 use crate::ring::Drain;
 use crate::ring::Ring;
-use crate::words::{Error, Operation, Wrap};
+use crate::words::{Error, Operation, Reason, Wrap};
 
 /// The shared state of one queue.
 #[derive(Debug)]
@@ -181,10 +181,23 @@ impl<M: Memory> Shared<M> {
         trouble.report_stall(errno, || self.aside.stall_reason(errno, false))
     }
 
-    /// Reports a write that has not returned for the stall limit, once. Returns when to look again,
-    /// if the queue has a callback and a limit. For any thread but the flusher.
+    /// Reports a write that has not returned for the stall limit, once, and stores the reason in the
+    /// ring file. Returns when to look again, if the queue has a callback and a limit. For any
+    /// thread but the flusher.
     pub fn look_for_hang(&self) -> Option<Duration> {
-        let reason = || self.aside.stall_reason(libc::EAGAIN, true);
+        let journal = self.intake.ring.journal();
+        // Before the look: if the flusher goes on meanwhile, no reader takes it for the next write.
+        let write_began_ns = journal.map_or(0, Journal::write_began_ns);
+        let reason = || {
+            let own = self.aside.own_stall_reason();
+            if let (Some(journal), Some(text), 1..) = (journal, &own, write_began_ns) {
+                journal.note_reason(&Reason {
+                    write_began_ns,
+                    text: text.clone(),
+                });
+            }
+            own.unwrap_or_else(|| stall_words(libc::EAGAIN, true))
+        };
         self.intake.trouble.look_for_hang(reason)
     }
 
@@ -277,6 +290,6 @@ impl<M: Memory> Shared<M> {
 
     /// Stores the statistics of the queue in its ring file, if it has one. For the flusher.
     pub(super) fn show(&self) {
-        show::show(&self.intake, &self.outcome);
+        show::show(&self.intake, &self.outcome, &self.aside);
     }
 }

@@ -4,15 +4,23 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::intake::Intake;
 use super::outcome::Outcome;
+use crate::ends::Aside;
 use crate::memory::Memory;
-use crate::words::Live;
+use crate::words::{Live, Reason};
 
 /// Stores the statistics of a queue in its ring file, if it has one. For the flusher.
-pub(super) fn show<M: Memory>(intake: &Intake<M>, outcome: &Outcome) {
+pub(super) fn show<M: Memory>(intake: &Intake<M>, outcome: &Outcome, aside: &Aside) {
     let Some(journal) = intake.ring.journal() else {
         return;
     };
     let stall = intake.trouble.standstill.stall();
+    match stall.and_then(|_| aside.own_stall_reason()) {
+        Some(text) => journal.note_reason(&Reason {
+            write_began_ns: 0,
+            text,
+        }),
+        None => journal.forget_reason(),
+    }
     let age = stall.map_or(Duration::ZERO, |stall| stall.age);
     let failure = intake.trouble.failure();
     let (posted, drained) = (&intake.counts, &outcome.counts);

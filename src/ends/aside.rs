@@ -92,20 +92,22 @@ impl Aside {
         sink.as_ref().and_then(PlainWeak::upgrade)
     }
 
-    /// Returns why the sink accepts no data, in its own words or in those for `errno`. Any thread
-    /// may call it, also while the flusher is in a write.
-    pub fn stall_reason(&self, errno: i32, is_hung: bool) -> String {
+    /// Returns why the sink accepts no data, in its own words. Any thread may call it, also while
+    /// the flusher is in a write.
+    pub fn own_stall_reason(&self) -> Option<String> {
         let ask = || self.sink()?.stall_reason();
         // A panic there must not end the thread that asks.
-        let own = catch_unwind(AssertUnwindSafe(ask)).unwrap_or_else(|payload| {
+        catch_unwind(AssertUnwindSafe(ask)).unwrap_or_else(|payload| {
             core::mem::forget(payload); // its drop might panic again
             None
-        });
-        own.unwrap_or_else(|| match errno {
-            _ if is_hung => "a write has not returned".to_owned(),
-            libc::EAGAIN => "its reader does not read".to_owned(),
-            errno => io::Error::from_raw_os_error(errno).to_string(),
         })
+    }
+
+    /// Returns why the sink accepts no data, in its own words or in those for `errno`. Any thread
+    /// may call it, as above.
+    pub fn stall_reason(&self, errno: i32, is_hung: bool) -> String {
+        let own = self.own_stall_reason();
+        own.unwrap_or_else(|| stall_words(errno, is_hung))
     }
 
     /// Keeps the sink when the flusher releases it.
@@ -242,6 +244,15 @@ impl Aside {
         let len: usize = record.iter().map(|part| part.len()).sum();
         self.bytes.add(len as u64);
         self.records.add(1);
+    }
+}
+
+/// Returns why a sink accepts no data, if it does not say so itself.
+pub fn stall_words(errno: i32, is_hung: bool) -> String {
+    match errno {
+        _ if is_hung => "a write has not returned".to_owned(),
+        libc::EAGAIN => "its reader does not read".to_owned(),
+        errno => io::Error::from_raw_os_error(errno).to_string(),
     }
 }
 

@@ -29,7 +29,7 @@ mod stats;
 pub mod stream;
 pub mod tail;
 
-pub use aside::{Aside, append_to};
+pub use aside::{Aside, append_to, stall_words};
 #[cfg(any(feature = "log", feature = "tracing"))]
 pub use counter::Counter;
 pub use descriptor::FileSink;

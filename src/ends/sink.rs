@@ -117,7 +117,8 @@ pub trait Sink: Send + Sync {
     /// [stall limit](crate::Options::stall_limit), and during any other stall.
     /// [`Stall::reason`](crate::Stall::reason) and [`Report::reason`](crate::Report::reason) have
     /// the answer. `None` by default: they then say that a write has not returned, or what the
-    /// errno means.
+    /// errno means. A [ring file](crate::Options::ring_file) has the first 488 bytes of the answer,
+    /// and `alq stat` shows them.
     ///
     /// Any thread may call it, also while another one is in `write`. It must not wait for that
     /// write.

@@ -218,8 +218,9 @@ impl Options {
         let is_discarded =
             bytes > 0 && mode == Mode::Recorder && self.after_kill == AfterKill::Discard;
         let noted = opened.identity.framing;
-        let framing = if bytes == 0 || is_discarded || (opened.is_old && !is_checked(asked)) {
-            Some(asked) // version 1 does not say
+        let says_nothing = opened.version == 1; // of the framing
+        let framing = if bytes == 0 || is_discarded || (says_nothing && !is_checked(asked)) {
+            Some(asked)
         } else {
             noted.option()
         };

@@ -65,6 +65,16 @@ pub struct State {
     pub fill_bytes: u64,
     /// The counters that its queue has published.
     pub live: Live,
+    /// Why the log accepts no data, in the words of its sink
+    /// ([`Sink::stall_reason`](crate::Sink::stall_reason)): of the stall in `live`, or of the write
+    /// that has not returned. At most 488 bytes. `None` without a stall, if the sink has not said
+    /// why, and in a file of version 1 or 2.
+    ///
+    /// The flusher publishes it with the counters. While a write does not return, the thread that
+    /// runs callbacks does, after each [stall limit](crate::Options::stall_limit): the queue needs
+    /// [`on_error`](crate::Options::on_error). The text may hold any character. Escape it for a
+    /// terminal.
+    pub stall_reason: Option<String>,
 }
 
 /// Inspects the ring file at `path`, without taking its lock. If the file is in use, the result is
@@ -119,6 +129,7 @@ pub fn inspect(path: impl AsRef<Path>) -> Result<State, Error> {
     }
     let entry_len = layout.entry_len as usize;
     let note = image.log.unwrap_or_default();
+    let reason = image.reason.filter(|reason| reason.is_of(&image.live));
     Ok(State {
         capacity_bytes: u64::from(layout.geometry.capacity()),
         fixed: (entry_len > 0).then_some((entry_len, layout.geometry.spans_max() as usize)),
@@ -133,6 +144,7 @@ pub fn inspect(path: impl AsRef<Path>) -> Result<State, Error> {
         pid,
         pending,
         fill_bytes: inheritance.fill_bytes(),
+        stall_reason: reason.map(|reason| reason.text),
         live: image.live,
     })
 }

@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 
-use crate::words::{Entries, Layout, Live, LogNote, Oldest};
+use crate::words::{Entries, Layout, Live, LogNote, Oldest, Reason};
 
 /// Offsets in the header, in words.
 const TAIL_AT: usize = 8;
@@ -13,6 +13,7 @@ const OLDEST_AT: usize = 11;
 const INTENTS_AT: usize = 16;
 const LIVE_AT: usize = 32;
 const WRITING_AT: usize = 56;
+const REASON_AT: usize = 64;
 
 /// The content of a ring file at the time of the read, without the bytes of the records.
 #[derive(Debug)]
@@ -22,6 +23,8 @@ pub struct Image {
     pub oldest: Oldest,
     pub log: Option<LogNote>,
     pub live: Live,
+    /// Why the log accepts no data, in words.
+    pub reason: Option<Reason>,
     /// The words of the slots, in pieces; `None` for a piece of zeros. So a file that claims
     /// to be long and is not costs no memory.
     slots: Vec<Option<Box<[u64]>>>,
@@ -55,6 +58,7 @@ impl Image {
                 write_began_ns: header[WRITING_AT],
                 ..Live::from_words(&words_at(&header, LIVE_AT))
             },
+            reason: Reason::from_words(&words_at(&header, REASON_AT)),
             slots: pieces.collect::<io::Result<_>>()?,
         })
     }

@@ -18,7 +18,7 @@ use std::process;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::primitives::sync::{AtomicU32, AtomicU64, Ordering};
-use crate::words::{Entries, Head, Intent, Layout, Live, LogNote, Oldest, Tail};
+use crate::words::{Entries, Head, Intent, Layout, Live, LogNote, Oldest, Reason, Tail};
 
 /// One cache line of words.
 type Line = [AtomicU64; 8];
@@ -34,7 +34,10 @@ pub struct Header {
     _identity: Line,
     /// When the write that is in progress began.
     writing: AtomicU64,
-    _unused: [AtomicU64; 511 - 5 * 8 - Live::WORDS],
+    _unused: [AtomicU64; 7],
+    /// Why the log accepts no data.
+    reason: [AtomicU64; Reason::WORDS],
+    _unused_too: [AtomicU64; 512 - 6 * 8 - Live::WORDS - Reason::WORDS],
     log: [AtomicU64; LogNote::WORDS],
 }
 
@@ -264,8 +267,32 @@ impl Journal {
         self.set_writing(now_ns);
     }
 
+    /// Returns when the write began that is in progress; 0 if none is.
+    pub fn write_began_ns(&self) -> u64 {
+        load(&self.header().writing)
+    }
+
     fn set_writing(&self, ns: u64) {
         store(core::slice::from_ref(&self.header().writing), &[ns]);
+    }
+
+    /// Stores why the log accepts no data. Any thread may call it, also at the same time as another
+    /// one: a mixture of two reasons does not pass the check.
+    pub fn note_reason(&self, reason: &Reason) {
+        let words = reason.to_words();
+        self.forget_reason();
+        store(&self.header().reason[1..], &words[1..]);
+        store(&self.header().reason[..1], &words[..1]);
+    }
+
+    /// Stores that there is no reason.
+    pub fn forget_reason(&self) {
+        let check = &self.header().reason[0];
+        // Look first: every step of the flusher calls this. Relaxed: a reason that another thread
+        // stores meanwhile is of a write that has returned.
+        if check.load(Ordering::Relaxed) != 0 {
+            check.store(0, Ordering::Release); // as in [journal.store]
+        }
     }
 
     /// Stores the statistics of the queue. The journal fills in the process and the time of

@@ -28,9 +28,9 @@ pub struct RingFile {
     pub(super) lock: Kept,
     pub layout: Layout,
     pub identity: Identity,
-    /// Whether the file has version 1, without an identity. Then `identity` is the one that it
-    /// gets.
-    pub is_old: bool,
+    /// The version of the format of the file. Version 1 has no identity: `identity` is the one that
+    /// it gets.
+    pub version: u64,
 }
 
 impl RingFile {
@@ -114,7 +114,7 @@ impl RingFile {
             file,
             lock,
             identity,
-            is_old: found.layout.is_some() && found.identity.is_none(),
+            version: found.version,
         };
         if found.layout.is_none() {
             locked.make_anew(layout).map_err(system)?;
@@ -132,25 +132,25 @@ impl RingFile {
     /// The errors of write(2). The file then holds no ring.
     pub fn make_anew(&mut self, layout: Layout) -> io::Result<()> {
         self.layout = layout;
-        self.is_old = false;
+        self.version = Layout::VERSION;
         fill(&self.file, layout, self.identity)
     }
 
-    /// Gives the file this identity, and makes a file of version 1 one of the present version: both
-    /// in one write within the first page, which a kill does not divide. No memory may map the file
+    /// Gives the file this identity, and makes a file of an earlier version one of the present version:
+    /// both in one write within the first page, which a kill does not divide. No memory may map the file
     /// yet.
     ///
     /// # Errors
     ///
     /// The errors of read(2) and write(2).
     pub fn identify(&mut self, identity: Identity) -> io::Result<()> {
-        if self.is_old || self.identity != identity {
+        if self.version != Layout::VERSION || self.identity != identity {
             let mut words = read_words(&self.file, 0, Title::WORDS)?;
             Title::store(Some(self.layout), identity, &mut words);
             self.file.write_all_at(&bytes_of(&words), 0)?;
         }
         self.identity = identity;
-        self.is_old = false;
+        self.version = Layout::VERSION;
         Ok(())
     }
 

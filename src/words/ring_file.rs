@@ -31,8 +31,8 @@ impl Layout {
     const MAGIC: u64 = u64::from_ne_bytes(*b"alq ring");
     /// A number that reads differently on a machine with the other byte order.
     const ORDER: u64 = 0x0102_0304_0506_0708;
-    /// The version of the format that this library writes. It also reads version 1.
-    const VERSION: u64 = 2;
+    /// The version of the format that this library writes. It also reads the earlier ones.
+    pub const VERSION: u64 = 3;
 
     /// Returns the offset of the bytes of the ring: the first page after the slots.
     pub const fn bytes_at(self) -> usize {
@@ -54,6 +54,10 @@ impl Layout {
 
     /// Returns the words at the start of the file. The sizes of a file that is being made are 0.
     pub fn to_words(layout: Option<Self>) -> [u64; Self::FIXED_WORDS] {
+        Self::words_of(Self::VERSION, layout)
+    }
+
+    fn words_of(version: u64, layout: Option<Self>) -> [u64; Self::FIXED_WORDS] {
         let sizes = layout.map_or([0; 4], |layout| {
             [
                 layout.geometry.capacity(),
@@ -66,7 +70,7 @@ impl Layout {
         let mut words = [
             Self::MAGIC,
             Self::ORDER,
-            Self::VERSION,
+            version,
             capacity,
             slots,
             spans_max,
@@ -107,7 +111,7 @@ impl Layout {
         if order == Self::ORDER && !(1..=Self::VERSION).contains(&version) && version < 1 << 16 {
             return Err(Problem::OtherVersion { version });
         }
-        if version == Self::VERSION && *words == Self::to_words(None) {
+        if version > 1 && *words == Self::words_of(version, None) {
             return Ok((version, None));
         }
         let is_whole = check == checksum(&words[..7]) && order == Self::ORDER;
@@ -237,9 +241,12 @@ mod tests {
         let len = LAYOUT.file_len() as u64;
         assert_eq!(len, 8192 + 4096 + 4096);
         let words = Layout::to_words(Some(LAYOUT));
-        assert_eq!(Layout::from_words(&words, len), Ok((2, Some(LAYOUT))));
-        let being_made = Layout::to_words(None);
-        assert_eq!(Layout::from_words(&being_made, 4096), Ok((2, None)));
+        assert_eq!(Layout::from_words(&words, len), Ok((3, Some(LAYOUT))));
+        for version in [2, 3] {
+            let being_made = Layout::words_of(version, None);
+            let read = Layout::from_words(&being_made, 4096);
+            assert_eq!(read, Ok((version, None)));
+        }
         let wrong = Problem::WrongLength {
             len: len - 1,
             expected: len,
@@ -255,7 +262,7 @@ mod tests {
         };
         assert_eq!(with(0, u64::from_ne_bytes(*b"some tex")), Err(text));
         assert_eq!(with(1, words[1].swap_bytes()), Err(Problem::OtherByteOrder));
-        for version in [0, 3] {
+        for version in [0, 4] {
             assert_eq!(with(2, version), Err(Problem::OtherVersion { version }));
         }
     }

@@ -238,6 +238,8 @@ fn joined(halves: [u64; 2]) -> [u8; 16] {
 /// The words of a header that only an opening changes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Title {
+    /// The version of the format; 0 in a file that holds nothing.
+    pub version: u64,
     /// The sizes; `None` in a file that is being made, whose ring does not exist yet.
     pub layout: Option<Layout>,
     /// `None` in a file of version 1, and in one that holds nothing.
@@ -264,7 +266,11 @@ impl Title {
             1 => None,
             _ => Some(Identity::from_words(identity)?),
         };
-        let title = Self { layout, identity };
+        let title = Self {
+            version,
+            layout,
+            identity,
+        };
         let capacity = layout.map_or(0, |layout| layout.geometry.capacity());
         if title.mode() == Mode::Recorder && capacity > Geometry::RECORDER_MAX {
             return Err(Problem::Damaged {

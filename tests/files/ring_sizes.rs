@@ -169,7 +169,7 @@ fn with_an_optional_ring_none_of_this_stops_a_start() {
         bytes
     };
     let files: [(&str, Vec<u8>); 6] = [
-        ("format version 3", changed(16, &3_u64.to_ne_bytes())),
+        ("format version 4", changed(16, &4_u64.to_ne_bytes())),
         (
             "byte order",
             changed(8, &0x0102_0304_0506_0708_u64.swap_bytes().to_ne_bytes()),

@@ -29,6 +29,7 @@ mod reservations;
 mod reserve;
 mod slow_readers;
 mod stall_reports;
+mod stall_shown;
 mod stalls;
 mod suspend;
 mod sync_every;

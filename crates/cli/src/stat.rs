@@ -49,6 +49,8 @@ struct Report {
     refused_records: u64,
     refused_bytes: u64,
     stall: Option<String>,
+    /// Why the log accepts no data, in the words of its sink.
+    stall_reason: Option<String>,
     stall_ns: u64,
     failure: Option<String>,
     written_records: u64,
@@ -110,6 +112,7 @@ impl Report {
             refused_records: live.refused_records,
             refused_bytes: live.refused_bytes,
             stall: errno_name(live.stall_errno),
+            stall_reason: state.stall_reason.clone(),
             stall_ns: live.stall_ns,
             failure: errno_name(live.failure_errno),
             written_records: live.written_records,
@@ -183,14 +186,15 @@ impl Report {
             ),
             Row::count("refused", self.refused_records, "records"),
             Row::count("", self.refused_bytes, "bytes"),
-            Row::text(
-                "stall",
-                &stall_text(self.stall.as_deref(), self.stall_ns, self.write_ns)
-                    .unwrap_or_else(none),
-            ),
+            Row::text("stall", &self.stall().unwrap_or_else(none)),
             Row::text("failure", self.failure.as_deref().unwrap_or("none")),
         ]);
         rows
+    }
+
+    fn stall(&self) -> Option<String> {
+        let why = [&self.stall_reason, &self.stall].map(Option::as_deref);
+        stall_text(why, self.stall_ns, self.write_ns)
     }
 
     fn log(&self) -> String {
@@ -236,21 +240,28 @@ pub fn seconds(time: Duration) -> String {
 }
 
 /// Why the log accepts no data, and for how long; `None` if it is not stalled.
-pub fn stall(live: &Live) -> Option<String> {
+pub fn stall(
+    State {
+        live, stall_reason, ..
+    }: &State,
+) -> Option<String> {
     let errno = errno_name(live.stall_errno);
-    stall_text(errno.as_deref(), live.stall_ns, write_ns(live))
+    let why = [stall_reason, &errno].map(Option::as_deref);
+    stall_text(why, live.stall_ns, write_ns(live))
 }
 
 /// A write that takes longer is shown as a stall.
 const LONG_WRITE: Duration = Duration::from_secs(1);
 
-fn stall_text(errno: Option<&str>, stall_ns: u64, write_ns: u64) -> Option<String> {
+fn stall_text([reason, errno]: [Option<&str>; 2], stall_ns: u64, write_ns: u64) -> Option<String> {
     let write_time = Duration::from_nanos(write_ns);
-    let (why, time) = match errno {
+    let (otherwise, time) = match errno {
         Some(errno) => (errno, Duration::from_nanos(stall_ns)),
         None if write_time >= LONG_WRITE => ("a write has not returned", write_time),
         None => return None,
     };
+    // A sink may say anything, also several lines.
+    let why = report::visible(reason.unwrap_or(otherwise));
     Some(format!("{why}, for {}", seconds(time)))
 }
 

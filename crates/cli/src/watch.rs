@@ -197,7 +197,7 @@ impl<'a> Watch<'a> {
         }
         parts.push(format!("open {}", state.pending.skipped_entries));
         parts.extend(standing.map(|time| format!("standing {}", stat::seconds(time))));
-        parts.extend(stat::stall(live).map(|stall| format!("stall {stall}")));
+        parts.extend(stat::stall(state).map(|stall| format!("stall {stall}")));
         parts.extend(stat::errno_name(live.failure_errno).map(|name| format!("failure {name}")));
         parts.push(self.owner(state));
         parts.join(", ")
@@ -319,7 +319,7 @@ fn trouble(state: &State, change: Option<&Change>, standing: Option<Duration>) -
         ),
         ("waits", format!("{waits}, the longest {longest}")),
         ("refused", format!("{refused} records")),
-        ("stall", stat::stall(live).unwrap_or_else(none)),
+        ("stall", stat::stall(state).unwrap_or_else(none)),
         (
             "failure",
             stat::errno_name(live.failure_errno).unwrap_or_else(none),

@@ -54,10 +54,13 @@ fn without_a_quorum_appends_go_on_and_the_reason_is_said_in_words() {
     common::until("a stall with the reason", || {
         no_quorum(&queue.stats().stalled?.reason)
     });
-    common::until("the stall in the ring file, which `alq stat` shows", || {
-        let live = alq::ring_file::inspect(&ring).unwrap().live;
-        (live.stall_errno != 0).then_some(())
-    });
+    common::until(
+        "the reason in the ring file, which `alq stat` shows",
+        || {
+            let state = alq::ring_file::inspect(&ring).unwrap();
+            no_quorum(&state.stall_reason?)
+        },
+    );
     let error = append(taken).unwrap_err();
     assert!(matches!(error, Error::WouldBlock), "{error}");
 

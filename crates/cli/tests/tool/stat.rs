@@ -51,7 +51,7 @@ fn a_tool_that_waits_for_input_is_shown_and_not_disturbed() {
     ] {
         assert_eq!(number(&report, name), 0, "{name} in {report}");
     }
-    for name in ["stall", "failure", "entry_bytes", "entries"] {
+    for name in ["stall", "stall_reason", "failure", "entry_bytes", "entries"] {
         assert_eq!(report[name], Value::Null, "{name} in {report}");
     }
     let [opened, shown, read] =
@@ -118,6 +118,47 @@ fn a_write_that_does_not_return_is_shown_as_a_stall() {
     queue.close(None).unwrap();
     assert_eq!(number(&stat(&ring), "write_ns"), 0);
     assert!(table(&ring).contains("\nstall       none\n"));
+}
+
+/// Takes nothing, and says why in words that are meant for no terminal.
+struct Says(&'static str);
+
+impl alq::Sink for Says {
+    fn write(&self, _runs: &[std::io::IoSlice<'_>]) -> std::io::Result<usize> {
+        Err(std::io::ErrorKind::WouldBlock.into())
+    }
+
+    fn stall_reason(&self) -> Option<String> {
+        Some(self.0.to_owned())
+    }
+}
+
+#[test]
+fn a_stall_is_shown_in_the_words_of_the_sink_which_no_terminal_obeys() {
+    let dir = tempfile::tempdir().unwrap();
+    let ring = dir.path().join("ring");
+    let said = "no quorum: 1 of 3\u{1b}[2J\nrefused 0\u{202e}";
+    let queue = Options::new().ring_file(&ring).open_sink(Says(said));
+    let queue = queue.unwrap();
+    queue.writen(b"hello\n", Flags::WAITOK).unwrap();
+    wait_until("the words", || stat(&ring)["stall_reason"] == said);
+    assert_eq!(stat(&ring)["stall"], "EAGAIN");
+    let shown = r"no quorum: 1 of 3\u{1b}[2J\nrefused 0\u{202e}, for ";
+    let table = table(&ring);
+    assert!(table.contains(&format!("\nstall       {shown}")), "{table}");
+    let mut watch = std::process::Command::new(ALQ)
+        .args(["stat", "--watch"])
+        .arg(&ring)
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    let out = watch.stdout.take().unwrap();
+    std::io::BufRead::read_line(&mut std::io::BufReader::new(out), &mut line).unwrap();
+    watch.kill().unwrap();
+    watch.wait().unwrap();
+    assert!(line.contains(&format!(", stall {shown}")), "{line}");
+    queue.close(Some(std::time::Duration::ZERO)).unwrap_err();
 }
 
 #[test]
