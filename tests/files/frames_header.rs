@@ -2,13 +2,15 @@
 //! empty or becomes so, after a reopen or a rotation, and on a sink that takes few bytes at a time.
 
 use std::fs;
-use std::io::Read;
+use std::io::{self, IoSlice, Read};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::common::frames::{parse, read};
 use crate::common::sink::{Script, queue_to};
-use crate::common::{Log, WAIT, append_to, pipe};
+use crate::common::{DEADLINE, Log, WAIT, append_to, pipe};
 use crate::frames::{checked, problem};
-use alq::FramingProblem;
+use alq::{FramingProblem, LogEnd, Sink};
 
 #[test]
 fn a_queue_goes_on_in_an_empty_file_or_in_the_same_one_only() {
@@ -133,6 +135,62 @@ fn a_file_that_is_emptied_under_the_queue_gets_a_header_again() {
     let file = read(log.path());
     assert_eq!(file.first_position, 20);
     assert_eq!(file.records(), [b"kept".to_vec()]);
+}
+
+/// A log that is rotated right after the queue has asked where it ends.
+#[cfg(feature = "rotate")]
+struct Rotates {
+    log: alq::rotate::RotatingFile,
+    is_due: AtomicBool,
+}
+
+#[cfg(feature = "rotate")]
+impl Sink for Rotates {
+    fn write(&self, runs: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.log.write(runs)
+    }
+
+    fn inner(&self) -> Option<&dyn Sink> {
+        Some(&self.log)
+    }
+
+    fn end(&self) -> Option<LogEnd> {
+        let end = self.log.end();
+        if self.is_due.swap(false, Ordering::Relaxed) {
+            self.log.rotate();
+            self.log.wait_background(Some(DEADLINE)).unwrap();
+        }
+        end
+    }
+}
+
+#[test]
+#[cfg(feature = "rotate")]
+fn a_rotation_just_before_a_write_leaves_no_file_without_a_header() {
+    for has_ring in [false, true] {
+        let (log, folder) = (Log::new(), tempfile::tempdir_in("/dev/shm").unwrap());
+        let sink = Arc::new(Rotates {
+            log: alq::rotate::Rotation::new().open(log.path()).unwrap(),
+            is_due: AtomicBool::new(false),
+        });
+        let mut options = checked();
+        if has_ring {
+            options = options.ring_file(folder.path().join("ring"));
+        }
+        let queue = options.open_sink(Arc::clone(&sink)).unwrap();
+        for record in ["one", "two", "three"] {
+            queue.writen(record.as_bytes(), WAIT).unwrap();
+            queue.flush().unwrap();
+            sink.is_due.store(true, Ordering::Relaxed);
+        }
+        sink.is_due.store(false, Ordering::Relaxed);
+        queue.close(None).unwrap();
+        assert_eq!(
+            read(log.path()).records(),
+            [b"three".to_vec()],
+            "{has_ring}"
+        );
+    }
 }
 
 /// Each part of a header that is missing, over many ids of logs: no byte of an id may change how the

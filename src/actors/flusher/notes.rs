@@ -11,13 +11,12 @@ use crate::actors::gap::Loss;
 use crate::actors::intake::Intake;
 #[cfg(feature = "frames")]
 use crate::ends::Amount;
-use crate::ends::Sink;
 use crate::memory::Memory;
 #[cfg(feature = "frames")]
 use crate::primitives::os;
-use crate::words::Wrap;
 #[cfg(feature = "frames")]
 use crate::words::frame::{Frames, Gap, Kind};
+use crate::words::{LogEnd, Wrap};
 
 /// Whether the file has a header.
 #[derive(Clone, Copy, Debug, Default)]
@@ -29,15 +28,10 @@ pub(super) struct Head {
 }
 
 impl Head {
-    /// Returns whether `sink` gets a header before the next record.
-    pub fn is_missing(self, wrap: Wrap, sink: &dyn Sink) -> bool {
-        if !wrap.is_checked() {
-            return false;
-        }
-        match sink.end() {
-            Some(end) => end.size_bytes == 0,
-            None => !self.is_written,
-        }
+    /// Returns whether the sink gets a header before the next record. Its file ends at `end`.
+    pub fn is_missing(self, wrap: Wrap, end: Option<&LogEnd>) -> bool {
+        let is_empty = end.map_or(!self.is_written, |end| end.size_bytes == 0);
+        wrap.is_checked() && is_empty
     }
 }
 
@@ -72,7 +66,10 @@ impl<M: Memory> Flusher<M> {
         if let Wrap::Checked(frames) = self.shared.wrap {
             self.drop_checkpoint();
             let mut head = Vec::new();
-            if self.head.is_missing(self.shared.wrap, &*self.sink) {
+            if self
+                .head
+                .is_missing(self.shared.wrap, self.sink.end().as_ref())
+            {
                 let header = frames.header(self.drain.follows(), os::now_ns()).to_bytes();
                 head.extend_from_slice(&header);
                 head.extend(self.chain.first_checkpoint(&header));

@@ -42,7 +42,12 @@ impl<M: Memory> Flusher<M> {
         let (messages, chain) = (&mut self.messages, &mut self.chain);
         self.drain.step(&intake.ring, limit, holes, |runs| {
             intake.trouble.standstill.set_blocked(false); // the flusher now waits for the sink
-            if ahead == 0 && head.is_missing(wrap, sink) {
+            let journal = intake.ring.journal();
+            // Asked once: with a second answer, the sink may take a file for noted that has come
+            // since, and has no header.
+            let is_asked = wrap.is_checked() || journal.is_some();
+            let end = is_asked.then(|| sink.end()).flatten();
+            if ahead == 0 && head.is_missing(wrap, end.as_ref()) {
                 head.is_due = true;
                 return Err(io::ErrorKind::Interrupted.into());
             }
@@ -55,11 +60,11 @@ impl<M: Memory> Flusher<M> {
             };
             let given: usize = runs.iter().map(|run| run.len()).sum();
             messages.len = given as u32;
-            let Some(journal) = intake.ring.journal() else {
+            let Some(journal) = journal else {
                 return chain.took(runs, write(sink, runs));
             };
             let all = ahead + given as u32;
-            intend(journal, sink, start, ahead, all);
+            intend(journal, end.unwrap_or_default(), start, ahead, all);
             journal.write_begins();
             let taken = chain.took(runs, write(sink, runs));
             if taken.as_ref().ok() != Some(&given) && sink.is_in_doubt() {
@@ -125,9 +130,8 @@ fn first_of<'a>(framing: Framing, runs: &'a [IoSlice<'_>]) -> &'a [u8] {
 }
 
 /// Notes in the ring file what the next write will append, in case the process is killed during the
-/// write: `bytes` from `start` on, of which the log holds `ahead`.
-fn intend(journal: &Journal, sink: &dyn Sink, (start, high): (Head, u32), ahead: u32, bytes: u32) {
-    let end = sink.end().unwrap_or_default();
+/// write: `bytes` from `start` on, of which the log, which ends at `end`, holds `ahead`.
+fn intend(journal: &Journal, end: LogEnd, (start, high): (Head, u32), ahead: u32, bytes: u32) {
     journal.intend(Intent {
         generation: 0,
         start,
