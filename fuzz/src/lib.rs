@@ -7,6 +7,7 @@ compile_error!(
 );
 
 mod bytes;
+mod chain;
 #[path = "../../tests/common/torture/desk.rs"]
 mod desk;
 mod frames;
@@ -16,6 +17,7 @@ mod ring;
 mod ring_file;
 mod words;
 
+pub use chain::chain;
 pub use frames::frames;
 pub use ring::ring;
 pub use ring_file::ring_file;

@@ -49,6 +49,11 @@ impl Numbers {
 }
 
 #[test]
+fn chain() {
+    run("chain", alq_fuzz::chain, 5_000, 120);
+}
+
+#[test]
 fn frames() {
     run("frames", alq_fuzz::frames, 20_000, 120);
 }

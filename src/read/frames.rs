@@ -120,6 +120,9 @@ impl FrameWalk {
             Err(HeaderProblem::UnknownFlags(flags)) => {
                 return Step::Unreadable(format!("its header has the unknown flags {flags:#x}"));
             }
+            Err(HeaderProblem::NotFramed) if self.known.is_none() => {
+                return Step::Unreadable("it has no frames".to_owned());
+            }
             Err(_) if self.known.is_some() => {
                 // The id is known from the file before.
                 self.is_at_header = false;

@@ -80,6 +80,14 @@ pub(crate) fn last(
     expect(clippy::unused_self, unused_variables, reason = "for chains")
 )]
 impl Reader {
+    /// Whether the frames are proved with a key.
+    pub(super) const fn is_proving(&self) -> bool {
+        #[cfg(feature = "chain")]
+        return self.checker.is_some();
+        #[cfg(not(feature = "chain"))]
+        false
+    }
+
     /// Proves the first `len` unread bytes, which are a header or a frame. Bytes that are no frame
     /// prove nothing.
     pub(super) fn prove(&mut self, len: usize) {

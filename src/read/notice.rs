@@ -131,7 +131,8 @@ pub enum Notice {
     /// at its beginning.
     Truncated,
     /// The frame here is not the one that was written with this number: it was changed, removed,
-    /// inserted or moved. Frames before it are as they were. (Only with a
+    /// inserted or moved. Frames before the last checkpoint in front of it are as they were; so are
+    /// all frames before this one, unless a checkpoint was changed too. (Only with a
     /// [key](super::ReadOptions), as all notices after this one.)
     Broken {
         /// The number of the frame, from 0. Headers count, checkpoints do not.

@@ -255,6 +255,10 @@ impl Reader {
         }
         if self.splitter.is_none() {
             self.splitter = match self.options.framing {
+                // What has no frames cannot be proved, so it is damage and no lines.
+                Framing::Raw if self.is_proving() => {
+                    Some(Splitter::Frames(FrameWalk::new(self.known)))
+                }
                 Framing::Lines => Some(Splitter::Lines { searched: 0 }),
                 Framing::Fixed(len) => Some(Splitter::Fixed(len)),
                 Framing::Lengths => Some(Splitter::Lengths),

@@ -1,9 +1,10 @@
-//! The chain of a log of checked frames: `forged.rs` changes logs in every way, and `life.rs` has
-//! kills, restarts, rotations and forks.
+//! The chain of a log of checked frames: `forged.rs` changes logs in every way, `files.rs` the files
+//! of a rotated log, and `life.rs` has kills, restarts, rotations and forks.
 
 #[path = "../common/mod.rs"]
 mod common;
 
+mod files;
 mod forged;
 mod life;
 

@@ -103,13 +103,8 @@ impl Chained {
     }
 
     pub fn is_due(&self) -> bool {
-        let is_full = |chain: &Chain| self.bytes >= BYTES_MAX || chain.is_full();
         let is_due = self.is_overdue || self.is_closing && !self.is_ended;
-        !self.is_within()
-            && self
-                .chain
-                .as_ref()
-                .is_some_and(|chain| is_due || is_full(chain))
+        self.chain.is_some() && !self.is_within() && (is_due || self.bytes >= BYTES_MAX)
     }
 
     pub fn waits(&mut self) -> Option<Duration> {

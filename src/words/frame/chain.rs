@@ -164,11 +164,6 @@ impl Chain {
         }
     }
 
-    /// Whether a checkpoint should not wait for more frames.
-    pub fn is_full(&self) -> bool {
-        self.tags.len() >= TAGS_MAX
-    }
-
     /// Goes on after a checkpoint that covers everything before `number`.
     fn go_on(&mut self, number: u64, value: Value) {
         (self.number, self.value, self.first) = (number, value, number);
@@ -192,3 +187,6 @@ impl Chain {
 pub fn header_of(bytes: &[u8]) -> Option<&[u8; HEADER_LEN]> {
     bytes.try_into().ok().filter(|_| bytes.starts_with(&MAGIC))
 }
+
+#[cfg(all(test, not(alq_model)))]
+mod tests;

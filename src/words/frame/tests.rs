@@ -14,7 +14,7 @@ const HEADER: FileHeader = FileHeader {
     created_ns: 0x17,
 };
 
-fn bytes_of(hex: &str) -> Vec<u8> {
+pub(super) fn bytes_of(hex: &str) -> Vec<u8> {
     let digits = (0..hex.len()).step_by(2);
     digits
         .map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap())

@@ -32,6 +32,8 @@ pub struct Verifier<P> {
     chain: Option<Chain>,
     /// The places of the frames since the last checkpoint.
     places: Vec<P>,
+    /// How many of these frames come before the newest header.
+    before_header: usize,
     /// Number and value after the last good checkpoint.
     covered: Option<(u64, Value)>,
     begins_at: u64,
@@ -55,6 +57,7 @@ impl<P: Clone> Verifier<P> {
             key,
             chain: None,
             places: Vec::new(),
+            before_header: 0,
             covered: None,
             begins_at: 0,
             has_other_key: false,
@@ -112,6 +115,7 @@ impl<P: Clone> Verifier<P> {
         self.is_ended = false;
         if let Some(header) = header_of(bytes) {
             self.chain_of(header).add_header(header);
+            self.before_header = self.places.len();
         } else {
             self.chain.as_mut()?.add(bytes);
         }
@@ -164,7 +168,7 @@ impl<P: Clone> Verifier<P> {
             written,
         };
         let checkpoint = match checkpoint {
-            Some(checkpoint) if is_ours(&checkpoint) && chain.proves(frame) => checkpoint,
+            Some(checkpoint) if chain.proves(frame) => checkpoint,
             // Made without the key, or for a file with another header.
             _ => return Some(broken(found, place, found)),
         };
@@ -173,9 +177,11 @@ impl<P: Clone> Verifier<P> {
             // Older files are gone. It covers their last frames, and the header of this one.
             let here = u64::from(checkpoint.is_first_of_file);
             self.begins_at = checkpoint.end().saturating_sub(here);
+            // The header is the first frame here, or all others are not from this log.
+            let at = if self.before_header == 0 { here } else { 0 };
             (found != here).then(|| Fault::Broken {
-                number: checkpoint.end(),
-                place: nearest(here as usize),
+                number: self.begins_at.saturating_add(at),
+                place: nearest(at as usize),
                 found,
                 written: here,
             })
