@@ -292,13 +292,3 @@ static bool drain_step(void) {
 static bool ended(u64 *end) {
     return end_of(head_word(), end);
 }
-
-static pthread_t thread(void *(*run)(void *), u64 argument) {
-    pthread_t one;
-    pthread_create(&one, 0, run, (void *)argument);
-    return one;
-}
-
-static void join(pthread_t one) {
-    pthread_join(one, 0);
-}

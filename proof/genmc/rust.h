@@ -60,3 +60,13 @@ static inline void fences_heavy(void) {
 
 // Drops the executions in which `condition` is false: a thread that would wait or try again.
 #define assume(condition) __VERIFIER_assume(condition)
+
+static pthread_t thread(void *(*run)(void *), u64 argument) {
+    pthread_t one;
+    pthread_create(&one, 0, run, (void *)argument);
+    return one;
+}
+
+static void join(pthread_t one) {
+    pthread_join(one, 0);
+}

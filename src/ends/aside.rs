@@ -17,7 +17,7 @@ use super::stats::Stats;
 use crate::primitives::os;
 use crate::primitives::os::process::with_write_signals_blocked;
 use crate::primitives::sync::plain::{AtomicBool, AtomicUsize, Ordering};
-use crate::primitives::sync::{Mutex, PlainArc, PlainWeak};
+use crate::primitives::sync::{Mutex, PlainArc, PlainWeak, unless_mutant};
 use crate::words::{Error, Operation};
 
 /// How long one wait for a stalled sink lasts before the write is tried again.
@@ -74,9 +74,9 @@ impl Aside {
         // Relaxed: only the flusher stores it.
         let next = 1 - self.current.load(Ordering::Relaxed);
         *self.sinks[next].lock() = Some(PlainArc::downgrade(sink));
-        // [aside.switch] Release, pairs with [aside.sink] and [aside.keep]: the slot is filled,
-        // and its lock is free.
-        self.current.store(next, Ordering::Release);
+        // [aside.switch] Release, pairs with [aside.sink]: the slot is filled, and its lock is free.
+        let order = unless_mutant("aside.switch", Ordering::Release);
+        self.current.store(next, order);
         if let Some(kept) = &mut *self.kept.lock() {
             *kept = PlainArc::clone(sink);
         }
@@ -87,7 +87,8 @@ impl Aside {
     /// lock.
     pub fn sink(&self) -> Option<PlainArc<dyn Sink>> {
         // [aside.sink] Acquire, pairs with [aside.switch].
-        let current = self.current.load(Ordering::Acquire);
+        let order = unless_mutant("aside.sink", Ordering::Acquire);
+        let current = self.current.load(order);
         let sink = self.sinks[current].try_lock()?;
         sink.as_ref().and_then(PlainWeak::upgrade)
     }
@@ -112,11 +113,13 @@ impl Aside {
 
     /// Keeps the sink when the flusher releases it.
     pub fn keep(&self) {
-        // [aside.keep] Acquire, pairs with [aside.switch]. If the slot has been filled again
-        // since, the newer sink is as good.
-        let current = self.current.load(Ordering::Acquire);
+        // Under this lock, either `switch_to` has shown its slot, or it replaces what is kept here.
+        let mut kept = self.kept.lock();
+        // Relaxed: the locks show the slot. If it has been filled again since, the newer sink is as
+        // good.
+        let current = self.current.load(Ordering::Relaxed);
         let sink = self.sinks[current].lock();
-        *self.kept.lock() = sink.as_ref().and_then(PlainWeak::upgrade);
+        *kept = sink.as_ref().and_then(PlainWeak::upgrade);
     }
 
     /// Drops the kept sink. Nothing is appended from then on.

@@ -13,7 +13,7 @@ use super::inspect::{Owner, owner};
 use crate::actors::Inheritance;
 use crate::memory::{Image, read_title};
 use crate::primitives::os::file::open_existing;
-use crate::primitives::sync::{Ordering, fence};
+use crate::primitives::sync::{Ordering, fence, unless_mutant};
 use crate::words::{
     Dump, Error, Framing, Geometry, Layout, Mode, Operation, RingFileProblem as Problem, Wrap,
 };
@@ -207,9 +207,9 @@ fn copy(
     }
     let spans: Vec<_> = found.spans().collect();
     let bytes = read_spans(file, layout, first.pos as u32, &spans)?;
-    // [journal.copied] Acquire, pairs with [journal.oldest]: a byte of a later owner was copied only
+    // [journal.copied] Acquire, pairs with [journal.freed]: a byte of a later owner was copied only
     // if this look finds its record free.
-    fence(Ordering::Acquire);
+    fence(unless_mutant("journal.copied", Ordering::Acquire));
     let now = Image::oldest(file)?;
     let free = now.tail.seq.saturating_sub(first.seq);
     let kept = spans.partition_point(|span| u64::from(span.0) < free);

@@ -22,7 +22,7 @@ use crate::primitives::os::file::{close, unlock};
 use crate::primitives::os::process::{at_fork, map_private_over};
 use crate::primitives::process::leave_home;
 use crate::primitives::sync::plain::{AtomicBool, AtomicI32, AtomicPtr, AtomicUsize, Ordering};
-use crate::primitives::sync::sleep;
+use crate::primitives::sync::{sleep, unless_mutant};
 
 /// The rings of this process: a list that only grows and reuses its nodes. It has no lock: a fork
 /// finds it whole at any moment, so neither side of the fork waits.
@@ -68,7 +68,8 @@ pub(super) unsafe fn keep_from_children(at: *mut u8, len: usize) -> Kept {
     register();
     let node = take_node(len);
     // [views.at] Release, pairs with [views.child_at]: the length is stored before the address.
-    node.at.store(at, Ordering::Release);
+    node.at
+        .store(at, unless_mutant("views.at", Ordering::Release));
     Kept {
         node,
         home: Home::here(),
@@ -91,11 +92,13 @@ pub(super) fn keep_lock(open: impl Fn() -> io::Result<File>) -> io::Result<Kept>
         let node = take_node(1);
         let home = Home::here();
         let kept = Kept { node, home }; // its drop closes the descriptor on every path
-        // [lock.kept] SeqCst on both, pairs with [fork.begin]: if a fork that began after the first
-        // load does not find the descriptor in its node, the second load sees that fork. A fork
-        // that began before the first load was not over then.
-        node.lock.store(open()?.into_raw_fd(), Ordering::SeqCst);
-        if begun == over && FORKS[0].load(Ordering::SeqCst) == begun {
+        // [lock.kept] [lock.again] SeqCst on both, pair with [fork.begin]: if a fork that began after
+        // the first load does not find the descriptor in its node, the second load sees that fork.
+        // A fork that began before the first load was not over then.
+        let order = unless_mutant("lock.kept", Ordering::SeqCst);
+        node.lock.store(open()?.into_raw_fd(), order);
+        let order = unless_mutant("lock.again", Ordering::SeqCst);
+        if begun == over && FORKS[0].load(order) == begun {
             return Ok(kept);
         }
         drop(kept);
@@ -112,9 +115,9 @@ fn register() {
 }
 
 extern "C" fn before_fork() {
-    // [fork.begin] SeqCst, pairs with [lock.kept]: either this fork finds the descriptor in its
-    // node, or the thread that stores the descriptor there sees this fork.
-    FORKS[0].fetch_add(1, Ordering::SeqCst);
+    // [fork.begin] SeqCst, pairs with [lock.kept] and [lock.again]: either this fork finds the
+    // descriptor in its node, or the thread that stores the descriptor there sees this fork.
+    FORKS[0].fetch_add(1, unless_mutant("fork.begin", Ordering::SeqCst));
 }
 
 extern "C" fn after_fork() {
@@ -147,11 +150,13 @@ impl Kept {
 
 impl Drop for Kept {
     fn drop(&mut self) {
-        // [views.clear] [views.free] Release on both, in this order, pair with [views.take]: a
-        // thread that finds the node free finds it without an address.
-        self.node.at.store(ptr::null_mut(), Ordering::Release);
+        // Relaxed: the next owner of the node sees it by [views.free].
+        self.node.at.store(ptr::null_mut(), Ordering::Relaxed);
         self.unlock();
-        self.node.len.store(0, Ordering::Release);
+        // [views.free] Release, pairs with [views.take]: a thread that finds the node free finds it
+        // without an address.
+        let order = unless_mutant("views.free", Ordering::Release);
+        self.node.len.store(0, order);
     }
 }
 
@@ -174,14 +179,12 @@ impl Node {
 /// Returns a node for a mapping of `len` bytes: a free node, or a new one.
 fn take_node(len: usize) -> &'static Node {
     // [views.list] Acquire, pairs with [views.push]: the content of the node is visible.
-    let mut next = VIEWS.load(Ordering::Acquire);
+    let mut next = VIEWS.load(unless_mutant("views.list", Ordering::Acquire));
     // SAFETY: null, or a node.
     while let Some(node) = unsafe { next.as_ref() } {
-        // [views.take] AcqRel: Acquire, pairs with [views.free]; of two threads only one takes the
-        // node.
-        let taken = node
-            .len
-            .compare_exchange(0, len, Ordering::AcqRel, Ordering::Relaxed);
+        // [views.take] Acquire, pairs with [views.free]. Of two threads only one takes the node.
+        let order = unless_mutant("views.take", Ordering::Acquire);
+        let taken = node.len.compare_exchange(0, len, order, Ordering::Relaxed);
         if taken.is_ok() {
             return node;
         }
@@ -196,9 +199,8 @@ fn take_node(len: usize) -> &'static Node {
     }));
     // [views.push] Release, pairs with [views.list] and [views.child_list]. A failure only returns
     // the current first node.
-    while let Err(first) =
-        VIEWS.compare_exchange(fresh.next, fresh, Ordering::Release, Ordering::Relaxed)
-    {
+    let order = unless_mutant("views.push", Ordering::Release);
+    while let Err(first) = VIEWS.compare_exchange(fresh.next, fresh, order, Ordering::Relaxed) {
         fresh.next = first;
     }
     fresh
@@ -210,11 +212,12 @@ extern "C" fn in_child() {
     // Relaxed: this is the only thread. In the child, too, the fork is over.
     FORKS[1].store(FORKS[0].load(Ordering::Relaxed), Ordering::Relaxed);
     // [views.child_list] Acquire, pairs with [views.push].
-    let mut next = VIEWS.load(Ordering::Acquire);
+    let mut next = VIEWS.load(unless_mutant("views.child_list", Ordering::Acquire));
     // SAFETY: null, or a node.
     while let Some(node) = unsafe { next.as_ref() } {
         // [views.child_at] Acquire, pairs with [views.at].
-        let at = node.at.load(Ordering::Acquire);
+        let order = unless_mutant("views.child_at", Ordering::Acquire);
+        let at = node.at.load(order);
         if !at.is_null() {
             // Relaxed: stored before the address.
             let len = node.len.load(Ordering::Relaxed);

@@ -4,8 +4,8 @@
 //! A killed process stops between two instructions, and everything that it has stored before is in
 //! the file. So after each single store here the file can be recovered; docs/format.md goes through
 //! the stores one by one. One thread at a time stores: first the thread that opens the file, then
-//! the flusher. (In a recorder, any thread moves the oldest record.) Readers of a live file are other processes: Release and Acquire keep the order for
-//! them, and keep the compiler from changing it.
+//! the flusher. (In a recorder, any thread moves the oldest record.) Readers of a live file are other
+//! processes: Release and Acquire keep the order for them, and keep the compiler from changing it.
 //!
 //! # Safety
 //!
@@ -17,7 +17,7 @@ use core::ptr::NonNull;
 use std::process;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use crate::primitives::sync::{AtomicU32, AtomicU64, Ordering};
+use crate::primitives::sync::{AtomicU32, AtomicU64, Ordering, fence, unless_mutant};
 use crate::words::{Entries, Head, Intent, Layout, Live, LogNote, Oldest, Reason, Tail};
 
 /// One cache line of words.
@@ -118,10 +118,14 @@ impl Journal {
     /// has just become free, and no claim has used that yet.
     pub fn free_to(&self, tail: Tail) {
         let [seq, pos, ..] = &self.header().tail.oldest;
-        // [journal.oldest] Release on both, pairs with [journal.load]: a reader in another process
-        // that copies bytes of a later owner sees, when it looks again, that they were free.
-        seq.fetch_max(tail.seq, Ordering::Release);
-        pos.fetch_max(tail.pos, Ordering::Release);
+        // [journal.oldest] Release on both, pairs with [journal.load]: in this order, also for the
+        // compiler.
+        let order = unless_mutant("journal.oldest", Ordering::Release);
+        seq.fetch_max(tail.seq, order);
+        pos.fetch_max(tail.pos, order);
+        // [journal.freed] Release, pairs with [journal.copied]: a reader in another process that
+        // copies a byte of a later owner sees, when it looks again, that it was free.
+        fence(unless_mutant("journal.freed", Ordering::Release));
     }
 
     /// Counts records that a recorder has overwritten, and their bytes. Any thread may call it.
@@ -158,7 +162,7 @@ impl Journal {
             ..intent
         };
         for (word, value) in intent.stores() {
-            line[word].store(value, Ordering::Release); // as in [journal.store]
+            put(&line[word], value);
         }
     }
 
@@ -196,8 +200,7 @@ impl Journal {
     fn clear(&self, is_it: impl Fn(&[u64; Intent::WORDS]) -> bool) {
         for line in &self.header().intents {
             if is_it(&line.each_ref().map(load)) {
-                // An intent without its check does not count. As in [journal.store].
-                line[7].store(0, Ordering::Release);
+                put(&line[7], 0); // an intent without its check does not count
             }
         }
     }
@@ -238,7 +241,8 @@ impl Journal {
         for (word, value) in Entries::tail_stores(before, tail.to_bits()) {
             // [journal.tail] Release on all of them, pairs with [journal.load], in this order: from
             // the store of the tail on, the intent for the bytes after it counts.
-            words[word].store(value, Ordering::Release);
+            let order = unless_mutant("journal.tail", Ordering::Release);
+            words[word].store(value, order);
         }
     }
 
@@ -311,13 +315,17 @@ impl Journal {
 /// Stores `words` in order.
 fn store(line: &[AtomicU64], words: &[u64]) {
     for (word, value) in line.iter().zip(words) {
-        // [journal.store] Release, pairs with [journal.load]: in this order, also for another
-        // process.
-        word.store(*value, Ordering::Release);
+        put(word, *value);
     }
 }
 
+fn put(word: &AtomicU64, value: u64) {
+    // [journal.store] Release, pairs with [journal.load]: after the stores before it, also for
+    // another process.
+    word.store(value, unless_mutant("journal.store", Ordering::Release));
+}
+
 fn load(word: &AtomicU64) -> u64 {
-    // [journal.load] Acquire, pairs with [journal.store] and [journal.tail].
-    word.load(Ordering::Acquire)
+    // [journal.load] Acquire, pairs with [journal.store], [journal.tail] and [journal.oldest].
+    word.load(unless_mutant("journal.load", Ordering::Acquire))
 }

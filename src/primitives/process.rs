@@ -15,6 +15,7 @@ use std::ptr;
 use super::fence::renew_registration;
 use super::os::process::wiped_on_fork;
 use super::sync::plain::{AtomicPtr, AtomicU32, Ordering};
+use super::sync::unless_mutant;
 
 /// The generation of this process, in memory that the kernel wipes in every child. In a child it is
 /// 0 until the child asks for its own. Null before the first use.
@@ -72,20 +73,21 @@ impl Home {
 
 fn word() -> &'static AtomicU32 {
     // [home.word] Acquire, pairs with [home.page]: the page is mapped.
-    let mut word = WORD.load(Ordering::Acquire);
+    let mut word = WORD.load(unless_mutant("home.word", Ordering::Acquire));
     if word.is_null() {
         let fresh = match wiped_on_fork() {
             Ok(page) => page.as_ptr(),
             Err(_) => ptr::from_ref(&UNWIPED).cast_mut(),
         };
-        // [home.page] Release, pairs with [home.word]; Acquire, for the word of another thread. A
+        // [home.page] Release, pairs with [home.word] and [home.other]: the page is mapped. A
         // thread that loses this race leaves its page mapped: at most one page for each thread in
         // the race.
+        // [home.other] Acquire, pairs with [home.page] of the thread that wins.
         word = match WORD.compare_exchange(
             ptr::null_mut(),
             fresh,
-            Ordering::AcqRel,
-            Ordering::Acquire,
+            unless_mutant("home.page", Ordering::Release),
+            unless_mutant("home.other", Ordering::Acquire),
         ) {
             Ok(_) => fresh,
             Err(other) => other,
@@ -100,7 +102,7 @@ fn word() -> &'static AtomicU32 {
 /// the handler of fork(3).
 pub fn leave_home() {
     // [home.leave] Acquire, pairs with [home.page].
-    let word = WORD.load(Ordering::Acquire);
+    let word = WORD.load(unless_mutant("home.leave", Ordering::Acquire));
     if !word.is_null() {
         // SAFETY: as in `word`.
         let word = unsafe { &*word };
@@ -127,25 +129,26 @@ impl<T: Send + Sync> PerProcess<T> {
 
     /// Returns the value of this process, if it exists.
     pub fn existing(&self) -> Option<&'static T> {
+        self.look().1
+    }
+
+    /// Returns the pointer, and the value behind it if that is the value of this process.
+    fn look(&self) -> (*mut Owned<T>, Option<&'static T>) {
         // [process.existing] Acquire, pairs with [process.get]: the value is seen.
-        let owned = self.0.load(Ordering::Acquire);
+        let order = unless_mutant("process.existing", Ordering::Acquire);
+        let found = self.0.load(order);
         // SAFETY: it is null, or `get` leaked it and no thread writes it again.
-        let owned = unsafe { owned.as_ref() }?;
-        owned.home.is_here().then_some(&owned.value)
+        let owned = unsafe { found.as_ref() }.filter(|owned| owned.home.is_here());
+        (found, owned.map(|owned| &owned.value))
     }
 
     /// Returns the value of this process; the first caller makes it. If several threads call it at
     /// once, each may make a value, and all but one of them are dropped.
     pub fn get(&self, make: impl Fn() -> T) -> &'static T {
         loop {
-            if let Some(value) = self.existing() {
+            let (stale, value) = self.look();
+            if let Some(value) = value {
                 return value;
-            }
-            // Relaxed: it is only compared with the current pointer.
-            let stale = self.0.load(Ordering::Relaxed);
-            // SAFETY: as in `existing`.
-            if unsafe { stale.as_ref() }.is_some_and(|owned| owned.home.is_here()) {
-                continue; // another thread has made it in between
             }
             let fresh = Box::into_raw(Box::new(Owned {
                 home: Home::here(),
@@ -153,11 +156,11 @@ impl<T: Send + Sync> PerProcess<T> {
             }));
             // [process.get] Release, pairs with [process.existing]. A thread that loses frees its
             // box, which no other thread has seen.
-            if self
+            let order = unless_mutant("process.get", Ordering::Release);
+            let made = self
                 .0
-                .compare_exchange(stale, fresh, Ordering::Release, Ordering::Relaxed)
-                .is_err()
-            {
+                .compare_exchange(stale, fresh, order, Ordering::Relaxed);
+            if made.is_err() {
                 // SAFETY: made above, and never shared.
                 drop(unsafe { Box::from_raw(fresh) });
             }
@@ -178,7 +181,7 @@ impl<T> Once<T> {
     /// Returns the value, if it is set.
     pub fn get(&self) -> Option<&T> {
         // [once.get] Acquire, pairs with [once.set]: the value is seen.
-        let value = self.0.load(Ordering::Acquire);
+        let value = self.0.load(unless_mutant("once.get", Ordering::Acquire));
         // SAFETY: it is null, or a box that `get_or_set` leaked and that only the drop frees.
         unsafe { value.as_ref() }
     }
@@ -186,12 +189,13 @@ impl<T> Once<T> {
     /// Sets `value` and returns it; if another thread was faster, returns that thread's value.
     pub fn get_or_set(&self, value: T) -> &T {
         let fresh = Box::into_raw(Box::new(value));
-        // [once.set] Release, pairs with [once.get]; Acquire, for the value of another thread.
+        // [once.set] Release, pairs with [once.get] and [once.other]: the value is seen.
+        // [once.other] Acquire, pairs with [once.set] of the thread that was faster.
         let set = match self.0.compare_exchange(
             ptr::null_mut(),
             fresh,
-            Ordering::Release,
-            Ordering::Acquire,
+            unless_mutant("once.set", Ordering::Release),
+            unless_mutant("once.other", Ordering::Acquire),
         ) {
             Ok(_) => fresh,
             Err(other) => {

@@ -6,7 +6,9 @@
 use super::block::Block;
 use super::progress::Progress;
 use crate::primitives::fence::Fences;
-use crate::primitives::sync::{Arc, AtomicBool, AtomicU64, Mutex, Ordering, unless_mutant};
+use crate::primitives::sync::{
+    Arc, AtomicBool, AtomicU64, Mutex, Ordering, is_mutant, unless_mutant,
+};
 use crate::words::{State, extend};
 
 /// All lanes of a ring.
@@ -188,7 +190,8 @@ impl Blocks {
     fn retire(&mut self, drained: &Progress) {
         let mut retired = 0;
         self.list.retain(|block| {
-            let is_over = block.is_dropped() && block.last() < drained.load().seq;
+            let is_early = is_mutant("block.drop:early");
+            let is_over = block.is_dropped() && (is_early || block.last() < drained.load().seq);
             if is_over {
                 retired += block.records();
             }

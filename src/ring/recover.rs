@@ -7,7 +7,7 @@
 use super::core::Ring;
 use super::drain::Drain;
 use crate::memory::{Memory, Slot};
-use crate::primitives::sync::Ordering;
+use crate::primitives::sync::{Ordering, unless_mutant};
 use crate::words::{Geometry, Head, Mode, Phase, Place, State, Tail, next_seq};
 
 /// The content of a ring's slots from its tail on.
@@ -195,6 +195,16 @@ impl<M: Memory> Ring<M> {
     }
 }
 
+/// Makes `slot` that of a dropped entry.
+fn fill_hole(slot: &Slot, place: Place, dropped: State) {
+    // Relaxed: the Release below follows it.
+    slot.place.store(place.to_bits(), Ordering::Relaxed);
+    // [recover.hole] Release, pairs with [slot.words] of the next recovery, if this process is
+    // killed: the place is there first.
+    let order = unless_mutant("recover.hole", Ordering::Release);
+    slot.state.store(dropped.to_bits(), order);
+}
+
 /// Makes every slot valid for the drain and returns where the ring ends. A claim that was not
 /// posted becomes a dropped entry or is cleared. A lane's span is sealed; no lane counts its
 /// records any more.
@@ -219,12 +229,7 @@ fn normalize<M: Memory>(memory: &M, origin: Tail, spans: &[Span]) -> Head {
             let (seq, start) = (hole as u32, pos as u32);
             let dropped = State::closed(geometry.tag(seq), 0);
             clear(hole); // if killed between the two stores, the slot is of no lap
-            slot(hole)
-                .place
-                .store(Place { seq, start }.to_bits(), Ordering::Relaxed);
-            // [recover.hole] Release, pairs with [slot.words] of the next recovery, if this process
-            // is killed: the place is there first.
-            slot(hole).state.store(dropped.to_bits(), Ordering::Release);
+            fill_hole(slot(hole), Place { seq, start }, dropped);
         }
         seq = origin.seq + u64::from(span.ahead);
         let next = next_seq(seq, span.phase);

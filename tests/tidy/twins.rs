@@ -102,7 +102,7 @@ fn accesses(function: &str) -> Vec<String> {
     found
 }
 
-/// The functions called `name` in a Rust file that make accesses.
+/// The functions called `name` in a Rust file that make accesses: a twin stands for one of them.
 fn rust_functions(source: &Source, name: &str) -> Vec<Vec<String>> {
     let lines = source.lines();
     let begins = |line: &str| {
@@ -166,7 +166,7 @@ fn twins_and_sources_agree() {
             };
             count += 1;
             let source = rust_functions(rust, wanted);
-            if source != [made.clone()] {
+            if !source.contains(&made) {
                 complaints.push(format!(
                     "{path}: {name}\n    {made:?}\n  {file}: fn {wanted}\n    {source:?}"
                 ));

@@ -274,7 +274,7 @@ fn a_lane_that_goes_away_is_counted_once() {
 }
 
 /// A thread ends and leaves its lane with an open span. The drain seals the span for the record that
-/// follows it, and the record of the lane stays counted.
+/// follows it, and the record of the lane is counted before and after that.
 #[test]
 fn a_lane_that_is_dropped_with_an_open_span_is_sealed() {
     let name = "a_lane_that_is_dropped_with_an_open_span_is_sealed";
@@ -288,6 +288,11 @@ fn a_lane_that_is_dropped_with_an_open_span_is_sealed() {
             owner.drop_lane();
         });
         append(&ring, b'z', 1);
+        let (_, outstanding) = ring.outstanding();
+        assert_eq!(
+            outstanding.lane_records, outstanding.lane_records_posted,
+            "{outstanding:?}: nothing is written"
+        );
         let mut file = Vec::new();
         take(&mut drain, &ring, &mut file);
         lane.join().unwrap();
