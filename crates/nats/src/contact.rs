@@ -12,15 +12,12 @@ use async_nats::{HeaderMap, Subject};
 
 use crate::mark::{MORE, Mark, log_number, random};
 use crate::pack::{BATCH_MAX, Piece};
-use crate::session::{NO_CONNECTION, Shared};
+use crate::session::{NO_CONNECTION, NO_QUORUM, PAUSE, Shared};
 use crate::target::without_secrets;
 use crate::{Error, Packing, Target, settings};
 
 /// What the headers of a message may add to its payload, in bytes.
 const HEADERS_MAX: usize = 2048;
-
-/// The pause between two attempts.
-const PAUSE: Duration = Duration::from_millis(50);
 
 const LAST_OF_SUBJECT: &str = "Nats-Expected-Last-Subject-Sequence";
 const BATCH_ID: &str = "Nats-Batch-Id";
@@ -40,6 +37,8 @@ pub struct Contact {
     create: Option<usize>,
     pub take_over: bool,
     pub ack_timeout: Duration,
+    /// When the client was last told to connect to another server, or for the first time.
+    connected_at: Instant,
     /// The number of this log in intents.
     pub log: u64,
 }
@@ -60,6 +59,7 @@ impl Contact {
             create: target.create,
             take_over: target.take_over,
             ack_timeout: target.ack_timeout,
+            connected_at: Instant::now(),
             log: log_number(&target.stream, &target.subject),
         }
     }
@@ -133,10 +133,24 @@ impl Contact {
             if Instant::now() >= deadline {
                 return Err(self.unreachable(&shared.trouble().unwrap_or(reason), limit));
             }
-            tokio::time::sleep(PAUSE).await;
+            self.pause(shared).await;
         }
         let (stream, _) = self.stream.as_ref().expect("it was found");
         Ok(stream)
+    }
+
+    /// Pauses before the next attempt. If there is no quorum, as far as the server of the client
+    /// knows, the client connects to one of the servers again: this one may be cut off from the
+    /// others, which have a leader.
+    pub async fn pause(&mut self, shared: &Shared) {
+        let trouble = shared.trouble();
+        let has_no_quorum = trouble.is_some_and(|why| why.starts_with(NO_QUORUM));
+        if has_no_quorum && self.connected_at.elapsed() >= self.ack_timeout {
+            self.connected_at = Instant::now();
+            // An error: the client has ended, and the next attempt says so.
+            let _ = self.client.force_reconnect().await;
+        }
+        tokio::time::sleep(PAUSE).await;
     }
 
     async fn look_for_stream(&self) -> Result<Stream, Missing> {
@@ -258,7 +272,7 @@ impl Contact {
             None => format!("servers: {running}"),
         };
         let stream = &self.stream_name;
-        format!("no quorum: stream {stream} has no leader ({of})")
+        format!("{NO_QUORUM}: stream {stream} has no leader ({of})")
     }
 
     pub fn unreachable(&self, reason: &str, waited: Duration) -> Error {
@@ -282,7 +296,9 @@ enum Missing {
 pub fn refusal(said: &jetstream::Error) -> String {
     match said.error_code() {
         ErrorCode::CLUSTER_NOT_AVAILABLE => {
-            "no quorum: the servers have not agreed on a leader yet (JetStream error 10008)".into()
+            format!(
+                "{NO_QUORUM}: the servers have not agreed on a leader yet (JetStream error 10008)"
+            )
         }
         _ => said.to_string(),
     }

@@ -30,6 +30,9 @@ use crate::pack;
 /// The pause between two questions, or two attempts to connect.
 pub const PAUSE: Duration = Duration::from_millis(50);
 
+/// How a reason begins if a server is connected and no leader answers through it.
+pub const NO_QUORUM: &str = "no quorum";
+
 /// How a reason begins that the last complaint of the client explains.
 pub const NO_CONNECTION: &str = "no connection";
 
@@ -183,7 +186,7 @@ impl Session {
                         let reason = self.shared.trouble().unwrap_or(reason);
                         return Err(self.contact.unreachable(&reason, limit));
                     }
-                    tokio::time::sleep(PAUSE).await;
+                    self.contact.pause(&self.shared).await;
                 }
             }
         }
@@ -240,10 +243,10 @@ impl Session {
                     }
                 }
             }
+            self.contact.pause(&self.shared).await;
             if Instant::now() >= deadline {
                 return Written::InDoubt;
             }
-            tokio::time::sleep(PAUSE).await;
         }
     }
 
@@ -253,7 +256,7 @@ impl Session {
             Err(error) => {
                 self.shared
                     .with(|known| known.reason = Some(error.to_string()));
-                tokio::time::sleep(PAUSE).await;
+                self.contact.pause(&self.shared).await;
                 Written::InDoubt
             }
         }
@@ -299,7 +302,7 @@ impl Session {
                 Err(reason) => {
                     self.shared.note(&reason);
                     if Instant::now() < deadline {
-                        tokio::time::sleep(PAUSE).await;
+                        self.contact.pause(&self.shared).await;
                         continue;
                     }
                 }

@@ -2,6 +2,7 @@
 
 #![allow(dead_code, reason = "each test uses a part of it")]
 
+pub mod link;
 pub mod reader;
 pub mod writing;
 
@@ -13,6 +14,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use link::Link;
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
@@ -37,11 +39,21 @@ pub fn cluster(count: usize) -> Option<Cluster> {
 
 /// Starts a cluster whose servers have more settings, or says that the test is skipped.
 pub fn cluster_with(count: usize, settings: &str) -> Option<Cluster> {
-    let Some(program) = server() else {
+    Some(Cluster::start(program()?, count, settings, false))
+}
+
+fn program() -> Option<PathBuf> {
+    let program = server();
+    if program.is_none() {
         eprintln!("skipped: no nats-server in PATH or ALQ_NATS_SERVER (ci/nats.sh installs one)");
-        return None;
-    };
-    Some(Cluster::start(program, count, settings))
+    }
+    program
+}
+
+/// Starts a cluster whose servers reach each other through links only, or says that the test is
+/// skipped.
+pub fn cluster_of_links(count: usize) -> Option<Cluster> {
+    Some(Cluster::start(program()?, count, "", true))
 }
 
 /// Servers with JetStream. They are killed when this is dropped.
@@ -52,6 +64,8 @@ pub struct Cluster {
     nodes: Vec<Node>,
     /// More settings of each server.
     settings: String,
+    /// From each server to each other one, if they are connected by links.
+    links: Vec<(usize, usize, Link, String)>,
 }
 
 #[derive(Debug)]
@@ -62,7 +76,7 @@ struct Node {
 }
 
 impl Cluster {
-    fn start(program: PathBuf, count: usize, settings: &str) -> Self {
+    fn start(program: PathBuf, count: usize, settings: &str, has_links: bool) -> Self {
         // All ports are taken at the same time, so that they differ.
         let ports: Vec<_> = (0..2 * count)
             .map(|_| TcpListener::bind("127.0.0.1:0").unwrap())
@@ -81,7 +95,15 @@ impl Cluster {
             folder: tempfile::tempdir().unwrap(),
             nodes: nodes.collect(),
             settings: settings.to_owned(),
+            links: Vec::new(),
         };
+        for (from, to) in (0..count).flat_map(|from| (0..count).map(move |to| (from, to))) {
+            if has_links && from != to {
+                let route = format!("127.0.0.1:{}", cluster.nodes[to].route);
+                let (link, url) = Link::start(&route);
+                cluster.links.push((from, to, link, url));
+            }
+        }
         for at in 0..count {
             cluster.configure(at);
             cluster.start_node(at);
@@ -99,25 +121,32 @@ impl Cluster {
 
     /// The addresses of the servers, as a client gets them.
     pub fn urls(&self) -> String {
-        let urls = self
-            .nodes
-            .iter()
-            .map(|node| format!("nats://127.0.0.1:{}", node.port));
+        let urls = (0..self.len()).map(|at| self.url(at));
         urls.collect::<Vec<_>>().join(",")
+    }
+
+    /// The address of one server.
+    pub fn url(&self, at: usize) -> String {
+        format!("nats://127.0.0.1:{}", self.nodes[at].port)
     }
 
     fn configure(&self, at: usize) {
         let Node { port, route, .. } = self.nodes[at];
         let folder = self.folder.path().join(format!("n{at}"));
-        let routes = self
-            .nodes
-            .iter()
-            .map(|node| format!("nats://127.0.0.1:{}", node.route));
+        let others = (0..self.nodes.len()).filter(|to| *to != at);
+        let routes: Vec<_> = others.map(|to| self.route(at, to)).collect();
+        let routes = routes.join(", ");
         let cluster = match self.nodes.len() {
             1 => String::new(),
+            // The servers tell each other the advertised address. With links it leads nowhere.
+            _ if self.links.is_empty() => {
+                format!(
+                    "cluster {{ name: alq, listen: \"127.0.0.1:{route}\", routes: [{routes}] }}\n"
+                )
+            }
             _ => format!(
-                "cluster {{ name: alq, listen: \"127.0.0.1:{route}\", routes: [{}] }}\n",
-                routes.collect::<Vec<_>>().join(", ")
+                "cluster {{ name: alq, listen: \"127.0.0.1:{route}\", routes: [{routes}], \
+                 advertise: \"127.0.0.1:9\" }}\n"
             ),
         };
         let config = format!(
@@ -127,6 +156,22 @@ impl Cluster {
             self.settings
         );
         fs::write(self.config(at), config).unwrap();
+    }
+
+    /// The address at which the server `from` reaches the server `to`.
+    fn route(&self, from: usize, to: usize) -> String {
+        let mut links = self.links.iter();
+        match links.find(|link| (link.0, link.1) == (from, to)) {
+            Some((_, _, _, url)) => url.clone(),
+            None => format!("nats://127.0.0.1:{}", self.nodes[to].route),
+        }
+    }
+
+    /// The links between this server and the others.
+    pub fn links_of(&self, at: usize) -> impl Iterator<Item = &Link> {
+        let links = self.links.iter();
+        let links = links.filter(move |(from, to, _, _)| *from == at || *to == at);
+        links.map(|(_, _, link, _)| link)
     }
 
     fn config(&self, at: usize) -> PathBuf {
