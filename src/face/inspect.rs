@@ -63,7 +63,13 @@ pub struct State {
     pub pending: Recovery,
     /// How many bytes of the ring are in use, padding included, up to the last posted record.
     pub fill_bytes: u64,
-    /// The counters that its queue has published.
+    /// Bytes of records that a recorder has overwritten since its last dump. They are counted as it
+    /// overwrites, unlike `live`.
+    pub overwritten_bytes: u64,
+    /// The number of those records.
+    pub overwritten_records: u64,
+    /// The counters that its queue has published. The flusher of a recorder publishes them at each
+    /// dump, since appends do not wake it: `shown_ns` says when.
     pub live: Live,
     /// Why the log accepts no data, in the words of its sink
     /// ([`Sink::stall_reason`](crate::Sink::stall_reason)): of the stall in `live`, or of the write
@@ -130,6 +136,7 @@ pub fn inspect(path: impl AsRef<Path>) -> Result<State, Error> {
     let entry_len = layout.entry_len as usize;
     let note = image.log.unwrap_or_default();
     let reason = image.reason.filter(|reason| reason.is_of(&image.live));
+    let [overwritten_records, overwritten_bytes] = image.oldest.overwritten;
     Ok(State {
         capacity_bytes: u64::from(layout.geometry.capacity()),
         fixed: (entry_len > 0).then_some((entry_len, layout.geometry.spans_max() as usize)),
@@ -145,6 +152,8 @@ pub fn inspect(path: impl AsRef<Path>) -> Result<State, Error> {
         pending,
         fill_bytes: inheritance.fill_bytes(),
         stall_reason: reason.map(|reason| reason.text),
+        overwritten_bytes,
+        overwritten_records,
         live: image.live,
     })
 }

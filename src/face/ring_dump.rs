@@ -56,8 +56,9 @@ pub struct RingDump {
 
 impl RingDump {
     /// Returns the line that a dump begins with, framed as the records are; empty if all records
-    /// have one length. It is the default one, whatever
-    /// [`dump_line_with`](crate::Options::dump_line_with) of the recorder makes.
+    /// have one length. It is the default one: the function of the recorder's
+    /// [`dump_line_with`](crate::Options::dump_line_with) is in another process. A program that has
+    /// the same function calls it with [`dump`](Self::dump).
     ///
     /// ```
     /// # let dir = tempfile::tempdir()?;

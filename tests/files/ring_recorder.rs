@@ -45,6 +45,28 @@ fn killed(test: &str) -> Option<Ended> {
     })
 }
 
+/// What was overwritten is counted as it happens, and is not counted as written.
+#[test]
+fn a_look_from_outside_counts_what_is_overwritten_and_what_is_written() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path();
+    let queue = open(recorder(folder), folder);
+    post(&queue, 0..100);
+    let counts = || {
+        let state = inspect(folder.join("ring")).unwrap();
+        let overwritten = (state.overwritten_records, state.overwritten_bytes);
+        (
+            overwritten,
+            (state.live.written_records, state.live.written_bytes),
+        )
+    };
+    assert_eq!(counts(), ((36, 468), (0, 0)));
+    queue.dump("a look").unwrap();
+    wait_for("the counters", || counts() == ((0, 0), (64, 832)));
+    post(&queue, 0..65);
+    assert_eq!(counts().0, (2, 26)); // one more than was needed
+}
+
 const LINE: &str = "--- 64 records (832 bytes) follow; 36 older ones were overwritten; \
                     reason: the process was killed ---\n";
 
@@ -69,6 +91,10 @@ fn the_next_process_dumps_first_what_a_killed_one_has_left() {
     let state = inspect(folder.join("ring")).unwrap();
     assert!(state.is_recorder && !state.in_use);
     assert_eq!((state.pending.bytes, state.fill_bytes), (832, 832));
+    assert_eq!(
+        (state.overwritten_records, state.overwritten_bytes),
+        (36, 468)
+    );
 
     let queue = open(recorder(folder), folder);
     let found = *queue.recovery().unwrap();

@@ -48,6 +48,7 @@ local\t''
 tai64n\t''"
 complete -c alq -n "__fish_alq_using_subcommand append" -l when-full -d 'What to do with lines while FILE accepts no data and the ring is full: wait, or drop them and say so in FILE' -r -f -a "block\t'Read no standard input until there is room'
 drop\t'Drop the line; FILE gets a line with the number of dropped ones'"
+complete -c alq -n "__fish_alq_using_subcommand append" -l dump-on -d 'Make a dump after each line that contains TEXT; may be given several times' -r
 complete -c alq -n "__fish_alq_using_subcommand append" -l rotate-size -d 'Continue in a new file before FILE exceeds this size, 1K or more. With --keep or --compress and no other option that says when: 16M' -r
 complete -c alq -n "__fish_alq_using_subcommand append" -l rotate-every -d 'Continue in a new file at the end of each hour, day, week or month, or of so many minutes or hours, as in 10m or 6h' -r -f -a "hour\t''
 day\t''
@@ -70,6 +71,8 @@ complete -c alq -n "__fish_alq_using_subcommand append" -l stamps -d 'With --fra
 complete -c alq -n "__fish_alq_using_subcommand append" -l keep-torn-record -d 'Keep a torn record that is removed from the end of FILE: append its bytes to FILE.torn'
 complete -c alq -n "__fish_alq_using_subcommand append" -l line -d 'Treat input as lines: SIGTERM reads to the end of a line, SIGHUP opens FILE again, and no line is split between two files'
 complete -c alq -n "__fish_alq_using_subcommand append" -l keep-torn-line -d 'If FILE ends inside a line, go on in that line; otherwise lines begin on a new one'
+complete -c alq -n "__fish_alq_using_subcommand append" -l recorder -d 'Keep the newest lines in the ring and write nothing until a dump: SIGUSR2 makes one, and so does a COMMAND that fails. A dump is what the ring keeps, after a line that counts it'
+complete -c alq -n "__fish_alq_using_subcommand append" -l dump-at-end -d 'Make a dump at the end of input'
 complete -c alq -n "__fish_alq_using_subcommand append" -l rotate-at-start -d 'Continue in a new file if FILE is not empty at the start'
 complete -c alq -n "__fish_alq_using_subcommand append" -l rotate-on-signal -d 'Continue in a new file only on SIGUSR1 and SIGALRM'
 complete -c alq -n "__fish_alq_using_subcommand append" -l utc -d 'Let periods follow UTC instead of the local time zone'

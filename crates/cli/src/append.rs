@@ -20,11 +20,10 @@ use crate::place::Place;
 use crate::progress::Progress;
 use crate::pump::Pump;
 use crate::report::{self, Failure, Summary};
-use crate::resume;
-use crate::ring;
 use crate::signals::{Plan, Signals, die_by, status_of};
 use crate::stamp::Format;
 use crate::target::{CHECK_INTERVAL, Target};
+use crate::{recorder, resume, ring};
 
 /// With a command, the exit code for a failure of alq itself, as in timeout(1) and env(1).
 const OWN_FAILURE: u8 = 125;
@@ -44,6 +43,7 @@ pub fn run(options: &Append) -> Result<ExitCode, Failure> {
     let has_command = !options.command.is_empty();
     let plan = Plan {
         has_requests: options.has_units(),
+        is_recorder: options.recorder.recorder,
         until_eof: options.until_eof,
     };
     let signals = Signals::catch(plan).map_err(|error| Failure::new("signals", error))?;
@@ -85,6 +85,9 @@ fn append(options: &Append, signals: &Signals) -> Result<(), Failure> {
     let started = Instant::now();
     let mut pump = Pump::new(options, &target, inputs, signals, &progress)?;
     let read = pump.run();
+    let status = signals.command_status();
+    let reason = recorder::reason_at_end(options, status, signals.received());
+    let dumped = reason.map_or(Ok(()), |reason| target.dump_at_end(reason));
     let tally = *pump.tally();
     target.note_dropped(tally.dropped);
     let torn = torn_record(options, &pump);
@@ -101,8 +104,8 @@ fn append(options: &Append, signals: &Signals) -> Result<(), Failure> {
     }
     // After a failed write, the sync fails with the same cause. The close describes it better.
     let synced = target.sync();
-    let finished = target
-        .close()
+    let finished = dumped
+        .and(target.close())
         .and(read.map_err(|error| Failure::new("standard input", error)))
         .and(torn)
         .and(synced);
@@ -125,6 +128,7 @@ fn append(options: &Append, signals: &Signals) -> Result<(), Failure> {
             dropped: tally.dropped,
             elapsed,
             bytes: target.written_bytes(),
+            is_recorder: target.recorder().is_some(),
             stats,
         });
     }
@@ -223,6 +227,7 @@ fn wait_for_command(signals: &Signals) -> Result<u8, Failure> {
 /// The progress line. Hidden if input or output use the terminal, or if there are several inputs.
 fn progress(options: &Append, target: &Target<'_>, inputs: &[Input]) -> Progress {
     let is_other = inputs.len() > 1
+        || target.recorder().is_some()
         || inputs[0].is_terminal()
         || target.kind().is_terminal(target.place().path());
     if options.quiet || is_other {
@@ -256,6 +261,7 @@ fn check(options: &Append) -> Result<(), Failure> {
         return Err(Failure::new(format, problem).or_code(2));
     }
     let has_command = !options.command.is_empty();
+    recorder::check(options)?;
     options.framing.check(&options.lines, has_command)?;
     let refuse = |other: &str| {
         let problem = format!(
@@ -287,8 +293,8 @@ fn still_busy(target: &Target<'_>, progress: &Progress) -> impl FnOnce() + Send 
     move || {
         let stats = queue.stats();
         let left = stats.posted_bytes - stats.written_bytes;
-        if left == 0 {
-            return; // everything is written; the next start packs
+        if left == 0 || queue.is_recorder() {
+            return; // everything is written; the next start packs. A recorder keeps the rest
         }
         progress.clear();
         report::line(&format_args!(

@@ -13,11 +13,13 @@ use crate::dump_args::Dump;
 use crate::framing::FramingOptions;
 use crate::help;
 use crate::read_args::{Cat, Check, Follow};
+use crate::recorder_args::RecorderOptions;
 use crate::report::Failure;
 use crate::rotate_args::RotateOptions;
 use crate::stamp::Format;
+use crate::stat_args::Stat;
 use crate::sync_args::SyncOptions;
-use crate::values::Named;
+use crate::values::{Named, seconds};
 
 /// The command line of `alq`.
 #[derive(Debug, Parser)]
@@ -140,6 +142,9 @@ pub struct Append {
     pub lines: LineOptions,
 
     #[command(flatten)]
+    pub recorder: RecorderOptions,
+
+    #[command(flatten)]
     pub rotation: RotateOptions,
 }
 
@@ -165,36 +170,6 @@ pub struct Recover {
     /// Print one JSON object
     #[arg(long)]
     pub json: bool,
-}
-
-/// Show what RING holds and what its queue is doing.
-///
-/// RING may be in use, or left by a process that has ended. It is neither locked nor changed.
-#[derive(Debug, Args)]
-#[command(after_help = help::STAT)]
-pub struct Stat {
-    /// The ring file
-    pub ring: PathBuf,
-
-    /// Print one JSON object; with --watch, one per line
-    #[arg(long)]
-    pub json: bool,
-
-    /// Read RING again and again: on a terminal one screen is redrawn, otherwise each reading is a
-    /// line
-    #[arg(long)]
-    pub watch: bool,
-
-    /// Time between two readings of --watch, 0.01 to 86400
-    #[arg(
-        long,
-        value_name = "SECONDS",
-        default_value = "1",
-        requires = "watch",
-        allow_negative_numbers = true,
-        value_parser = interval
-    )]
-    pub interval: Duration,
 }
 
 /// The longest wait for a full disk.
@@ -304,13 +279,6 @@ fn mode(text: &str) -> Result<u32, &'static str> {
         .ok_or("an octal number from 0 to 7777, such as 640")
 }
 
-fn seconds(text: &str) -> Result<Duration, &'static str> {
-    text.parse()
-        .ok()
-        .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
-        .ok_or("a number of seconds, such as 0.5 or 60")
-}
-
 fn stall_limit(text: &str) -> Result<StallLimit, &'static str> {
     if text == "forever" {
         return Ok(StallLimit::Forever);
@@ -319,38 +287,10 @@ fn stall_limit(text: &str) -> Result<StallLimit, &'static str> {
     Ok(StallLimit::Time(limit))
 }
 
-fn interval(text: &str) -> Result<Duration, &'static str> {
-    const ALLOWED: std::ops::RangeInclusive<Duration> =
-        Duration::from_millis(10)..=Duration::from_secs(86400);
-    seconds(text)
-        .ok()
-        .filter(|interval| ALLOWED.contains(interval))
-        .ok_or("0.01 to 86400 seconds, such as 0.5")
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{Cli, capacity, interval, mode, seconds};
+    use super::{Cli, capacity, mode};
     use clap::CommandFactory;
-    use std::time::Duration;
-
-    #[test]
-    fn seconds_may_have_a_fraction() {
-        assert_eq!(seconds("5"), Ok(Duration::from_secs(5)));
-        assert_eq!(seconds("0.25"), Ok(Duration::from_millis(250)));
-        for text in ["", "-1", "inf", "NaN", "5s", "1e300"] {
-            assert!(seconds(text).is_err(), "{text}");
-        }
-    }
-
-    #[test]
-    fn intervals_have_a_lower_and_an_upper_limit() {
-        assert_eq!(interval("0.01"), Ok(Duration::from_millis(10)));
-        assert_eq!(interval("86400"), Ok(Duration::from_secs(86400)));
-        for text in ["0", "0.001", "-1", "86401", "1e300", ""] {
-            assert!(interval(text).is_err(), "{text}");
-        }
-    }
 
     #[test]
     fn the_definition_passes_the_checks_of_clap() {

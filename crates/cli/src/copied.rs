@@ -6,6 +6,7 @@
 use std::collections::VecDeque;
 use std::io;
 use std::mem;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use alq::{Error, Flags, Framing, Lane};
@@ -289,7 +290,7 @@ impl<'a> Copied<'a> {
         while sent < len && !is_refused {
             let record = self.record(at, &pending[sent..len]);
             match self.put(record) {
-                Sent::Yes => {}
+                Sent::Yes => self.target.look_at(record),
                 Sent::Dropped => {
                     self.tally.dropped.lines += 1;
                     self.tally.dropped.bytes += record.len() as u64;
@@ -352,6 +353,8 @@ impl<'a> Copied<'a> {
                     }
                     return Sent::Yes;
                 }
+                // A dump is copying the room that it needs.
+                Err(Error::WouldBlock) if self.target.recorder().is_some() => thread::yield_now(),
                 Err(Error::WouldBlock | Error::TooLarge { .. }) => return Sent::Dropped,
                 Err(Error::TimedOut) if self.drops => {
                     self.look_whether_stuck();

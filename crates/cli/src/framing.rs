@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use alq::Framing;
 use clap::Args;
+use clap::builder::ArgPredicate;
 
 use crate::catch_args::{LineOptions, WhenFull};
 use crate::report::Failure;
@@ -18,7 +19,13 @@ pub struct FramingOptions {
     /// How records are separated in FILE: raw (only the bytes of input), lines, fixed:BYTES,
     /// lengths, or checked (frames with checksums, for `alq check`). A record is a line of input
     /// with its newline, or BYTES bytes
-    #[arg(long, value_name = "FRAMING", default_value = "raw", value_parser = written)]
+    #[arg(
+        long,
+        value_name = "FRAMING",
+        default_value = "raw",
+        default_value_if("recorder", ArgPredicate::IsPresent, "lines"),
+        value_parser = written
+    )]
     pub framing: Framing,
 
     /// With --framing checked: each frame of a new FILE has the time at which it was appended

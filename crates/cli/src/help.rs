@@ -31,12 +31,14 @@ Signals:
                    quarter of a second
   SIGHUP           with --line: open FILE again and continue there
   SIGUSR1, SIGALRM with --line: rotate
+  SIGUSR2          with --recorder: make a dump
   SIGQUIT, others  as SIGINT
 --line is implied by --line-max, --timestamp, --when-full=drop, rotation and COMMAND,
-and by --framing lines, lengths and checked. With fixed:BYTES, records are treated as
+by --recorder, and by --framing lines, lengths and checked. With fixed:BYTES, records are treated as
 lines are here.
 With --until-eof, SIGTERM and SIGINT do nothing. With COMMAND, alq passes all signals
-on to it except SIGHUP, SIGUSR1 and SIGALRM, and ends after it.
+on to it except SIGHUP, SIGUSR1, SIGALRM and, with --recorder, SIGUSR2, and ends
+after it.
 
 Exit codes:
   0    all input was written
@@ -51,6 +53,7 @@ Examples:
   myapp 2>&1 | alq append --until-eof --timestamp --rotate-size 16M --keep 10 app.log
   alq append --timestamp --rotate-every day --keep 30 --compress zstd app.log -- myapp
   until alq append --resume --ring /run/app.ring app.log <input; do sleep 1; done
+  alq append --recorder --capacity 4M --dump-on ERROR app.log -- myapp --debug
   producer | alq append --framing checked wal.log && alq check wal.log
   producer | alq append --framing checked --chain /etc/wal.key wal.log";
 

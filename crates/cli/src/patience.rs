@@ -91,7 +91,7 @@ impl Patience {
         }
         let is_said = self.said.borrow_mut().is_due(stall.age, is_reader);
         if is_said {
-            let left = stats.posted_bytes - stats.written_bytes;
+            let left = stats.posted_bytes - stats.written_bytes - stats.overwritten_bytes;
             let problem = &stall.reason;
             let since = match stall.age.as_secs() {
                 0 => String::new(),

@@ -218,7 +218,15 @@ impl<'a> Pump<'a> {
     }
 
     fn hear(&mut self) {
-        let Asked { reopen, rotate } = self.signals.take();
+        let Asked {
+            reopen,
+            rotate,
+            dump,
+        } = self.signals.take();
+        if let (true, Some(recorder)) = (dump, self.target.recorder()) {
+            recorder.dump("SIGUSR2".to_owned()); // at once: the line may never end
+            self.is_settled = false;
+        }
         self.asked.reopen |= reopen;
         self.asked.rotate |= rotate;
         if let Some(signal) = self.signals.received() {
@@ -262,7 +270,10 @@ impl<'a> Pump<'a> {
     fn has_failed(&mut self) -> bool {
         self.looked = Instant::now();
         let stats = self.target.queue().stats();
-        self.is_settled = stats.posted_bytes == stats.written_bytes;
+        self.is_settled = match self.target.recorder() {
+            Some(recorder) => recorder.wait(Duration::ZERO).is_ok(),
+            None => stats.posted_bytes == stats.written_bytes,
+        };
         let given_up = self.target.given_up(&stats);
         // If lines are dropped, reading continues while the disk is full.
         if self.intake.drops() {

@@ -9,7 +9,7 @@ use crate::args::Append;
 use crate::catch_args::WhenFull;
 use crate::report::Failure;
 use crate::stamp::Stamp;
-use crate::{key, ring};
+use crate::{key, recorder, ring};
 
 /// The least time between two lines in FILE about dropped lines.
 const LOSS_LINES_EVERY: Duration = Duration::from_secs(1);
@@ -42,6 +42,9 @@ pub fn of(options: &Append) -> Result<Options, Failure> {
     }
     if let Some(policy) = options.sync.policy() {
         queue = queue.sync_every(policy);
+    }
+    if options.recorder.recorder {
+        queue = recorder::add_to(queue, options);
     }
     Ok(queue)
 }

@@ -78,6 +78,8 @@ pub struct Summary {
     pub elapsed: Duration,
     /// Bytes of the input that are written.
     pub bytes: u64,
+    /// Whether only dumps are written.
+    pub is_recorder: bool,
     pub stats: Stats,
 }
 
@@ -88,9 +90,19 @@ impl Display for Summary {
             dropped,
             elapsed,
             bytes,
+            is_recorder,
             stats,
         } = self;
         let seconds = elapsed.as_secs_f64();
+        if *is_recorder {
+            let (dumped, over) = (stats.written_records, stats.overwritten_records);
+            let rest = stats.posted_records.saturating_sub(dumped + over);
+            return write!(
+                f,
+                "{lines} lines, {seconds:.3} s, {dumped} dumped, {over} overwritten, \
+                 {rest} discarded"
+            );
+        }
         let rate = if seconds > 0.0 {
             *bytes as f64 / seconds / 1e9
         } else {

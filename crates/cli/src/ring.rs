@@ -164,8 +164,12 @@ pub fn report_recovery(path: &Path, recovery: &Recovery) {
         (recovery.skipped_entries, "reservations never posted"),
         (recovery.damaged_slots, "damaged slots left out"),
     ];
+    let done = match recovery.dumped_bytes {
+        0 => "appended",
+        _ => "dumped",
+    };
     let mut text = format!(
-        "{} bytes of an earlier run are appended first",
+        "{} bytes of an earlier run are {done} first",
         recovery.bytes
     );
     for (count, what) in counts.iter().filter(|(count, _)| *count > 0) {

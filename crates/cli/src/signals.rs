@@ -57,6 +57,8 @@ pub struct Asked {
     pub reopen: bool,
     /// SIGUSR1, or SIGALRM as in multilog, svlogd and s6-log: rotate FILE.
     pub rotate: bool,
+    /// SIGUSR2: make a dump.
+    pub dump: bool,
 }
 
 /// What signals mean to `alq append`.
@@ -64,6 +66,8 @@ pub struct Asked {
 pub struct Plan {
     /// SIGHUP, SIGUSR1 and SIGALRM are requests. If false, they end the process as SIGTERM does.
     pub has_requests: bool,
+    /// SIGUSR2 is a request for a dump. If false, it ends the process as SIGTERM does.
+    pub is_recorder: bool,
     /// SIGTERM and SIGINT do nothing.
     pub until_eof: bool,
 }
@@ -211,6 +215,7 @@ impl Plan {
         Asked {
             reopen: self.has_requests && signal == Signal::SIGHUP,
             rotate: self.has_requests && matches!(signal, Signal::SIGUSR1 | Signal::SIGALRM),
+            dump: self.is_recorder && signal == Signal::SIGUSR2,
         }
     }
 }
@@ -249,12 +254,13 @@ impl Shared {
             return;
         };
         let mut state = lock(&self.state);
-        let Asked { reopen, rotate } = state.plan.asks(signal);
+        let asks = state.plan.asks(signal);
         if signal == Signal::SIGCHLD {
             state.children.reap();
-        } else if reopen || rotate {
-            state.asked.reopen |= reopen;
-            state.asked.rotate |= rotate;
+        } else if asks != Asked::default() {
+            state.asked.reopen |= asks.reopen;
+            state.asked.rotate |= asks.rotate;
+            state.asked.dump |= asks.dump;
         } else if state.children.is_command_alive() {
             let is_from_terminal = info.ssi_code == SI_KERNEL && is_in_foreground();
             if !is_from_terminal {

@@ -7,9 +7,9 @@ use alq::ring_file::{Live, State};
 use nix::errno::Errno;
 use serde::Serialize;
 
-use crate::args::Stat;
 use crate::report::{self, Failure, Row};
 use crate::ring;
+use crate::stat_args::Stat;
 
 /// The report. The names of the fields are those of `--json`, where a missing value is null.
 #[derive(Debug, Serialize)]
@@ -40,6 +40,8 @@ struct Report {
     high_water_bytes: u64,
     pending_bytes: u64,
     pending_spans: u64,
+    overwritten_bytes: u64,
+    overwritten_records: u64,
     already_written_bytes: u64,
     possibly_repeated_bytes: u64,
     open_reservations: u64,
@@ -103,6 +105,8 @@ impl Report {
             high_water_bytes: live.high_water_bytes,
             pending_bytes: pending.bytes,
             pending_spans: pending.spans,
+            overwritten_bytes: state.overwritten_bytes,
+            overwritten_records: state.overwritten_records,
             already_written_bytes: pending.already_written_bytes,
             possibly_repeated_bytes: pending.possibly_repeated_bytes,
             open_reservations: pending.skipped_entries,
@@ -160,6 +164,15 @@ impl Report {
             ),
             Row::count("", self.pending_spans, "spans"),
         ]);
+        if self.recorder {
+            let records = self.overwritten_records;
+            rows.push(Row::count(
+                "overwritten",
+                records,
+                "records since the last dump",
+            ));
+            rows.push(Row::count("", self.overwritten_bytes, "bytes"));
+        }
         if !self.in_use && !self.recorder {
             rows.push(Row::count(
                 "already written",

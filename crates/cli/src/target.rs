@@ -17,6 +17,7 @@ use crate::kind::Kind;
 use crate::patience::Patience;
 use crate::place::Place;
 use crate::progress::Progress;
+use crate::recorder::Recorder;
 use crate::refusal::{cannot_open, not_a_disk, refusal};
 use crate::report::{self, Dropped, Failure};
 use crate::{queue_options, ring, rotate};
@@ -38,6 +39,8 @@ pub struct Target<'a> {
     queue: Queue,
     /// FILE as a log that is rotated; `None` without rotation.
     log: Option<RotatingFile>,
+    /// What asks for dumps; `None` without --recorder.
+    recorder: Option<Recorder>,
     /// True if a signal has requested a rotation.
     has_asked: Cell<bool>,
     /// The sync at the end, and the option that asks for it.
@@ -86,6 +89,7 @@ impl<'a> Target<'a> {
             ring: options.ring.as_deref().filter(|_| is_in_file),
             kind: Kind::default(),
             is_framed: options.framing.is_on(),
+            recorder: Recorder::of(&queue, options),
             queue,
             log,
             has_asked: Cell::new(false),
@@ -133,6 +137,7 @@ impl<'a> Target<'a> {
             is_framed: false,
             queue,
             log: None,
+            recorder: None,
             has_asked: Cell::new(false),
             patience: Patience::new(Some(RECOVERY_STALL_LIMIT)),
             dropped: Cell::default(),
@@ -159,6 +164,29 @@ impl<'a> Target<'a> {
     /// FILE as a log that is rotated; `None` without rotation.
     pub fn log(&self) -> Option<&RotatingFile> {
         self.log.as_ref()
+    }
+
+    /// What asks for dumps; `None` without --recorder.
+    pub fn recorder(&self) -> Option<&Recorder> {
+        self.recorder.as_ref()
+    }
+
+    /// Makes a dump if one is to follow this line.
+    pub fn look_at(&self, line: &[u8]) {
+        if let Some(recorder) = &self.recorder {
+            recorder.look(line);
+        }
+    }
+
+    /// Makes the last dump, and waits until it is written or FILE is given up.
+    pub fn dump_at_end(&self, reason: String) -> Result<(), Failure> {
+        match &self.recorder {
+            Some(recorder) if recorder.begin(reason) => {
+                let dumped = self.wait(|limit| recorder.wait(limit));
+                dumped.map_err(|cause| self.failure(&cause))
+            }
+            _ => Ok(()), // the close waits for one that was requested
+        }
     }
 
     /// Returns true if a signal has requested a rotation.
@@ -344,7 +372,7 @@ impl<'a> Target<'a> {
             cause => cause.reason().to_string(),
         };
         let written = self.written_bytes();
-        let left = stats.posted_bytes - stats.written_bytes;
+        let left = stats.posted_bytes - stats.written_bytes - stats.overwritten_bytes;
         let counts = match self.ring {
             None => format!("{left} bytes are read and not written"),
             Some(ring) => {

@@ -1,6 +1,8 @@
-//! A parser for option values of which some have names. The completions of shells offer the names.
+//! Parsers for option values: of which some have names, which the completions of shells offer, and
+//! numbers of seconds.
 
 use std::ffi::OsStr;
+use std::time::Duration;
 
 use clap::builder::{PossibleValue, TypedValueParser};
 use clap::{Arg, Command, Error};
@@ -32,5 +34,29 @@ impl<T: Clone + Send + Sync + 'static> TypedValueParser for Named<T> {
 
     fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
         Some(Box::new(self.names.iter().map(PossibleValue::new)))
+    }
+}
+
+/// Parses a number of seconds.
+pub fn seconds(text: &str) -> Result<Duration, &'static str> {
+    text.parse()
+        .ok()
+        .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
+        .ok_or("a number of seconds, such as 0.5 or 60")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::seconds;
+
+    #[test]
+    fn seconds_may_have_a_fraction() {
+        assert_eq!(seconds("5"), Ok(Duration::from_secs(5)));
+        assert_eq!(seconds("0.25"), Ok(Duration::from_millis(250)));
+        for text in ["", "-1", "inf", "NaN", "5s", "1e300"] {
+            assert!(seconds(text).is_err(), "{text}");
+        }
     }
 }

@@ -9,10 +9,10 @@ use indicatif::DecimalBytes;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 
-use crate::args::Stat;
 use crate::report::{self, Failure};
 use crate::screen::{BLOCKS_MAX, Screen, eighths, sparkline};
 use crate::signals::Signals;
+use crate::stat_args::Stat;
 use crate::{ring, stat};
 
 /// Shows the queue until a signal comes, which is returned, or until the ring file is removed,

@@ -130,12 +130,20 @@ fn stat_names_a_recorder_and_its_fill() {
             ),
             (640, 640)
         );
+        assert_eq!(
+            (
+                number(&report, "overwritten_records"),
+                number(&report, "overwritten_bytes")
+            ),
+            (26, 260)
+        );
     }
     let run = alq(["stat", name(&made.left)]).assert().success();
     let said = String::from_utf8(run.get_output().stdout.clone()).unwrap();
-    assert!(said.contains("use         a recorder\n"), "{said}");
+    assert!(said.contains("use          a recorder\n"), "{said}");
     let kept = said.lines().find(|line| line.starts_with("kept "));
     assert!(kept.unwrap().ends_with(" 640 bytes"), "{said}");
+    assert!(said.contains(" 26 records since the last dump\n"), "{said}");
 }
 
 fn refused_dump(args: &[&Path], part: &str) {

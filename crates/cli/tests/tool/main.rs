@@ -14,6 +14,7 @@ mod lines;
 mod output;
 mod progress;
 mod reading;
+mod recorder;
 mod recover;
 mod report;
 mod ring;
