@@ -23,6 +23,9 @@ pub struct RotateError {
     source: io::Error,
 }
 
+/// The step that deletes files until there is room.
+pub(super) const KEEP_FREE: &str = "keep room free";
+
 /// Why a step failed. Of several errors with the same reason only the first is reported.
 pub(super) type Reason = (io::ErrorKind, Option<i32>);
 
@@ -84,6 +87,9 @@ impl RotateError {
 impl fmt::Display for RotateError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let way_out = match self.source.raw_os_error() {
+            Some(libc::ENOSPC) if self.doing == KEEP_FREE => {
+                "; no rotated file is left to delete: make room, or ask for less"
+            }
             Some(libc::EBUSY) => "; it is a mount point: mount the folder instead of the file",
             _ => "",
         };

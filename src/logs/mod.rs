@@ -33,6 +33,7 @@ mod error;
 mod every;
 mod folder;
 mod found;
+mod keeping;
 mod lines;
 mod log;
 mod name;

@@ -6,13 +6,14 @@
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
 
 use super::age::{ages, is_from_the_future};
 use super::folder::Folder;
 use super::found::{self, Found};
 use super::log::Log;
 use super::name::{Key, Kind};
-use super::point::point;
+use super::rotation::Hook;
 use super::{Compression, RotateError};
 
 /// One rotated file in all its forms. More than one form exists only after a kill.
@@ -24,16 +25,16 @@ pub(super) struct Rotated {
 }
 
 impl Rotated {
-    fn files(&self) -> impl Iterator<Item = &Found> {
+    pub fn files(&self) -> impl Iterator<Item = &Found> {
         self.plain.iter().chain(&self.packed)
     }
 
-    fn len(&self) -> u64 {
+    pub fn len(&self) -> u64 {
         self.files().map(|one| one.len).sum()
     }
 
     /// The time of the last write.
-    fn modified(&self) -> i64 {
+    pub fn modified(&self) -> i64 {
         self.files()
             .map(|one| one.modified)
             .min()
@@ -87,7 +88,8 @@ impl Log {
         if !later.is_empty() {
             self.worker.hook_later(later);
         }
-        self.delete_by_bytes(&folder, &rotated);
+        let rest = self.delete_by_bytes(&folder, &rotated);
+        self.delete_for_room(&folder, rest);
     }
 
     fn rotated(&self, folder: &Folder) -> io::Result<Vec<Rotated>> {
@@ -173,66 +175,19 @@ impl Log {
         Ok(())
     }
 
-    fn delete_by_count_and_age(&self, folder: &Folder, rotated: &mut Vec<Rotated>) {
-        let too_many = match self.rotation.keep_files {
-            Some(count) => rotated.len().saturating_sub(count),
-            None => 0,
-        };
-        let times: Vec<_> = rotated
-            .iter()
-            .map(|one| (one.key, one.modified()))
-            .collect();
-        let ages = ages(&times, &self.worker.cuts(), self.rotation.now());
-        let keep_age = self.rotation.keep_age;
-        let keep_age = keep_age.map(|age| i64::try_from(age.as_secs()).unwrap_or(i64::MAX));
-        let mut number = 0;
-        rotated.retain(|one| {
-            number += 1;
-            let is_old = keep_age.is_some_and(|age| ages[number - 1] > age);
-            let goes = number <= too_many || is_old;
-            if goes {
-                self.delete(folder, one);
-            }
-            !goes
-        });
-    }
-
-    fn delete_by_bytes(&self, folder: &Folder, rotated: &[Rotated]) {
-        let Some(keep_bytes) = self.rotation.keep_bytes else {
-            return;
-        };
-        let mut sum = 0_u64;
-        for one in rotated.iter().rev() {
-            sum = sum.saturating_add(one.len());
-            if sum > keep_bytes {
-                self.delete(folder, one);
-            }
-        }
-    }
-
-    fn delete(&self, folder: &Folder, rotated: &Rotated) {
-        for one in rotated.files() {
-            let deleted = point("delete").and_then(|()| folder.remove(&one.name));
-            if let Err(error) = deleted.or_else(unless_gone) {
-                let path = folder.path_of(&one.name);
-                self.worker
-                    .report(RotateError::new("delete the rotated file", path, error));
-                return;
-            }
-        }
-        self.durable.forget(rotated.key);
-        self.worker.forget(rotated.key);
-    }
-
     fn call_hook(&self, folder: &Folder, rotated: &Rotated) {
-        let name = rotated.files().next().map(|one| &one.name);
-        if let (Some(hook), Some(name)) = (&self.rotation.on_rotated, name) {
-            let path = folder.path_of(name);
-            // A panic in the hook must not keep the hook from the other files.
-            if let Err(payload) = catch_unwind(AssertUnwindSafe(|| hook(&path))) {
-                core::mem::forget(payload); // its drop might panic again
-            }
+        if let Some(file) = rotated.files().next() {
+            let hook = self.rotation.on_rotated.as_deref();
+            call(hook, &folder.path_of(&file.name));
         }
+    }
+}
+
+/// Calls a hook, if there is one. A panic in it must not keep it from the other files.
+pub(super) fn call(hook: Option<&Hook>, path: &Path) {
+    let Some(hook) = hook else { return };
+    if let Err(payload) = catch_unwind(AssertUnwindSafe(|| hook(path))) {
+        core::mem::forget(payload); // its drop might panic again
     }
 }
 

@@ -19,10 +19,12 @@ type Clock = dyn Fn() -> SystemTime + Send + Sync;
 /// | | [`at_start`](Self::at_start), [`zone`](Self::zone) | off, the system's |
 /// | where to cut | [`whole_lines`](Self::whole_lines) | between two records |
 /// | what to keep | [`keep_files`](Self::keep_files), [`keep_age`](Self::keep_age) | everything |
-/// | | [`keep_bytes`](Self::keep_bytes), [`compress`](Self::compress) | everything, plain |
+/// | | [`keep_bytes`](Self::keep_bytes), [`keep_free`](Self::keep_free) | everything |
+/// | | [`compress`](Self::compress) | plain |
 /// | the log | [`mode`](Self::mode), [`link`](Self::link) | 0600, no link |
 /// | | [`follow_links`](Self::follow_links), [`shared_folder`](Self::shared_folder) | off |
-/// | reports | [`on_rotated`](Self::on_rotated), [`on_error`](Self::on_error) | none |
+/// | reports | [`on_rotated`](Self::on_rotated), [`on_freed`](Self::on_freed) | none |
+/// | | [`on_error`](Self::on_error) | none |
 ///
 /// [`RotatingFile::rotate`](super::RotatingFile::rotate) requests a cut.
 ///
@@ -59,12 +61,14 @@ pub struct Rotation {
     pub(super) keep_files: Option<usize>,
     pub(super) keep_age: Option<Duration>,
     pub(super) keep_bytes: Option<u64>,
+    pub(super) keep_free: Option<u64>,
     pub(super) compression: Compression,
     pub(super) link: Option<PathBuf>,
     pub(super) mode: u32,
     pub(super) follow_links: bool,
     pub(super) shared_folder: bool,
     pub(super) on_rotated: Option<Arc<Hook>>,
+    pub(super) on_freed: Option<Arc<Hook>>,
     pub(super) on_error: Option<Arc<ErrorHook>>,
     pub(super) clock: Option<Arc<Clock>>,
 }
@@ -77,6 +81,7 @@ impl fmt::Debug for Rotation {
         out.field("keep_files", &self.keep_files);
         out.field("keep_age", &self.keep_age);
         out.field("keep_bytes", &self.keep_bytes);
+        out.field("keep_free", &self.keep_free);
         out.field("compression", &self.compression);
         out.finish_non_exhaustive()
     }
@@ -106,12 +111,14 @@ impl Rotation {
             keep_files: None,
             keep_age: None,
             keep_bytes: None,
+            keep_free: None,
             compression: Compression::None,
             link: None,
             mode: 0o600,
             follow_links: false,
             shared_folder: false,
             on_rotated: None,
+            on_freed: None,
             on_error: None,
             clock: None,
         }
@@ -215,48 +222,6 @@ impl Rotation {
     /// ```
     pub const fn at_start(mut self, at_start: bool) -> Self {
         self.at_start = at_start;
-        self
-    }
-
-    /// Keeps the newest `count` rotated files, and the log itself. All by default.
-    ///
-    /// ```
-    /// use alq::rotate::Rotation;
-    ///
-    /// let rotation = Rotation::new().size_bytes(64 << 20).keep_files(30);
-    /// ```
-    pub const fn keep_files(mut self, count: usize) -> Self {
-        self.keep_files = Some(count);
-        self
-    }
-
-    /// Deletes rotated files that are older than `age`. No limit by default.
-    ///
-    /// Files are checked when the log is opened and after each rotation. The age of a file follows
-    /// from its name. A wrong clock, also one that is set, does not make a file look older
-    /// (docs/rotation.md).
-    ///
-    /// ```
-    /// use std::time::Duration;
-    /// use alq::rotate::Rotation;
-    ///
-    /// let rotation = Rotation::new().keep_age(Duration::from_secs(30 * 86_400));
-    /// ```
-    pub const fn keep_age(mut self, age: Duration) -> Self {
-        self.keep_age = Some(age);
-        self
-    }
-
-    /// Keeps at most `bytes` bytes of the newest rotated files, measured after packing, and the log
-    /// itself. No bound by default.
-    ///
-    /// ```
-    /// use alq::rotate::Rotation;
-    ///
-    /// let rotation = Rotation::new().size_bytes(64 << 20).keep_bytes(10 << 30);
-    /// ```
-    pub const fn keep_bytes(mut self, bytes: u64) -> Self {
-        self.keep_bytes = Some(bytes);
         self
     }
 

@@ -16,6 +16,8 @@ pub(super) struct Worker {
     /// Notified when a part of the work is done.
     pub(super) changed: Event,
     is_stopped: AtomicBool,
+    /// Whether it was reported that too little room is free.
+    is_short: AtomicBool,
 }
 
 /// The failed tries to pack one file.
@@ -88,6 +90,7 @@ impl Worker {
             work: Mutex::new(Work::default()),
             changed: Event::new(),
             is_stopped: AtomicBool::new(false),
+            is_short: AtomicBool::new(false),
         }
     }
 
@@ -234,6 +237,21 @@ impl Worker {
         if before != reason {
             self.report(error);
         }
+    }
+
+    /// Too little room is free, or that is unknown. Reports it, unless that was reported since there
+    /// was enough.
+    pub fn report_short(&self, error: RotateError) {
+        // Relaxed: only the background thread uses it.
+        if !self.is_short.swap(true, Ordering::Relaxed) {
+            self.report(error);
+        }
+    }
+
+    /// Enough room is free: the next lack of it is reported.
+    pub fn has_room(&self) {
+        // Relaxed: as above.
+        self.is_short.store(false, Ordering::Relaxed);
     }
 
     /// A file is packed: the next failure is reported.

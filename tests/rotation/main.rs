@@ -5,6 +5,7 @@ mod common;
 #[path = "../rotated/mod.rs"]
 mod rotated;
 
+mod keep_free;
 mod rotate;
 mod rotate_fork;
 mod rotate_lines;

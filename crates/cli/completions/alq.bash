@@ -61,7 +61,7 @@ _alq() {
             return 0
             ;;
         alq__subcmd__append)
-            opts="-h --capacity --ring --ring-on-disk --ring-optional --resume --fsync --sync-every --sync-bytes --follow-links --mode --stall-limit --until-eof --quiet --framing --stamps --chain --keep-torn-record --line --keep-torn-line --line-max --timestamp --when-full --recorder --dump-on --dump-at-end --rotate-size --rotate-every --rotate-at-start --rotate-on-signal --utc --keep --keep-age --keep-bytes --compress --link --shared-folder --help"
+            opts="-h --capacity --ring --ring-on-disk --ring-optional --resume --fsync --sync-every --sync-bytes --follow-links --mode --stall-limit --until-eof --quiet --framing --stamps --chain --keep-torn-record --line --keep-torn-line --line-max --timestamp --when-full --recorder --dump-on --dump-at-end --rotate-size --rotate-every --rotate-at-start --rotate-on-signal --utc --keep --keep-age --keep-bytes --keep-free --compress --link --shared-folder --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -132,6 +132,10 @@ _alq() {
                     return 0
                     ;;
                 --keep-bytes)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --keep-free)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

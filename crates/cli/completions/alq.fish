@@ -57,6 +57,7 @@ month\t''"
 complete -c alq -n "__fish_alq_using_subcommand append" -l keep -d 'Keep at most N rotated files, in addition to FILE itself' -r
 complete -c alq -n "__fish_alq_using_subcommand append" -l keep-age -d 'Delete rotated files older than this, as in 12h, 30d or 2w' -r
 complete -c alq -n "__fish_alq_using_subcommand append" -l keep-bytes -d 'Keep at most this size of rotated files together, not counting FILE itself' -r
+complete -c alq -n "__fish_alq_using_subcommand append" -l keep-free -d 'Keep this much of the file system free: delete the oldest rotated files, at the start and after each rotation' -r
 complete -c alq -n "__fish_alq_using_subcommand append" -l compress -d 'Pack rotated files in the background: gzip or zstd' -r -f -a "gzip\t''
 zstd\t''"
 complete -c alq -n "__fish_alq_using_subcommand append" -l link -d 'Keep a symbolic link to FILE at LINK' -r -F

@@ -275,7 +275,7 @@ fn check(options: &Append) -> Result<(), Failure> {
         _ if options.framing.is_on() => refuse("--framing"),
         _ if options.lines.when_full == WhenFull::Drop => refuse("--when-full=drop"),
         _ if options.rotation.loses_bytes() => {
-            refuse("--keep, --keep-age, --keep-bytes or --compress")
+            refuse("--keep, --keep-age, --keep-bytes, --keep-free or --compress")
         }
         _ => Ok(()),
     }

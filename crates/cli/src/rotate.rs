@@ -24,6 +24,12 @@ pub fn open(options: &Append) -> Result<RotatingFile, Error> {
         .mode(options.mode)
         .follow_links(options.follow_links)
         .on_error(|error| report::line(&error))
+        .on_freed(|path| {
+            let path = report::shown(path);
+            report::line(&format_args!(
+                "{path}: deleted, so that room stays free (--keep-free)"
+            ));
+        })
         .open(&options.file)
 }
 

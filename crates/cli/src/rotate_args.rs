@@ -60,6 +60,11 @@ pub struct RotateOptions {
     #[arg(long, value_name = "SIZE", allow_negative_numbers = true, value_parser = all_sizes)]
     pub keep_bytes: Option<u64>,
 
+    /// Keep this much of the file system free: delete the oldest rotated files, at the start and
+    /// after each rotation
+    #[arg(long, value_name = "SIZE", allow_negative_numbers = true, value_parser = all_sizes)]
+    pub keep_free: Option<u64>,
+
     /// Pack rotated files in the background: gzip or zstd
     #[arg(
         long,
@@ -116,6 +121,7 @@ impl RotateOptions {
         self.keep.is_some()
             || self.keep_age.is_some()
             || self.keep_bytes.is_some()
+            || self.keep_free.is_some()
             || self.compress.is_some()
     }
 
@@ -141,6 +147,9 @@ impl RotateOptions {
         }
         if let Some(bytes) = self.keep_bytes {
             rotation = rotation.keep_bytes(bytes);
+        }
+        if let Some(bytes) = self.keep_free {
+            rotation = rotation.keep_free(bytes);
         }
         if let Some(link) = &self.link {
             rotation = rotation.link(link);
