@@ -128,10 +128,10 @@ fn born(log: &Metadata) -> u64 {
 }
 
 pub fn ring_file(input: &[u8]) {
-    let version = if input.last().is_some_and(|last| last % 4 == 0) {
-        1
-    } else {
-        2
+    let version = match input.last().map_or(1, |last| last % 4) {
+        0 => 1,
+        3 => 2,
+        _ => 3,
     };
     let is_recorder = input.last().is_some_and(|last| last % 8 == 5);
     let mut input = Bytes(input);
@@ -163,7 +163,7 @@ pub fn ring_file(input: &[u8]) {
         *byte = b'A' + (at % 53) as u8;
     }
     image.set(0, &sizes.words(version));
-    if version == 2 {
+    if version > 1 {
         // An id, the mode, and the framing `Raw`.
         image.set(384, &checked([7, 7, u64::from(is_recorder), 0, 0, 0, 0, 0]));
     }

@@ -214,7 +214,8 @@ fn callers(cluster: &mut Cluster) {
         append("pipe, full", &to_pipe);
         append("nats, no quorum, full", &to_nats);
     }
-    drop(reader); // otherwise the end of the queue waits for a reader
+    drop(reader); // otherwise the close waits for a reader
+    to_pipe.close(None).unwrap_err(); // the rest of its records has no reader
     cluster.start_node(1);
     cluster.start_node(2);
     common::until("a leader", || to_nats.flush().ok());

@@ -254,9 +254,9 @@ impl Session {
         match self.begin(self.contact.ack_timeout).await {
             Ok(()) => Written::Moved,
             Err(error) => {
+                self.contact.pause(&self.shared).await; // looks at the reason of the last attempt
                 self.shared
                     .with(|known| known.reason = Some(error.to_string()));
-                self.contact.pause(&self.shared).await;
                 Written::InDoubt
             }
         }
