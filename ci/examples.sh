@@ -46,6 +46,7 @@ check log_facade '^101 lines are in facade\.log, Lost \{ full: 0, [a-z_:0, ]* \}
 check tokio_writer '^2000 records written$' tokio.log
 check published_metrics '^Key\(alq_posted_records_total, \[queue = app\]\): Counter\(1000\)$' metrics.log
 check rotate '^done: .*/rotated\.log\.[0-9]{8}T[0-9]{6}Z-[0-9]{6}\.gz$' rotated.log
+check steady '^[0-9]+ records written; a call took [0-9]+ ns \(p50\)' steady.log 1000 1 nap
 check service '^1001 records written, 0 dropped$' service.log
 check vlog '^4007 lines in daemon.log.1, 4006 in daemon.log$' daemon.log
 

@@ -29,9 +29,9 @@ pub use face::{
     dump_on_panic, flush_all, shutdown, suspend,
 };
 pub use words::{
-    AfterKill, Dump, Error, Flags, Framing, FramingProblem, Level, LogEnd, Operation, Position,
-    Recovery, Report, RingFileProblem, RingId, RotationProblem, Status, SyncOp, SyncPolicy, Target,
-    Undrained,
+    AfterKill, Dump, Error, Flags, Framing, FramingProblem, Idle, Level, LogEnd, Operation,
+    Position, Recovery, Report, RingFileProblem, RingId, RotationProblem, Status, SyncOp,
+    SyncPolicy, Target, Undrained,
 };
 
 #[cfg(feature = "log")]

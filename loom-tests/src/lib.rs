@@ -1,4 +1,4 @@
-//! Code shared by the models: their bounds, small rings, and sinks that check who reads what.
+//! Code shared by the models: their bounds, small rings and queues. `sinks` has what they write to.
 //!
 //! Every model is explored completely within a bound on preemptions. It is never bounded by time or
 //! by a number of permutations, because loom reports success when it reaches such a bound.
@@ -9,17 +9,21 @@ compile_error!(
      .cargo/config.toml sets it"
 );
 
-use std::io::{self, IoSlice};
+use std::io::IoSlice;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use alq::SyncPolicy;
 use alq::model::barrier::Patience;
 use alq::model::{
-    Config, Drain, Drained, Flusher, Geometry, Heap, Holes, Kind, LossLines, Memory as _, Order,
-    Owner, Pace, Ring, Shared, Sink, Tail, WhenFull, drive,
+    Config, Drain, Drained, Flusher, Geometry, Heap, Holes, Kind, LossLines, Order, Owner, Pace,
+    Ring, Shared, Sink, Tail, WhenFull, drive,
 };
+use alq::{Idle, SyncPolicy};
+
+mod sinks;
+
+pub use sinks::{Cells, Dropped, Memory};
 
 /// The bounds of a model on preemptions: one for CI, and one for the long form, which takes
 /// minutes.
@@ -142,100 +146,6 @@ pub fn take_all(drain: &mut Drain, ring: &Ring<Heap>, file: &mut Vec<u8>, len: u
     assert_eq!(file.len(), len);
 }
 
-/// Cells that are no atomics: an access without a happens-before edge to the last one fails the
-/// model, even if the values are right.
-#[derive(Clone, Debug)]
-pub struct Cells(Arc<Heap>);
-
-impl Cells {
-    const COUNT: u32 = 64;
-
-    pub fn new() -> Self {
-        Self(Arc::new(Heap::new(Geometry::new(Self::COUNT, 4))))
-    }
-
-    pub fn write(&self, first: usize, len: usize) {
-        assert!(first + len <= Self::COUNT as usize);
-        self.0.begin_write(first as u32, len as u32);
-    }
-
-    pub fn read(&self, first: usize, len: usize) {
-        self.0.begin_read(first as u32, len as u32);
-    }
-}
-
-impl Default for Cells {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-/// A sink that keeps its bytes, with a cell for each byte. So the model fails if a thread reads a
-/// byte without a happens-before edge from its write.
-#[derive(Clone, Debug, Default)]
-pub struct Memory {
-    file: Arc<Mutex<Vec<u8>>>,
-    cells: Cells,
-}
-
-impl Memory {
-    /// All bytes written so far.
-    pub fn contents(&self) -> Vec<u8> {
-        let file = self.file.lock().unwrap();
-        self.cells.read(0, file.len());
-        file.clone()
-    }
-
-    /// The first `len` bytes, while more may be written.
-    pub fn first(&self, len: u64) -> Vec<u8> {
-        let len = len as usize;
-        self.cells.read(0, len);
-        self.file.lock().unwrap()[..len].to_vec()
-    }
-}
-
-impl Sink for Memory {
-    fn write(&self, runs: &[IoSlice<'_>]) -> io::Result<usize> {
-        let mut file = self.file.lock().unwrap();
-        let before = file.len();
-        runs.iter().for_each(|run| file.extend_from_slice(run));
-        let taken = file.len() - before;
-        self.cells.write(before, taken);
-        Ok(taken)
-    }
-
-    fn wait_ready(&self, _limit: Duration) -> io::Result<()> {
-        unreachable!("this sink is always ready")
-    }
-
-    fn sync(&self, _op: alq::SyncOp) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-/// A sink whose drop writes a cell. A thread that reads the cell without a happens-before edge from
-/// the drop fails the model.
-#[derive(Debug, Default)]
-pub struct Dropped {
-    pub cells: Cells,
-}
-
-impl Drop for Dropped {
-    fn drop(&mut self) {
-        self.cells.write(0, 1);
-    }
-}
-
-impl Sink for Dropped {
-    fn write(&self, runs: &[IoSlice<'_>]) -> io::Result<usize> {
-        Ok(runs.iter().map(|run| run.len()).sum())
-    }
-
-    fn sync(&self, _op: alq::SyncOp) -> io::Result<()> {
-        Ok(())
-    }
-}
-
 /// A queue without a flusher thread on a [`Dropped`] sink: its shared part, its flusher, and the
 /// cells of the sink.
 pub fn queue_on_dropped(capacity: u32) -> (loom::sync::Arc<Shared<Heap>>, Flusher<Heap>, Cells) {
@@ -279,12 +189,33 @@ pub const FOR_EVER: fn() -> Patience = || Patience::new(None, None);
 /// Runs the shipping driver in a thread until the queue is closed and drained. It parks instead of
 /// napping, because a nap ends without a wake-up.
 pub fn start(
+    flusher: Flusher<Heap>,
+    shared: &loom::sync::Arc<Shared<Heap>>,
+) -> loom::thread::JoinHandle<()> {
+    start_at(flusher, shared, Pace::parking(8))
+}
+
+/// As [`start`], for a flusher that rests as `idle` says. No nap ends by itself.
+pub fn start_idle(
+    flusher: Flusher<Heap>,
+    shared: &loom::sync::Arc<Shared<Heap>>,
+    idle: Idle,
+) -> loom::thread::JoinHandle<()> {
+    start_at(
+        flusher,
+        shared,
+        Pace::new(8, Duration::from_millis(1), idle),
+    )
+}
+
+fn start_at(
     mut flusher: Flusher<Heap>,
     shared: &loom::sync::Arc<Shared<Heap>>,
+    pace: Pace,
 ) -> loom::thread::JoinHandle<()> {
     let shared = loom::sync::Arc::clone(shared);
     loom::thread::spawn(move || {
-        drive(&mut flusher, Pace::parking(8));
+        drive(&mut flusher, pace);
         shared.finish();
     })
 }

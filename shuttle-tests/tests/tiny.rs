@@ -4,6 +4,7 @@
 use std::io::IoSlice;
 use std::sync::Arc;
 
+use alq::Idle;
 use alq::model::barrier::{self, Patience};
 use alq::model::{
     Config, Drain, Flusher, Geometry, Heap, Holes, Kind, Order, Owner, Pace, Ring, Shared, Sink,
@@ -54,7 +55,8 @@ fn queue(order: Order) -> (Arc<Shared<Heap>>, JoinHandle<()>, FarEnd) {
     let pace = if is_one_in(2) {
         Pace::parking(CAPACITY)
     } else {
-        Pace::new(CAPACITY, std::time::Duration::from_millis(1))
+        let idle = [Idle::Park, Idle::Nap, Idle::Spin][below(3)];
+        Pace::new(CAPACITY, std::time::Duration::from_millis(1), idle)
     };
     let thread = thread::spawn(move || {
         drive(&mut flusher, pace);

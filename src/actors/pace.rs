@@ -4,6 +4,8 @@
 
 use std::time::Duration;
 
+use crate::words::Idle;
+
 /// What the flusher does when it has nothing to write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rest {
@@ -11,6 +13,8 @@ pub enum Rest {
     Nap(Duration),
     /// Sleep until a post wakes it.
     Park,
+    /// Look again, without a sleep.
+    Spin,
 }
 
 /// The policy for naps.
@@ -23,6 +27,7 @@ pub struct Pace {
     nap: Duration,
     /// The longest nap, and so the longest time that a post waits for a napping flusher.
     nap_max: Duration,
+    idle: Idle,
     idle_naps: u32,
     idle_naps_max: u32,
     much: u32,
@@ -30,13 +35,14 @@ pub struct Pace {
 
 impl Pace {
     const NAP_MIN: Duration = Duration::from_micros(50);
-    const IDLE_NAPS_MAX: u32 = 16;
+    pub(super) const IDLE_NAPS_MAX: u32 = 16;
 
     /// Creates the policy for a ring of `capacity` bytes. `nap_max` is the longest nap.
-    pub fn new(capacity: u32, nap_max: Duration) -> Self {
+    pub fn new(capacity: u32, nap_max: Duration, idle: Idle) -> Self {
         Self {
             nap: Self::NAP_MIN.min(nap_max),
             nap_max,
+            idle,
             idle_naps: 0,
             idle_naps_max: Self::IDLE_NAPS_MAX,
             much: capacity / 4,
@@ -48,8 +54,13 @@ impl Pace {
     pub fn parking(capacity: u32) -> Self {
         Self {
             idle_naps_max: 0,
-            ..Self::new(capacity, Self::NAP_MIN)
+            ..Self::new(capacity, Self::NAP_MIN, Idle::Park)
         }
+    }
+
+    /// Returns whether a post must wake the flusher of a queue that is idle.
+    pub fn parks(&self) -> bool {
+        self.idle == Idle::Park
     }
 
     /// Returns how to rest after a step that wrote `bytes` and left nothing.
@@ -76,10 +87,10 @@ impl Pace {
     }
 
     const fn rest(&self) -> Rest {
-        if self.idle_naps < self.idle_naps_max {
-            Rest::Nap(self.nap)
-        } else {
-            Rest::Park
+        match self.idle {
+            Idle::Park if self.idle_naps >= self.idle_naps_max => Rest::Park,
+            Idle::Park | Idle::Nap => Rest::Nap(self.nap),
+            Idle::Spin => Rest::Spin,
         }
     }
 }
@@ -115,12 +126,13 @@ mod tests {
     use std::time::Duration;
 
     use super::{BackOff, Pace, Rest};
+    use crate::words::Idle;
 
     const NAP_MAX: Duration = Duration::from_millis(2);
 
     #[test]
     fn the_flusher_parks_only_after_a_row_of_naps_that_found_nothing() {
-        let mut pace = Pace::new(1 << 20, NAP_MAX);
+        let mut pace = Pace::new(1 << 20, NAP_MAX, Idle::Park);
         for _ in 0..Pace::IDLE_NAPS_MAX {
             assert!(matches!(pace.after_nothing(), Rest::Nap(_)));
         }
@@ -129,8 +141,20 @@ mod tests {
     }
 
     #[test]
+    fn a_flusher_that_is_not_to_park_naps_or_looks_on() {
+        let mut naps = Pace::new(1 << 20, NAP_MAX, Idle::Nap);
+        let mut spins = Pace::new(1 << 20, NAP_MAX, Idle::Spin);
+        for _ in 0..2 * Pace::IDLE_NAPS_MAX {
+            assert!(matches!(naps.after_nothing(), Rest::Nap(_)));
+            assert_eq!(spins.after_nothing(), Rest::Spin);
+        }
+        assert_eq!(naps.after_nothing(), Rest::Nap(NAP_MAX));
+        assert_eq!(spins.after_write(10), Rest::Spin);
+    }
+
+    #[test]
     fn naps_grow_while_they_find_little_and_shrink_when_they_find_much() {
-        let mut pace = Pace::new(1 << 20, NAP_MAX);
+        let mut pace = Pace::new(1 << 20, NAP_MAX, Idle::Park);
         for _ in 0..10 {
             pace.after_write(1);
         }
@@ -144,7 +168,7 @@ mod tests {
     #[test]
     fn no_nap_is_longer_than_the_bound() {
         for nap_max in [Duration::ZERO, Duration::from_nanos(1)] {
-            let mut pace = Pace::new(1 << 20, nap_max);
+            let mut pace = Pace::new(1 << 20, nap_max, Idle::Park);
             assert_eq!(pace.after_nothing(), Rest::Nap(nap_max));
             assert_eq!(pace.after_write(1 << 19), Rest::Nap(nap_max));
         }

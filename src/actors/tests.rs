@@ -9,13 +9,14 @@ use std::time::{Duration, Instant};
 
 use super::config::{Config, Last};
 use super::flusher::{Flusher, Step};
+use super::pace::Pace;
 use super::shared::Shared;
 use super::thread::start;
 use crate::ends::{Kind, Sink};
 use crate::memory::heap::Heap;
 use crate::primitives::Interest;
 use crate::primitives::sync::Arc;
-use crate::words::{Error, Geometry, Operation, Order, SyncOp};
+use crate::words::{Error, Geometry, Idle, Operation, Order, SyncOp};
 
 /// What the sink does with one write.
 #[derive(Clone, Copy, Debug)]
@@ -301,7 +302,7 @@ fn a_flusher_that_must_stop_writes_nothing_more() {
 fn a_panic_in_the_sink_fails_the_queue_and_every_wait_ends() {
     let (shared, flusher, _) = queue([Act::Panic]);
     append(&shared, b"abc").unwrap();
-    start(flusher, Duration::from_millis(1)).unwrap();
+    start(flusher, Duration::from_millis(1), Idle::Park).unwrap();
     let finished = || shared.has_finished().then_some(());
     shared.outcome.progress.wait_until(None, finished).unwrap();
     let error = Error::Io {
@@ -311,6 +312,33 @@ fn a_panic_in_the_sink_fails_the_queue_and_every_wait_ends() {
     };
     assert_eq!(shared.failure(), Some(error));
     assert_eq!(shared.stats().posted_bytes, 3);
+}
+
+/// However long no record comes, no post needs to wake a flusher that is not to park.
+#[test]
+fn a_post_never_wakes_a_flusher_that_naps_or_spins() {
+    for idle in [Idle::Nap, Idle::Spin] {
+        let (shared, flusher, sink) = queue([]);
+        start(flusher, Duration::from_micros(50), idle).unwrap();
+        let looks = shared.stats().wakeups + 4 * u64::from(Pace::IDLE_NAPS_MAX);
+        let began = Instant::now();
+        let is_over = || match idle {
+            Idle::Nap => shared.stats().wakeups >= looks,
+            _ => began.elapsed() >= Duration::from_millis(5), // many looks, each below 100 us
+        };
+        until(|| {
+            let interest = shared.intake.bell.interest_after_publication();
+            assert!(
+                matches!(interest, Interest::Nothing | Interest::Mark),
+                "{idle:?}"
+            );
+            is_over()
+        });
+        append(&shared, b"a").unwrap(); // without a ring
+        until(|| sink.file() == b"a");
+        shared.intake.ring.close();
+        until(|| shared.has_finished());
+    }
 }
 
 /// Two writers wait, and there is room for only one. It continues and posts without a wake-up. The

@@ -11,39 +11,48 @@ use super::pace::{BackOff, Pace, Rest};
 use super::shared::Shared;
 use crate::memory::Memory;
 use crate::primitives::Interest;
-use crate::primitives::sync::{Arc, spawn_quiet};
-use crate::words::{Operation, errno_of};
+use crate::primitives::sync::{Arc, spawn_quiet, spin_loop};
+use crate::words::{Idle, Operation, errno_of};
 
 /// How long one wait for a sink lasts before the flusher checks whether a close has given up.
 const READY_LIMIT: Duration = Duration::from_millis(100);
 
-/// Starts the flusher thread, which ends with the queue. It blocks all signals and naps for at most
-/// `nap_max`.
+/// How often a flusher that spins looks at the bell and at its next slot before it takes a whole
+/// step, which also does what is due by time. In a model, each look may end in a step.
+const LOOKS: u32 = if cfg!(alq_model) { 1 } else { 256 };
+
+/// Starts the flusher thread, which ends with the queue. It blocks all signals, naps for at most
+/// `nap_max`, and rests as `idle` says.
 ///
 /// # Errors
 ///
 /// The errors of `pthread_create(3)`.
-pub fn start<M: Memory + 'static>(flusher: Flusher<M>, nap_max: Duration) -> io::Result<()> {
+pub fn start<M: Memory + 'static>(
+    flusher: Flusher<M>,
+    nap_max: Duration,
+    idle: Idle,
+) -> io::Result<()> {
     let shared = Arc::clone(&flusher.shared);
     let intake = &shared.intake;
-    let pace = Pace::new(intake.ring.geometry().capacity(), nap_max);
+    let pace = Pace::new(intake.ring.geometry().capacity(), nap_max, idle);
     // A ring file may hold records of an earlier process: those are written at once.
-    let is_idle = !flusher.is_due(Interest::Any) && !intake.ring.is_recorder();
-    if is_idle {
+    let is_empty = !flusher.is_due(Interest::Any) && !intake.ring.is_recorder();
+    let is_parked = is_empty && pace.parks();
+    if is_parked {
         intake.bell.begin_parked();
     }
-    let body = move || run(flusher, pace, is_idle);
+    let body = move || run(flusher, pace, is_parked);
     intake.crew.threads.add(spawn_quiet(c"alq-flusher", body)?);
     Ok(())
 }
 
 /// Runs the flusher. A panic in it (or in its sink) fails the queue, so that no caller waits
 /// without end.
-fn run<M: Memory>(mut flusher: Flusher<M>, pace: Pace, is_idle: bool) {
+fn run<M: Memory>(mut flusher: Flusher<M>, pace: Pace, is_parked: bool) {
     let shared = Arc::clone(&flusher.shared);
     let intake = &shared.intake;
     intake.crew.enlist("alq-flusher");
-    if is_idle {
+    if is_parked {
         shared.show();
         intake.bell.await_first();
     }
@@ -125,12 +134,27 @@ fn rest<M: Memory>(flusher: &mut Flusher<M>, rest: Rest, interest: Interest) {
         intake, outcome, ..
     } = &*flusher.shared;
     match rest {
+        Rest::Spin => return look_on(flusher),
         Rest::Nap(nap) => intake.bell.nap(nap),
         Rest::Park => intake
             .bell
             .park(interest, limit, || flusher.is_due(interest)),
     }
     outcome.count_wakeup();
+}
+
+/// Looks without a sleep until the bell rings, a post comes, or [`LOOKS`] looks have found nothing.
+/// While nothing comes, both lines stay in the cache of this core.
+fn look_on<M: Memory>(flusher: &Flusher<M>) {
+    let bell = &flusher.shared.intake.bell;
+    // `Sequence` asks only about the next slot, and leaves the line of the head to the claims.
+    let is_due = || bell.take_ring() || flusher.is_due(Interest::Sequence(0));
+    for _ in 0..LOOKS {
+        spin_loop();
+        if is_due() {
+            return;
+        }
+    }
 }
 
 /// Waits until the sink may accept bytes again, for at most [`READY_LIMIT`], and not past the stall

@@ -27,7 +27,7 @@
 //!
 //! | file | what it owns |
 //! |---|---|
-//! | `options`, `framing`, `loss_lines`, `ring_file`, `sync_every` | options |
+//! | `options`, `delay`, `framing`, `loss_lines`, `ring_file`, `sync_every` | options |
 //! | `open`, `opening` | checks, the start of a queue |
 //! | `begin`, `align` | its ring, and what an earlier process has left there |
 //! | `found`, `earlier`, `mend` | the end of the log: what it holds, its chain, a torn record |
@@ -54,6 +54,7 @@ pub mod async_append;
 pub mod barrier;
 mod begin;
 mod completion;
+mod delay;
 mod detached;
 #[cfg(feature = "frames")]
 mod earlier;

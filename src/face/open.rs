@@ -233,7 +233,8 @@ impl Options {
             flusher.dump_what_was_left()?;
         }
         mended.go_on(&mut flusher);
-        start(flusher, self.max_delay / 4).map_err(|error| Error::io(Operation::Spawn, &error))?;
+        start(flusher, self.max_delay / 4, self.idle)
+            .map_err(|error| Error::io(Operation::Spawn, &error))?;
         let entry_len = self.fixed.map(|(len, _)| len as u32);
         let ring_file = recovery.and(self.ring_file.clone());
         let is_looked_at = self.opening.framing != Framing::Raw || mended.torn_bytes > 0;

@@ -1,15 +1,15 @@
 //! Queue options: how to open a queue, and how it behaves.
 //!
 //! Every method stores its value and cannot fail. `open.rs` checks the values. `ring_file.rs` has
-//! the options of the ring file, and `sync_every.rs` has the sync policy. A new option gets a row
-//! in the table of [`Options`].
+//! the options of the ring file, `sync_every.rs` the sync policy, and `delay.rs` the sleeps of the
+//! flusher. A new option gets a row in the table of [`Options`].
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use super::opening::Opening;
 use crate::actors::{Callback, DumpLine, LossLines, OnStart};
-use crate::words::{AfterKill, Order, Report, SyncPolicy};
+use crate::words::{AfterKill, Idle, Order, Report, SyncPolicy};
 
 /// Opens a [`Queue`](crate::Queue), with options.
 ///
@@ -27,6 +27,7 @@ use crate::words::{AfterKill, Order, Report, SyncPolicy};
 /// | | [`sole_writer`](Options::sole_writer), for pipes | off |
 /// | its records | [`framing`](Options::framing): how the file separates them | nothing added |
 /// | time to the file | [`max_delay`](Options::max_delay) | 10 ms |
+/// | | [`idle`](Options::idle): what the flusher does without records | park |
 /// | a full ring | [`ordered`](Options::ordered): room in the order of arrival | off |
 /// | | [`loss_lines`](Options::loss_lines): a line in the log for refused records | off |
 /// | | [`loss_lines_with`](Options::loss_lines_with): the same, in the format of the log | |
@@ -68,6 +69,7 @@ pub struct Options {
     pub(super) lane_span_bytes: usize,
     pub(super) thread_lanes: bool,
     pub(super) max_delay: Duration,
+    pub(super) idle: Idle,
     pub(super) loss_lines: Option<LossLines>,
     pub(super) refuse_when_stalled: bool,
     pub(super) recorder: bool,
@@ -104,6 +106,7 @@ impl Options {
             lane_span_bytes: 1 << 14,
             thread_lanes: false,
             max_delay: Duration::from_millis(10),
+            idle: Idle::Park,
             loss_lines: None,
             refuse_when_stalled: false,
             recorder: false,
@@ -359,26 +362,6 @@ impl Options {
     /// ```
     pub fn lane_span(mut self, bytes: usize) -> Self {
         self.lane_span_bytes = bytes;
-        self
-    }
-
-    /// Sets the time within which the flusher begins to write an activating post, under any load
-    /// and without any further call: 10 ms by default. (An open reservation in front, or a
-    /// descriptor that accepts no data, still delays it.) Records posted with
-    /// [`NOACTIVATE`](crate::Flags::NOACTIVATE) have no such bound.
-    ///
-    /// The flusher sleeps for at most a quarter of this time, and for less if the ring would fill
-    /// too far. A longer time means fewer wake-ups. With 0, the flusher polls without sleeping
-    /// while there is traffic.
-    ///
-    /// ```
-    /// # let dir = tempfile::tempdir()?;
-    /// let relaxed = std::time::Duration::from_millis(500);
-    /// let queue = alq::Options::new().max_delay(relaxed).open(dir.path().join("app.log"))?;
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn max_delay(mut self, delay: Duration) -> Self {
-        self.max_delay = delay;
         self
     }
 }

@@ -151,6 +151,17 @@ impl Doorbell {
         }
     }
 
+    /// Returns whether the bell has rung since the last sleep or call, and takes that ring away. For
+    /// a drain that does not sleep.
+    pub fn take_ring(&self) -> bool {
+        // Relaxed: `awake` takes the ring with what it carries.
+        let is_rung = self.signal.load(Ordering::Relaxed) == RUNG;
+        if is_rung {
+            self.awake();
+        }
+        is_rung
+    }
+
     fn sleep(&self, duration: Option<Duration>) {
         // Relaxed on both: this thread itself has stored `SILENT`, and a ring that came first is
         // kept until `awake` takes it.

@@ -17,6 +17,7 @@ mod failures;
 mod fixed;
 mod flush;
 mod held;
+mod idle;
 mod lanes;
 mod loss_lines;
 mod ordered;

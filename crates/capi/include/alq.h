@@ -230,6 +230,17 @@ int alq_options_refuse_when_stalled(struct alq_options *options, int refuse);
  * ALQ_NOACTIVATE, under any load. 10 ms by default. NULL gives EINVAL.
  */
 int alq_options_max_delay(struct alq_options *options, const struct timespec *delay);
+
+/*
+ * What the thread that writes does while no records come. In any case flush, close, and an append
+ * that finds no room wake it.
+ */
+#define ALQ_IDLE_PARK 0 /* it sleeps; the first append after a pause wakes it, with futex(2): the default */
+#define ALQ_IDLE_NAP 1  /* it looks again after a quarter of alq_options_max_delay, 400 times a second */
+#define ALQ_IDLE_SPIN 2 /* it looks all the time, and takes a whole core */
+
+/* Sets what the thread does. Another number gives EINVAL. */
+int alq_options_idle(struct alq_options *options, int idle);
 /*
  * How the file separates the records; docs/frames.md has the bytes. What a framing adds takes room
  * in the ring, in front of a record or after it; ae_data and the lengths of all calls are those of

@@ -4,7 +4,7 @@ use std::ffi::{c_char, c_int, c_void};
 use std::sync::Arc;
 use std::time::Duration;
 
-use alq::{Framing, Options, SyncPolicy};
+use alq::{Framing, Idle, Options, SyncPolicy};
 use libc::{mode_t, timespec};
 
 use crate::arguments::{duration, needed_duration, path_of};
@@ -186,6 +186,18 @@ pub unsafe extern "C" fn alq_options_max_delay(
         Ok(delay) => unsafe { set(options, |all| all.max_delay(delay)) },
         Err(errno) => errno,
     }
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn alq_options_idle(options: *mut AlqOptionsCell, idle: c_int) -> c_int {
+    let idle = match idle {
+        0 => Idle::Park,
+        1 => Idle::Nap,
+        2 => Idle::Spin,
+        _ => return libc::EINVAL,
+    };
+    // SAFETY: the header requires it.
+    unsafe { set(options, |all| all.idle(idle)) }
 }
 
 #[unsafe(no_mangle)]

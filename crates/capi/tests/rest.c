@@ -14,6 +14,7 @@ static void options_are_used(void)
     IS(alq_options_stall_limit(options, NULL), 0);
     IS(alq_options_stall_limit(options, &short_time), 0);
     IS(alq_options_max_delay(options, &short_time), 0);
+    IS(alq_options_idle(options, ALQ_IDLE_NAP), 0);
     IS(alq_options_loss_lines(options, &short_time), 0);
     IS(alq_options_outstanding_max(options, 10), 0);
     IS(alq_options_sync_every(options, 1, 1 << 20), 0);
@@ -256,6 +257,8 @@ static void options_fail(void)
     struct alq *alq;
     IS(alq_options_max_delay(options, NULL), EINVAL);
     IS(alq_options_max_delay(options, &negative), EINVAL);
+    IS(alq_options_idle(options, -1), EINVAL);
+    IS(alq_options_idle(options, 3), EINVAL);
     IS(alq_options_loss_lines(options, NULL), EINVAL);
     IS(alq_options_stall_limit(options, &negative), EINVAL);
     IS(alq_options_fixed(options, (size_t)-1, 1), EINVAL);
@@ -281,6 +284,7 @@ static void options_fail(void)
     IS(alq_options_follow_links(options, 1), EINVAL);
     IS(alq_options_stall_limit(options, NULL), EINVAL);
     IS(alq_options_max_delay(options, &zero), EINVAL);
+    IS(alq_options_idle(options, ALQ_IDLE_SPIN), EINVAL);
     IS(alq_options_loss_lines(options, &zero), EINVAL);
     IS(alq_options_outstanding_max(options, 1), EINVAL);
     IS(alq_options_sync_every(options, 1, 1), EINVAL);

@@ -9,6 +9,7 @@ mod failure;
 mod flush;
 mod full;
 mod group_sync;
+mod idle;
 mod lanes;
 mod loss;
 mod misfit;
