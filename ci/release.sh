@@ -26,7 +26,6 @@ advisories() {
 # Checks every set of features; ci/features.sh checks each feature alone.
 powerset() { cargo hack clippy -p alq --lib --feature-powerset --locked -- -D warnings; }
 
-step ci/msrv.sh all
 step ci/minimal.sh
 step ci/package.sh
 step want cargo-deny

@@ -20,7 +20,7 @@ impl<'a> Place<'a> {
     /// Interprets FILE. `/dev/stdout` also means descriptor 1, because it cannot be opened if it is
     /// a socket or the pipe of another user.
     pub fn of(file: &'a Path) -> Self {
-        if file == "-" || file == "/dev/stdout" {
+        if file == Path::new("-") || file == Path::new("/dev/stdout") {
             return Self::Output;
         }
         Self::File(file)
