@@ -283,3 +283,70 @@ fn a_rotation_between_the_note_of_a_write_and_its_account_repeats_nothing() {
         }
     });
 }
+
+/// A log that takes a part of the first records, and then kills the process.
+#[cfg(feature = "frames")]
+struct Torn {
+    log: RotatingFile,
+    taken: usize,
+}
+
+#[cfg(feature = "frames")]
+impl Sink for Torn {
+    fn write(&self, runs: &[IoSlice<'_>]) -> io::Result<usize> {
+        let bytes = runs.iter().flat_map(|run| run.to_vec()).collect::<Vec<_>>();
+        let is_head = bytes.starts_with(b"\x89alqlog");
+        let taken = if is_head { bytes.len() } else { self.taken };
+        let taken = self.log.write(&[IoSlice::new(&bytes[..taken])])?;
+        if is_head {
+            return Ok(taken);
+        }
+        die();
+    }
+
+    fn inner(&self) -> Option<&dyn Sink> {
+        Some(&self.log)
+    }
+}
+
+/// Frames of 21 bytes: in one span of a lane, or in a span each. The next process must begin a new
+/// file as soon as it may.
+#[test]
+#[cfg(feature = "frames")]
+fn a_frame_that_a_kill_has_torn_ends_in_its_file() {
+    let test = "a_frame_that_a_kill_has_torn_ends_in_its_file";
+    in_child(test, || {
+        for (taken, in_lane) in (1..=63).flat_map(|taken| [(taken, true), (taken, false)]) {
+            let folder = Folder::new();
+            let mut place = Place::in_folder(folder.path(), 4096, in_lane);
+            place.is_framed = true;
+            let records = [&b"frst\n"[..], b"secd\n", b"thrd\n"];
+            start(|| {
+                let log = Rotation::new().open(&place.log).unwrap();
+                let queue = place.options().open_sink(Torn { log, taken }).unwrap();
+                let mut lane = queue.lane();
+                for record in records {
+                    if in_lane {
+                        lane.writen(record, Flags::WAITOK | Flags::NOACTIVATE)
+                            .unwrap();
+                    } else {
+                        queue
+                            .writen(record, Flags::WAITOK | Flags::NOACTIVATE)
+                            .unwrap();
+                    }
+                }
+                queue.flush().unwrap();
+            })
+            .join_killed();
+            let log = Rotation::new().size_bytes(1).open(&place.log).unwrap();
+            let queue = place.options().open_sink(log.clone()).unwrap();
+            queue.writen(b"last\n", Flags::WAITOK).unwrap();
+            queue.close(None).unwrap();
+            log.wait_background(BACKGROUND).unwrap();
+            let files = rotated(&place.log).len();
+            assert!(files > 0, "{taken} {in_lane}: {files}");
+            let expected = [&records.concat()[..], b"last\n"].concat();
+            assert_eq!(frames_of(&place), expected, "{taken} {in_lane}");
+        }
+    });
+}

@@ -236,6 +236,7 @@ impl Inheritance {
         if let Some(written) = at.and_then(|at| at.written) {
             drain.pass_written(&ring, written, |_| Some(written as usize));
             recovery.already_written_bytes = u64::from(written);
+            tell_within(&ring, &mut drain, sink);
         } else {
             let outcome = self.pass_held(&ring, &mut drain, sink);
             self.account(&mut recovery, outcome);
@@ -275,6 +276,19 @@ impl Inheritance {
             held
         };
         Some(drain.pass_written(ring, intent.bytes, holds))
+    }
+}
+
+/// Has the sink learn, from a comparison, that its file ends inside a record: it may not begin
+/// another file there.
+fn tell_within<M: Memory>(ring: &Ring<M>, drain: &mut Drain, sink: &dyn Sink) {
+    let ahead = drain.ahead();
+    if let Some(mut end) = sink.end().filter(|_| ahead > 0) {
+        end.size_bytes = end.size_bytes.saturating_sub(u64::from(ahead));
+        drain.pass_written(ring, ahead + 1, |runs| {
+            sink.holds(&end, runs);
+            None // nothing more is passed
+        });
     }
 }
 

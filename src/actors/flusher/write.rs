@@ -47,7 +47,7 @@ impl<M: Memory> Flusher<M> {
             // since, and has no header.
             let is_asked = wrap.is_checked() || journal.is_some();
             let end = is_asked.then(|| sink.end()).flatten();
-            if ahead == 0 && head.is_missing(wrap, end.as_ref()) {
+            if head.is_missing(wrap, end.as_ref()) {
                 head.is_due = true;
                 return Err(io::ErrorKind::Interrupted.into());
             }
