@@ -74,9 +74,9 @@ impl Opening {
         // Of damaged frames only the low half of the position is known.
         let tail_pos = ring.found.tail().pos;
         let tail = tail.or((bytes > 0).then(|| extend(end.unwrap_or(0), tail_pos)));
-        let written = match (log, tail) {
+        let (written, is_end_ours) = match (log, tail) {
             (Some(log), Some(tail)) if bytes > 0 => ring.written(log, tail, sink)?,
-            _ => None,
+            _ => (None, true),
         };
         let last = tail.map(|tail| tail + ring.found.fill_bytes());
         let position = match tail {
@@ -97,6 +97,7 @@ impl Opening {
             found,
             standing: Some(standing),
             end,
+            is_end_ours,
         })
     }
 }
@@ -127,16 +128,21 @@ impl Ring<'_> {
         Ok(self.found.noted_position())
     }
 
-    /// Returns how many of the first unwritten bytes the log holds. `tail` is the position of the
-    /// tail.
-    fn written(&self, log: Stream, tail: u64, sink: &dyn Sink) -> Result<Option<u32>, Error> {
+    /// Returns how many of the first unwritten bytes the log holds, and whether it ends with them.
+    /// `tail` is the position of the tail.
+    fn written(
+        &self,
+        log: Stream,
+        tail: u64,
+        sink: &dyn Sink,
+    ) -> Result<(Option<u32>, bool), Error> {
         let failed = |error: io::Error| Error::io(Operation::RingFile, &error);
         let mut left = self.found.unwritten().peekable();
         let Some(&(first, _)) = left.peek() else {
-            return Ok(Some(0));
+            return Ok((Some(0), false));
         };
         let Some(whole) = log.end.checked_sub(tail + u64::from(first)) else {
-            return Ok(Some(0)); // the log ends before the first record
+            return Ok((Some(0), false)); // the log ends before the first record
         };
         let mut next = first;
         let equal = stream::equal_bytes(sink, log.marked_at, || {
@@ -155,7 +161,7 @@ impl Ring<'_> {
         }
         let is_end_ours = log.marked_at + equal == len;
         let written = if is_end_ours { equal } else { whole.min(equal) };
-        Ok(Some(written as u32))
+        Ok((Some(written as u32), is_end_ours))
     }
 
     /// Reads bytes of the ring. `ahead` is their distance from the tail.

@@ -146,7 +146,7 @@ impl Options {
         }
         // A log of lines may end inside a record whose rest is in the ring.
         let may_continue = sink.cuts_records() && recovery.bytes > 0 && !self.recorder;
-        let is_continued = drain.ahead() > 0 || may_continue;
+        let is_continued = (drain.ahead() > 0 && plan.is_end_ours) || may_continue;
         let end = plan.end.unwrap_or(drain.position());
         // If the log went on after the last record of the ring, the ring goes on there once it is
         // empty.
@@ -283,6 +283,7 @@ impl Kept {
             found,
             standing: None,
             end: None,
+            is_end_ours: true,
         })
     }
 }

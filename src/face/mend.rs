@@ -38,6 +38,9 @@ pub(super) struct Plan {
     pub standing: Option<Standing>,
     /// Where that stream ends in the log; `None` if the log does not say.
     pub end: Option<u64>,
+    /// Whether the bytes at the end of the log are of the ring, if that holds a part of a record
+    /// more. Otherwise they are cut off.
+    pub is_end_ours: bool,
 }
 
 /// The end of a log after it was put right.

@@ -36,12 +36,19 @@ fn records(log: &Path) -> Vec<Vec<u8>> {
     records
 }
 
-/// A process that has written one record, and was killed with two posted ones and a hole between.
+/// A process that has written one record, and was killed with two posted ones: with a hole between
+/// them, or in one span of a lane.
 fn killed(test: &str, way: &str) -> Option<tempfile::TempDir> {
     let ended = end_of_child(test, way, |folder| {
         let queue = open(folder);
         queue.writen(b"written", WAIT).unwrap();
         queue.flush().unwrap();
+        if way.starts_with("lane") {
+            let mut lane = queue.lane();
+            lane.writen(b"left", LATER).unwrap();
+            lane.writen(b"behind", LATER).unwrap();
+            die();
+        }
         queue.writen(b"left", LATER).unwrap();
         let _hole = queue.getn(100, TRY).unwrap();
         queue.writen(b"behind", LATER).unwrap();
@@ -155,16 +162,23 @@ fn frames_never_go_to_a_log_with_another_id() {
     assert_eq!(records(&folder.join("log")), expected);
 }
 
-/// A kill inside a write: the log has a part of the first frame, or other bytes.
+/// A kill inside a write: the log has a part of the first frame, or other bytes. In a span of a
+/// lane, it may have the first frame and a part of the second.
 #[test]
 fn a_torn_frame_is_continued_from_the_ring_or_cut() {
     let test = "a_torn_frame_is_continued_from_the_ring_or_cut";
-    for (way, is_ours) in [("ours", true), ("not", false)] {
+    let ways = [
+        ("ours", true, 20),
+        ("not", false, 20),
+        ("lane, ours", true, 42),
+        ("lane, not", false, 42),
+    ];
+    for (way, is_ours, len) in ways {
         let Some(folder) = killed(test, way) else {
             continue;
         };
         let (folder, log) = (folder.path(), folder.path().join("log"));
-        let whole = fs::read(&log).unwrap();
+        let before = fs::read(&log).unwrap();
         let copy = tempfile::tempdir().unwrap();
         for name in ["log", "ring"] {
             fs::copy(folder.join(name), copy.path().join(name)).unwrap();
@@ -176,8 +190,8 @@ fn a_torn_frame_is_continued_from_the_ring_or_cut() {
             .close(None)
             .unwrap();
         let next = fs::read(copy.path().join("log")).unwrap();
-        for torn in 1..20 {
-            let mut left = next[..whole.len() + torn].to_vec();
+        for torn in 1..len {
+            let mut left = next[..before.len() + torn].to_vec();
             if !is_ours {
                 *left.last_mut().unwrap() ^= 1;
             }
@@ -185,14 +199,16 @@ fn a_torn_frame_is_continued_from_the_ring_or_cut() {
             fs::write(&log, &left).unwrap();
             let queue = open(folder);
             let found = *queue.recovery().unwrap();
-            let (written, cut) = if is_ours { (torn, 0) } else { (0, torn) };
+            let whole = if torn > 20 { 20 } else { 0 };
+            let written = if is_ours { torn } else { whole };
+            let cut = torn - written;
             assert_eq!(found.already_written_bytes, written as u64);
             assert_eq!(found.torn_bytes, cut as u64);
             assert_eq!(found.possibly_repeated_bytes, 0);
             queue.close(None).unwrap();
             drop(queue);
             let expected: [&[u8]; 3] = [b"written", b"left", b"behind"];
-            assert_eq!(records(&log), expected, "{torn}");
+            assert_eq!(records(&log), expected, "{way} {torn}");
             fs::write(folder.join("ring"), ring).unwrap();
         }
     }
