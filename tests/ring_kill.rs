@@ -16,6 +16,8 @@ use common::fork;
 #[cfg(feature = "read")]
 use common::frames;
 use common::torture::label::{Deaths, Label, count_deaths};
+#[cfg(feature = "chain")]
+use common::torture::life::KEY;
 use common::torture::life::{Life, Place};
 use common::torture::oracle::{Oracle, WRITERS};
 use common::torture::run::{kills, seed, start};
@@ -55,6 +57,7 @@ fn chain(folder: &Path, oracle: Oracle, numbers: &mut Numbers, kills: usize) -> 
     let draw = |numbers: &mut Numbers| [4096, 1 << 14, 1 << 16][numbers.below(3)];
     let mut place = Place::in_folder(folder, draw(numbers), numbers.below(3) > 0);
     place.is_framed = cfg!(feature = "frames") && numbers.below(2) == 0;
+    place.is_chained = cfg!(feature = "chain") && place.is_framed && numbers.below(2) == 0;
     oracle.clear();
     for number in 0..kills {
         if numbers.below(4) == 0 {
@@ -91,6 +94,12 @@ fn chain(folder: &Path, oracle: Oracle, numbers: &mut Numbers, kills: usize) -> 
     let content = place.content();
     #[cfg(feature = "read")]
     assert!(!place.is_framed || frames::found(&place.log).concat() == content);
+    #[cfg(feature = "chain")]
+    if place.is_chained && !content.is_empty() {
+        let options = alq::read::ReadOptions::new().chain(KEY);
+        let proved = frames::found_with(&place.log, options).concat();
+        assert_eq!(proved, content);
+    }
     let records = oracle.check(&content);
     fs::remove_file(&place.ring).unwrap();
     fs::remove_file(&place.log).unwrap();

@@ -117,6 +117,7 @@ impl File {
                     assert_eq!(frame.position, 0);
                     records.push(frame.payload.clone());
                 }
+                4 => assert_eq!(frame.position, 0, "a checkpoint"),
                 kind => panic!("kind {kind}"),
             }
         }
@@ -133,17 +134,25 @@ impl File {
 /// damage or a torn end.
 #[cfg(feature = "read")]
 pub fn found(path: impl AsRef<Path>) -> Vec<Vec<u8>> {
-    use alq::read::{Item, Notice, Reader};
+    found_with(path, alq::read::ReadOptions::new())
+}
 
-    let mut reader = Reader::open(path).unwrap();
+/// The same with `options`. If they have the key of a chain, it panics if something is not proved.
+#[cfg(feature = "read")]
+pub fn found_with(path: impl AsRef<Path>, options: alq::read::ReadOptions) -> Vec<Vec<u8>> {
+    use alq::read::{Item, Notice};
+
+    let mut reader = options.open(path).unwrap();
     let mut records = Vec::new();
     while let Some(item) = reader.next().unwrap() {
         match item {
             Item::Record(record) => records.push(record.bytes().to_vec()),
-            Item::Notice(Notice::Lost { .. } | Notice::Cut { .. } | Notice::Missing { .. }, _) => {}
+            Item::Notice(Notice::Missing { .. }, _) => {}
+            Item::Notice(notice, _) if !notice.is_fault() => {}
             other => panic!("{other:?}"),
         }
     }
-    assert!(reader.finish().is_none(), "the log ends inside a frame");
+    let last = reader.finish();
+    assert!(last.is_none(), "the log is not whole at its end: {last:?}");
     records
 }

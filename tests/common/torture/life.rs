@@ -18,8 +18,13 @@ pub struct Place {
     pub has_lanes: bool,
     /// Whether the log has checked frames.
     pub is_framed: bool,
+    /// Whether the frames have a chain, with the key [`KEY`].
+    pub is_chained: bool,
     pub ways: Ways,
 }
+
+/// The key of the chains.
+pub const KEY: [u8; 32] = [7; 32];
 
 /// How the queue of a life is opened, and how it sometimes continues in another file.
 #[derive(Clone, Copy, Debug)]
@@ -37,6 +42,7 @@ impl Place {
             capacity,
             has_lanes,
             is_framed: false,
+            is_chained: false,
             ways: Ways {
                 open: Self::open_log,
                 cut: |place, queue| drop(queue.reopen(append_to(&place.log))),
@@ -49,6 +55,10 @@ impl Place {
             .capacity(self.capacity)
             .stall_limit(Some(NEVER_STALLS))
             .ring_file(&self.ring);
+        #[cfg(feature = "chain")]
+        if self.is_chained {
+            return options.framing(alq::Framing::Checked).chain(KEY);
+        }
         #[cfg(feature = "frames")]
         if self.is_framed {
             return options.framing(alq::Framing::Checked);
