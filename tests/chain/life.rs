@@ -66,6 +66,7 @@ fn checkpoints_come_after_64_kib_and_the_frames_are_those_of_every_way_to_append
     assert_eq!(records, expected);
     let mut uncovered = 0;
     for frame in crate::common::frames::read(log.path()).frames {
+        assert!(frame.stamp > Some(0), "{frame:?}");
         if frame.kind == 4 {
             uncovered = 0;
             continue;
@@ -136,10 +137,7 @@ fn frames_of_a_killed_process_are_taken_in_and_said_to_be() {
     assert!(found.faults().is_empty());
     let notices: Vec<&Notice> = found.notices.iter().map(|(notice, _)| notice).collect();
     let (cut, adopted) = (Notice::Cut { bytes: 20 }, Notice::Adopted { frames: 3 });
-    assert!(
-        notices.contains(&&cut) && notices.contains(&&adopted),
-        "{notices:?}"
-    );
+    assert_eq!(notices, [&cut, &adopted], "each once");
     assert_eq!(found.records.len(), 4);
     // What the next process took in is proved from then on.
     let mut bytes = fs::read(&path).unwrap();
