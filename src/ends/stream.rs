@@ -140,7 +140,13 @@ fn read(
             // that no sync has made durable.
             let is_unwritten = problem == HeaderProblem::Incomplete || window.is_zero()?;
             let none = Stream::without_header(window.len);
-            return Ok(is_unwritten.then_some(Some(none)).ok_or(refusal(problem)));
+            let mut header = window.at(0, HEADER_LEN)?.iter().take(HEADER_LEN);
+            let problem = if header.all(|byte| *byte == 0) {
+                Problem::DamagedHeader // frames follow
+            } else {
+                refusal(problem)
+            };
+            return Ok(is_unwritten.then_some(Some(none)).ok_or(problem));
         }
     };
     watch(&window.at(0, HEADER_LEN)?[..HEADER_LEN], &Next::Header);

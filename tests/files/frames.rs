@@ -241,6 +241,9 @@ fn a_log_and_a_queue_of_different_framings_refuse_each_other() {
     damaged[20] ^= 1;
     fs::write(log.path(), &damaged).unwrap();
     assert_eq!(refused(checked()), FramingProblem::DamagedHeader);
+    damaged[..64].fill(0); // frames follow, so this is no file that was never written
+    fs::write(log.path(), &damaged).unwrap();
+    assert_eq!(refused(checked()), FramingProblem::DamagedHeader);
     let file = fs::File::create(log.path()).unwrap(); // not open for appending
     fs::write(log.path(), &whole).unwrap();
     let error = checked().open_fd(&file).unwrap_err();
