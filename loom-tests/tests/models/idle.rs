@@ -46,37 +46,3 @@ fn a_flusher_that_spins_finds_each_post() {
         thread.join().unwrap();
     });
 }
-
-/// A flusher that spins sees what the bell carries: a quiet record that a writer has activated.
-#[test]
-fn a_flusher_that_spins_makes_room_and_ends() {
-    explore("a_flusher_that_spins_makes_room_and_ends", 1, || {
-        let (shared, flusher, file) = queue(4, Order::Any);
-        write(&shared, b'a', 3, false);
-        let thread = start_idle(flusher, &shared, Idle::Spin);
-        write_in_turn(&shared);
-        barrier::close(&shared, FOR_EVER()).unwrap();
-        thread.join().unwrap();
-        assert_eq!(file.contents(), b"aaabb");
-    });
-}
-
-/// Room that is given back wakes a writer, although the flusher that spins has nothing to write.
-#[test]
-fn a_flusher_that_spins_passes_room_on() {
-    explore("a_flusher_that_spins_passes_room_on", [0, 1], || {
-        let (shared, flusher, _file) = queue(4, Order::Any);
-        let newest = shared.intake.try_reserve(4).unwrap();
-        let thread = start_idle(flusher, &shared, Idle::Spin);
-        let other = Arc::clone(&shared);
-        let writer = thread::spawn(move || {
-            drop(other.intake.wait_reserve(3, Kind::Getn, None).unwrap());
-        });
-        let posted = newest.post_as(0, false);
-        assert!(posted.gave_back);
-        shared.intake.posted(posted);
-        writer.join().unwrap();
-        shared.set_last(Last::Stop);
-        thread.join().unwrap();
-    });
-}
