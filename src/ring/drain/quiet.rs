@@ -9,8 +9,9 @@ use crate::primitives::sync::is_mutant;
 use crate::words::{Phase, State};
 
 impl Drain {
-    /// Returns the part of the span at `cursor` that the drain may take, which ends with a record; if
-    /// the rest of it is quiet, as the state of an open span. Sets `activates` if the span, or one after it, activates the queue.
+    /// Returns the part of the span at `cursor` that the drain may take, which ends with a record;
+    /// if the rest of it is quiet, as the state of an open span. Sets `activates` if the span, or
+    /// one after it, activates the queue.
     pub(super) fn permitted<M: Memory>(
         &self,
         ring: &Ring<M>,
@@ -19,7 +20,8 @@ impl Drain {
         activates: &mut bool,
     ) -> State {
         *activates |= ring.activated_len(cursor.seq as u32, state) > cursor.taken;
-        if !state.is_quiet || *activates {
+        let is_all_taken = state.committed == cursor.taken; // nothing of it waits
+        if !state.is_quiet || is_all_taken || *activates {
             return state;
         }
         let until = self.activated.max(ring.activated_until());
