@@ -330,7 +330,7 @@ impl Opening {
                 mended.owed = header.to_vec();
                 mended.head_taken = written;
             } else {
-                mended.owed = Vec::new(); // the flusher finds a header that is missing
+                mended.owed.clear(); // the flusher finds a header that is missing
             }
         }
         Ok(mended)

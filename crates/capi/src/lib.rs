@@ -45,6 +45,7 @@ mod async_append;
 mod completion;
 mod entries;
 mod errors;
+mod formatter;
 mod handle;
 #[cfg(test)]
 mod header;

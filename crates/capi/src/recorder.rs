@@ -5,7 +5,7 @@ use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use alq::{AfterKill, Dump, Options};
 
 use crate::errors::{status, uncancelled};
-use crate::loss_lines::LINE_MAX;
+use crate::formatter::{Formatter, LINE_MAX, line};
 use crate::options::{AlqOptionsCell, set};
 use crate::queue::{Alq, QUEUES};
 use crate::stats::copy_out;
@@ -37,36 +37,14 @@ impl From<&Dump> for AlqDump {
 type Format =
     unsafe extern "C" fn(*const AlqDump, *const c_char, *mut c_char, usize, *mut c_void) -> usize;
 
-/// A formatter as the caller set it in the options.
-struct Formatter {
-    format: Format,
-    arg: *mut c_void,
-}
-
-// SAFETY: the header says that a thread of the library calls the function with this argument.
-unsafe impl Send for Formatter {}
-// SAFETY: as above; the flusher of a queue is one thread, and queues that share options may call it
-// at once, as the header says.
-unsafe impl Sync for Formatter {}
-
-impl Formatter {
+impl Formatter<Format> {
     fn line(&self, dump: &Dump) -> Vec<u8> {
         let counts = AlqDump::from(dump);
         // A zero byte can come from a caller in Rust only.
         let reason = CString::new(dump.reason.replace('\0', " ")).unwrap_or_default();
-        let mut line = vec![0; LINE_MAX];
+        let (counts, reason) = (&raw const counts, reason.as_ptr());
         // SAFETY: the header requires that the function stores at most `size` bytes at the line.
-        let len = unsafe {
-            (self.format)(
-                &raw const counts,
-                reason.as_ptr(),
-                line.as_mut_ptr().cast(),
-                LINE_MAX,
-                self.arg,
-            )
-        };
-        line.truncate(len); // a longer length, as of snprintf(3), leaves the line cut
-        line
+        line(|line| unsafe { (self.format)(counts, reason, line, LINE_MAX, self.arg) })
     }
 }
 

@@ -12,6 +12,23 @@ use alq_nats::{NatsSink, Target};
 use common::link::Link;
 use common::{DEADLINE, reader, writing};
 
+fn sink_to(url: &str, name: &str) -> Arc<NatsSink> {
+    let target = Target::new(url)
+        .stream(name)
+        .subject(writing::subject(name))
+        .connect_timeout(DEADLINE);
+    Arc::new(NatsSink::connect(target).unwrap())
+}
+
+/// The records are the numbers from `count` on.
+fn append(queue: &Queue, records: usize, count: &mut usize) {
+    for _ in 0..records {
+        let record = format!("{count}");
+        queue.writen(record.as_bytes(), Flags::NOWAIT).unwrap();
+        *count += 1;
+    }
+}
+
 #[test]
 fn records_of_a_partition_arrive_once_and_in_order() {
     let Some(cluster) = common::cluster(1) else {
@@ -24,33 +41,22 @@ fn records_of_a_partition_arrive_once_and_in_order() {
         };
         reader::create(&cluster.urls(), &config);
         let (link, url) = Link::start(&cluster.urls());
-        let target = Target::new(url)
-            .stream(name)
-            .subject(writing::subject(name))
-            .connect_timeout(DEADLINE);
-        let sink = Arc::new(NatsSink::connect(target).unwrap());
+        let sink = sink_to(&url, name);
         let queue = Options::new()
             .capacity(1 << 20)
             .framing(Framing::Lines)
             .open_sink(sink.clone())
             .unwrap();
         let mut count = 0;
-        let mut append = |records: usize| {
-            for _ in 0..records {
-                let record = format!("{count}");
-                queue.writen(record.as_bytes(), Flags::NOWAIT).unwrap();
-                count += 1;
-            }
-        };
         for _ in 0..2 {
-            append(100); // some of them are on the way when the network fails
+            append(&queue, 100, &mut count); // some of them are on the way when the network fails
             link.hold(true);
-            append(100);
+            append(&queue, 100, &mut count);
             common::until("the reason", || {
                 let reason = sink.trouble()?;
                 reason.starts_with("no connection").then_some(())
             });
-            append(100);
+            append(&queue, 100, &mut count);
             if name == "cut" {
                 link.cut();
             }
@@ -79,11 +85,7 @@ fn another_sink_of_the_same_place_continues_where_the_first_one_was_in_doubt() {
         let folder = tempfile::tempdir().unwrap();
         let ring = folder.path().join("ring");
         let open = |url: &str| {
-            let target = Target::new(url)
-                .stream(name)
-                .subject(writing::subject(name))
-                .connect_timeout(DEADLINE);
-            let sink = Arc::new(NatsSink::connect(target).unwrap());
+            let sink = sink_to(url, name);
             let queue = Options::new()
                 .capacity(1 << 20)
                 .framing(Framing::Lines)
@@ -94,19 +96,12 @@ fn another_sink_of_the_same_place_continues_where_the_first_one_was_in_doubt() {
             (queue, sink)
         };
         let mut count = 0;
-        let mut append = |queue: &Queue| {
-            for _ in 0..100 {
-                let record = format!("{count}");
-                queue.writen(record.as_bytes(), Flags::NOWAIT).unwrap();
-                count += 1;
-            }
-        };
         let (link, url) = Link::start(&cluster.urls());
         let (queue, sink) = open(&url);
-        append(&queue);
+        append(&queue, 100, &mut count);
         queue.flush().unwrap();
         link.hold(true);
-        append(&queue); // on the way
+        append(&queue, 100, &mut count); // on the way
         common::until("the reason", || sink.trouble());
         let left = queue.close(Some(Duration::ZERO)).unwrap_err();
         assert!(left.to_string().contains("stay in the ring file"), "{left}");
@@ -117,10 +112,10 @@ fn another_sink_of_the_same_place_continues_where_the_first_one_was_in_doubt() {
         let (queue, _) = open(&cluster.urls());
         let recovery = queue.recovery().unwrap();
         assert_eq!(recovery.possibly_repeated_bytes, 0, "{recovery:?}");
-        append(&queue);
+        append(&queue, 100, &mut count);
         queue.flush().unwrap();
         link.hold(false);
-        append(&queue);
+        append(&queue, 100, &mut count);
         queue.close(None).unwrap();
         let read = writing::texts(&reader::read(&cluster.urls(), name));
         assert_eq!(read.join("\n") + "\n", writing::numbers(0..count));
